@@ -1,0 +1,212 @@
+//! Flags and environment in, one typed configuration out. Nothing else reads a setting.
+
+mod reader;
+mod settings;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnetwork::IpNetwork;
+
+use reader::Reader;
+pub use settings::{DatabaseSettings, ServeSettings};
+
+/// Which database, and how many connections to it.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// Given by the operator, or the embedded PostgreSQL's directory.
+    pub location: DatabaseLocation,
+    /// 1 to 1,000.
+    pub pool_size: u32,
+}
+
+/// Whose PostgreSQL it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseLocation {
+    /// The operator's own, as a libpq connection string.
+    Url(String),
+    /// A private one that this program runs, with everything under this directory.
+    Embedded(PathBuf),
+}
+
+// A connection string may hold a password.
+impl fmt::Debug for DatabaseLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(_) => f.write_str("Url(..)"),
+            Self::Embedded(dir) => f.debug_tuple("Embedded").field(dir).finish(),
+        }
+    }
+}
+
+/// Everything `serve` needs beside the database.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// Port 0 takes any free port.
+    pub bind: SocketAddr,
+    /// At least 1.
+    pub workers: usize,
+    /// `http://` or `https://` and a host, without a trailing slash.
+    pub public_url: Option<String>,
+    /// Holds `oneseat.css` and `oneseat.js`.
+    pub static_dir: PathBuf,
+    /// Empty: nobody's forwarded address is believed.
+    pub trusted_proxies: Vec<IpNetwork>,
+    /// When sessions end.
+    pub sessions: SessionPolicy,
+    /// When an address is locked.
+    pub lockout: LockoutPolicy,
+    /// At least one second.
+    pub cleanup_interval: Duration,
+}
+
+/// How long a session lives (OWASP ASVS 7.3.1, 7.3.2).
+#[derive(Clone, Copy, Debug)]
+pub struct SessionPolicy {
+    /// Without activity a session ends after this.
+    pub idle_timeout: Duration,
+    /// Activity younger than this is not written down again; at most half the idle timeout.
+    pub activity_threshold: Duration,
+    /// However active, a session ends this long after sign-in; at least the idle timeout.
+    pub max_lifetime: Duration,
+}
+
+/// When guessing is stopped (OWASP ASVS 6.3.1).
+#[derive(Clone, Copy, Debug)]
+pub struct LockoutPolicy {
+    /// 1 to 100 (NIST SP 800-63B-4, 3.2.2: at most 100).
+    pub max_failed_attempts: i32,
+    /// How long the address stays locked.
+    pub duration: Duration,
+}
+
+impl Default for SessionPolicy {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(2 * 60 * 60),
+            activity_threshold: Duration::from_secs(15 * 60),
+            max_lifetime: Duration::from_secs(12 * 60 * 60),
+        }
+    }
+}
+
+impl Default for LockoutPolicy {
+    fn default() -> Self {
+        Self {
+            max_failed_attempts: 5,
+            duration: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// Every value that could not be used, in words.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadValues(Vec<String>);
+
+impl fmt::Display for BadValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for BadValues {}
+
+/// What the commands that only need data are told.
+///
+/// # Errors
+/// Every value that cannot be used.
+pub fn database(settings: &DatabaseSettings) -> Result<DatabaseConfig, BadValues> {
+    let mut reader = Reader::default();
+    let config = reader.database(settings);
+    reader.finish(config)
+}
+
+/// What `serve` is told.
+///
+/// # Errors
+/// Every value that cannot be used, of both groups.
+pub fn serve(
+    database: &DatabaseSettings,
+    serve: &ServeSettings,
+) -> Result<(DatabaseConfig, ServeConfig), BadValues> {
+    let mut reader = Reader::default();
+    let database = reader.database(database);
+    let serve = reader.serve(serve);
+    reader.finish(database.zip(serve))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        database: DatabaseSettings,
+        #[command(flatten)]
+        serve: ServeSettings,
+    }
+
+    fn read(flags: &[&str]) -> Result<(DatabaseConfig, ServeConfig), BadValues> {
+        let flags = Flags::parse_from([&["oneseat"], flags].concat());
+        serve(&flags.database, &flags.serve)
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_policies() {
+        let (_, config) = read(&["--database-url", "postgres://"]).unwrap();
+        assert_eq!(
+            config.sessions.idle_timeout,
+            SessionPolicy::default().idle_timeout
+        );
+        assert_eq!(
+            config.lockout.max_failed_attempts,
+            LockoutPolicy::default().max_failed_attempts
+        );
+        assert_eq!(config.bind.to_string(), "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn every_bad_value_is_reported_at_once() {
+        let bad = read(&[
+            "--idle-timeout",
+            "soon",
+            "--bind",
+            "nowhere",
+            "--trusted-proxies",
+            "10.0.0.0/99",
+            "--db-pool-size",
+            "0",
+            "--public-url",
+            "ftp://x",
+        ])
+        .unwrap_err()
+        .to_string();
+        for flag in [
+            "--idle-timeout",
+            "--bind",
+            "--trusted-proxies",
+            "--db-pool-size",
+            "--public-url",
+        ] {
+            assert!(bad.contains(flag), "{flag} is missing from: {bad}");
+        }
+        assert_eq!(bad.lines().count(), 5);
+    }
+
+    #[test]
+    fn values_that_contradict_each_other_are_refused() {
+        let bad = read(&["--idle-timeout", "13h", "--activity-threshold", "12h"]).unwrap_err();
+        assert_eq!(bad.to_string().lines().count(), 2);
+    }
+
+    #[test]
+    fn a_connection_string_is_never_printed() {
+        let (database, _) = read(&["--database-url", "postgres://ada:canary@db/x"]).unwrap();
+        assert!(!format!("{database:?}").contains("canary"));
+    }
+}

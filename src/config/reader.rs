@@ -1,0 +1,209 @@
+//! Parses every value and remembers what was wrong with each, so that an operator who got three wrong is told about
+//! three.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{
+    BadValues, DatabaseConfig, DatabaseLocation, DatabaseSettings, LockoutPolicy, ServeConfig, ServeSettings,
+    SessionPolicy,
+};
+
+/// The longest duration accepted: far beyond any use, well within PostgreSQL's intervals.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Parses values and remembers what was wrong with each.
+#[derive(Default)]
+pub(super) struct Reader {
+    bad: Vec<String>,
+}
+
+impl Reader {
+    fn read<T>(&mut self, flag: &str, raw: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        parse(raw.trim())
+            .map_err(|wrong| self.bad.push(format!("{flag} `{}`: {wrong}", raw.trim())))
+            .ok()
+    }
+
+    fn duration(&mut self, flag: &str, raw: &str) -> Option<Duration> {
+        self.read(flag, raw, |raw| {
+            let duration = humantime::parse_duration(raw)
+                .map_err(|_| "not a duration; write it like 90s, 15m or 2h".to_owned())?;
+            if duration < Duration::from_secs(1) || duration > LONGEST {
+                return Err("must be between 1s and 10 years".to_owned());
+            }
+            Ok(duration)
+        })
+    }
+
+    fn count(&mut self, flag: &str, raw: &str, most: u32) -> Option<u32> {
+        self.read(flag, raw, |raw| match u32::from_str(raw) {
+            Ok(count) if (1..=most).contains(&count) => Ok(count),
+            _ => Err(format!("must be a whole number from 1 to {most}")),
+        })
+    }
+
+    /// Refuses a value that is right alone and wrong beside another.
+    fn require(&mut self, holds: bool, otherwise: &str) {
+        if !holds {
+            self.bad.push(otherwise.to_owned());
+        }
+    }
+
+    pub(super) fn database(&mut self, settings: &DatabaseSettings) -> Option<DatabaseConfig> {
+        let location = match settings.database_url.as_deref().map(str::trim) {
+            Some(url) if !url.is_empty() => self.read("--database-url", "(hidden)", |_| {
+                // NUL cannot travel to libpq, and is the one thing that can be wrong before it tries.
+                if url.contains('\0') {
+                    return Err("holds a NUL character".to_owned());
+                }
+                Ok(DatabaseLocation::Url(url.to_owned()))
+            }),
+            _ => match settings.data_dir.as_deref().map(str::trim) {
+                Some(dir) if !dir.is_empty() => self.read("--data-dir", dir, |dir| {
+                    std::path::absolute(dir)
+                        .map(DatabaseLocation::Embedded)
+                        .map_err(|error| error.to_string())
+                }),
+                _ => self.read("--data-dir", "", |_| {
+                    default_data_dir()
+                        .map(DatabaseLocation::Embedded)
+                        .ok_or_else(|| "neither XDG_DATA_HOME nor HOME is set; name one".to_owned())
+                }),
+            },
+        };
+        let pool_size = self.count("--db-pool-size", &settings.db_pool_size, 1_000);
+        Some(DatabaseConfig {
+            location: location?,
+            pool_size: pool_size?,
+        })
+    }
+
+    fn sessions(&mut self, settings: &ServeSettings) -> Option<SessionPolicy> {
+        let idle = self.duration("--idle-timeout", &settings.idle_timeout);
+        let threshold = self.duration("--activity-threshold", &settings.activity_threshold);
+        let max = self.duration("--max-lifetime", &settings.max_lifetime);
+        let policy = SessionPolicy {
+            idle_timeout: idle?,
+            activity_threshold: threshold?,
+            max_lifetime: max?,
+        };
+        self.require(
+            policy.activity_threshold <= policy.idle_timeout / 2,
+            "--activity-threshold must be at most half of --idle-timeout, \
+             or activity would be noticed too late to count",
+        );
+        self.require(
+            policy.idle_timeout <= policy.max_lifetime,
+            "--idle-timeout must not be longer than --max-lifetime",
+        );
+        Some(policy)
+    }
+
+    pub(super) fn serve(&mut self, settings: &ServeSettings) -> Option<ServeConfig> {
+        let bind = self.read("--bind", &settings.bind, |raw| {
+            raw.parse::<SocketAddr>()
+                .map_err(|_| "not an address and port; write it like 127.0.0.1:8080".to_owned())
+        });
+        let workers = match &settings.workers {
+            Some(raw) => self
+                .count("--workers", raw, 1_024)
+                .map(|workers| workers as usize),
+            None => Some(std::thread::available_parallelism().map_or(1, usize::from)),
+        };
+        let public_url = match &settings.public_url {
+            Some(raw) => self.read("--public-url", raw, public_url).map(Some),
+            None => Some(None),
+        };
+        let static_dir = self.read(
+            "--static-dir",
+            settings.static_dir.as_deref().unwrap_or_default(),
+            static_dir,
+        );
+        let trusted_proxies = self.read("--trusted-proxies", &settings.trusted_proxies, |raw| {
+            raw.split(',')
+                .map(str::trim)
+                .filter(|network| !network.is_empty())
+                .map(|network| {
+                    network
+                        .parse()
+                        .map_err(|_| format!("`{network}` is not a network; write it like 10.0.0.0/8 or ::1"))
+                })
+                .collect()
+        });
+        let sessions = self.sessions(settings);
+        let cleanup_interval = self.duration("--cleanup-interval", &settings.cleanup_interval);
+        let attempts = self.count("--max-failed-attempts", &settings.max_failed_attempts, 100);
+        let lockout = self.duration("--lockout", &settings.lockout);
+        Some(ServeConfig {
+            bind: bind?,
+            workers: workers?,
+            public_url: public_url?,
+            static_dir: static_dir?,
+            trusted_proxies: trusted_proxies?,
+            sessions: sessions?,
+            lockout: LockoutPolicy {
+                max_failed_attempts: i32::try_from(attempts?).unwrap_or(i32::MAX),
+                duration: lockout?,
+            },
+            cleanup_interval: cleanup_interval?,
+        })
+    }
+
+    /// Only a reading without a single complaint counts.
+    pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, BadValues> {
+        match read {
+            Some(value) if self.bad.is_empty() => Ok(value),
+            _ => Err(BadValues(self.bad)),
+        }
+    }
+}
+
+fn public_url(raw: &str) -> Result<String, String> {
+    let host = raw
+        .strip_prefix("https://")
+        .or_else(|| raw.strip_prefix("http://"))
+        .map(|rest| rest.trim_end_matches('/'));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(|c: char| "/?#@ ".contains(c) || c.is_control()) => {
+            Ok(raw.trim_end_matches('/').to_owned())
+        }
+        _ => Err("write scheme and host alone, like https://seat.example.org".to_owned()),
+    }
+}
+
+/// The directory named, or the first of the usual places that holds the files.
+fn static_dir(raw: &str) -> Result<PathBuf, String> {
+    let candidates = if raw.is_empty() {
+        let program = std::env::current_exe().unwrap_or_default();
+        let beside = program.parent().unwrap_or(&program);
+        vec![
+            beside.join("static"),
+            beside.join("../share/oneseat/static"),
+            PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/static")),
+        ]
+    } else {
+        vec![PathBuf::from(raw)]
+    };
+    candidates
+        .into_iter()
+        .find(|dir| dir.join("oneseat.js").is_file())
+        .ok_or_else(|| "oneseat.js is not there; name the directory that holds it".to_owned())
+}
+
+fn default_data_dir() -> Option<PathBuf> {
+    if nix::unistd::geteuid().is_root() {
+        return Some(PathBuf::from("/var/lib/oneseat"));
+    }
+    // The XDG base directory specification ignores a relative path.
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .map(|base| base.join("oneseat"))
+}

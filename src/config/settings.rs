@@ -1,0 +1,105 @@
+//! What clap collects: every value still as text, so that all can be judged together.
+
+use clap::Args;
+
+/// Where the data is. Taken by every command.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Database settings")]
+pub struct DatabaseSettings {
+    /// PostgreSQL 13 or later; without it oneseat runs a private PostgreSQL of its own
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// Directory of the private PostgreSQL [default: /var/lib/oneseat for root, else the user's
+    /// data directory]
+    #[arg(long, env = "ONESEAT_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<String>,
+
+    /// Connections to PostgreSQL
+    #[arg(long, env = "ONESEAT_DB_POOL_SIZE", value_name = "N", default_value = "10")]
+    pub db_pool_size: String,
+}
+
+/// How to serve, and how sessions live. Taken by `serve`.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server settings")]
+pub struct ServeSettings {
+    /// Address and port to listen on
+    #[arg(
+        long,
+        env = "ONESEAT_BIND",
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub bind: String,
+
+    /// Threads that serve HTTP [default: one for each processor]
+    #[arg(long, env = "ONESEAT_WORKERS", value_name = "N")]
+    pub workers: Option<String>,
+
+    /// The address people use, such as https://seat.example.org; https turns HSTS on
+    #[arg(long, env = "ONESEAT_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+
+    /// Directory of the stylesheet and script [default: beside the program, or the source tree]
+    #[arg(long, env = "ONESEAT_STATIC_DIR", value_name = "DIR")]
+    pub static_dir: Option<String>,
+
+    /// Networks of the proxies whose X-Forwarded-For counts, comma-separated
+    #[arg(
+        long,
+        env = "ONESEAT_TRUSTED_PROXIES",
+        value_name = "CIDRS",
+        default_value = ""
+    )]
+    pub trusted_proxies: String,
+
+    /// A session ends after this long without activity
+    #[arg(
+        long,
+        env = "ONESEAT_IDLE_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "2h"
+    )]
+    pub idle_timeout: String,
+
+    /// Activity is written down at most this often
+    #[arg(
+        long,
+        env = "ONESEAT_ACTIVITY_THRESHOLD",
+        value_name = "DURATION",
+        default_value = "15m"
+    )]
+    pub activity_threshold: String,
+
+    /// A session ends after this long, however active
+    #[arg(
+        long,
+        env = "ONESEAT_MAX_LIFETIME",
+        value_name = "DURATION",
+        default_value = "12h"
+    )]
+    pub max_lifetime: String,
+
+    /// Pause between two sweeps of expired sessions
+    #[arg(
+        long,
+        env = "ONESEAT_CLEANUP_INTERVAL",
+        value_name = "DURATION",
+        default_value = "15m"
+    )]
+    pub cleanup_interval: String,
+
+    /// Wrong passwords in a row that lock an address
+    #[arg(
+        long,
+        env = "ONESEAT_MAX_FAILED_ATTEMPTS",
+        value_name = "N",
+        default_value = "5"
+    )]
+    pub max_failed_attempts: String,
+
+    /// How long an address stays locked
+    #[arg(long, env = "ONESEAT_LOCKOUT", value_name = "DURATION", default_value = "15m")]
+    pub lockout: String,
+}
