@@ -1,0 +1,82 @@
+//! How each connection is opened: bounded in time, in UTC.
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::r2d2::{CustomizeConnection, Error as PoolError};
+use diesel::{Connection, ConnectionError};
+
+use super::Unavailable;
+
+/// No statement, lock or forgotten transaction outlives these, so that a stuck database becomes an error.
+const SESSION_SETTINGS: &str = "set statement_timeout = '5s'; set lock_timeout = '4s'; \
+     set idle_in_transaction_session_timeout = '10s'; set timezone = 'UTC'";
+
+/// What libpq needs to notice a peer that is gone. A value in the URL itself wins.
+const LIBPQ_SETTINGS: [(&str, &str); 3] = [
+    ("connect_timeout", "3"),
+    ("tcp_user_timeout", "5000"),
+    ("application_name", "oneseat"),
+];
+
+/// Adds the bounds that libpq leaves off, to either form of connection string.
+pub(super) fn with_timeouts(url: &str) -> String {
+    let is_uri = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let mut url = url.to_owned();
+    for (key, value) in LIBPQ_SETTINGS {
+        if url.contains(key) {
+            continue;
+        }
+        if !is_uri {
+            url.push_str(&format!(" {key}={value}"));
+        } else {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            url.push_str(&format!("{separator}{key}={value}"));
+        }
+    }
+    url
+}
+
+/// One connection outside any pool.
+pub(super) fn establish(url: &str) -> Result<PgConnection, Unavailable> {
+    PgConnection::establish(url).map_err(|error| match error {
+        ConnectionError::BadConnection(words) => Unavailable(one_line(&words)),
+        other => Unavailable(one_line(&other.to_string())),
+    })
+}
+
+/// PostgreSQL's errors come on several lines; ours take one.
+fn one_line(words: &str) -> String {
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Applies [`SESSION_SETTINGS`] to every connection of the pool.
+#[derive(Debug)]
+pub(super) struct Customize;
+
+impl CustomizeConnection<PgConnection, PoolError> for Customize {
+    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), PoolError> {
+        connection
+            .batch_execute(SESSION_SETTINGS)
+            .map_err(PoolError::QueryError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_timeouts;
+
+    #[test]
+    fn both_forms_of_connection_string_are_bounded() {
+        assert_eq!(
+            with_timeouts("postgres://db/x"),
+            "postgres://db/x?connect_timeout=3&tcp_user_timeout=5000&application_name=oneseat"
+        );
+        assert!(with_timeouts("host=/run dbname=x").ends_with(" application_name=oneseat"));
+    }
+
+    #[test]
+    fn a_value_of_the_operator_wins() {
+        let url = with_timeouts("postgres://db/x?connect_timeout=30");
+        assert!(url.contains("connect_timeout=30") && !url.contains("connect_timeout=3&"));
+    }
+}

@@ -1,0 +1,133 @@
+//! Finding PostgreSQL's server programs, and running them as somebody they accept.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::unistd::{User, geteuid};
+
+use super::Error;
+
+/// The oldest PostgreSQL with what the migrations use (`gen_random_uuid`).
+const OLDEST: u32 = 13;
+
+/// One installation of PostgreSQL's server programs.
+#[derive(Debug)]
+pub(super) struct Programs {
+    bin: PathBuf,
+}
+
+impl Programs {
+    /// The newest installation, or the one that made the cluster at `pgdata`.
+    pub(super) fn find(pgdata: &Path) -> Result<Self, Error> {
+        let made_by = fs::read_to_string(pgdata.join("PG_VERSION")).ok();
+        let mut found: Vec<(u32, PathBuf)> = candidates()
+            .into_iter()
+            .filter_map(|bin| Some((major_version(&bin)?, bin)))
+            .filter(|(version, _)| *version >= OLDEST)
+            .collect();
+        // Stable: among equals, the first place looked at wins.
+        found.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+        match made_by.as_deref().map(str::trim) {
+            None => found.into_iter().next().ok_or(Error::NoPrograms),
+            Some(version) => found
+                .into_iter()
+                .find(|(found, _)| found.to_string() == version)
+                .ok_or_else(|| Error::OtherVersion {
+                    dir: pgdata.display().to_string(),
+                    version: version.to_owned(),
+                }),
+        }
+        .map(|(_, bin)| Self { bin })
+    }
+
+    pub(super) fn command(&self, program: &str) -> Command {
+        Command::new(self.bin.join(program))
+    }
+}
+
+/// Where server programs are kept: Debian and Homebrew leave them off the PATH.
+fn candidates() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
+        dirs.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    }
+    for (parent, child) in [
+        ("/usr/lib/postgresql", "bin"),
+        ("/opt/homebrew/opt", "bin"),
+        ("/usr/local/opt", "bin"),
+    ] {
+        let Ok(entries) = fs::read_dir(parent) else {
+            continue;
+        };
+        dirs.extend(entries.flatten().map(|entry| entry.path().join(child)));
+    }
+    dirs.retain(|dir| {
+        ["initdb", "pg_ctl", "postgres"]
+            .iter()
+            .all(|program| dir.join(program).is_file())
+    });
+    dirs
+}
+
+/// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` is 15.
+fn major_version(bin: &Path) -> Option<u32> {
+    let output = Command::new(bin.join("postgres"))
+        .arg("--version")
+        .output()
+        .ok()?;
+    let words = String::from_utf8(output.stdout).ok()?;
+    let version = words.split_whitespace().nth(2)?;
+    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// Whom PostgreSQL's programs run as: they refuse root, so for root it is `postgres`.
+#[derive(Debug)]
+pub(super) struct Runner {
+    owner: Option<(u32, u32)>,
+}
+
+impl Runner {
+    pub(super) fn of_this_process() -> Result<Self, Error> {
+        if !geteuid().is_root() {
+            return Ok(Self { owner: None });
+        }
+        match User::from_name("postgres") {
+            Ok(Some(user)) => Ok(Self {
+                owner: Some((user.uid.as_raw(), user.gid.as_raw())),
+            }),
+            _ => Err(Error::NoUser),
+        }
+    }
+
+    /// User and group that must own the data, if not this process's own.
+    pub(super) fn owner(&self) -> Option<(u32, u32)> {
+        self.owner
+    }
+
+    /// Runs a program to its end; its last words when it fails.
+    pub(super) fn run(&self, command: &mut Command) -> Result<(), String> {
+        if let Some((user, group)) = self.owner {
+            command.uid(user).gid(group);
+        }
+        // The server inherits what its starter leaves open: no terminal, no pipe, no directory.
+        let output = command
+            .current_dir("/")
+            .env_remove("PGDATA")
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .output()
+            .map_err(|error| error.to_string())?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let words = String::from_utf8_lossy(&output.stderr);
+        let last = words.lines().rfind(|line| !line.trim().is_empty());
+        Err(last.unwrap_or("it gave no reason").trim().to_owned())
+    }
+}

@@ -1,0 +1,94 @@
+//! The way to PostgreSQL: a pool, the migrations, and the one hop from async to blocking.
+//!
+//! Whatever goes wrong on the way is [`Unavailable`]: the caller learns that nothing was decided,
+//! never a wrong decision (law 5).
+
+pub mod clock;
+mod connection;
+pub mod embedded;
+pub mod migrations;
+#[rustfmt::skip] // Written by `script/schema`.
+pub(crate) mod schema;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::pg::PgConnection;
+use diesel::r2d2::{ConnectionManager, Pool};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use connection::{Customize, with_timeouts};
+
+/// How long a caller waits for its turn at the pool, and then for its answer.
+const TURN: Duration = Duration::from_secs(3);
+const ANSWER: Duration = Duration::from_secs(8);
+
+/// A pool of connections to one PostgreSQL. Cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool<ConnectionManager<PgConnection>>,
+    /// One permit for each connection: callers queue here, without a thread each.
+    turns: Arc<Semaphore>,
+}
+
+/// The database gave no answer. Nothing may be concluded from that.
+#[derive(Debug, thiserror::Error)]
+#[error("the database is unavailable: {0}")]
+pub struct Unavailable(String);
+
+impl From<diesel::result::Error> for Unavailable {
+    fn from(error: diesel::result::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Database {
+    /// Connects once to see that it works, then keeps up to `size` connections.
+    ///
+    /// # Errors
+    /// PostgreSQL's own words when the first connection fails.
+    pub fn connect(url: &str, size: u32) -> Result<Self, Unavailable> {
+        let url = with_timeouts(url);
+        // The pool alone would retry until its time-out, and tell less of what went wrong.
+        connection::establish(&url)?;
+        let pool = Pool::builder()
+            .max_size(size)
+            .min_idle(Some(1))
+            .connection_timeout(TURN)
+            .connection_customizer(Box::new(Customize))
+            .build_unchecked(ConnectionManager::new(url));
+        Ok(Self {
+            pool,
+            turns: Arc::new(Semaphore::new(size as usize)),
+        })
+    }
+
+    /// Runs `work` with a connection, off the async threads.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`Unavailable`] when no connection or no answer came in time. An answer
+    /// that came too late may still have taken effect, as with any lost reply.
+    pub async fn run<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Unavailable> + Send + 'static,
+    {
+        let turn = timeout(TURN, self.turns.clone().acquire_owned())
+            .await
+            .map_err(|_| Unavailable("every connection is busy".to_owned()))?
+            .map_err(|error| Unavailable(error.to_string()))?;
+        let pool = self.pool.clone();
+        let answer = tokio::task::spawn_blocking(move || {
+            // Moved in: a thread that is stuck keeps its turn, so no more threads than connections get stuck.
+            let _turn = turn;
+            let mut connection = pool.get().map_err(|error| Unavailable(error.to_string()))?;
+            work(&mut connection)
+        });
+        timeout(ANSWER, answer)
+            .await
+            .map_err(|_| Unavailable("no answer in time".to_owned()))?
+            .map_err(|error| Unavailable(error.to_string()))?
+    }
+}
