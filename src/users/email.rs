@@ -1,0 +1,106 @@
+//! An address, written one way only.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+use unicode_normalization::UnicodeNormalization;
+
+/// A trimmed, NFC, lower-case address: one spelling for one account and one lock.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Email(String);
+
+/// Longest address, in bytes (RFC 5321 4.5.3.1.3, less the angle brackets).
+const LONGEST: usize = 254;
+/// Longest part before the last `@`, in bytes (RFC 5321 4.5.3.1.1).
+const LONGEST_LOCAL_PART: usize = 64;
+
+/// The text cannot be an address, in words for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("email must be an address like name@example.org, of at most {LONGEST} bytes")]
+pub struct NotAnEmail;
+
+impl FromStr for Email {
+    type Err = NotAnEmail;
+
+    /// Accepts what mail servers could: whether an address exists, only a mail can tell.
+    fn from_str(text: &str) -> Result<Self, NotAnEmail> {
+        // Longer text cannot become a valid address; this bounds the work below.
+        if text.len() > 4 * LONGEST {
+            return Err(NotAnEmail);
+        }
+        // Lower-casing can undo NFC, so it is followed by another.
+        let folded: String = text
+            .trim()
+            .nfc()
+            .collect::<String>()
+            .to_lowercase()
+            .nfc()
+            .collect();
+        let (local, domain) = folded.rsplit_once('@').ok_or(NotAnEmail)?;
+        let is_plain = !folded.contains(|c: char| c.is_whitespace() || c.is_control());
+        let fits = folded.len() <= LONGEST && local.len() <= LONGEST_LOCAL_PART;
+        if is_plain && fits && !local.is_empty() && !domain.is_empty() {
+            Ok(Self(folded))
+        } else {
+            Err(NotAnEmail)
+        }
+    }
+}
+
+impl Email {
+    /// The one spelling.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// SHA-256 of the spelling: names the address where failures are counted.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.0).into()
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_white_space_and_composition_do_not_matter() {
+        let spellings = ["ren\u{e9}e@x.org", " REN\u{c9}E@X.ORG\n", "rene\u{301}e@x.org"];
+        let emails = spellings.map(|text| text.parse::<Email>().unwrap());
+        assert!(emails.iter().all(|email| *email == emails[0]));
+    }
+
+    #[test]
+    fn a_local_host_is_an_address_too() {
+        assert_eq!(
+            "admin@localhost".parse::<Email>().unwrap().as_str(),
+            "admin@localhost"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_an_address_is_refused() {
+        let long = format!("{}@x.org", "a".repeat(65));
+        let longer = format!("a@{}", "x".repeat(10_000));
+        for text in [
+            "", "@", "ada", "ada@", "@x", "a b@x", "a\0@x", "a@x\ny", &long, &longer,
+        ] {
+            assert_eq!(text.parse::<Email>(), Err(NotAnEmail), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_spelling_is_its_own_spelling() {
+        for text in ["\u{130}@x", "\u{1e9e}@x", "ΑΣ@x", "\u{212b}@x"] {
+            let email: Email = text.parse().unwrap();
+            assert_eq!(email.as_str().parse::<Email>().unwrap(), email);
+        }
+    }
+}

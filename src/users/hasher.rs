@@ -1,0 +1,285 @@
+//! Argon2id on a few threads of its own: a storm of sign-ins queues here, and takes neither the memory nor the threads
+//! that everything else lives on.
+
+use std::fmt;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use tokio::sync::oneshot;
+
+use super::Password;
+
+/// OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+const SALT_BYTES: usize = 16;
+const HASH_BYTES: usize = 32;
+
+/// Passwords that may wait: some seconds of work. Past it the answer is [`Error::Busy`].
+const QUEUE: usize = 256;
+
+/// A PHC string.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+/// A right password.
+#[derive(Debug)]
+pub struct Match {
+    /// The same password hashed with today's parameters, if the stored hash was weaker.
+    pub stronger: Option<PasswordHash>,
+}
+
+/// Nothing was hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Too many are waiting.
+    #[error("too many passwords are waiting to be checked")]
+    Busy,
+    /// No randomness, no memory, or a thread that died.
+    #[error("the password could not be hashed")]
+    Failed,
+}
+
+/// The threads that hash. Cheap to clone; they end with the last clone.
+#[derive(Clone)]
+pub struct Hasher {
+    queue: SyncSender<Job>,
+    /// Verified against when there is no account: the time must not tell.
+    dummy: Arc<PasswordHash>,
+}
+
+type Memory = Vec<Block>;
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+impl PasswordHash {
+    /// As read from the database.
+    pub fn from_stored(phc: String) -> Self {
+        Self(phc)
+    }
+
+    /// As written to the database.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(..)")
+    }
+}
+
+impl Hasher {
+    /// Starts `threads` workers, each with 19 MiB that it reuses.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when a thread cannot be started or the first hash cannot be made.
+    pub fn start(threads: usize) -> Result<Self, Error> {
+        let dummy = Password::generate().map_err(|_| Error::Failed)?;
+        let dummy = hash(&dummy, &mut Memory::new())?;
+        let (queue, jobs) = sync_channel(QUEUE);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for _ in 0..threads {
+            let jobs = jobs.clone();
+            std::thread::Builder::new()
+                .name("hasher".to_owned())
+                .spawn(move || work(&jobs))
+                .map_err(|_| Error::Failed)?;
+        }
+        Ok(Self {
+            queue,
+            dummy: Arc::new(dummy),
+        })
+    }
+
+    /// Hashes a new password.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
+        self.submit(move |memory| hash(&password, memory)).await?
+    }
+
+    /// Is it the password? Without a stored hash the answer is no, after the same work.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn verify(
+        &self,
+        password: Password,
+        stored: Option<PasswordHash>,
+    ) -> Result<Option<Match>, Error> {
+        let stored = stored.unwrap_or_else(|| (*self.dummy).clone());
+        self.submit(move |memory| verify(&password, &stored, memory))
+            .await?
+    }
+
+    async fn submit<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut Memory) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |memory| {
+            // Whoever asked may have gone: then nobody pays for the answer.
+            if !reply.is_closed() {
+                let _ = reply.send(task(memory));
+            }
+        });
+        self.queue.try_send(job).map_err(|_| Error::Busy)?;
+        answer.await.map_err(|_| Error::Failed)
+    }
+}
+
+fn work(jobs: &Mutex<Receiver<Job>>) {
+    let mut memory = Memory::new();
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match job {
+            Ok(job) => job(&mut memory),
+            Err(_) => return,
+        }
+    }
+}
+
+fn current_params() -> Result<Params, Error> {
+    Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).map_err(|_| Error::Failed)
+}
+
+fn hash(password: &Password, memory: &mut Memory) -> Result<PasswordHash, Error> {
+    let mut salt = [0; SALT_BYTES];
+    SysRng.try_fill_bytes(&mut salt).map_err(|_| Error::Failed)?;
+    let params = current_params()?;
+    let output = digest(
+        password,
+        &salt,
+        Algorithm::Argon2id,
+        Version::V0x13,
+        &params,
+        memory,
+    )?;
+    let phc = phc::PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(|_| Error::Failed)?,
+        salt: Some(Salt::new(&salt).map_err(|_| Error::Failed)?),
+        hash: Some(output),
+    };
+    Ok(PasswordHash(phc.to_string()))
+}
+
+fn verify(password: &Password, stored: &PasswordHash, memory: &mut Memory) -> Result<Option<Match>, Error> {
+    let parsed = phc::PasswordHash::new(stored.as_str()).map_err(|_| Error::Failed)?;
+    let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else {
+        return Err(Error::Failed);
+    };
+    let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| Error::Failed)?;
+    let version = match parsed.version {
+        Some(version) => Version::try_from(version).map_err(|_| Error::Failed)?,
+        None => Version::default(),
+    };
+    let params = Params::try_from(&parsed).map_err(|_| Error::Failed)?;
+    // Compared in constant time by `Output`.
+    if digest(password, &salt, algorithm, version, &params, memory)? != expected {
+        return Ok(None);
+    }
+    let is_weaker =
+        algorithm != Algorithm::Argon2id || params.m_cost() < MEMORY_KIB || params.t_cost() < PASSES;
+    let stronger = is_weaker.then(|| hash(password, memory)).transpose()?;
+    Ok(Some(Match { stronger }))
+}
+
+fn digest(
+    password: &Password,
+    salt: &[u8],
+    algorithm: Algorithm,
+    version: Version,
+    params: &Params,
+    memory: &mut Memory,
+) -> Result<Output, Error> {
+    if memory.len() < params.block_count() {
+        memory.resize(params.block_count(), Block::default());
+    }
+    let mut out = [0; Output::MAX_LENGTH];
+    let out = &mut out[..params.output_len().unwrap_or(HASH_BYTES)];
+    Argon2::new(algorithm, version, params.clone())
+        .hash_password_into_with_memory(password.as_bytes(), salt, out, &mut memory[..])
+        .map_err(|_| Error::Failed)?;
+    Output::new(out).map_err(|_| Error::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::typed(text).unwrap()
+    }
+
+    #[test]
+    fn a_hash_is_argon2id_with_the_recommended_parameters() {
+        let hash = hash(&password("right"), &mut Memory::new()).unwrap();
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+    }
+
+    #[test]
+    fn only_the_same_password_matches() {
+        let memory = &mut Memory::new();
+        let hash = hash(&password("right"), memory).unwrap();
+        let right = verify(&password("right"), &hash, memory).unwrap();
+        assert!(right.is_some_and(|right| right.stronger.is_none()));
+        assert!(verify(&password("Right"), &hash, memory).unwrap().is_none());
+    }
+
+    #[test]
+    fn passwords_that_differ_at_byte_73_differ() {
+        let memory = &mut Memory::new();
+        let start = "x".repeat(72);
+        let hash = hash(&password(&format!("{start}a")), memory).unwrap();
+        assert!(
+            verify(&password(&format!("{start}b")), &hash, memory)
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_weaker_hash_is_made_anew_when_the_password_is_right() {
+        // argon2id, m=8, t=1, p=1, of "password" and "somesalt".
+        let params = Params::new(8, 1, 1, Some(HASH_BYTES)).unwrap();
+        let memory = &mut Memory::new();
+        let version = Version::V0x13;
+        let output = digest(
+            &password("right"),
+            b"somesalt",
+            Algorithm::Argon2id,
+            version,
+            &params,
+            memory,
+        );
+        let weak = phc::PasswordHash {
+            algorithm: ARGON2ID_IDENT,
+            version: Some(version.into()),
+            params: ParamsString::try_from(&params).unwrap(),
+            salt: Some(Salt::new(b"somesalt").unwrap()),
+            hash: Some(output.unwrap()),
+        };
+        let weak = PasswordHash(weak.to_string());
+        let right = verify(&password("right"), &weak, memory).unwrap().unwrap();
+        assert!(right.stronger.unwrap().as_str().contains("m=19456,t=2,p=1"));
+        assert!(verify(&password("wrong"), &weak, memory).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_stored_hash_that_makes_no_sense_matches_nothing() {
+        let nonsense = PasswordHash("correct horse".to_owned());
+        assert_eq!(
+            verify(&password("x"), &nonsense, &mut Memory::new()).unwrap_err(),
+            Error::Failed
+        );
+    }
+}

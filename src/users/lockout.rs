@@ -1,0 +1,98 @@
+//! The table `login_failures`: wrong passwords are counted for each address, whether or not an account stands behind
+//! it (law 7), and enough of them lock it for a while.
+
+use std::time::Duration;
+
+use diesel::dsl::{delete, exists, select};
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Binary, Bool, Integer, Interval};
+
+use super::Email;
+use crate::config::LockoutPolicy;
+use crate::db::clock::{before, interval, now, span};
+use crate::db::schema::login_failures;
+
+/// Failures this old, with no lock that still holds, are forgotten by the sweeper.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What one more failure did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Counted; so many in a row now.
+    Counted(i32),
+    /// Counted, and it was the one that locked the address.
+    Locked,
+    /// Not counted: others had locked the address in the meantime.
+    WasLocked,
+}
+
+/// Is the address locked now?
+pub fn is_locked(conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
+    let lock = login_failures::table
+        .find(email.digest().to_vec())
+        .filter(login_failures::locked_until.gt(now().nullable()));
+    select(exists(lock)).get_result(conn)
+}
+
+/// Counts one failure, in one statement: of any number at the same time, each counts once or finds the address locked.
+/// A lock that has run out starts the count anew.
+pub fn record_failure(
+    conn: &mut PgConnection,
+    email: &Email,
+    policy: &LockoutPolicy,
+) -> QueryResult<Failure> {
+    #[derive(QueryableByName)]
+    struct Counted {
+        #[diesel(sql_type = Integer)]
+        failed_attempts: i32,
+        #[diesel(sql_type = Bool)]
+        is_locked: bool,
+    }
+    let counted = diesel::sql_query(
+        "insert into login_failures as f (email_digest, failed_attempts, locked_until)
+         values ($1, 1, case when 1 >= $2 then now() + $3 end)
+         on conflict (email_digest) do update set
+             failed_attempts = case when f.locked_until is null then f.failed_attempts + 1 else 1 end,
+             locked_until = case
+                 when case when f.locked_until is null then f.failed_attempts + 1 else 1 end >= $2
+                 then now() + $3
+             end,
+             updated_at = now()
+         where f.locked_until is null or f.locked_until <= now()
+         returning failed_attempts, locked_until is not null as is_locked",
+    )
+    .bind::<Binary, _>(&email.digest()[..])
+    .bind::<Integer, _>(policy.max_failed_attempts)
+    .bind::<Interval, _>(interval(policy.duration))
+    .get_result::<Counted>(conn)
+    .optional()?;
+    Ok(match counted {
+        Some(counted) if counted.is_locked => Failure::Locked,
+        Some(counted) => Failure::Counted(counted.failed_attempts),
+        None => Failure::WasLocked,
+    })
+}
+
+/// Forgets the failures of an address, and its lock. Returns whether there were any.
+pub fn clear(conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
+    let forgotten = delete(login_failures::table.find(email.digest().to_vec())).execute(conn)?;
+    Ok(forgotten > 0)
+}
+
+/// Forgets up to `batch` stale rows. Returns how many.
+pub fn sweep(conn: &mut PgConnection, batch: i64) -> QueryResult<usize> {
+    let stale: Vec<Vec<u8>> = login_failures::table
+        .filter(login_failures::updated_at.lt(before(now(), span(STALE))))
+        .filter(
+            login_failures::locked_until
+                .is_null()
+                .or(login_failures::locked_until.le(now().nullable())),
+        )
+        .limit(batch)
+        .for_update()
+        .skip_locked()
+        .select(login_failures::email_digest)
+        .load(conn)?;
+    delete(login_failures::table.filter(login_failures::email_digest.eq_any(stale))).execute(conn)
+}

@@ -1,0 +1,16 @@
+//! Who may sign in: accounts, passwords, and the lock that stops guessing.
+//!
+//! Nothing here knows what a session is; [`crate::auth`] brings the two together.
+
+mod email;
+pub mod hasher;
+pub mod lockout;
+mod password;
+mod role;
+pub mod store;
+
+pub use email::Email;
+pub use hasher::{Hasher, PasswordHash};
+pub use password::Password;
+pub use role::Role;
+pub use store::User;
