@@ -1,0 +1,84 @@
+//! Where a sign-in came from, for people to recognise: never a reason to refuse one.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+
+/// Longest user agent kept, in characters; the column's check says the same.
+const USER_AGENT_LENGTH: usize = 512;
+
+/// The address and browser behind a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    address: IpAddr,
+    user_agent: Option<String>,
+}
+
+impl Origin {
+    /// `user_agent` is the header's raw value: anything at all. What is not UTF-8 or not printable is replaced, what is
+    /// too long is cut.
+    pub fn new(address: IpAddr, user_agent: Option<&[u8]>) -> Self {
+        let user_agent = user_agent.map(|raw| {
+            String::from_utf8_lossy(raw)
+                .trim()
+                .chars()
+                .map(|c| {
+                    if c.is_control() {
+                        char::REPLACEMENT_CHARACTER
+                    } else {
+                        c
+                    }
+                })
+                .take(USER_AGENT_LENGTH)
+                .collect::<String>()
+        });
+        Self {
+            // ::ffff:192.0.2.1 and 192.0.2.1 are one place.
+            address: address.to_canonical(),
+            user_agent: user_agent.filter(|text| !text.is_empty()),
+        }
+    }
+
+    /// IPv4, or IPv6 that is not IPv4 in disguise.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// As a single host, the way PostgreSQL's `inet` holds it.
+    pub(super) fn network(&self) -> IpNetwork {
+        IpNetwork::from(self.address)
+    }
+
+    /// Printable, at most 512 characters, never empty.
+    pub(super) fn user_agent(&self) -> Option<&str> {
+        self.user_agent.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user_agent(raw: &[u8]) -> Option<String> {
+        let origin = Origin::new(IpAddr::from([192, 0, 2, 1]), Some(raw));
+        origin.user_agent().map(str::to_owned)
+    }
+
+    #[test]
+    fn an_over_long_user_agent_is_cut() {
+        let kept = user_agent("ü".repeat(10_000).as_bytes()).unwrap();
+        assert_eq!(kept.chars().count(), 512);
+    }
+
+    #[test]
+    fn a_user_agent_that_is_not_utf8_is_cleaned() {
+        assert_eq!(user_agent(b"a\xffb\tc").as_deref(), Some("a\u{fffd}b\u{fffd}c"));
+        assert_eq!(user_agent(b"  "), None);
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_ipv4_address() {
+        let origin = Origin::new("::ffff:192.0.2.1".parse().unwrap(), None);
+        assert_eq!(origin.address(), IpAddr::from([192, 0, 2, 1]));
+    }
+}

@@ -1,0 +1,35 @@
+//! The background actor: calls one step again and again, and does nothing itself.
+
+use std::future::Future;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, WrapFuture};
+
+/// Calls `step` at start and then at every `interval`; a step that is still running when its time comes again is not
+/// called twice.
+pub struct Sweeper<F> {
+    interval: Duration,
+    step: F,
+}
+
+impl<F> Sweeper<F> {
+    /// `step` is one whole sweep; it logs its own failures.
+    pub fn new(interval: Duration, step: F) -> Self {
+        Self { interval, step }
+    }
+}
+
+impl<F, Fut> Actor for Sweeper<F>
+where
+    F: Fn() -> Fut + Unpin + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.wait((self.step)().into_actor(self));
+        ctx.run_interval(self.interval, |this, ctx| {
+            ctx.wait((this.step)().into_actor(this));
+        });
+    }
+}

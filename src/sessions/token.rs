@@ -1,0 +1,126 @@
+//! The key to a seat: shown once, stored never (law 4).
+
+use std::fmt;
+
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::pg::Pg;
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::Binary;
+use rand::TryRng;
+use rand::rngs::SysRng;
+use sha2::{Digest, Sha256};
+
+/// 256 bits from the operating system (OWASP ASVS 7.2.3), written as 64 lower-case hex characters.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token([u8; 32]);
+
+/// SHA-256 of a token's bytes: all that the database knows of it. A fast hash is right for a secret of 256 bits.
+#[derive(AsExpression, FromSqlRow, Clone, Copy, PartialEq, Eq, Hash)]
+#[diesel(sql_type = Binary)]
+pub struct TokenDigest([u8; 32]);
+
+impl Token {
+    /// A new token.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn generate() -> Result<Self, rand::rngs::SysError> {
+        let mut bytes = [0; 32];
+        SysRng.try_fill_bytes(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// Exactly 64 lower-case hex characters; nothing else can be a token.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if text.iter().any(u8::is_ascii_uppercase) {
+            return None;
+        }
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+
+    /// What the database knows it by.
+    pub fn digest(&self) -> TokenDigest {
+        TokenDigest(Sha256::digest(self.0).into())
+    }
+
+    /// The token in clear, for the one response that hands it out.
+    pub fn reveal(&self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+impl fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenDigest(..)")
+    }
+}
+
+impl ToSql<Binary, Pg> for TokenDigest {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        <[u8] as ToSql<Binary, Pg>>::to_sql(&self.0, out)
+    }
+}
+
+impl FromSql<Binary, Pg> for TokenDigest {
+    fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(<[u8; 32]>::try_from(bytes.as_bytes())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_64_lower_case_hex_characters_and_reads_back() {
+        let token = Token::generate().unwrap();
+        let text = token.reveal();
+        assert_eq!(text.len(), 64);
+        assert!(
+            text.bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        );
+        assert_eq!(Token::parse(text.as_bytes()), Some(token));
+    }
+
+    #[test]
+    fn nothing_else_is_a_token() {
+        let token = Token([0xab; 32]).reveal();
+        for text in [
+            "",
+            "ab",
+            &token[1..],
+            &token.to_uppercase(),
+            &format!("{token}0"),
+            &token.replace('a', "g"),
+        ] {
+            assert_eq!(Token::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_bytes() {
+        // SHA-256 of 32 zero bytes.
+        let known = "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925";
+        assert_eq!(hex::encode(Token([0; 32]).digest().0), known);
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        let token = Token::generate().unwrap();
+        assert_eq!(
+            format!("{token:?} {:?}", token.digest()),
+            "Token(..) TokenDigest(..)"
+        );
+    }
+}
