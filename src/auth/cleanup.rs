@@ -1,0 +1,69 @@
+//! Removing what nobody can use any more. Nothing depends on it: expired sessions are refused whether swept or not.
+
+use diesel::connection::Connection;
+use diesel::dsl::sql;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool};
+
+use super::{Auth, Error};
+use crate::sessions::store as sessions;
+use crate::users::lockout;
+
+/// Rows removed in one transaction: short locks, short waits.
+const BATCH: i64 = 1_000;
+
+/// Any number, the same in every instance: whoever holds it sweeps.
+const SWEEP_LOCK: i64 = 0x6f6e_6573_6561_7402;
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Expired sessions.
+    pub sessions: usize,
+    /// Failures nobody needs to remember.
+    pub login_failures: usize,
+}
+
+/// What one batch did.
+enum Batch {
+    /// Another instance is sweeping.
+    Elsewhere,
+    /// Removed this much.
+    Removed(Swept),
+}
+
+impl Auth {
+    /// Sweeps until nothing is left. `None`: another instance is at it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; batches already removed stay removed.
+    pub async fn sweep(&self) -> Result<Option<Swept>, Error> {
+        let mut total = Swept::default();
+        loop {
+            match self.db.run(sweep_batch).await? {
+                Batch::Elsewhere => return Ok(None),
+                Batch::Removed(swept) if swept == Swept::default() => return Ok(Some(total)),
+                Batch::Removed(swept) => {
+                    total.sessions += swept.sessions;
+                    total.login_failures += swept.login_failures;
+                }
+            }
+        }
+    }
+}
+
+fn sweep_batch(conn: &mut PgConnection) -> Result<Batch, Error> {
+    conn.transaction(|conn| {
+        let lock = sql::<Bool>("pg_try_advisory_xact_lock(")
+            .bind::<BigInt, _>(SWEEP_LOCK)
+            .sql(")");
+        if !diesel::select(lock).get_result::<bool>(conn)? {
+            return Ok(Batch::Elsewhere);
+        }
+        Ok(Batch::Removed(Swept {
+            sessions: sessions::sweep(conn, BATCH)?,
+            login_failures: lockout::sweep(conn, BATCH)?,
+        }))
+    })
+}

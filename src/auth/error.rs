@@ -1,0 +1,70 @@
+//! What can go wrong, in domain words.
+//!
+//! Which error belongs where: stores return Diesel's own; `db` turns what is no answer into [`Unavailable`];
+//! this module's [`Error`] is what every use case returns; `web::problem` turns it into HTTP, `cli` into a sentence.
+
+use crate::db::Unavailable;
+use crate::users::hasher;
+
+/// Why a use case did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address and password do not belong together, whether or not the address is known.
+    #[error("invalid credentials")]
+    InvalidCredentials,
+    /// Too many wrong passwords for this address; says nothing about this one.
+    #[error("account is locked")]
+    AccountLocked,
+    /// Right password, but the address was never verified.
+    #[error("email is not verified")]
+    EmailUnverified,
+    /// Right password, but the account was disabled.
+    #[error("account is disabled")]
+    AccountDisabled,
+    /// No live session has this token.
+    #[error("invalid or expired session")]
+    TokenInvalid,
+    /// No account has this address.
+    #[error("there is no user {0}; `oneseat user list` shows all")]
+    NoSuchUser(String),
+    /// An account has this address already.
+    #[error("there is a user {0} already; `oneseat user show {0}` shows it")]
+    EmailTaken(String),
+    /// No live session has this id, or its user has none.
+    #[error("there is no such live session; `oneseat session list` shows all")]
+    NoSuchSession,
+    /// More passwords are waiting than can be checked in good time.
+    #[error("too many sign-ins at once")]
+    Busy,
+    /// Nothing was decided (law 5).
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+}
+
+impl From<Unavailable> for Error {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+// A query that fails decided nothing: its transaction is rolled back.
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Self {
+        Unavailable::from(error).into()
+    }
+}
+
+impl From<hasher::Error> for Error {
+    fn from(error: hasher::Error) -> Self {
+        match error {
+            hasher::Error::Busy => Self::Busy,
+            hasher::Error::Failed => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<rand::rngs::SysError> for Error {
+    fn from(error: rand::rngs::SysError) -> Self {
+        Self::Unavailable(format!("no randomness: {error}"))
+    }
+}

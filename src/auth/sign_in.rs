@@ -1,0 +1,130 @@
+//! Taking the seat.
+//!
+//! The order is part of the contract: lock, then password, then whether the account may sign in. The password is
+//! checked while holding no connection and no lock, so everything that it was checked against is confirmed again inside
+//! the transaction that opens the session.
+
+use diesel::Connection;
+use diesel::pg::PgConnection;
+
+use super::{Auth, Error};
+use crate::sessions::{EndReason, Origin, Session, Token, store as sessions};
+use crate::users::lockout::{self, Failure};
+use crate::users::store::{self as users, Credentials};
+use crate::users::{Email, Password, User};
+
+/// How often a password is checked again because the stored hash changed under the check.
+const ATTEMPTS: usize = 3;
+
+/// A taken seat.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// In clear, this once.
+    pub token: Token,
+    /// Who.
+    pub user: User,
+    /// The new session.
+    pub session: Session,
+}
+
+impl Auth {
+    /// Signs a user in, and ends the session they had.
+    ///
+    /// # Errors
+    /// [`Error::AccountLocked`], [`Error::InvalidCredentials`], [`Error::AccountDisabled`],
+    /// [`Error::EmailUnverified`], in this order; [`Error::Busy`] and [`Error::Unavailable`] at any point.
+    pub async fn sign_in(&self, email: Email, password: Password, origin: Origin) -> Result<SignedIn, Error> {
+        for _ in 0..ATTEMPTS {
+            let attempt = self.attempt(email.clone(), password.clone(), origin.clone());
+            if let Some(signed_in) = attempt.await? {
+                return Ok(signed_in);
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    /// `None`: the stored hash changed while the password was being checked against it.
+    async fn attempt(
+        &self,
+        email: Email,
+        password: Password,
+        origin: Origin,
+    ) -> Result<Option<SignedIn>, Error> {
+        let address = email.clone();
+        let credentials = self
+            .db
+            .run(move |conn| {
+                if lockout::is_locked(conn, &address)? {
+                    return Err(Error::AccountLocked);
+                }
+                Ok(users::find_credentials(conn, &address)?)
+            })
+            .await?;
+
+        // Hash even for unknown addresses: the response time must not reveal who exists.
+        let stored = credentials.as_ref().and_then(|found| found.password_hash.clone());
+        let matched = self.hasher.verify(password, stored).await?;
+        let (Some(credentials), Some(matched)) = (credentials, matched) else {
+            return Err(self.count_failure(email).await);
+        };
+
+        let policy = self.sessions;
+        self.db
+            .run(move |conn| {
+                let token = Token::generate()?;
+                conn.transaction(|conn| {
+                    let Some(user) = confirm(conn, &email, &credentials)? else {
+                        return Ok(None);
+                    };
+                    if let Some(hash) = &matched.stronger {
+                        users::set_password(conn, user.id, hash)?;
+                    }
+                    if let Some(older) = sessions::end_of_user(conn, user.id)? {
+                        log::info!(
+                            "session {} of {} ended: {}",
+                            older.id,
+                            user.id,
+                            EndReason::Replaced
+                        );
+                    }
+                    let session = sessions::open(conn, user.id, &token.digest(), &origin, &policy)?;
+                    lockout::clear(conn, &email)?;
+                    Ok(Some(SignedIn { token, user, session }))
+                })
+            })
+            .await
+    }
+
+    /// The answer to a wrong password, once it is counted.
+    async fn count_failure(&self, email: Email) -> Error {
+        let policy = self.lockout;
+        let counted = self
+            .db
+            .run(move |conn| lockout::record_failure(conn, &email, &policy).map_err(Error::from))
+            .await;
+        match counted {
+            Ok(Failure::Counted(_) | Failure::Locked) => Error::InvalidCredentials,
+            Ok(Failure::WasLocked) => Error::AccountLocked,
+            Err(error) => error,
+        }
+    }
+}
+
+/// Locks the user's row and confirms that what was checked still holds. `None`: the password was changed, or its hash
+/// made stronger by a racing sign-in.
+fn confirm(conn: &mut PgConnection, email: &Email, checked: &Credentials) -> Result<Option<User>, Error> {
+    let current = users::lock(conn, checked.user.id)?.ok_or(Error::InvalidCredentials)?;
+    if lockout::is_locked(conn, email)? {
+        return Err(Error::AccountLocked);
+    }
+    if current.password_hash != checked.password_hash {
+        return Ok(None);
+    }
+    if current.user.disabled_at.is_some() {
+        return Err(Error::AccountDisabled);
+    }
+    if !current.user.email_verified {
+        return Err(Error::EmailUnverified);
+    }
+    Ok(Some(current.user))
+}
