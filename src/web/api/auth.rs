@@ -1,0 +1,112 @@
+//! Signing in, signing out, and who am I.
+
+use actix_web::web::{Data, Json};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::views::{SessionView, UserView};
+use crate::auth::Auth;
+use crate::sessions::EndReason;
+use crate::users::{Email, Password};
+use crate::web::body::OptionalJson;
+use crate::web::client::ClientInfo;
+use crate::web::extract::Authenticated;
+use crate::web::problem::Problem;
+
+/// `POST /auth/login`. No Debug: it holds a password.
+#[derive(Deserialize)]
+pub struct LoginRequest {
+    email: String,
+    password: String,
+}
+
+/// The one response that holds a token.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginResponse {
+    token: String,
+    user: UserView,
+    expires_at: DateTime<Utc>,
+}
+
+/// Takes the seat.
+pub async fn login(
+    auth: Data<Auth>,
+    client: ClientInfo,
+    Json(request): Json<LoginRequest>,
+) -> Result<Json<LoginResponse>, Problem> {
+    let email: Email = request.email.parse().map_err(|error| refused(&error))?;
+    let password = Password::typed(&request.password).map_err(|error| refused(&error))?;
+    let signed_in = auth.sign_in(email, password, client.0).await?;
+    Ok(Json(LoginResponse {
+        token: signed_in.token.reveal(),
+        user: signed_in.user.into(),
+        expires_at: signed_in.session.expires_at,
+    }))
+}
+
+/// `POST /auth/logout` may say why; without a body the user signed out.
+#[derive(Default, Deserialize)]
+pub struct LogoutRequest {
+    #[serde(default)]
+    reason: LogoutReason,
+}
+
+/// The two ends of a session that its own page can cause.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogoutReason {
+    /// Somebody pressed the button.
+    #[default]
+    SignedOut,
+    /// The page went away.
+    PageClosed,
+}
+
+impl From<LogoutReason> for EndReason {
+    fn from(reason: LogoutReason) -> Self {
+        match reason {
+            LogoutReason::SignedOut => Self::SignedOut,
+            LogoutReason::PageClosed => Self::PageClosed,
+        }
+    }
+}
+
+/// `{"success":true}`
+#[derive(Serialize)]
+pub struct LogoutResponse {
+    success: bool,
+}
+
+/// Gives the seat up.
+pub async fn logout(
+    seat: Authenticated,
+    auth: Data<Auth>,
+    request: OptionalJson<LogoutRequest>,
+) -> Result<Json<LogoutResponse>, Problem> {
+    auth.sign_out(seat.0.session.id, request.0.reason.into()).await?;
+    Ok(Json(LogoutResponse { success: true }))
+}
+
+/// `GET /auth/session`
+#[derive(Serialize)]
+pub struct SessionResponse {
+    user: UserView,
+    session: SessionView,
+}
+
+/// Who am I?
+pub async fn session(seat: Authenticated) -> Json<SessionResponse> {
+    Json(SessionResponse {
+        user: seat.0.user.into(),
+        session: seat.0.session.into(),
+    })
+}
+
+fn refused(error: &dyn std::error::Error) -> Problem {
+    // Our words start in lower case for use in the middle of a sentence.
+    let words = error.to_string();
+    let mut letters = words.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    Problem::bad_request(first.into_iter().chain(letters).collect::<String>())
+}

@@ -1,0 +1,5 @@
+//! The JSON API.
+
+pub mod auth;
+pub mod health;
+mod views;

@@ -1,0 +1,61 @@
+//! What users and sessions look like in JSON: camelCase, RFC 3339 UTC, no token and no digest.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::sessions::Session;
+use crate::users::{Role, User};
+
+/// Who.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserView {
+    id: Uuid,
+    name: String,
+    email: String,
+    #[serde(serialize_with = "role")]
+    role: Role,
+}
+
+/// A live session.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    id: Uuid,
+    ip_address: IpAddr,
+    user_agent: Option<String>,
+    created_at: DateTime<Utc>,
+    last_activity: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            name: user.name,
+            email: user.email,
+            role: user.role,
+        }
+    }
+}
+
+impl From<Session> for SessionView {
+    fn from(session: Session) -> Self {
+        Self {
+            id: session.id,
+            ip_address: session.ip_address.ip(),
+            user_agent: session.user_agent,
+            created_at: session.created_at,
+            last_activity: session.last_activity,
+            expires_at: session.expires_at,
+        }
+    }
+}
+
+fn role<S: serde::Serializer>(role: &Role, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(role.as_str())
+}

@@ -1,0 +1,137 @@
+//! Who is at the other end: the address and the user agent.
+//!
+//! A forwarded address counts only as far as proxies that the operator trusts vouch for it, read from the right
+//! (OWASP ASVS 4.1.3): each proxy appends whom it heard from, and only the leftmost entries can be made up.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{HeaderMap, USER_AGENT};
+use actix_web::{FromRequest, HttpRequest, web};
+use ipnetwork::IpNetwork;
+
+use crate::sessions::Origin;
+
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// The networks whose word counts.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies(Vec<IpNetwork>);
+
+impl TrustedProxies {
+    /// Empty: nobody's.
+    pub fn new(networks: Vec<IpNetwork>) -> Self {
+        Self(networks)
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+
+    /// The nearest address that no trusted proxy stands behind. An entry that cannot be read ends the search: it is not
+    /// known what stands before it.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let forwarded: Vec<&str> = headers
+            .get_all(X_FORWARDED_FOR)
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .collect();
+        let mut client = peer.to_canonical();
+        for entry in forwarded.into_iter().rev() {
+            if !self.trusts(client) {
+                break;
+            }
+            match parse(entry.trim()) {
+                Some(address) => client = address,
+                None => break,
+            }
+        }
+        client
+    }
+}
+
+/// An address, with or without brackets and port.
+fn parse(entry: &str) -> Option<IpAddr> {
+    let bare = entry
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(entry);
+    bare.parse::<IpAddr>()
+        .or_else(|_| entry.parse::<SocketAddr>().map(|socket| socket.ip()))
+        .ok()
+        .map(|address| address.to_canonical())
+}
+
+/// The caller, as a session records it. Never refuses: whatever the headers say, there is an answer.
+#[derive(Clone, Debug)]
+pub struct ClientInfo(pub Origin);
+
+impl FromRequest for ClientInfo {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        // A TCP connection always has a peer.
+        let peer = request
+            .peer_addr()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        let headers = request.headers();
+        let address = match request.app_data::<web::Data<TrustedProxies>>() {
+            Some(proxies) => proxies.client(peer, headers),
+            None => peer,
+        };
+        let user_agent = headers.get(USER_AGENT).map(|value| value.as_bytes());
+        ready(Ok(Self(Origin::new(address, user_agent))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn client(trusted: &str, peer: &str, forwarded: &[&str]) -> String {
+        let proxies = TrustedProxies::new(trusted.split(',').map(|net| net.parse().unwrap()).collect());
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append(
+                HeaderName::from_static(X_FORWARDED_FOR),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        proxies.client(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn nobody_else_is_believed() {
+        assert_eq!(client("10.0.0.0/8", "192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
+    }
+
+    #[test]
+    fn the_nearest_untrusted_address_is_the_client() {
+        let hops = ["6.6.6.6, 203.0.113.9", "10.0.0.2"];
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &hops), "203.0.113.9");
+    }
+
+    #[test]
+    fn every_usual_form_is_read() {
+        for (form, address) in [
+            ("1.2.3.4:5555", "1.2.3.4"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+        ] {
+            assert_eq!(client("10.0.0.1", "::ffff:10.0.0.1", &[form]), address);
+        }
+    }
+
+    #[test]
+    fn garbage_leaves_the_proxy_as_the_client() {
+        for garbage in ["garbage", "", "1.2.3.4.5", "203.0.113.9, unknown"] {
+            assert_eq!(client("10.0.0.1", "10.0.0.1", &[garbage]), "10.0.0.1");
+        }
+    }
+}

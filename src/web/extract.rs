@@ -1,0 +1,125 @@
+//! Authorisation lives in the handler's signature: what takes an [`Authenticated`] cannot be reached without a live
+//! session.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::{FromRequest, HttpRequest, web};
+
+use super::problem::Problem;
+use crate::auth::{Activity, Auth, Seat};
+use crate::sessions::Token;
+
+/// A request with this header set to `true` never counts as activity.
+const PASSIVE: &str = "oneseat-passive";
+
+/// A live session came with the request.
+#[derive(Clone, Debug)]
+pub struct Authenticated(pub Seat);
+
+impl FromRequest for Authenticated {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let token = bearer(request.headers());
+        let activity = activity(request.headers());
+        let auth = request.app_data::<web::Data<Auth>>().cloned();
+        Box::pin(async move {
+            let token = token?;
+            let auth = auth.ok_or_else(Problem::unavailable)?;
+            Ok(Self(auth.validate(&token, activity).await?))
+        })
+    }
+}
+
+/// Does the request carry a bearer token, of whatever worth?
+pub(super) fn has_token(headers: &HeaderMap) -> bool {
+    !matches!(credentials(headers), Ok(None))
+}
+
+/// The token in `Authorization: Bearer ...` (RFC 6750 2.1). Tokens in the query or a cookie are never looked for.
+fn bearer(headers: &HeaderMap) -> Result<Token, Problem> {
+    let text = credentials(headers)?.ok_or_else(Problem::token_missing)?;
+    Token::parse(text).ok_or_else(Problem::token_invalid)
+}
+
+/// What follows the scheme, if the scheme is ours; the scheme is case-insensitive (RFC 9110 11.1).
+fn credentials(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION);
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Problem::bad_request(
+            "There is more than one Authorization header",
+        ));
+    }
+    let value = value.as_bytes().trim_ascii();
+    let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(end);
+    let token = rest.trim_ascii();
+    Ok((scheme.eq_ignore_ascii_case(b"bearer") && !token.is_empty()).then_some(token))
+}
+
+fn activity(headers: &HeaderMap) -> Activity {
+    match headers.get(PASSIVE) {
+        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"true") => Activity::Passive,
+        _ => Activity::Active,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn headers(values: &[&[u8]]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    fn answer(values: &[&[u8]]) -> String {
+        match bearer(&headers(values)) {
+            Ok(_) => "token".to_owned(),
+            Err(problem) => problem.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_case_insensitive() {
+        let token = "ab".repeat(32);
+        for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
+            assert_eq!(answer(&[format!("{scheme} {token}").as_bytes()]), "token");
+            assert_eq!(answer(&[format!("{scheme}   {token} ").as_bytes()]), "token");
+        }
+    }
+
+    #[test]
+    fn no_bearer_token_is_a_missing_one() {
+        for value in [&b"Bearer"[..], b"Bearer ", b"Basic YTpi", b"", b"Bearerabab"] {
+            assert_eq!(answer(&[value]), "401 token_missing");
+        }
+        assert_eq!(answer(&[]), "401 token_missing");
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_an_invalid_one() {
+        let long = [b"Bearer ".to_vec(), vec![b'a'; 100_000]].concat();
+        for value in [&b"Bearer x"[..], b"Bearer ab ab", b"Bearer \xff\xfe", &long] {
+            assert_eq!(answer(&[value]), "401 token_invalid");
+        }
+    }
+
+    #[test]
+    fn two_headers_are_one_too_many() {
+        let value = format!("Bearer {}", "ab".repeat(32));
+        assert_eq!(answer(&[value.as_bytes(), value.as_bytes()]), "400 bad_request");
+    }
+}

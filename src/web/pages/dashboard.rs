@@ -1,0 +1,75 @@
+//! Who is signed in, since when, from where, and for how long.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use askama::Template;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+use super::device::Device;
+use super::{SignedIn, render};
+use crate::auth::{Auth, Seat};
+use crate::sessions::Session;
+use crate::users::Role;
+use crate::web::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "dashboard.html")]
+struct DashboardPage {
+    name: String,
+    email: String,
+    is_admin: bool,
+    address: String,
+    device: Device,
+    user_agent: String,
+    signed_in: Moment,
+    last_activity: Moment,
+    expires: Moment,
+    /// Until the session expires; the page counts it down.
+    expires_in_seconds: i64,
+    /// How long before the end the page warns.
+    warn_before_seconds: i64,
+    /// Activity can move the expiry no further.
+    is_final: bool,
+}
+
+/// A time twice: for the script, and for who reads the page without it.
+struct Moment(DateTime<Utc>);
+
+impl Moment {
+    fn rfc3339(&self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::Secs, true)
+    }
+
+    fn in_words(&self) -> String {
+        self.0.format("%-d %B %Y, %H:%M UTC").to_string()
+    }
+}
+
+/// Two minutes before the end, or half-way there if the whole session is shorter than four.
+fn warn_before(session: &Session) -> TimeDelta {
+    TimeDelta::minutes(2).min((session.expires_at - session.last_activity) / 2)
+}
+
+/// The page behind the login.
+pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
+    let is_final = auth.is_final(&seat.0);
+    let Seat {
+        session,
+        user,
+        checked_at,
+    } = seat.0;
+    render(&DashboardPage {
+        name: user.name,
+        email: user.email,
+        is_admin: user.role == Role::Admin,
+        address: session.ip_address.ip().to_string(),
+        device: Device::of(session.user_agent.as_deref()),
+        user_agent: session.user_agent.clone().unwrap_or_default(),
+        signed_in: Moment(session.created_at),
+        last_activity: Moment(session.last_activity),
+        expires: Moment(session.expires_at),
+        expires_in_seconds: (session.expires_at - checked_at).num_seconds(),
+        warn_before_seconds: warn_before(&session).num_seconds(),
+        is_final,
+    })
+}

@@ -1,0 +1,113 @@
+//! A user agent in plain words: enough to recognise one's own browser.
+//!
+//! The matching is `ua-parser`'s; the table is short on purpose. Browsers that build on another name it too, so the order
+//! is from the most to the least particular.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use ua_parser::{os, user_agent};
+
+/// Pattern, with the name as its first group and the major version as its second, and what people call the browser.
+const BROWSERS: [(&str, &str); 14] = [
+    (r"(Edg(?:e|A|iOS)?)/(\d+)", "Edge"),
+    (r"(OPR)/(\d+)", "Opera"),
+    (r"(Vivaldi)/(\d+)", "Vivaldi"),
+    (r"(SamsungBrowser)/(\d+)", "Samsung Internet"),
+    (r"(YaBrowser)/(\d+)", "Yandex Browser"),
+    (r"(Firefox|FxiOS)/(\d+)", "Firefox"),
+    (r"(CriOS)/(\d+)", "Chrome"),
+    (r"(HeadlessChrome)/(\d+)", "Headless Chrome"),
+    (r"(Chrome)/(\d+)", "Chrome"),
+    (r"(Version)/(\d+)\S* (?:Mobile/\S+ )?Safari/", "Safari"),
+    (r"(curl)/(\d+)", "curl"),
+    (r"(Wget)/(\d+)", "Wget"),
+    (r"(python-requests)/(\d+)", "Python Requests"),
+    (r"(PostmanRuntime)/(\d+)", "Postman"),
+];
+
+/// Pattern, and what people call the system. Its version is left out: browsers freeze or invent it.
+const SYSTEMS: [(&str, &str); 8] = [
+    (r"Windows", "Windows"),
+    (r"Android", "Android"),
+    (r"iPhone", "iPhone"),
+    (r"iPad", "iPad"),
+    (r"Macintosh|Mac OS X", "macOS"),
+    (r"CrOS", "ChromeOS"),
+    (r"FreeBSD|OpenBSD|NetBSD", "BSD"),
+    (r"Linux", "Linux"),
+];
+
+static BROWSER: LazyLock<Option<user_agent::Extractor<'static>>> = LazyLock::new(|| {
+    let parsers = BROWSERS.map(|(regex, name)| user_agent::Parser {
+        regex: regex.into(),
+        family_replacement: Some(name.into()),
+        ..Default::default()
+    });
+    let builder = user_agent::Builder::new().push_all(parsers).ok()?;
+    builder.build().ok()
+});
+
+static SYSTEM: LazyLock<Option<os::Extractor<'static>>> = LazyLock::new(|| {
+    let parsers = SYSTEMS.map(|(regex, name)| os::Parser {
+        regex: regex.into(),
+        os_replacement: Some(name.into()),
+        ..Default::default()
+    });
+    let builder = os::Builder::new().push_all(parsers).ok()?;
+    builder.build().ok()
+});
+
+/// A browser and a system, as far as they are known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Device {
+    browser: Option<String>,
+    system: Option<String>,
+}
+
+impl Device {
+    pub(super) fn of(user_agent: Option<&str>) -> Self {
+        let text = user_agent.unwrap_or_default();
+        let browser = BROWSER.as_ref().and_then(|known| known.extract(text));
+        let system = SYSTEM.as_ref().and_then(|known| known.extract(text));
+        Self {
+            browser: browser.map(|browser| match browser.major {
+                Some(version) => format!("{} {version}", browser.family),
+                None => browser.family.into_owned(),
+            }),
+            system: system.map(|system| system.os.into_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.browser, &self.system) {
+            (Some(browser), Some(system)) => write!(f, "{browser} on {system}"),
+            (Some(known), None) | (None, Some(known)) => f.write_str(known),
+            (None, None) => f.write_str("An unknown browser"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_browsers_are_named_as_people_name_them() {
+        const WEBKIT: &str = "AppleWebKit/537.36 (KHTML, like Gecko)";
+        for (user_agent, words) in [
+            (format!("Mozilla/5.0 (X11; Linux x86_64) {WEBKIT} Chrome/141.0.0.0 Safari/537.36"), "Chrome 141 on Linux"),
+            (format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT} Chrome/141.0.0.0 Safari/537.36 Edg/141.0.0.0"), "Edge 141 on Windows"),
+            ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:144.0) Gecko/20100101 Firefox/144.0".to_owned(), "Firefox 144 on macOS"),
+            ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1".to_owned(), "Safari 18 on iPhone"),
+            (format!("Mozilla/5.0 (Linux; Android 15) {WEBKIT} Chrome/141.0.0.0 Mobile Safari/537.36"), "Chrome 141 on Android"),
+            ("curl/8.5.0".to_owned(), "curl 8"),
+            ("<script>alert(1)</script>".to_owned(), "An unknown browser"),
+        ] {
+            assert_eq!(Device::of(Some(&user_agent)).to_string(), words);
+        }
+        assert_eq!(Device::of(None).to_string(), "An unknown browser");
+    }
+}

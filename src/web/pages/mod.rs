@@ -1,0 +1,95 @@
+//! Pages for people, rendered by Askama.
+//!
+//! A page holds its token in memory only, so a plain navigation never carries one: whoever navigates to a page for the
+//! signed in is sent to `/login`. The script of the page that signed in fetches the same address with the header.
+
+pub mod dashboard;
+mod device;
+pub mod login;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::Payload;
+use actix_web::http::{StatusCode, header};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError};
+use askama::Template;
+
+use super::extract::{Authenticated, has_token};
+use super::problem::Problem;
+use crate::auth::Seat;
+
+/// A page for the signed in: like [`Authenticated`], but who comes without a token is shown the way.
+pub struct SignedIn(pub Seat);
+
+/// Why a page was not rendered.
+#[derive(Debug)]
+pub enum PageError {
+    /// 303 to `/login`.
+    SignInFirst,
+    /// As in the API: the script that fetched the page understands it.
+    Problem(Problem),
+}
+
+impl FromRequest for SignedIn {
+    type Error = PageError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        if !has_token(request.headers()) {
+            return Box::pin(async { Err(PageError::SignInFirst) });
+        }
+        let authenticated = Authenticated::from_request(request, payload);
+        Box::pin(async {
+            match authenticated.await {
+                Ok(Authenticated(seat)) => Ok(Self(seat)),
+                Err(problem) => Err(PageError::Problem(problem)),
+            }
+        })
+    }
+}
+
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SignInFirst => f.write_str("sign in first"),
+            Self::Problem(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl ResponseError for PageError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::SignInFirst => StatusCode::SEE_OTHER,
+            Self::Problem(problem) => problem.status_code(),
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        match self {
+            Self::SignInFirst => to_login(),
+            Self::Problem(problem) => problem.error_response(),
+        }
+    }
+}
+
+fn to_login() -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, "/login"))
+        .finish()
+}
+
+fn render(page: &impl Template) -> Result<HttpResponse, Problem> {
+    let html = page.render().map_err(|error| {
+        log::error!("a page could not be rendered: {error}");
+        Problem::unavailable()
+    })?;
+    Ok(HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        // The same address answers 303 without the header.
+        .insert_header((header::VARY, "authorization"))
+        .body(html))
+}

@@ -1,0 +1,218 @@
+//! Errors as RFC 9457 problems.
+//!
+//! One exhaustive match turns domain errors into HTTP; [`every_error_is_a_problem`] catches what the framework answers by
+//! itself.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::auth;
+
+/// The media type of RFC 9457.
+const CONTENT_TYPE: &str = "application/problem+json";
+/// RFC 6750 3: with the error only when a token came and failed.
+const CHALLENGE: &str = r#"Bearer realm="oneseat""#;
+const CHALLENGE_FAILED: &str = r#"Bearer realm="oneseat", error="invalid_token""#;
+/// When to try again after a 503, in seconds.
+const RETRY_AFTER: &str = "2";
+
+/// One error, as the caller sees it.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: Cow<'static, str>,
+    header: Option<(header::HeaderName, HeaderValue)>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            header: None,
+        }
+    }
+
+    fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
+    fn unauthorized(code: &'static str, detail: &'static str, challenge: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, detail)
+            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
+    /// 400, with what is wrong in one sentence.
+    pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+    }
+
+    /// 401: no token came.
+    pub fn token_missing() -> Self {
+        Self::unauthorized("token_missing", "No authentication token provided", CHALLENGE)
+    }
+
+    /// 401: a token came and failed.
+    pub fn token_invalid() -> Self {
+        Self::unauthorized("token_invalid", "Invalid or expired session", CHALLENGE_FAILED)
+    }
+
+    /// 404.
+    pub fn not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is nothing at this address",
+        )
+    }
+
+    /// 405, with the methods that are allowed.
+    pub fn method_not_allowed(allow: HeaderValue) -> Self {
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Self::new(
+            status,
+            "method_not_allowed",
+            "This address does not take that method",
+        )
+        .with(header::ALLOW, allow)
+    }
+
+    /// 413.
+    pub fn body_too_large(limit: usize) -> Self {
+        let detail = format!("The body must not be larger than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+    }
+
+    /// 415.
+    pub fn unsupported_media_type() -> Self {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::new(
+            status,
+            "unsupported_media_type",
+            "The body must be application/json",
+        )
+    }
+
+    /// 503: nothing was decided; try again.
+    pub fn unavailable() -> Self {
+        let detail = "The service is unavailable for a moment. Please try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+            .with(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
+    }
+
+    /// What the framework answered by itself, in our form.
+    fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found(),
+            // Only `static/` leaves this to the framework.
+            StatusCode::METHOD_NOT_ALLOWED => Self::method_not_allowed(HeaderValue::from_static("GET, HEAD")),
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                Self::new(status, "range_not_satisfiable", "The file has no such range")
+            }
+            StatusCode::PRECONDITION_FAILED => {
+                Self::new(status, "precondition_failed", "The file has changed")
+            }
+            _ if status.is_client_error() => {
+                Self::new(status, "bad_request", "The request cannot be understood")
+            }
+            _ => Self::new(status, "internal", "Something went wrong here"),
+        }
+    }
+}
+
+impl From<auth::Error> for Problem {
+    fn from(error: auth::Error) -> Self {
+        use auth::Error;
+        let forbidden = |code, detail| Self::new(StatusCode::FORBIDDEN, code, detail);
+        match error {
+            Error::InvalidCredentials => {
+                Self::unauthorized("invalid_credentials", "Invalid credentials", CHALLENGE)
+            }
+            Error::AccountLocked => {
+                forbidden("account_locked", "Account is locked. Please reset your password.")
+            }
+            Error::EmailUnverified => {
+                forbidden("email_unverified", "Please verify your email before logging in")
+            }
+            Error::AccountDisabled => forbidden("account_disabled", "Account is disabled"),
+            Error::TokenInvalid => Self::token_invalid(),
+            Error::NoSuchUser(_) | Error::NoSuchSession => Self::not_found(),
+            Error::EmailTaken(_) => Self::bad_request("There is a user with this email already"),
+            Error::Busy => {
+                log::warn!("turned away: {error}");
+                Self::unavailable()
+            }
+            Error::Unavailable(_) => {
+                log::error!("{error}");
+                Self::unavailable()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status.as_u16(), self.code)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response = HttpResponse::build(self.status);
+        if let Some((name, value)) = &self.header {
+            response.insert_header((name.clone(), value.clone()));
+        }
+        response
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .content_type(CONTENT_TYPE)
+            .json(Body {
+                kind: "about:blank",
+                title: self.status.canonical_reason().unwrap_or("Error"),
+                status: self.status.as_u16(),
+                detail: &self.detail,
+                code: self.code,
+            })
+    }
+}
+
+/// Replaces the bare errors of the framework (a file that is not there, a path that cannot be decoded).
+pub(super) async fn every_error_is_a_problem(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let response = next.call(request).await?.map_into_boxed_body();
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    if !is_error || content_type.is_some_and(|value| value == CONTENT_TYPE) {
+        return Ok(response);
+    }
+    let (request, _) = response.into_parts();
+    let problem = Problem::of_status(status).error_response();
+    Ok(ServiceResponse::new(request, problem))
+}

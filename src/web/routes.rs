@@ -1,0 +1,92 @@
+//! The whole URL map.
+
+use std::path::Path;
+
+use actix_files::Files;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::DefaultHeaders;
+use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
+
+use super::problem::Problem;
+use super::{api, body, pages};
+
+/// One method of one path.
+type Entry = (Method, Route);
+
+fn map() -> Vec<(&'static str, Vec<Entry>)> {
+    vec![
+        // Open to everybody.
+        ("/healthz", vec![get(api::health::healthz)]),
+        ("/readyz", vec![get(api::health::readyz)]),
+        ("/auth/login", vec![post(api::auth::login)]),
+        ("/", vec![get(pages::login::root)]),
+        ("/login", vec![get(pages::login::login)]),
+        // Signed in only: `Authenticated` or `SignedIn` in the handler's signature.
+        ("/auth/logout", vec![post(api::auth::logout)]),
+        ("/auth/session", vec![get(api::auth::session)]),
+        ("/dashboard", vec![get(pages::dashboard::dashboard)]),
+    ]
+}
+
+/// Every method and path that the map answers, for the test that wants each of them tried.
+pub fn list() -> Vec<(Method, &'static str)> {
+    map()
+        .into_iter()
+        .flat_map(|(path, entries)| entries.into_iter().map(move |(method, _)| (method, path)))
+        .collect()
+}
+
+pub(super) fn configure(app: &mut web::ServiceConfig, static_dir: &Path) {
+    for (path, entries) in map() {
+        let allow = allow(&entries);
+        let mut resource = web::resource(path);
+        for (_, route) in entries {
+            resource = resource.route(route);
+        }
+        app.service(resource.default_service(web::to(move || {
+            let problem = Problem::method_not_allowed(allow.clone());
+            async move { Err::<&str, _>(problem) }
+        })));
+    }
+    app.service(
+        web::scope("/static")
+            // Asked for again at each load, and answered 304 while it is the same.
+            .wrap(DefaultHeaders::new().add((header::CACHE_CONTROL, "no-cache")))
+            .service(Files::new("", static_dir).prefer_utf8(true)),
+    );
+    app.app_data(body::json_config());
+    app.default_service(web::to(|| async { Err::<&str, _>(Problem::not_found()) }));
+}
+
+/// GET, and HEAD as RFC 9110 9.3.2 wants it: the same without the body.
+fn get<F, Args>(handler: F) -> Entry
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let route = Route::new().guard(guard::Any(guard::Get()).or(guard::Head()));
+    (Method::GET, route.to(handler))
+}
+
+fn post<F, Args>(handler: F) -> Entry
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    (Method::POST, web::post().to(handler))
+}
+
+/// What `Allow` says (RFC 9110 10.2.1).
+fn allow(entries: &[Entry]) -> HeaderValue {
+    let mut methods: Vec<&str> = Vec::new();
+    for (method, _) in entries {
+        methods.push(method.as_str());
+        if *method == Method::GET {
+            methods.push(Method::HEAD.as_str());
+        }
+    }
+    HeaderValue::from_str(&methods.join(", ")).unwrap_or(HeaderValue::from_static(""))
+}

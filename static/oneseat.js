@@ -1,0 +1,240 @@
+// The token lives in this module's scope and nowhere else: not on `window`, not in storage, not in a cookie, not in a URL.
+// A reload starts a new module without it; `pagehide` tells the server, so that the session is gone on both sides.
+//
+// Every page is first loaded without a token, and without one every address leads to the login page. That first `main` is
+// kept, so that signing out works offline.
+
+/** @type {string | null} */
+let token = null;
+
+const main = document.getElementById("main");
+const notice = document.getElementById("notice");
+const loginContent = [...main.childNodes].map((node) => node.cloneNode(true));
+const loginTitle = document.title;
+
+/** Ends what the page on show started: timers and listeners. */
+let leave = new AbortController();
+
+const WORDS = {
+  signedOut: "You are signed out.",
+  ended: "Your session has ended. You may have signed in somewhere else, or nothing happened here for too long.",
+  left: "You left the page, so you were signed out. Please sign in again.",
+  offline: "oneseat cannot be reached. Check your connection and try again.",
+  busy: "oneseat is busy for a moment. Please try again.",
+};
+
+// Asking the server -----------------------------------------------------------------------------------------------------
+
+/** The session is over: the server answered 401 to our token. */
+class Ended extends Error {}
+
+/** `fetch` with the token. `passive` marks what the page does by itself, which does not count as activity. */
+async function request(path, { passive = false, ...options } = {}) {
+  const headers = new Headers(options.headers);
+  headers.set("Authorization", `Bearer ${token}`);
+  if (passive) headers.set("Oneseat-Passive", "true");
+  const sent = token;
+  const response = await fetch(path, { ...options, headers, cache: "no-store", credentials: "omit", redirect: "error" });
+  if (response.status === 401 && sent === token) throw new Ended();
+  return response;
+}
+
+/** What to say of an answer that is not the one hoped for. */
+async function wordsFor(response) {
+  if (response.status === 503 || response.status === 429) return WORDS.busy;
+  const problem = await response.json().catch(() => null);
+  return problem?.code === "invalid_credentials"
+    ? "Email or password is wrong."
+    : problem?.detail ?? WORDS.busy;
+}
+
+// Showing a page ----------------------------------------------------------------------------------------------------------
+
+function show(nodes, title, path) {
+  leave.abort();
+  leave = new AbortController();
+  main.replaceChildren(...nodes);
+  document.title = title;
+  // Replaced, not pushed: going back must not lead to a page that this token can no longer open.
+  if (location.pathname !== path) history.replaceState(null, "", path);
+  for (const time of main.querySelectorAll("time")) localise(time);
+  if (document.getElementById("login")) enterLogin();
+  if (document.getElementById("expiry")) enterDashboard();
+}
+
+function showLogin(words = "") {
+  token = null;
+  show(loginContent.map((node) => node.cloneNode(true)), loginTitle, "/login");
+  say(words);
+  document.getElementById("email").focus();
+}
+
+/** Fetches a page with the token and puts its `main` in place of ours. */
+async function visit(path, options) {
+  const response = await request(path, options);
+  if (!response.ok) throw new Error(await wordsFor(response));
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  show([...page.getElementById("main").childNodes].map((node) => document.adoptNode(node)), page.title, path);
+}
+
+function say(words) {
+  notice.textContent = words;
+  notice.hidden = words === "";
+}
+
+/** The server renders UTC; people read their own clock. */
+function localise(time) {
+  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  time.textContent = format.format(new Date(time.dateTime));
+}
+
+// The login page ------------------------------------------------------------------------------------------------------------
+
+function enterLogin() {
+  const form = document.getElementById("login");
+  const error = document.getElementById("login-error");
+  const password = document.getElementById("password");
+  const reveal = document.getElementById("show-password");
+
+  const mask = (hidden) => {
+    password.type = hidden ? "password" : "text";
+    reveal.textContent = hidden ? "Show" : "Hide";
+    reveal.setAttribute("aria-label", hidden ? "Show password" : "Hide password");
+    reveal.setAttribute("aria-pressed", String(!hidden));
+  };
+  reveal.addEventListener("click", () => mask(password.type === "text"));
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("[type=submit]");
+    if (button.disabled) return;
+    const refuse = (words, field) => {
+      error.textContent = words;
+      for (const input of form.querySelectorAll("input")) input.removeAttribute("aria-invalid");
+      field?.setAttribute("aria-invalid", "true");
+      field?.focus();
+    };
+    const empty = [...form.querySelectorAll("input")].find((input) => input.value.trim() === "");
+    if (empty) return refuse(empty === password ? "Enter your password." : "Enter your email.", empty);
+
+    // Hidden again before it is sent: browsers remember text fields, not password fields.
+    mask(true);
+    refuse("");
+    busy(button, true);
+    try {
+      const wrong = await signIn(form.email.value, password.value);
+      if (wrong) {
+        password.value = "";
+        refuse(wrong, password);
+      }
+    } catch {
+      refuse(WORDS.offline);
+    } finally {
+      busy(button, false);
+    }
+  });
+}
+
+/** Takes the seat and shows the dashboard. Returns what is wrong, in words. */
+async function signIn(email, password) {
+  const response = await fetch("/auth/login", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ email, password }),
+    credentials: "omit",
+  });
+  if (!response.ok) return wordsFor(response);
+  token = (await response.json()).token;
+  say("");
+  try {
+    await visit("/dashboard");
+    main.focus();
+  } catch (error) {
+    fail(error);
+  }
+  return "";
+}
+
+function busy(button, on) {
+  button.disabled = on;
+  button.setAttribute("aria-busy", String(on));
+}
+
+// The dashboard ---------------------------------------------------------------------------------------------------------------
+
+function enterDashboard() {
+  const { signal } = leave;
+  const expiry = document.getElementById("expiry");
+  const countdown = document.getElementById("countdown");
+  const warning = document.getElementById("warning");
+  const endsAt = performance.now() + Number(expiry.dataset.expiresIn) * 1000;
+  const warnBefore = Number(expiry.dataset.warnBefore);
+
+  document.getElementById("sign-out").addEventListener("click", signOut);
+  document.getElementById("stay")?.addEventListener("click", async (event) => {
+    busy(event.currentTarget, true);
+    await visit("/dashboard").then(() => main.focus(), fail);
+  });
+
+  let asking = false;
+  const tick = async () => {
+    const left = Math.max(0, Math.round((endsAt - performance.now()) / 1000));
+    countdown.textContent = inWords(left);
+    warning.hidden = left > warnBefore;
+    if (left > 0 || asking) return;
+    // Our clock says it is over; the server decides. Asking does not extend it.
+    asking = true;
+    await visit("/dashboard", { passive: true }).catch(fail);
+    asking = false;
+  };
+  const timer = setInterval(tick, 1000);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  tick();
+}
+
+function inWords(seconds) {
+  const two = (number) => String(number).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  return hours > 0
+    ? `${hours} h ${two(minutes)} min ${two(seconds % 60)} s`
+    : `${minutes} min ${two(seconds % 60)} s`;
+}
+
+/** Signs out here whatever happens, and on the server if it can be reached. */
+function signOut() {
+  const told = request("/auth/logout", { method: "POST", keepalive: true });
+  showLogin(WORDS.signedOut);
+  told.catch(() => {
+    if (token === null) say("You are signed out here. The server could not be told; the session ends there by itself.");
+  });
+}
+
+/** What becomes of an error that no form can show. */
+function fail(error) {
+  if (error instanceof Ended) showLogin(WORDS.ended);
+  else say(error instanceof TypeError ? WORDS.offline : error.message);
+}
+
+// Leaving ------------------------------------------------------------------------------------------------------------------------
+
+addEventListener("pagehide", () => {
+  if (token === null) return;
+  request("/auth/logout", {
+    method: "POST",
+    keepalive: true,
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ reason: "page_closed" }),
+  }).catch(() => {});
+  // A page that the browser keeps for "back" must come back without what it showed.
+  showLogin(WORDS.left);
+});
+
+// A link would load its page anew, and that ends the session.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  if (token === null || link?.origin !== location.origin || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  visit("/dashboard").catch(fail);
+});
+
+show([...main.childNodes], document.title, location.pathname);
