@@ -1,0 +1,27 @@
+//! `oneseat migrate`
+
+use clap::Args;
+
+use super::Failure;
+use super::open::Opened;
+use crate::config::{self, DatabaseSettings};
+
+/// Arguments of `oneseat migrate`.
+#[derive(Args, Debug)]
+pub(super) struct Migrate {
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl Migrate {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let opened = Opened::open(&config::database(&self.database)?)?;
+        for version in &opened.applied {
+            println!("applied {version}");
+        }
+        if opened.applied.is_empty() {
+            println!("up to date");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! What an operator types. Exit status 0: done; 1: failed, with one line on stderr; 2: wrong usage.
+
+mod migrate;
+mod open;
+mod password;
+mod serve;
+mod session;
+mod sweep;
+mod table;
+mod user;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::BadValues;
+
+/// One user, one seat: signing in ends the older session.
+#[derive(Parser, Debug)]
+#[command(
+    version,
+    about,
+    long_about = "One user, one seat: signing in takes the seat and ends the older session at once.\n\n\
+        Without a database of yours, oneseat runs a private PostgreSQL of its own: `oneseat serve` is all it takes.",
+    after_help = "Every setting is a flag and an environment variable; the flag wins.\n\
+        RUST_LOG sets how much is logged (error, warn, info, debug; default info)."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve the pages and the API
+    Serve(Box<serve::Serve>),
+    /// Bring the database's schema up to date
+    Migrate(migrate::Migrate),
+    /// Remove expired sessions now
+    Sweep(sweep::Sweep),
+    /// Add, show and change accounts
+    #[command(subcommand)]
+    User(user::User),
+    /// Show and end live sessions
+    #[command(subcommand)]
+    Session(session::Session),
+}
+
+/// Why a command did not do what it was asked.
+enum Failure {
+    /// Exit status 2: the values given cannot be used.
+    Usage(BadValues),
+    /// Exit status 1.
+    Failed(String),
+}
+
+impl Cli {
+    /// Runs the command to its end.
+    pub fn run(self) -> ExitCode {
+        // One thread is enough for everything that waits; the server brings threads of its own.
+        let done = actix_web::rt::System::new().block_on(async {
+            match self.command {
+                Command::Serve(command) => command.run().await,
+                Command::Migrate(command) => command.run().await,
+                Command::Sweep(command) => command.run().await,
+                Command::User(command) => command.run().await,
+                Command::Session(command) => command.run().await,
+            }
+        });
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Failure::Failed(words)) => {
+                eprintln!("oneseat: {words}");
+                ExitCode::from(1)
+            }
+            Err(Failure::Usage(bad)) => {
+                eprintln!("oneseat: these settings cannot be used:");
+                for line in bad.to_string().lines() {
+                    eprintln!("  {line}");
+                }
+                ExitCode::from(2)
+            }
+        }
+    }
+}
+
+impl From<BadValues> for Failure {
+    fn from(bad: BadValues) -> Self {
+        Self::Usage(bad)
+    }
+}
+
+impl Failure {
+    fn failed(words: impl fmt::Display) -> Self {
+        Self::Failed(words.to_string())
+    }
+}

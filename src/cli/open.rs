@@ -1,0 +1,61 @@
+//! From configuration to use cases: what every command does first.
+
+use std::io::IsTerminal;
+
+use super::Failure;
+use crate::auth::Auth;
+use crate::config::{DatabaseConfig, DatabaseLocation, LockoutPolicy, SessionPolicy};
+use crate::db::embedded::Embedded;
+use crate::db::{Database, migrations};
+use crate::users::Hasher;
+
+/// A database that is up and up to date.
+pub(super) struct Opened {
+    pub(super) url: String,
+    /// Held for as long as the database is used.
+    pub(super) embedded: Option<Embedded>,
+    /// What had to be applied.
+    pub(super) applied: Vec<String>,
+}
+
+impl Opened {
+    /// Starts the private PostgreSQL if it is meant, and migrates.
+    pub(super) fn open(config: &DatabaseConfig) -> Result<Self, Failure> {
+        let (url, embedded) = match &config.location {
+            DatabaseLocation::Url(url) => (url.clone(), None),
+            DatabaseLocation::Embedded(dir) => {
+                if !dir.join("pgdata").exists() && std::io::stderr().is_terminal() {
+                    eprintln!("Making a private PostgreSQL in {} ...", dir.display());
+                }
+                let embedded = Embedded::open(dir, &[]).map_err(Failure::failed)?;
+                (embedded.url(), Some(embedded))
+            }
+        };
+        let applied = migrations::run(&url).map_err(Failure::failed)?;
+        Ok(Self {
+            url,
+            embedded,
+            applied,
+        })
+    }
+
+    /// The use cases over it.
+    pub(super) fn auth(
+        &self,
+        pool_size: u32,
+        hashers: usize,
+        sessions: SessionPolicy,
+        lockout: LockoutPolicy,
+    ) -> Result<Auth, Failure> {
+        let db = Database::connect(&self.url, pool_size).map_err(Failure::failed)?;
+        let hasher = Hasher::start(hashers).map_err(Failure::failed)?;
+        Ok(Auth::new(db, hasher, sessions, lockout))
+    }
+}
+
+/// What the short commands need: one connection, one thread to hash on, and no policy, for they sign nobody in.
+pub(super) fn open(config: &DatabaseConfig) -> Result<(Auth, Opened), Failure> {
+    let opened = Opened::open(config)?;
+    let auth = opened.auth(1, 1, SessionPolicy::default(), LockoutPolicy::default())?;
+    Ok((auth, opened))
+}

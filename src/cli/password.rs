@@ -1,0 +1,39 @@
+//! Where a new password comes from.
+
+use super::Failure;
+use crate::users::Password;
+
+/// A password to set, and whether anybody knows it yet.
+pub(super) struct NewPassword {
+    pub(super) value: Password,
+    is_generated: bool,
+}
+
+impl NewPassword {
+    /// Shows it once, if nobody has seen it yet.
+    pub(super) fn print_if_generated(&self) {
+        if self.is_generated {
+            println!("password, shown once: {}", self.value.reveal());
+        }
+    }
+}
+
+/// One line of standard input, or a new random password.
+pub(super) fn read_or_generate(from_stdin: bool) -> Result<NewPassword, Failure> {
+    if !from_stdin {
+        let value = Password::generate().map_err(Failure::failed)?;
+        return Ok(NewPassword {
+            value,
+            is_generated: true,
+        });
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(Failure::failed)?;
+    let line = line.strip_suffix('\n').unwrap_or(&line);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let value = Password::chosen(line).map_err(Failure::failed)?;
+    Ok(NewPassword {
+        value,
+        is_generated: false,
+    })
+}

@@ -1,0 +1,127 @@
+//! `oneseat session ...`
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Failure;
+use super::open::open;
+use super::table;
+use crate::auth::Auth;
+use crate::config::{self, DatabaseSettings};
+use crate::sessions;
+use crate::users::Email;
+
+/// `oneseat session ...`
+#[derive(Subcommand, Debug)]
+pub(super) enum Session {
+    /// List live sessions, newest activity first
+    List(List),
+    /// End one session, a user's, or all
+    End(End),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct List {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct End {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// The session of this user
+    #[arg(long, value_name = "EMAIL")]
+    user: Option<Email>,
+    /// The session with this id
+    #[arg(long, value_name = "ID")]
+    id: Option<Uuid>,
+    /// Every session
+    #[arg(long)]
+    all: bool,
+}
+
+impl Session {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::List(list) => {
+                let (auth, _opened) = open(&config::database(&list.database)?)?;
+                list.run(&auth).await
+            }
+            Self::End(end) => {
+                let (auth, _opened) = open(&config::database(&end.database)?)?;
+                end.run(&auth).await
+            }
+        }
+    }
+}
+
+impl List {
+    async fn run(self, auth: &Auth) -> Result<(), Failure> {
+        let sessions = auth.live_sessions().await.map_err(Failure::failed)?;
+        if self.json {
+            let list = sessions.iter().map(|(session, user)| {
+                let mut value = json_of(session);
+                value["user"] = json!({ "id": user.id, "name": user.name, "email": user.email });
+                value
+            });
+            table::print_json(&list.collect());
+            return Ok(());
+        }
+        let rows = sessions
+            .into_iter()
+            .map(|(session, user)| {
+                [
+                    session.id.to_string(),
+                    user.email,
+                    session.ip_address.ip().to_string(),
+                    table::time(session.created_at),
+                    table::time(session.last_activity),
+                    table::time(session.expires_at),
+                ]
+            })
+            .collect();
+        let headings = ["ID", "USER", "ADDRESS", "SIGNED IN", "LAST ACTIVITY", "EXPIRES"];
+        table::print(headings, rows, "nobody is signed in");
+        Ok(())
+    }
+}
+
+impl End {
+    async fn run(self, auth: &Auth) -> Result<(), Failure> {
+        let ended = match self.which {
+            Which {
+                user: Some(email), ..
+            } => auth.revoke_of_user(email).await.map(|()| 1),
+            Which { id: Some(id), .. } => auth.revoke(id).await.map(|()| 1),
+            Which { .. } => auth.revoke_all().await,
+        };
+        match ended.map_err(Failure::failed)? {
+            1 => println!("ended 1 session"),
+            n => println!("ended {n} sessions"),
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn json_of(session: &sessions::Session) -> Value {
+    json!({
+        "id": session.id,
+        "ipAddress": session.ip_address.ip(),
+        "userAgent": session.user_agent,
+        "createdAt": session.created_at,
+        "lastActivity": session.last_activity,
+        "expiresAt": session.expires_at,
+    })
+}

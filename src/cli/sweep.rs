@@ -1,0 +1,28 @@
+//! `oneseat sweep`
+
+use clap::Args;
+
+use super::Failure;
+use super::open::open;
+use crate::config::{self, DatabaseSettings};
+
+/// Arguments of `oneseat sweep`.
+#[derive(Args, Debug)]
+pub(super) struct Sweep {
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl Sweep {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let (auth, _opened) = open(&config::database(&self.database)?)?;
+        match auth.sweep().await.map_err(Failure::failed)? {
+            Some(swept) => println!(
+                "removed {} expired sessions and {} stale login failures",
+                swept.sessions, swept.login_failures
+            ),
+            None => println!("another instance is sweeping; nothing left to do here"),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,42 @@
+//! Lists: a table for people, JSON for programs.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use comfy_table::{Table, presets};
+use serde_json::Value;
+
+/// Prints rows under their headings, or says that there are none.
+pub(super) fn print<const N: usize>(headings: [&str; N], rows: Vec<[String; N]>, none: &str) {
+    if rows.is_empty() {
+        println!("{none}");
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(headings);
+    for row in rows {
+        table.add_row(row.map(|cell| printable(&cell)));
+    }
+    println!("{table}");
+}
+
+/// Prints one JSON value.
+pub(super) fn print_json(value: &Value) {
+    println!("{value:#}");
+}
+
+/// A time in UTC, to the second.
+pub(super) fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Names come from people: none may steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
+}

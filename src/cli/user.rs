@@ -1,0 +1,286 @@
+//! `oneseat user ...`
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::open::open;
+use super::password::{self, NewPassword};
+use super::table;
+use crate::auth::Auth;
+use crate::auth::accounts::NewAccount;
+use crate::config::{self, DatabaseSettings};
+use crate::users::{self, Email, Role};
+
+/// `oneseat user ...`
+#[derive(Subcommand, Debug)]
+pub(super) enum User {
+    /// Add an account; prints its generated password once, unless you give one
+    Add(Add),
+    /// List all accounts
+    List(List),
+    /// Show one account, its lock and its session
+    Show(Show),
+    /// Set a password, lift the lock and end the session
+    Password(SetPassword),
+    /// Mark the address as verified
+    Verify(Target),
+    /// Forget failed sign-ins, and with them the lock
+    Unlock(Target),
+    /// Forbid signing in, and end the session
+    Disable(Target),
+    /// Allow signing in again
+    Enable(Target),
+    /// Delete the account, and end the session
+    Remove(Target),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Add {
+    /// Address the user signs in with
+    email: Email,
+    /// What people call the user
+    #[arg(long, value_parser = name)]
+    name: String,
+    /// What the user may do: user or admin
+    #[arg(long, default_value = "user")]
+    role: Role,
+    /// The address is known to be theirs; without it they cannot sign in yet
+    #[arg(long)]
+    verified: bool,
+    /// Read the password from standard input (one line)
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct List {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Show {
+    /// Whose account
+    email: Email,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct SetPassword {
+    /// Whose account
+    email: Email,
+    /// Read the password from standard input (one line); otherwise one is generated and printed once
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Target {
+    /// Whose account
+    email: Email,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl User {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let config = config::database(self.database())?;
+        // Read before the database is opened: what cannot be used starts nothing.
+        let password = match &self {
+            Self::Add(Add { password_stdin, .. }) | Self::Password(SetPassword { password_stdin, .. }) => {
+                Some(password::read_or_generate(*password_stdin)?)
+            }
+            _ => None,
+        };
+        let (auth, _opened) = open(&config)?;
+        match (self, password) {
+            (Self::Add(add), Some(password)) => add.run(&auth, password).await,
+            (Self::Password(set), Some(password)) => set.run(&auth, password).await,
+            (Self::List(list), _) => list.run(&auth).await,
+            (Self::Show(show), _) => show.run(&auth).await,
+            (other, _) => other.change(&auth).await,
+        }
+    }
+
+    fn database(&self) -> &DatabaseSettings {
+        match self {
+            Self::Add(add) => &add.database,
+            Self::List(list) => &list.database,
+            Self::Show(show) => &show.database,
+            Self::Password(set) => &set.database,
+            Self::Verify(target)
+            | Self::Unlock(target)
+            | Self::Disable(target)
+            | Self::Enable(target)
+            | Self::Remove(target) => &target.database,
+        }
+    }
+
+    /// The changes that need an address and nothing else.
+    async fn change(self, auth: &Auth) -> Result<(), Failure> {
+        let (email, done) = match self {
+            Self::Verify(Target { email, .. }) => (
+                email.clone(),
+                auth.verify_email(email).await.map(|()| "is verified"),
+            ),
+            Self::Unlock(Target { email, .. }) => {
+                let unlocked = auth.unlock(email.clone()).await;
+                let words = |had| {
+                    if had {
+                        "is unlocked"
+                    } else {
+                        "had no failed sign-ins"
+                    }
+                };
+                (email, unlocked.map(words))
+            }
+            Self::Disable(Target { email, .. }) => {
+                (email.clone(), auth.disable(email).await.map(|()| "is disabled"))
+            }
+            Self::Enable(Target { email, .. }) => {
+                (email.clone(), auth.enable(email).await.map(|()| "is enabled"))
+            }
+            Self::Remove(Target { email, .. }) => (
+                email.clone(),
+                auth.remove_user(email).await.map(|()| "is removed"),
+            ),
+            Self::Add(_) | Self::List(_) | Self::Show(_) | Self::Password(_) => return Ok(()),
+        };
+        println!("{email} {}", done.map_err(Failure::failed)?);
+        Ok(())
+    }
+}
+
+impl Add {
+    async fn run(self, auth: &Auth, password: NewPassword) -> Result<(), Failure> {
+        let account = NewAccount {
+            name: self.name,
+            email: self.email,
+            role: self.role,
+            email_verified: self.verified,
+            password: password.value.clone(),
+        };
+        let user = auth.add_user(account).await.map_err(Failure::failed)?;
+        println!("added {} ({})", user.email, user.role);
+        password.print_if_generated();
+        if !user.email_verified {
+            println!(
+                "not verified yet, so not able to sign in: oneseat user verify {}",
+                user.email
+            );
+        }
+        Ok(())
+    }
+}
+
+impl SetPassword {
+    async fn run(self, auth: &Auth, password: NewPassword) -> Result<(), Failure> {
+        auth.set_password(self.email.clone(), password.value.clone())
+            .await
+            .map_err(Failure::failed)?;
+        println!("{} has a new password", self.email);
+        password.print_if_generated();
+        Ok(())
+    }
+}
+
+impl List {
+    async fn run(self, auth: &Auth) -> Result<(), Failure> {
+        let users = auth.users().await.map_err(Failure::failed)?;
+        if self.json {
+            table::print_json(&users.iter().map(json_of).collect());
+            return Ok(());
+        }
+        let rows = users
+            .into_iter()
+            .map(|user| {
+                [
+                    user.email.clone(),
+                    user.name.clone(),
+                    user.role.to_string(),
+                    state(&user).to_owned(),
+                ]
+            })
+            .collect();
+        let none = "no users yet; add one with: oneseat user add EMAIL --name NAME";
+        table::print(["EMAIL", "NAME", "ROLE", "STATE"], rows, none);
+        Ok(())
+    }
+}
+
+impl Show {
+    async fn run(self, auth: &Auth) -> Result<(), Failure> {
+        let profile = auth.profile(self.email).await.map_err(Failure::failed)?;
+        let user = &profile.user;
+        if self.json {
+            let mut value = json_of(user);
+            value["locked"] = profile.is_locked.into();
+            value["session"] = profile.session.as_ref().map(super::session::json_of).into();
+            table::print_json(&value);
+            return Ok(());
+        }
+        let seat = match &profile.session {
+            Some(session) => format!(
+                "since {} from {}, until {}",
+                table::time(session.created_at),
+                session.ip_address.ip(),
+                table::time(session.expires_at)
+            ),
+            None => "not signed in".to_owned(),
+        };
+        let rows = vec![
+            ["email".to_owned(), user.email.clone()],
+            ["name".to_owned(), user.name.clone()],
+            ["role".to_owned(), user.role.to_string()],
+            ["state".to_owned(), state(user).to_owned()],
+            [
+                "locked".to_owned(),
+                if profile.is_locked { "yes" } else { "no" }.to_owned(),
+            ],
+            ["added".to_owned(), table::time(user.created_at)],
+            ["seat".to_owned(), seat],
+        ];
+        table::print(["FIELD", "VALUE"], rows, "");
+        Ok(())
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > 200 || name.contains(char::is_control) {
+        return Err("must be 1 to 200 printable characters".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+fn state(user: &users::User) -> &'static str {
+    match (user.disabled_at, user.email_verified) {
+        (Some(_), _) => "disabled",
+        (None, false) => "unverified",
+        (None, true) => "active",
+    }
+}
+
+fn json_of(user: &users::User) -> Value {
+    json!({
+        "id": user.id,
+        "name": user.name,
+        "email": user.email,
+        "role": user.role.as_str(),
+        "emailVerified": user.email_verified,
+        "disabledAt": user.disabled_at,
+        "createdAt": user.created_at,
+    })
+}
