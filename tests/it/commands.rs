@@ -1,0 +1,225 @@
+//! The command line, as an operator types it.
+
+use std::process::Output;
+
+use oneseat::users::Role;
+use serde_json::Value;
+
+use crate::support::{App, PASSWORD, oneseat};
+
+fn run(app: &App, args: &[&str], input: &str) -> (i32, String, String) {
+    outcome(oneseat(
+        &[args, &["--database-url", app.database().url()]].concat(),
+        input,
+    ))
+}
+
+fn outcome(output: Output) -> (i32, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[tokio::test]
+async fn an_added_user_signs_in_with_the_generated_password() {
+    let app = App::start().await;
+    let (code, out, _) = run(
+        &app,
+        &["user", "add", "Ada@Example.org", "--name", "Ada", "--verified"],
+        "",
+    );
+    assert_eq!(code, 0);
+    let password = out
+        .lines()
+        .find_map(|line| line.strip_prefix("password, shown once: "))
+        .unwrap();
+    assert_eq!(app.visitor().login("ada@example.org", password).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_given_password_is_read_from_standard_input() {
+    let app = App::start().await;
+    let add = [
+        "user",
+        "add",
+        "ada@example.org",
+        "--name",
+        "Ada",
+        "--role",
+        "admin",
+        "--verified",
+        "--password-stdin",
+    ];
+    let (code, out, _) = run(&app, &add, &format!("{PASSWORD}\n"));
+    assert_eq!(code, 0);
+    assert!(!out.contains(PASSWORD));
+    let answer = app.visitor().login("ada@example.org", PASSWORD).await;
+    assert_eq!(answer.json()["user"]["role"], "admin");
+    let (code, _, error) = run(&app, &add, &format!("{PASSWORD}\n"));
+    assert_eq!((code, error.lines().count()), (1, 1), "{error}");
+}
+
+#[tokio::test]
+async fn a_short_password_is_refused_with_the_reason() {
+    let app = App::start().await;
+    let add = [
+        "user",
+        "add",
+        "ada@example.org",
+        "--name",
+        "Ada",
+        "--password-stdin",
+    ];
+    let (code, _, error) = run(&app, &add, "short\n");
+    assert_eq!(
+        (code, error.as_str()),
+        (1, "oneseat: password must have at least 15 characters\n")
+    );
+    assert_eq!(app.database().number("select count(*) from users"), 0);
+}
+
+#[tokio::test]
+async fn verify_disable_enable_unlock_and_remove_do_what_they_say() {
+    let app = App::start().await;
+    app.add_unverified_user("ada").await;
+    let status = async || {
+        app.visitor()
+            .login("ada@example.org", PASSWORD)
+            .await
+            .status
+            .as_u16()
+    };
+    let user = |verb: &str| assert_eq!(run(&app, &["user", verb, "ada@example.org"], "").0, 0, "{verb}");
+    assert_eq!(status().await, 403);
+    user("verify");
+    let ada = app.visitor().sign_in("ada@example.org").await;
+    user("disable");
+    assert_eq!(ada.session().await.status, 401);
+    assert_eq!(status().await, 403);
+    user("enable");
+    assert_eq!(status().await, 200);
+    for _ in 0..5 {
+        app.visitor().login("ada@example.org", "not the password").await;
+    }
+    assert_eq!(status().await, 403);
+    user("unlock");
+    assert_eq!(status().await, 200);
+    user("remove");
+    assert_eq!(status().await, 401);
+    assert_eq!(app.sessions(), 0);
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_session() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let (code, out, _) = run(&app, &["user", "password", "ada@example.org"], "");
+    assert_eq!(code, 0);
+    assert_eq!(ada.session().await.status, 401);
+    let password = out
+        .lines()
+        .find_map(|line| line.strip_prefix("password, shown once: "))
+        .unwrap();
+    assert_eq!(app.visitor().login("ada@example.org", password).await.status, 200);
+}
+
+#[tokio::test]
+async fn lists_are_tables_and_json() {
+    let app = App::start().await;
+    app.signed_in("ada").await;
+    app.add_user("root", Role::Admin).await;
+    let (_, table, _) = run(&app, &["user", "list"], "");
+    assert!(
+        table.contains("ada@example.org") && table.contains("admin"),
+        "{table}"
+    );
+    let users: Value = serde_json::from_str(&run(&app, &["user", "list", "--json"], "").1).unwrap();
+    assert_eq!(users[0]["email"], "ada@example.org");
+    let sessions: Value = serde_json::from_str(&run(&app, &["session", "list", "--json"], "").1).unwrap();
+    assert_eq!(sessions[0]["user"]["email"], "ada@example.org");
+    let shown: Value =
+        serde_json::from_str(&run(&app, &["user", "show", "ada@example.org", "--json"], "").1).unwrap();
+    assert_eq!(shown["session"]["id"], sessions[0]["id"]);
+    assert_eq!(shown["locked"], false);
+}
+
+#[tokio::test]
+async fn sessions_end_by_user_by_id_and_all_at_once() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let grace = app.signed_in("grace").await;
+    let linus = app.signed_in("linus").await;
+    assert_eq!(
+        run(&app, &["session", "end", "--user", "ada@example.org"], "").0,
+        0
+    );
+    assert_eq!(ada.session().await.status, 401);
+    let id = grace.session().await.json()["session"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(run(&app, &["session", "end", "--id", &id], "").0, 0);
+    assert_eq!(grace.session().await.status, 401);
+    assert_eq!(linus.session().await.status, 200);
+    assert_eq!(run(&app, &["session", "end", "--all"], "").1, "ended 1 session\n");
+    assert_eq!(linus.session().await.status, 401);
+    assert_eq!(
+        run(&app, &["session", "end", "--user", "ada@example.org"], "").0,
+        1
+    );
+    assert_eq!(run(&app, &["session", "end"], "").0, 2);
+}
+
+#[tokio::test]
+async fn sweep_and_migrate_say_what_they_did() {
+    let app = App::start().await;
+    app.signed_in("ada").await;
+    app.database()
+        .execute(&crate::support::sql::backdate_sessions("3 hours"));
+    let swept = run(&app, &["sweep"], "").1;
+    assert_eq!(swept, "removed 1 expired sessions and 0 stale login failures\n");
+    assert_eq!(run(&app, &["migrate"], "").1, "up to date\n");
+}
+
+#[test]
+fn every_bad_setting_is_named_before_anything_starts() {
+    let args = [
+        "serve",
+        "--bind",
+        "nowhere",
+        "--idle-timeout",
+        "soon",
+        "--lockout",
+        "-1s",
+    ];
+    let (code, out, error) = outcome(oneseat(&[&args[..5], &["--lockout=never"]].concat(), ""));
+    assert_eq!((code, out.as_str()), (2, ""));
+    for flag in ["--bind", "--idle-timeout", "--lockout"] {
+        assert!(error.contains(flag), "{error}");
+    }
+}
+
+#[test]
+fn an_unreachable_database_is_one_line() {
+    let url = "postgres://oneseat:canary@127.0.0.1:1/none";
+    let (code, _, error) = outcome(oneseat(&["user", "list", "--database-url", url], ""));
+    assert_eq!((code, error.lines().count()), (1, 1), "{error}");
+    assert!(!error.contains("canary"), "{error}");
+}
+
+#[test]
+fn help_teaches() {
+    for args in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["user", "add", "--help"],
+        &["session", "end", "--help"],
+    ] {
+        let (code, out, _) = outcome(oneseat(args, ""));
+        assert_eq!(code, 0);
+        assert!(out.contains("Usage:") && out.len() > 400, "{out}");
+    }
+}

@@ -1,0 +1,206 @@
+//! What every response has, and what becomes of requests that make no sense.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{Answer, App, PASSWORD};
+
+#[tokio::test]
+async fn every_response_carries_the_security_headers() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    for path in [
+        "/login",
+        "/",
+        "/dashboard",
+        "/auth/session",
+        "/nowhere",
+        "/static/oneseat.js",
+        "/static/nothing",
+        "/readyz",
+    ] {
+        let answer = ada.get(path).await;
+        let policy = answer.header("content-security-policy");
+        for directive in [
+            "default-src 'none'",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(policy.contains(directive), "{path}: {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(
+            answer.header("cross-origin-opener-policy"),
+            "same-origin",
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("cross-origin-resource-policy"),
+            "same-origin",
+            "{path}"
+        );
+        assert_eq!(answer.header("strict-transport-security"), "", "{path}");
+        let kept = if path == "/static/oneseat.js" {
+            "no-cache"
+        } else {
+            "no-store"
+        };
+        assert_eq!(answer.header("cache-control"), kept, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn https_is_made_to_stick() {
+    let app = App::start_with(|config| config.public_url = Some("https://seat.example.org".to_owned())).await;
+    assert!(
+        app.visitor()
+            .get("/login")
+            .await
+            .header("strict-transport-security")
+            .contains("max-age=")
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let app = App::start().await;
+    for (method, path, allow) in [
+        (Method::GET, "/auth/login", "POST"),
+        (Method::GET, "/auth/logout", "POST"),
+        (Method::DELETE, "/auth/session", "GET, HEAD"),
+        (Method::POST, "/static/oneseat.js", "GET, HEAD"),
+    ] {
+        let answer = Answer::of(app.visitor().request(method, path)).await;
+        assert_eq!(answer.problem(), "405 method_not_allowed");
+        assert_eq!(answer.header("allow"), allow, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let app = App::start().await;
+    let answer = Answer::of(app.visitor().request(Method::HEAD, "/login")).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, ""));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_problem() {
+    let app = App::start().await;
+    for path in [
+        "/nowhere",
+        "/auth",
+        "/login/",
+        "/static/nothing.js",
+        "/static/../Cargo.toml",
+        "/static/%2e%2e/Cargo.toml",
+        "/static/.hidden",
+    ] {
+        let answer = app.visitor().get(path).await;
+        assert!(
+            ["404 not_found", "400 bad_request"].contains(&answer.problem().as_str()),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_makes_no_sense_is_refused_in_words_and_changes_nothing() {
+    let app = App::start().await;
+    app.signed_in("ada").await;
+    let long_email = format!("{}@example.org", "a".repeat(300));
+    let emoji = "\u{1f600}".repeat(129);
+    for (body, status) in [
+        ("", "400 bad_request"),
+        ("{", "400 bad_request"),
+        ("null", "400 bad_request"),
+        ("42", "400 bad_request"),
+        ("[]", "400 bad_request"),
+        ("{}", "400 bad_request"),
+        (r#"{"email":"ada@example.org"}"#, "400 bad_request"),
+        (r#"{"email":null,"password":"x"}"#, "400 bad_request"),
+        (r#"{"email":"ada@example.org","password":5}"#, "400 bad_request"),
+        (
+            r#"{"email":"ada@example.org","email":"b@x","password":"x"}"#,
+            "400 bad_request",
+        ),
+        (r#"{"email":"ada@example.org","password":""}"#, "400 bad_request"),
+        (r#"{"email":"","password":"x"}"#, "400 bad_request"),
+        (r#"{"email":"ada","password":"x"}"#, "400 bad_request"),
+        (
+            r#"{"email":"a\u0000@example.org","password":"x"}"#,
+            "400 bad_request",
+        ),
+        (
+            r#"{"email":"ada@example.org","password":"a\u0000"}"#,
+            "401 invalid_credentials",
+        ),
+        (
+            &json!({"email": long_email, "password": "x"}).to_string(),
+            "400 bad_request",
+        ),
+        (
+            &json!({"email": "ada@example.org", "password": "x".repeat(129)}).to_string(),
+            "400 bad_request",
+        ),
+        (
+            &json!({"email": "ada@example.org", "password": emoji}).to_string(),
+            "400 bad_request",
+        ),
+        (
+            &json!({"email": "ada@example.org", "password": "x".repeat(1_000_000)}).to_string(),
+            "413 body_too_large",
+        ),
+        (
+            &json!({"email": "ad\u{430}@example.org", "password": PASSWORD}).to_string(),
+            "401 invalid_credentials",
+        ),
+    ] {
+        let request = app
+            .visitor()
+            .request(Method::POST, "/auth/login")
+            .header("Content-Type", "application/json")
+            .body(body.to_owned());
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.problem(), status, "{}", &body[..body.len().min(80)]);
+    }
+    assert_eq!(app.sessions(), 1);
+}
+
+#[tokio::test]
+async fn a_login_that_is_not_json_is_refused() {
+    let app = App::start().await;
+    let json = json!({ "email": "ada@example.org", "password": PASSWORD }).to_string();
+    for content_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonp",
+        "nonsense",
+    ] {
+        let request = app
+            .visitor()
+            .request(Method::POST, "/auth/login")
+            .header("Content-Type", content_type)
+            .body(json.clone());
+        assert_eq!(
+            Answer::of(request).await.problem(),
+            "415 unsupported_media_type",
+            "{content_type}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_is_not_repeated() {
+    let app = App::start().await;
+    let request = app
+        .visitor()
+        .request(Method::POST, "/auth/login")
+        .header("Content-Type", "application/json")
+        .body(r#"{"email":["canary-email"],"password":"canary-password"}"#);
+    let answer = Answer::of(request).await;
+    assert_eq!(answer.problem(), "400 bad_request");
+    assert!(!answer.text.contains("canary"));
+}

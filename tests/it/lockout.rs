@@ -1,0 +1,187 @@
+//! Guessing is stopped, whether or not there is an account to guess.
+
+use oneseat::auth::Error;
+use oneseat::users::Role;
+
+use crate::support::{App, PASSWORD};
+
+const WRONG: &str = "not the password";
+
+#[tokio::test]
+async fn five_wrong_passwords_lock_the_address_for_right_ones_too() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    for _ in 0..5 {
+        assert_eq!(
+            app.visitor().login("ada@example.org", WRONG).await.problem(),
+            "401 invalid_credentials"
+        );
+    }
+    let right = app.visitor().login("ada@example.org", PASSWORD).await;
+    assert_eq!(right.problem(), "403 account_locked");
+    assert_eq!(
+        right.json()["detail"],
+        "Account is locked. Please reset your password."
+    );
+    let wrong = app.visitor().login("ada@example.org", WRONG).await;
+    assert_eq!(wrong.text, right.text);
+}
+
+#[tokio::test]
+async fn an_address_without_an_account_is_locked_alike() {
+    let app = App::start().await;
+    for _ in 0..5 {
+        assert_eq!(app.visitor().login("nobody@example.org", WRONG).await.status, 401);
+    }
+    assert_eq!(
+        app.visitor().login("nobody@example.org", WRONG).await.problem(),
+        "403 account_locked"
+    );
+}
+
+#[tokio::test]
+async fn all_spellings_of_an_address_share_one_count() {
+    let app = App::start().await;
+    for spelling in ["a@x.org", "A@x.org", " a@X.org ", "a@x.ORG", "A@X.ORG\n"] {
+        assert_eq!(app.visitor().login(spelling, WRONG).await.status, 401);
+    }
+    assert_eq!(
+        app.visitor().login("a@x.org", WRONG).await.problem(),
+        "403 account_locked"
+    );
+    assert_eq!(app.database().number("select count(*) from login_failures"), 1);
+}
+
+#[tokio::test]
+async fn a_success_clears_the_count() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    for _ in 0..3 {
+        for _ in 0..4 {
+            assert_eq!(app.visitor().login("ada@example.org", WRONG).await.status, 401);
+        }
+        assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 200);
+    }
+    assert_eq!(app.database().number("select count(*) from login_failures"), 0);
+}
+
+#[tokio::test]
+async fn a_lock_ends_by_time_and_the_count_starts_anew() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    for _ in 0..5 {
+        app.visitor().login("ada@example.org", WRONG).await;
+    }
+    let lasts = "select extract(epoch from locked_until - now()) from login_failures";
+    assert!((895..=900).contains(&app.database().number(lasts)));
+    app.database()
+        .execute("update login_failures set locked_until = now() - interval '1 second'");
+    assert_eq!(
+        app.visitor().login("ada@example.org", WRONG).await.problem(),
+        "401 invalid_credentials"
+    );
+    assert_eq!(
+        app.database()
+            .number("select failed_attempts from login_failures"),
+        1
+    );
+    assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_lock_does_not_end_a_live_session() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    for _ in 0..6 {
+        app.visitor().login("ada@example.org", WRONG).await;
+    }
+    assert_eq!(ada.session().await.status, 200);
+}
+
+#[tokio::test]
+async fn an_operator_lifts_a_lock() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    for _ in 0..5 {
+        app.visitor().login("ada@example.org", WRONG).await;
+    }
+    assert!(app.auth.unlock("ada@example.org".parse().unwrap()).await.unwrap());
+    assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_hundred_parallel_wrong_guesses_stop_at_the_limit() {
+    let app = App::start().await;
+    let other = app.another_instance().await;
+    app.add_user("ada", Role::User).await;
+    let guesses = (0..100).map(|n| {
+        let visitor = if n % 2 == 0 {
+            app.visitor()
+        } else {
+            other.visitor()
+        };
+        tokio::spawn(async move { visitor.login("ada@example.org", WRONG).await.problem() })
+    });
+    let mut refused = 0;
+    for guess in guesses.collect::<Vec<_>>() {
+        match guess.await.unwrap().as_str() {
+            "401 invalid_credentials" => refused += 1,
+            other => assert_eq!(other, "403 account_locked"),
+        }
+    }
+    assert_eq!(refused, 5);
+    assert_eq!(
+        app.database()
+            .number("select failed_attempts from login_failures"),
+        5
+    );
+}
+
+#[tokio::test]
+async fn a_failure_counts_even_while_the_account_is_being_changed() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    let email = "ada@example.org".parse().unwrap();
+    let visitor = app.visitor();
+    let (login, changed) = tokio::join!(
+        visitor.login("ada@example.org", WRONG),
+        app.auth.verify_email(email)
+    );
+    assert_eq!(login.status, 401);
+    changed.unwrap();
+    assert_eq!(
+        app.database()
+            .number("select failed_attempts from login_failures"),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_new_password_lifts_the_lock() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    for _ in 0..5 {
+        app.visitor().login("ada@example.org", WRONG).await;
+    }
+    let new = oneseat::users::Password::chosen("another long password").unwrap();
+    app.auth
+        .set_password("ada@example.org".parse().unwrap(), new)
+        .await
+        .unwrap();
+    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+    assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 401);
+    assert_eq!(
+        app.visitor()
+            .login("ada@example.org", "another long password")
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn only_known_accounts_can_be_changed() {
+    let app = App::start().await;
+    let unknown = app.auth.disable("nobody@example.org".parse().unwrap()).await;
+    assert!(matches!(unknown, Err(Error::NoSuchUser(_))));
+}

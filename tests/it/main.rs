@@ -1,0 +1,23 @@
+//! Every behaviour through the real parts: real PostgreSQL, real HTTP, real Chromium.
+//!
+//! One module an area. `support` brings up servers, databases, clients and browsers; each test has a database of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+mod authorization;
+mod browser;
+mod commands;
+mod embedded;
+mod http;
+mod lockout;
+mod outage;
+mod races;
+mod schema;
+mod sessions;
+mod sign_in;
+mod support;

@@ -1,0 +1,81 @@
+//! The database goes away and comes back.
+
+use oneseat::db::embedded::Embedded;
+use oneseat::db::migrations;
+use reqwest::StatusCode;
+
+use crate::support::{Answer, App, Database, PASSWORD, eventually};
+
+/// Unsafe settings that make a throw-away server quick to start.
+const QUICK: [(&str, &str); 1] = [("fsync", "off")];
+
+fn assert_unavailable(answer: &Answer) {
+    assert_eq!(answer.problem(), "503 unavailable");
+    assert!(answer.header("retry-after").parse::<u32>().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_database_the_answer_is_503_and_afterwards_all_is_well() {
+    let dir = tempfile::Builder::new()
+        .prefix("oneseat-outage-")
+        .tempdir()
+        .unwrap();
+    let embedded = Embedded::open(dir.path(), &QUICK).unwrap();
+    migrations::run(&embedded.url()).unwrap();
+    let app = App::start_on(Database::at(embedded.url())).await;
+    let ada = app.signed_in("ada").await;
+    assert_eq!(app.visitor().get("/readyz").await.status, 200);
+
+    embedded.stop().unwrap();
+    assert_unavailable(&ada.session().await);
+    assert_unavailable(&ada.logout().await);
+    assert_unavailable(&app.visitor().login("ada@example.org", PASSWORD).await);
+    assert_unavailable(&app.visitor().get("/readyz").await);
+    assert_unavailable(&ada.get("/dashboard").await);
+    assert_eq!(app.visitor().get("/healthz").await.status, 200);
+    assert_eq!(app.visitor().session().await.problem(), "401 token_missing");
+
+    embedded.start(&QUICK).unwrap();
+    eventually("the session works again", async || {
+        ada.session().await.status == StatusCode::OK
+    })
+    .await;
+    assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 200);
+    drop(app);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_were_cut_are_replaced_without_an_error() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    for _ in 0..3 {
+        app.database().number(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid()",
+        );
+        assert_eq!(ada.session().await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_answers_too_slowly_is_unavailable_and_nothing_else_waits() {
+    use diesel::connection::SimpleConnection;
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let mut other = app.database().connect();
+    other
+        .batch_execute("begin; lock table sessions in access exclusive mode")
+        .unwrap();
+    let slow: Vec<_> = (0..20)
+        .map(|_| {
+            let ada = ada.clone();
+            tokio::spawn(async move { ada.session().await })
+        })
+        .collect();
+    assert_eq!(app.visitor().get("/healthz").await.status, 200);
+    for answer in slow {
+        assert_unavailable(&answer.await.unwrap());
+    }
+    other.batch_execute("rollback").unwrap();
+    assert_eq!(ada.session().await.status, 200);
+}

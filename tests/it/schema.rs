@@ -1,0 +1,80 @@
+//! The migrations, and the picture of them that the code is compiled against.
+
+use std::process::Command;
+
+use diesel::{Connection, PgConnection};
+use diesel_migrations::MigrationHarness;
+use oneseat::db::migrations::{self, MIGRATIONS};
+
+use crate::support::Database;
+
+/// Where `script/schema` puts Diesel's own tool.
+const DIESEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/diesel");
+
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/db/schema.rs");
+
+#[test]
+fn schema_rs_is_what_the_database_says() {
+    let database = Database::fresh();
+    let printed = Command::new(DIESEL)
+        .args(["print-schema", "--database-url", database.url()])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("diesel is missing: script/test installs it");
+    assert!(
+        printed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&printed.stderr)
+    );
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(SCHEMA, &printed.stdout).unwrap();
+    }
+    let compiled = std::fs::read_to_string(SCHEMA).unwrap();
+    assert_eq!(String::from_utf8(printed.stdout).unwrap().trim(), compiled.trim());
+}
+
+#[test]
+fn migrations_go_down_and_up_again() {
+    let database = Database::fresh();
+    let tables = "select count(*) from information_schema.tables where table_schema = 'public' \
+                  and table_name <> '__diesel_schema_migrations'";
+    let before = database.number(tables);
+    let mut connection = PgConnection::establish(database.url()).unwrap();
+    connection.revert_all_migrations(MIGRATIONS).unwrap();
+    assert_eq!(database.number(tables), 0);
+    migrations::run(database.url()).unwrap();
+    assert_eq!(database.number(tables), before);
+}
+
+#[test]
+fn racing_instances_migrate_once() {
+    let database = Database::fresh();
+    PgConnection::establish(database.url())
+        .unwrap()
+        .revert_all_migrations(MIGRATIONS)
+        .unwrap();
+    let applied: usize = std::thread::scope(|scope| {
+        let racers: Vec<_> = (0..6)
+            .map(|_| scope.spawn(|| migrations::run(database.url()).unwrap().len()))
+            .collect();
+        racers.into_iter().map(|racer| racer.join().unwrap()).sum()
+    });
+    let recorded = database.number("select count(*) from __diesel_schema_migrations");
+    assert_eq!(i64::try_from(applied).unwrap(), recorded);
+}
+
+#[test]
+fn a_database_of_a_newer_program_is_refused() {
+    let database = Database::fresh();
+    database.execute("insert into __diesel_schema_migrations (version) values ('29991231235959')");
+    let refused = migrations::run(database.url()).unwrap_err();
+    assert!(refused.to_string().contains("29991231235959"), "{refused}");
+}
+
+#[test]
+fn the_first_law_is_a_constraint() {
+    let database = Database::fresh();
+    let unique =
+        "select count(*) from pg_constraint where conname = 'sessions_user_id_key' and contype = 'u'";
+    assert_eq!(database.number(unique), 1);
+}

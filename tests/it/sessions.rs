@@ -1,0 +1,250 @@
+//! The life of a session: activity, expiry, sign-out, sweep.
+
+use diesel::connection::SimpleConnection;
+use serde_json::json;
+
+use crate::support::{App, sql};
+
+/// Seconds from now until the one session expires.
+const LEFT: &str = "select round(extract(epoch from expires_at - now())) from sessions";
+
+#[tokio::test]
+async fn a_session_lasts_two_hours_without_activity() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    assert!((7195..=7200).contains(&app.database().number(LEFT)));
+    app.database()
+        .execute(&sql::backdate_sessions("1 hour 59 minutes 50 seconds"));
+    assert_eq!(ada.session_passively().await.status, 200);
+    app.database().execute(&sql::backdate_sessions("10 seconds"));
+    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+    // Refused because it is over, not because somebody swept it.
+    assert_eq!(app.sessions(), 1);
+}
+
+#[tokio::test]
+async fn activity_extends_a_session() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    app.database().execute(&sql::backdate_sessions("1 hour"));
+    let session = ada.session().await.json();
+    assert!((7195..=7200).contains(&app.database().number(LEFT)));
+    let expires_at = session["session"]["expiresAt"].as_str().unwrap();
+    assert!(expires_at > session["session"]["lastActivity"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn activity_is_written_down_only_past_the_threshold() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    app.database()
+        .execute(&sql::backdate_sessions("14 minutes 50 seconds"));
+    ada.session().await;
+    assert!(app.database().number(LEFT) < 6400);
+    app.database().execute(&sql::backdate_sessions("10 seconds"));
+    ada.session().await;
+    assert!(app.database().number(LEFT) > 7190);
+}
+
+#[tokio::test]
+async fn activity_never_extends_past_the_maximum_lifetime() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    for _ in 0..6 {
+        app.database()
+            .execute(&sql::backdate_sessions("1 hour 50 minutes"));
+        assert_eq!(ada.session().await.status, 200);
+    }
+    // Eleven of twelve hours are over.
+    assert!((3590..=3600).contains(&app.database().number(LEFT)));
+    app.database().execute(&sql::backdate_sessions("1 hour"));
+    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+}
+
+#[tokio::test]
+async fn passive_requests_never_extend_a_session() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    app.database().execute(&sql::backdate_sessions("1 hour"));
+    assert_eq!(ada.session_passively().await.status, 200);
+    assert!(app.database().number(LEFT) <= 3600);
+}
+
+#[tokio::test]
+async fn a_touch_revives_nothing() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    app.database().execute(&sql::backdate_sessions("1 hour"));
+    // Another connection holds the row, ends the session and lets go: the touch that waited for it finds nothing.
+    let mut other = app.database().connect();
+    other.batch_execute("begin; delete from sessions").unwrap();
+    let waiting = tokio::spawn({
+        let ada = ada.clone();
+        async move { ada.session().await }
+    });
+    let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+    crate::support::eventually("the touch waits", async || app.database().number(waits) == 1).await;
+    other.batch_execute("commit").unwrap();
+    assert_eq!(waiting.await.unwrap().problem(), "401 token_invalid");
+    assert_eq!(app.sessions(), 0);
+}
+
+#[tokio::test]
+async fn logout_ends_the_session() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let answer = ada.logout().await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.json()),
+        (200, json!({ "success": true }))
+    );
+    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+    assert_eq!(ada.logout().await.problem(), "401 token_invalid");
+    assert_eq!(app.sessions(), 0);
+}
+
+#[tokio::test]
+async fn logout_holds_on_the_very_next_request_at_another_instance() {
+    let app = App::start().await;
+    let other = app.another_instance().await;
+    for _ in 0..20 {
+        let ada = if app.sessions() == 0 && app.database().number("select count(*) from users") == 0 {
+            app.signed_in("ada").await
+        } else {
+            app.visitor().sign_in("ada@example.org").await
+        };
+        assert_eq!(ada.at(other.address).session().await.status, 200);
+        assert_eq!(ada.logout().await.status, 200);
+        assert_eq!(
+            ada.at(other.address).session().await.problem(),
+            "401 token_invalid"
+        );
+    }
+}
+
+#[tokio::test]
+async fn logout_after_expiry_is_refused() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    app.database().execute(&sql::backdate_sessions("3 hours"));
+    assert_eq!(ada.logout().await.problem(), "401 token_invalid");
+}
+
+#[tokio::test]
+async fn a_page_says_that_it_was_closed() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let unknown = ada.post("/auth/logout", &json!({ "reason": "revoked" })).await;
+    assert_eq!(unknown.problem(), "400 bad_request");
+    assert_eq!(app.sessions(), 1);
+    assert_eq!(
+        ada.post("/auth/logout", &json!({ "reason": "page_closed" }))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(app.sessions(), 0);
+}
+
+#[tokio::test]
+async fn who_am_i_tells_everything_but_the_token() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let answer = ada.session().await;
+    let body = answer.json();
+    assert_eq!(body["user"]["name"], "ada");
+    let mut fields: Vec<&str> = body["session"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    fields.sort_unstable();
+    assert_eq!(
+        fields,
+        [
+            "createdAt",
+            "expiresAt",
+            "id",
+            "ipAddress",
+            "lastActivity",
+            "userAgent"
+        ]
+    );
+    assert!(!answer.text.contains(ada.token.as_deref().unwrap()));
+}
+
+#[tokio::test]
+async fn the_database_knows_only_digests() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let token = ada.token.clone().unwrap();
+    let with_token = format!(
+        "select count(*) from sessions where sessions::text like '%{token}%' or token_digest = '\\x{token}'::bytea"
+    );
+    assert_eq!(app.database().number(&with_token), 0);
+    let digest = format!("select count(*) from sessions where token_digest = sha256('\\x{token}'::bytea)");
+    assert_eq!(app.database().number(&digest), 1);
+}
+
+#[tokio::test]
+async fn the_stored_digest_is_not_a_token() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let mut digest = String::new();
+    for byte in 0..32 {
+        let value = app
+            .database()
+            .number(&format!("select get_byte(token_digest, {byte}) from sessions"));
+        digest.push_str(&format!("{value:02x}"));
+    }
+    assert_eq!(
+        ada.with_token(digest).session().await.problem(),
+        "401 token_invalid"
+    );
+    assert_eq!(ada.session().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_sweep_removes_what_has_expired_and_nothing_else() {
+    let app = App::start().await;
+    let _expired = app.signed_in("ada").await;
+    app.database().execute(&sql::backdate_sessions("3 hours"));
+    let live = app.signed_in("grace").await;
+    app.database().execute(
+        "insert into login_failures values
+             (sha256('old'), 4, null, now() - interval '25 hours'),
+             (sha256('young'), 4, null, now() - interval '23 hours'),
+             (sha256('locked'), 5, now() + interval '1 hour', now() - interval '25 hours')",
+    );
+    let swept = app.auth.sweep().await.unwrap().unwrap();
+    assert_eq!((swept.sessions, swept.login_failures), (1, 1));
+    assert_eq!(live.session().await.status, 200);
+    assert_eq!(app.sessions(), 1);
+    assert_eq!(app.database().number("select count(*) from login_failures"), 2);
+}
+
+#[tokio::test]
+async fn a_sweep_of_many_batches_removes_them_all() {
+    let app = App::start().await;
+    app.database().execute(
+        "insert into users (name, email) select 'u', n || '@x' from generate_series(1, 2500) n;
+         insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+         select id, sha256(email::bytea), '127.0.0.1', now(), now() - interval '1 second', now() from users",
+    );
+    // Two at once share the work or one yields; neither fails.
+    let other = app.another_instance().await;
+    let (one, two) = tokio::join!(app.auth.sweep(), other.auth.sweep());
+    let swept = [one.unwrap(), two.unwrap()];
+    assert!(swept.iter().flatten().map(|swept| swept.sessions).sum::<usize>() <= 2500);
+    app.auth.sweep().await.unwrap();
+    assert_eq!(app.sessions(), 0);
+}
+
+#[tokio::test]
+async fn the_background_actor_sweeps_by_itself() {
+    let app = App::start_with(|config| config.cleanup_interval = std::time::Duration::from_millis(50)).await;
+    let _expired = app.signed_in("ada").await;
+    app.database().execute(&sql::backdate_sessions("3 hours"));
+    crate::support::eventually("the expired session is gone", async || app.sessions() == 0).await;
+}

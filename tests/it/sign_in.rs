@@ -1,0 +1,208 @@
+//! Taking the seat: who may, who may not, and what they are told.
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use oneseat::users::Role;
+use serde_json::json;
+
+use crate::support::{App, PASSWORD};
+
+#[tokio::test]
+async fn a_login_creates_a_single_session() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    let answer = app.visitor().login("ada@example.org", PASSWORD).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let body = answer.json();
+    assert_eq!(body["token"].as_str().unwrap().len(), 64);
+    assert_eq!(body["user"]["email"], "ada@example.org");
+    assert_eq!(body["user"]["role"], "user");
+    assert!(body["expiresAt"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(app.sessions(), 1);
+}
+
+#[tokio::test]
+async fn a_second_login_ends_the_first() {
+    let app = App::start().await;
+    let first = app.signed_in("ada").await;
+    let second = app.visitor().sign_in("ada@example.org").await;
+    assert_eq!(first.session().await.problem(), "401 token_invalid");
+    assert_eq!(second.session().await.status, 200);
+    assert_eq!(app.sessions(), 1);
+}
+
+#[tokio::test]
+async fn of_many_logins_only_the_last_token_works() {
+    let app = App::start().await;
+    let mut older = vec![app.signed_in("ada").await];
+    for _ in 0..20 {
+        older.push(app.visitor().sign_in("ada@example.org").await);
+    }
+    let last = older.pop().unwrap();
+    for client in older {
+        assert_eq!(client.session().await.problem(), "401 token_invalid");
+    }
+    assert_eq!(last.session().await.status, 200);
+}
+
+#[tokio::test]
+async fn users_do_not_end_each_other() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let grace = app.signed_in("grace").await;
+    assert_eq!(ada.session().await.status, 200);
+    assert_eq!(grace.session().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_address_are_one_answer() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    let wrong = app.visitor().login("ada@example.org", "not the password").await;
+    let unknown = app
+        .visitor()
+        .login("nobody@example.org", "not the password")
+        .await;
+    assert_eq!(wrong.problem(), "401 invalid_credentials");
+    assert_eq!(wrong.header("www-authenticate"), r#"Bearer realm="oneseat""#);
+    assert_eq!(wrong.text, unknown.text);
+    let names = |answer: &crate::support::Answer| {
+        let mut names: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&wrong), names(&unknown));
+    assert_eq!(app.sessions(), 0);
+}
+
+#[tokio::test]
+async fn case_and_white_space_of_the_address_do_not_matter() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    assert_eq!(
+        app.visitor().login(" ADA@Example.ORG ", PASSWORD).await.status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn an_unverified_user_is_told_so_only_after_the_right_password() {
+    let app = App::start().await;
+    app.add_unverified_user("ada").await;
+    let wrong = app.visitor().login("ada@example.org", "not the password").await;
+    assert_eq!(wrong.problem(), "401 invalid_credentials");
+    let right = app.visitor().login("ada@example.org", PASSWORD).await;
+    assert_eq!(right.problem(), "403 email_unverified");
+    assert_eq!(
+        right.json()["detail"],
+        "Please verify your email before logging in"
+    );
+    assert_eq!(app.sessions(), 0);
+}
+
+#[tokio::test]
+async fn a_disabled_user_is_told_so_only_after_the_right_password() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    app.auth
+        .disable("ada@example.org".parse().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+    let wrong = app.visitor().login("ada@example.org", "not the password").await;
+    assert_eq!(wrong.problem(), "401 invalid_credentials");
+    let right = app.visitor().login("ada@example.org", PASSWORD).await;
+    assert_eq!(right.problem(), "403 account_disabled");
+}
+
+#[tokio::test]
+async fn a_user_without_a_password_cannot_sign_in() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    app.database().execute("update users set password_hash = null");
+    assert_eq!(
+        app.visitor().login("ada@example.org", PASSWORD).await.problem(),
+        "401 invalid_credentials"
+    );
+}
+
+#[tokio::test]
+async fn a_weaker_stored_hash_is_replaced_at_sign_in() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    let params = Params::new(8, 1, 1, None).unwrap();
+    let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password(PASSWORD.as_bytes());
+    app.database()
+        .execute(&format!("update users set password_hash = '{}'", weak.unwrap()));
+    let is_weak = "select count(*) from users where password_hash like '%m=8,%'";
+    assert_eq!(
+        app.visitor()
+            .login("ada@example.org", "not the password")
+            .await
+            .status,
+        401
+    );
+    assert_eq!(app.database().number(is_weak), 1);
+    assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 200);
+    assert_eq!(app.database().number(is_weak), 0);
+    assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn where_a_sign_in_came_from_is_recorded_and_never_refused() {
+    let app = App::start_with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    app.add_user("ada", Role::User).await;
+    for (forwarded, agent, address) in [
+        ("203.0.113.9", "x".repeat(9_000), "203.0.113.9"),
+        ("garbage", "<script>alert(1)</script>".to_owned(), "127.0.0.1"),
+        ("::ffff:1.2.3.4", "tab\there".to_owned(), "1.2.3.4"),
+        ("6.6.6.6, 2001:db8::7", "ü".to_owned(), "2001:db8::7"),
+    ] {
+        let login = app
+            .visitor()
+            .request(reqwest::Method::POST, "/auth/login")
+            .header("X-Forwarded-For", forwarded)
+            .header(
+                "User-Agent",
+                reqwest::header::HeaderValue::from_bytes(agent.as_bytes()).unwrap(),
+            )
+            .json(&json!({ "email": "ada@example.org", "password": PASSWORD }));
+        let answer = crate::support::Answer::of(login).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let token = answer.json()["token"].as_str().unwrap().to_owned();
+        let session = app.visitor().with_token(token).session().await.json();
+        assert_eq!(session["session"]["ipAddress"], address);
+        assert!(session["session"]["userAgent"].as_str().unwrap().chars().count() <= 512);
+    }
+}
+
+#[tokio::test]
+async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    let login = app
+        .visitor()
+        .request(reqwest::Method::POST, "/auth/login")
+        .header("X-Forwarded-For", "203.0.113.9")
+        .json(&json!({ "email": "ada@example.org", "password": PASSWORD }));
+    let token = crate::support::Answer::of(login).await.json()["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let session = app.visitor().with_token(token).session().await.json();
+    assert_eq!(session["session"]["ipAddress"], "127.0.0.1");
+}
+
+#[tokio::test]
+async fn fields_nobody_asked_for_have_no_effect() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    let body = json!({ "email": "ada@example.org", "password": PASSWORD, "role": "admin", "user": { "role": "admin" } });
+    let answer = app.visitor().post("/auth/login", &body).await;
+    assert_eq!(answer.json()["user"]["role"], "user");
+    assert_eq!(
+        app.database()
+            .number("select count(*) from users where role = 'admin'"),
+        0
+    );
+}

@@ -1,0 +1,159 @@
+//! A server of the test's own, and the people who use it.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use oneseat::auth::Auth;
+use oneseat::auth::accounts::NewAccount;
+use oneseat::config::{LockoutPolicy, ServeConfig, SessionPolicy};
+use oneseat::users::{Hasher, Password, Role};
+use oneseat::web::Server;
+use tokio::sync::oneshot;
+
+use super::client::Client;
+use super::database::Database;
+
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// A running instance. Several may share a database.
+pub struct App {
+    pub address: SocketAddr,
+    pub auth: Auth,
+    database: Rc<Database>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl App {
+    /// An instance over a fresh database.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn start_with(change: impl FnOnce(&mut ServeConfig)) -> Self {
+        Self::over(Rc::new(Database::fresh()), change)
+    }
+
+    /// A second instance over the same database.
+    pub async fn another_instance(&self) -> Self {
+        Self::over(self.database.clone(), |_| {})
+    }
+
+    /// An instance over a database that the test has made by itself.
+    pub async fn start_on(database: Database) -> Self {
+        Self::over(Rc::new(database), |_| {})
+    }
+
+    fn over(database: Rc<Database>, change: impl FnOnce(&mut ServeConfig)) -> Self {
+        let mut config = config();
+        change(&mut config);
+        let auth = auth(database.url(), &config);
+        let server = Server::bind(config, auth.clone()).unwrap();
+        let address = server.address().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            actix_web::rt::System::new()
+                .block_on(server.run_until(shutdown))
+                .unwrap();
+        });
+        Self {
+            address,
+            auth,
+            database,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Somebody without a token.
+    pub fn visitor(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// A verified user named so, signed in.
+    pub async fn signed_in(&self, name: &str) -> Client {
+        self.add_user(name, Role::User).await;
+        self.visitor().sign_in(&email(name)).await
+    }
+
+    /// An admin, signed in.
+    pub async fn admin(&self) -> Client {
+        self.add_user("root", Role::Admin).await;
+        self.visitor().sign_in(&email("root")).await
+    }
+
+    /// A verified user `NAME@example.org`, not signed in.
+    pub async fn add_user(&self, name: &str, role: Role) {
+        self.add(name, role, true).await;
+    }
+
+    /// The same, but the address was never verified.
+    pub async fn add_unverified_user(&self, name: &str) {
+        self.add(name, Role::User, false).await;
+    }
+
+    async fn add(&self, name: &str, role: Role, email_verified: bool) {
+        let account = NewAccount {
+            name: name.to_owned(),
+            email: email(name).parse().unwrap(),
+            role,
+            email_verified,
+            password: Password::chosen(PASSWORD).unwrap(),
+        };
+        self.auth.add_user(account).await.unwrap();
+    }
+
+    /// How many live rows there are.
+    pub fn sessions(&self) -> i64 {
+        self.database.number("select count(*) from sessions")
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        let died = self.thread.take().is_some_and(|thread| thread.join().is_err());
+        if std::thread::panicking() {
+            return;
+        }
+        assert!(!died, "the server died");
+        let doubles =
+            "select count(*) from (select from sessions group by user_id having count(*) > 1) as doubles";
+        assert_eq!(self.database.number(doubles), 0, "the first law is broken");
+    }
+}
+
+fn email(name: &str) -> String {
+    format!("{name}@example.org")
+}
+
+fn config() -> ServeConfig {
+    ServeConfig {
+        bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+        workers: 2,
+        public_url: None,
+        static_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/static").into(),
+        trusted_proxies: Vec::new(),
+        sessions: SessionPolicy::default(),
+        lockout: LockoutPolicy::default(),
+        cleanup_interval: Duration::from_secs(3600),
+    }
+}
+
+fn auth(url: &str, config: &ServeConfig) -> Auth {
+    let db = oneseat::db::Database::connect(url, 6).unwrap();
+    Auth::new(db, Hasher::start(2).unwrap(), config.sessions, config.lockout)
+}

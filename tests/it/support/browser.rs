@@ -1,0 +1,213 @@
+//! A real Chromium, driven through chromedriver.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long the page may take to become what a test waits for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One browser with one window, its profile empty.
+pub struct Browser {
+    pub page: Client,
+    address: SocketAddr,
+    _driver: Driver,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Opens a page of the server at `address`.
+    pub async fn open(address: SocketAddr, path: &str) -> Self {
+        let driver = Driver::start();
+        let profile = tempfile::tempdir().unwrap();
+        let user_data_dir = format!("--user-data-dir={}", profile.path().display());
+        let mut args = vec![
+            "--headless",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1280,900",
+            &user_data_dir,
+        ];
+        // Chromium refuses its sandbox to root.
+        if nix::unistd::geteuid().is_root() {
+            args.push("--no-sandbox");
+        }
+        let capabilities = json!({ "goog:chromeOptions": { "args": args }, "pageLoadStrategy": "normal" });
+        let Value::Object(capabilities) = capabilities else {
+            unreachable!()
+        };
+        let page = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{}", driver.port))
+            .await
+            .unwrap();
+        let browser = Self {
+            page,
+            address,
+            _driver: driver,
+            _profile: profile,
+        };
+        browser.go(path).await;
+        browser
+    }
+
+    /// Navigates, as from the address bar.
+    pub async fn go(&self, path: &str) {
+        self.page
+            .goto(&format!("http://{}{path}", self.address))
+            .await
+            .unwrap();
+    }
+
+    /// Fills the form in and sends it.
+    pub async fn submit_login(&self, email: &str, password: &str) {
+        self.fill("#email", email).await;
+        self.fill("#password", password).await;
+        self.click("#login [type=submit]").await;
+    }
+
+    /// Signs in and waits for the dashboard.
+    pub async fn sign_in(&self, email: &str) {
+        self.submit_login(email, super::PASSWORD).await;
+        self.wait_for("#sign-out").await;
+    }
+
+    pub async fn fill(&self, selector: &str, text: &str) {
+        let field = self.wait_for(selector).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    pub async fn click(&self, selector: &str) {
+        self.wait_for(selector).await.click().await.unwrap();
+    }
+
+    /// The element, as soon as it is there.
+    pub async fn wait_for(&self, selector: &str) -> fantoccini::elements::Element {
+        self.page
+            .wait()
+            .at_most(PATIENCE)
+            .for_element(Locator::Css(selector))
+            .await
+            .unwrap_or_else(|error| {
+                panic!("{selector}: {error}");
+            })
+    }
+
+    /// Waits until the visible text of the page holds these words.
+    pub async fn wait_for_words(&self, words: &str) {
+        let script = format!("return document.body.innerText.includes({})", json!(words));
+        let seen = self.wait_until(&script).await;
+        assert!(seen, "{words:?} is not in: {}", self.text().await);
+    }
+
+    /// Waits until a script returns true; false when it never does.
+    pub async fn wait_until(&self, script: &str) -> bool {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            if self.run(script).await == true {
+                return true;
+            }
+            if std::time::Instant::now() > deadline {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The visible text of the page.
+    pub async fn text(&self) -> String {
+        let text = self.run("return document.body.innerText").await;
+        text.as_str().unwrap().to_owned()
+    }
+
+    /// What the address bar says after the host.
+    pub async fn path(&self) -> String {
+        self.page.current_url().await.unwrap().path().to_owned()
+    }
+
+    /// Runs a script in the page.
+    pub async fn run(&self, script: &str) -> Value {
+        self.page.execute(script, Vec::new()).await.unwrap()
+    }
+
+    /// A command of Chromium's own protocol, for what WebDriver cannot do.
+    pub async fn devtools(&self, command: &str, params: Value) {
+        let body = json!({ "cmd": command, "params": params });
+        self.page.issue_cmd(DevTools(body)).await.unwrap();
+    }
+}
+
+#[derive(Debug)]
+struct DevTools(Value);
+
+impl fantoccini::wd::WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!(
+            "session/{}/goog/cdp/execute",
+            session.unwrap_or_default()
+        ))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(self.0.to_string()))
+    }
+}
+
+/// chromedriver on a port of its own.
+struct Driver {
+    child: Child,
+    port: u16,
+}
+
+impl Driver {
+    fn start() -> Self {
+        let mut child = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is missing: script/test installs it");
+        let mut lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
+        let port = lines
+            .find_map(|line| {
+                line.split_once("started successfully on port ")?
+                    .1
+                    .trim_end_matches('.')
+                    .parse()
+                    .ok()
+            })
+            .expect("chromedriver names its port");
+        // Read on, so that it never blocks on a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, port }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Ends its browsers too, which a kill would leave behind.
+        if let Ok(mut driver) = TcpStream::connect(("127.0.0.1", self.port)) {
+            let _ = write!(
+                driver,
+                "GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+            );
+        } else {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,140 @@
+//! Somebody who speaks HTTP.
+
+use std::net::SocketAddr;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::{Method, RequestBuilder, StatusCode, redirect};
+use serde_json::{Value, json};
+
+use super::app::PASSWORD;
+
+/// A caller, with or without a token.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    address: SocketAddr,
+    pub token: Option<String>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Client {
+    pub fn new(address: SocketAddr) -> Self {
+        let http = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .unwrap();
+        Self {
+            http,
+            address,
+            token: None,
+        }
+    }
+
+    /// The same person at another instance.
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self {
+            address,
+            ..self.clone()
+        }
+    }
+
+    /// The same connection with another token, or none.
+    pub fn with_token(&self, token: impl Into<String>) -> Self {
+        Self {
+            token: Some(token.into()),
+            ..self.clone()
+        }
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self
+            .http
+            .request(method, format!("http://{}{path}", self.address));
+        match &self.token {
+            Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub async fn login(&self, email: &str, password: &str) -> Answer {
+        self.post("/auth/login", &json!({ "email": email, "password": password }))
+            .await
+    }
+
+    pub async fn sign_in(&self, email: &str) -> Self {
+        let answer = self.login(email, PASSWORD).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        self.with_token(answer.json()["token"].as_str().unwrap())
+    }
+
+    pub async fn logout(&self) -> Answer {
+        Answer::of(self.request(Method::POST, "/auth/logout")).await
+    }
+
+    /// What `GET /auth/session` says of the token.
+    pub async fn session(&self) -> Answer {
+        self.get("/auth/session").await
+    }
+
+    /// The same, without counting as activity.
+    pub async fn session_passively(&self) -> Answer {
+        let request = self
+            .request(Method::GET, "/auth/session")
+            .header("Oneseat-Passive", "true");
+        Answer::of(request).await
+    }
+}
+
+impl Answer {
+    pub async fn of(request: RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        Self {
+            status,
+            headers,
+            text,
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// `401 token_invalid`, once everything that every problem has is there.
+    pub fn problem(&self) -> String {
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{self:?}"
+        );
+        assert_eq!(self.header("cache-control"), "no-store");
+        let body = self.json();
+        assert_eq!(body["status"], self.status.as_u16());
+        assert_eq!(body["type"], "about:blank");
+        assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+        let challenged = self.headers.contains_key("www-authenticate");
+        assert_eq!(challenged, self.status == StatusCode::UNAUTHORIZED);
+        format!("{} {}", self.status.as_u16(), body["code"].as_str().unwrap())
+    }
+}

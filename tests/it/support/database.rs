@@ -1,0 +1,151 @@
+//! One PostgreSQL for all tests of a run, one database for each test.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::BigInt;
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
+use oneseat::db::embedded::Embedded;
+use oneseat::db::migrations;
+
+const TEMPLATE: &str = "migrated";
+
+struct Cluster {
+    embedded: Embedded,
+    /// Waits for this process to end, however it ends, and then stops the server and removes its files.
+    _reaper: Child,
+}
+
+/// Removed with its contents when the pipe at its standard input closes.
+const REAPER: &str = r#"trap '' INT TERM; cat > /dev/null
+if [ -e "$0/pgdata/postmaster.pid" ]; then
+    kill -QUIT "$(head -n 1 "$0/pgdata/postmaster.pid")"
+    while [ -e "$0/pgdata/postmaster.pid" ]; do sleep 0.05; done
+fi
+rm -rf "$0""#;
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let dir = tempfile::Builder::new()
+            .prefix("oneseat-test-")
+            .tempdir()
+            .unwrap()
+            .keep();
+        let reaper = reap(&dir);
+        // Nothing here outlives the run, so nothing needs to reach a disk.
+        let settings = [
+            ("fsync", "off"),
+            ("synchronous_commit", "off"),
+            ("full_page_writes", "off"),
+        ];
+        let embedded = Embedded::open(&dir, &settings).unwrap();
+        let mut admin = PgConnection::establish(&embedded.url()).unwrap();
+        admin
+            .batch_execute(&format!("create database {TEMPLATE}"))
+            .unwrap();
+        migrations::run(&embedded.url_of(TEMPLATE)).unwrap();
+        Cluster {
+            embedded,
+            _reaper: reaper,
+        }
+    })
+}
+
+fn reap(dir: &Path) -> Child {
+    let mut reaper = Command::new("sh");
+    reaper
+        .args(["-c", REAPER])
+        .arg(dir)
+        .stdin(Stdio::piped())
+        .process_group(0);
+    reaper.spawn().unwrap()
+}
+
+/// A migrated, empty database, dropped with the value; or one that a test has made by itself.
+pub struct Database {
+    url: String,
+    to_drop: Option<String>,
+}
+
+impl Database {
+    pub fn fresh() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poison| poison.into_inner());
+        admin(&format!(
+            "create database {name} template {TEMPLATE} strategy file_copy"
+        ));
+        Self {
+            url: cluster().embedded.url_of(&name),
+            to_drop: Some(name),
+        }
+    }
+
+    /// The test's own, left as it is.
+    pub fn at(url: String) -> Self {
+        Self { url, to_drop: None }
+    }
+
+    /// For libpq.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Runs statements and forgets what they return.
+    pub fn execute(&self, statements: &str) {
+        self.connect().batch_execute(statements).unwrap();
+    }
+
+    /// The one number that a query returns.
+    pub fn number(&self, query: &str) -> i64 {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = BigInt)]
+            number: i64,
+        }
+        let query = format!("select ({query})::bigint as number");
+        diesel::sql_query(query)
+            .get_result::<Row>(&mut self.connect())
+            .unwrap()
+            .number
+    }
+
+    /// A connection of the test's own.
+    pub fn connect(&self) -> PgConnection {
+        PgConnection::establish(&self.url).unwrap()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Some(name) = &self.to_drop {
+            admin(&format!("drop database {name} with (force)"));
+        }
+    }
+}
+
+fn admin(statement: &str) {
+    let mut admin = PgConnection::establish(&cluster().embedded.url()).unwrap();
+    if let Err(error) = admin.batch_execute(statement) {
+        // A panic while another unwinds would hide the first.
+        let _ = writeln!(std::io::stderr(), "{statement}: {error}");
+    }
+}
+
+/// Statements that tests share.
+pub mod sql {
+    /// As if everything in the table had happened this much earlier.
+    pub fn backdate_sessions(interval: &str) -> String {
+        format!(
+            "update sessions set created_at = created_at - interval '{interval}', \
+             last_activity = last_activity - interval '{interval}', expires_at = expires_at - interval '{interval}'"
+        )
+    }
+}

@@ -1,0 +1,141 @@
+//! The program itself, as an operator runs it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::client::Client;
+
+/// `oneseat` with these arguments, nothing in its environment that the test did not put there.
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oneseat"));
+    command
+        .args(args)
+        .env_remove("DATABASE_URL")
+        .env_remove("RUST_LOG");
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ONESEAT_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs a command to its end with this text at its standard input.
+pub fn oneseat(args: &[&str], input: &str) -> Output {
+    let mut child = command(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// A running `oneseat serve`.
+pub struct Program {
+    child: Child,
+    /// What it printed at its standard output before it began to serve.
+    pub greeting: String,
+    pub address: SocketAddr,
+    log: Receiver<String>,
+}
+
+impl Program {
+    /// Serves on any free port over an embedded PostgreSQL in this directory.
+    pub fn serve(data_dir: &Path) -> Self {
+        let data_dir = data_dir.to_str().unwrap();
+        let mut child = command(&["serve", "--bind", "127.0.0.1:0", "--data-dir", data_dir])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (lines, log) = channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            stderr
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| lines.send(line))
+        });
+        let mut seen = Vec::new();
+        let address = loop {
+            match log.recv_timeout(Duration::from_secs(60)) {
+                Ok(line) => {
+                    if let Some((_, address)) = line.split_once("serving on http://") {
+                        break address.parse().unwrap();
+                    }
+                    seen.push(line);
+                }
+                Err(_) => panic!("it does not serve: {seen:#?}"),
+            }
+        };
+        // Printed before the line above, and so whole by now; the rest of the pipe stays open.
+        let greeting = read_available(child.stdout.as_mut().unwrap());
+        Self {
+            child,
+            greeting,
+            address,
+            log,
+        }
+    }
+
+    pub fn visitor(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// The password in the greeting.
+    pub fn first_password(&self) -> String {
+        let line = self
+            .greeting
+            .lines()
+            .find(|line| line.contains("password"))
+            .unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    }
+
+    /// Asks it to stop and waits until it did. Returns whether it said so with success, and the rest of its log.
+    pub fn terminate(mut self) -> (bool, Vec<String>) {
+        self.signal(Signal::SIGTERM);
+        let status = self.child.wait().unwrap();
+        (status.success(), self.log.iter().collect())
+    }
+
+    /// Ends it the hard way.
+    pub fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        self.child.wait().unwrap();
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        let _ = kill(pid, signal);
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal(Signal::SIGTERM);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn read_available(pipe: &mut std::process::ChildStdout) -> String {
+    nix::fcntl::fcntl(
+        &*pipe,
+        nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
+    )
+    .unwrap();
+    let mut text = Vec::new();
+    // Ends with "would block" where a blocking read would wait for more.
+    let _ = pipe.read_to_end(&mut text);
+    String::from_utf8(text).unwrap()
+}
