@@ -189,6 +189,9 @@ function enterDashboard() {
   };
   const timer = setInterval(tick, 1000);
   signal.addEventListener("abort", () => clearInterval(timer));
+  // A tab in the background or a sleeping machine loses count: look again, without that being activity.
+  const lookAgain = () => document.visibilityState === "visible" && visit("/dashboard", { passive: true }).catch(fail);
+  document.addEventListener("visibilitychange", lookAgain, { signal });
   tick();
 }
 

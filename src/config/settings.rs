@@ -37,7 +37,7 @@ pub struct ServeSettings {
     #[arg(long, env = "ONESEAT_WORKERS", value_name = "N")]
     pub workers: Option<String>,
 
-    /// The address people use, such as https://seat.example.org; https turns HSTS on
+    /// The address people use, such as `https://seat.example.org`; https turns HSTS on
     #[arg(long, env = "ONESEAT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 

@@ -11,6 +11,6 @@ pub mod store;
 
 pub use email::Email;
 pub use hasher::{Hasher, PasswordHash};
-pub use password::Password;
+pub use password::{Password, Unusable};
 pub use role::Role;
 pub use store::User;

@@ -7,9 +7,9 @@ use rand::rngs::SysRng;
 use unicode_normalization::UnicodeNormalization;
 
 /// Most code points in a password. Longer input is refused before any hashing.
-pub const LONGEST: usize = 128;
+const LONGEST: usize = 128;
 /// Fewest code points in a new password: the only factor (NIST SP 800-63B-4, 3.1.1.2).
-pub const SHORTEST: usize = 15;
+const SHORTEST: usize = 15;
 
 /// A password in clear, in NFC (NIST SP 800-63B-4, 3.1.1.2), for as long as it takes to hash it.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! Errors as RFC 9457 problems.
 //!
-//! One exhaustive match turns domain errors into HTTP; [`every_error_is_a_problem`] catches what the framework answers by
+//! One exhaustive match turns domain errors into HTTP; `every_error_is_a_problem` catches what the framework answers by
 //! itself.
 
 use std::borrow::Cow;

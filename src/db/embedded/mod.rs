@@ -16,6 +16,7 @@ mod programs;
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -115,19 +116,27 @@ impl Embedded {
         Ok(this)
     }
 
-    /// A libpq connection string for the program's own database.
+    /// The connection URI of the program's own database.
     pub fn url(&self) -> String {
         self.url_of(DATABASE)
     }
 
-    /// A libpq connection string for a database of this cluster.
+    /// The same for another database of this cluster.
     pub fn url_of(&self, database: &str) -> String {
         let socket = self.dir.join("run");
-        let quoted = socket
-            .to_string_lossy()
-            .replace('\\', "\\\\")
-            .replace('\'', "\\'");
-        format!("host='{quoted}' user={ROLE} dbname={database}")
+        // RFC 3986 2.3: what is not unreserved is percent-encoded.
+        let host: String = socket
+            .as_os_str()
+            .as_bytes()
+            .iter()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    char::from(*byte).to_string()
+                }
+                _ => format!("%{byte:02X}"),
+            })
+            .collect();
+        format!("postgresql://{ROLE}@{host}/{database}")
     }
 
     /// Stops the server at once and whoever uses it, as a power cut would, but in order.

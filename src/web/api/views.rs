@@ -12,7 +12,7 @@ use crate::users::{Role, User};
 /// Who.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct UserView {
+pub(super) struct UserView {
     id: Uuid,
     name: String,
     email: String,
@@ -23,7 +23,7 @@ pub struct UserView {
 /// A live session.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SessionView {
+pub(super) struct SessionView {
     id: Uuid,
     ip_address: IpAddr,
     user_agent: Option<String>,
