@@ -77,6 +77,12 @@ async function visit(path, options) {
   show([...page.getElementById("main").childNodes].map((node) => document.adoptNode(node)), page.title, path);
 }
 
+/** Tells a screen reader that the page is another, and shows it from its top. */
+function arrive() {
+  main.focus({ preventScroll: true });
+  scrollTo(0, 0);
+}
+
 function say(words) {
   notice.textContent = words;
   notice.hidden = words === "";
@@ -148,7 +154,7 @@ async function signIn(email, password) {
   say("");
   try {
     await visit("/dashboard");
-    main.focus();
+    arrive();
   } catch (error) {
     fail(error);
   }
@@ -173,7 +179,7 @@ function enterDashboard() {
   document.getElementById("sign-out").addEventListener("click", signOut);
   document.getElementById("stay")?.addEventListener("click", async (event) => {
     busy(event.currentTarget, true);
-    await visit("/dashboard").then(() => main.focus(), fail);
+    await visit("/dashboard").then(arrive, fail);
   });
 
   let asking = false;
