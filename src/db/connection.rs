@@ -36,17 +36,31 @@ pub(super) fn with_timeouts(url: &str) -> String {
     url
 }
 
-/// One connection outside any pool.
+/// One connection outside any pool, bounded in time.
 pub(super) fn establish(url: &str) -> Result<PgConnection, Unavailable> {
-    PgConnection::establish(url).map_err(|error| match error {
-        ConnectionError::BadConnection(words) => Unavailable(one_line(&words)),
-        other => Unavailable(one_line(&other.to_string())),
+    PgConnection::establish(&with_timeouts(url)).map_err(|error| match error {
+        ConnectionError::BadConnection(words) => Unavailable(without_secrets(&words)),
+        _ => Unavailable(UNREADABLE.to_owned()),
     })
 }
 
-/// PostgreSQL's errors come on several lines; ours take one.
-fn one_line(words: &str) -> String {
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
+const UNREADABLE: &str = "the connection string cannot be used; write it like postgres://user@host/database, \
+     with special characters percent-encoded";
+
+/// What a server or the way to it said, on one line. What libpq says of a string that it cannot read repeats parts of it,
+/// and a part may be a password.
+fn without_secrets(words: &str) -> String {
+    let is_of_a_server = [
+        "connection to server",
+        "could not connect to server",
+        "FATAL:",
+        "timeout expired",
+    ];
+    if is_of_a_server.iter().any(|start| words.contains(start)) {
+        words.split_whitespace().collect::<Vec<_>>().join(" ")
+    } else {
+        UNREADABLE.to_owned()
+    }
 }
 
 /// Applies [`SESSION_SETTINGS`] to every connection of the pool.

@@ -5,7 +5,7 @@ use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::{Pg, PgConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::connection::{establish, with_timeouts};
+use super::connection::establish;
 
 /// Every migration, oldest first.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -35,7 +35,7 @@ pub enum Error {
 /// # Errors
 /// See [`Error`].
 pub fn run(url: &str) -> Result<Vec<String>, Error> {
-    let mut connection = establish(&with_timeouts(url))?;
+    let mut connection = establish(url)?;
     // Held by this connection, and so released however this function ends.
     connection
         .batch_execute(&format!("select pg_advisory_lock({MIGRATION_LOCK})"))

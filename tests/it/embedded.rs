@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-use crate::support::{Program, oneseat};
+use crate::support::{Program, eventually, oneseat};
 
 fn data_dir() -> TempDir {
     tempfile::Builder::new()
@@ -12,7 +12,7 @@ fn data_dir() -> TempDir {
 }
 
 fn is_running(dir: &TempDir) -> bool {
-    dir.path().join("pgdata/postmaster.pid").exists()
+    dir.path().join("server/pgdata/postmaster.pid").exists()
 }
 
 #[tokio::test]
@@ -72,14 +72,129 @@ async fn a_killed_program_leaves_nothing_that_the_next_one_trips_over() {
 }
 
 #[tokio::test]
-async fn a_killed_first_start_is_begun_again() {
+async fn a_first_start_that_is_killed_is_begun_again() {
+    for milliseconds in [50, 200, 500] {
+        let dir = data_dir();
+        let args = [
+            "serve",
+            "--bind",
+            "127.0.0.1:0",
+            "--data-dir",
+            dir.path().to_str().unwrap(),
+        ];
+        let mut first = std::process::Command::new(env!("CARGO_BIN_EXE_oneseat"))
+            .args(args)
+            .spawn()
+            .unwrap();
+        // The moment is what varies: there is no event to wait for.
+        tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
+        first.kill().unwrap();
+        first.wait().unwrap();
+        let second = Program::serve(dir.path());
+        assert_eq!(second.visitor().get("/readyz").await.status, 200);
+        assert!(second.terminate().0);
+    }
+}
+
+#[tokio::test]
+async fn first_starts_at_the_same_time_make_one_cluster_and_one_admin() {
     let dir = data_dir();
-    // What a start leaves that is killed while it makes the cluster.
-    std::fs::write(dir.path().join("start.lock"), "").unwrap();
-    std::fs::create_dir(dir.path().join("pgdata.new")).unwrap();
-    std::fs::write(dir.path().join("pgdata.new/PG_VERSION"), "").unwrap();
+    let programs: Vec<Program> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| Program::serve(dir.path())))
+            .collect();
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
+    });
+    assert_eq!(
+        programs
+            .iter()
+            .filter(|program| program.greeting.contains("password"))
+            .count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_dies_is_started_again() {
+    let dir = data_dir();
     let program = Program::serve(dir.path());
-    assert_eq!(program.visitor().get("/readyz").await.status, 200);
+    let pid = || {
+        let file = std::fs::read_to_string(dir.path().join("server/pgdata/postmaster.pid")).ok()?;
+        file.lines().next()?.parse::<i32>().ok()
+    };
+    let first = pid().unwrap();
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(first),
+        nix::sys::signal::Signal::SIGQUIT,
+    )
+    .unwrap();
+    eventually("another server runs", async || {
+        pid().is_some_and(|pid| pid != first)
+    })
+    .await;
+    let visitor = program.visitor();
+    eventually("it answers", async || visitor.get("/readyz").await.status == 200).await;
+}
+
+#[test]
+fn a_start_that_fails_says_why_and_leaves_the_data_alone() {
+    let dir = data_dir();
+    let path = dir.path().to_str().unwrap();
+    assert!(oneseat(&["migrate", "--data-dir", path], "").status.success());
+    let version = dir.path().join("server/pgdata/PG_VERSION");
+    let made_by = std::fs::read_to_string(&version).unwrap();
+    std::fs::write(&version, "9\n").unwrap();
+    let refused = oneseat(&["user", "list", "--data-dir", path], "");
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        error.contains("postgresql-9") && error.lines().count() == 1,
+        "{error}"
+    );
+    std::fs::write(&version, made_by).unwrap();
+    assert!(
+        oneseat(&["user", "list", "--data-dir", path], "")
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn a_port_in_use_is_found_before_anything_is_made() {
+    let dir = data_dir();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let bind = taken.local_addr().unwrap().to_string();
+    let refused = oneseat(
+        &[
+            "serve",
+            "--bind",
+            &bind,
+            "--data-dir",
+            dir.path().to_str().unwrap(),
+        ],
+        "",
+    );
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("--bind"));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn another_users_directory_is_refused_before_anything_is_changed() {
+    // Only root can make one.
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let dir = data_dir();
+    std::os::unix::fs::chown(dir.path(), Some(65534), None).unwrap();
+    let refused = oneseat(&["user", "list", "--data-dir", dir.path().to_str().unwrap()], "");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        String::from_utf8(refused.stderr)
+            .unwrap()
+            .contains("belongs to another user")
+    );
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]

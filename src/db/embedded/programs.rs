@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::{User, geteuid};
 
-use super::Error;
+use super::error::Error;
 
 /// The oldest PostgreSQL with what the migrations use (`gen_random_uuid`).
 const OLDEST: u32 = 13;
@@ -108,14 +108,13 @@ impl Runner {
         self.owner
     }
 
-    /// Runs a program to its end; its last words when it fails.
+    /// Runs a program to its end, in a directory that it may enter; its last words when it fails.
     pub(super) fn run(&self, command: &mut Command) -> Result<(), String> {
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
         }
-        // The server inherits what its starter leaves open: no terminal, no pipe, no directory.
+        // The server inherits what its starter leaves open: no terminal and no pipe.
         let output = command
-            .current_dir("/")
             .env_remove("PGDATA")
             .env("LC_ALL", "C")
             .stdin(Stdio::null())

@@ -52,15 +52,16 @@ impl App {
         let mut config = config();
         change(&mut config);
         let auth = auth(database.url(), &config);
-        let server = Server::bind(config, auth.clone()).unwrap();
+        let server = Server::bind(config).unwrap();
         let address = server.address().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
+        let serving = auth.clone();
         let thread = std::thread::spawn(move || {
             let shutdown = async {
                 let _ = stopped.await;
             };
             actix_web::rt::System::new()
-                .block_on(server.run_until(shutdown))
+                .block_on(server.run_until(serving, shutdown))
                 .unwrap();
         });
         Self {

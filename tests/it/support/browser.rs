@@ -136,6 +136,12 @@ impl Browser {
         self.page.current_url().await.unwrap().path().to_owned()
     }
 
+    /// Presses a key where the focus is.
+    pub async fn press(&self, key: char) {
+        let focused = self.page.active_element().await.unwrap();
+        focused.send_keys(&key.to_string()).await.unwrap();
+    }
+
     /// Runs a script in the page.
     pub async fn run(&self, script: &str) -> Value {
         self.page.execute(script, Vec::new()).await.unwrap()

@@ -23,9 +23,9 @@ struct Cluster {
 
 /// Removed with its contents when the pipe at its standard input closes.
 const REAPER: &str = r#"trap '' INT TERM; cat > /dev/null
-if [ -e "$0/pgdata/postmaster.pid" ]; then
-    kill -QUIT "$(head -n 1 "$0/pgdata/postmaster.pid")"
-    while [ -e "$0/pgdata/postmaster.pid" ]; do sleep 0.05; done
+if [ -e "$0/server/pgdata/postmaster.pid" ]; then
+    kill -QUIT "$(head -n 1 "$0/server/pgdata/postmaster.pid")"
+    while [ -e "$0/server/pgdata/postmaster.pid" ]; do sleep 0.05; done
 fi
 rm -rf "$0""#;
 
@@ -79,9 +79,7 @@ impl Database {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poison| poison.into_inner());
-        admin(&format!(
-            "create database {name} template {TEMPLATE} strategy file_copy"
-        ));
+        admin(&format!("create database {name} template {TEMPLATE}"));
         Self {
             url: cluster().embedded.url_of(&name),
             to_drop: Some(name),

@@ -1,0 +1,75 @@
+//! Why the private PostgreSQL could not be used, each with its remedy.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// See the variants.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No PostgreSQL on this machine.
+    #[error(
+        "no PostgreSQL server programs found; install the package postgresql \
+         (Debian, Ubuntu: apt-get install postgresql) or set DATABASE_URL"
+    )]
+    NoPrograms,
+    /// The data are of a major version that is not installed (any more).
+    #[error(
+        "{dir} was made by PostgreSQL {version}, whose server programs are not here; install postgresql-{version}"
+    )]
+    OtherVersion {
+        /// The cluster.
+        dir: String,
+        /// Its major version.
+        version: String,
+    },
+    /// Running as root, without the user that PostgreSQL's packages create.
+    #[error(
+        "PostgreSQL refuses to run as root and there is no user `postgres`; run oneseat as an ordinary user"
+    )]
+    NoUser,
+    /// Something else is there.
+    #[error("{0} is not empty and holds no oneseat data; name an empty or a new directory with --data-dir")]
+    NotOurs(String),
+    /// Somebody else's data.
+    #[error(
+        "{0} belongs to another user; run oneseat as that user or name another directory with --data-dir"
+    )]
+    OtherOwner(String),
+    /// Unix sockets have short names, and libpq reads a comma as a list.
+    #[error(
+        "{0:?} cannot hold a Unix socket; name a directory of at most 80 bytes, \
+         without commas, quotes or control characters, with --data-dir"
+    )]
+    PathUnusable(String),
+    /// The file system said no.
+    #[error("cannot use {path}: {error}; name another directory with --data-dir")]
+    Io {
+        /// What could not be used.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// One of PostgreSQL's programs failed.
+    #[error("{program} failed: {words}")]
+    Program {
+        /// Which.
+        program: &'static str,
+        /// Its last words.
+        words: String,
+    },
+}
+
+impl Error {
+    pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.display().to_string();
+        move |error| Self::Io { path, error }
+    }
+
+    pub(super) fn program<E: fmt::Display>(program: &'static str) -> impl FnOnce(E) -> Self {
+        move |words| Self::Program {
+            program,
+            words: words.to_string(),
+        }
+    }
+}
