@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::Failure;
 use super::open::Opened;
+use super::{Failure, output};
 use crate::config::{self, DatabaseSettings};
 
 /// Arguments of `oneseat migrate`.
@@ -17,10 +17,10 @@ impl Migrate {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let opened = Opened::open(&config::database(&self.database)?)?;
         for version in &opened.applied {
-            println!("applied {version}");
+            output::line(format_args!("applied {version}"))?;
         }
         if opened.applied.is_empty() {
-            println!("up to date");
+            output::line("up to date")?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod migrate;
 mod open;
+mod output;
 mod password;
 mod serve;
 mod session;
@@ -53,6 +54,8 @@ enum Failure {
     Usage(BadValues),
     /// Exit status 1.
     Failed(String),
+    /// Exit status 1, in silence: nobody reads our output any more.
+    Unread,
 }
 
 impl Cli {
@@ -74,6 +77,7 @@ impl Cli {
                 eprintln!("oneseat: {words}");
                 ExitCode::from(1)
             }
+            Err(Failure::Unread) => ExitCode::from(1),
             Err(Failure::Usage(bad)) => {
                 eprintln!("oneseat: these settings cannot be used:");
                 for line in bad.to_string().lines() {

@@ -1,6 +1,6 @@
 //! Where a new password comes from.
 
-use super::Failure;
+use super::{Failure, output};
 use crate::users::Password;
 
 /// A password to set, and whether anybody knows it yet.
@@ -11,10 +11,15 @@ pub(super) struct NewPassword {
 
 impl NewPassword {
     /// Shows it once, if nobody has seen it yet.
-    pub(super) fn print_if_generated(&self) {
-        if self.is_generated {
-            println!("password, shown once: {}", self.value.reveal());
+    pub(super) fn print_if_generated(&self) -> Result<(), Failure> {
+        if !self.is_generated {
+            return Ok(());
         }
+        output::line(format_args!("password, shown once: {}", self.value.reveal())).map_err(|_| {
+            Failure::failed(
+                "the new password is set but could not be shown; set another with: oneseat user password",
+            )
+        })
     }
 }
 

@@ -1,18 +1,30 @@
 //! `oneseat serve`
 
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::rt;
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use clap::Args;
 
-use super::Failure;
 use super::open::Opened;
+use super::{Failure, output};
 use crate::auth::accounts::NewAccount;
 use crate::auth::{Auth, Error};
-use crate::config::{self, DatabaseSettings, ServeSettings};
+use crate::config::{self, DatabaseConfig, DatabaseSettings, ServeSettings};
+use crate::db::embedded::Embedded;
 use crate::users::{Email, Password, Role};
 use crate::web::Server;
 
 /// Whom the private database starts with.
 const FIRST_ADMIN: &str = "admin@localhost";
+
+/// How often the private PostgreSQL is looked after.
+const CARE: Duration = Duration::from_secs(1);
+
+/// How long a start that is told to stop may take to come to an orderly end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Arguments of `oneseat serve`.
 #[derive(Args, Debug)]
@@ -26,73 +38,120 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (database, serve) = config::serve(&self.database, &self.serve)?;
-        // Before anything starts: a stop that is asked for while starting is carried out after it.
-        let shutdown = stop_signal()?;
+        let (bind, sessions, lockout) = (serve.bind, serve.sessions, serve.lockout);
+        let public_url = serve.public_url.clone();
+        let mut shutdown = Box::pin(stop_signal()?);
 
-        let opened = Opened::open(&database)?;
+        // First the port: what cannot be served is not worth a database.
+        let server = Server::bind(serve).map_err(|error| {
+            Failure::failed(format!(
+                "cannot listen on {bind}: {error}; name another address with --bind"
+            ))
+        })?;
+        let address = server.address().map_err(Failure::failed)?;
+        let Some(mut opened) = open(&database, &mut shutdown).await? else {
+            return Ok(());
+        };
         for version in &opened.applied {
             log::info!("applied migration {version}");
         }
         let hashers = std::thread::available_parallelism().map_or(1, usize::from);
-        let auth = opened.auth(database.pool_size, hashers, serve.sessions, serve.lockout)?;
-        let address = serve.bind;
-        let url = serve.public_url.clone();
-        let server = Server::bind(serve, auth.clone()).map_err(|error| {
-            Failure::failed(format!(
-                "cannot listen on {address}: {error}; name another address with --bind"
-            ))
-        })?;
-        let address = server.address().map_err(Failure::failed)?;
-        let url = url.unwrap_or_else(|| format!("http://{address}"));
-        welcome(&auth, &url, opened.embedded.is_some()).await?;
+        let auth = opened.auth(database.pool_size, hashers, sessions, lockout)?;
+        let embedded = opened.embedded.take().map(Arc::new);
+        let url = public_url.unwrap_or_else(|| format!("http://{address}"));
+        welcome(&auth, &url, embedded.is_some()).await?;
         log::info!("serving on http://{address}");
 
-        server.run_until(shutdown).await.map_err(Failure::failed)?;
+        let care = embedded.clone().map(|embedded| rt::spawn(look_after(embedded)));
+        server.run_until(auth, shutdown).await.map_err(Failure::failed)?;
+        if let Some(care) = care {
+            care.abort();
+            let _ = care.await;
+        }
+        drop(embedded);
         log::info!("stopped");
         Ok(())
     }
 }
 
-/// Completes on SIGTERM or SIGINT.
+/// Completes when the program is asked to stop, or its terminal goes away.
 fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(Failure::failed)?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
         }
     })
 }
 
-/// Nobody can sign in to an empty database. The private one gets an admin, whose password goes to the terminal this once
-/// and to no log; for a database of the operator's own there is only a hint (OWASP ASVS 6.3.2: no default account).
+/// Opens the database. `None`: the program was asked to stop while it did.
+async fn open(
+    config: &DatabaseConfig,
+    shutdown: &mut (impl Future<Output = ()> + Unpin),
+) -> Result<Option<Opened>, Failure> {
+    let config = config.clone();
+    let mut opening = tokio::task::spawn_blocking(move || Opened::open(&config));
+    tokio::select! {
+        opened = &mut opening => opened.map_err(Failure::failed)?.map(Some),
+        () = shutdown => match tokio::time::timeout(PATIENCE, opening).await {
+            // Whatever came of it is dropped, and that puts everything back in order.
+            Ok(_) => Ok(None),
+            Err(_) => std::process::exit(1),
+        },
+    }
+}
+
+/// Starts the private PostgreSQL again whenever it died.
+async fn look_after(embedded: Arc<Embedded>) {
+    loop {
+        rt::time::sleep(CARE).await;
+        let embedded = embedded.clone();
+        match tokio::task::spawn_blocking(move || embedded.revive()).await {
+            Ok(Ok(false)) => {}
+            Ok(Ok(true)) => log::warn!("the private PostgreSQL had died and is running again"),
+            Ok(Err(error)) => log::error!("the private PostgreSQL has died: {error}"),
+            Err(error) => log::error!("the private PostgreSQL is not looked after: {error}"),
+        }
+    }
+}
+
+/// Nobody can sign in to an empty database. The private one gets an admin, whose password goes to standard output this
+/// once and to no log; for a database of the operator's own there is only a hint (OWASP ASVS 6.3.2: no default account).
 async fn welcome(auth: &Auth, url: &str, is_embedded: bool) -> Result<(), Failure> {
     if !auth.has_no_users().await.map_err(Failure::failed)? {
         return Ok(());
     }
     if !is_embedded {
-        log::warn!("there are no users yet; add one with: oneseat user add EMAIL --name NAME");
+        log::warn!("there are no users yet; add one with: oneseat user add EMAIL --name NAME --verified");
         return Ok(());
     }
     let password = Password::generate().map_err(Failure::failed)?;
+    let email: Email = FIRST_ADMIN.parse().map_err(Failure::failed)?;
     let admin = NewAccount {
         name: "Administrator".to_owned(),
-        email: FIRST_ADMIN.parse::<Email>().map_err(Failure::failed)?,
+        email: email.clone(),
         role: Role::Admin,
         email_verified: true,
         password: password.clone(),
     };
     match auth.add_user(admin).await {
-        Ok(_) => {
-            println!("\n  oneseat is ready, and this is shown once:\n");
-            println!("    address   {url}");
-            println!("    user      {FIRST_ADMIN}");
-            println!("    password  {}\n", password.reveal());
-            Ok(())
-        }
+        Ok(_) => {}
         // Another `serve` on the same data was first, and has shown its password.
-        Err(Error::EmailTaken(_)) => Ok(()),
-        Err(error) => Err(Failure::failed(error)),
+        Err(Error::EmailTaken(_)) => return Ok(()),
+        Err(error) => return Err(Failure::failed(error)),
     }
+    let shown = output::line(format_args!(
+        "\n  oneseat is ready, and this is shown once:\n\n    \
+         address   {url}\n    user      {FIRST_ADMIN}\n    password  {}\n",
+        password.reveal()
+    ));
+    if shown.is_err() {
+        // A password that nobody has seen opens nothing: the next start makes another.
+        auth.remove_user(email).await.map_err(Failure::failed)?;
+    }
+    shown
 }

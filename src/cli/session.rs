@@ -4,9 +4,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Failure;
 use super::open::open;
-use super::table;
+use super::{Failure, output, table};
 use crate::auth::Auth;
 use crate::config::{self, DatabaseSettings};
 use crate::sessions;
@@ -45,7 +44,7 @@ struct Which {
     #[arg(long, value_name = "EMAIL")]
     user: Option<Email>,
     /// The session with this id
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = session_id)]
     id: Option<Uuid>,
     /// Every session
     #[arg(long)]
@@ -76,8 +75,7 @@ impl List {
                 value["user"] = json!({ "id": user.id, "name": user.name, "email": user.email });
                 value
             });
-            table::print_json(&list.collect());
-            return Ok(());
+            return table::print_json(&list.collect());
         }
         let rows = sessions
             .into_iter()
@@ -93,26 +91,57 @@ impl List {
             })
             .collect();
         let headings = ["ID", "USER", "ADDRESS", "SIGNED IN", "LAST ACTIVITY", "EXPIRES"];
-        table::print(headings, rows, "nobody is signed in");
-        Ok(())
+        table::print(headings, rows, "nobody is signed in")
     }
 }
 
 impl End {
     async fn run(self, auth: &Auth) -> Result<(), Failure> {
-        let ended = match self.which {
-            Which {
-                user: Some(email), ..
-            } => auth.revoke_of_user(email).await.map(|()| 1),
-            Which { id: Some(id), .. } => auth.revoke(id).await.map(|()| 1),
-            Which { .. } => auth.revoke_all().await,
+        let ended = match Selected::of(self.which) {
+            Selected::User(email) => auth.revoke_of_user(email).await.map(|()| 1),
+            Selected::Id(id) => auth.revoke(id).await.map(|()| 1),
+            Selected::All => auth.revoke_all().await,
         };
         match ended.map_err(Failure::failed)? {
-            1 => println!("ended 1 session"),
-            n => println!("ended {n} sessions"),
+            1 => output::line("ended 1 session"),
+            n => output::line(format_args!("ended {n} sessions")),
         }
-        Ok(())
     }
+}
+
+/// What clap's group has made sure of: exactly one.
+enum Selected {
+    User(Email),
+    Id(Uuid),
+    All,
+}
+
+impl Selected {
+    fn of(which: Which) -> Self {
+        match which {
+            Which {
+                user: Some(email),
+                id: None,
+                all: false,
+            } => Self::User(email),
+            Which {
+                user: None,
+                id: Some(id),
+                all: false,
+            } => Self::Id(id),
+            Which {
+                user: None,
+                id: None,
+                all: true,
+            } => Self::All,
+            other => unreachable!("clap lets no other combination through: {other:?}"),
+        }
+    }
+}
+
+fn session_id(text: &str) -> Result<Uuid, String> {
+    text.parse()
+        .map_err(|_| "must be an id as `oneseat session list` shows it".to_owned())
 }
 
 pub(super) fn json_of(session: &sessions::Session) -> Value {

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::Failure;
 use super::open::open;
+use super::{Failure, output};
 use crate::config::{self, DatabaseSettings};
 
 /// Arguments of `oneseat sweep`.
@@ -16,13 +16,13 @@ pub(super) struct Sweep {
 impl Sweep {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (auth, _opened) = open(&config::database(&self.database)?)?;
-        match auth.sweep().await.map_err(Failure::failed)? {
-            Some(swept) => println!(
+        let words = match auth.sweep().await.map_err(Failure::failed)? {
+            Some(swept) => format!(
                 "removed {} expired sessions and {} stale login failures",
                 swept.sessions, swept.login_failures
             ),
-            None => println!("another instance is sweeping; nothing left to do here"),
-        }
-        Ok(())
+            None => "another instance is sweeping; nothing left to do here".to_owned(),
+        };
+        output::line(words)
     }
 }

@@ -4,23 +4,28 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
+use super::{Failure, output};
+
 /// Prints rows under their headings, or says that there are none.
-pub(super) fn print<const N: usize>(headings: [&str; N], rows: Vec<[String; N]>, none: &str) {
+pub(super) fn print<const N: usize>(
+    headings: [&str; N],
+    rows: Vec<[String; N]>,
+    none: &str,
+) -> Result<(), Failure> {
     if rows.is_empty() {
-        println!("{none}");
-        return;
+        return output::line(none);
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(headings);
     for row in rows {
         table.add_row(row.map(|cell| printable(&cell)));
     }
-    println!("{table}");
+    output::line(table)
 }
 
 /// Prints one JSON value.
-pub(super) fn print_json(value: &Value) {
-    println!("{value:#}");
+pub(super) fn print_json(value: &Value) -> Result<(), Failure> {
+    output::line(format_args!("{value:#}"))
 }
 
 /// A time in UTC, to the second.

@@ -3,10 +3,9 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::open::open;
 use super::password::{self, NewPassword};
-use super::table;
+use super::{Failure, output, table};
 use crate::auth::Auth;
 use crate::auth::accounts::NewAccount;
 use crate::config::{self, DatabaseSettings};
@@ -158,8 +157,7 @@ impl User {
             ),
             Self::Add(_) | Self::List(_) | Self::Show(_) | Self::Password(_) => return Ok(()),
         };
-        println!("{email} {}", done.map_err(Failure::failed)?);
-        Ok(())
+        output::line(format_args!("{email} {}", done.map_err(Failure::failed)?))
     }
 }
 
@@ -173,13 +171,13 @@ impl Add {
             password: password.value.clone(),
         };
         let user = auth.add_user(account).await.map_err(Failure::failed)?;
-        println!("added {} ({})", user.email, user.role);
-        password.print_if_generated();
+        output::line(format_args!("added {} ({})", user.email, user.role))?;
+        password.print_if_generated()?;
         if !user.email_verified {
-            println!(
+            output::line(format_args!(
                 "not verified yet, so not able to sign in: oneseat user verify {}",
                 user.email
-            );
+            ))?;
         }
         Ok(())
     }
@@ -190,9 +188,8 @@ impl SetPassword {
         auth.set_password(self.email.clone(), password.value.clone())
             .await
             .map_err(Failure::failed)?;
-        println!("{} has a new password", self.email);
-        password.print_if_generated();
-        Ok(())
+        output::line(format_args!("{} has a new password", self.email))?;
+        password.print_if_generated()
     }
 }
 
@@ -200,8 +197,7 @@ impl List {
     async fn run(self, auth: &Auth) -> Result<(), Failure> {
         let users = auth.users().await.map_err(Failure::failed)?;
         if self.json {
-            table::print_json(&users.iter().map(json_of).collect());
-            return Ok(());
+            return table::print_json(&users.iter().map(json_of).collect());
         }
         let rows = users
             .into_iter()
@@ -215,8 +211,7 @@ impl List {
             })
             .collect();
         let none = "no users yet; add one with: oneseat user add EMAIL --name NAME";
-        table::print(["EMAIL", "NAME", "ROLE", "STATE"], rows, none);
-        Ok(())
+        table::print(["EMAIL", "NAME", "ROLE", "STATE"], rows, none)
     }
 }
 
@@ -228,8 +223,7 @@ impl Show {
             let mut value = json_of(user);
             value["locked"] = profile.is_locked.into();
             value["session"] = profile.session.as_ref().map(super::session::json_of).into();
-            table::print_json(&value);
-            return Ok(());
+            return table::print_json(&value);
         }
         let seat = match &profile.session {
             Some(session) => format!(
@@ -252,8 +246,7 @@ impl Show {
             ["added".to_owned(), table::time(user.created_at)],
             ["seat".to_owned(), seat],
         ];
-        table::print(["FIELD", "VALUE"], rows, "");
-        Ok(())
+        table::print(["FIELD", "VALUE"], rows, "")
     }
 }
 

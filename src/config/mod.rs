@@ -18,7 +18,7 @@ pub use settings::{DatabaseSettings, ServeSettings};
 pub struct DatabaseConfig {
     /// Given by the operator, or the embedded PostgreSQL's directory.
     pub location: DatabaseLocation,
-    /// 1 to 1,000.
+    /// 1 to 250.
     pub pool_size: u32,
 }
 

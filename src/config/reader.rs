@@ -53,28 +53,28 @@ impl Reader {
     }
 
     pub(super) fn database(&mut self, settings: &DatabaseSettings) -> Option<DatabaseConfig> {
-        let location = match settings.database_url.as_deref().map(str::trim) {
-            Some(url) if !url.is_empty() => self.read("--database-url", "(hidden)", |_| {
+        let location = match given(&settings.database_url) {
+            Some(url) => self.read("--database-url", "(hidden)", |_| {
                 // NUL cannot travel to libpq, and is the one thing that can be wrong before it tries.
                 if url.contains('\0') {
                     return Err("holds a NUL character".to_owned());
                 }
                 Ok(DatabaseLocation::Url(url.to_owned()))
             }),
-            _ => match settings.data_dir.as_deref().map(str::trim) {
-                Some(dir) if !dir.is_empty() => self.read("--data-dir", dir, |dir| {
+            None => match given(&settings.data_dir) {
+                Some(dir) => self.read("--data-dir", dir, |dir| {
                     std::path::absolute(dir)
                         .map(DatabaseLocation::Embedded)
                         .map_err(|error| error.to_string())
                 }),
-                _ => self.read("--data-dir", "", |_| {
+                None => self.read("--data-dir", "", |_| {
                     default_data_dir()
                         .map(DatabaseLocation::Embedded)
                         .ok_or_else(|| "neither XDG_DATA_HOME nor HOME is set; name one".to_owned())
                 }),
             },
         };
-        let pool_size = self.count("--db-pool-size", &settings.db_pool_size, 1_000);
+        let pool_size = self.count("--db-pool-size", &settings.db_pool_size, 250);
         Some(DatabaseConfig {
             location: location?,
             pool_size: pool_size?,
@@ -107,19 +107,19 @@ impl Reader {
             raw.parse::<SocketAddr>()
                 .map_err(|_| "not an address and port; write it like 127.0.0.1:8080".to_owned())
         });
-        let workers = match &settings.workers {
+        let workers = match given(&settings.workers) {
             Some(raw) => self
                 .count("--workers", raw, 1_024)
                 .map(|workers| workers as usize),
             None => Some(std::thread::available_parallelism().map_or(1, usize::from)),
         };
-        let public_url = match &settings.public_url {
+        let public_url = match given(&settings.public_url) {
             Some(raw) => self.read("--public-url", raw, public_url).map(Some),
             None => Some(None),
         };
         let static_dir = self.read(
             "--static-dir",
-            settings.static_dir.as_deref().unwrap_or_default(),
+            given(&settings.static_dir).unwrap_or_default(),
             static_dir,
         );
         let trusted_proxies = self.read("--trusted-proxies", &settings.trusted_proxies, |raw| {
@@ -159,6 +159,11 @@ impl Reader {
             _ => Err(BadValues(self.bad)),
         }
     }
+}
+
+/// An environment variable that is set to nothing counts as not set.
+fn given(value: &Option<String>) -> Option<&str> {
+    value.as_deref().map(str::trim).filter(|value| !value.is_empty())
 }
 
 fn public_url(raw: &str) -> Result<String, String> {

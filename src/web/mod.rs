@@ -32,7 +32,6 @@ const GRACE_SECONDS: u64 = 10;
 /// A server that holds its port and does not answer yet.
 pub struct Server {
     config: ServeConfig,
-    auth: Auth,
     listener: TcpListener,
 }
 
@@ -41,13 +40,9 @@ impl Server {
     ///
     /// # Errors
     /// When the address is in use or not this machine's.
-    pub fn bind(config: ServeConfig, auth: Auth) -> io::Result<Self> {
+    pub fn bind(config: ServeConfig) -> io::Result<Self> {
         let listener = TcpListener::bind(config.bind)?;
-        Ok(Self {
-            config,
-            auth,
-            listener,
-        })
+        Ok(Self { config, listener })
     }
 
     /// Where it will answer: the port that was taken, if any was asked for.
@@ -62,12 +57,8 @@ impl Server {
     ///
     /// # Errors
     /// When the port cannot be listened on.
-    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let Self {
-            config,
-            auth,
-            listener,
-        } = self;
+    pub async fn run_until(self, auth: Auth, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let Self { config, listener } = self;
         let sweeper = {
             let auth = auth.clone();
             Sweeper::new(config.cleanup_interval, move || sweep(auth.clone()))
