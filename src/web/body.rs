@@ -1,71 +1,82 @@
-//! JSON bodies: how large, of which type, and what is said of a wrong one.
+//! JSON bodies: how large, how slow, of which type, and what is said of a wrong one.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::time::Duration;
 
-use actix_web::dev::Payload;
-use actix_web::error::JsonPayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use actix_web::web::{Json, JsonConfig};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::web::{BytesMut, Payload};
+use actix_web::{HttpMessage, HttpRequest};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use tokio::time::timeout;
 
 use super::problem::Problem;
 
-/// Far more than an address and a password need.
-pub const LIMIT: usize = 8 * 1024;
+/// Far more than an address and a password need, in bytes.
+const LIMIT: usize = 8 * 1024;
+/// A client that takes longer to send that much is cut off.
+const SLOWEST: Duration = Duration::from_secs(10);
 
-/// What every `Json` in a handler's signature obeys: OWASP ASVS 3.5.2 wants `application/json` and nothing else, because
-/// that is what a form of another origin cannot send.
-pub(super) fn json_config() -> JsonConfig {
-    JsonConfig::default()
-        .limit(LIMIT)
-        .content_type(|mime| mime.essence_str() == "application/json")
-        .error_handler(|error, _| problem(&error).into())
+/// The object in the body. OWASP ASVS 3.5.2 wants `application/json` and nothing else, because that is what a form of
+/// another origin cannot send.
+///
+/// # Errors
+/// 400, 408, 413 or 415, in words that repeat nothing of what was sent: it may hold a password.
+pub(super) async fn json<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Problem> {
+    let is_json = matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == "application/json");
+    if !is_json {
+        return Err(Problem::unsupported_media_type());
+    }
+    let body = timeout(SLOWEST, read(payload))
+        .await
+        .map_err(|_| Problem::too_slow())??;
+    // serde would also read the fields of a struct from an array.
+    if body
+        .trim_ascii_start()
+        .first()
+        .is_some_and(|first| *first != b'{')
+    {
+        return Err(Problem::bad_request("The body must be a JSON object"));
+    }
+    serde_json::from_slice(&body).map_err(|error| Problem::bad_request(in_words(&error)))
 }
 
-/// A JSON body that may be left out: then it is the default.
-pub struct OptionalJson<T>(pub T);
-
-impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
-    type Error = actix_web::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let headers = request.headers();
-        let is_empty = headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
-        if is_empty && !headers.contains_key(TRANSFER_ENCODING) {
-            return Box::pin(async { Ok(Self(T::default())) });
-        }
-        let body = Json::<T>::from_request(request, payload);
-        Box::pin(async { Ok(Self(body.await?.into_inner())) })
+/// The same for a body that may be left out: then it is the default.
+///
+/// # Errors
+/// As [`json`].
+pub(super) async fn optional_json<T: DeserializeOwned + Default>(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<T, Problem> {
+    let headers = request.headers();
+    let is_empty = headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
+    if is_empty && !headers.contains_key(TRANSFER_ENCODING) {
+        return Ok(T::default());
     }
+    json(request, payload).await
 }
 
-/// Says what is wrong without repeating what was sent: it may hold a password.
-fn problem(error: &JsonPayloadError) -> Problem {
-    match error {
-        JsonPayloadError::OverflowKnownLength { .. } | JsonPayloadError::Overflow { .. } => {
-            Problem::body_too_large(LIMIT)
+async fn read(mut payload: Payload) -> Result<BytesMut, Problem> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Problem::bad_request("The body could not be read to its end"))?;
+        if body.len() + chunk.len() > LIMIT {
+            return Err(Problem::body_too_large(LIMIT));
         }
-        JsonPayloadError::ContentType => Problem::unsupported_media_type(),
-        JsonPayloadError::Deserialize(error) => Problem::bad_request(in_words(error)),
-        _ => Problem::bad_request("The body could not be read to its end"),
+        body.extend_from_slice(&chunk);
     }
+    Ok(body)
 }
 
 /// A sentence about what serde found.
-pub(super) fn in_words(error: &serde_json::Error) -> String {
+fn in_words(error: &serde_json::Error) -> String {
     let place = format!("line {}, column {}", error.line(), error.column());
     match error.classify() {
         Category::Data => {
             let words = error.to_string();
-            let field = words.split('`').nth(1);
-            match field {
-                Some(field) if words.starts_with("missing field") => {
-                    format!("The field {field} is missing")
-                }
+            match words.split('`').nth(1) {
+                Some(field) if words.starts_with("missing field") => format!("The field {field} is missing"),
                 Some(field) if words.starts_with("duplicate field") => {
                     format!("The field {field} is there twice")
                 }

@@ -33,17 +33,19 @@ impl TrustedProxies {
     /// The nearest address that no trusted proxy stands behind. An entry that cannot be read ends the search: it is not
     /// known what stands before it.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let forwarded: Vec<&str> = headers
+        let entries: Vec<&[u8]> = headers
             .get_all(X_FORWARDED_FOR)
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
             .collect();
         let mut client = peer.to_canonical();
-        for entry in forwarded.into_iter().rev() {
+        for entry in entries.into_iter().rev() {
             if !self.trusts(client) {
                 break;
             }
-            match parse(entry.trim()) {
+            match std::str::from_utf8(entry)
+                .ok()
+                .and_then(|entry| parse(entry.trim()))
+            {
                 Some(address) => client = address,
                 None => break,
             }
@@ -126,6 +128,19 @@ mod tests {
         ] {
             assert_eq!(client("10.0.0.1", "::ffff:10.0.0.1", &[form]), address);
         }
+    }
+
+    #[test]
+    fn an_unreadable_part_hides_nothing_that_a_proxy_wrote_after_it() {
+        let proxies = TrustedProxies::new(vec!["10.0.0.1".parse().unwrap()]);
+        let mut headers = HeaderMap::new();
+        let name = HeaderName::from_static(X_FORWARDED_FOR);
+        headers.append(name.clone(), HeaderValue::from_static("6.6.6.6"));
+        headers.append(name, HeaderValue::from_bytes(b"\xff, 203.0.113.9").unwrap());
+        assert_eq!(
+            proxies.client("10.0.0.1".parse().unwrap(), &headers).to_string(),
+            "203.0.113.9"
+        );
     }
 
     #[test]

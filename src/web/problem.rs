@@ -98,6 +98,13 @@ impl Problem {
         .with(header::ALLOW, allow)
     }
 
+    /// 408: the body did not come in time.
+    pub fn too_slow() -> Self {
+        let status = StatusCode::REQUEST_TIMEOUT;
+        Self::new(status, "request_timeout", "The body did not come in time")
+            .with(header::CONNECTION, HeaderValue::from_static("close"))
+    }
+
     /// 413.
     pub fn body_too_large(limit: usize) -> Self {
         let detail = format!("The body must not be larger than {limit} bytes");

@@ -9,7 +9,7 @@ use actix_web::middleware::DefaultHeaders;
 use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
 
 use super::problem::Problem;
-use super::{api, body, pages};
+use super::{api, pages};
 
 /// One method of one path.
 type Entry = (Method, Route);
@@ -55,7 +55,6 @@ pub(super) fn configure(app: &mut web::ServiceConfig, static_dir: &Path) {
             .wrap(DefaultHeaders::new().add((header::CACHE_CONTROL, "no-cache")))
             .service(Files::new("", static_dir).prefer_utf8(true)),
     );
-    app.app_data(body::json_config());
     app.default_service(web::to(|| async { Err::<&str, _>(Problem::not_found()) }));
 }
 

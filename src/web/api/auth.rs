@@ -1,6 +1,7 @@
 //! Signing in, signing out, and who am I.
 
-use actix_web::web::{Data, Json};
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json, Payload};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use super::views::{SessionView, UserView};
 use crate::auth::Auth;
 use crate::sessions::EndReason;
 use crate::users::{Email, Password};
-use crate::web::body::OptionalJson;
+use crate::web::body;
 use crate::web::client::ClientInfo;
 use crate::web::extract::Authenticated;
 use crate::web::problem::Problem;
@@ -31,10 +32,12 @@ pub struct LoginResponse {
 
 /// Takes the seat.
 pub async fn login(
+    request: HttpRequest,
+    payload: Payload,
     auth: Data<Auth>,
     client: ClientInfo,
-    Json(request): Json<LoginRequest>,
 ) -> Result<Json<LoginResponse>, Problem> {
+    let request: LoginRequest = body::json(&request, payload).await?;
     let email: Email = request.email.parse().map_err(|error| refused(&error))?;
     let password = Password::typed(&request.password).map_err(|error| refused(&error))?;
     let signed_in = auth.sign_in(email, password, client.0).await?;
@@ -81,10 +84,12 @@ pub struct LogoutResponse {
 /// Gives the seat up.
 pub async fn logout(
     seat: Authenticated,
+    request: HttpRequest,
+    payload: Payload,
     auth: Data<Auth>,
-    request: OptionalJson<LogoutRequest>,
 ) -> Result<Json<LogoutResponse>, Problem> {
-    auth.sign_out(seat.0.session.id, request.0.reason.into()).await?;
+    let request: LogoutRequest = body::optional_json(&request, payload).await?;
+    auth.sign_out(seat.0.session.id, request.reason.into()).await?;
     Ok(Json(LogoutResponse { success: true }))
 }
 

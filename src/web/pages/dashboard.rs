@@ -68,7 +68,8 @@ pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<HttpResponse,
         signed_in: Moment(session.created_at),
         last_activity: Moment(session.last_activity),
         expires: Moment(session.expires_at),
-        expires_in_seconds: (session.expires_at - checked_at).num_seconds(),
+        // Rounded up: at zero it is over.
+        expires_in_seconds: (session.expires_at - checked_at).num_seconds() + 1,
         warn_before_seconds: warn_before(&session).num_seconds(),
         is_final,
     })
