@@ -27,6 +27,8 @@ const WORDS = {
 
 /** The session is over: the server answered 401 to our token. */
 class Ended extends Error {}
+/** The answer belongs to a token that this page has given up in the meantime: nobody wants it. */
+class Outdated extends Error {}
 
 /** `fetch` with the token. `passive` marks what the page does by itself, which does not count as activity. */
 async function request(path, { passive = false, ...options } = {}) {
@@ -34,18 +36,24 @@ async function request(path, { passive = false, ...options } = {}) {
   headers.set("Authorization", `Bearer ${token}`);
   if (passive) headers.set("Oneseat-Passive", "true");
   const sent = token;
-  const response = await fetch(path, { ...options, headers, cache: "no-store", credentials: "omit", redirect: "error" });
-  if (response.status === 401 && sent === token) throw new Ended();
-  return response;
+  const answer = fetch(path, { ...options, headers, cache: "no-store", credentials: "omit", redirect: "error" });
+  const response = await answer.catch((error) => error);
+  const text = response instanceof Response ? await response.text().catch((error) => error) : response;
+  if (sent !== token) throw new Outdated();
+  if (text instanceof Error) throw text;
+  if (response.status === 401) throw new Ended();
+  return { ok: response.ok, status: response.status, text };
 }
 
 /** What to say of an answer that is not the one hoped for. */
-async function wordsFor(response) {
-  if (response.status === 503 || response.status === 429) return WORDS.busy;
-  const problem = await response.json().catch(() => null);
-  return problem?.code === "invalid_credentials"
-    ? "Email or password is wrong."
-    : problem?.detail ?? WORDS.busy;
+function wordsFor({ status, text }) {
+  if (status === 503 || status === 429) return WORDS.busy;
+  try {
+    const problem = JSON.parse(text);
+    return problem.code === "invalid_credentials" ? "Email or password is wrong." : problem.detail ?? WORDS.busy;
+  } catch {
+    return WORDS.busy;
+  }
 }
 
 // Showing a page ----------------------------------------------------------------------------------------------------------
@@ -72,8 +80,8 @@ function showLogin(words = "") {
 /** Fetches a page with the token and puts its `main` in place of ours. */
 async function visit(path, options) {
   const response = await request(path, options);
-  if (!response.ok) throw new Error(await wordsFor(response));
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  if (!response.ok) throw new Error(wordsFor(response));
+  const page = new DOMParser().parseFromString(response.text, "text/html");
   show([...page.getElementById("main").childNodes].map((node) => document.adoptNode(node)), page.title, path);
 }
 
@@ -85,7 +93,6 @@ function arrive() {
 
 function say(words) {
   notice.textContent = words;
-  notice.hidden = words === "";
 }
 
 /** The server renders UTC; people read their own clock. */
@@ -149,8 +156,9 @@ async function signIn(email, password) {
     body: JSON.stringify({ email, password }),
     credentials: "omit",
   });
-  if (!response.ok) return wordsFor(response);
-  token = (await response.json()).token;
+  const text = await response.text();
+  if (!response.ok) return wordsFor({ status: response.status, text });
+  token = JSON.parse(text).token;
   say("");
   try {
     await visit("/dashboard");
@@ -178,27 +186,31 @@ function enterDashboard() {
 
   document.getElementById("sign-out").addEventListener("click", signOut);
   document.getElementById("stay")?.addEventListener("click", async (event) => {
-    busy(event.currentTarget, true);
+    const stay = event.currentTarget;
+    busy(stay, true);
     await visit("/dashboard").then(arrive, fail);
+    busy(stay, false);
   });
 
-  let asking = false;
-  const tick = async () => {
-    const left = Math.max(0, Math.round((endsAt - performance.now()) / 1000));
+  const draw = () => {
+    const left = Math.max(0, Math.ceil((endsAt - performance.now()) / 1000));
     countdown.textContent = inWords(left);
     warning.hidden = left > warnBefore;
-    if (left > 0 || asking) return;
+    return left;
+  };
+  let asking = false;
+  const timer = setInterval(async () => {
+    if (draw() > 0 || asking) return;
     // Our clock says it is over; the server decides. Asking does not extend it.
     asking = true;
     await visit("/dashboard", { passive: true }).catch(fail);
     asking = false;
-  };
-  const timer = setInterval(tick, 1000);
+  }, 1000);
   signal.addEventListener("abort", () => clearInterval(timer));
   // A tab in the background or a sleeping machine loses count: look again, without that being activity.
   const lookAgain = () => document.visibilityState === "visible" && visit("/dashboard", { passive: true }).catch(fail);
   document.addEventListener("visibilitychange", lookAgain, { signal });
-  tick();
+  draw();
 }
 
 function inWords(seconds) {
@@ -210,16 +222,19 @@ function inWords(seconds) {
 }
 
 /** Signs out here whatever happens, and on the server if it can be reached. */
-function signOut() {
-  const told = request("/auth/logout", { method: "POST", keepalive: true });
+async function signOut() {
+  const headers = { Authorization: `Bearer ${token}` };
   showLogin(WORDS.signedOut);
-  told.catch(() => {
-    if (token === null) say("You are signed out here. The server could not be told; the session ends there by itself.");
-  });
+  const told = await fetch("/auth/logout", { method: "POST", headers, keepalive: true, credentials: "omit" })
+    .then((response) => response.ok || response.status === 401, () => false);
+  if (!told && token === null) {
+    say("You are signed out here. The server could not be told; the session ends there by itself.");
+  }
 }
 
 /** What becomes of an error that no form can show. */
 function fail(error) {
+  if (error instanceof Outdated) return;
   if (error instanceof Ended) showLogin(WORDS.ended);
   else say(error instanceof TypeError ? WORDS.offline : error.message);
 }
@@ -228,10 +243,11 @@ function fail(error) {
 
 addEventListener("pagehide", () => {
   if (token === null) return;
-  request("/auth/logout", {
+  fetch("/auth/logout", {
     method: "POST",
     keepalive: true,
-    headers: { "Content-Type": "application/json" },
+    credentials: "omit",
+    headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
     body: JSON.stringify({ reason: "page_closed" }),
   }).catch(() => {});
   // A page that the browser keeps for "back" must come back without what it showed.
