@@ -4,7 +4,7 @@
 use diesel::Connection;
 use diesel::pg::PgConnection;
 
-use super::{Auth, Error};
+use super::{Auth, Error, log_end};
 use crate::sessions::{EndReason, store as sessions};
 use crate::users::store::{self as users, NewUser};
 use crate::users::{Email, Password, Role, User, lockout};
@@ -51,12 +51,15 @@ impl Auth {
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn set_password(&self, email: Email, password: Password) -> Result<(), Error> {
         let hash = self.hasher.hash(password).await?;
-        self.with_user(email.clone(), move |conn, user| {
-            users::set_password(conn, user.id, &hash)?;
-            lockout::clear(conn, &email)?;
-            vacate(conn, user, EndReason::PasswordChanged)
-        })
-        .await
+        let ended = self
+            .with_user(email.clone(), move |conn, user| {
+                users::set_password(conn, user.id, &hash)?;
+                lockout::clear(conn, &email)?;
+                Ok(sessions::end_of_user(conn, user.id)?)
+            })
+            .await?;
+        log_end(ended.as_slice(), EndReason::PasswordChanged);
+        Ok(())
     }
 
     /// Marks the address as known to be the user's.
@@ -86,11 +89,14 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn disable(&self, email: Email) -> Result<(), Error> {
-        self.with_user(email, |conn, user| {
-            users::disable(conn, user.id)?;
-            vacate(conn, user, EndReason::AccountDisabled)
-        })
-        .await
+        let ended = self
+            .with_user(email, |conn, user| {
+                users::disable(conn, user.id)?;
+                Ok(sessions::end_of_user(conn, user.id)?)
+            })
+            .await?;
+        log_end(ended.as_slice(), EndReason::AccountDisabled);
+        Ok(())
     }
 
     /// Allows signing in again.
@@ -110,12 +116,15 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn remove_user(&self, email: Email) -> Result<(), Error> {
-        self.with_user(email, |conn, user| {
-            vacate(conn, user, EndReason::AccountDisabled)?;
-            users::remove(conn, user.id)?;
-            Ok(())
-        })
-        .await
+        let ended = self
+            .with_user(email, |conn, user| {
+                let ended = sessions::end_of_user(conn, user.id)?;
+                users::remove(conn, user.id)?;
+                Ok(ended)
+            })
+            .await?;
+        log_end(ended.as_slice(), EndReason::AccountDisabled);
+        Ok(())
     }
 
     /// Ends the session a user has.
@@ -123,17 +132,13 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`], [`Error::NoSuchSession`]; [`Error::Unavailable`].
     pub async fn revoke_of_user(&self, email: Email) -> Result<(), Error> {
-        self.with_user(email, |conn, user| {
-            let ended = sessions::end_of_user(conn, user.id)?.ok_or(Error::NoSuchSession)?;
-            log::info!(
-                "session {} of {} ended: {}",
-                ended.id,
-                user.id,
-                EndReason::Revoked
-            );
-            Ok(())
-        })
-        .await
+        let ended = self
+            .with_user(email, |conn, user| {
+                sessions::end_of_user(conn, user.id)?.ok_or(Error::NoSuchSession)
+            })
+            .await?;
+        log_end(&[ended], EndReason::Revoked);
+        Ok(())
     }
 
     /// One transaction around a user whose row is locked: no sign-in comes between.
@@ -153,12 +158,4 @@ impl Auth {
             })
             .await
     }
-}
-
-/// Ends the session a user may have.
-fn vacate(conn: &mut PgConnection, user: &User, reason: EndReason) -> Result<(), Error> {
-    if let Some(ended) = sessions::end_of_user(conn, user.id)? {
-        log::info!("session {} of {} ended: {reason}", ended.id, user.id);
-    }
-    Ok(())
 }

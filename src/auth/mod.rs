@@ -13,6 +13,7 @@ pub mod validator;
 
 use crate::config::{LockoutPolicy, SessionPolicy};
 use crate::db::{Database, Unavailable};
+use crate::sessions::{EndReason, Session};
 use crate::users::Hasher;
 
 pub use error::Error;
@@ -53,5 +54,16 @@ impl Auth {
             })
             .await?;
         Ok(())
+    }
+}
+
+/// Said once the transaction that ended them is committed.
+fn log_end(ended: &[Session], reason: EndReason) {
+    for session in ended {
+        log::info!(
+            "session {} of user {} ended: {reason}",
+            session.id,
+            session.user_id
+        );
     }
 }

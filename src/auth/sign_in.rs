@@ -7,7 +7,7 @@
 use diesel::Connection;
 use diesel::pg::PgConnection;
 
-use super::{Auth, Error};
+use super::{Auth, Error, log_end};
 use crate::sessions::{EndReason, Origin, Session, Token, store as sessions};
 use crate::users::lockout::{self, Failure};
 use crate::users::store::{self as users, Credentials};
@@ -69,30 +69,28 @@ impl Auth {
         };
 
         let policy = self.sessions;
-        self.db
+        let done = self
+            .db
             .run(move |conn| {
                 let token = Token::generate()?;
-                conn.transaction(|conn| {
+                conn.transaction::<_, Error, _>(|conn| {
                     let Some(user) = confirm(conn, &email, &credentials)? else {
                         return Ok(None);
                     };
                     if let Some(hash) = &matched.stronger {
                         users::set_password(conn, user.id, hash)?;
                     }
-                    if let Some(older) = sessions::end_of_user(conn, user.id)? {
-                        log::info!(
-                            "session {} of {} ended: {}",
-                            older.id,
-                            user.id,
-                            EndReason::Replaced
-                        );
-                    }
+                    let replaced = sessions::end_of_user(conn, user.id)?;
                     let session = sessions::open(conn, user.id, &token.digest(), &origin, &policy)?;
                     lockout::clear(conn, &email)?;
-                    Ok(Some(SignedIn { token, user, session }))
+                    Ok(Some((SignedIn { token, user, session }, replaced)))
                 })
             })
-            .await
+            .await?;
+        Ok(done.map(|(signed_in, replaced)| {
+            log_end(replaced.as_slice(), EndReason::Replaced);
+            signed_in
+        }))
     }
 
     /// The answer to a wrong password, once it is counted.

@@ -1,8 +1,9 @@
 //! Giving the seat up.
 
+use diesel::Connection;
 use uuid::Uuid;
 
-use super::{Auth, Error};
+use super::{Auth, Error, log_end};
 use crate::sessions::{EndReason, store as sessions};
 
 impl Auth {
@@ -31,9 +32,9 @@ impl Auth {
     pub async fn revoke_all(&self) -> Result<usize, Error> {
         let ended = self
             .db
-            .run(|conn| sessions::end_all(conn).map_err(Error::from))
+            .run(|conn| conn.transaction(|conn| Ok::<_, Error>(sessions::end_all(conn)?)))
             .await?;
-        log::info!("{} sessions ended: {}", ended.len(), EndReason::Revoked);
+        log_end(&ended, EndReason::Revoked);
         Ok(ended.len())
     }
 
@@ -42,6 +43,7 @@ impl Auth {
             .db
             .run(move |conn| sessions::end(conn, session).map_err(Error::from))
             .await?;
-        Ok(ended.map(|ended| log::info!("session {} of {} ended: {reason}", ended.id, ended.user_id)))
+        log_end(ended.as_slice(), reason);
+        Ok(ended.map(drop))
     }
 }

@@ -4,6 +4,7 @@
 //! `statement_timestamp()` because `now()` is when the transaction began, and that may have waited for another sign-in.
 
 use chrono::{DateTime, Utc};
+use diesel::connection::SimpleConnection;
 use diesel::dsl::{delete, insert_into, update};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -93,8 +94,10 @@ pub fn end_of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Option
         .optional()
 }
 
-/// Ends every session.
+/// Ends every session. In a transaction of the caller's: sign-ins under way are waited for and later ones wait, so that
+/// none slips through between what this sees and what it ends.
 pub fn end_all(conn: &mut PgConnection) -> QueryResult<Vec<Session>> {
+    conn.batch_execute("lock table sessions in share row exclusive mode")?;
     delete(sessions::table)
         .returning(Session::as_returning())
         .get_results(conn)

@@ -38,8 +38,8 @@ impl Password {
         if text.is_empty() {
             return Err(Unusable::Empty);
         }
-        // Before NFC, which never needs more than three times the room: this bounds its work.
-        if text.chars().take(3 * LONGEST + 1).count() > 3 * LONGEST {
+        // Before NFC, which makes at most four code points into one: this bounds its work.
+        if text.chars().take(4 * LONGEST + 1).count() > 4 * LONGEST {
             return Err(Unusable::TooLong);
         }
         let normal: String = text.nfc().collect();

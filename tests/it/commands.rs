@@ -193,9 +193,9 @@ fn every_bad_setting_is_named_before_anything_starts() {
         "--idle-timeout",
         "soon",
         "--lockout",
-        "-1s",
+        "never",
     ];
-    let (code, out, error) = outcome(oneseat(&[&args[..5], &["--lockout=never"]].concat(), ""));
+    let (code, out, error) = outcome(oneseat(&args, ""));
     assert_eq!((code, out.as_str()), (2, ""));
     for flag in ["--bind", "--idle-timeout", "--lockout"] {
         assert!(error.contains(flag), "{error}");
@@ -221,5 +221,37 @@ fn help_teaches() {
         let (code, out, _) = outcome(oneseat(args, ""));
         assert_eq!(code, 0);
         assert!(out.contains("Usage:") && out.len() > 400, "{out}");
+    }
+}
+
+#[tokio::test]
+async fn output_that_cannot_be_written_is_an_error_and_not_a_panic() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    let program = env!("CARGO_BIN_EXE_oneseat");
+    for script in [
+        "\"$0\" user list --database-url \"$1\" > /dev/full",
+        "\"$0\" user list --database-url \"$1\" >&-",
+    ] {
+        let shell = std::process::Command::new("sh")
+            .args(["-c", script, program, app.database().url()])
+            .output();
+        let (code, _, error) = outcome(shell.unwrap());
+        assert!(code == 1 || error.is_empty(), "{script}: {code} {error}");
+        assert!(!error.contains("panicked"), "{error}");
+    }
+}
+
+#[test]
+fn a_password_in_a_broken_connection_string_is_not_repeated() {
+    for url in [
+        "postgres://u:canary%zz@localhost/db",
+        "postgres://u:can/canary@localhost/db",
+        "mysql://u:canary@h/d",
+        "canary",
+    ] {
+        let (code, out, error) = outcome(oneseat(&["user", "list", "--database-url", url], ""));
+        assert_eq!((code, out.as_str(), error.lines().count()), (1, "", 1), "{error}");
+        assert!(!error.contains("canary"), "{error}");
     }
 }

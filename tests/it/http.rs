@@ -1,5 +1,9 @@
 //! What every response has, and what becomes of requests that make no sense.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
 
@@ -94,8 +98,6 @@ async fn what_is_not_there_is_a_problem() {
         "/auth",
         "/login/",
         "/static/nothing.js",
-        "/static/../Cargo.toml",
-        "/static/%2e%2e/Cargo.toml",
         "/static/.hidden",
     ] {
         let answer = app.visitor().get(path).await;
@@ -118,6 +120,10 @@ async fn a_login_that_makes_no_sense_is_refused_in_words_and_changes_nothing() {
         ("null", "400 bad_request"),
         ("42", "400 bad_request"),
         ("[]", "400 bad_request"),
+        (
+            r#"["ada@example.org","correct horse battery staple"]"#,
+            "400 bad_request",
+        ),
         ("{}", "400 bad_request"),
         (r#"{"email":"ada@example.org"}"#, "400 bad_request"),
         (r#"{"email":null,"password":"x"}"#, "400 bad_request"),
@@ -177,6 +183,8 @@ async fn a_login_that_is_not_json_is_refused() {
         "text/plain",
         "application/x-www-form-urlencoded",
         "application/jsonp",
+        "text/json",
+        "application/vnd.api+json",
         "nonsense",
     ] {
         let request = app
@@ -203,4 +211,54 @@ async fn what_was_sent_is_not_repeated() {
     let answer = Answer::of(request).await;
     assert_eq!(answer.problem(), "400 bad_request");
     assert!(!answer.text.contains("canary"));
+}
+
+/// What a client that minds no rules sends, and the status line of the answer.
+fn raw(app: &App, request: &[u8]) -> String {
+    let mut connection = TcpStream::connect(app.address).unwrap();
+    connection
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    connection.write_all(request).unwrap();
+    let mut line = String::new();
+    BufReader::new(connection).read_line(&mut line).unwrap();
+    line
+}
+
+#[tokio::test]
+async fn no_path_leads_out_of_the_static_directory() {
+    let app = App::start().await;
+    for path in [
+        "/static/../Cargo.toml",
+        "/static/%2e%2e/Cargo.toml",
+        "/static/..%2fCargo.toml",
+        "/static//etc/passwd",
+    ] {
+        let answer = raw(
+            &app,
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
+        );
+        assert!(
+            answer.starts_with("HTTP/1.1 404") || answer.starts_with("HTTP/1.1 400"),
+            "{path}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_not_waited_for() {
+    let app = App::start().await;
+    let head = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{";
+    assert!(raw(&app, head).starts_with("HTTP/1.1 408"));
+}
+
+#[tokio::test]
+async fn a_dead_token_is_told_before_a_wrong_body() {
+    let app = App::start().await;
+    let dead = app.visitor().with_token("ab".repeat(32));
+    let request = dead
+        .request(Method::POST, "/auth/logout")
+        .header("Content-Type", "text/plain")
+        .body("x");
+    assert_eq!(Answer::of(request).await.problem(), "401 token_invalid");
 }

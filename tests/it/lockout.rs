@@ -138,25 +138,6 @@ async fn a_hundred_parallel_wrong_guesses_stop_at_the_limit() {
 }
 
 #[tokio::test]
-async fn a_failure_counts_even_while_the_account_is_being_changed() {
-    let app = App::start().await;
-    app.add_user("ada", Role::User).await;
-    let email = "ada@example.org".parse().unwrap();
-    let visitor = app.visitor();
-    let (login, changed) = tokio::join!(
-        visitor.login("ada@example.org", WRONG),
-        app.auth.verify_email(email)
-    );
-    assert_eq!(login.status, 401);
-    changed.unwrap();
-    assert_eq!(
-        app.database()
-            .number("select failed_attempts from login_failures"),
-        1
-    );
-}
-
-#[tokio::test]
 async fn a_new_password_lifts_the_lock() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;

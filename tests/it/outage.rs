@@ -35,7 +35,7 @@ async fn without_its_database_the_answer_is_503_and_afterwards_all_is_well() {
     assert_eq!(app.visitor().get("/healthz").await.status, 200);
     assert_eq!(app.visitor().session().await.problem(), "401 token_missing");
 
-    embedded.start(&QUICK).unwrap();
+    embedded.revive().unwrap();
     eventually("the session works again", async || {
         ada.session().await.status == StatusCode::OK
     })

@@ -206,3 +206,31 @@ async fn fields_nobody_asked_for_have_no_effect() {
         0
     );
 }
+
+#[tokio::test]
+async fn an_unknown_address_costs_as_much_as_a_wrong_password() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..12 {
+        for (times, email) in times.iter_mut().zip(["ada@example.org", "nobody@example.org"]) {
+            let start = std::time::Instant::now();
+            assert_eq!(
+                app.visitor().login(email, "not the password").await.status,
+                401,
+                "{round}"
+            );
+            times.push(start.elapsed());
+        }
+        app.database().execute("delete from login_failures");
+    }
+    let [known, unknown] = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    });
+    // The hash is nearly all of it: without one an unknown address would be told many times faster.
+    assert!(
+        unknown * 2 > known && known * 2 > unknown,
+        "{known:?} {unknown:?}"
+    );
+}
