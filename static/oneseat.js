@@ -1,88 +1,162 @@
 // The token lives in this module's scope and nowhere else: not on `window`, not in storage, not in a cookie, not in a URL.
 // A reload starts a new module without it; `pagehide` tells the server, so that the session is gone on both sides.
 //
-// Every page is first loaded without a token, and without one every address leads to the login page. That first `main` is
+// Every page is first loaded without a token, and without one every address leads to the login page. That first content is
 // kept, so that signing out works offline.
 
 /** @type {string | null} */
 let token = null;
 
 const main = document.getElementById("main");
+const nav = document.getElementById("nav");
 const notice = document.getElementById("notice");
-const loginContent = [...main.childNodes].map((node) => node.cloneNode(true));
-const loginTitle = document.title;
+const login = { main: clones(main), nav: clones(nav), title: document.title };
 
 /** Ends what the page on show started: timers and listeners. */
 let leave = new AbortController();
+/** Ends what the session on show started: its event stream. */
+let signedOut = new AbortController();
 
 const WORDS = {
   signedOut: "You are signed out.",
-  ended: "Your session has ended. You may have signed in somewhere else, or nothing happened here for too long.",
   left: "You left the page, so you were signed out. Please sign in again.",
   offline: "oneseat cannot be reached. Check your connection and try again.",
   busy: "oneseat is busy for a moment. Please try again.",
 };
 
+/** What happened, and what to make of it. */
+const ENDINGS = {
+  replaced: [
+    (at) => `You were signed in on another device at ${at}, so this one was signed out.`,
+    "One seat at a time: if that was you, all is well. If it was not, change your password.",
+  ],
+  expired: [(at) => `Your session came to its end at ${at}.`, "Sessions end after a while without activity. Nothing is wrong."],
+  revoked: [(at) => `An administrator ended your session at ${at}.`, "You can sign in again. If you wonder why, ask them."],
+  password_changed: [
+    (at) => `Your password was changed at ${at}, which ends every session.`,
+    "Sign in with the new one. If you did not change it, tell an administrator.",
+  ],
+  account_disabled: [(at) => `Your account was disabled at ${at}.`, "An administrator can tell you more."],
+  signed_out: [(at) => `This session was signed out at ${at}.`, ""],
+  page_closed: [(at) => `This session ended at ${at}, when its page was closed.`, ""],
+  unknown: [() => "Your session has ended.", "Please sign in again."],
+};
+
+function clones(element) {
+  return [...element.childNodes].map((node) => node.cloneNode(true));
+}
+
 // Asking the server -----------------------------------------------------------------------------------------------------
 
-/** The session is over: the server answered 401 to our token. */
-class Ended extends Error {}
+/** The session is over: the server answered 401 to our token, and may have said why. */
+class Ended extends Error {
+  constructor(problem) {
+    super("ended");
+    this.problem = problem;
+  }
+}
 /** The answer belongs to a token that this page has given up in the meantime: nobody wants it. */
 class Outdated extends Error {}
 
 /** `fetch` with the token. `passive` marks what the page does by itself, which does not count as activity. */
-async function request(path, { passive = false, ...options } = {}) {
+function send(path, { passive = false, ...options } = {}) {
   const headers = new Headers(options.headers);
   headers.set("Authorization", `Bearer ${token}`);
   if (passive) headers.set("Oneseat-Passive", "true");
+  return fetch(path, { ...options, headers, cache: "no-store", credentials: "omit", redirect: "error" });
+}
+
+/** The whole answer, if it is still wanted when it is there. */
+async function request(path, options) {
   const sent = token;
-  const answer = fetch(path, { ...options, headers, cache: "no-store", credentials: "omit", redirect: "error" });
-  const response = await answer.catch((error) => error);
-  const text = response instanceof Response ? await response.text().catch((error) => error) : response;
+  let response, text, failure;
+  try {
+    response = await send(path, options);
+    text = await response.text();
+  } catch (error) {
+    failure = error;
+  }
   if (sent !== token) throw new Outdated();
-  if (text instanceof Error) throw text;
-  if (response.status === 401) throw new Ended();
+  if (failure) throw failure;
+  if (response.status === 401) throw new Ended(parse(text));
   return { ok: response.ok, status: response.status, text };
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
 }
 
 /** What to say of an answer that is not the one hoped for. */
 function wordsFor({ status, text }) {
+  const problem = parse(text);
   if (status === 503 || status === 429) return WORDS.busy;
-  try {
-    const problem = JSON.parse(text);
-    return problem.code === "invalid_credentials" ? "Email or password is wrong." : problem.detail ?? WORDS.busy;
-  } catch {
-    return WORDS.busy;
-  }
+  return problem.code === "invalid_credentials" ? "Email or password is wrong." : problem.detail ?? WORDS.busy;
 }
 
 // Showing a page ----------------------------------------------------------------------------------------------------------
 
-function show(nodes, title, path) {
+function show(content, title) {
   leave.abort();
   leave = new AbortController();
-  main.replaceChildren(...nodes);
+  main.replaceChildren(...content.main);
+  nav.replaceChildren(...content.nav);
   document.title = title;
-  // Replaced, not pushed: going back must not lead to a page that this token can no longer open.
-  if (location.pathname !== path) history.replaceState(null, "", path);
   for (const time of main.querySelectorAll("time")) localise(time);
+  document.getElementById("sign-out")?.addEventListener("click", signOut);
   if (document.getElementById("login")) enterLogin();
   if (document.getElementById("expiry")) enterDashboard();
 }
 
-function showLogin(words = "") {
+/** Gives the token up: from here on this page can ask for nothing. */
+function forget() {
   token = null;
-  show(loginContent.map((node) => node.cloneNode(true)), loginTitle, "/login");
+  signedOut.abort();
+  document.getElementById("confirm").close();
+  history.replaceState(null, "", "/login");
+}
+
+function showLogin(words = "") {
+  forget();
+  show({ main: login.main.map((node) => node.cloneNode(true)), nav: login.nav.map((node) => node.cloneNode(true)) }, login.title);
   say(words);
   document.getElementById("email").focus();
 }
 
-/** Fetches a page with the token and puts its `main` in place of ours. */
+/** The whole page says that the session ended, and why. */
+function showEnded({ reason, endedAt }) {
+  forget();
+  const [words, advice] = ENDINGS[reason] ?? ENDINGS.unknown;
+  const card = document.getElementById("ended").content.cloneNode(true);
+  card.getElementById("ended-words").textContent = words(endedAt ? clock(new Date(endedAt)) : "");
+  card.getElementById("ended-advice").textContent = advice;
+  card.getElementById("sign-in-again").addEventListener("click", () => showLogin());
+  say("");
+  show({ main: [...card.childNodes], nav: login.nav.map((node) => node.cloneNode(true)) }, "Signed out · oneseat");
+  arrive();
+}
+
+/** Fetches a page with the token and puts its content in place of ours. */
 async function visit(path, options) {
   const response = await request(path, options);
   if (!response.ok) throw new Error(wordsFor(response));
   const page = new DOMParser().parseFromString(response.text, "text/html");
-  show([...page.getElementById("main").childNodes].map((node) => document.adoptNode(node)), page.title, path);
+  show({ main: [...page.getElementById("main").childNodes], nav: [...page.getElementById("nav").childNodes] }, page.title);
+}
+
+/** The same because somebody asked for it: the address follows, and "back" leads back. */
+async function go(path) {
+  try {
+    await visit(path);
+    if (path !== location.pathname + location.search) history.pushState(null, "", path);
+    say("");
+    arrive();
+  } catch (error) {
+    fail(error);
+  }
 }
 
 /** Tells a screen reader that the page is another, and shows it from its top. */
@@ -99,6 +173,13 @@ function say(words) {
 function localise(time) {
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   time.textContent = format.format(new Date(time.dateTime));
+}
+
+/** The time, and the day if it was not today. */
+function clock(at) {
+  const isToday = at.toDateString() === new Date().toDateString();
+  const format = new Intl.DateTimeFormat(undefined, { timeStyle: "short", ...(isToday ? {} : { dateStyle: "medium" }) });
+  return format.format(at);
 }
 
 // The login page ------------------------------------------------------------------------------------------------------------
@@ -159,13 +240,12 @@ async function signIn(email, password) {
   const text = await response.text();
   if (!response.ok) return wordsFor({ status: response.status, text });
   token = JSON.parse(text).token;
+  signedOut = new AbortController();
   say("");
-  try {
-    await visit("/dashboard");
-    arrive();
-  } catch (error) {
-    fail(error);
-  }
+  listen(signedOut.signal);
+  // Replaced, not pushed: "back" must not lead to a login page that is none.
+  history.replaceState(null, "", "/dashboard");
+  await visit("/dashboard").then(arrive, fail);
   return "";
 }
 
@@ -184,7 +264,6 @@ function enterDashboard() {
   const endsAt = performance.now() + Number(expiry.dataset.expiresIn) * 1000;
   const warnBefore = Number(expiry.dataset.warnBefore);
 
-  document.getElementById("sign-out").addEventListener("click", signOut);
   document.getElementById("stay")?.addEventListener("click", async (event) => {
     const stay = event.currentTarget;
     busy(stay, true);
@@ -223,11 +302,10 @@ function inWords(seconds) {
 
 /** Signs out here whatever happens, and on the server if it can be reached. */
 async function signOut() {
-  const headers = { Authorization: `Bearer ${token}` };
+  const told = send("/auth/logout", { method: "POST", keepalive: true });
   showLogin(WORDS.signedOut);
-  const told = await fetch("/auth/logout", { method: "POST", headers, keepalive: true, credentials: "omit" })
-    .then((response) => response.ok || response.status === 401, () => false);
-  if (!told && token === null) {
+  const done = await told.then((response) => response.ok || response.status === 401, () => false);
+  if (!done && token === null) {
     say("You are signed out here. The server could not be told; the session ends there by itself.");
   }
 }
@@ -235,31 +313,133 @@ async function signOut() {
 /** What becomes of an error that no form can show. */
 function fail(error) {
   if (error instanceof Outdated) return;
-  if (error instanceof Ended) showLogin(WORDS.ended);
+  if (error instanceof Ended) showEnded(error.problem);
   else say(error instanceof TypeError ? WORDS.offline : error.message);
 }
 
-// Leaving ------------------------------------------------------------------------------------------------------------------------
+// Hearing that it ended -----------------------------------------------------------------------------------------------------------
+
+/** Keeps an event stream open for as long as the session lives; the server ends it with the reason. */
+async function listen(signal) {
+  while (!signal.aborted) {
+    try {
+      await hear(signal);
+    } catch (error) {
+      if (error instanceof Ended && !signal.aborted) return showEnded(error.problem);
+    }
+    await new Promise((again) => setTimeout(again, 1000));
+  }
+}
+
+async function hear(signal) {
+  const response = await send("/auth/session/events", { passive: true, signal });
+  if (response.status === 401) throw new Ended(parse(await response.text()));
+  if (!response.ok) return;
+  let waiting = "";
+  for await (const chunk of chunks(response.body.pipeThrough(new TextDecoderStream()))) {
+    const events = (waiting + chunk).split("\n\n");
+    waiting = events.pop();
+    for (const text of events) {
+      if (signal.aborted) return;
+      const field = (name) => text.match(new RegExp(`^${name}: ?(.*)$`, "m"))?.[1];
+      if (field("event") === "changed") refresh();
+      if (field("event") === "ended") {
+        const { reason, at } = parse(field("data"));
+        throw new Ended({ reason, endedAt: at });
+      }
+    }
+  }
+}
+
+async function* chunks(stream) {
+  const reader = stream.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+}
+
+// Admin pages -----------------------------------------------------------------------------------------------------------------------
+
+let refreshing = false;
+
+/** Somebody came or went: shows the list as it is now, at most once a second, and never under somebody's hands. */
+async function refresh() {
+  const isBusy = () => document.getElementById("confirm").open || main.querySelector("form :focus, [data-delete]:focus");
+  if (refreshing || !document.querySelector("[data-live]")) return;
+  refreshing = true;
+  const { signal } = leave;
+  do await new Promise((later) => setTimeout(later, 1000));
+  while (isBusy() && !signal.aborted);
+  refreshing = false;
+  if (signal.aborted || token === null) return;
+  const place = scrollY;
+  await visit(location.pathname + location.search, { passive: true }).then(() => scrollTo(0, place), fail);
+}
+
+/** Asks "are you sure?" and resolves to the answer. */
+function confirmed(words) {
+  const dialog = document.getElementById("confirm");
+  document.getElementById("confirm-words").textContent = words;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((answer) => {
+    dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+async function remove(button) {
+  const { delete: path, confirm: words } = button.dataset;
+  if (words && !(await confirmed(words))) return;
+  busy(button, true);
+  try {
+    const response = await request(path, { method: "DELETE" });
+    // Gone already is what was wanted.
+    if (!response.ok && response.status !== 404) throw new Error(wordsFor(response));
+    await visit(location.pathname + location.search);
+    say("Done.");
+    arrive();
+  } catch (error) {
+    fail(error);
+  } finally {
+    busy(button, false);
+  }
+}
+
+// Moving and leaving ------------------------------------------------------------------------------------------------------------------
+
+// A link would load its page anew, and that ends the session.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-delete]");
+  if (button && token !== null) remove(button);
+  const link = event.target.closest("a[href]");
+  if (token === null || link?.origin !== location.origin || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  go(link.pathname + link.search);
+});
+
+main.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (token === null || form.method !== "get") return;
+  event.preventDefault();
+  const filled = [...new FormData(form)].filter(([, value]) => value !== "");
+  const query = new URLSearchParams(filled).toString();
+  go(new URL(form.action).pathname + (query && `?${query}`));
+});
+
+addEventListener("popstate", () => {
+  if (token === null) return;
+  if (location.pathname === "/login") history.replaceState(null, "", "/dashboard");
+  visit(location.pathname + location.search).then(arrive, fail);
+});
 
 addEventListener("pagehide", () => {
   if (token === null) return;
-  fetch("/auth/logout", {
+  send("/auth/logout", {
     method: "POST",
     keepalive: true,
-    credentials: "omit",
-    headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+    headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ reason: "page_closed" }),
   }).catch(() => {});
   // A page that the browser keeps for "back" must come back without what it showed.
   showLogin(WORDS.left);
 });
 
-// A link would load its page anew, and that ends the session.
-document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[href]");
-  if (token === null || link?.origin !== location.origin || event.ctrlKey || event.metaKey) return;
-  event.preventDefault();
-  visit("/dashboard").catch(fail);
-});
-
-show([...main.childNodes], document.title, location.pathname);
+show({ main: [...main.childNodes], nav: [...nav.childNodes] }, document.title);

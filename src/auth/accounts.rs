@@ -3,9 +3,12 @@
 
 use diesel::Connection;
 use diesel::pg::PgConnection;
+use uuid::Uuid;
 
-use super::{Auth, Error, log_end};
-use crate::sessions::{EndReason, store as sessions};
+use super::audit::{self, Actor};
+use super::{Auth, Error};
+use crate::sessions::EndReason;
+use crate::sessions::history::{self, Which};
 use crate::users::store::{self as users, NewUser};
 use crate::users::{Email, Password, Role, User, lockout};
 
@@ -55,10 +58,14 @@ impl Auth {
             .with_user(email.clone(), move |conn, user| {
                 users::set_password(conn, user.id, &hash)?;
                 lockout::clear(conn, &email)?;
-                Ok(sessions::end_of_user(conn, user.id)?)
+                Ok(history::end(
+                    conn,
+                    Which::OfUser(user.id),
+                    EndReason::PasswordChanged,
+                )?)
             })
             .await?;
-        log_end(ended.as_slice(), EndReason::PasswordChanged);
+        audit::ended(&ended, Actor::Operator);
         Ok(())
     }
 
@@ -84,6 +91,23 @@ impl Auth {
             .await
     }
 
+    /// The same for the address of a user.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
+    pub async fn unlock_user(&self, id: Uuid, by: Actor) -> Result<(), Error> {
+        self.db
+            .run(move |conn| {
+                let no_such_user = || Error::NoSuchUser(id.to_string());
+                let user = users::find_by_id(conn, id)?.ok_or_else(no_such_user)?;
+                lockout::clear(conn, &user.email.parse().map_err(|_| no_such_user())?)?;
+                Ok::<_, Error>(())
+            })
+            .await?;
+        audit::user_changed("authn_login_unlock", id, by);
+        Ok(())
+    }
+
     /// Forbids signing in, and ends the session.
     ///
     /// # Errors
@@ -92,10 +116,14 @@ impl Auth {
         let ended = self
             .with_user(email, |conn, user| {
                 users::disable(conn, user.id)?;
-                Ok(sessions::end_of_user(conn, user.id)?)
+                Ok(history::end(
+                    conn,
+                    Which::OfUser(user.id),
+                    EndReason::AccountDisabled,
+                )?)
             })
             .await?;
-        log_end(ended.as_slice(), EndReason::AccountDisabled);
+        audit::ended(&ended, Actor::Operator);
         Ok(())
     }
 
@@ -118,27 +146,22 @@ impl Auth {
     pub async fn remove_user(&self, email: Email) -> Result<(), Error> {
         let ended = self
             .with_user(email, |conn, user| {
-                let ended = sessions::end_of_user(conn, user.id)?;
+                let ended = history::end(conn, Which::OfUser(user.id), EndReason::AccountDisabled)?;
                 users::remove(conn, user.id)?;
                 Ok(ended)
             })
             .await?;
-        log_end(ended.as_slice(), EndReason::AccountDisabled);
+        audit::ended(&ended, Actor::Operator);
         Ok(())
     }
 
-    /// Ends the session a user has.
+    /// Ends the session of the user with this address.
     ///
     /// # Errors
     /// [`Error::NoSuchUser`], [`Error::NoSuchSession`]; [`Error::Unavailable`].
-    pub async fn revoke_of_user(&self, email: Email) -> Result<(), Error> {
-        let ended = self
-            .with_user(email, |conn, user| {
-                sessions::end_of_user(conn, user.id)?.ok_or(Error::NoSuchSession)
-            })
-            .await?;
-        log_end(&[ended], EndReason::Revoked);
-        Ok(())
+    pub async fn revoke_of_email(&self, email: Email) -> Result<(), Error> {
+        let user = self.with_user(email, |_, user| Ok(user.id)).await?;
+        self.revoke_of(user, Actor::Operator).await
     }
 
     /// One transaction around a user whose row is locked: no sign-in comes between.

@@ -1,5 +1,8 @@
 //! Removing what nobody can use any more. Nothing depends on it: expired sessions are refused whether swept or not.
 
+use std::fmt;
+use std::time::Duration;
+
 use diesel::connection::Connection;
 use diesel::dsl::sql;
 use diesel::pg::PgConnection;
@@ -7,7 +10,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 
 use super::{Auth, Error};
-use crate::sessions::store as sessions;
+use crate::sessions::history;
 use crate::users::lockout;
 
 /// Rows removed in one transaction: short locks, short waits.
@@ -21,8 +24,31 @@ const SWEEP_LOCK: i64 = 0x6f6e_6573_6561_7402;
 pub struct Swept {
     /// Expired sessions.
     pub sessions: usize,
+    /// Endings past their retention.
+    pub endings: usize,
     /// Failures nobody needs to remember.
     pub login_failures: usize,
+}
+
+impl Swept {
+    /// Was there nothing to remove?
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for Swept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            sessions,
+            endings,
+            login_failures,
+        } = self;
+        write!(
+            f,
+            "{sessions} expired sessions, {endings} old endings and {login_failures} stale login failures"
+        )
+    }
 }
 
 /// What one batch did.
@@ -39,13 +65,15 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`]; batches already removed stay removed.
     pub async fn sweep(&self) -> Result<Option<Swept>, Error> {
+        let retention = self.policy.history.retention;
         let mut total = Swept::default();
         loop {
-            match self.db.run(sweep_batch).await? {
+            match self.db.run(move |conn| sweep_batch(conn, retention)).await? {
                 Batch::Elsewhere => return Ok(None),
-                Batch::Removed(swept) if swept == Swept::default() => return Ok(Some(total)),
+                Batch::Removed(swept) if swept.is_nothing() => return Ok(Some(total)),
                 Batch::Removed(swept) => {
                     total.sessions += swept.sessions;
+                    total.endings += swept.endings;
                     total.login_failures += swept.login_failures;
                 }
             }
@@ -53,7 +81,7 @@ impl Auth {
     }
 }
 
-fn sweep_batch(conn: &mut PgConnection) -> Result<Batch, Error> {
+fn sweep_batch(conn: &mut PgConnection, retention: Duration) -> Result<Batch, Error> {
     conn.transaction(|conn| {
         let lock = sql::<Bool>("pg_try_advisory_xact_lock(")
             .bind::<BigInt, _>(SWEEP_LOCK)
@@ -62,7 +90,8 @@ fn sweep_batch(conn: &mut PgConnection) -> Result<Batch, Error> {
             return Ok(Batch::Elsewhere);
         }
         Ok(Batch::Removed(Swept {
-            sessions: sessions::sweep(conn, BATCH)?,
+            sessions: history::sweep(conn, BATCH)?,
+            endings: history::purge(conn, retention, BATCH)?,
             login_failures: lockout::sweep(conn, BATCH)?,
         }))
     })

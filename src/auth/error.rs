@@ -4,6 +4,7 @@
 //! this module's [`Error`] is what every use case returns; `web::problem` turns it into HTTP, `cli` into a sentence.
 
 use crate::db::Unavailable;
+use crate::sessions::Ending;
 use crate::users::hasher;
 
 /// Why a use case did not do what it was asked.
@@ -21,9 +22,15 @@ pub enum Error {
     /// Right password, but the account was disabled.
     #[error("account is disabled")]
     AccountDisabled,
-    /// No live session has this token.
+    /// No session that anybody remembers has or had this token.
     #[error("invalid or expired session")]
     TokenInvalid,
+    /// The session that had this token ended.
+    #[error("session ended: {}", .0.reason)]
+    SessionEnded(Ending),
+    /// The session has as many event streams as one may have.
+    #[error("too many event streams for one session")]
+    TooManyStreams,
     /// No account has this address.
     #[error("there is no user {0}; `oneseat user list` shows all")]
     NoSuchUser(String),

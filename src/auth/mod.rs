@@ -1,19 +1,23 @@
 //! The use cases: the only place where users and sessions meet.
 //!
-//! One file a story: [`sign_in`], [`sign_out`], [`validator`] (whose token is this?), [`accounts`] (what operators do to
-//! users), [`directory`] (who is signed in) and [`cleanup`].
+//! One file a story: [`sign_in`], [`endings`] (sign-out and revocation), [`validator`] (whose token is this?), [`watch`] (tell me
+//! when it ends), [`accounts`] (what operators do to users), [`directory`] (who is signed in, who was), [`overview`] (the
+//! figures), [`cleanup`] and [`audit`] (the security log).
 
 pub mod accounts;
+pub mod audit;
 pub mod cleanup;
 pub mod directory;
+pub mod endings;
 mod error;
+pub mod overview;
 pub mod sign_in;
-pub mod sign_out;
 pub mod validator;
+pub mod watch;
 
-use crate::config::{LockoutPolicy, SessionPolicy};
+use crate::config::Policy;
 use crate::db::{Database, Unavailable};
-use crate::sessions::{EndReason, Session};
+use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 
 pub use error::Error;
@@ -25,18 +29,18 @@ pub use validator::{Activity, Seat};
 pub struct Auth {
     db: Database,
     hasher: Hasher,
-    sessions: SessionPolicy,
-    lockout: LockoutPolicy,
+    watchers: Watchers,
+    policy: Policy,
 }
 
 impl Auth {
     /// Brings the parts together.
-    pub fn new(db: Database, hasher: Hasher, sessions: SessionPolicy, lockout: LockoutPolicy) -> Self {
+    pub fn new(db: Database, hasher: Hasher, watchers: Watchers, policy: Policy) -> Self {
         Self {
             db,
             hasher,
-            sessions,
-            lockout,
+            watchers,
+            policy,
         }
     }
 
@@ -54,16 +58,5 @@ impl Auth {
             })
             .await?;
         Ok(())
-    }
-}
-
-/// Said once the transaction that ended them is committed.
-fn log_end(ended: &[Session], reason: EndReason) {
-    for session in ended {
-        log::info!(
-            "session {} of user {} ended: {reason}",
-            session.id,
-            session.user_id
-        );
     }
 }

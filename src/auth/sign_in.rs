@@ -7,7 +7,9 @@
 use diesel::Connection;
 use diesel::pg::PgConnection;
 
-use super::{Auth, Error, log_end};
+use super::audit::{self, Actor};
+use super::{Auth, Error};
+use crate::sessions::history::{self, Which};
 use crate::sessions::{EndReason, Origin, Session, Token, store as sessions};
 use crate::users::lockout::{self, Failure};
 use crate::users::store::{self as users, Credentials};
@@ -34,6 +36,15 @@ impl Auth {
     /// [`Error::AccountLocked`], [`Error::InvalidCredentials`], [`Error::AccountDisabled`],
     /// [`Error::EmailUnverified`], in this order; [`Error::Busy`] and [`Error::Unavailable`] at any point.
     pub async fn sign_in(&self, email: Email, password: Password, origin: Origin) -> Result<SignedIn, Error> {
+        let done = self.attempts(&email, &password, &origin).await;
+        match &done {
+            Ok(SignedIn { user, session, .. }) => audit::signed_in(user, session, &origin),
+            Err(error) => audit::sign_in_failed(&email, error, &origin),
+        }
+        done
+    }
+
+    async fn attempts(&self, email: &Email, password: &Password, origin: &Origin) -> Result<SignedIn, Error> {
         for _ in 0..ATTEMPTS {
             let attempt = self.attempt(email.clone(), password.clone(), origin.clone());
             if let Some(signed_in) = attempt.await? {
@@ -65,10 +76,10 @@ impl Auth {
         let stored = credentials.as_ref().and_then(|found| found.password_hash.clone());
         let matched = self.hasher.verify(password, stored).await?;
         let (Some(credentials), Some(matched)) = (credentials, matched) else {
-            return Err(self.count_failure(email).await);
+            return Err(self.count_failure(email, &origin).await);
         };
 
-        let policy = self.sessions;
+        let policy = self.policy.sessions;
         let done = self
             .db
             .run(move |conn| {
@@ -80,7 +91,7 @@ impl Auth {
                     if let Some(hash) = &matched.stronger {
                         users::set_password(conn, user.id, hash)?;
                     }
-                    let replaced = sessions::end_of_user(conn, user.id)?;
+                    let replaced = history::end(conn, Which::OfUser(user.id), EndReason::Replaced)?;
                     let session = sessions::open(conn, user.id, &token.digest(), &origin, &policy)?;
                     lockout::clear(conn, &email)?;
                     Ok(Some((SignedIn { token, user, session }, replaced)))
@@ -88,20 +99,25 @@ impl Auth {
             })
             .await?;
         Ok(done.map(|(signed_in, replaced)| {
-            log_end(replaced.as_slice(), EndReason::Replaced);
+            audit::ended(&replaced, Actor::Own);
             signed_in
         }))
     }
 
     /// The answer to a wrong password, once it is counted.
-    async fn count_failure(&self, email: Email) -> Error {
-        let policy = self.lockout;
+    async fn count_failure(&self, email: Email, origin: &Origin) -> Error {
+        let policy = self.policy.lockout;
+        let address = email.clone();
         let counted = self
             .db
-            .run(move |conn| lockout::record_failure(conn, &email, &policy).map_err(Error::from))
+            .run(move |conn| lockout::record_failure(conn, &address, &policy).map_err(Error::from))
             .await;
         match counted {
-            Ok(Failure::Counted(_) | Failure::Locked) => Error::InvalidCredentials,
+            Ok(Failure::Counted) => Error::InvalidCredentials,
+            Ok(Failure::Locked) => {
+                audit::locked(&email, origin);
+                Error::InvalidCredentials
+            }
             Ok(Failure::WasLocked) => Error::AccountLocked,
             Err(error) => error,
         }

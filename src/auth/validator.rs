@@ -11,7 +11,7 @@ use super::{Auth, Error};
 use crate::config::SessionPolicy;
 use crate::db::clock::{before, now, span};
 use crate::db::schema::{sessions, users};
-use crate::sessions::{Session, Token, TokenDigest, store};
+use crate::sessions::{EndReason, Ending, Session, Token, TokenDigest, history, store};
 use crate::users::User;
 
 /// Does a request count as the user being there?
@@ -38,26 +38,47 @@ impl Auth {
     /// The seat that a token holds.
     ///
     /// # Errors
-    /// [`Error::TokenInvalid`]; [`Error::Unavailable`].
+    /// [`Error::SessionEnded`] with the reason, for as long as it is kept; [`Error::TokenInvalid`];
+    /// [`Error::Unavailable`].
     pub async fn validate(&self, token: &Token, activity: Activity) -> Result<Seat, Error> {
         let digest = token.digest();
-        let policy = self.sessions;
+        let policy = self.policy.sessions;
         self.db
-            .run(move |conn| {
-                let (mut seat, is_due) = find(conn, &digest, &policy)?.ok_or(Error::TokenInvalid)?;
-                if is_due && activity == Activity::Active {
-                    // Gone since the query above: whoever ended it was first.
-                    seat.session =
-                        store::touch(conn, seat.session.id, &policy)?.ok_or(Error::TokenInvalid)?;
+            .run(move |conn| match find(conn, &digest, &policy)? {
+                Some(Found {
+                    mut seat,
+                    is_due: true,
+                    is_live: true,
+                }) if activity == Activity::Active => {
+                    match store::touch(conn, seat.session.id, &policy)? {
+                        Some(session) => seat.session = session,
+                        // Gone since the query above: whoever ended it was first.
+                        None => return Err(ended(history::find(conn, &digest)?)),
+                    }
+                    Ok(seat)
                 }
-                Ok(seat)
+                Some(Found {
+                    seat, is_live: true, ..
+                }) => Ok(seat),
+                Some(Found {
+                    seat: Seat { session, .. },
+                    ..
+                }) => {
+                    let (session, at) = (session.id, session.expires_at);
+                    Err(Error::SessionEnded(Ending {
+                        session,
+                        reason: EndReason::Expired,
+                        at,
+                    }))
+                }
+                None => Err(ended(history::find(conn, &digest)?)),
             })
             .await
     }
 
     /// Does the session end when it ends, however active its user is?
     pub fn is_final(&self, seat: &Seat) -> bool {
-        let lifetime = TimeDelta::from_std(self.sessions.max_lifetime).unwrap_or(TimeDelta::MAX);
+        let lifetime = TimeDelta::from_std(self.policy.sessions.max_lifetime).unwrap_or(TimeDelta::MAX);
         seat.session
             .created_at
             .checked_add_signed(lifetime)
@@ -65,36 +86,42 @@ impl Auth {
     }
 }
 
-/// The live seat, and whether its activity is old enough to be written down again.
-fn find(
-    conn: &mut PgConnection,
-    digest: &TokenDigest,
-    policy: &SessionPolicy,
-) -> QueryResult<Option<(Seat, bool)>> {
+fn ended(ending: Option<Ending>) -> Error {
+    ending.map_or(Error::TokenInvalid, Error::SessionEnded)
+}
+
+/// A seat in the table, and what PostgreSQL's clock says of it.
+struct Found {
+    seat: Seat,
+    is_live: bool,
+    /// Its activity is old enough to be written down again.
+    is_due: bool,
+}
+
+fn find(conn: &mut PgConnection, digest: &TokenDigest, policy: &SessionPolicy) -> QueryResult<Option<Found>> {
     sessions::table
         .inner_join(users::table)
         .filter(sessions::token_digest.eq(digest))
-        .filter(sessions::expires_at.gt(now()))
         // Disabling ends the session in its own transaction; this says so twice.
         .filter(users::disabled_at.is_null())
         .select((
             Session::as_select(),
             User::as_select(),
             now(),
+            sessions::expires_at.gt(now()),
             sessions::last_activity.le(before(now(), span(policy.activity_threshold))),
         ))
         .first(conn)
         .optional()
         .map(|row| {
-            row.map(|(session, user, checked_at, is_due)| {
-                (
-                    Seat {
-                        session,
-                        user,
-                        checked_at,
-                    },
-                    is_due,
-                )
+            row.map(|(session, user, checked_at, is_live, is_due)| Found {
+                seat: Seat {
+                    session,
+                    user,
+                    checked_at,
+                },
+                is_live,
+                is_due,
             })
         })
 }

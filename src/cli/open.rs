@@ -4,9 +4,10 @@ use std::io::IsTerminal;
 
 use super::Failure;
 use crate::auth::Auth;
-use crate::config::{DatabaseConfig, DatabaseLocation, LockoutPolicy, SessionPolicy};
+use crate::config::{DatabaseConfig, DatabaseLocation, Policy};
 use crate::db::embedded::Embedded;
 use crate::db::{Database, migrations};
+use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 
 /// A database that is up and up to date.
@@ -44,18 +45,23 @@ impl Opened {
         &self,
         pool_size: u32,
         hashers: usize,
-        sessions: SessionPolicy,
-        lockout: LockoutPolicy,
+        watchers: Watchers,
+        policy: Policy,
     ) -> Result<Auth, Failure> {
         let db = Database::connect(&self.url, pool_size).map_err(Failure::failed)?;
         let hasher = Hasher::start(hashers).map_err(Failure::failed)?;
-        Ok(Auth::new(db, hasher, sessions, lockout))
+        Ok(Auth::new(db, hasher, watchers, policy))
     }
 }
 
-/// What the short commands need: one connection, one thread to hash on, and no policy, for they sign nobody in.
+/// What the short commands need: they sign nobody in, so any policy will do.
 pub(super) fn open(config: &DatabaseConfig) -> Result<(Auth, Opened), Failure> {
+    open_with(config, Policy::default())
+}
+
+/// The same with a policy: one connection, one thread to hash on, and nobody who watches.
+pub(super) fn open_with(config: &DatabaseConfig, policy: Policy) -> Result<(Auth, Opened), Failure> {
     let opened = Opened::open(config)?;
-    let auth = opened.auth(1, 1, SessionPolicy::default(), LockoutPolicy::default())?;
+    let auth = opened.auth(1, 1, Watchers::new(0), policy)?;
     Ok((auth, opened))
 }

@@ -14,6 +14,8 @@ use crate::auth::accounts::NewAccount;
 use crate::auth::{Auth, Error};
 use crate::config::{self, DatabaseConfig, DatabaseSettings, ServeSettings};
 use crate::db::embedded::Embedded;
+use crate::sessions::listener::Listener;
+use crate::sessions::watchers::Watchers;
 use crate::users::{Email, Password, Role};
 use crate::web::Server;
 
@@ -38,7 +40,8 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (database, serve) = config::serve(&self.database, &self.serve)?;
-        let (bind, sessions, lockout) = (serve.bind, serve.sessions, serve.lockout);
+        let (bind, policy) = (serve.bind, serve.policy);
+        let watchers = Watchers::new(serve.max_event_streams);
         let public_url = serve.public_url.clone();
         let mut shutdown = Box::pin(stop_signal()?);
 
@@ -56,7 +59,8 @@ impl Serve {
             log::info!("applied migration {version}");
         }
         let hashers = std::thread::available_parallelism().map_or(1, usize::from);
-        let auth = opened.auth(database.pool_size, hashers, sessions, lockout)?;
+        let auth = opened.auth(database.pool_size, hashers, watchers.clone(), policy)?;
+        let listener = Listener::start(opened.url.clone(), watchers).map_err(Failure::failed)?;
         let embedded = opened.embedded.take().map(Arc::new);
         let url = public_url.unwrap_or_else(|| format!("http://{address}"));
         welcome(&auth, &url, embedded.is_some()).await?;
@@ -68,6 +72,7 @@ impl Serve {
             care.abort();
             let _ = care.await;
         }
+        drop(listener);
         drop(embedded);
         log::info!("stopped");
         Ok(())

@@ -7,6 +7,8 @@ use uuid::Uuid;
 use super::open::open;
 use super::{Failure, output, table};
 use crate::auth::Auth;
+use crate::auth::audit::Actor;
+use crate::auth::directory::{LARGEST_PAGE, Search};
 use crate::config::{self, DatabaseSettings};
 use crate::sessions;
 use crate::users::Email;
@@ -68,7 +70,19 @@ impl Session {
 
 impl List {
     async fn run(self, auth: &Auth) -> Result<(), Failure> {
-        let sessions = auth.live_sessions().await.map_err(Failure::failed)?;
+        let mut sessions = Vec::new();
+        let mut after = None;
+        loop {
+            let page = auth
+                .live_sessions(Search::All, after, LARGEST_PAGE)
+                .await
+                .map_err(Failure::failed)?;
+            sessions.extend(page.rows);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
         if self.json {
             let list = sessions.iter().map(|(session, user)| {
                 let mut value = json_of(session);
@@ -98,9 +112,9 @@ impl List {
 impl End {
     async fn run(self, auth: &Auth) -> Result<(), Failure> {
         let ended = match Selected::of(self.which) {
-            Selected::User(email) => auth.revoke_of_user(email).await.map(|()| 1),
-            Selected::Id(id) => auth.revoke(id).await.map(|()| 1),
-            Selected::All => auth.revoke_all().await,
+            Selected::User(email) => auth.revoke_of_email(email).await.map(|()| 1),
+            Selected::Id(id) => auth.revoke(id, Actor::Operator).await.map(|()| 1),
+            Selected::All => auth.revoke_all(Actor::Operator).await,
         };
         match ended.map_err(Failure::failed)? {
             1 => output::line("ended 1 session"),

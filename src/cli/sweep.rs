@@ -2,25 +2,31 @@
 
 use clap::Args;
 
-use super::open::open;
+use super::open::open_with;
 use super::{Failure, output};
-use crate::config::{self, DatabaseSettings};
+use crate::config::{self, DatabaseSettings, HistorySettings, Policy};
 
 /// Arguments of `oneseat sweep`.
 #[derive(Args, Debug)]
 pub(super) struct Sweep {
+    #[command(flatten)]
+    history: HistorySettings,
     #[command(flatten)]
     database: DatabaseSettings,
 }
 
 impl Sweep {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let (auth, _opened) = open(&config::database(&self.database)?)?;
+        let (database, history) = config::sweep(&self.database, &self.history)?;
+        let (auth, _opened) = open_with(
+            &database,
+            Policy {
+                history,
+                ..Policy::default()
+            },
+        )?;
         let words = match auth.sweep().await.map_err(Failure::failed)? {
-            Some(swept) => format!(
-                "removed {} expired sessions and {} stale login failures",
-                swept.sessions, swept.login_failures
-            ),
+            Some(swept) => format!("removed {swept}"),
             None => "another instance is sweeping; nothing left to do here".to_owned(),
         };
         output::line(words)

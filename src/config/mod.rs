@@ -11,7 +11,7 @@ use std::time::Duration;
 use ipnetwork::IpNetwork;
 
 use reader::Reader;
-pub use settings::{DatabaseSettings, ServeSettings};
+pub use settings::{DatabaseSettings, HistorySettings, ServeSettings};
 
 /// Which database, and how many connections to it.
 #[derive(Clone, Debug)]
@@ -54,12 +54,30 @@ pub struct ServeConfig {
     pub static_dir: PathBuf,
     /// Empty: nobody's forwarded address is believed.
     pub trusted_proxies: Vec<IpNetwork>,
+    /// When sessions end, addresses are locked, and the past is forgotten.
+    pub policy: Policy,
+    /// Most event streams at a time.
+    pub max_event_streams: usize,
+    /// At least one second.
+    pub cleanup_interval: Duration,
+}
+
+/// The rules that the use cases apply.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policy {
     /// When sessions end.
     pub sessions: SessionPolicy,
     /// When an address is locked.
     pub lockout: LockoutPolicy,
-    /// At least one second.
-    pub cleanup_interval: Duration,
+    /// When the past is forgotten.
+    pub history: HistoryPolicy,
+}
+
+/// How long it is kept what became of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct HistoryPolicy {
+    /// Counted from the end of the session.
+    pub retention: Duration,
 }
 
 /// How long a session lives (OWASP ASVS 7.3.1, 7.3.2).
@@ -80,6 +98,14 @@ pub struct LockoutPolicy {
     pub max_failed_attempts: i32,
     /// How long the address stays locked.
     pub duration: Duration,
+}
+
+impl Default for HistoryPolicy {
+    fn default() -> Self {
+        Self {
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+        }
+    }
 }
 
 impl Default for SessionPolicy {
@@ -123,6 +149,20 @@ pub fn database(settings: &DatabaseSettings) -> Result<DatabaseConfig, BadValues
     reader.finish(config)
 }
 
+/// What `sweep` is told.
+///
+/// # Errors
+/// Every value that cannot be used, of both groups.
+pub fn sweep(
+    database: &DatabaseSettings,
+    history: &HistorySettings,
+) -> Result<(DatabaseConfig, HistoryPolicy), BadValues> {
+    let mut reader = Reader::default();
+    let database = reader.database(database);
+    let history = reader.history(history);
+    reader.finish(database.zip(history))
+}
+
 /// What `serve` is told.
 ///
 /// # Errors
@@ -160,11 +200,11 @@ mod tests {
     fn the_defaults_are_those_of_the_policies() {
         let (_, config) = read(&["--database-url", "postgres://"]).unwrap();
         assert_eq!(
-            config.sessions.idle_timeout,
+            config.policy.sessions.idle_timeout,
             SessionPolicy::default().idle_timeout
         );
         assert_eq!(
-            config.lockout.max_failed_attempts,
+            config.policy.lockout.max_failed_attempts,
             LockoutPolicy::default().max_failed_attempts
         );
         assert_eq!(config.bind.to_string(), "127.0.0.1:8080");

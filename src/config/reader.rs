@@ -7,8 +7,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{
-    BadValues, DatabaseConfig, DatabaseLocation, DatabaseSettings, LockoutPolicy, ServeConfig, ServeSettings,
-    SessionPolicy,
+    BadValues, DatabaseConfig, DatabaseLocation, DatabaseSettings, HistoryPolicy, HistorySettings,
+    LockoutPolicy, Policy, ServeConfig, ServeSettings, SessionPolicy,
 };
 
 /// The longest duration accepted: far beyond any use, well within PostgreSQL's intervals.
@@ -102,6 +102,13 @@ impl Reader {
         Some(policy)
     }
 
+    pub(super) fn history(&mut self, settings: &HistorySettings) -> Option<HistoryPolicy> {
+        let retention = self.duration("--history-retention", &settings.history_retention);
+        Some(HistoryPolicy {
+            retention: retention?,
+        })
+    }
+
     pub(super) fn serve(&mut self, settings: &ServeSettings) -> Option<ServeConfig> {
         let bind = self.read("--bind", &settings.bind, |raw| {
             raw.parse::<SocketAddr>()
@@ -136,6 +143,8 @@ impl Reader {
         let sessions = self.sessions(settings);
         let cleanup_interval = self.duration("--cleanup-interval", &settings.cleanup_interval);
         let attempts = self.count("--max-failed-attempts", &settings.max_failed_attempts, 100);
+        let history = self.history(&settings.history);
+        let streams = self.count("--max-event-streams", &settings.max_event_streams, 1_000_000);
         let lockout = self.duration("--lockout", &settings.lockout);
         Some(ServeConfig {
             bind: bind?,
@@ -143,11 +152,15 @@ impl Reader {
             public_url: public_url?,
             static_dir: static_dir?,
             trusted_proxies: trusted_proxies?,
-            sessions: sessions?,
-            lockout: LockoutPolicy {
-                max_failed_attempts: i32::try_from(attempts?).unwrap_or(i32::MAX),
-                duration: lockout?,
+            policy: Policy {
+                sessions: sessions?,
+                lockout: LockoutPolicy {
+                    max_failed_attempts: i32::try_from(attempts?).unwrap_or(i32::MAX),
+                    duration: lockout?,
+                },
+                history: history?,
             },
+            max_event_streams: streams? as usize,
             cleanup_interval: cleanup_interval?,
         })
     }

@@ -102,4 +102,30 @@ pub struct ServeSettings {
     /// How long an address stays locked
     #[arg(long, env = "ONESEAT_LOCKOUT", value_name = "DURATION", default_value = "15m")]
     pub lockout: String,
+
+    /// How long the past is kept.
+    #[command(flatten)]
+    pub history: HistorySettings,
+
+    /// Most event streams at a time, over all sessions
+    #[arg(
+        long,
+        env = "ONESEAT_MAX_EVENT_STREAMS",
+        value_name = "N",
+        default_value = "10000"
+    )]
+    pub max_event_streams: String,
+}
+
+/// How long the past is kept. Taken by `serve` and `sweep`.
+#[derive(Args, Clone, Debug)]
+pub struct HistorySettings {
+    /// How long it is kept what became of a session
+    #[arg(
+        long,
+        env = "ONESEAT_HISTORY_RETENTION",
+        value_name = "DURATION",
+        default_value = "30d"
+    )]
+    pub history_retention: String,
 }

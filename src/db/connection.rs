@@ -3,7 +3,7 @@
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::r2d2::{CustomizeConnection, Error as PoolError};
-use diesel::{Connection, ConnectionError};
+use diesel::{Connection, ConnectionError, QueryResult};
 
 use super::Unavailable;
 
@@ -63,15 +63,18 @@ fn without_secrets(words: &str) -> String {
     }
 }
 
+/// Applies [`SESSION_SETTINGS`].
+pub(super) fn configure(connection: &mut PgConnection) -> QueryResult<()> {
+    connection.batch_execute(SESSION_SETTINGS)
+}
+
 /// Applies [`SESSION_SETTINGS`] to every connection of the pool.
 #[derive(Debug)]
 pub(super) struct Customize;
 
 impl CustomizeConnection<PgConnection, PoolError> for Customize {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), PoolError> {
-        connection
-            .batch_execute(SESSION_SETTINGS)
-            .map_err(PoolError::QueryError)
+        configure(connection).map_err(PoolError::QueryError)
     }
 }
 

@@ -43,6 +43,16 @@ impl From<diesel::result::Error> for Unavailable {
     }
 }
 
+/// One connection outside the pool, bounded in time like those in it.
+///
+/// # Errors
+/// PostgreSQL's own words.
+pub fn connect(url: &str) -> Result<PgConnection, Unavailable> {
+    let mut connection = connection::establish(url)?;
+    connection::configure(&mut connection)?;
+    Ok(connection)
+}
+
 impl Database {
     /// Connects once to see that it works, then keeps up to `size` connections.
     ///

@@ -1,6 +1,21 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    ended_sessions (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        token_digest -> Bytea,
+        ip_address -> Inet,
+        user_agent -> Nullable<Text>,
+        last_activity -> Timestamptz,
+        expires_at -> Timestamptz,
+        created_at -> Timestamptz,
+        ended_at -> Timestamptz,
+        reason -> Text,
+    }
+}
+
+diesel::table! {
     login_failures (email_digest) {
         email_digest -> Bytea,
         failed_attempts -> Int4,
@@ -38,4 +53,4 @@ diesel::table! {
 
 diesel::joinable!(sessions -> users (user_id));
 
-diesel::allow_tables_to_appear_in_same_query!(login_failures, sessions, users,);
+diesel::allow_tables_to_appear_in_same_query!(ended_sessions, login_failures, sessions, users,);

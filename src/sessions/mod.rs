@@ -3,13 +3,17 @@
 //!
 //! Nothing here knows who a user is beyond an id; [`crate::auth`] brings the two together.
 
-mod end_reason;
+mod ending;
+pub mod history;
+pub mod listener;
 mod origin;
 pub mod store;
 pub mod sweeper;
 mod token;
+pub mod watchers;
 
-pub use end_reason::EndReason;
+pub use ending::{EndReason, Ending};
+pub use history::EndedSession;
 pub use origin::Origin;
 pub use store::Session;
 pub use token::{Token, TokenDigest};

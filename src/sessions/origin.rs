@@ -50,7 +50,7 @@ impl Origin {
     }
 
     /// Printable, at most 512 characters, never empty.
-    pub(super) fn user_agent(&self) -> Option<&str> {
+    pub fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_deref()
     }
 }

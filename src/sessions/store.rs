@@ -1,20 +1,23 @@
-//! The table `sessions`: open, touch, end, sweep, list.
+//! The table `sessions`: open, touch, look. How a session leaves it is told in [`super::history`].
 //!
 //! Every comparison with time happens in PostgreSQL, against its own clock (law 3). A new row is stamped with
 //! `statement_timestamp()` because `now()` is when the transaction began, and that may have waited for another sign-in.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
-use diesel::connection::SimpleConnection;
-use diesel::dsl::{delete, insert_into, update};
+use diesel::dsl::{insert_into, update};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
-use super::{Origin, TokenDigest};
+use super::history::CHANGED;
+use super::{EndReason, Ending, Origin, TokenDigest};
 use crate::config::SessionPolicy;
 use crate::db::clock::{after, earlier, now, span, statement_timestamp};
-use crate::db::schema::sessions;
+use crate::db::schema::{ended_sessions, sessions};
 
 /// A live seat as people see it: no token, no digest.
 #[derive(Queryable, Selectable, Clone, Debug, PartialEq)]
@@ -44,6 +47,7 @@ pub fn open(
     origin: &Origin,
     policy: &SessionPolicy,
 ) -> QueryResult<Session> {
+    diesel::sql_query(format!("notify {CHANGED}")).execute(conn)?;
     insert_into(sessions::table)
         .values((
             sessions::user_id.eq(user_id),
@@ -78,40 +82,52 @@ pub fn touch(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> Query
         .optional()
 }
 
-/// Ends one live session. `None`: there was none.
-pub fn end(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<Session>> {
-    delete(sessions::table.find(id).filter(sessions::expires_at.gt(now())))
-        .returning(Session::as_returning())
-        .get_result(conn)
-        .optional()
+/// Whether a session lives, as far as its holder may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It lives, and its time is up after this if nothing happens.
+    Live(Duration),
+    /// It ended.
+    Ended(Ending),
+    /// It ended so long ago that nobody remembers why.
+    Forgotten,
 }
 
-/// Empties a user's seat, expired or not: what makes room for the next session.
-pub fn end_of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Option<Session>> {
-    delete(sessions::table.filter(sessions::user_id.eq(user_id)))
-        .returning(Session::as_returning())
-        .get_result(conn)
-        .optional()
-}
-
-/// Ends every session. In a transaction of the caller's: sign-ins under way are waited for and later ones wait, so that
-/// none slips through between what this sees and what it ends.
-pub fn end_all(conn: &mut PgConnection) -> QueryResult<Vec<Session>> {
-    conn.batch_execute("lock table sessions in share row exclusive mode")?;
-    delete(sessions::table)
-        .returning(Session::as_returning())
-        .get_results(conn)
-}
-
-/// Removes up to `batch` expired sessions, passing over rows that somebody else holds. Returns how many.
-pub fn sweep(conn: &mut PgConnection, batch: i64) -> QueryResult<usize> {
-    let expired = sessions::table
-        .filter(sessions::expires_at.le(now()))
-        .order(sessions::expires_at)
-        .limit(batch)
-        .for_update()
-        .skip_locked()
-        .select(sessions::id);
-    let expired: Vec<Uuid> = expired.load(conn)?;
-    delete(sessions::table.filter(sessions::id.eq_any(expired))).execute(conn)
+/// Looks at many sessions at once, without touching any.
+pub fn look(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<HashMap<Uuid, Look>> {
+    // The live first: a session that ends between the two questions is found by the second.
+    let rows: Vec<(Uuid, DateTime<Utc>, DateTime<Utc>)> = sessions::table
+        .filter(sessions::id.eq_any(ids))
+        .select((sessions::id, sessions::expires_at, now()))
+        .load(conn)?;
+    let mut found: HashMap<Uuid, Look> = HashMap::new();
+    for (session, expires_at, now) in rows {
+        let look = match (expires_at - now).to_std() {
+            Ok(left) if !left.is_zero() => Look::Live(left),
+            _ => Look::Ended(Ending {
+                session,
+                reason: EndReason::Expired,
+                at: expires_at,
+            }),
+        };
+        found.insert(session, look);
+    }
+    let missing: Vec<Uuid> = ids.iter().copied().filter(|id| !found.contains_key(id)).collect();
+    if !missing.is_empty() {
+        let ended: Vec<(Uuid, EndReason, DateTime<Utc>)> = ended_sessions::table
+            .filter(ended_sessions::id.eq_any(&missing))
+            .select((
+                ended_sessions::id,
+                ended_sessions::reason,
+                ended_sessions::ended_at,
+            ))
+            .load(conn)?;
+        found.extend(missing.into_iter().map(|id| (id, Look::Forgotten)));
+        found.extend(
+            ended
+                .into_iter()
+                .map(|(session, reason, at)| (session, Look::Ended(Ending { session, reason, at }))),
+        );
+    }
+    Ok(found)
 }

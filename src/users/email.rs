@@ -58,6 +58,11 @@ impl Email {
     pub(super) fn digest(&self) -> [u8; 32] {
         Sha256::digest(&self.0).into()
     }
+
+    /// Enough of the digest to tell addresses apart in a log.
+    pub fn short_digest(&self) -> String {
+        hex::encode(&self.digest()[..6])
+    }
 }
 
 impl fmt::Display for Email {

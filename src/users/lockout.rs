@@ -1,8 +1,10 @@
 //! The table `login_failures`: wrong passwords are counted for each address, whether or not an account stands behind
 //! it (law 7), and enough of them lock it for a while.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, exists, select};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -16,11 +18,14 @@ use crate::db::schema::login_failures;
 /// Failures this old, with no lock that still holds, are forgotten by the sweeper.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Locks listed at most: a storm of them is told by their number alone.
+const MOST_LISTED: i64 = 500;
+
 /// What one more failure did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Counted; so many in a row now.
-    Counted(i32),
+    /// Counted.
+    Counted,
     /// Counted, and it was the one that locked the address.
     Locked,
     /// Not counted: others had locked the address in the meantime.
@@ -44,8 +49,6 @@ pub fn record_failure(
 ) -> QueryResult<Failure> {
     #[derive(QueryableByName)]
     struct Counted {
-        #[diesel(sql_type = Integer)]
-        failed_attempts: i32,
         #[diesel(sql_type = Bool)]
         is_locked: bool,
     }
@@ -60,7 +63,7 @@ pub fn record_failure(
              end,
              updated_at = now()
          where f.locked_until is null or f.locked_until <= now()
-         returning failed_attempts, locked_until is not null as is_locked",
+         returning locked_until is not null as is_locked",
     )
     .bind::<Binary, _>(&email.digest()[..])
     .bind::<Integer, _>(policy.max_failed_attempts)
@@ -69,7 +72,7 @@ pub fn record_failure(
     .optional()?;
     Ok(match counted {
         Some(counted) if counted.is_locked => Failure::Locked,
-        Some(counted) => Failure::Counted(counted.failed_attempts),
+        Some(_) => Failure::Counted,
         None => Failure::WasLocked,
     })
 }
@@ -95,4 +98,18 @@ pub fn sweep(conn: &mut PgConnection, batch: i64) -> QueryResult<usize> {
         .select(login_failures::email_digest)
         .load(conn)?;
     delete(login_failures::table.filter(login_failures::email_digest.eq_any(stale))).execute(conn)
+}
+
+/// Digests of the addresses that are locked now, and until when.
+pub fn locked(conn: &mut PgConnection) -> QueryResult<HashMap<Vec<u8>, DateTime<Utc>>> {
+    let locked: Vec<(Vec<u8>, DateTime<Utc>)> = login_failures::table
+        .filter(login_failures::locked_until.gt(now().nullable()))
+        .order(login_failures::locked_until.desc())
+        .limit(MOST_LISTED)
+        .select((
+            login_failures::email_digest,
+            login_failures::locked_until.assume_not_null(),
+        ))
+        .load(conn)?;
+    Ok(locked.into_iter().collect())
 }

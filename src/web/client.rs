@@ -75,18 +75,22 @@ impl FromRequest for ClientInfo {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        // A TCP connection always has a peer.
-        let peer = request
-            .peer_addr()
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let headers = request.headers();
-        let address = match request.app_data::<web::Data<TrustedProxies>>() {
-            Some(proxies) => proxies.client(peer, headers),
-            None => peer,
-        };
-        let user_agent = headers.get(USER_AGENT).map(|value| value.as_bytes());
-        ready(Ok(Self(Origin::new(address, user_agent))))
+        ready(Ok(Self(origin(request))))
     }
+}
+
+/// Where a request comes from.
+pub(super) fn origin(request: &HttpRequest) -> Origin {
+    // A TCP connection always has a peer.
+    let peer = request
+        .peer_addr()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let headers = request.headers();
+    let address = match request.app_data::<web::Data<TrustedProxies>>() {
+        Some(proxies) => proxies.client(peer, headers),
+        None => peer,
+    };
+    Origin::new(address, headers.get(USER_AGENT).map(|value| value.as_bytes()))
 }
 
 #[cfg(test)]

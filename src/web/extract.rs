@@ -8,9 +8,11 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
 
+use super::client;
 use super::problem::Problem;
-use crate::auth::{Activity, Auth, Seat};
+use crate::auth::{Activity, Auth, Error, Seat, audit};
 use crate::sessions::Token;
+use crate::users::Role;
 
 /// A request with this header set to `true` never counts as activity.
 const PASSIVE: &str = "oneseat-passive";
@@ -19,18 +21,69 @@ const PASSIVE: &str = "oneseat-passive";
 #[derive(Clone, Debug)]
 pub struct Authenticated(pub Seat);
 
+/// The same for what a page does by itself: whatever its headers say, it never counts as activity.
+#[derive(Clone, Debug)]
+pub struct Passive(pub Seat);
+
+/// The same, and its user is an admin. The refusal of anybody else is written to the security log.
+#[derive(Clone, Debug)]
+pub struct Admin(pub Seat);
+
+type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
 impl FromRequest for Authenticated {
     type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+    type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let token = bearer(request.headers());
         let activity = activity(request.headers());
-        let auth = request.app_data::<web::Data<Auth>>().cloned();
+        let seat = seat(request, activity);
+        Box::pin(async { Ok(Self(seat.await?)) })
+    }
+}
+
+impl FromRequest for Passive {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let seat = seat(request, Activity::Passive);
+        Box::pin(async { Ok(Self(seat.await?)) })
+    }
+}
+
+impl FromRequest for Admin {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let activity = activity(request.headers());
+        let seat = seat(request, activity);
+        let (origin, path) = (client::origin(request), request.path().to_owned());
         Box::pin(async move {
-            let token = token?;
-            let auth = auth.ok_or_else(Problem::unavailable)?;
-            Ok(Self(auth.validate(&token, activity).await?))
+            let seat = seat.await?;
+            match seat.user.role {
+                Role::Admin => Ok(Self(seat)),
+                Role::User => {
+                    audit::forbidden(&seat.user, &path, &origin);
+                    Err(Problem::forbidden())
+                }
+            }
+        })
+    }
+}
+
+fn seat(request: &HttpRequest, activity: Activity) -> impl Future<Output = Result<Seat, Problem>> + use<> {
+    let token = bearer(request.headers());
+    let auth = request.app_data::<web::Data<Auth>>().cloned();
+    let origin = client::origin(request);
+    async move {
+        let auth = auth.ok_or_else(Problem::unavailable)?;
+        auth.validate(&token?, activity).await.map_err(|error| {
+            if let Error::SessionEnded(ending) = &error {
+                audit::used_after_end(ending, &origin);
+            }
+            error.into()
         })
     }
 }

@@ -65,6 +65,7 @@ impl Server {
         };
         let _sweeper = sweeper.start();
 
+        let streams = auth.clone();
         let workers = config.workers;
         let server = HttpServer::new(move || {
             App::new()
@@ -87,6 +88,8 @@ impl Server {
         let handle = server.handle();
         let server = actix_web::rt::spawn(server);
         shutdown.await;
+        // Streams never finish by themselves; everything else may.
+        streams.close_streams();
         handle.stop(true).await;
         server.await.map_err(io::Error::other)?
     }
@@ -94,11 +97,7 @@ impl Server {
 
 async fn sweep(auth: Auth) {
     match auth.sweep().await {
-        Ok(Some(swept)) if swept.sessions + swept.login_failures > 0 => log::info!(
-            "swept {} expired sessions and {} stale login failures",
-            swept.sessions,
-            swept.login_failures
-        ),
+        Ok(Some(swept)) if !swept.is_nothing() => log::info!("swept {swept}"),
         Ok(_) => {}
         Err(error) => log::warn!("the sweep stopped: {error}"),
     }

@@ -12,9 +12,11 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::auth;
+use crate::sessions::Ending;
 
 /// The media type of RFC 9457.
 const CONTENT_TYPE: &str = "application/problem+json";
@@ -30,7 +32,8 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: Cow<'static, str>,
-    header: Option<(header::HeaderName, HeaderValue)>,
+    header: Option<Box<(header::HeaderName, HeaderValue)>>,
+    ending: Option<Box<Ending>>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +44,10 @@ struct Body<'a> {
     status: u16,
     detail: &'a str,
     code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(rename = "endedAt", skip_serializing_if = "Option::is_none")]
+    ended_at: Option<DateTime<Utc>>,
 }
 
 impl Problem {
@@ -50,11 +57,12 @@ impl Problem {
             code,
             detail: detail.into(),
             header: None,
+            ending: None,
         }
     }
 
     fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.header = Some(Box::new((name, value)));
         self
     }
 
@@ -76,6 +84,26 @@ impl Problem {
     /// 401: a token came and failed.
     pub fn token_invalid() -> Self {
         Self::unauthorized("token_invalid", "Invalid or expired session", CHALLENGE_FAILED)
+    }
+
+    /// 401: a token came whose session ended; why and when.
+    pub fn session_ended(ending: Ending) -> Self {
+        let problem = Self::unauthorized("session_ended", "Invalid or expired session", CHALLENGE_FAILED);
+        Self {
+            ending: Some(Box::new(ending)),
+            ..problem
+        }
+    }
+
+    /// 403: the role is not enough.
+    pub fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "This needs the admin role")
+    }
+
+    /// 429: try again later.
+    pub fn too_many_requests(detail: &'static str) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
+            .with(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
     }
 
     /// 404.
@@ -164,6 +192,10 @@ impl From<auth::Error> for Problem {
             }
             Error::AccountDisabled => forbidden("account_disabled", "Account is disabled"),
             Error::TokenInvalid => Self::token_invalid(),
+            Error::SessionEnded(ending) => Self::session_ended(ending),
+            Error::TooManyStreams => {
+                Self::too_many_requests("This session has as many event streams as one may have")
+            }
             Error::NoSuchUser(_) | Error::NoSuchSession => Self::not_found(),
             Error::EmailTaken(_) => Self::bad_request("There is a user with this email already"),
             Error::Busy => {
@@ -191,7 +223,7 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
         let mut response = HttpResponse::build(self.status);
-        if let Some((name, value)) = &self.header {
+        if let Some((name, value)) = self.header.as_deref() {
             response.insert_header((name.clone(), value.clone()));
         }
         response
@@ -203,6 +235,8 @@ impl ResponseError for Problem {
                 status: self.status.as_u16(),
                 detail: &self.detail,
                 code: self.code,
+                reason: self.ending.as_ref().map(|ending| ending.reason.as_str()),
+                ended_at: self.ending.as_ref().map(|ending| ending.at),
             })
     }
 }

@@ -25,7 +25,23 @@ fn map() -> Vec<(&'static str, Vec<Entry>)> {
         // Signed in only: `Authenticated` or `SignedIn` in the handler's signature.
         ("/auth/logout", vec![post(api::auth::logout)]),
         ("/auth/session", vec![get(api::auth::session)]),
+        ("/auth/session/events", vec![get(api::events::events)]),
+        ("/auth/history", vec![get(api::auth::history)]),
         ("/dashboard", vec![get(pages::dashboard::dashboard)]),
+        // Admins only: `Admin` or `AdminPage` in the handler's signature.
+        (
+            "/api/admin/sessions",
+            vec![get(api::admin::sessions), delete(api::admin::end_others)],
+        ),
+        ("/api/admin/sessions/{id}", vec![delete(api::admin::end_session)]),
+        (
+            "/api/admin/users/{id}/session",
+            vec![delete(api::admin::end_session_of)],
+        ),
+        ("/api/admin/users/{id}/lock", vec![delete(api::admin::unlock)]),
+        ("/api/admin/history", vec![get(api::admin::history)]),
+        ("/admin/sessions", vec![get(pages::admin::sessions)]),
+        ("/admin/history", vec![get(pages::admin::history)]),
     ]
 }
 
@@ -76,6 +92,15 @@ where
     F::Output: Responder + 'static,
 {
     (Method::POST, web::post().to(handler))
+}
+
+fn delete<F, Args>(handler: F) -> Entry
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    (Method::DELETE, web::delete().to(handler))
 }
 
 /// What `Allow` says (RFC 9110 10.2.1).

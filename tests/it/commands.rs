@@ -180,7 +180,10 @@ async fn sweep_and_migrate_say_what_they_did() {
     app.database()
         .execute(&crate::support::sql::backdate_sessions("3 hours"));
     let swept = run(&app, &["sweep"], "").1;
-    assert_eq!(swept, "removed 1 expired sessions and 0 stale login failures\n");
+    assert_eq!(
+        swept,
+        "removed 1 expired sessions, 0 old endings and 0 stale login failures\n"
+    );
     assert_eq!(run(&app, &["migrate"], "").1, "up to date\n");
 }
 

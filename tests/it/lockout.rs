@@ -149,7 +149,7 @@ async fn a_new_password_lifts_the_lock() {
         .set_password("ada@example.org".parse().unwrap(), new)
         .await
         .unwrap();
-    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+    assert_eq!(ada.session().await.problem(), "401 session_ended");
     assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 401);
     assert_eq!(
         app.visitor()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
+use oneseat::auth::audit::Actor;
 use oneseat::users::{Email, Password, Role};
 use tokio::sync::Barrier;
 
@@ -153,7 +154,7 @@ async fn ending_all_sessions_waits_for_a_sign_in_under_way() {
     let login = tokio::spawn(async move { visitor.sign_in("ada@example.org").await });
     waiting(&app, 1).await;
     let auth = app.auth.clone();
-    let ended = tokio::spawn(async move { auth.revoke_all().await.unwrap() });
+    let ended = tokio::spawn(async move { auth.revoke_all(Actor::Operator).await.unwrap() });
     waiting(&app, 2).await;
     holder.batch_execute("commit").unwrap();
     let newer = login.await.unwrap();

@@ -17,7 +17,7 @@ async fn a_session_lasts_two_hours_without_activity() {
         .execute(&sql::backdate_sessions("1 hour 59 minutes 50 seconds"));
     assert_eq!(ada.session_passively().await.status, 200);
     app.database().execute(&sql::backdate_sessions("10 seconds"));
-    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+    assert_eq!(ada.session().await.problem(), "401 session_ended");
     // Refused because it is over, not because somebody swept it.
     assert_eq!(app.sessions(), 1);
 }
@@ -58,7 +58,7 @@ async fn activity_never_extends_past_the_maximum_lifetime() {
     // Eleven of twelve hours are over.
     assert!((3590..=3600).contains(&app.database().number(LEFT)));
     app.database().execute(&sql::backdate_sessions("1 hour"));
-    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+    assert_eq!(ada.session().await.problem(), "401 session_ended");
 }
 
 #[tokio::test]
@@ -98,8 +98,8 @@ async fn logout_ends_the_session() {
         (answer.status.as_u16(), answer.json()),
         (200, json!({ "success": true }))
     );
-    assert_eq!(ada.session().await.problem(), "401 token_invalid");
-    assert_eq!(ada.logout().await.problem(), "401 token_invalid");
+    assert_eq!(ada.session().await.problem(), "401 session_ended");
+    assert_eq!(ada.logout().await.problem(), "401 session_ended");
     assert_eq!(app.sessions(), 0);
 }
 
@@ -117,7 +117,7 @@ async fn logout_holds_on_the_very_next_request_at_another_instance() {
         assert_eq!(ada.logout().await.status, 200);
         assert_eq!(
             ada.at(other.address).session().await.problem(),
-            "401 token_invalid"
+            "401 session_ended"
         );
     }
 }
@@ -127,7 +127,7 @@ async fn logout_after_expiry_is_refused() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;
     app.database().execute(&sql::backdate_sessions("3 hours"));
-    assert_eq!(ada.logout().await.problem(), "401 token_invalid");
+    assert_eq!(ada.logout().await.problem(), "401 session_ended");
 }
 
 #[tokio::test]

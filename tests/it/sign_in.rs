@@ -26,7 +26,7 @@ async fn a_second_login_ends_the_first() {
     let app = App::start().await;
     let first = app.signed_in("ada").await;
     let second = app.visitor().sign_in("ada@example.org").await;
-    assert_eq!(first.session().await.problem(), "401 token_invalid");
+    assert_eq!(first.session().await.problem(), "401 session_ended");
     assert_eq!(second.session().await.status, 200);
     assert_eq!(app.sessions(), 1);
 }
@@ -40,7 +40,7 @@ async fn of_many_logins_only_the_last_token_works() {
     }
     let last = older.pop().unwrap();
     for client in older {
-        assert_eq!(client.session().await.problem(), "401 token_invalid");
+        assert_eq!(client.session().await.problem(), "401 session_ended");
     }
     assert_eq!(last.session().await.status, 200);
 }
@@ -108,7 +108,7 @@ async fn a_disabled_user_is_told_so_only_after_the_right_password() {
         .disable("ada@example.org".parse().unwrap())
         .await
         .unwrap();
-    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+    assert_eq!(ada.session().await.problem(), "401 session_ended");
     let wrong = app.visitor().login("ada@example.org", "not the password").await;
     assert_eq!(wrong.problem(), "401 invalid_credentials");
     let right = app.visitor().login("ada@example.org", PASSWORD).await;

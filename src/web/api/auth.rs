@@ -5,7 +5,7 @@ use actix_web::web::{Data, Json, Payload};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::views::{SessionView, UserView};
+use super::views::{EndedSessionView, SessionView, UserView};
 use crate::auth::Auth;
 use crate::sessions::EndReason;
 use crate::users::{Email, Password};
@@ -106,6 +106,23 @@ pub async fn session(seat: Authenticated) -> Json<SessionResponse> {
         user: seat.0.user.into(),
         session: seat.0.session.into(),
     })
+}
+
+/// Past sessions told at most.
+const HISTORY: i64 = 50;
+
+/// `GET /auth/history`
+#[derive(Serialize)]
+pub struct HistoryResponse {
+    sessions: Vec<EndedSessionView>,
+}
+
+/// My own past sessions, the last to end first.
+pub async fn history(seat: Authenticated, auth: Data<Auth>) -> Result<Json<HistoryResponse>, Problem> {
+    let sessions = auth.history_of(seat.0.user.id, HISTORY).await?;
+    Ok(Json(HistoryResponse {
+        sessions: sessions.into_iter().map(Into::into).collect(),
+    }))
 }
 
 fn refused(error: &dyn std::error::Error) -> Problem {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::sessions::Session;
+use crate::sessions::{EndedSession, Session};
 use crate::users::{Role, User};
 
 /// Who.
@@ -30,6 +30,33 @@ pub(super) struct SessionView {
     created_at: DateTime<Utc>,
     last_activity: DateTime<Utc>,
     expires_at: DateTime<Utc>,
+}
+
+/// A past session.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EndedSessionView {
+    id: Uuid,
+    ip_address: IpAddr,
+    user_agent: Option<String>,
+    created_at: DateTime<Utc>,
+    last_activity: DateTime<Utc>,
+    ended_at: DateTime<Utc>,
+    reason: &'static str,
+}
+
+impl From<EndedSession> for EndedSessionView {
+    fn from(session: EndedSession) -> Self {
+        Self {
+            id: session.id,
+            ip_address: session.ip_address.ip(),
+            user_agent: session.user_agent,
+            created_at: session.created_at,
+            last_activity: session.last_activity,
+            ended_at: session.ended_at,
+            reason: session.reason.as_str(),
+        }
+    }
 }
 
 impl From<User> for UserView {

@@ -3,9 +3,11 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use askama::Template;
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::device::Device;
+use super::moment::Moment;
+use super::past::PastRow;
 use super::{SignedIn, render};
 use crate::auth::{Auth, Seat};
 use crate::sessions::Session;
@@ -15,6 +17,7 @@ use crate::web::problem::Problem;
 #[derive(Template)]
 #[template(path = "dashboard.html")]
 struct DashboardPage {
+    page: &'static str,
     name: String,
     email: String,
     is_admin: bool,
@@ -30,20 +33,11 @@ struct DashboardPage {
     warn_before_seconds: i64,
     /// Activity can move the expiry no further.
     is_final: bool,
+    history: Vec<PastRow>,
 }
 
-/// A time twice: for the script, and for who reads the page without it.
-struct Moment(DateTime<Utc>);
-
-impl Moment {
-    fn rfc3339(&self) -> String {
-        self.0.to_rfc3339_opts(SecondsFormat::Secs, true)
-    }
-
-    fn in_words(&self) -> String {
-        self.0.format("%-d %B %Y, %H:%M UTC").to_string()
-    }
-}
+/// Past sessions shown.
+const RECENT: i64 = 10;
 
 /// Two minutes before the end, or half-way there if the whole session is shorter than four.
 fn warn_before(session: &Session) -> TimeDelta {
@@ -53,12 +47,14 @@ fn warn_before(session: &Session) -> TimeDelta {
 /// The page behind the login.
 pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
     let is_final = auth.is_final(&seat.0);
+    let history = auth.history_of(seat.0.user.id, RECENT).await?;
     let Seat {
         session,
         user,
         checked_at,
     } = seat.0;
     render(&DashboardPage {
+        page: "dashboard",
         name: user.name,
         email: user.email,
         is_admin: user.role == Role::Admin,
@@ -72,5 +68,9 @@ pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<HttpResponse,
         expires_in_seconds: (session.expires_at - checked_at).num_seconds() + 1,
         warn_before_seconds: warn_before(&session).num_seconds(),
         is_final,
+        history: history
+            .into_iter()
+            .map(|session| PastRow::new(session, None))
+            .collect(),
     })
 }

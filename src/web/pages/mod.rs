@@ -3,9 +3,13 @@
 //! A page holds its token in memory only, so a plain navigation never carries one: whoever navigates to a page for the
 //! signed in is sent to `/login`. The script of the page that signed in fetches the same address with the header.
 
+pub mod admin;
+mod chart;
 pub mod dashboard;
 mod device;
 pub mod login;
+mod moment;
+mod past;
 
 use std::fmt;
 use std::future::Future;
@@ -17,12 +21,15 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
-use super::extract::{Authenticated, has_token};
+use super::extract::{Admin, Authenticated, has_token};
 use super::problem::Problem;
 use crate::auth::Seat;
 
 /// A page for the signed in: like [`Authenticated`], but who comes without a token is shown the way.
 pub struct SignedIn(pub Seat);
+
+/// A page for admins: like [`Admin`], but who comes without a token is shown the way.
+pub struct AdminPage(pub Seat);
 
 /// Why a page was not rendered.
 #[derive(Debug)]
@@ -33,22 +40,36 @@ pub enum PageError {
     Problem(Problem),
 }
 
+type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, PageError>>>>;
+
 impl FromRequest for SignedIn {
     type Error = PageError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
+    type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        if !has_token(request.headers()) {
-            return Box::pin(async { Err(PageError::SignInFirst) });
-        }
-        let authenticated = Authenticated::from_request(request, payload);
-        Box::pin(async {
-            match authenticated.await {
-                Ok(Authenticated(seat)) => Ok(Self(seat)),
-                Err(problem) => Err(PageError::Problem(problem)),
-            }
-        })
+        extract::<Authenticated, _>(request, payload, |Authenticated(seat)| Self(seat))
     }
+}
+
+impl FromRequest for AdminPage {
+    type Error = PageError;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        extract::<Admin, _>(request, payload, |Admin(seat)| Self(seat))
+    }
+}
+
+fn extract<F, T>(request: &HttpRequest, payload: &mut Payload, page: fn(F) -> T) -> Extracting<T>
+where
+    F: FromRequest<Error = Problem> + 'static,
+    T: 'static,
+{
+    if !has_token(request.headers()) {
+        return Box::pin(async { Err(PageError::SignInFirst) });
+    }
+    let extracted = F::from_request(request, payload);
+    Box::pin(async move { extracted.await.map(page).map_err(PageError::Problem) })
 }
 
 impl fmt::Display for PageError {

@@ -79,14 +79,15 @@ async fn leaving_for_another_page_and_coming_back_shows_the_login() {
 }
 
 #[tokio::test]
-async fn a_second_window_takes_the_seat_and_the_first_is_out_at_its_next_request() {
+async fn a_second_window_takes_the_seat_and_the_first_says_so_at_once() {
     let app = app_with_ada().await;
     let first = Browser::open(app.address, "/login").await;
     first.sign_in(ADA).await;
     let second = Browser::open(app.address, "/login").await;
     second.sign_in(ADA).await;
-    first.click(".brand").await;
-    first.wait_for_words("Your session has ended.").await;
+    first
+        .wait_for_words("You were signed in on another device at")
+        .await;
     assert_eq!(first.path().await, "/login");
     assert!(!first.text().await.contains(ADA));
     second.click(".brand").await;
@@ -205,7 +206,7 @@ async fn an_expired_session_returns_to_the_login_by_itself() {
     app.database()
         .execute(&sql::backdate_sessions("1 hour 59 minutes 57 seconds"));
     look_passively(&browser).await;
-    browser.wait_for_words("Your session has ended.").await;
+    browser.wait_for_words("You have been signed out").await;
     assert_eq!(browser.path().await, "/login");
 }
 
@@ -298,9 +299,12 @@ async fn everything_works_from_the_keyboard() {
         .await
         .unwrap();
     browser.wait_for("#sign-out").await;
-    // From the page's content on, the first stop is the button.
-    browser.press(tab).await;
-    assert_eq!(browser.run("return document.activeElement.id").await, "sign-out");
+    let mut stops = 0;
+    while browser.run("return document.activeElement.id").await != "sign-out" {
+        stops += 1;
+        assert!(stops < 10, "the button is not reached by Tab");
+        browser.press(tab).await;
+    }
     browser.press(enter).await;
     browser.wait_for_words("You are signed out.").await;
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use oneseat::auth::Auth;
 use oneseat::auth::accounts::NewAccount;
-use oneseat::config::{LockoutPolicy, ServeConfig, SessionPolicy};
+use oneseat::config::{Policy, ServeConfig};
+use oneseat::sessions::listener::Listener;
+use oneseat::sessions::watchers::Watchers;
 use oneseat::users::{Hasher, Password, Role};
 use oneseat::web::Server;
 use tokio::sync::oneshot;
@@ -25,6 +27,7 @@ pub struct App {
     database: Rc<Database>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    _listener: Listener,
 }
 
 impl App {
@@ -51,7 +54,9 @@ impl App {
     fn over(database: Rc<Database>, change: impl FnOnce(&mut ServeConfig)) -> Self {
         let mut config = config();
         change(&mut config);
-        let auth = auth(database.url(), &config);
+        let watchers = Watchers::new(config.max_event_streams);
+        let auth = auth(database.url(), &config, watchers.clone());
+        let listener = Listener::start(database.url().to_owned(), watchers).unwrap();
         let server = Server::bind(config).unwrap();
         let address = server.address().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -70,6 +75,7 @@ impl App {
             database,
             stop: Some(stop),
             thread: Some(thread),
+            _listener: listener,
         }
     }
 
@@ -148,13 +154,13 @@ fn config() -> ServeConfig {
         public_url: None,
         static_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/static").into(),
         trusted_proxies: Vec::new(),
-        sessions: SessionPolicy::default(),
-        lockout: LockoutPolicy::default(),
+        policy: Policy::default(),
+        max_event_streams: 100,
         cleanup_interval: Duration::from_secs(3600),
     }
 }
 
-fn auth(url: &str, config: &ServeConfig) -> Auth {
+fn auth(url: &str, config: &ServeConfig, watchers: Watchers) -> Auth {
     let db = oneseat::db::Database::connect(url, 6).unwrap();
-    Auth::new(db, Hasher::start(2).unwrap(), config.sessions, config.lockout)
+    Auth::new(db, Hasher::start(2).unwrap(), watchers, config.policy)
 }

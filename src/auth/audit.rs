@@ -1,0 +1,86 @@
+//! The security log: one line an event, in the words of the OWASP Logging Vocabulary.
+//!
+//! Who, where and what; the logger adds when, in UTC. Whatever people can choose is written as an escaped string, so that
+//! nothing they type starts a line of its own. No token, digest or password is ever an argument here.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::sessions::{EndedSession, Ending, Origin, Session};
+use crate::users::{Email, User};
+
+/// The log's target, for filters: `RUST_LOG=oneseat::security=info`.
+const TARGET: &str = "oneseat::security";
+
+/// On whose word something was done.
+#[derive(Clone, Copy, Debug)]
+pub enum Actor {
+    /// Somebody at the command line.
+    Operator,
+    /// An admin, by id.
+    Admin(Uuid),
+    /// The user themselves.
+    Own,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator => f.write_str("operator"),
+            Self::Admin(id) => write!(f, "{id}"),
+            Self::Own => f.write_str("self"),
+        }
+    }
+}
+
+pub(super) fn signed_in(user: &User, session: &Session, origin: &Origin) {
+    log::info!(target: TARGET, "authn_login_success user={} session={} {}", user.id, session.id, place(origin));
+    log::info!(target: TARGET, "session_created user={} session={} {}", user.id, session.id, place(origin));
+}
+
+/// The address goes in as a name for the row that counts it, never in clear: people type passwords into the wrong field.
+pub(super) fn sign_in_failed(email: &Email, why: &dyn fmt::Display, origin: &Origin) {
+    let name = email.short_digest();
+    log::warn!(target: TARGET, "authn_login_fail address={name} reason={:?} {}", why.to_string(), place(origin));
+}
+
+pub(super) fn locked(email: &Email, origin: &Origin) {
+    log::warn!(target: TARGET, "authn_login_lock address={} {}", email.short_digest(), place(origin));
+}
+
+pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
+    for EndedSession {
+        id,
+        user_id,
+        reason,
+        ended_at,
+        ..
+    } in sessions
+    {
+        log::info!(target: TARGET, "session_ended user={user_id} session={id} reason={reason} at={ended_at:?} by={by}");
+    }
+}
+
+pub(super) fn user_changed(what: &str, user: Uuid, by: Actor) {
+    log::info!(target: TARGET, "{what} user={user} by={by}");
+}
+
+/// A token of an ended session was shown.
+pub fn used_after_end(ending: &Ending, origin: &Origin) {
+    let Ending { session, reason, .. } = ending;
+    log::warn!(target: TARGET, "session_use_after_expire session={session} reason={reason} {}", place(origin));
+}
+
+/// A user asked for what only admins may have.
+pub fn forbidden(user: &User, path: &str, origin: &Origin) {
+    log::warn!(target: TARGET, "authz_fail user={} resource={path:?} {}", user.id, place(origin));
+}
+
+fn place(origin: &Origin) -> String {
+    format!(
+        "from={} agent={:?}",
+        origin.address(),
+        origin.user_agent().unwrap_or_default()
+    )
+}

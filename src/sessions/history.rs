@@ -1,0 +1,148 @@
+//! The table `ended_sessions`, and the one way into it: [`end`] moves a row there from `sessions`, with its reason, and tells
+//! every instance, all in one statement.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::connection::SimpleConnection;
+use diesel::dsl::delete;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
+use ipnetwork::IpNetwork;
+use uuid::Uuid;
+
+use super::{EndReason, Ending, TokenDigest};
+use crate::db::clock::{before, now, span};
+use crate::db::schema::ended_sessions;
+
+/// The channel on which an end is told, as `{"session":...,"reason":...,"at":...}`.
+pub(super) const ENDED: &str = "oneseat_session_ended";
+/// The channel that says only that somebody came or went.
+pub(super) const CHANGED: &str = "oneseat_sessions_changed";
+
+/// A past session as people see it: no digest.
+#[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]
+#[diesel(table_name = ended_sessions, check_for_backend(diesel::pg::Pg))]
+pub struct EndedSession {
+    /// The id that it had when it lived.
+    pub id: Uuid,
+    /// Whose it was.
+    pub user_id: Uuid,
+    /// Where the sign-in came from.
+    pub ip_address: IpNetwork,
+    /// With what, as the browser put it.
+    pub user_agent: Option<String>,
+    /// Last activity written down.
+    pub last_activity: DateTime<Utc>,
+    /// When the user signed in.
+    pub created_at: DateTime<Utc>,
+    /// When it ended; for an expired one the moment its time was up.
+    pub ended_at: DateTime<Utc>,
+    /// Why.
+    pub reason: EndReason,
+}
+
+/// Which sessions to end.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    /// This one, if its time is not up.
+    Id(Uuid),
+    /// This user's, expired or not: it makes room for the next.
+    OfUser(Uuid),
+    /// Every one but this; in a transaction of the caller's.
+    AllBut(Uuid),
+    /// Every one; in a transaction of the caller's.
+    All,
+}
+
+/// Ends sessions. One whose time was up before is `expired`, whatever the reason given: it was over already.
+pub fn end(conn: &mut PgConnection, which: Which, reason: EndReason) -> QueryResult<Vec<EndedSession>> {
+    let (condition, id) = match which {
+        Which::Id(id) => ("id = $1 and expires_at > now()", id),
+        Which::OfUser(id) => ("user_id = $1", id),
+        Which::AllBut(id) => ("id <> $1", id),
+        Which::All => ("id <> $1", Uuid::nil()),
+    };
+    if matches!(which, Which::All | Which::AllBut(_)) {
+        // Sign-ins under way are waited for and later ones wait: none slips through between what is seen and what ends.
+        conn.batch_execute("lock table sessions in share row exclusive mode")?;
+    }
+    diesel::sql_query(moved(condition))
+        .bind::<SqlUuid, _>(id)
+        .bind::<Text, _>(reason)
+        .load(conn)
+}
+
+/// Ends up to `batch` sessions whose time is up, passing over rows that somebody else holds. Returns how many.
+pub fn sweep(conn: &mut PgConnection, batch: i64) -> QueryResult<usize> {
+    let expired = "id in (select id from sessions where expires_at <= now() \
+                   order by expires_at limit $1 for update skip locked)";
+    let ended: Vec<EndedSession> = diesel::sql_query(moved(expired))
+        .bind::<BigInt, _>(batch)
+        .bind::<Text, _>(EndReason::Expired)
+        .load(conn)?;
+    if !ended.is_empty() {
+        conn.batch_execute(&format!("notify {CHANGED}"))?;
+    }
+    Ok(ended.len())
+}
+
+/// Delete, insert and notify in one statement. Nobody is told of an expiry: whoever watches a session knows its time.
+fn moved(condition: &str) -> String {
+    format!(
+        "with gone as (
+             delete from sessions where {condition} returning *
+         ), ended as (
+             insert into ended_sessions
+                 (id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
+                  ended_at, reason)
+             select id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
+                 least(expires_at, statement_timestamp()),
+                 case when expires_at <= statement_timestamp() then 'expired' else $2 end
+             from gone
+             returning *
+         )
+         select *, case when reason <> 'expired' then
+             pg_notify('{ENDED}', json_build_object('session', id, 'reason', reason, 'at', ended_at)::text)
+         end as told
+         from ended"
+    )
+}
+
+/// What became of the session that had this token.
+pub fn find(conn: &mut PgConnection, digest: &TokenDigest) -> QueryResult<Option<Ending>> {
+    ended_sessions::table
+        .filter(ended_sessions::token_digest.eq(digest))
+        .select((
+            ended_sessions::id,
+            ended_sessions::reason,
+            ended_sessions::ended_at,
+        ))
+        .first(conn)
+        .optional()
+        .map(|row| row.map(|(session, reason, at)| Ending { session, reason, at }))
+}
+
+/// A user's most recent past sessions.
+pub fn of_user(conn: &mut PgConnection, user_id: Uuid, limit: i64) -> QueryResult<Vec<EndedSession>> {
+    ended_sessions::table
+        .filter(ended_sessions::user_id.eq(user_id))
+        .order((ended_sessions::ended_at.desc(), ended_sessions::id.desc()))
+        .limit(limit)
+        .select(EndedSession::as_select())
+        .load(conn)
+}
+
+/// Forgets up to `batch` sessions that ended longer ago than `retention`. Returns how many.
+pub fn purge(conn: &mut PgConnection, retention: Duration, batch: i64) -> QueryResult<usize> {
+    let old: Vec<Uuid> = ended_sessions::table
+        .filter(ended_sessions::ended_at.lt(before(now(), span(retention))))
+        .order(ended_sessions::ended_at)
+        .limit(batch)
+        .for_update()
+        .skip_locked()
+        .select(ended_sessions::id)
+        .load(conn)?;
+    delete(ended_sessions::table.filter(ended_sessions::id.eq_any(old))).execute(conn)
+}

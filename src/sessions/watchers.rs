@@ -1,0 +1,174 @@
+//! Who waits to hear that a session ended: the open event streams of this instance.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use super::Ending;
+
+/// One page has one stream; a reconnection may overlap with the stream that it replaces.
+const MOST_PER_SESSION: usize = 4;
+
+/// The event streams of one instance. Cheap to clone.
+#[derive(Clone)]
+pub struct Watchers(Arc<Inner>);
+
+struct Inner {
+    most: usize,
+    waiting: Mutex<Waiting>,
+    changes: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    by_session: HashMap<Uuid, Vec<(u64, oneshot::Sender<Ending>)>>,
+    count: usize,
+    next_key: u64,
+}
+
+/// One stream's place; given up when dropped.
+pub struct Watcher {
+    watchers: Watchers,
+    session: Uuid,
+    key: u64,
+    /// Resolves when the session ended, and fails when the instance stops.
+    pub ended: oneshot::Receiver<Ending>,
+    /// Changes whenever somebody comes or goes.
+    pub changes: watch::Receiver<()>,
+}
+
+/// No place for another stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// This session has its share.
+    Session,
+    /// The instance has no more to give.
+    Instance,
+}
+
+impl Watchers {
+    /// Up to `most` streams in all.
+    pub fn new(most: usize) -> Self {
+        let inner = Inner {
+            most,
+            waiting: Mutex::default(),
+            changes: watch::Sender::new(()),
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// Takes a place. Look at the session afterwards: what ended before is not told again.
+    ///
+    /// # Errors
+    /// See [`Full`].
+    pub fn watch(&self, session: Uuid) -> Result<Watcher, Full> {
+        let mut waiting = self.waiting();
+        if waiting.count >= self.0.most {
+            return Err(Full::Instance);
+        }
+        let key = waiting.next_key;
+        let (told, ended) = oneshot::channel();
+        let streams = waiting.by_session.entry(session).or_default();
+        if streams.len() >= MOST_PER_SESSION {
+            return Err(Full::Session);
+        }
+        streams.push((key, told));
+        waiting.count += 1;
+        waiting.next_key += 1;
+        drop(waiting);
+        Ok(Watcher {
+            watchers: self.clone(),
+            session,
+            key,
+            ended,
+            changes: self.0.changes.subscribe(),
+        })
+    }
+
+    /// Every session that somebody watches.
+    pub(super) fn watched(&self) -> Vec<Uuid> {
+        self.waiting().by_session.keys().copied().collect()
+    }
+
+    /// Tells whoever watches this session.
+    pub(super) fn tell(&self, ending: Ending) {
+        let streams = self
+            .waiting()
+            .by_session
+            .get_mut(&ending.session)
+            .map(std::mem::take)
+            .unwrap_or_default();
+        for (_, told) in streams {
+            let _ = told.send(ending);
+        }
+    }
+
+    /// Tells whoever watches over everybody.
+    pub(super) fn tell_change(&self) {
+        self.0.changes.send_replace(());
+    }
+
+    /// Ends every stream, as the instance stops.
+    pub fn close(&self) {
+        self.waiting().by_session.clear();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let mut waiting = self.watchers.waiting();
+        waiting.count -= 1;
+        if let Some(streams) = waiting.by_session.get_mut(&self.session) {
+            streams.retain(|(key, _)| *key != self.key);
+            if streams.is_empty() {
+                waiting.by_session.remove(&self.session);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+
+    use super::*;
+    use crate::sessions::EndReason;
+
+    #[test]
+    fn places_are_bounded_for_a_session_and_in_all_and_given_back() {
+        let watchers = Watchers::new(5);
+        let (ada, grace) = (Uuid::new_v4(), Uuid::new_v4());
+        let first: Vec<_> = (0..4).map(|_| watchers.watch(ada).unwrap()).collect();
+        assert_eq!(watchers.watch(ada).err(), Some(Full::Session));
+        let _other = watchers.watch(grace).unwrap();
+        assert_eq!(watchers.watch(Uuid::new_v4()).err(), Some(Full::Instance));
+        drop(first);
+        assert!(watchers.watch(ada).is_ok());
+        assert_eq!(watchers.watched(), [grace]);
+    }
+
+    #[test]
+    fn everybody_who_watches_a_session_is_told_and_nobody_else() {
+        let watchers = Watchers::new(5);
+        let session = Uuid::new_v4();
+        let mut told = [watchers.watch(session).unwrap(), watchers.watch(session).unwrap()];
+        let mut other = watchers.watch(Uuid::new_v4()).unwrap();
+        let ending = Ending {
+            session,
+            reason: EndReason::Revoked,
+            at: Utc::now(),
+        };
+        watchers.tell(ending);
+        assert!(
+            told.iter_mut()
+                .all(|watcher| watcher.ended.try_recv() == Ok(ending))
+        );
+        assert!(other.ended.try_recv().is_err());
+    }
+}

@@ -1,0 +1,184 @@
+//! Everybody's sessions, for admins.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path, Query};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::views::{EndedSessionView, SessionView, UserView};
+use crate::auth::Auth;
+use crate::auth::audit::Actor;
+use crate::auth::directory::{Cursor, LARGEST_PAGE, Search};
+use crate::sessions::EndReason;
+use crate::web::extract::Admin;
+use crate::web::problem::Problem;
+
+/// Rows of a page unless asked otherwise.
+const PAGE: i64 = 50;
+
+/// What a list may be asked: `q`, `limit` (1 to 200), `after` (the `next` of an earlier page), `reason` (history only).
+#[derive(Deserialize)]
+pub struct ListQuery {
+    #[serde(default)]
+    q: String,
+    limit: Option<String>,
+    after: Option<String>,
+    reason: Option<String>,
+}
+
+/// The same, understood.
+pub(in crate::web) struct ListRequest {
+    pub(in crate::web) search: Search,
+    pub(in crate::web) limit: i64,
+    pub(in crate::web) after: Option<Cursor>,
+    pub(in crate::web) reason: Option<EndReason>,
+}
+
+impl ListQuery {
+    pub(in crate::web) fn q(&self) -> &str {
+        self.q.trim()
+    }
+
+    pub(in crate::web) fn understood(&self) -> Result<ListRequest, Problem> {
+        if self.q.contains('\0') || self.q.len() > 1_000 {
+            return Err(Problem::bad_request("q must be at most 1000 bytes, without NUL"));
+        }
+        let limit = match given(&self.limit) {
+            None => PAGE,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+                .ok_or_else(|| {
+                    Problem::bad_request(format!("limit must be a number from 1 to {LARGEST_PAGE}"))
+                })?,
+        };
+        let after = given(&self.after)
+            .map(str::parse)
+            .transpose()
+            .map_err(Problem::bad_request)?;
+        let reason = given(&self.reason).map(str::parse).transpose();
+        let reason = reason.map_err(|words: String| Problem::bad_request(format!("reason {words}")))?;
+        Ok(ListRequest {
+            search: Search::from(self.q.as_str()),
+            limit,
+            after,
+            reason,
+        })
+    }
+}
+
+/// A form sends what was left empty, too.
+fn given(value: &Option<String>) -> Option<&str> {
+    value.as_deref().map(str::trim).filter(|value| !value.is_empty())
+}
+
+/// One live session of the list.
+#[derive(Serialize)]
+pub struct LiveRow {
+    #[serde(flatten)]
+    session: SessionView,
+    user: UserView,
+    current: bool,
+}
+
+/// One page of live sessions.
+#[derive(Serialize)]
+pub struct SessionsResponse {
+    sessions: Vec<LiveRow>,
+    total: i64,
+    next: Option<String>,
+}
+
+/// Who is signed in, newest activity first.
+pub async fn sessions(
+    admin: Admin,
+    auth: Data<Auth>,
+    query: Query<ListQuery>,
+) -> Result<Json<SessionsResponse>, Problem> {
+    let list = query.understood()?;
+    let total = auth.count_live_sessions(list.search.clone()).await?;
+    let page = auth.live_sessions(list.search, list.after, list.limit).await?;
+    let own = admin.0.session.id;
+    let sessions = page.rows.into_iter().map(|(session, user)| LiveRow {
+        current: session.id == own,
+        session: session.into(),
+        user: user.into(),
+    });
+    Ok(Json(SessionsResponse {
+        sessions: sessions.collect(),
+        total,
+        next: page.next.map(|cursor| cursor.to_string()),
+    }))
+}
+
+/// Ends one session.
+pub async fn end_session(admin: Admin, auth: Data<Auth>, id: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    auth.revoke(*id, Actor::Admin(admin.0.user.id)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Ends the session of a user.
+pub async fn end_session_of(
+    admin: Admin,
+    auth: Data<Auth>,
+    user: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    auth.revoke_of(*user, Actor::Admin(admin.0.user.id)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `{"ended":n}`
+#[derive(Serialize)]
+pub struct EndedResponse {
+    ended: usize,
+}
+
+/// Ends every session but the caller's own.
+pub async fn end_others(admin: Admin, auth: Data<Auth>) -> Result<Json<EndedResponse>, Problem> {
+    let ended = auth
+        .revoke_all_but(admin.0.session.id, Actor::Admin(admin.0.user.id))
+        .await?;
+    Ok(Json(EndedResponse { ended }))
+}
+
+/// One past session of the list; without a user when the account is gone.
+#[derive(Serialize)]
+pub struct PastRow {
+    #[serde(flatten)]
+    session: EndedSessionView,
+    user: Option<UserView>,
+}
+
+/// One page of past sessions.
+#[derive(Serialize)]
+pub struct HistoryResponse {
+    sessions: Vec<PastRow>,
+    next: Option<String>,
+}
+
+/// Who was signed in, the last to end first.
+pub async fn history(
+    _: Admin,
+    auth: Data<Auth>,
+    query: Query<ListQuery>,
+) -> Result<Json<HistoryResponse>, Problem> {
+    let list = query.understood()?;
+    let page = auth
+        .past_sessions(list.search, list.reason, list.after, list.limit)
+        .await?;
+    let sessions = page.rows.into_iter().map(|(session, user)| PastRow {
+        session: session.into(),
+        user: user.map(Into::into),
+    });
+    Ok(Json(HistoryResponse {
+        sessions: sessions.collect(),
+        next: page.next.map(|cursor| cursor.to_string()),
+    }))
+}
+
+/// Lifts the lock of a user's address.
+pub async fn unlock(admin: Admin, auth: Data<Auth>, user: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    auth.unlock_user(*user, Actor::Admin(admin.0.user.id)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,117 @@
+//! `GET /auth/session/events`: the page hears that its session ended, and why, when it happens.
+//!
+//! Server-sent events (WHATWG HTML 9.2). `ended` with `{reason, at}` is the last event of its stream; admins also get
+//! `changed`, without data, when anybody comes or goes.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::{Bytes, Data};
+use futures_util::stream::{Stream, unfold};
+use serde_json::json;
+use tokio::time::{Instant, sleep_until};
+
+use crate::auth::watch::Watched;
+use crate::auth::{Auth, Error};
+use crate::sessions::Ending;
+use crate::sessions::watchers::Watcher;
+use crate::users::Role;
+use crate::web::extract::Passive;
+use crate::web::problem::Problem;
+
+/// Something is sent at least this often, so that proxies and pages know that the stream lives.
+const BEAT: Duration = Duration::from_secs(20);
+/// When to look again after the database gave no answer.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// An open stream.
+struct Events {
+    auth: Data<Auth>,
+    watcher: Watcher,
+    session: uuid::Uuid,
+    is_admin: bool,
+    next_beat: Instant,
+    /// When the session's time is up, unless it was extended in the meantime.
+    next_look: Instant,
+    state: State,
+}
+
+enum State {
+    Opening,
+    Open,
+    Ending(Ending),
+    Done,
+}
+
+/// Opens the stream. It is passive, and closes when the session's time is up.
+pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
+    let session = seat.0.session.id;
+    let watcher = auth.watch(session)?;
+    // Only now, with the place taken, does "it lives" mean that its end will be told.
+    let (state, left) = match auth.look(session).await? {
+        Watched::Live(left) => (State::Opening, left),
+        Watched::Ended(ending) => (State::Ending(ending), Duration::ZERO),
+    };
+    let events = Events {
+        watcher,
+        session,
+        is_admin: seat.0.user.role == Role::Admin,
+        next_beat: Instant::now() + BEAT,
+        next_look: Instant::now() + left,
+        state,
+        auth,
+    };
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // nginx would hold events back until its buffer is full.
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(events.stream()))
+}
+
+impl Events {
+    fn stream(self) -> impl Stream<Item = Result<Bytes, Error>> {
+        unfold(self, |mut this| async move {
+            let chunk = this.next().await?;
+            Some((Ok(Bytes::from(chunk)), this))
+        })
+    }
+
+    async fn next(&mut self) -> Option<String> {
+        match std::mem::replace(&mut self.state, State::Open) {
+            State::Opening => return Some("retry: 1000\n: open\n\n".to_owned()),
+            State::Ending(ending) => return Some(self.last(ending)),
+            State::Done => return None,
+            State::Open => {}
+        }
+        loop {
+            tokio::select! {
+                ended = &mut self.watcher.ended => return match ended {
+                    Ok(ending) => Some(self.last(ending)),
+                    // The instance stops: the page connects again, to another.
+                    Err(_) => None,
+                },
+                changed = self.watcher.changes.changed(), if self.is_admin => {
+                    return changed.is_ok().then(|| "event: changed\ndata:\n\n".to_owned());
+                }
+                () = sleep_until(self.next_beat) => {
+                    self.next_beat = Instant::now() + BEAT;
+                    return Some(": beat\n\n".to_owned());
+                }
+                () = sleep_until(self.next_look) => match self.auth.look(self.session).await {
+                    Ok(Watched::Live(left)) => self.next_look = Instant::now() + left,
+                    Ok(Watched::Ended(ending)) => return Some(self.last(ending)),
+                    Err(Error::Unavailable(_)) => self.next_look = Instant::now() + RETRY,
+                    Err(_) => return None,
+                },
+            }
+        }
+    }
+
+    fn last(&mut self, ending: Ending) -> String {
+        self.state = State::Done;
+        let data = json!({ "reason": ending.reason.as_str(), "at": ending.at });
+        format!("event: ended\ndata: {data}\n\n")
+    }
+}

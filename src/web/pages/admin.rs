@@ -1,0 +1,180 @@
+//! Who is signed in and who was, for admins.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Query};
+use askama::Template;
+use uuid::Uuid;
+
+use super::chart::Chart;
+use super::device::Device;
+use super::moment::Moment;
+use super::past::{PastRow, in_words};
+use super::{AdminPage, render};
+use crate::auth::Auth;
+use crate::auth::directory::Cursor;
+use crate::auth::overview::Overview;
+use crate::sessions::{EndReason, Session};
+use crate::users::User;
+use crate::web::api::admin::ListQuery;
+use crate::web::problem::Problem;
+
+/// A live session in the list.
+struct LiveRow {
+    id: Uuid,
+    name: String,
+    email: String,
+    address: String,
+    device: Device,
+    signed_in: Moment,
+    last_activity: Moment,
+    expires: Moment,
+    is_own: bool,
+}
+
+struct LockedRow {
+    id: Uuid,
+    name: String,
+    email: String,
+    until: Moment,
+}
+
+#[derive(Template)]
+#[template(path = "admin_sessions.html")]
+struct SessionsPage {
+    page: &'static str,
+    is_admin: bool,
+    overview: Overview,
+    chart: Chart,
+    q: String,
+    total: i64,
+    rows: Vec<LiveRow>,
+    next: Option<String>,
+    locked: Vec<LockedRow>,
+}
+
+#[derive(Template)]
+#[template(path = "admin_history.html")]
+struct HistoryPage {
+    page: &'static str,
+    is_admin: bool,
+    q: String,
+    reasons: Vec<Choice>,
+    rows: Vec<PastRow>,
+    next: Option<String>,
+}
+
+/// One reason in the filter.
+struct Choice {
+    value: &'static str,
+    words: &'static str,
+    is_chosen: bool,
+}
+
+impl Choice {
+    fn of(reason: EndReason, chosen: Option<EndReason>) -> Self {
+        Self {
+            value: reason.as_str(),
+            words: in_words(reason),
+            is_chosen: chosen == Some(reason),
+        }
+    }
+}
+
+impl LiveRow {
+    fn new(session: Session, user: User, own: Uuid) -> Self {
+        Self {
+            id: session.id,
+            name: user.name,
+            email: user.email,
+            address: session.ip_address.ip().to_string(),
+            device: Device::of(session.user_agent.as_deref()),
+            signed_in: Moment(session.created_at),
+            last_activity: Moment(session.last_activity),
+            expires: Moment(session.expires_at),
+            is_own: session.id == own,
+        }
+    }
+}
+
+/// Who is signed in, with the figures on top.
+pub async fn sessions(
+    admin: AdminPage,
+    auth: Data<Auth>,
+    query: Query<ListQuery>,
+) -> Result<HttpResponse, Problem> {
+    let list = query.understood()?;
+    let overview = auth.overview().await?;
+    let total = auth.count_live_sessions(list.search.clone()).await?;
+    let page = auth.live_sessions(list.search, list.after, list.limit).await?;
+    let locked = auth.locked_users().await?;
+    let own = admin.0.session.id;
+    render(&SessionsPage {
+        page: "sessions",
+        is_admin: true,
+        chart: Chart::of(&overview),
+        overview,
+        q: query.q().to_owned(),
+        total,
+        rows: page
+            .rows
+            .into_iter()
+            .map(|(session, user)| LiveRow::new(session, user, own))
+            .collect(),
+        next: page
+            .next
+            .map(|next| link("/admin/sessions", query.q(), None, &next)),
+        locked: locked
+            .into_iter()
+            .map(|(user, until)| LockedRow {
+                id: user.id,
+                name: user.name,
+                email: user.email,
+                until: Moment(until),
+            })
+            .collect(),
+    })
+}
+
+/// Who was signed in.
+pub async fn history(
+    _: AdminPage,
+    auth: Data<Auth>,
+    query: Query<ListQuery>,
+) -> Result<HttpResponse, Problem> {
+    let list = query.understood()?;
+    let page = auth
+        .past_sessions(list.search, list.reason, list.after, list.limit)
+        .await?;
+    render(&HistoryPage {
+        page: "history",
+        is_admin: true,
+        q: query.q().to_owned(),
+        reasons: EndReason::ALL
+            .map(|reason| Choice::of(reason, list.reason))
+            .into(),
+        rows: page
+            .rows
+            .into_iter()
+            .map(|(session, user)| PastRow::new(session, user))
+            .collect(),
+        next: page
+            .next
+            .map(|next| link("/admin/history", query.q(), list.reason, &next)),
+    })
+}
+
+fn link(path: &str, q: &str, reason: Option<EndReason>, after: &Cursor) -> String {
+    let after = after.to_string();
+    let parameters = [
+        ("q", q),
+        ("reason", reason.map_or("", EndReason::as_str)),
+        ("after", &after),
+    ];
+    let parameters = parameters.iter().filter(|(_, value)| !value.is_empty());
+    format!(
+        "{path}?{}",
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .finish()
+    )
+}

@@ -1,0 +1,49 @@
+//! Past sessions in a list: everybody's, or one's own.
+
+use super::device::Device;
+use super::moment::Moment;
+use crate::sessions::{EndReason, EndedSession};
+use crate::users::User;
+
+/// One of them.
+pub(super) struct PastRow {
+    pub(super) name: String,
+    pub(super) email: String,
+    pub(super) address: String,
+    pub(super) device: Device,
+    pub(super) signed_in: Moment,
+    pub(super) ended: Moment,
+    pub(super) reason: &'static str,
+}
+
+impl PastRow {
+    /// Without a user when the account is gone, or goes without saying.
+    pub(super) fn new(session: EndedSession, user: Option<User>) -> Self {
+        let (name, email) = match user {
+            Some(user) => (user.name, user.email),
+            None => ("Removed user".to_owned(), String::new()),
+        };
+        Self {
+            name,
+            email,
+            address: session.ip_address.ip().to_string(),
+            device: Device::of(session.user_agent.as_deref()),
+            signed_in: Moment(session.created_at),
+            ended: Moment(session.ended_at),
+            reason: in_words(session.reason),
+        }
+    }
+}
+
+/// How it ended, as people say it.
+pub(super) fn in_words(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::SignedOut => "Signed out",
+        EndReason::PageClosed => "Page closed",
+        EndReason::Replaced => "Signed in elsewhere",
+        EndReason::Expired => "Expired",
+        EndReason::Revoked => "Ended by an admin",
+        EndReason::PasswordChanged => "Password changed",
+        EndReason::AccountDisabled => "Account disabled",
+    }
+}
