@@ -80,6 +80,8 @@ impl Server {
         .workers(workers)
         .client_request_timeout(SLOWEST_HEAD)
         .keep_alive(KEEP_ALIVE)
+        // A client that is gone is noticed: its stream gives its place back, its password is not hashed.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(GRACE_SECONDS)
         .disable_signals()
         .listen(listener)?

@@ -9,10 +9,13 @@
 )]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
+mod admin;
+mod audit;
 mod authorization;
 mod browser;
 mod commands;
 mod embedded;
+mod endings;
 mod http;
 mod lockout;
 mod outage;

@@ -1,5 +1,8 @@
 //! The pages, in a real Chromium.
 
+mod accessibility;
+mod live;
+
 use oneseat::users::Role;
 use serde_json::json;
 

@@ -4,12 +4,14 @@ mod app;
 mod browser;
 mod client;
 mod database;
+mod events;
 mod program;
 
 pub use app::{App, PASSWORD};
 pub use browser::Browser;
-pub use client::Answer;
+pub use client::{Answer, Client};
 pub use database::{Database, sql};
+pub use events::EventStream;
 pub use program::{Program, oneseat};
 
 use std::time::{Duration, Instant};

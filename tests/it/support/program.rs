@@ -49,8 +49,14 @@ pub struct Program {
 impl Program {
     /// Serves on any free port over an embedded PostgreSQL in this directory.
     pub fn serve(data_dir: &Path) -> Self {
+        Self::serve_logging(data_dir, "info")
+    }
+
+    /// The same with everything from this level on in its log.
+    pub fn serve_logging(data_dir: &Path, level: &str) -> Self {
         let data_dir = data_dir.to_str().unwrap();
         let mut child = command(&["serve", "--bind", "127.0.0.1:0", "--data-dir", data_dir])
+            .env("RUST_LOG", level)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

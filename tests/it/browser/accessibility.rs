@@ -1,0 +1,78 @@
+//! axe-core finds nothing to complain about on any page, in light and dark, narrow and wide.
+
+use oneseat::users::Role;
+use serde_json::{Value, json};
+
+use super::{ADA, app_with_ada};
+use crate::support::{Browser, PASSWORD};
+
+/// Where `script/install` puts it.
+const AXE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/target/tools/node_modules/axe-core/axe.min.js"
+);
+
+async fn assert_accessible(browser: &Browser, page: &str) {
+    let axe = std::fs::read_to_string(AXE).expect("axe-core is missing: script/test installs it");
+    for (width, scheme) in [(375, "light"), (375, "dark"), (1280, "light"), (1280, "dark")] {
+        let metrics = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
+        browser
+            .devtools("Emulation.setDeviceMetricsOverride", metrics)
+            .await;
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        browser.devtools("Emulation.setEmulatedMedia", media).await;
+        browser.run(&axe).await;
+        let check = "const done = arguments[0];
+            axe.run().then(({ violations }) => done(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)])))";
+        let violations = browser.page.execute_async(check, Vec::new()).await.unwrap();
+        assert_eq!(
+            violations,
+            Value::Array(Vec::new()),
+            "{page} at {width} in {scheme}"
+        );
+        let overflows = browser
+            .run("return document.documentElement.scrollWidth > innerWidth")
+            .await;
+        assert_eq!(overflows, false, "{page} at {width} scrolls sideways");
+    }
+}
+
+#[tokio::test]
+async fn no_page_has_a_barrier_that_can_be_found() {
+    let app = app_with_ada().await;
+    app.add_user("root", Role::Admin).await;
+    app.add_user("grace", Role::User).await;
+    for _ in 0..5 {
+        app.visitor().login("grace@example.org", "not the password").await;
+    }
+    app.visitor().sign_in(ADA).await.logout().await;
+    let browser = Browser::open(app.address, "/login").await;
+    assert_accessible(&browser, "login").await;
+    browser.submit_login(ADA, "not the password").await;
+    browser.wait_for_words("Email or password is wrong.").await;
+    assert_accessible(&browser, "login refused").await;
+    browser.sign_in(ADA).await;
+    assert_accessible(&browser, "dashboard").await;
+    browser
+        .run("document.getElementById('warning').hidden = false")
+        .await;
+    assert_accessible(&browser, "dashboard with its warning").await;
+    app.visitor().sign_in(ADA).await;
+    browser
+        .wait_for_words("You were signed in on another device")
+        .await;
+    assert_accessible(&browser, "notice").await;
+
+    browser.click("#sign-in-again").await;
+    browser.submit_login("root@example.org", PASSWORD).await;
+    browser.click("a[href='/admin/sessions']").await;
+    browser.wait_for_words("Locked addresses").await;
+    assert_accessible(&browser, "sessions").await;
+    browser.click("[data-delete='/api/admin/sessions']").await;
+    browser.wait_for_words("End every session but yours?").await;
+    assert_accessible(&browser, "confirmation").await;
+    browser.click("#confirm [value=no]").await;
+    browser.click("a[href='/admin/history']").await;
+    browser.wait_for_words("Sessions that ended").await;
+    assert_accessible(&browser, "history").await;
+}

@@ -1,0 +1,134 @@
+//! What a page hears without asking.
+
+use std::time::{Duration, Instant};
+
+use oneseat::auth::audit::Actor;
+use oneseat::users::Role;
+
+use super::{ADA, app_with_ada};
+use crate::support::{Browser, PASSWORD, eventually, sql};
+
+#[tokio::test]
+async fn signing_in_elsewhere_shows_the_notice_within_a_second_without_a_request() {
+    let app = app_with_ada().await;
+    let other = app.another_instance().await;
+    let first = Browser::open(app.address, "/login").await;
+    first.sign_in(ADA).await;
+    let second = Browser::open(other.address, "/login").await;
+    // What the first page asks of the server from here on.
+    first.run("performance.clearResourceTimings()").await;
+    second.submit_login(ADA, PASSWORD).await;
+    eventually("the seat is taken", async || {
+        app.database()
+            .number("select count(*) from ended_sessions where reason = 'replaced'")
+            == 1
+    })
+    .await;
+    let taken = Instant::now();
+    first
+        .wait_for_words("You were signed in on another device at")
+        .await;
+    assert!(taken.elapsed() < Duration::from_secs(1), "{:?}", taken.elapsed());
+    let asked = "return performance.getEntriesByType('resource').filter((entry) => !entry.name.endsWith('/events')).length";
+    assert_eq!(first.run(asked).await, 0);
+    assert!(!first.text().await.contains(ADA));
+    first.click("#sign-in-again").await;
+    first.sign_in(ADA).await;
+    second
+        .wait_for_words("You were signed in on another device at")
+        .await;
+}
+
+#[tokio::test]
+async fn a_page_says_how_its_session_ended() {
+    let app = app_with_ada().await;
+    let browser = Browser::open(app.address, "/login").await;
+    for (reason, words) in [
+        ("revoked", "An administrator ended your session at"),
+        ("password_changed", "Your password was changed at"),
+        ("expired", "Your session came to its end at"),
+        ("account_disabled", "Your account was disabled at"),
+    ] {
+        browser.sign_in(ADA).await;
+        let email = ADA.parse().unwrap();
+        match reason {
+            "revoked" => drop(app.auth.revoke_all(Actor::Operator).await.unwrap()),
+            "password_changed" => {
+                let password = oneseat::users::Password::chosen(PASSWORD).unwrap();
+                app.auth.set_password(email, password).await.unwrap();
+            }
+            "expired" => {
+                app.database().execute(&sql::backdate_sessions("3 hours"));
+                browser.click(".brand").await;
+            }
+            _ => app.auth.disable(email).await.unwrap(),
+        }
+        browser.wait_for_words(words).await;
+        browser.click("#sign-in-again").await;
+    }
+}
+
+#[tokio::test]
+async fn a_restart_of_the_server_loses_no_notice() {
+    let app = app_with_ada().await;
+    let browser = Browser::open(app.address, "/login").await;
+    browser.sign_in(ADA).await;
+    // Every connection is cut and the session ends in the same breath.
+    app.database().execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid();
+         with gone as (delete from sessions returning *)
+         insert into ended_sessions select id, user_id, token_digest, ip_address, user_agent, last_activity,
+             expires_at, created_at, now(), 'revoked' from gone",
+    );
+    browser
+        .wait_for_words("An administrator ended your session at")
+        .await;
+}
+
+#[tokio::test]
+async fn an_admin_watches_people_come_and_go_and_ends_a_session() {
+    let app = app_with_ada().await;
+    app.add_user("root", Role::Admin).await;
+    let admin = Browser::open(app.address, "/login").await;
+    admin.submit_login("root@example.org", PASSWORD).await;
+    admin.click("a[href='/admin/sessions']").await;
+    admin.wait_for_words("root@example.org").await;
+    assert!(!admin.text().await.contains(ADA));
+
+    let ada = Browser::open(app.address, "/login").await;
+    ada.sign_in(ADA).await;
+    admin.wait_for_words(ADA).await;
+    admin
+        .click("[aria-label='End the session of ada@example.org']")
+        .await;
+    admin.wait_for_words("End the session of ada?").await;
+    admin.click("#confirm-yes").await;
+    ada.wait_for_words("An administrator ended your session at").await;
+    assert!(
+        admin
+            .wait_until(&format!("return !document.body.innerText.includes('{ADA}')"))
+            .await
+    );
+
+    admin.click("a[href='/admin/history']").await;
+    admin.wait_for_words("Ended by an admin").await;
+    assert_eq!(admin.path().await, "/admin/history");
+    admin.fill("#q", "nobody").await;
+    admin.click(".search [type=submit]").await;
+    admin.wait_for_words("No session that matches").await;
+    admin.page.back().await.unwrap();
+    admin.wait_for_words("Ended by an admin").await;
+    let activity = "select count(*) from sessions where last_activity > created_at";
+    assert_eq!(app.database().number(activity), 0, "watching is not activity");
+}
+
+#[tokio::test]
+async fn the_dashboard_lists_past_sessions() {
+    let app = app_with_ada().await;
+    app.visitor().sign_in(ADA).await;
+    let browser = Browser::open(app.address, "/login").await;
+    browser.sign_in(ADA).await;
+    browser.wait_for_words("Your recent sessions").await;
+    browser.wait_for_words("Signed in elsewhere").await;
+}

@@ -1,0 +1,249 @@
+//! Why a session ended: on the next request, in the history, and at once over the event stream.
+
+use oneseat::auth::audit::Actor;
+use oneseat::users::{Email, Password};
+use serde_json::{Value, json};
+
+use crate::support::{App, Client, EventStream, PASSWORD, eventually, sql};
+
+/// Ends Ada's session in each of the ways there are.
+async fn end(app: &App, ada: &Client, reason: &str) {
+    let email: Email = "ada@example.org".parse().unwrap();
+    match reason {
+        "signed_out" => drop(ada.logout().await),
+        "page_closed" => drop(
+            ada.post("/auth/logout", &json!({ "reason": "page_closed" }))
+                .await,
+        ),
+        "replaced" => drop(app.visitor().sign_in("ada@example.org").await),
+        "expired" => app.database().execute(&sql::backdate_sessions("3 hours")),
+        "revoked" => drop(app.auth.revoke_all(Actor::Operator).await.unwrap()),
+        "password_changed" => app
+            .auth
+            .set_password(email, Password::chosen(PASSWORD).unwrap())
+            .await
+            .unwrap(),
+        "account_disabled" => app.auth.disable(email).await.unwrap(),
+        other => panic!("{other}"),
+    }
+}
+
+const REASONS: [&str; 7] = [
+    "signed_out",
+    "page_closed",
+    "replaced",
+    "expired",
+    "revoked",
+    "password_changed",
+    "account_disabled",
+];
+
+#[tokio::test]
+async fn a_token_of_an_ended_session_is_told_why_and_when() {
+    for reason in REASONS {
+        let app = App::start().await;
+        let ada = app.signed_in("ada").await;
+        end(&app, &ada, reason).await;
+        let answer = ada.session().await;
+        assert_eq!(answer.problem(), "401 session_ended", "{reason}");
+        let body = answer.json();
+        assert_eq!(body["reason"], reason);
+        assert_eq!(body["detail"], "Invalid or expired session");
+        assert!(body["endedAt"].as_str().unwrap().ends_with('Z'));
+        assert_eq!(
+            answer.header("www-authenticate"),
+            r#"Bearer realm="oneseat", error="invalid_token""#
+        );
+        // Nothing but the two says anything more: the holder of the seat now is nobody's business.
+        let mut fields: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
+        fields.sort();
+        assert_eq!(
+            fields,
+            ["code", "detail", "endedAt", "reason", "status", "title", "type"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn removing_the_account_is_told_too() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    app.auth
+        .remove_user("ada@example.org".parse().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(ada.session().await.json()["reason"], "account_disabled");
+}
+
+#[tokio::test]
+async fn an_expired_session_keeps_its_reason_when_it_is_swept_or_replaced_later() {
+    let app = App::start().await;
+    let swept = app.signed_in("ada").await;
+    app.database().execute(&sql::backdate_sessions("3 hours"));
+    let before = swept.session().await.json();
+    app.auth.sweep().await.unwrap();
+    eventually("it is swept", async || app.sessions() == 0).await;
+    assert_eq!(swept.session().await.json()["endedAt"], before["endedAt"]);
+
+    let expired = app.visitor().sign_in("ada@example.org").await;
+    app.database().execute(&sql::backdate_sessions("3 hours"));
+    app.visitor().sign_in("ada@example.org").await;
+    assert_eq!(expired.session().await.json()["reason"], "expired");
+}
+
+#[tokio::test]
+async fn what_happened_is_forgotten_after_the_retention() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    ada.logout().await;
+    app.database()
+        .execute("update ended_sessions set ended_at = now() - interval '29 days 23 hours'");
+    app.auth.sweep().await.unwrap();
+    assert_eq!(ada.session().await.problem(), "401 session_ended");
+    app.database()
+        .execute("update ended_sessions set ended_at = now() - interval '30 days 1 second'");
+    eventually("it is forgotten", async || {
+        app.auth.sweep().await.unwrap();
+        app.database().number("select count(*) from ended_sessions") == 0
+    })
+    .await;
+    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+}
+
+#[tokio::test]
+async fn my_history_tells_my_past_sessions_and_no_others() {
+    let app = App::start().await;
+    app.signed_in("grace").await.logout().await;
+    app.signed_in("ada").await.logout().await;
+    let ada = app.visitor().sign_in("ada@example.org").await;
+    let history = ada.get("/auth/history").await.json();
+    let sessions = history["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 1);
+    assert_eq!(sessions[0]["reason"], "signed_out");
+    let mut fields: Vec<_> = sessions[0].as_object().unwrap().keys().cloned().collect();
+    fields.sort();
+    assert_eq!(
+        fields,
+        [
+            "createdAt",
+            "endedAt",
+            "id",
+            "ipAddress",
+            "lastActivity",
+            "reason",
+            "userAgent"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_stream_tells_the_end_at_another_instance_within_a_second() {
+    for reason in REASONS.into_iter().filter(|reason| *reason != "expired") {
+        let app = App::start().await;
+        let other = app.another_instance().await;
+        let ada = app.signed_in("ada").await;
+        let mut events = EventStream::open(&ada.at(other.address)).await;
+        let start = std::time::Instant::now();
+        end(&app, &ada, reason).await;
+        let (event, data) = events.next().await.unwrap();
+        assert!(
+            start.elapsed() < std::time::Duration::from_secs(1),
+            "{reason}: {:?}",
+            start.elapsed()
+        );
+        let data: Value = serde_json::from_str(&data).unwrap();
+        assert_eq!((event.as_str(), data["reason"].as_str()), ("ended", Some(reason)));
+        assert_eq!(data["at"], ada.session().await.json()["endedAt"]);
+        assert_eq!(events.next().await, None, "it is the last event");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_closes_by_itself_when_the_time_is_up() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    app.database()
+        .execute(&sql::backdate_sessions("1 hour 59 minutes 58 seconds"));
+    let mut events = EventStream::open(&ada).await;
+    let (event, data) = events.next().await.unwrap();
+    assert_eq!(event, "ended");
+    assert!(data.contains("expired"), "{data}");
+}
+
+#[tokio::test]
+async fn a_stream_outlives_an_extension_and_never_extends_by_itself() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    app.database()
+        .execute(&sql::backdate_sessions("1 hour 59 minutes 57 seconds"));
+    let mut events = EventStream::open(&ada).await;
+    let left = "select extract(epoch from expires_at - now()) from sessions";
+    assert!(app.database().number(left) <= 3);
+    ada.session().await;
+    assert!(app.database().number(left) > 7000);
+    let quiet = tokio::time::timeout(std::time::Duration::from_secs(4), events.next()).await;
+    assert!(quiet.is_err(), "{quiet:?}");
+    ada.logout().await;
+    assert_eq!(events.next().await.unwrap().0, "ended");
+}
+
+#[tokio::test]
+async fn streams_are_bounded_for_a_session_and_in_all() {
+    let app = App::start_with(|config| config.max_event_streams = 5).await;
+    let ada = app.signed_in("ada").await;
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        open.push(EventStream::open(&ada).await);
+    }
+    let fifth = ada.get("/auth/session/events").await;
+    assert_eq!(fifth.problem(), "429 too_many_requests");
+    assert!(!fifth.header("retry-after").is_empty());
+    let grace = app.signed_in("grace").await;
+    open.push(EventStream::open(&grace).await);
+    let linus = app.signed_in("linus").await;
+    assert_eq!(
+        linus.get("/auth/session/events").await.problem(),
+        "503 unavailable"
+    );
+    open.clear();
+    eventually("places are given back", async || {
+        linus
+            .request(reqwest::Method::GET, "/auth/session/events")
+            .send()
+            .await
+            .unwrap()
+            .status()
+            == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_listener_connection_loses_no_notice() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let mut events = EventStream::open(&ada).await;
+    // In one transaction: the listener is cut off, and the session ends before it can be back.
+    app.database().execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid();
+         with gone as (delete from sessions returning *)
+         insert into ended_sessions select id, user_id, token_digest, ip_address, user_agent, last_activity,
+             expires_at, created_at, now(), 'revoked' from gone",
+    );
+    let (event, data) = events.next().await.unwrap();
+    assert_eq!(event, "ended");
+    assert!(data.contains("revoked"), "{data}");
+}
+
+#[tokio::test]
+async fn an_admins_stream_tells_that_somebody_came_or_went_and_a_users_does_not() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let mut of_ada = EventStream::open(&ada).await;
+    let mut of_admin = EventStream::open(&app.admin().await).await;
+    app.signed_in("grace").await;
+    assert_eq!(of_admin.next().await.unwrap().0, "changed");
+    let quiet = tokio::time::timeout(std::time::Duration::from_millis(300), of_ada.next()).await;
+    assert!(quiet.is_err(), "{quiet:?}");
+}

@@ -1,0 +1,50 @@
+//! Somebody who listens to server-sent events.
+
+use reqwest::{Method, Response};
+
+use super::client::Client;
+
+/// An open stream.
+pub struct EventStream {
+    response: Response,
+    waiting: String,
+}
+
+impl EventStream {
+    /// Opens the stream and waits until the server has taken it in.
+    pub async fn open(client: &Client) -> Self {
+        let response = client
+            .request(Method::GET, "/auth/session/events")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self {
+            response,
+            waiting: String::new(),
+        }
+    }
+
+    /// Name and data of the next event; comments are passed over. `None`: the stream has ended.
+    pub async fn next(&mut self) -> Option<(String, String)> {
+        loop {
+            if let Some((block, rest)) = self.waiting.split_once("\n\n") {
+                let field = |name: &str| {
+                    let line = block
+                        .lines()
+                        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                    line.map(|value| value.trim_start().to_owned())
+                };
+                let event = field("event").map(|event| (event, field("data").unwrap_or_default()));
+                self.waiting = rest.to_owned();
+                if event.is_some() {
+                    return event;
+                }
+                continue;
+            }
+            let chunk = self.response.chunk().await.unwrap()?;
+            self.waiting.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+}
