@@ -1,10 +1,11 @@
 //! The database goes away and comes back.
 
+use oneseat::auth::audit::Actor;
 use oneseat::db::embedded::Embedded;
 use oneseat::db::migrations;
 use reqwest::StatusCode;
 
-use crate::support::{Answer, App, Database, PASSWORD, eventually};
+use crate::support::{Answer, App, Database, EventStream, PASSWORD, eventually};
 
 /// Unsafe settings that make a throw-away server quick to start.
 const QUICK: [(&str, &str); 1] = [("fsync", "off")];
@@ -78,4 +79,26 @@ async fn a_database_that_answers_too_slowly_is_unavailable_and_nothing_else_wait
     }
     other.batch_execute("rollback").unwrap();
     assert_eq!(ada.session().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_of_postgresql_loses_no_notice() {
+    let dir = tempfile::Builder::new()
+        .prefix("oneseat-outage-")
+        .tempdir()
+        .unwrap();
+    let embedded = Embedded::open(dir.path(), &QUICK).unwrap();
+    migrations::run(&embedded.url()).unwrap();
+    let app = App::start_on(Database::at(embedded.url())).await;
+    let ada = app.signed_in("ada").await;
+    let mut events = EventStream::open(&ada).await;
+    embedded.stop().unwrap();
+    embedded.revive().unwrap();
+    // Likely before the listener is back: then it is found by looking, otherwise it is heard.
+    eventually("the session is ended", async || {
+        matches!(app.auth.revoke_all(Actor::Operator).await, Ok(1))
+    })
+    .await;
+    assert_eq!(events.next().await.unwrap().0, "ended");
+    drop(app);
 }
