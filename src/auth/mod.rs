@@ -11,6 +11,7 @@ pub mod directory;
 pub mod endings;
 mod error;
 pub mod overview;
+pub mod page;
 pub mod sign_in;
 pub mod validator;
 pub mod watch;

@@ -8,7 +8,7 @@ use super::open::open;
 use super::{Failure, output, table};
 use crate::auth::Auth;
 use crate::auth::audit::Actor;
-use crate::auth::directory::{LARGEST_PAGE, Search};
+use crate::auth::page::{LARGEST_PAGE, Search};
 use crate::config::{self, DatabaseSettings};
 use crate::sessions;
 use crate::users::Email;

@@ -1,0 +1,144 @@
+//! Long lists come in pages by key: a page begins after the last row of the one before, so that rows that come and go
+//! shift nothing.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use ipnetwork::IpNetwork;
+use uuid::Uuid;
+
+/// Most rows of one page.
+pub const LARGEST_PAGE: i64 = 200;
+
+/// What a list is searched for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// Everything.
+    All,
+    /// Addresses of origin in this network.
+    Network(IpNetwork),
+    /// A part of a name or an email; its beginning, if shorter than three characters.
+    Text(String),
+}
+
+/// Where a page begins: after the row with this time and id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub(super) at: DateTime<Utc>,
+    pub(super) id: Uuid,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// At most as many as were asked for.
+    pub rows: Vec<T>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+}
+
+impl From<&str> for Search {
+    /// An address, a network, or the beginning of an IPv4 address such as `203.0.113.` is a network; all else is text.
+    fn from(text: &str) -> Self {
+        let text = text.trim();
+        if text.is_empty() {
+            return Self::All;
+        }
+        text.parse()
+            .ok()
+            .or_else(|| beginning(text))
+            .map_or_else(|| Self::Text(text.to_owned()), Self::Network)
+    }
+}
+
+fn beginning(text: &str) -> Option<IpNetwork> {
+    let parts: Vec<&str> = text.strip_suffix('.')?.split('.').collect();
+    if parts.len() > 3 {
+        return None;
+    }
+    let bits = parts.len() * 8;
+    let address: Vec<&str> = parts.into_iter().chain(["0"; 3]).take(4).collect();
+    format!("{}/{bits}", address.join(".")).parse().ok()
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.at.timestamp_micros(), self.id.simple())
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (at, id) = text.split_once('_')?;
+            Some(Self {
+                at: DateTime::from_timestamp_micros(at.parse().ok()?)?,
+                id: id.parse().ok()?,
+            })
+        };
+        parse().ok_or("after must be the next of an earlier page")
+    }
+}
+
+impl Search {
+    /// What people type is text, not a pattern.
+    pub(super) fn pattern(text: &str) -> String {
+        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        // The index knows three letters in a row, or the first ones of a word.
+        if text.chars().count() < 3 {
+            format!("{escaped}%")
+        } else {
+            format!("%{escaped}%")
+        }
+    }
+}
+
+/// Cuts the row that was asked for beyond the page, and tells where the next one begins.
+pub(super) fn page<T>(mut rows: Vec<T>, limit: i64, cursor: impl Fn(&T) -> Cursor) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| has_more).map(cursor);
+    Page { rows, next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_their_beginnings_are_networks_and_all_else_is_text() {
+        for (text, network) in [
+            ("203.0.113.9", "203.0.113.9/32"),
+            ("203.0.113.0/24", "203.0.113.0/24"),
+            ("203.0.113.", "203.0.113.0/24"),
+            ("10.", "10.0.0.0/8"),
+            ("2001:db8::/32", "2001:db8::/32"),
+        ] {
+            assert_eq!(
+                Search::from(text),
+                Search::Network(network.parse().unwrap()),
+                "{text}"
+            );
+        }
+        for text in ["ada", "10", "a.", "300.", "1.2.3.4.", "ada@example.org"] {
+            assert_eq!(Search::from(text), Search::Text(text.to_owned()));
+        }
+        assert_eq!(Search::from("  "), Search::All);
+    }
+
+    #[test]
+    fn a_cursor_reads_back() {
+        let cursor = Cursor {
+            at: DateTime::from_timestamp_micros(1_795_000_000_123_456).unwrap(),
+            id: Uuid::new_v4(),
+        };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for text in ["", "1", "x_y", "1_", "_"] {
+            assert!(text.parse::<Cursor>().is_err(), "{text}");
+        }
+    }
+}
