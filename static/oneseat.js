@@ -102,11 +102,16 @@ function wordsFor({ status, text }) {
 function show(content, title) {
   leave.abort();
   leave = new AbortController();
+  shown += 1;
   main.replaceChildren(...content.main);
-  nav.replaceChildren(...content.nav);
+  // The same links in place of themselves would only take the focus away.
+  const links = (nodes) => nodes.map((node) => node.textContent.trim() + (node.innerHTML ?? "")).join("");
+  if (links([...nav.childNodes]) !== links(content.nav)) {
+    nav.replaceChildren(...content.nav);
+    document.getElementById("sign-out")?.addEventListener("click", signOut);
+  }
   document.title = title;
   for (const time of main.querySelectorAll("time")) localise(time);
-  document.getElementById("sign-out")?.addEventListener("click", signOut);
   if (document.getElementById("login")) enterLogin();
   if (document.getElementById("expiry")) enterDashboard();
 }
@@ -139,9 +144,16 @@ function showEnded({ reason, endedAt }) {
   arrive();
 }
 
-/** Fetches a page with the token and puts its content in place of ours. */
-async function visit(path, options) {
+/** Counts pages shown and pages asked for: an answer that another page has overtaken is not shown. */
+let shown = 0;
+let asked = 0;
+
+/** Fetches a page with the token and puts its content in place of ours, unless `may` says that it no longer should. */
+async function visit(path, { may = () => true, ...options } = {}) {
+  asked += 1;
+  const [mine, before] = [asked, shown];
   const response = await request(path, options);
+  if (mine !== asked || before !== shown || !may()) throw new Outdated();
   if (!response.ok) throw new Error(wordsFor(response));
   const page = new DOMParser().parseFromString(response.text, "text/html");
   show({ main: [...page.getElementById("main").childNodes], nav: [...page.getElementById("nav").childNodes] }, page.title);
@@ -319,24 +331,39 @@ function fail(error) {
 
 // Hearing that it ended -----------------------------------------------------------------------------------------------------------
 
+/** The server sends something every 20 seconds; a stream that is silent for longer than this is dead. */
+const SILENCE = 45_000;
+
 /** Keeps an event stream open for as long as the session lives; the server ends it with the reason. */
 async function listen(signal) {
+  let pause = 1000;
   while (!signal.aborted) {
+    const silent = new AbortController();
     try {
-      await hear(signal);
+      await hear(signal, silent, () => { pause = 1000; });
     } catch (error) {
       if (error instanceof Ended && !signal.aborted) return showEnded(error.problem);
     }
-    await new Promise((again) => setTimeout(again, 1000));
+    // Not all pages at once, and less and less often while it fails.
+    await new Promise((again) => setTimeout(again, pause * (0.5 + Math.random())));
+    pause = Math.min(2 * pause, 30_000);
   }
 }
 
-async function hear(signal) {
-  const response = await send("/auth/session/events", { passive: true, signal });
+async function hear(signal, silent, opened) {
+  let timer = setTimeout(() => silent.abort(), SILENCE);
+  const both = AbortSignal.any([signal, silent.signal]);
+  both.addEventListener("abort", () => clearTimeout(timer));
+  const response = await send("/auth/session/events", { passive: true, signal: both });
   if (response.status === 401) throw new Ended(parse(await response.text()));
   if (!response.ok) return;
+  opened();
+  // Whatever changed while nobody listened.
+  refresh();
   let waiting = "";
   for await (const chunk of chunks(response.body.pipeThrough(new TextDecoderStream()))) {
+    clearTimeout(timer);
+    timer = setTimeout(() => silent.abort(), SILENCE);
     const events = (waiting + chunk).split("\n\n");
     waiting = events.pop();
     for (const text of events) {
@@ -359,19 +386,37 @@ async function* chunks(stream) {
 // Admin pages -----------------------------------------------------------------------------------------------------------------------
 
 let refreshing = false;
+let dirty = false;
 
 /** Somebody came or went: shows the list as it is now, at most once a second, and never under somebody's hands. */
 async function refresh() {
-  const isBusy = () => document.getElementById("confirm").open || main.querySelector("form :focus, [data-delete]:focus");
-  if (refreshing || !document.querySelector("[data-live]")) return;
+  dirty = true;
+  if (refreshing) return;
   refreshing = true;
-  const { signal } = leave;
-  do await new Promise((later) => setTimeout(later, 1000));
-  while (isBusy() && !signal.aborted);
+  while (dirty && token !== null && document.querySelector("[data-live]")) {
+    await new Promise((later) => setTimeout(later, 1000));
+    if (isInUse()) continue;
+    dirty = false;
+    const place = scrollY;
+    const path = location.pathname + location.search;
+    try {
+      await visit(path, { passive: true, may: () => !isInUse() && path === location.pathname + location.search });
+      scrollTo(0, place);
+    } catch (error) {
+      if (error instanceof Ended) fail(error);
+      else dirty = true;
+    }
+  }
+  dirty = false;
   refreshing = false;
-  if (signal.aborted || token === null) return;
-  const place = scrollY;
-  await visit(location.pathname + location.search, { passive: true }).then(() => scrollTo(0, place), fail);
+}
+
+/** Does somebody type, choose, or read with a finger on the page? */
+function isInUse() {
+  const focused = document.activeElement;
+  return document.getElementById("confirm").open
+    || (focused !== main && main.contains(focused))
+    || !(getSelection()?.isCollapsed ?? true);
 }
 
 /** Asks "are you sure?" and resolves to the answer. */

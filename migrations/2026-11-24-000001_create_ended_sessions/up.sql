@@ -29,6 +29,12 @@ create index sessions_last_activity_idx on sessions (last_activity desc, id desc
 -- Who is signed in from a network.
 create index sessions_ip_address_idx on sessions (ip_address);
 
+-- Which account stands behind a locked address. PostgreSQL does not hold an encoding to be immutable; that of a database is.
+create function email_digest(email text) returns bytea
+    language sql immutable strict parallel safe
+    as $$ select sha256(convert_to(email, 'UTF8')) $$;
+create index users_email_digest_idx on users (email_digest(email));
+
 -- Search by a part of a name or an address. The extension comes with PostgreSQL and any owner of a database may create it;
 -- where it is missing, search works all the same, only slower.
 do $$

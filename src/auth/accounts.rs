@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::audit::{self, Actor};
 use super::{Auth, Error};
-use crate::sessions::EndReason;
 use crate::sessions::history::{self, Which};
+use crate::sessions::{EndReason, EndedSession};
 use crate::users::store::{self as users, NewUser};
 use crate::users::{Email, Password, Role, User, lockout};
 
@@ -43,7 +43,10 @@ impl Auth {
         };
         self.db
             .run(move |conn| {
-                users::create(conn, &new)?.ok_or_else(|| Error::EmailTaken(new.email.to_string()))
+                let user =
+                    users::create(conn, &new)?.ok_or_else(|| Error::EmailTaken(new.email.to_string()))?;
+                audit::user_changed("user_created", user.id, Actor::Operator);
+                Ok(user)
             })
             .await
     }
@@ -54,19 +57,16 @@ impl Auth {
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn set_password(&self, email: Email, password: Password) -> Result<(), Error> {
         let hash = self.hasher.hash(password).await?;
-        let ended = self
-            .with_user(email.clone(), move |conn, user| {
-                users::set_password(conn, user.id, &hash)?;
-                lockout::clear(conn, &email)?;
-                Ok(history::end(
-                    conn,
-                    Which::OfUser(user.id),
-                    EndReason::PasswordChanged,
-                )?)
-            })
-            .await?;
-        audit::ended(&ended, Actor::Operator);
-        Ok(())
+        self.change("authn_password_change", email.clone(), move |conn, user| {
+            users::set_password(conn, user.id, &hash)?;
+            lockout::clear(conn, &email)?;
+            Ok(history::end(
+                conn,
+                Which::OfUser(user.id),
+                EndReason::PasswordChanged,
+            )?)
+        })
+        .await
     }
 
     /// Marks the address as known to be the user's.
@@ -74,9 +74,9 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn verify_email(&self, email: Email) -> Result<(), Error> {
-        self.with_user(email, |conn, user| {
+        self.change("user_verified", email, |conn, user| {
             users::set_verified(conn, user.id)?;
-            Ok(())
+            Ok(Vec::new())
         })
         .await
     }
@@ -87,7 +87,11 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn unlock(&self, email: Email) -> Result<bool, Error> {
         self.db
-            .run(move |conn| lockout::clear(conn, &email).map_err(Error::from))
+            .run(move |conn| {
+                let had_failures = lockout::clear(conn, &email)?;
+                audit::unlocked(&email, Actor::Operator);
+                Ok::<_, Error>(had_failures)
+            })
             .await
     }
 
@@ -100,12 +104,12 @@ impl Auth {
             .run(move |conn| {
                 let no_such_user = || Error::NoSuchUser(id.to_string());
                 let user = users::find_by_id(conn, id)?.ok_or_else(no_such_user)?;
-                lockout::clear(conn, &user.email.parse().map_err(|_| no_such_user())?)?;
+                let email: Email = user.email.parse().map_err(|_| no_such_user())?;
+                lockout::clear(conn, &email)?;
+                audit::unlocked(&email, by);
                 Ok::<_, Error>(())
             })
-            .await?;
-        audit::user_changed("authn_login_unlock", id, by);
-        Ok(())
+            .await
     }
 
     /// Forbids signing in, and ends the session.
@@ -113,18 +117,15 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn disable(&self, email: Email) -> Result<(), Error> {
-        let ended = self
-            .with_user(email, |conn, user| {
-                users::disable(conn, user.id)?;
-                Ok(history::end(
-                    conn,
-                    Which::OfUser(user.id),
-                    EndReason::AccountDisabled,
-                )?)
-            })
-            .await?;
-        audit::ended(&ended, Actor::Operator);
-        Ok(())
+        self.change("user_disabled", email, |conn, user| {
+            users::disable(conn, user.id)?;
+            Ok(history::end(
+                conn,
+                Which::OfUser(user.id),
+                EndReason::AccountDisabled,
+            )?)
+        })
+        .await
     }
 
     /// Allows signing in again.
@@ -132,9 +133,9 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn enable(&self, email: Email) -> Result<(), Error> {
-        self.with_user(email, |conn, user| {
+        self.change("user_enabled", email, |conn, user| {
             users::enable(conn, user.id)?;
-            Ok(())
+            Ok(Vec::new())
         })
         .await
     }
@@ -144,15 +145,12 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn remove_user(&self, email: Email) -> Result<(), Error> {
-        let ended = self
-            .with_user(email, |conn, user| {
-                let ended = history::end(conn, Which::OfUser(user.id), EndReason::AccountDisabled)?;
-                users::remove(conn, user.id)?;
-                Ok(ended)
-            })
-            .await?;
-        audit::ended(&ended, Actor::Operator);
-        Ok(())
+        self.change("user_deleted", email, |conn, user| {
+            let ended = history::end(conn, Which::OfUser(user.id), EndReason::AccountDisabled)?;
+            users::remove(conn, user.id)?;
+            Ok(ended)
+        })
+        .await
     }
 
     /// Ends the session of the user with this address.
@@ -160,24 +158,33 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`], [`Error::NoSuchSession`]; [`Error::Unavailable`].
     pub async fn revoke_of_email(&self, email: Email) -> Result<(), Error> {
-        let user = self.with_user(email, |_, user| Ok(user.id)).await?;
-        self.revoke_of(user, Actor::Operator).await
+        let user = self
+            .db
+            .run(move |conn| users::find(conn, &email)?.ok_or_else(|| Error::NoSuchUser(email.to_string())))
+            .await?;
+        self.revoke_of(user.id, Actor::Operator).await
     }
 
-    /// One transaction around a user whose row is locked: no sign-in comes between.
-    async fn with_user<T: Send + 'static>(
+    /// One transaction around a user whose row is locked: no sign-in comes between. Writes down what was done, and which
+    /// session ended by it.
+    async fn change(
         &self,
+        what: &'static str,
         email: Email,
-        act: impl FnOnce(&mut PgConnection, &User) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
+        act: impl FnOnce(&mut PgConnection, &User) -> Result<Vec<EndedSession>, Error> + Send + 'static,
+    ) -> Result<(), Error> {
         self.db
             .run(move |conn| {
-                conn.transaction(|conn| {
+                let (user, ended) = conn.transaction::<_, Error, _>(|conn| {
                     let no_such_user = || Error::NoSuchUser(email.to_string());
                     let found = users::find(conn, &email)?.ok_or_else(no_such_user)?;
                     let locked = users::lock(conn, found.id)?.ok_or_else(no_such_user)?;
-                    act(conn, &locked.user)
-                })
+                    let ended = act(conn, &locked.user)?;
+                    Ok((locked.user, ended))
+                })?;
+                audit::user_changed(what, user.id, Actor::Operator);
+                audit::ended(&ended, Actor::Operator);
+                Ok(())
             })
             .await
     }

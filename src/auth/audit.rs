@@ -22,6 +22,8 @@ pub enum Actor {
     Admin(Uuid),
     /// The user themselves.
     Own,
+    /// The clock.
+    Time,
 }
 
 impl fmt::Display for Actor {
@@ -30,6 +32,7 @@ impl fmt::Display for Actor {
             Self::Operator => f.write_str("operator"),
             Self::Admin(id) => write!(f, "{id}"),
             Self::Own => f.write_str("self"),
+            Self::Time => f.write_str("time"),
         }
     }
 }
@@ -64,6 +67,10 @@ pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
 
 pub(super) fn user_changed(what: &str, user: Uuid, by: Actor) {
     log::info!(target: TARGET, "{what} user={user} by={by}");
+}
+
+pub(super) fn unlocked(email: &Email, by: Actor) {
+    log::info!(target: TARGET, "authn_login_unlock address={} by={by}", email.short_digest());
 }
 
 /// A token of an ended session was shown.

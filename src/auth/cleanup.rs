@@ -9,6 +9,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 
+use super::audit::{self, Actor};
 use super::{Auth, Error};
 use crate::sessions::history;
 use crate::users::lockout;
@@ -82,17 +83,23 @@ impl Auth {
 }
 
 fn sweep_batch(conn: &mut PgConnection, retention: Duration) -> Result<Batch, Error> {
-    conn.transaction(|conn| {
+    let swept = conn.transaction::<_, Error, _>(|conn| {
         let lock = sql::<Bool>("pg_try_advisory_xact_lock(")
             .bind::<BigInt, _>(SWEEP_LOCK)
             .sql(")");
         if !diesel::select(lock).get_result::<bool>(conn)? {
-            return Ok(Batch::Elsewhere);
+            return Ok(None);
         }
-        Ok(Batch::Removed(Swept {
-            sessions: history::sweep(conn, BATCH)?,
+        let expired = history::sweep(conn, BATCH)?;
+        let swept = Swept {
+            sessions: expired.len(),
             endings: history::purge(conn, retention, BATCH)?,
             login_failures: lockout::sweep(conn, BATCH)?,
-        }))
-    })
+        };
+        Ok(Some((swept, expired)))
+    })?;
+    Ok(swept.map_or(Batch::Elsewhere, |(swept, expired)| {
+        audit::ended(&expired, Actor::Time);
+        Batch::Removed(swept)
+    }))
 }

@@ -1,6 +1,5 @@
 //! Who is signed in, who was, and who may sign in: lists for people.
 
-use chrono::{DateTime, Utc};
 use diesel::dsl::InnerJoinQuerySource;
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -12,7 +11,8 @@ use super::{Auth, Error};
 use crate::db::clock::now;
 use crate::db::schema::{ended_sessions, sessions, users};
 use crate::sessions::{EndReason, EndedSession, Session, history};
-use crate::users::{Email, User, lockout, store};
+use crate::users::lockout::{self, Locked};
+use crate::users::{Email, User, store};
 
 /// An account as an operator sees it.
 #[derive(Clone, Debug)]
@@ -169,19 +169,13 @@ impl Auth {
             .await
     }
 
-    /// Accounts whose address is locked now, and until when.
+    /// Addresses that are locked now.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn locked_users(&self) -> Result<Vec<(User, DateTime<Utc>)>, Error> {
+    pub async fn locked(&self) -> Result<Locked, Error> {
         self.db
-            .run(|conn| {
-                let locked = lockout::locked(conn)?;
-                let digests: Vec<Vec<u8>> = locked.keys().cloned().collect();
-                let users = store::find_by_digests(conn, &digests)?;
-                let with_end = |(user, digest)| Some((user, *locked.get(&digest)?));
-                Ok(users.into_iter().filter_map(with_end).collect())
-            })
+            .run(|conn| lockout::locked(conn).map_err(Error::from))
             .await
     }
 

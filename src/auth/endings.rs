@@ -38,14 +38,15 @@ impl Auth {
         let ended = self
             .db
             .run(move |conn| {
-                conn.transaction::<_, Error, _>(|conn| {
+                let ended = conn.transaction::<_, Error, _>(|conn| {
                     // Behind a sign-in under way, not beside it.
                     users::lock(conn, user)?.ok_or(Error::NoSuchSession)?;
                     Ok(history::end(conn, Which::OfUser(user), EndReason::Revoked)?)
-                })
+                })?;
+                audit::ended(&ended, by);
+                Ok::<_, Error>(ended)
             })
             .await?;
-        audit::ended(&ended, by);
         was_live(&ended)
     }
 
@@ -66,12 +67,14 @@ impl Auth {
     }
 
     async fn end(&self, which: Which, reason: EndReason, by: Actor) -> Result<Vec<EndedSession>, Error> {
-        let ended = self
-            .db
-            .run(move |conn| conn.transaction::<_, Error, _>(|conn| Ok(history::end(conn, which, reason)?)))
-            .await?;
-        audit::ended(&ended, by);
-        Ok(ended)
+        self.db
+            .run(move |conn| {
+                let ended = conn.transaction::<_, Error, _>(|conn| Ok(history::end(conn, which, reason)?))?;
+                // Here, after the commit and before the caller may have gone: what was done is always said.
+                audit::ended(&ended, by);
+                Ok(ended)
+            })
+            .await
     }
 }
 

@@ -28,9 +28,6 @@ pub enum Error {
     /// The session that had this token ended.
     #[error("session ended: {}", .0.reason)]
     SessionEnded(Ending),
-    /// The session has as many event streams as one may have.
-    #[error("too many event streams for one session")]
-    TooManyStreams,
     /// No account has this address.
     #[error("there is no user {0}; `oneseat user list` shows all")]
     NoSuchUser(String),

@@ -38,7 +38,8 @@ impl Auth {
     pub async fn sign_in(&self, email: Email, password: Password, origin: Origin) -> Result<SignedIn, Error> {
         let done = self.attempts(&email, &password, &origin).await;
         match &done {
-            Ok(SignedIn { user, session, .. }) => audit::signed_in(user, session, &origin),
+            // Said where they were decided, whether or not the caller is still there to hear.
+            Ok(_) | Err(Error::InvalidCredentials) => {}
             Err(error) => audit::sign_in_failed(&email, error, &origin),
         }
         done
@@ -76,15 +77,14 @@ impl Auth {
         let stored = credentials.as_ref().and_then(|found| found.password_hash.clone());
         let matched = self.hasher.verify(password, stored).await?;
         let (Some(credentials), Some(matched)) = (credentials, matched) else {
-            return Err(self.count_failure(email, &origin).await);
+            return Err(self.count_failure(email, origin).await);
         };
 
         let policy = self.policy.sessions;
-        let done = self
-            .db
+        self.db
             .run(move |conn| {
                 let token = Token::generate()?;
-                conn.transaction::<_, Error, _>(|conn| {
+                let done = conn.transaction::<_, Error, _>(|conn| {
                     let Some(user) = confirm(conn, &email, &credentials)? else {
                         return Ok(None);
                     };
@@ -95,29 +95,34 @@ impl Auth {
                     let session = sessions::open(conn, user.id, &token.digest(), &origin, &policy)?;
                     lockout::clear(conn, &email)?;
                     Ok(Some((SignedIn { token, user, session }, replaced)))
-                })
+                })?;
+                Ok(done.map(|(signed_in, replaced)| {
+                    audit::ended(&replaced, Actor::Own);
+                    audit::signed_in(&signed_in.user, &signed_in.session, &origin);
+                    signed_in
+                }))
             })
-            .await?;
-        Ok(done.map(|(signed_in, replaced)| {
-            audit::ended(&replaced, Actor::Own);
-            signed_in
-        }))
+            .await
     }
 
     /// The answer to a wrong password, once it is counted.
-    async fn count_failure(&self, email: Email, origin: &Origin) -> Error {
+    async fn count_failure(&self, email: Email, origin: Origin) -> Error {
         let policy = self.policy.lockout;
-        let address = email.clone();
         let counted = self
             .db
-            .run(move |conn| lockout::record_failure(conn, &address, &policy).map_err(Error::from))
+            .run(move |conn| {
+                let failure = lockout::record_failure(conn, &email, &policy)?;
+                if failure != Failure::WasLocked {
+                    audit::sign_in_failed(&email, &Error::InvalidCredentials, &origin);
+                }
+                if failure == Failure::Locked {
+                    audit::locked(&email, &origin);
+                }
+                Ok::<_, Error>(failure)
+            })
             .await;
         match counted {
-            Ok(Failure::Counted) => Error::InvalidCredentials,
-            Ok(Failure::Locked) => {
-                audit::locked(&email, origin);
-                Error::InvalidCredentials
-            }
+            Ok(Failure::Counted | Failure::Locked) => Error::InvalidCredentials,
             Ok(Failure::WasLocked) => Error::AccountLocked,
             Err(error) => error,
         }

@@ -6,11 +6,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
+use uuid::Uuid;
 
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
 use crate::db::clock::{before, now, span};
 use crate::db::schema::{sessions, users};
+use crate::sessions::store::Look;
 use crate::sessions::{EndReason, Ending, Session, Token, TokenDigest, history, store};
 use crate::users::User;
 
@@ -53,7 +55,7 @@ impl Auth {
                     match store::touch(conn, seat.session.id, &policy)? {
                         Some(session) => seat.session = session,
                         // Gone since the query above: whoever ended it was first.
-                        None => return Err(ended(history::find(conn, &digest)?)),
+                        None => return Err(why_ended(conn, seat.session.id)?),
                     }
                     Ok(seat)
                 }
@@ -84,6 +86,14 @@ impl Auth {
             .checked_add_signed(lifetime)
             .is_some_and(|end| seat.session.expires_at >= end)
     }
+}
+
+/// Why a session that was live a moment ago is not.
+fn why_ended(conn: &mut PgConnection, session: Uuid) -> Result<Error, Error> {
+    Ok(match store::look(conn, &[session])?.get(&session) {
+        Some(Look::Ended(ending)) => Error::SessionEnded(*ending),
+        Some(Look::Live(_) | Look::Forgotten) | None => Error::TokenInvalid,
+    })
 }
 
 fn ended(ending: Option<Ending>) -> Error {

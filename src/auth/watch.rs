@@ -8,6 +8,7 @@ use super::{Auth, Error};
 use crate::sessions::Ending;
 use crate::sessions::store::{self as sessions, Look};
 use crate::sessions::watchers::{Full, Watcher};
+use crate::users::{Role, store as users};
 
 /// What a watcher learns when it looks by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +23,9 @@ impl Auth {
     /// Takes a place among those who are told. Look afterwards: what ended before is not told again.
     ///
     /// # Errors
-    /// [`Error::TooManyStreams`], [`Error::Busy`].
+    /// [`Error::Busy`].
     pub fn watch(&self, session: Uuid) -> Result<Watcher, Error> {
-        self.watchers.watch(session).map_err(|full| match full {
-            Full::Session => Error::TooManyStreams,
-            Full::Instance => Error::Busy,
-        })
+        self.watchers.watch(session).map_err(|Full| Error::Busy)
     }
 
     /// Looks at a session without touching it.
@@ -53,6 +51,18 @@ impl Auth {
             // Not to be had: its own page asked for the end and did not get it.
             Watched::Live(_) => Ok(Error::TokenInvalid),
         }
+    }
+
+    /// Is the user an admin now?
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn is_admin(&self, user: Uuid) -> Result<bool, Error> {
+        let user = self
+            .db
+            .run(move |conn| users::find_by_id(conn, user).map_err(Error::from))
+            .await?;
+        Ok(user.is_some_and(|user| user.role == Role::Admin))
     }
 
     /// Ends every stream, as the instance stops.

@@ -37,6 +37,13 @@ pub struct Database {
 #[error("the database is unavailable: {0}")]
 pub struct Unavailable(String);
 
+impl Unavailable {
+    /// For what stands between the caller and the database.
+    pub(crate) fn new(why: String) -> Self {
+        Self(why)
+    }
+}
+
 impl From<diesel::result::Error> for Unavailable {
     fn from(error: diesel::result::Error) -> Self {
         Self(error.to_string())

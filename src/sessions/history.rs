@@ -74,8 +74,8 @@ pub fn end(conn: &mut PgConnection, which: Which, reason: EndReason) -> QueryRes
         .load(conn)
 }
 
-/// Ends up to `batch` sessions whose time is up, passing over rows that somebody else holds. Returns how many.
-pub fn sweep(conn: &mut PgConnection, batch: i64) -> QueryResult<usize> {
+/// Ends up to `batch` sessions whose time is up, passing over rows that somebody else holds. Returns them.
+pub fn sweep(conn: &mut PgConnection, batch: i64) -> QueryResult<Vec<EndedSession>> {
     let expired = "id in (select id from sessions where expires_at <= now() \
                    order by expires_at limit $1 for update skip locked)";
     let ended: Vec<EndedSession> = diesel::sql_query(moved(expired))
@@ -85,7 +85,7 @@ pub fn sweep(conn: &mut PgConnection, batch: i64) -> QueryResult<usize> {
     if !ended.is_empty() {
         conn.batch_execute(&format!("notify {CHANGED}"))?;
     }
-    Ok(ended.len())
+    Ok(ended)
 }
 
 /// Delete, insert and notify in one statement. Nobody is told of an expiry: whoever watches a session knows its time.

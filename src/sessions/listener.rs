@@ -3,8 +3,8 @@
 //! A notification sent while the connection is lost is lost with it. So whenever the listener has connected, it looks at
 //! every watched session once: what ended in between is told then.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,9 @@ use crate::db::{Unavailable, connect};
 /// How often what has arrived is read: well within the second that a notice may take.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How often the connection is tried, since a peer that vanished says nothing.
-const TRIAL: Duration = Duration::from_secs(5);
+const TRIAL: Duration = Duration::from_secs(2);
+/// A connection that has said nothing for so long, although it was tried, is given up.
+const SILENCE: Duration = Duration::from_secs(8);
 /// Pause between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -52,7 +54,7 @@ impl Listener {
             .name("listener".to_owned())
             .spawn(move || {
                 while !until.load(Ordering::Relaxed) {
-                    if let Err(error) = listen(&url, &watchers, &until) {
+                    if let Err(error) = supervise(&url, &watchers, &until) {
                         log::warn!("not listening for endings: {error}");
                         std::thread::sleep(RETRY);
                     }
@@ -74,34 +76,84 @@ impl Drop for Listener {
     }
 }
 
-/// Listens until told to stop or the connection is lost.
-fn listen(url: &str, watchers: &Watchers, stopping: &AtomicBool) -> Result<(), Unavailable> {
-    let mut conn = connect(url)?;
-    conn.batch_execute(&format!("listen {ENDED}; listen {CHANGED}"))?;
-    catch_up(&mut conn, watchers)?;
-    let mut tried = Instant::now();
-    while !stopping.load(Ordering::Relaxed) {
-        let mut has_changed = false;
-        for notification in conn.notifications_iter() {
-            let notification = notification?;
-            has_changed = true;
-            if notification.channel == ENDED {
-                match read(&notification.payload) {
-                    Some(ending) => watchers.tell(ending),
-                    None => log::error!("a notice that makes no sense: {:?}", notification.payload),
-                }
-            }
+/// One connection, and the thread that reads from it.
+#[derive(Clone)]
+struct Ear {
+    /// It is to stop, or nobody waits for it any more.
+    given_up: Arc<AtomicBool>,
+    /// When the connection last worked.
+    heard: Arc<Mutex<Instant>>,
+}
+
+/// Listens with one connection until told to stop or the connection fails. libpq waits for an answer without a limit of
+/// its own, so the waiting is done by a thread that can be left behind.
+fn supervise(url: &str, watchers: &Watchers, stopping: &AtomicBool) -> Result<(), Unavailable> {
+    let ear = Ear {
+        given_up: Arc::default(),
+        heard: Arc::new(Mutex::new(Instant::now())),
+    };
+    let thread = {
+        let (url, watchers, ear) = (url.to_owned(), watchers.clone(), ear.clone());
+        std::thread::Builder::new()
+            .name("listener".to_owned())
+            .spawn(move || ear.listen(&url, &watchers))
+    };
+    let thread = thread.map_err(|error| Unavailable::new(error.to_string()))?;
+    loop {
+        if thread.is_finished() {
+            return thread
+                .join()
+                .unwrap_or_else(|_| Err(Unavailable::new("the thread died".to_owned())));
         }
-        if has_changed {
-            watchers.tell_change();
+        if stopping.load(Ordering::Relaxed) {
+            ear.given_up.store(true, Ordering::Relaxed);
+            return Ok(());
         }
-        if tried.elapsed() > TRIAL {
-            conn.batch_execute("select 1")?;
-            tried = Instant::now();
+        if ear.heard().elapsed() > SILENCE {
+            ear.given_up.store(true, Ordering::Relaxed);
+            return Err(Unavailable::new("the connection is silent".to_owned()));
         }
         std::thread::sleep(PAUSE);
     }
-    Ok(())
+}
+
+impl Ear {
+    fn heard(&self) -> Instant {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn works(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn listen(&self, url: &str, watchers: &Watchers) -> Result<(), Unavailable> {
+        let mut conn = connect(url)?;
+        conn.batch_execute(&format!("listen {ENDED}; listen {CHANGED}"))?;
+        catch_up(&mut conn, watchers)?;
+        self.works();
+        while !self.given_up.load(Ordering::Relaxed) {
+            let mut has_changed = false;
+            for notification in conn.notifications_iter() {
+                let notification = notification?;
+                has_changed = true;
+                if notification.channel == ENDED {
+                    match read(&notification.payload) {
+                        Some(ending) => watchers.tell(ending),
+                        None => log::error!("a notice that makes no sense: {:?}", notification.payload),
+                    }
+                }
+            }
+            if has_changed {
+                watchers.tell_change();
+            }
+            if self.heard().elapsed() > TRIAL {
+                conn.batch_execute("select 1")?;
+                self.works();
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
 }
 
 fn catch_up(conn: &mut PgConnection, watchers: &Watchers) -> Result<(), Unavailable> {

@@ -26,6 +26,7 @@ struct Waiting {
     by_session: HashMap<Uuid, Vec<(u64, oneshot::Sender<Ending>)>>,
     count: usize,
     next_key: u64,
+    is_closed: bool,
 }
 
 /// One stream's place; given up when dropped.
@@ -39,14 +40,9 @@ pub struct Watcher {
     pub changes: watch::Receiver<()>,
 }
 
-/// No place for another stream.
+/// The instance has no place for another stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Full {
-    /// This session has its share.
-    Session,
-    /// The instance has no more to give.
-    Instance,
-}
+pub struct Full;
 
 impl Watchers {
     /// Up to `most` streams in all.
@@ -59,20 +55,22 @@ impl Watchers {
         Self(Arc::new(inner))
     }
 
-    /// Takes a place. Look at the session afterwards: what ended before is not told again.
+    /// Takes a place; a session with too many loses its oldest. Look at the session afterwards: what ended before is not
+    /// told again.
     ///
     /// # Errors
-    /// See [`Full`].
+    /// [`Full`].
     pub fn watch(&self, session: Uuid) -> Result<Watcher, Full> {
         let mut waiting = self.waiting();
-        if waiting.count >= self.0.most {
-            return Err(Full::Instance);
+        if waiting.count >= self.0.most || waiting.is_closed {
+            return Err(Full);
         }
         let key = waiting.next_key;
         let (told, ended) = oneshot::channel();
         let streams = waiting.by_session.entry(session).or_default();
         if streams.len() >= MOST_PER_SESSION {
-            return Err(Full::Session);
+            // The oldest is most likely one whose page is long gone; losing its sender ends it.
+            streams.remove(0);
         }
         streams.push((key, told));
         waiting.count += 1;
@@ -110,9 +108,11 @@ impl Watchers {
         self.0.changes.send_replace(());
     }
 
-    /// Ends every stream, as the instance stops.
+    /// Ends every stream, as the instance stops, and takes no more.
     pub fn close(&self) {
-        self.waiting().by_session.clear();
+        let mut waiting = self.waiting();
+        waiting.is_closed = true;
+        waiting.by_session.clear();
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -141,16 +141,32 @@ mod tests {
     use crate::sessions::EndReason;
 
     #[test]
-    fn places_are_bounded_for_a_session_and_in_all_and_given_back() {
-        let watchers = Watchers::new(5);
-        let (ada, grace) = (Uuid::new_v4(), Uuid::new_v4());
-        let first: Vec<_> = (0..4).map(|_| watchers.watch(ada).unwrap()).collect();
-        assert_eq!(watchers.watch(ada).err(), Some(Full::Session));
-        let _other = watchers.watch(grace).unwrap();
-        assert_eq!(watchers.watch(Uuid::new_v4()).err(), Some(Full::Instance));
+    fn places_are_bounded_in_all_and_given_back() {
+        let watchers = Watchers::new(2);
+        let first = watchers.watch(Uuid::new_v4()).unwrap();
+        let other = Uuid::new_v4();
+        let _second = watchers.watch(other).unwrap();
+        assert_eq!(watchers.watch(Uuid::new_v4()).err(), Some(Full));
         drop(first);
-        assert!(watchers.watch(ada).is_ok());
-        assert_eq!(watchers.watched(), [grace]);
+        assert_eq!(watchers.watched(), [other]);
+        assert!(watchers.watch(Uuid::new_v4()).is_ok());
+        watchers.close();
+        assert_eq!(watchers.watch(Uuid::new_v4()).err(), Some(Full));
+    }
+
+    #[test]
+    fn a_session_with_too_many_streams_loses_the_oldest() {
+        let watchers = Watchers::new(10);
+        let session = Uuid::new_v4();
+        let mut streams: Vec<_> = (0..5).map(|_| watchers.watch(session).unwrap()).collect();
+        assert_eq!(
+            streams[0].ended.try_recv(),
+            Err(oneshot::error::TryRecvError::Closed)
+        );
+        assert_eq!(
+            streams[1].ended.try_recv(),
+            Err(oneshot::error::TryRecvError::Empty)
+        );
     }
 
     #[test]

@@ -1,25 +1,30 @@
 //! The table `login_failures`: wrong passwords are counted for each address, whether or not an account stands behind
 //! it (law 7), and enough of them lock it for a while.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, exists, select};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Bool, Integer, Interval};
+use diesel::sql_types::{Binary, Bool, Integer, Interval, Text};
 
-use super::Email;
+use super::{Email, User};
 use crate::config::LockoutPolicy;
 use crate::db::clock::{before, interval, now, span};
-use crate::db::schema::login_failures;
+use crate::db::schema::{login_failures, users};
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// SHA-256 of an address, as [`Email::digest`] makes it.
+    fn email_digest(email: Text) -> Binary;
+}
 
 /// Failures this old, with no lock that still holds, are forgotten by the sweeper.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Locks listed at most: a storm of them is told by their number alone.
-const MOST_LISTED: i64 = 500;
+/// Locks listed at most: of a storm of them the rest is told by its number.
+pub const MOST_LISTED: i64 = 500;
 
 /// What one more failure did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,16 +105,29 @@ pub fn sweep(conn: &mut PgConnection, batch: i64) -> QueryResult<usize> {
     delete(login_failures::table.filter(login_failures::email_digest.eq_any(stale))).execute(conn)
 }
 
-/// Digests of the addresses that are locked now, and until when.
-pub fn locked(conn: &mut PgConnection) -> QueryResult<HashMap<Vec<u8>, DateTime<Utc>>> {
-    let locked: Vec<(Vec<u8>, DateTime<Utc>)> = login_failures::table
-        .filter(login_failures::locked_until.gt(now().nullable()))
-        .order(login_failures::locked_until.desc())
+/// Addresses that are locked now.
+#[derive(Clone, Debug)]
+pub struct Locked {
+    /// Those with an account, and until when; at most [`MOST_LISTED`].
+    pub users: Vec<(User, DateTime<Utc>)>,
+    /// How many others there are: without an account, or beyond the list.
+    pub others: i64,
+}
+
+/// Which addresses are locked now?
+pub fn locked(conn: &mut PgConnection) -> QueryResult<Locked> {
+    let is_locked = || login_failures::locked_until.gt(now().nullable());
+    let users: Vec<(User, DateTime<Utc>)> = login_failures::table
+        .inner_join(users::table.on(email_digest(users::email).eq(login_failures::email_digest)))
+        .filter(is_locked())
+        .order(users::email)
         .limit(MOST_LISTED)
-        .select((
-            login_failures::email_digest,
-            login_failures::locked_until.assume_not_null(),
-        ))
+        .select((User::as_select(), login_failures::locked_until.assume_not_null()))
         .load(conn)?;
-    Ok(locked.into_iter().collect())
+    let all: i64 = login_failures::table
+        .filter(is_locked())
+        .count()
+        .get_result(conn)?;
+    let others = all - i64::try_from(users.len()).unwrap_or(all);
+    Ok(Locked { users, others })
 }

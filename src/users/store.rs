@@ -1,11 +1,9 @@
 //! The table `users`: find, create, update, delete.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
 use diesel::dsl::{delete, insert_into, update};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::Binary;
 use uuid::Uuid;
 
 use super::{Email, PasswordHash, Role};
@@ -173,18 +171,4 @@ pub fn enable(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
 /// Deletes the account, and by the foreign key what hangs on it.
 pub fn remove(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
     delete(users::table.find(id)).execute(conn)
-}
-
-/// The accounts behind digests of addresses, each with its digest.
-pub fn find_by_digests(conn: &mut PgConnection, digests: &[Vec<u8>]) -> QueryResult<Vec<(User, Vec<u8>)>> {
-    // No index can serve this, for PostgreSQL does not hold an encoding to be immutable: not asked in vain.
-    if digests.is_empty() {
-        return Ok(Vec::new());
-    }
-    let digest = || sql::<Binary>("sha256(convert_to(users.email, 'UTF8'))");
-    users::table
-        .filter(digest().eq_any(digests))
-        .order(users::email)
-        .select((User::as_select(), digest()))
-        .load(conn)
 }

@@ -100,12 +100,6 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "This needs the admin role")
     }
 
-    /// 429: try again later.
-    pub fn too_many_requests(detail: &'static str) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
-            .with(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
-    }
-
     /// 404.
     pub fn not_found() -> Self {
         Self::new(
@@ -193,9 +187,6 @@ impl From<auth::Error> for Problem {
             Error::AccountDisabled => forbidden("account_disabled", "Account is disabled"),
             Error::TokenInvalid => Self::token_invalid(),
             Error::SessionEnded(ending) => Self::session_ended(ending),
-            Error::TooManyStreams => {
-                Self::too_many_requests("This session has as many event streams as one may have")
-            }
             Error::NoSuchUser(_) | Error::NoSuchSession => Self::not_found(),
             Error::EmailTaken(_) => Self::bad_request("There is a user with this email already"),
             Error::Busy => {

@@ -25,7 +25,7 @@ fn map() -> Vec<(&'static str, Vec<Entry>)> {
         // Signed in only: `Authenticated` or `SignedIn` in the handler's signature.
         ("/auth/logout", vec![post(api::auth::logout)]),
         ("/auth/session", vec![get(api::auth::session)]),
-        ("/auth/session/events", vec![get(api::events::events)]),
+        ("/auth/session/events", vec![stream(api::events::events)]),
         ("/auth/history", vec![get(api::auth::history)]),
         ("/dashboard", vec![get(pages::dashboard::dashboard)]),
         // Admins only: `Admin` or `AdminPage` in the handler's signature.
@@ -83,6 +83,16 @@ where
 {
     let route = Route::new().guard(guard::Any(guard::Get()).or(guard::Head()));
     (Method::GET, route.to(handler))
+}
+
+/// GET alone: an answer without an end has no head to ask for.
+fn stream<F, Args>(handler: F) -> Entry
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    (Method::GET, web::get().to(handler))
 }
 
 fn post<F, Args>(handler: F) -> Entry

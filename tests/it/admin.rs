@@ -114,7 +114,16 @@ async fn the_list_is_searched_by_name_email_and_address() {
 async fn a_list_asked_for_in_nonsense_is_refused_in_words() {
     let app = App::start().await;
     let admin = app.admin().await;
-    for query in ["limit=0", "limit=201", "limit=x", "after=x", "q=%00", "limit=-1"] {
+    for query in [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "after=x",
+        "q=%00",
+        "limit=-1",
+        "q=a&q=b",
+        "after=-210866803200000001_00000000-0000-0000-0000-000000000000",
+    ] {
         assert_eq!(
             admin.get(&format!("/api/admin/sessions?{query}")).await.problem(),
             "400 bad_request",

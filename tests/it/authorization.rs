@@ -153,3 +153,29 @@ async fn what_people_call_themselves_is_text_on_the_page() {
         "{page}"
     );
 }
+
+#[tokio::test]
+async fn who_may_not_ask_is_told_so_before_what_is_wrong_with_the_question() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    for (method, path) in [
+        (Method::DELETE, "/api/admin/sessions/7"),
+        (Method::DELETE, "/api/admin/users/7/session"),
+        (Method::DELETE, "/api/admin/users/7/lock"),
+        (Method::GET, "/api/admin/sessions?q=a&q=b"),
+        (Method::GET, "/api/admin/history?limit=x"),
+        (Method::GET, "/admin/sessions?after=x"),
+    ] {
+        assert_eq!(
+            Answer::of(ada.request(method.clone(), path)).await.problem(),
+            "403 forbidden",
+            "{path}"
+        );
+        let visitor = app.visitor().with_token("ab".repeat(32));
+        assert_eq!(
+            Answer::of(visitor.request(method, path)).await.problem(),
+            "401 token_invalid",
+            "{path}"
+        );
+    }
+}

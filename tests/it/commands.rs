@@ -258,3 +258,27 @@ fn a_password_in_a_broken_connection_string_is_not_repeated() {
         assert!(!error.contains("canary"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn what_an_operator_does_is_in_the_security_log() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    for (verb, event) in [
+        ("disable", "user_disabled"),
+        ("enable", "user_enabled"),
+        ("unlock", "authn_login_unlock"),
+        ("verify", "user_verified"),
+        ("remove", "user_deleted"),
+    ] {
+        let (_, _, log) = run(&app, &["user", verb, "ada@example.org"], "");
+        assert!(
+            log.contains(event) && log.contains("by=operator"),
+            "{verb}: {log}"
+        );
+    }
+    app.signed_in("grace").await;
+    app.database()
+        .execute(&crate::support::sql::backdate_sessions("3 hours"));
+    let (_, _, log) = run(&app, &["sweep"], "");
+    assert!(log.contains("reason=expired") && log.contains("by=time"), "{log}");
+}

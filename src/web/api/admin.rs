@@ -1,7 +1,7 @@
 //! Everybody's sessions, for admins.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -35,6 +35,14 @@ pub(in crate::web) struct ListRequest {
 }
 
 impl ListQuery {
+    /// Read in the handler and not by an extractor, which would answer before it is known who asks.
+    pub(in crate::web) fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let query = Query::<Self>::from_query(request.query_string());
+        query
+            .map(Query::into_inner)
+            .map_err(|_| Problem::bad_request("The query takes q, limit, after and reason, each once"))
+    }
+
     pub(in crate::web) fn q(&self) -> &str {
         self.q.trim()
     }
@@ -68,6 +76,11 @@ impl ListQuery {
     }
 }
 
+/// What is no id names nothing. Read here and not by an extractor, which would answer before it is known who asks.
+fn parsed(id: &str) -> Result<Uuid, Problem> {
+    id.parse().map_err(|_| Problem::not_found())
+}
+
 /// A form sends what was left empty, too.
 fn given(value: &Option<String>) -> Option<&str> {
     value.as_deref().map(str::trim).filter(|value| !value.is_empty())
@@ -94,9 +107,9 @@ pub struct SessionsResponse {
 pub async fn sessions(
     admin: Admin,
     auth: Data<Auth>,
-    query: Query<ListQuery>,
+    request: HttpRequest,
 ) -> Result<Json<SessionsResponse>, Problem> {
-    let list = query.understood()?;
+    let list = ListQuery::of(&request)?.understood()?;
     let total = auth.count_live_sessions(list.search.clone()).await?;
     let page = auth.live_sessions(list.search, list.after, list.limit).await?;
     let own = admin.0.session.id;
@@ -113,8 +126,8 @@ pub async fn sessions(
 }
 
 /// Ends one session.
-pub async fn end_session(admin: Admin, auth: Data<Auth>, id: Path<Uuid>) -> Result<HttpResponse, Problem> {
-    auth.revoke(*id, Actor::Admin(admin.0.user.id)).await?;
+pub async fn end_session(admin: Admin, auth: Data<Auth>, id: Path<String>) -> Result<HttpResponse, Problem> {
+    auth.revoke(parsed(&id)?, Actor::Admin(admin.0.user.id)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -122,9 +135,10 @@ pub async fn end_session(admin: Admin, auth: Data<Auth>, id: Path<Uuid>) -> Resu
 pub async fn end_session_of(
     admin: Admin,
     auth: Data<Auth>,
-    user: Path<Uuid>,
+    user: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    auth.revoke_of(*user, Actor::Admin(admin.0.user.id)).await?;
+    auth.revoke_of(parsed(&user)?, Actor::Admin(admin.0.user.id))
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -161,9 +175,9 @@ pub struct HistoryResponse {
 pub async fn history(
     _: Admin,
     auth: Data<Auth>,
-    query: Query<ListQuery>,
+    request: HttpRequest,
 ) -> Result<Json<HistoryResponse>, Problem> {
-    let list = query.understood()?;
+    let list = ListQuery::of(&request)?.understood()?;
     let page = auth
         .past_sessions(list.search, list.reason, list.after, list.limit)
         .await?;
@@ -178,7 +192,8 @@ pub async fn history(
 }
 
 /// Lifts the lock of a user's address.
-pub async fn unlock(admin: Admin, auth: Data<Auth>, user: Path<Uuid>) -> Result<HttpResponse, Problem> {
-    auth.unlock_user(*user, Actor::Admin(admin.0.user.id)).await?;
+pub async fn unlock(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Result<HttpResponse, Problem> {
+    auth.unlock_user(parsed(&user)?, Actor::Admin(admin.0.user.id))
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }

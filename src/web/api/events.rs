@@ -30,6 +30,7 @@ struct Events {
     auth: Data<Auth>,
     watcher: Watcher,
     session: uuid::Uuid,
+    user: uuid::Uuid,
     is_admin: bool,
     next_beat: Instant,
     /// When the session's time is up, unless it was extended in the meantime.
@@ -56,6 +57,7 @@ pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Pro
     let events = Events {
         watcher,
         session,
+        user: seat.0.user.id,
         is_admin: seat.0.user.role == Role::Admin,
         next_beat: Instant::now() + BEAT,
         next_look: Instant::now() + left,
@@ -93,7 +95,13 @@ impl Events {
                     Err(_) => None,
                 },
                 changed = self.watcher.changes.changed(), if self.is_admin => {
-                    return changed.is_ok().then(|| "event: changed\ndata:\n\n".to_owned());
+                    changed.ok()?;
+                    match self.auth.is_admin(self.user).await {
+                        Ok(true) => return Some("event: changed\ndata:\n\n".to_owned()),
+                        // No more to be told; the page connects again as who its user is now.
+                        Ok(false) => return None,
+                        Err(_) => {}
+                    }
                 }
                 () = sleep_until(self.next_beat) => {
                     self.next_beat = Instant::now() + BEAT;

@@ -1,7 +1,7 @@
 //! Who is signed in and who was, for admins.
 
-use actix_web::HttpResponse;
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use uuid::Uuid;
 
@@ -50,6 +50,7 @@ struct SessionsPage {
     rows: Vec<LiveRow>,
     next: Option<String>,
     locked: Vec<LockedRow>,
+    locked_others: i64,
 }
 
 #[derive(Template)]
@@ -100,13 +101,14 @@ impl LiveRow {
 pub async fn sessions(
     admin: AdminPage,
     auth: Data<Auth>,
-    query: Query<ListQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
+    let query = ListQuery::of(&request)?;
     let list = query.understood()?;
     let overview = auth.overview().await?;
     let total = auth.count_live_sessions(list.search.clone()).await?;
     let page = auth.live_sessions(list.search, list.after, list.limit).await?;
-    let locked = auth.locked_users().await?;
+    let locked = auth.locked().await?;
     let own = admin.0.session.id;
     render(&SessionsPage {
         page: "sessions",
@@ -123,7 +125,9 @@ pub async fn sessions(
         next: page
             .next
             .map(|next| link("/admin/sessions", query.q(), None, &next)),
+        locked_others: locked.others,
         locked: locked
+            .users
             .into_iter()
             .map(|(user, until)| LockedRow {
                 id: user.id,
@@ -136,11 +140,8 @@ pub async fn sessions(
 }
 
 /// Who was signed in.
-pub async fn history(
-    _: AdminPage,
-    auth: Data<Auth>,
-    query: Query<ListQuery>,
-) -> Result<HttpResponse, Problem> {
+pub async fn history(_: AdminPage, auth: Data<Auth>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = ListQuery::of(&request)?;
     let list = query.understood()?;
     let page = auth
         .past_sessions(list.search, list.reason, list.after, list.limit)

@@ -1,8 +1,14 @@
 //! Somebody who listens to server-sent events.
 
+use std::time::Duration;
+
 use reqwest::{Method, Response};
+use tokio::time::timeout;
 
 use super::client::Client;
+
+/// Longer than the pause between two beats.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// An open stream.
 pub struct EventStream {
@@ -43,7 +49,10 @@ impl EventStream {
                 }
                 continue;
             }
-            let chunk = self.response.chunk().await.unwrap()?;
+            let chunk = timeout(PATIENCE, self.response.chunk())
+                .await
+                .expect("nothing comes")
+                .unwrap()?;
             self.waiting.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     }
