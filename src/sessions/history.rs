@@ -66,7 +66,10 @@ pub fn end(conn: &mut PgConnection, which: Which, reason: EndReason) -> QueryRes
     };
     if matches!(which, Which::All | Which::AllBut(_)) {
         // Sign-ins under way are waited for and later ones wait: none slips through between what is seen and what ends.
-        conn.batch_execute("lock table sessions in share row exclusive mode")?;
+        // Of a million sessions the end takes half a minute, and half an end would be none.
+        conn.batch_execute(
+            "lock table sessions in share row exclusive mode; set local statement_timeout = '60s'",
+        )?;
     }
     diesel::sql_query(moved(condition))
         .bind::<SqlUuid, _>(id)
