@@ -16,7 +16,7 @@ use crate::db::schema::{login_failures, users};
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    /// SHA-256 of an address, as [`Email::digest`] makes it.
+    /// SHA-256 of an address, as the program makes it, too.
     fn email_digest(email: Text) -> Binary;
 }
 
