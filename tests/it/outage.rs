@@ -4,11 +4,23 @@ use oneseat::auth::audit::Actor;
 use oneseat::db::embedded::Embedded;
 use oneseat::db::migrations;
 use reqwest::StatusCode;
+use tempfile::TempDir;
 
 use crate::support::{Answer, App, Database, EventStream, PASSWORD, eventually};
 
 /// Unsafe settings that make a throw-away server quick to start.
 const QUICK: [(&str, &str); 1] = [("fsync", "off")];
+
+/// A server of the test's own, to stop and start.
+fn throw_away() -> (TempDir, Embedded) {
+    let dir = tempfile::Builder::new()
+        .prefix("oneseat-outage-")
+        .tempdir()
+        .unwrap();
+    let embedded = Embedded::open(dir.path(), &QUICK).unwrap();
+    migrations::run(&embedded.url()).unwrap();
+    (dir, embedded)
+}
 
 fn assert_unavailable(answer: &Answer) {
     assert_eq!(answer.problem(), "503 unavailable");
@@ -17,12 +29,7 @@ fn assert_unavailable(answer: &Answer) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_its_database_the_answer_is_503_and_afterwards_all_is_well() {
-    let dir = tempfile::Builder::new()
-        .prefix("oneseat-outage-")
-        .tempdir()
-        .unwrap();
-    let embedded = Embedded::open(dir.path(), &QUICK).unwrap();
-    migrations::run(&embedded.url()).unwrap();
+    let (_dir, embedded) = throw_away();
     let app = App::start_on(Database::at(embedded.url())).await;
     let ada = app.signed_in("ada").await;
     assert_eq!(app.visitor().get("/readyz").await.status, 200);
@@ -83,12 +90,7 @@ async fn a_database_that_answers_too_slowly_is_unavailable_and_nothing_else_wait
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_postgresql_loses_no_notice() {
-    let dir = tempfile::Builder::new()
-        .prefix("oneseat-outage-")
-        .tempdir()
-        .unwrap();
-    let embedded = Embedded::open(dir.path(), &QUICK).unwrap();
-    migrations::run(&embedded.url()).unwrap();
+    let (_dir, embedded) = throw_away();
     let app = App::start_on(Database::at(embedded.url())).await;
     let ada = app.signed_in("ada").await;
     let mut events = EventStream::open(&ada).await;
