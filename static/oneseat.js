@@ -43,7 +43,11 @@ const ENDINGS = {
 };
 
 function clones(element) {
-  return [...element.childNodes].map((node) => node.cloneNode(true));
+  return copies([...element.childNodes]);
+}
+
+function copies(nodes) {
+  return nodes.map((node) => node.cloneNode(true));
 }
 
 // Asking the server -----------------------------------------------------------------------------------------------------
@@ -102,7 +106,6 @@ function wordsFor({ status, text }) {
 function show(content, title) {
   leave.abort();
   leave = new AbortController();
-  shown += 1;
   main.replaceChildren(...content.main);
   // The same links in place of themselves would only take the focus away.
   const links = (nodes) => nodes.map((node) => node.textContent.trim() + (node.innerHTML ?? "")).join("");
@@ -126,7 +129,7 @@ function forget() {
 
 function showLogin(words = "") {
   forget();
-  show({ main: login.main.map((node) => node.cloneNode(true)), nav: login.nav.map((node) => node.cloneNode(true)) }, login.title);
+  show({ main: copies(login.main), nav: copies(login.nav) }, login.title);
   say(words);
   document.getElementById("email").focus();
 }
@@ -140,20 +143,19 @@ function showEnded({ reason, endedAt }) {
   card.getElementById("ended-advice").textContent = advice;
   card.getElementById("sign-in-again").addEventListener("click", () => showLogin());
   say("");
-  show({ main: [...card.childNodes], nav: login.nav.map((node) => node.cloneNode(true)) }, "Signed out · oneseat");
+  show({ main: [...card.childNodes], nav: copies(login.nav) }, "Signed out · oneseat");
   arrive();
 }
 
-/** Counts pages shown and pages asked for: an answer that another page has overtaken is not shown. */
-let shown = 0;
+/** Counts pages asked for: an answer that another has overtaken is not shown. */
 let asked = 0;
 
 /** Fetches a page with the token and puts its content in place of ours, unless `may` says that it no longer should. */
 async function visit(path, { may = () => true, ...options } = {}) {
   asked += 1;
-  const [mine, before] = [asked, shown];
+  const mine = asked;
   const response = await request(path, options);
-  if (mine !== asked || before !== shown || !may()) throw new Outdated();
+  if (mine !== asked || !may()) throw new Outdated();
   if (!response.ok) throw new Error(wordsFor(response));
   const page = new DOMParser().parseFromString(response.text, "text/html");
   show({ main: [...page.getElementById("main").childNodes], nav: [...page.getElementById("nav").childNodes] }, page.title);

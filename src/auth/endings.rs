@@ -4,6 +4,7 @@ use diesel::Connection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor};
+use super::validator::why_ended;
 use super::{Auth, Error};
 use crate::sessions::history::{self, Which};
 use crate::sessions::{EndReason, EndedSession};
@@ -16,7 +17,7 @@ impl Auth {
     /// [`Error::SessionEnded`] when it ended in the meantime; [`Error::Unavailable`].
     pub async fn sign_out(&self, session: Uuid, reason: EndReason) -> Result<(), Error> {
         if self.end(Which::Id(session), reason, Actor::Own).await?.is_empty() {
-            return Err(self.why_ended(session).await?);
+            return Err(self.db.run(move |conn| why_ended(conn, session)).await?);
         }
         Ok(())
     }

@@ -89,10 +89,10 @@ impl Auth {
 }
 
 /// Why a session that was live a moment ago is not.
-fn why_ended(conn: &mut PgConnection, session: Uuid) -> Result<Error, Error> {
-    Ok(match store::look(conn, &[session])?.get(&session) {
-        Some(Look::Ended(ending)) => Error::SessionEnded(*ending),
-        Some(Look::Live(_) | Look::Forgotten) | None => Error::TokenInvalid,
+pub(super) fn why_ended(conn: &mut PgConnection, session: Uuid) -> Result<Error, Error> {
+    Ok(match store::look_at(conn, session)? {
+        Look::Ended(ending) => Error::SessionEnded(ending),
+        Look::Live(_) | Look::Forgotten => Error::TokenInvalid,
     })
 }
 

@@ -66,15 +66,14 @@ impl Database {
     /// # Errors
     /// PostgreSQL's own words when the first connection fails.
     pub fn connect(url: &str, size: u32) -> Result<Self, Unavailable> {
-        let url = with_timeouts(url);
         // The pool alone would retry until its time-out, and tell less of what went wrong.
-        connection::establish(&url)?;
+        connection::establish(url)?;
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
             .connection_timeout(TURN)
             .connection_customizer(Box::new(Customize))
-            .build_unchecked(ConnectionManager::new(url));
+            .build_unchecked(ConnectionManager::new(with_timeouts(url)));
         Ok(Self {
             pool,
             turns: Arc::new(Semaphore::new(size as usize)),

@@ -131,3 +131,8 @@ pub fn look(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<HashMap<Uuid, 
     }
     Ok(found)
 }
+
+/// The same for one.
+pub fn look_at(conn: &mut PgConnection, id: Uuid) -> QueryResult<Look> {
+    Ok(look(conn, &[id])?.remove(&id).unwrap_or(Look::Forgotten))
+}

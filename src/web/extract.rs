@@ -59,13 +59,13 @@ impl FromRequest for Admin {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let activity = activity(request.headers());
         let seat = seat(request, activity);
-        let (origin, path) = (client::origin(request), request.path().to_owned());
+        let request = request.clone();
         Box::pin(async move {
             let seat = seat.await?;
             match seat.user.role {
                 Role::Admin => Ok(Self(seat)),
                 Role::User => {
-                    audit::forbidden(&seat.user, &path, &origin);
+                    audit::forbidden(&seat.user, request.path(), &client::origin(&request));
                     Err(Problem::forbidden())
                 }
             }
@@ -76,12 +76,12 @@ impl FromRequest for Admin {
 fn seat(request: &HttpRequest, activity: Activity) -> impl Future<Output = Result<Seat, Problem>> + use<> {
     let token = bearer(request.headers());
     let auth = request.app_data::<web::Data<Auth>>().cloned();
-    let origin = client::origin(request);
+    let request = request.clone();
     async move {
         let auth = auth.ok_or_else(Problem::unavailable)?;
         auth.validate(&token?, activity).await.map_err(|error| {
             if let Error::SessionEnded(ending) = &error {
-                audit::used_after_end(ending, &origin);
+                audit::used_after_end(ending, &client::origin(&request));
             }
             error.into()
         })

@@ -98,19 +98,15 @@ impl Embedded {
 impl Drop for Embedded {
     fn drop(&mut self) {
         // Under the start lock nobody comes in; with the lock to ourselves nobody is left.
-        let start_lock = self.dir.lock_file("start.lock");
-        let is_last = start_lock.is_ok_and(|lock| {
-            // Kept to the end of this function's one decision and act.
-            let stopped = lock.lock().is_ok() && is_alone(&self.in_use);
-            if stopped && let Err(error) = self.server.stop() {
-                log::warn!("the private PostgreSQL did not stop: {error}");
-            }
-            stopped
-        });
-        log::debug!(
-            "the private PostgreSQL is {}",
-            if is_last { "stopped" } else { "left to others" }
-        );
+        let Ok(start_lock) = self.dir.lock_file("start.lock") else {
+            return;
+        };
+        if start_lock.lock().is_ok()
+            && is_alone(&self.in_use)
+            && let Err(error) = self.server.stop()
+        {
+            log::warn!("the private PostgreSQL did not stop: {error}");
+        }
     }
 }
 

@@ -12,9 +12,9 @@ use futures_util::stream::{Stream, unfold};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
-use crate::auth::watch::Watched;
 use crate::auth::{Auth, Error};
 use crate::sessions::Ending;
+use crate::sessions::store::Look;
 use crate::sessions::watchers::Watcher;
 use crate::users::Role;
 use crate::web::extract::Passive;
@@ -51,8 +51,9 @@ pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Pro
     let watcher = auth.watch(session)?;
     // Only now, with the place taken, does "it lives" mean that its end will be told.
     let (state, left) = match auth.look(session).await? {
-        Watched::Live(left) => (State::Opening, left),
-        Watched::Ended(ending) => (State::Ending(ending), Duration::ZERO),
+        Look::Live(left) => (State::Opening, left),
+        Look::Ended(ending) => (State::Ending(ending), Duration::ZERO),
+        Look::Forgotten => return Err(Problem::token_invalid()),
     };
     let events = Events {
         watcher,
@@ -108,10 +109,10 @@ impl Events {
                     return Some(": beat\n\n".to_owned());
                 }
                 () = sleep_until(self.next_look) => match self.auth.look(self.session).await {
-                    Ok(Watched::Live(left)) => self.next_look = Instant::now() + left,
-                    Ok(Watched::Ended(ending)) => return Some(self.last(ending)),
+                    Ok(Look::Live(left)) => self.next_look = Instant::now() + left,
+                    Ok(Look::Ended(ending)) => return Some(self.last(ending)),
                     Err(Error::Unavailable(_)) => self.next_look = Instant::now() + RETRY,
-                    Err(_) => return None,
+                    Ok(Look::Forgotten) | Err(_) => return None,
                 },
             }
         }

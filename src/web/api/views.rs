@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::sessions::{EndedSession, Session};
-use crate::users::{Role, User};
+use crate::users::User;
 
 /// Who.
 #[derive(Serialize)]
@@ -16,8 +16,7 @@ pub(super) struct UserView {
     id: Uuid,
     name: String,
     email: String,
-    #[serde(serialize_with = "role")]
-    role: Role,
+    role: &'static str,
 }
 
 /// A live session.
@@ -65,7 +64,7 @@ impl From<User> for UserView {
             id: user.id,
             name: user.name,
             email: user.email,
-            role: user.role,
+            role: user.role.as_str(),
         }
     }
 }
@@ -81,8 +80,4 @@ impl From<Session> for SessionView {
             expires_at: session.expires_at,
         }
     }
-}
-
-fn role<S: serde::Serializer>(role: &Role, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(role.as_str())
 }
