@@ -4,10 +4,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::open::open;
-use super::password::{self, NewPassword};
-use super::{Failure, output, table};
-use crate::auth::Auth;
+use super::{Failure, output, password, table};
 use crate::auth::accounts::NewAccount;
+use crate::auth::{Auth, Error};
 use crate::config::{self, DatabaseSettings};
 use crate::users::{self, Email, Role};
 
@@ -95,74 +94,65 @@ pub(super) struct Target {
 
 impl User {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let config = config::database(self.database())?;
-        // Read before the database is opened: what cannot be used starts nothing.
-        let password = match &self {
-            Self::Add(Add { password_stdin, .. }) | Self::Password(SetPassword { password_stdin, .. }) => {
-                Some(password::read_or_generate(*password_stdin)?)
-            }
-            _ => None,
-        };
-        let (auth, _opened) = open(&config)?;
-        match (self, password) {
-            (Self::Add(add), Some(password)) => add.run(&auth, password).await,
-            (Self::Password(set), Some(password)) => set.run(&auth, password).await,
-            (Self::List(list), _) => list.run(&auth).await,
-            (Self::Show(show), _) => show.run(&auth).await,
-            (other, _) => other.change(&auth).await,
-        }
-    }
-
-    fn database(&self) -> &DatabaseSettings {
         match self {
-            Self::Add(add) => &add.database,
-            Self::List(list) => &list.database,
-            Self::Show(show) => &show.database,
-            Self::Password(set) => &set.database,
-            Self::Verify(target)
-            | Self::Unlock(target)
-            | Self::Disable(target)
-            | Self::Enable(target)
-            | Self::Remove(target) => &target.database,
-        }
-    }
-
-    /// The changes that need an address and nothing else.
-    async fn change(self, auth: &Auth) -> Result<(), Failure> {
-        let (email, done) = match self {
-            Self::Verify(Target { email, .. }) => (
-                email.clone(),
-                auth.verify_email(email).await.map(|()| "is verified"),
-            ),
-            Self::Unlock(Target { email, .. }) => {
-                let unlocked = auth.unlock(email.clone()).await;
-                let words = |had| {
-                    if had {
+            Self::Add(add) => add.run().await,
+            Self::List(list) => list.run().await,
+            Self::Show(show) => show.run().await,
+            Self::Password(set) => set.run().await,
+            Self::Verify(target) => {
+                target
+                    .run(async |auth, email| auth.verify_email(email).await.map(|()| "is verified"))
+                    .await
+            }
+            Self::Unlock(target) => {
+                let words = |had_failures| {
+                    if had_failures {
                         "is unlocked"
                     } else {
                         "had no failed sign-ins"
                     }
                 };
-                (email, unlocked.map(words))
+                target
+                    .run(async |auth, email| auth.unlock(email).await.map(words))
+                    .await
             }
-            Self::Disable(Target { email, .. }) => {
-                (email.clone(), auth.disable(email).await.map(|()| "is disabled"))
+            Self::Disable(target) => {
+                target
+                    .run(async |auth, email| auth.disable(email).await.map(|()| "is disabled"))
+                    .await
             }
-            Self::Enable(Target { email, .. }) => {
-                (email.clone(), auth.enable(email).await.map(|()| "is enabled"))
+            Self::Enable(target) => {
+                target
+                    .run(async |auth, email| auth.enable(email).await.map(|()| "is enabled"))
+                    .await
             }
-            Self::Remove(Target { email, .. }) => (
-                email.clone(),
-                auth.remove_user(email).await.map(|()| "is removed"),
-            ),
-            Self::Add(_) | Self::List(_) | Self::Show(_) | Self::Password(_) => return Ok(()),
-        };
-        output::line(format_args!("{email} {}", done.map_err(Failure::failed)?))
+            Self::Remove(target) => {
+                target
+                    .run(async |auth, email| auth.remove_user(email).await.map(|()| "is removed"))
+                    .await
+            }
+        }
+    }
+}
+
+impl Target {
+    /// Does what needs an address and nothing else, and says what has become of it.
+    async fn run(
+        self,
+        act: impl AsyncFnOnce(Auth, Email) -> Result<&'static str, Error>,
+    ) -> Result<(), Failure> {
+        let (auth, _opened) = open(&config::database(&self.database)?)?;
+        let done = act(auth, self.email.clone()).await.map_err(Failure::failed)?;
+        output::line(format_args!("{} {done}", self.email))
     }
 }
 
 impl Add {
-    async fn run(self, auth: &Auth, password: NewPassword) -> Result<(), Failure> {
+    async fn run(self) -> Result<(), Failure> {
+        let config = config::database(&self.database)?;
+        // Read before the database is opened: what cannot be used starts nothing.
+        let password = password::read_or_generate(self.password_stdin)?;
+        let (auth, _opened) = open(&config)?;
         let account = NewAccount {
             name: self.name,
             email: self.email,
@@ -184,7 +174,11 @@ impl Add {
 }
 
 impl SetPassword {
-    async fn run(self, auth: &Auth, password: NewPassword) -> Result<(), Failure> {
+    async fn run(self) -> Result<(), Failure> {
+        let config = config::database(&self.database)?;
+        // Read before the database is opened: what cannot be used starts nothing.
+        let password = password::read_or_generate(self.password_stdin)?;
+        let (auth, _opened) = open(&config)?;
         auth.set_password(self.email.clone(), password.value.clone())
             .await
             .map_err(Failure::failed)?;
@@ -194,7 +188,8 @@ impl SetPassword {
 }
 
 impl List {
-    async fn run(self, auth: &Auth) -> Result<(), Failure> {
+    async fn run(self) -> Result<(), Failure> {
+        let (auth, _opened) = open(&config::database(&self.database)?)?;
         let users = auth.users().await.map_err(Failure::failed)?;
         if self.json {
             return table::print_json(&users.iter().map(json_of).collect());
@@ -216,7 +211,8 @@ impl List {
 }
 
 impl Show {
-    async fn run(self, auth: &Auth) -> Result<(), Failure> {
+    async fn run(self) -> Result<(), Failure> {
+        let (auth, _opened) = open(&config::database(&self.database)?)?;
         let profile = auth.profile(self.email).await.map_err(Failure::failed)?;
         let user = &profile.user;
         if self.json {
