@@ -1,12 +1,12 @@
-//! Parses the command line, starts logging, dispatches.
+//! Parses the command line, starts the log, dispatches.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use oneseat::cli::Cli;
+use oneseat::cli::{self, Cli};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    cli::start_log();
     cli.run()
 }

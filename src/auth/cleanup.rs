@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use diesel::connection::Connection;
 use diesel::dsl::sql;
 use diesel::pg::PgConnection;
@@ -36,6 +37,11 @@ impl Swept {
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
+
+    /// How many rows that were.
+    pub fn rows(&self) -> u64 {
+        (self.sessions + self.endings + self.login_failures) as u64
+    }
 }
 
 impl fmt::Display for Swept {
@@ -52,54 +58,101 @@ impl fmt::Display for Swept {
     }
 }
 
-/// What one batch did.
-enum Batch {
-    /// Another instance is sweeping.
-    Elsewhere,
-    /// Removed this much.
-    Removed(Swept),
+/// How far a sweep has come in each table. Behind it nothing is left but what somebody else held, so no batch reads again over
+/// the remains of those before it: a million rows take a million steps, not their square.
+#[derive(Clone, Copy)]
+struct Frontier {
+    sessions: DateTime<Utc>,
+    endings: DateTime<Utc>,
+    login_failures: DateTime<Utc>,
+}
+
+impl Frontier {
+    const START: Self = Self {
+        sessions: DateTime::UNIX_EPOCH,
+        endings: DateTime::UNIX_EPOCH,
+        login_failures: DateTime::UNIX_EPOCH,
+    };
 }
 
 impl Auth {
-    /// Sweeps until nothing is left. `None`: another instance is at it.
+    /// Sweeps until nothing is left, telling `progress` what was removed so far. `None`: another instance is at it.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; batches already removed stay removed.
-    pub async fn sweep(&self) -> Result<Option<Swept>, Error> {
+    pub async fn sweep(&self, progress: impl Fn(Swept)) -> Result<Option<Swept>, Error> {
         let retention = self.policy.history.retention;
-        let mut total = Swept::default();
+        let (mut total, mut frontier) = (Swept::default(), Frontier::START);
         loop {
-            match self.db.run(move |conn| sweep_batch(conn, retention)).await? {
-                Batch::Elsewhere => return Ok(None),
-                Batch::Removed(swept) if swept.is_nothing() => return Ok(Some(total)),
-                Batch::Removed(swept) => {
+            let batch = self
+                .db
+                .run(move |conn| sweep_batch(conn, retention, frontier))
+                .await?;
+            match batch {
+                None => return Ok(None),
+                Some((swept, _)) if swept.is_nothing() => return Ok(Some(total)),
+                Some((swept, reached)) => {
+                    frontier = reached;
                     total.sessions += swept.sessions;
                     total.endings += swept.endings;
                     total.login_failures += swept.login_failures;
+                    progress(total);
                 }
             }
         }
     }
+
+    /// About how many rows a sweep would remove now.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn sweepable(&self) -> Result<u64, Error> {
+        let retention = self.policy.history.retention;
+        self.db
+            .run(move |conn| {
+                let rows = history::count_expired(conn)?
+                    + history::count_forgettable(conn, retention)?
+                    + lockout::count_stale(conn)?;
+                Ok(rows.unsigned_abs())
+            })
+            .await
+    }
 }
 
-fn sweep_batch(conn: &mut PgConnection, retention: Duration) -> Result<Batch, Error> {
-    let swept = conn.transaction::<_, Error, _>(|conn| {
+/// One batch of each table, and how far that came. `None`: another instance is sweeping.
+fn sweep_batch(
+    conn: &mut PgConnection,
+    retention: Duration,
+    from: Frontier,
+) -> Result<Option<(Swept, Frontier)>, Error> {
+    let batch = conn.transaction::<_, Error, _>(|conn| {
         let lock = sql::<Bool>("pg_try_advisory_xact_lock(")
             .bind::<BigInt, _>(SWEEP_LOCK)
             .sql(")");
         if !diesel::select(lock).get_result::<bool>(conn)? {
             return Ok(None);
         }
-        let expired = history::sweep(conn, BATCH)?;
+        let expired = history::sweep(conn, from.sessions, BATCH)?;
+        let endings = history::purge(conn, retention, from.endings, BATCH)?;
+        let login_failures = lockout::sweep(conn, from.login_failures, BATCH)?;
         let swept = Swept {
             sessions: expired.len(),
-            endings: history::purge(conn, retention, BATCH)?,
-            login_failures: lockout::sweep(conn, BATCH)?,
+            endings: endings.len(),
+            login_failures: login_failures.len(),
         };
-        Ok(Some((swept, expired)))
+        let reached = Frontier {
+            sessions: latest(expired.iter().map(|session| session.ended_at), from.sessions),
+            endings: latest(endings, from.endings),
+            login_failures: latest(login_failures, from.login_failures),
+        };
+        Ok(Some((swept, reached, expired)))
     })?;
-    Ok(swept.map_or(Batch::Elsewhere, |(swept, expired)| {
+    Ok(batch.map(|(swept, reached, expired)| {
         audit::ended(&expired, Actor::Time);
-        Batch::Removed(swept)
+        (swept, reached)
     }))
+}
+
+fn latest(moments: impl IntoIterator<Item = DateTime<Utc>>, otherwise: DateTime<Utc>) -> DateTime<Utc> {
+    moments.into_iter().max().unwrap_or(otherwise)
 }

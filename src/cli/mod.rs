@@ -4,6 +4,7 @@ mod migrate;
 mod open;
 mod output;
 mod password;
+mod progress;
 mod serve;
 mod session;
 mod sweep;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::BadValues;
+pub use progress::start_log;
 
 /// One user, one seat: signing in ends the older session.
 #[derive(Parser, Debug)]

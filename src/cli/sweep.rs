@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::open::open_with;
-use super::{Failure, output};
+use super::{Failure, output, progress};
 use crate::config::{self, DatabaseSettings, HistorySettings, Policy};
 
 /// Arguments of `oneseat sweep`.
@@ -25,10 +25,15 @@ impl Sweep {
                 ..Policy::default()
             },
         )?;
-        let words = match auth.sweep().await.map_err(Failure::failed)? {
+        let bar = progress::bar(auth.sweepable().await.map_err(Failure::failed)?);
+        let swept = auth
+            .sweep(|so_far| bar.set_position(so_far.rows()))
+            .await
+            .map_err(Failure::failed);
+        bar.finish_and_clear();
+        output::line(match swept? {
             Some(swept) => format!("removed {swept}"),
             None => "another instance is sweeping; nothing left to do here".to_owned(),
-        };
-        output::line(words)
+        })
     }
 }

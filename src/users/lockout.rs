@@ -88,21 +88,33 @@ pub fn clear(conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
     Ok(forgotten > 0)
 }
 
-/// Forgets up to `batch` stale rows. Returns how many.
-pub fn sweep(conn: &mut PgConnection, batch: i64) -> QueryResult<usize> {
+/// Forgets up to `batch` stale rows last written at `from` or later, the oldest first. Returns when they were.
+pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
     let stale: Vec<Vec<u8>> = login_failures::table
+        .filter(login_failures::updated_at.ge(from))
         .filter(login_failures::updated_at.lt(before(now(), span(STALE))))
         .filter(
             login_failures::locked_until
                 .is_null()
                 .or(login_failures::locked_until.le(now().nullable())),
         )
+        .order(login_failures::updated_at)
         .limit(batch)
         .for_update()
         .skip_locked()
         .select(login_failures::email_digest)
         .load(conn)?;
-    delete(login_failures::table.filter(login_failures::email_digest.eq_any(stale))).execute(conn)
+    delete(login_failures::table.filter(login_failures::email_digest.eq_any(stale)))
+        .returning(login_failures::updated_at)
+        .get_results(conn)
+}
+
+/// How many rows are old enough to be stale.
+pub fn count_stale(conn: &mut PgConnection) -> QueryResult<i64> {
+    login_failures::table
+        .filter(login_failures::updated_at.lt(before(now(), span(STALE))))
+        .count()
+        .get_result(conn)
 }
 
 /// Addresses that are locked now.

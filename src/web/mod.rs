@@ -98,7 +98,7 @@ impl Server {
 }
 
 async fn sweep(auth: Auth) {
-    match auth.sweep().await {
+    match auth.sweep(|_| ()).await {
         Ok(Some(swept)) if !swept.is_nothing() => log::info!("swept {swept}"),
         Ok(_) => {}
         Err(error) => log::warn!("the sweep stopped: {error}"),

@@ -1,0 +1,124 @@
+//! Removing a great many rows, batch by batch, in nobody's way.
+
+use std::cell::RefCell;
+use std::process::{Command, Stdio};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use crate::support::{App, eventually};
+
+/// So many users whose session ran out a second to an hour ago.
+fn expired(app: &App, sessions: u32) {
+    app.database().execute(&format!(
+        "insert into users (name, email) select 'u', n || '@x' from generate_series(1, {sessions}) n;
+         insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+             select id, sha256(email::bytea), '192.0.2.1', now() - interval '3 hours',
+                    now() - interval '1 second' * (1 + mod(split_part(email, '@', 1)::integer, 3600)),
+                    now() - interval '3 hours' from users;
+         analyze sessions"
+    ));
+}
+
+/// The sweep that the instance makes at its start must not be the one that is looked at.
+async fn swept_at_start(app: &App) {
+    eventually("nobody else sweeps", async || {
+        app.auth.sweep(|_| ()).await.unwrap().is_some()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sweep_goes_batch_by_batch_and_passes_over_what_others_hold() {
+    let app = App::start().await;
+    swept_at_start(&app).await;
+    expired(&app, 4_500);
+    assert_eq!(app.auth.sweepable().await.unwrap(), 4_500);
+    let mut holder = app.database().connect();
+    holder
+        .batch_execute("begin; select from sessions order by expires_at limit 7 for update")
+        .unwrap();
+    let steps = RefCell::new(Vec::new());
+    let swept = app
+        .auth
+        .sweep(|so_far| steps.borrow_mut().push(so_far.rows()))
+        .await;
+    assert_eq!(swept.unwrap().unwrap().sessions, 4_493);
+    assert_eq!(*steps.borrow(), [1_000, 2_000, 3_000, 4_000, 4_493]);
+    holder.batch_execute("rollback").unwrap();
+    assert_eq!(app.auth.sweep(|_| ()).await.unwrap().unwrap().sessions, 7);
+    assert_eq!(app.sessions(), 0);
+}
+
+#[tokio::test]
+async fn each_table_is_swept_along_an_index() {
+    #[derive(QueryableByName)]
+    struct Line {
+        #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+        line: String,
+    }
+    let app = App::start().await;
+    swept_at_start(&app).await;
+    expired(&app, 20_000);
+    app.database().execute(
+        "insert into ended_sessions select gen_random_uuid(), user_id, sha256(token_digest), ip_address, user_agent, last_activity,
+             expires_at, created_at, expires_at - interval '40 days', 'expired' from sessions;
+         insert into login_failures select token_digest, 1, null, expires_at - interval '2 days' from sessions;
+         analyze ended_sessions; analyze login_failures",
+    );
+    let conn = &mut app.database().connect();
+    for (query, index) in [
+        (
+            "select id from sessions where expires_at between '1970-01-01' and now()
+             order by expires_at limit 1000 for update skip locked",
+            "sessions_expires_at_idx",
+        ),
+        (
+            "select id from ended_sessions where ended_at >= '1970-01-01' and ended_at < now() - interval '30 days'
+             order by ended_at limit 1000 for update skip locked",
+            "ended_sessions_ended_at_idx",
+        ),
+        (
+            "select email_digest from login_failures where updated_at >= '1970-01-01'
+                 and updated_at < now() - interval '1 day' and (locked_until is null or locked_until <= now())
+             order by updated_at limit 1000 for update skip locked",
+            "login_failures_updated_at_idx",
+        ),
+    ] {
+        let plan: Vec<Line> = diesel::sql_query(format!("explain {query}")).load(conn).unwrap();
+        let plan: Vec<String> = plan.into_iter().map(|line| line.line).collect();
+        assert!(plan.iter().any(|line| line.contains(index)), "{plan:#?}");
+        assert!(!plan.iter().any(|line| line.contains("Sort")), "{plan:#?}");
+    }
+    let swept = app.auth.sweep(|_| ()).await.unwrap().unwrap();
+    assert_eq!(
+        (swept.sessions, swept.endings, swept.login_failures),
+        (20_000, 20_000, 20_000)
+    );
+}
+
+#[tokio::test]
+async fn a_terminal_is_shown_how_far_the_sweep_has_come_and_a_file_is_not() {
+    let app = App::start().await;
+    swept_at_start(&app).await;
+    expired(&app, 3_000);
+    let sweep = format!("{} sweep", env!("CARGO_BIN_EXE_oneseat"));
+    let on_a_terminal = |command: &str| {
+        // `script` gives its command a terminal.
+        let output = Command::new("script")
+            .args(["--quiet", "--return", "--command", command, "/dev/null"])
+            .env("DATABASE_URL", app.database().url())
+            .env("COLUMNS", "100")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown = on_a_terminal(&sweep);
+    assert!(shown.contains("of 3,000 rows"), "{shown}");
+    assert!(shown.contains("removed 3000 expired sessions"), "{shown}");
+    let quiet = on_a_terminal(&format!("{sweep} 2>/dev/null"));
+    assert!(!quiet.contains("rows"), "{quiet}");
+}
