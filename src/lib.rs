@@ -14,14 +14,17 @@
 //! | accounts, passwords, lockout | [`users`] |
 //! | tokens and the one-seat table | [`sessions`] |
 //! | the pool, migrations, the private PostgreSQL | [`db`] |
+//! | threads behind a bounded queue | [`crew`] |
 //!
-//! Arrows run down only: `main -> cli -> web -> auth -> {users, sessions} -> db`, and `config` is a leaf handed down.
+//! Arrows run down only: `main -> cli -> web -> auth -> {users, sessions} -> db`, and `config` and `crew` are
+//! leaves.
 //! `users` and `sessions` never name each other; nothing below `web` names actix-web (the sweeper's actor names
 //! `actix`); `web` holds no SQL.
 
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod crew;
 pub mod db;
 pub mod sessions;
 pub mod users;

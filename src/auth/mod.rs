@@ -23,23 +23,31 @@ use crate::users::Hasher;
 
 pub use error::Error;
 pub use sign_in::SignedIn;
-pub use validator::{Activity, Seat};
+pub use validator::{Activity, Seat, Validator};
 
 /// What every use case needs. Cheap to clone.
 #[derive(Clone)]
 pub struct Auth {
     db: Database,
     hasher: Hasher,
+    validator: Validator,
     watchers: Watchers,
     policy: Policy,
 }
 
 impl Auth {
     /// Brings the parts together.
-    pub fn new(db: Database, hasher: Hasher, watchers: Watchers, policy: Policy) -> Self {
+    pub fn new(
+        db: Database,
+        hasher: Hasher,
+        validator: Validator,
+        watchers: Watchers,
+        policy: Policy,
+    ) -> Self {
         Self {
             db,
             hasher,
+            validator,
             watchers,
             policy,
         }

@@ -1,20 +1,37 @@
 //! Whose token is this?
 //!
-//! Never answered from memory: each answer is a query that began after the question was asked (law 2), and PostgreSQL
+//! Never answered from memory: each answer comes from a query that began after the question was asked (law 2), and PostgreSQL
 //! decides by its own clock whether the session still lives (law 3).
+//!
+//! What makes it fast is company: a few threads each take all questions that wait and ask the database once. An idle server
+//! has batches of one, which nothing delays; the busier it is, the fewer statements a question costs.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
+use crate::crew::{Crew, Full, Worker};
 use crate::db::clock::{before, now, span};
 use crate::db::schema::{sessions, users};
+use crate::db::{Database, Dedicated};
 use crate::sessions::store::Look;
 use crate::sessions::{EndReason, Ending, Session, Token, TokenDigest, history, store};
 use crate::users::User;
+
+/// Questions that may wait: some tenths of a second of work.
+const QUEUE: usize = 4_096;
+
+/// Nobody waits longer for an answer, whatever the database does.
+const DEADLINE: Duration = Duration::from_secs(8);
 
 /// Does a request count as the user being there?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,39 +60,7 @@ impl Auth {
     /// [`Error::SessionEnded`] with the reason, for as long as it is kept; [`Error::TokenInvalid`];
     /// [`Error::Unavailable`].
     pub async fn validate(&self, token: &Token, activity: Activity) -> Result<Seat, Error> {
-        let digest = token.digest();
-        let policy = self.policy.sessions;
-        self.db
-            .run(move |conn| match find(conn, &digest, &policy)? {
-                Some(Found {
-                    mut seat,
-                    is_due: true,
-                    is_live: true,
-                }) if activity == Activity::Active => {
-                    match store::touch(conn, seat.session.id, &policy)? {
-                        Some(session) => seat.session = session,
-                        // Gone since the query above: whoever ended it was first.
-                        None => return Err(why_ended(conn, seat.session.id)?),
-                    }
-                    Ok(seat)
-                }
-                Some(Found {
-                    seat, is_live: true, ..
-                }) => Ok(seat),
-                Some(Found {
-                    seat: Seat { session, .. },
-                    ..
-                }) => {
-                    let (session, at) = (session.id, session.expires_at);
-                    Err(Error::SessionEnded(Ending {
-                        session,
-                        reason: EndReason::Expired,
-                        at,
-                    }))
-                }
-                None => Err(ended(history::find(conn, &digest)?)),
-            })
-            .await
+        self.validator.ask(token.digest(), activity).await
     }
 
     /// Does the session end when it ends, however active its user is?
@@ -96,8 +81,148 @@ pub(super) fn why_ended(conn: &mut PgConnection, session: Uuid) -> Result<Error,
     })
 }
 
-fn ended(ending: Option<Ending>) -> Error {
-    ending.map_or(Error::TokenInvalid, Error::SessionEnded)
+/// The threads that validate. Cheap to clone; they end with the last clone.
+#[derive(Clone)]
+pub struct Validator {
+    crew: Crew<Question>,
+}
+
+type Answer = Result<Seat, Error>;
+
+struct Question {
+    digest: TokenDigest,
+    activity: Activity,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Validator {
+    /// Starts `threads` threads, each with a connection of its own: fewer than the database has, or nobody else gets one.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(db: &Database, threads: usize, policy: SessionPolicy) -> io::Result<Self> {
+        let db = db.clone();
+        let hire = move || Clerk {
+            connection: db.dedicate(),
+            policy,
+        };
+        Ok(Self {
+            crew: Crew::start("validator", threads, QUEUE, hire)?,
+        })
+    }
+
+    async fn ask(&self, digest: TokenDigest, activity: Activity) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let question = Question {
+            digest,
+            activity,
+            reply,
+        };
+        self.crew
+            .submit(question)
+            .map_err(|Full| unavailable("too many requests are waiting"))?;
+        timeout(DEADLINE, answer)
+            .await
+            .map_err(|_| unavailable("no answer in time"))?
+            .map_err(|_| unavailable("the question was lost"))?
+    }
+}
+
+fn unavailable(why: &str) -> Error {
+    Error::Unavailable(why.to_owned())
+}
+
+/// One thread's part.
+struct Clerk {
+    connection: Dedicated,
+    policy: SessionPolicy,
+}
+
+impl Worker<Question> for Clerk {
+    /// More at a time is no faster: the answers to the first would wait for the last.
+    const BATCH: usize = 64;
+
+    fn work(&mut self, mut questions: Vec<Question>) {
+        // Whoever asked may have gone.
+        questions.retain(|question| !question.reply.is_closed());
+        let digests = distinct(questions.iter().map(|question| question.digest));
+        let policy = self.policy;
+        let found = match self.connection.run(|conn| find(conn, &digests, &policy)) {
+            Ok(found) => found,
+            Err(error) => return fail(questions, &error.into()),
+        };
+        let (mut due, mut missing) = (Vec::new(), Vec::new());
+        for question in questions {
+            match found.get(&question.digest) {
+                None => missing.push(question),
+                Some(found) if !found.is_live => question.answer(Err(found.expired())),
+                Some(found) if found.is_due && question.activity == Activity::Active => {
+                    due.push((question, found.seat.clone()));
+                }
+                Some(found) => question.answer(Ok(found.seat.clone())),
+            }
+        }
+        if !due.is_empty() {
+            self.touch(due);
+        }
+        if !missing.is_empty() {
+            self.explain(missing);
+        }
+    }
+}
+
+impl Clerk {
+    /// Writes the activity down before the answer, so that the answer tells of it.
+    fn touch(&mut self, due: Vec<(Question, Seat)>) {
+        let ids = distinct(due.iter().map(|(_, seat)| seat.session.id));
+        let policy = self.policy;
+        let touched: HashMap<Uuid, Session> =
+            match self.connection.run(|conn| store::touch(conn, &ids, &policy)) {
+                Ok(touched) => touched.into_iter().map(|session| (session.id, session)).collect(),
+                Err(error) => return fail(due.into_iter().map(|(question, _)| question), &error.into()),
+            };
+        for (question, mut seat) in due {
+            // A session that was passed over lived when it was asked about, and that is the answer.
+            if let Some(session) = touched.get(&seat.session.id) {
+                seat.session = session.clone();
+            }
+            question.answer(Ok(seat));
+        }
+    }
+
+    /// Says what became of the sessions that had these tokens, if any had.
+    fn explain(&mut self, missing: Vec<Question>) {
+        let digests = distinct(missing.iter().map(|question| question.digest));
+        let endings: HashMap<TokenDigest, Ending> =
+            match self.connection.run(|conn| history::find(conn, &digests)) {
+                Ok(endings) => endings.into_iter().collect(),
+                Err(error) => return fail(missing, &error.into()),
+            };
+        for question in missing {
+            let ending = endings.get(&question.digest).copied();
+            question.answer(Err(ending.map_or(Error::TokenInvalid, Error::SessionEnded)));
+        }
+    }
+}
+
+impl Question {
+    fn answer(self, answer: Answer) {
+        // Whoever asked may have gone.
+        let _ = self.reply.send(answer);
+    }
+}
+
+fn fail(questions: impl IntoIterator<Item = Question>, error: &Error) {
+    for question in questions {
+        question.answer(Err(unavailable(&error.to_string())));
+    }
+}
+
+/// Each once: the same token may be asked about many times in a batch.
+fn distinct<T: Eq + std::hash::Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
+    all.collect::<std::collections::HashSet<T>>()
+        .into_iter()
+        .collect()
 }
 
 /// A seat in the table, and what PostgreSQL's clock says of it.
@@ -108,30 +233,52 @@ struct Found {
     is_due: bool,
 }
 
-fn find(conn: &mut PgConnection, digest: &TokenDigest, policy: &SessionPolicy) -> QueryResult<Option<Found>> {
-    sessions::table
+impl Found {
+    fn expired(&self) -> Error {
+        Error::SessionEnded(Ending {
+            session: self.seat.session.id,
+            reason: EndReason::Expired,
+            at: self.seat.session.expires_at,
+        })
+    }
+}
+
+/// The one statement that most batches are.
+fn find(
+    conn: &mut PgConnection,
+    digests: &[TokenDigest],
+    policy: &SessionPolicy,
+) -> QueryResult<HashMap<TokenDigest, Found>> {
+    let rows: Vec<(TokenDigest, Session, User, DateTime<Utc>, bool, bool)> = sessions::table
         .inner_join(users::table)
-        .filter(sessions::token_digest.eq(digest))
+        .filter(sessions::token_digest.eq_any(digests))
         // Disabling ends the session in its own transaction; this says so twice.
         .filter(users::disabled_at.is_null())
         .select((
+            sessions::token_digest,
             Session::as_select(),
             User::as_select(),
             now(),
             sessions::expires_at.gt(now()),
             sessions::last_activity.le(before(now(), span(policy.activity_threshold))),
         ))
-        .first(conn)
-        .optional()
-        .map(|row| {
-            row.map(|(session, user, checked_at, is_live, is_due)| Found {
-                seat: Seat {
-                    session,
-                    user,
-                    checked_at,
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(|(digest, session, user, checked_at, is_live, is_due)| {
+            let seat = Seat {
+                session,
+                user,
+                checked_at,
+            };
+            (
+                digest,
+                Found {
+                    seat,
+                    is_live,
+                    is_due,
                 },
-                is_live,
-                is_due,
-            })
+            )
         })
+        .collect())
 }

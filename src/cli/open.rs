@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use super::Failure;
-use crate::auth::Auth;
+use crate::auth::{Auth, Validator};
 use crate::config::{DatabaseConfig, DatabaseLocation, Policy};
 use crate::db::embedded::Embedded;
 use crate::db::{Database, migrations};
@@ -17,6 +17,13 @@ pub(super) struct Opened {
     pub(super) embedded: Option<Embedded>,
     /// What had to be applied.
     pub(super) applied: Vec<String>,
+}
+
+/// How many threads do what.
+pub(super) struct Threads {
+    pub(super) hashers: usize,
+    /// Fewer than the database has connections: each takes one.
+    pub(super) validators: usize,
 }
 
 impl Opened {
@@ -44,13 +51,15 @@ impl Opened {
     pub(super) fn auth(
         &self,
         pool_size: u32,
-        hashers: usize,
+        threads: Threads,
         watchers: Watchers,
         policy: Policy,
     ) -> Result<Auth, Failure> {
         let db = Database::connect(&self.url, pool_size).map_err(Failure::failed)?;
-        let hasher = Hasher::start(hashers).map_err(Failure::failed)?;
-        Ok(Auth::new(db, hasher, watchers, policy))
+        let hasher = Hasher::start(threads.hashers).map_err(Failure::failed)?;
+        let validator =
+            Validator::start(&db, threads.validators, policy.sessions).map_err(Failure::failed)?;
+        Ok(Auth::new(db, hasher, validator, watchers, policy))
     }
 }
 
@@ -59,9 +68,13 @@ pub(super) fn open(config: &DatabaseConfig) -> Result<(Auth, Opened), Failure> {
     open_with(config, Policy::default())
 }
 
-/// The same with a policy: one connection, one thread to hash on, and nobody who watches.
+/// The same with a policy: one connection, one thread to hash on, nobody who validates, and nobody who watches.
 pub(super) fn open_with(config: &DatabaseConfig, policy: Policy) -> Result<(Auth, Opened), Failure> {
     let opened = Opened::open(config)?;
-    let auth = opened.auth(1, 1, Watchers::new(0), policy)?;
+    let threads = Threads {
+        hashers: 1,
+        validators: 0,
+    };
+    let auth = opened.auth(1, threads, Watchers::new(0), policy)?;
     Ok((auth, opened))
 }

@@ -8,7 +8,7 @@ use actix_web::rt;
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use clap::Args;
 
-use super::open::Opened;
+use super::open::{Opened, Threads};
 use super::{Failure, output};
 use crate::auth::accounts::NewAccount;
 use crate::auth::{Auth, Error};
@@ -58,8 +58,8 @@ impl Serve {
         for version in &opened.applied {
             log::info!("applied migration {version}");
         }
-        let hashers = std::thread::available_parallelism().map_or(1, usize::from);
-        let auth = opened.auth(database.pool_size, hashers, watchers.clone(), policy)?;
+        let threads = threads(database.pool_size);
+        let auth = opened.auth(database.pool_size, threads, watchers.clone(), policy)?;
         let listener = Listener::start(opened.url.clone(), watchers).map_err(Failure::failed)?;
         let embedded = opened.embedded.take().map(Arc::new);
         let url = public_url.unwrap_or_else(|| format!("http://{address}"));
@@ -76,6 +76,15 @@ impl Serve {
         drop(embedded);
         log::info!("stopped");
         Ok(())
+    }
+}
+
+/// One to hash for each processor. To validate, two: while one waits for the database the other talks to the workers; more only
+/// make the batches smaller. But one connection is left for everything else.
+fn threads(pool_size: u32) -> Threads {
+    Threads {
+        hashers: std::thread::available_parallelism().map_or(1, usize::from),
+        validators: (pool_size as usize - 1).min(2),
     }
 }
 

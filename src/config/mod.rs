@@ -18,7 +18,7 @@ pub use settings::{DatabaseSettings, HistorySettings, ServeSettings};
 pub struct DatabaseConfig {
     /// Given by the operator, or the embedded PostgreSQL's directory.
     pub location: DatabaseLocation,
-    /// 1 to 250.
+    /// 2 to 250: one to validate with, one for everything else.
     pub pool_size: u32,
 }
 

@@ -2,6 +2,7 @@
 //! three.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -38,10 +39,14 @@ impl Reader {
         })
     }
 
-    fn count(&mut self, flag: &str, raw: &str, most: u32) -> Option<u32> {
+    fn count(&mut self, flag: &str, raw: &str, range: RangeInclusive<u32>) -> Option<u32> {
         self.read(flag, raw, |raw| match u32::from_str(raw) {
-            Ok(count) if (1..=most).contains(&count) => Ok(count),
-            _ => Err(format!("must be a whole number from 1 to {most}")),
+            Ok(count) if range.contains(&count) => Ok(count),
+            _ => Err(format!(
+                "must be a whole number from {} to {}",
+                range.start(),
+                range.end()
+            )),
         })
     }
 
@@ -74,7 +79,7 @@ impl Reader {
                 }),
             },
         };
-        let pool_size = self.count("--db-pool-size", &settings.db_pool_size, 250);
+        let pool_size = self.count("--db-pool-size", &settings.db_pool_size, 2..=250);
         Some(DatabaseConfig {
             location: location?,
             pool_size: pool_size?,
@@ -116,7 +121,7 @@ impl Reader {
         });
         let workers = match given(&settings.workers) {
             Some(raw) => self
-                .count("--workers", raw, 1_024)
+                .count("--workers", raw, 1..=1_024)
                 .map(|workers| workers as usize),
             None => Some(std::thread::available_parallelism().map_or(1, usize::from)),
         };
@@ -142,9 +147,9 @@ impl Reader {
         });
         let sessions = self.sessions(settings);
         let cleanup_interval = self.duration("--cleanup-interval", &settings.cleanup_interval);
-        let attempts = self.count("--max-failed-attempts", &settings.max_failed_attempts, 100);
+        let attempts = self.count("--max-failed-attempts", &settings.max_failed_attempts, 1..=100);
         let history = self.history(&settings.history);
-        let streams = self.count("--max-event-streams", &settings.max_event_streams, 1_000_000);
+        let streams = self.count("--max-event-streams", &settings.max_event_streams, 1..=1_000_000);
         let lockout = self.duration("--lockout", &settings.lockout);
         Some(ServeConfig {
             bind: bind?,

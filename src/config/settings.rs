@@ -15,7 +15,7 @@ pub struct DatabaseSettings {
     #[arg(long, env = "ONESEAT_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<String>,
 
-    /// Connections to PostgreSQL
+    /// Connections to PostgreSQL; one or two of them only validate tokens
     #[arg(long, env = "ONESEAT_DB_POOL_SIZE", value_name = "N", default_value = "10")]
     pub db_pool_size: String,
 }

@@ -5,6 +5,7 @@
 
 pub mod clock;
 mod connection;
+mod dedicated;
 pub mod embedded;
 pub mod migrations;
 #[rustfmt::skip] // Written by `script/schema`.
@@ -19,6 +20,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use connection::{Customize, with_timeouts};
+
+pub use dedicated::Dedicated;
 
 /// How long a caller waits for its turn at the pool, and then for its answer.
 const TURN: Duration = Duration::from_secs(3);
@@ -78,6 +81,11 @@ impl Database {
             pool,
             turns: Arc::new(Semaphore::new(size as usize)),
         })
+    }
+
+    /// A connection for one thread of the caller's. There must be another one left for everybody else.
+    pub fn dedicate(&self) -> Dedicated {
+        Dedicated::new(self.pool.clone(), self.turns.clone())
     }
 
     /// Runs `work` with a connection, off the async threads.

@@ -8,13 +8,13 @@ use diesel::connection::SimpleConnection;
 use diesel::dsl::delete;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
 use super::{EndReason, Ending, TokenDigest};
 use crate::db::clock::{before, now, span};
-use crate::db::schema::ended_sessions;
+use crate::db::schema::{ended_sessions, sessions};
 
 /// The channel on which an end is told, as `{"session":...,"reason":...,"at":...}`.
 pub(super) const ENDED: &str = "oneseat_session_ended";
@@ -77,18 +77,28 @@ pub fn end(conn: &mut PgConnection, which: Which, reason: EndReason) -> QueryRes
         .load(conn)
 }
 
-/// Ends up to `batch` sessions whose time is up, passing over rows that somebody else holds. Returns them.
-pub fn sweep(conn: &mut PgConnection, batch: i64) -> QueryResult<Vec<EndedSession>> {
-    let expired = "id in (select id from sessions where expires_at <= now() \
+/// Ends up to `batch` sessions whose time was up at `from` or later, the oldest first, passing over rows that somebody else
+/// holds. Returns them.
+pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<EndedSession>> {
+    let expired = "id in (select id from sessions where expires_at between $3 and now() \
                    order by expires_at limit $1 for update skip locked)";
     let ended: Vec<EndedSession> = diesel::sql_query(moved(expired))
         .bind::<BigInt, _>(batch)
         .bind::<Text, _>(EndReason::Expired)
+        .bind::<Timestamptz, _>(from)
         .load(conn)?;
     if !ended.is_empty() {
         conn.batch_execute(&format!("notify {CHANGED}"))?;
     }
     Ok(ended)
+}
+
+/// How many sessions there are whose time is up.
+pub fn count_expired(conn: &mut PgConnection) -> QueryResult<i64> {
+    sessions::table
+        .filter(sessions::expires_at.le(now()))
+        .count()
+        .get_result(conn)
 }
 
 /// Delete, insert and notify in one statement. Nobody is told of an expiry: whoever watches a session knows its time.
@@ -113,18 +123,21 @@ fn moved(condition: &str) -> String {
     )
 }
 
-/// What became of the session that had this token.
-pub fn find(conn: &mut PgConnection, digest: &TokenDigest) -> QueryResult<Option<Ending>> {
-    ended_sessions::table
-        .filter(ended_sessions::token_digest.eq(digest))
+/// What became of the sessions that had these tokens.
+pub fn find(conn: &mut PgConnection, digests: &[TokenDigest]) -> QueryResult<Vec<(TokenDigest, Ending)>> {
+    let rows: Vec<(TokenDigest, Uuid, EndReason, DateTime<Utc>)> = ended_sessions::table
+        .filter(ended_sessions::token_digest.eq_any(digests))
         .select((
+            ended_sessions::token_digest,
             ended_sessions::id,
             ended_sessions::reason,
             ended_sessions::ended_at,
         ))
-        .first(conn)
-        .optional()
-        .map(|row| row.map(|(session, reason, at)| Ending { session, reason, at }))
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(|(digest, session, reason, at)| (digest, Ending { session, reason, at }))
+        .collect())
 }
 
 /// A user's most recent past sessions.
@@ -137,9 +150,16 @@ pub fn of_user(conn: &mut PgConnection, user_id: Uuid, limit: i64) -> QueryResul
         .load(conn)
 }
 
-/// Forgets up to `batch` sessions that ended longer ago than `retention`. Returns how many.
-pub fn purge(conn: &mut PgConnection, retention: Duration, batch: i64) -> QueryResult<usize> {
+/// Forgets up to `batch` sessions that ended at `from` or later and longer ago than `retention`, the oldest first. Returns when
+/// they had ended.
+pub fn purge(
+    conn: &mut PgConnection,
+    retention: Duration,
+    from: DateTime<Utc>,
+    batch: i64,
+) -> QueryResult<Vec<DateTime<Utc>>> {
     let old: Vec<Uuid> = ended_sessions::table
+        .filter(ended_sessions::ended_at.ge(from))
         .filter(ended_sessions::ended_at.lt(before(now(), span(retention))))
         .order(ended_sessions::ended_at)
         .limit(batch)
@@ -147,5 +167,15 @@ pub fn purge(conn: &mut PgConnection, retention: Duration, batch: i64) -> QueryR
         .skip_locked()
         .select(ended_sessions::id)
         .load(conn)?;
-    delete(ended_sessions::table.filter(ended_sessions::id.eq_any(old))).execute(conn)
+    delete(ended_sessions::table.filter(ended_sessions::id.eq_any(old)))
+        .returning(ended_sessions::ended_at)
+        .get_results(conn)
+}
+
+/// How many ended longer ago than `retention`.
+pub fn count_forgettable(conn: &mut PgConnection, retention: Duration) -> QueryResult<i64> {
+    ended_sessions::table
+        .filter(ended_sessions::ended_at.lt(before(now(), span(retention))))
+        .count()
+        .get_result(conn)
 }

@@ -7,20 +7,21 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{insert_into, update};
+use diesel::dsl::insert_into;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Interval, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
 use super::history::CHANGED;
 use super::{EndReason, Ending, Origin, TokenDigest};
 use crate::config::SessionPolicy;
-use crate::db::clock::{after, earlier, now, span, statement_timestamp};
+use crate::db::clock::{after, earlier, interval, now, span, statement_timestamp};
 use crate::db::schema::{ended_sessions, sessions};
 
 /// A live seat as people see it: no token, no digest.
-#[derive(Queryable, Selectable, Clone, Debug, PartialEq)]
+#[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
 pub struct Session {
     /// Names the session to admins and in logs; of no use as a token.
@@ -65,21 +66,22 @@ pub fn open(
         .get_result(conn)
 }
 
-/// Writes activity down and moves the expiry, never past the maximum lifetime.
+/// Writes the activity of many down and moves their expiry, never past the maximum lifetime. Returns those that it moved.
 ///
-/// An UPDATE of a live row, never an upsert: it can revive nothing. `None`: the session ended in the meantime.
-pub fn touch(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> QueryResult<Option<Session>> {
-    update(sessions::table.find(id).filter(sessions::expires_at.gt(now())))
-        .set((
-            sessions::last_activity.eq(now()),
-            sessions::expires_at.eq(earlier(
-                after(now(), span(policy.idle_timeout)),
-                after(sessions::created_at, span(policy.max_lifetime)),
-            )),
-        ))
-        .returning(Session::as_returning())
-        .get_result(conn)
-        .optional()
+/// An UPDATE of live rows, never an upsert: it can revive nothing. Rows that somebody else holds are passed over: they are being
+/// ended, which wins, or touched, which is the same. So it never waits, least of all for the end of everybody.
+pub fn touch(conn: &mut PgConnection, ids: &[Uuid], policy: &SessionPolicy) -> QueryResult<Vec<Session>> {
+    diesel::sql_query(
+        "update sessions set
+             last_activity = now(),
+             expires_at = least(now() + $2, created_at + $3)
+         where id in (select id from sessions where id = any($1) and expires_at > now() for update skip locked)
+         returning *",
+    )
+    .bind::<Array<SqlUuid>, _>(ids)
+    .bind::<Interval, _>(interval(policy.idle_timeout))
+    .bind::<Interval, _>(interval(policy.max_lifetime))
+    .load(conn)
 }
 
 /// Whether a session lives, as far as its holder may know.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::pg::Pg;
 use diesel::serialize::{self, Output, ToSql};
@@ -15,7 +17,7 @@ use sha2::{Digest, Sha256};
 pub struct Token([u8; 32]);
 
 /// SHA-256 of a token's bytes: all that the database knows of it. A fast hash is right for a secret of 256 bits.
-#[derive(AsExpression, Clone, Copy, PartialEq, Eq)]
+#[derive(AsExpression, FromSqlRow, Clone, Copy, PartialEq, Eq, Hash)]
 #[diesel(sql_type = Binary)]
 pub struct TokenDigest([u8; 32]);
 
@@ -66,6 +68,12 @@ impl fmt::Debug for TokenDigest {
 impl ToSql<Binary, Pg> for TokenDigest {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         <[u8] as ToSql<Binary, Pg>>::to_sql(&self.0, out)
+    }
+}
+
+impl FromSql<Binary, Pg> for TokenDigest {
+    fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(bytes.as_bytes().try_into()?))
     }
 }
 

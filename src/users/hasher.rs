@@ -2,8 +2,7 @@
 //! that everything else lives on.
 
 use std::fmt;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
@@ -12,6 +11,7 @@ use rand::rngs::SysRng;
 use tokio::sync::oneshot;
 
 use super::Password;
+use crate::crew::{Crew, Full, Worker};
 
 /// OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
 const MEMORY_KIB: u32 = 19_456;
@@ -22,6 +22,10 @@ const HASH_BYTES: usize = 32;
 
 /// Passwords that may wait: some seconds of work. Past it the answer is [`Error::Busy`].
 const QUEUE: usize = 256;
+
+/// How much hashing gives way, from 0 to 19: at 10 a core shared with other work gives it a tenth.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
 
 /// A PHC string.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,13 +52,18 @@ pub enum Error {
 /// The threads that hash. Cheap to clone; they end with the last clone.
 #[derive(Clone)]
 pub struct Hasher {
-    queue: SyncSender<Job>,
+    crew: Crew<Job>,
     /// Verified against when there is no account: the time must not tell.
     dummy: Arc<PasswordHash>,
 }
 
 type Memory = Vec<Block>;
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// One thread of low priority, and the memory that it hashes in.
+struct Hands {
+    memory: Memory,
+}
 
 impl PasswordHash {
     /// As read from the database.
@@ -82,17 +91,9 @@ impl Hasher {
     pub fn start(threads: usize) -> Result<Self, Error> {
         let dummy = Password::generate().map_err(|_| Error::Failed)?;
         let dummy = hash(&dummy, &mut Memory::new())?;
-        let (queue, jobs) = sync_channel(QUEUE);
-        let jobs = Arc::new(Mutex::new(jobs));
-        for _ in 0..threads {
-            let jobs = jobs.clone();
-            std::thread::Builder::new()
-                .name("hasher".to_owned())
-                .spawn(move || work(&jobs))
-                .map_err(|_| Error::Failed)?;
-        }
+        let crew = Crew::start("hasher", threads, QUEUE, Hands::new).map_err(|_| Error::Failed)?;
         Ok(Self {
-            queue,
+            crew,
             dummy: Arc::new(dummy),
         })
     }
@@ -130,19 +131,39 @@ impl Hasher {
                 let _ = reply.send(task(memory));
             }
         });
-        self.queue.try_send(job).map_err(|_| Error::Busy)?;
+        self.crew.submit(job).map_err(|Full| Error::Busy)?;
         answer.await.map_err(|_| Error::Failed)
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>) {
-    let mut memory = Memory::new();
-    loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match job {
-            Ok(job) => job(&mut memory),
-            Err(_) => return,
+impl Hands {
+    fn new() -> Self {
+        give_way();
+        Self {
+            memory: Memory::new(),
         }
+    }
+}
+
+impl Worker<Job> for Hands {
+    const BATCH: usize = 1;
+
+    fn work(&mut self, jobs: Vec<Job>) {
+        for job in jobs {
+            job(&mut self.memory);
+        }
+    }
+
+    fn rest(&mut self) {
+        self.memory = Memory::new();
+    }
+}
+
+/// Whatever else this thread's machine has to do comes first: on Linux, where a priority is a thread's own.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        log::warn!("passwords are checked at full priority: {error}");
     }
 }
 

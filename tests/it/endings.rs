@@ -82,7 +82,7 @@ async fn an_expired_session_keeps_its_reason_when_it_is_swept_or_replaced_later(
     app.database().execute(&sql::backdate_sessions("3 hours"));
     let before = swept.session().await.json();
     eventually("it is swept", async || {
-        app.auth.sweep().await.unwrap();
+        app.auth.sweep(|_| ()).await.unwrap();
         app.sessions() == 0
     })
     .await;
@@ -101,12 +101,12 @@ async fn what_happened_is_forgotten_after_the_retention() {
     ada.logout().await;
     app.database()
         .execute("update ended_sessions set ended_at = now() - interval '29 days 23 hours'");
-    app.auth.sweep().await.unwrap();
+    app.auth.sweep(|_| ()).await.unwrap();
     assert_eq!(ada.session().await.problem(), "401 session_ended");
     app.database()
         .execute("update ended_sessions set ended_at = now() - interval '30 days 1 second'");
     eventually("it is forgotten", async || {
-        app.auth.sweep().await.unwrap();
+        app.auth.sweep(|_| ()).await.unwrap();
         app.database().number("select count(*) from ended_sessions") == 0
     })
     .await;

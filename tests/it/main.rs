@@ -24,3 +24,5 @@ mod schema;
 mod sessions;
 mod sign_in;
 mod support;
+mod sweep;
+mod validation;

@@ -224,10 +224,8 @@ async fn an_unknown_address_costs_as_much_as_a_wrong_password() {
         }
         app.database().execute("delete from login_failures");
     }
-    let [known, unknown] = times.map(|mut times| {
-        times.sort();
-        times[times.len() / 2]
-    });
+    // The quickest of each: hashing gives way to whatever else the machine does.
+    let [known, unknown] = times.map(|times| times.into_iter().min().unwrap());
     // The hash is nearly all of it: without one an unknown address would be told many times faster.
     assert!(
         unknown * 2 > known && known * 2 > unknown,

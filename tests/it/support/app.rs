@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use oneseat::auth::Auth;
 use oneseat::auth::accounts::NewAccount;
+use oneseat::auth::{Auth, Validator};
 use oneseat::config::{Policy, ServeConfig};
 use oneseat::sessions::listener::Listener;
 use oneseat::sessions::watchers::Watchers;
@@ -162,5 +162,6 @@ fn config() -> ServeConfig {
 
 fn auth(url: &str, config: &ServeConfig, watchers: Watchers) -> Auth {
     let db = oneseat::db::Database::connect(url, 6).unwrap();
-    Auth::new(db, Hasher::start(2).unwrap(), watchers, config.policy)
+    let validator = Validator::start(&db, 2, config.policy.sessions).unwrap();
+    Auth::new(db, Hasher::start(2).unwrap(), validator, watchers, config.policy)
 }

@@ -43,6 +43,8 @@ fn cluster() -> &'static Cluster {
             ("fsync", "off"),
             ("synchronous_commit", "off"),
             ("full_page_writes", "off"),
+            // Counts statements, for the tests that promise few.
+            ("shared_preload_libraries", "pg_stat_statements"),
         ];
         let embedded = Embedded::open(&dir, &settings).unwrap();
         let mut admin = PgConnection::establish(&embedded.url()).unwrap();

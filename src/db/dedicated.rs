@@ -1,0 +1,77 @@
+//! A connection that one thread keeps for itself.
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::r2d2::{ConnectionManager, Pool, PooledConnection};
+use tokio::sync::Semaphore;
+
+use super::Unavailable;
+
+use std::sync::Arc;
+
+type Manager = ConnectionManager<PgConnection>;
+
+/// One connection of the pool, taken when first needed and kept: the pool's test of a connection, one statement for each
+/// time it is taken out, is paid once.
+///
+/// Its statements are planned once for whatever values come: they are short, and planning would cost as much as running.
+pub struct Dedicated {
+    pool: Pool<Manager>,
+    turns: Arc<Semaphore>,
+    connection: Option<PooledConnection<Manager>>,
+}
+
+impl Dedicated {
+    /// Takes one connection's turn away from the others, for as long as this lives.
+    pub(super) fn new(pool: Pool<Manager>, turns: Arc<Semaphore>) -> Self {
+        turns.forget_permits(1);
+        Self {
+            pool,
+            turns,
+            connection: None,
+        }
+    }
+
+    /// Runs `work`, and once more on another connection when this one turns out to be dead: a restart of PostgreSQL is
+    /// not the caller's affair. So it must be right to run it twice.
+    ///
+    /// # Errors
+    /// No connection, or PostgreSQL's own words.
+    pub fn run<T>(&mut self, work: impl Fn(&mut PgConnection) -> QueryResult<T>) -> Result<T, Unavailable> {
+        let was_kept = self.connection.is_some();
+        match self.attempt(&work) {
+            // Dead or of a server that is going down: gone from here, and the pool tests it before it gives it out again.
+            Err(_) if was_kept && self.connection.is_none() => self.attempt(&work),
+            answer => answer,
+        }
+    }
+
+    fn attempt<T>(&mut self, work: impl Fn(&mut PgConnection) -> QueryResult<T>) -> Result<T, Unavailable> {
+        // Out of its place while it is used: a panic must not leave a half-used connection there.
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.take()?,
+        };
+        let answer = work(&mut connection);
+        if answer.is_ok() || diesel::sql_query("select 1").execute(&mut connection).is_ok() {
+            self.connection = Some(connection);
+        }
+        Ok(answer?)
+    }
+
+    fn take(&self) -> Result<PooledConnection<Manager>, Unavailable> {
+        let mut connection = self
+            .pool
+            .get()
+            .map_err(|error| Unavailable::new(error.to_string()))?;
+        connection.batch_execute("set plan_cache_mode = force_generic_plan")?;
+        Ok(connection)
+    }
+}
+
+impl Drop for Dedicated {
+    fn drop(&mut self) {
+        self.turns.add_permits(1);
+    }
+}

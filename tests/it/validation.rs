@@ -1,0 +1,273 @@
+//! Many ask at once whose token this is: one statement answers them, none of them wrongly, and nobody holds them up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use diesel::PgConnection;
+use diesel::connection::SimpleConnection;
+use futures_util::future::{join_all, poll_immediate};
+use oneseat::auth::audit::Actor;
+use oneseat::auth::{Activity, Error, Seat};
+use oneseat::sessions::Token;
+use oneseat::users::Role;
+
+use crate::support::{App, PASSWORD, eventually, sql};
+
+/// Seats so many users without hashing a password for each. Their tokens.
+fn seat(app: &App, users: usize) -> Vec<String> {
+    app.database().execute(&format!(
+        "insert into users (name, email, email_verified)
+             select 'u' || n, 'u' || n || '@example.org', true from generate_series(1, {users}) n;
+         insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+             select id, sha256(decode(lpad(substr(name, 2), 64, '0'), 'hex')), '192.0.2.1',
+                    now(), now() + interval '2 hours', now() from users where name like 'u%'"
+    ));
+    (1..=users).map(|n| format!("{n:0>64}")).collect()
+}
+
+async fn ask(app: &App, token: &str) -> Result<Seat, Error> {
+    let token = Token::parse(token.as_bytes()).unwrap();
+    app.auth.validate(&token, Activity::Active).await
+}
+
+/// A connection that keeps everybody else away from a table.
+fn holding(app: &App, table: &str) -> PgConnection {
+    let mut holder = app.database().connect();
+    holder
+        .batch_execute(&format!("begin; lock table {table} in access exclusive mode"))
+        .unwrap();
+    holder
+}
+
+async fn waiting_for_a_lock(app: &App, connections: i64) {
+    eventually("they wait for the lock", async || {
+        app.database().number(
+            "select count(*) from pg_stat_activity
+             where datname = current_database() and wait_event_type = 'Lock'",
+        ) == connections
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_ended_before_the_request_is_never_accepted_however_busy_the_validators_are() {
+    let app = App::start().await;
+    let other = app.another_instance().await;
+    let tokens = Arc::new(seat(&app, 120));
+    // Everybody asks about everybody, all the time.
+    let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let crowd: Vec<_> = (0..32)
+        .map(|n| {
+            let (stop, asked, tokens) = (stop.clone(), asked.clone(), tokens.clone());
+            let client = [&app, &other][n % 2].visitor();
+            tokio::spawn(async move {
+                for token in tokens.iter().cycle().skip(n * 7) {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let status = client.with_token(token).session().await.status;
+                    assert!([200, 401].contains(&status.as_u16()), "{status}");
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let visitors = [app.visitor(), other.visitor()];
+    for (n, token) in tokens.iter().enumerate() {
+        let seat = ask(&app, token).await.unwrap();
+        if n % 2 == 0 {
+            assert_eq!(visitors[0].with_token(token).logout().await.status, 200);
+        } else {
+            other.auth.revoke(seat.session.id, Actor::Operator).await.unwrap();
+        }
+        for visitor in &visitors {
+            let problem = visitor.with_token(token).session().await.problem();
+            assert_eq!(problem, "401 session_ended");
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for client in crowd {
+        client.await.unwrap();
+    }
+    assert!(asked.load(Ordering::Relaxed) > tokens.len());
+}
+
+#[tokio::test]
+async fn what_waits_is_asked_in_one_statement_and_the_same_token_once() {
+    let app = App::start().await;
+    app.database().execute("create extension pg_stat_statements");
+    let tokens = seat(&app, 100);
+    let mut holder = holding(&app, "sessions");
+    // Two for the two validators to wait with; then three hundred that queue behind them.
+    let mut first = Box::pin(join_all([ask(&app, &tokens[0])]));
+    assert!(poll_immediate(&mut first).await.is_none());
+    waiting_for_a_lock(&app, 1).await;
+    let mut second = Box::pin(join_all([ask(&app, &tokens[1])]));
+    assert!(poll_immediate(&mut second).await.is_none());
+    waiting_for_a_lock(&app, 2).await;
+    let mut asks = Box::pin(join_all((0..300).map(|n| ask(&app, &tokens[n % 100]))));
+    assert!(poll_immediate(&mut asks).await.is_none());
+    holder.batch_execute("rollback").unwrap();
+
+    for (n, seat) in asks.await.into_iter().enumerate() {
+        assert_eq!(seat.unwrap().user.name, format!("u{}", n % 100 + 1));
+    }
+    assert!(first.await[0].is_ok() && second.await[0].is_ok());
+    let statements = app.database().number(
+        "select sum(calls) from pg_stat_statements
+         where query like '%token_digest%= ANY%' and dbid = (select oid from pg_database where datname = current_database())",
+    );
+    // Sixty-four at a time: two that were first, and five for three hundred.
+    assert_eq!(statements, 7);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_answers_whoever_waits_in_it() {
+    let app = App::start().await;
+    let tokens = seat(&app, 1);
+    let mut holder = holding(&app, "sessions");
+    let mut asks: Vec<_> = (0..4_400).map(|_| Box::pin(ask(&app, &tokens[0]))).collect();
+    let mut waiting = Vec::new();
+    let mut refused = 0;
+    for mut asking in asks.drain(..) {
+        match poll_immediate(&mut asking).await {
+            None => waiting.push(asking),
+            Some(Err(Error::Unavailable(_))) => refused += 1,
+            Some(answer) => panic!("answered while nobody could: {answer:?}"),
+        }
+    }
+    // 4,096 places, and what the two validators had taken out.
+    assert!(
+        (4_096..=4_096 + 2 * 64).contains(&waiting.len()),
+        "{}",
+        waiting.len()
+    );
+    assert_eq!(waiting.len() + refused, 4_400);
+    holder.batch_execute("rollback").unwrap();
+    assert!(join_all(waiting).await.iter().all(Result::is_ok));
+    assert!(ask(&app, &tokens[0]).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn activity_that_cannot_be_written_down_is_unavailable_and_looking_is_not() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    app.database().execute(&sql::backdate_sessions("1 hour"));
+    app.database().execute(
+        "create function refuse() returns trigger language plpgsql as $$ begin raise 'no'; end $$;
+         create trigger refuse before update on sessions for each row execute function refuse()",
+    );
+    assert_eq!(ada.session().await.problem(), "503 unavailable");
+    assert_eq!(ada.session_passively().await.status, 200);
+    app.database().execute("drop trigger refuse on sessions");
+    assert_eq!(ada.session().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ended_session_whose_reason_cannot_be_read_is_neither_accepted_nor_refused() {
+    let app = App::start().await;
+    let (ada, grace) = (app.signed_in("ada").await, app.signed_in("grace").await);
+    ada.logout().await;
+    let mut holder = holding(&app, "ended_sessions");
+    let asking = tokio::spawn(async move { ada.session().await });
+    waiting_for_a_lock(&app, 1).await;
+    // One validator waits with that; the other goes on.
+    for _ in 0..20 {
+        assert_eq!(grace.session().await.status, 200);
+    }
+    assert_eq!(asking.await.unwrap().problem(), "503 unavailable");
+    holder.batch_execute("rollback").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_somebody_is_ending_holds_up_no_validator() {
+    let app = App::start().await;
+    let (ada, grace) = (app.signed_in("ada").await, app.signed_in("grace").await);
+    app.database().execute(&sql::backdate_sessions("1 hour"));
+    let mut ending = app.database().connect();
+    ending
+        .batch_execute(
+            "begin; delete from sessions where user_id = (select id from users where name = 'ada')",
+        )
+        .unwrap();
+    // Both are due to be written down; a wait for Ada's row would be a 503 after four seconds.
+    assert_eq!(ada.session().await.status, 200);
+    assert_eq!(grace.session().await.status, 200);
+    ending.batch_execute("commit").unwrap();
+    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+    assert_eq!(grace.session().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn validation_goes_on_while_every_other_connection_is_stuck() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    let grace = app.signed_in("grace").await;
+    let mut holder = app.database().connect();
+    holder
+        .batch_execute("begin; select from users where name = 'ada' for update")
+        .unwrap();
+    let logins: Vec<_> = (0..8)
+        .map(|_| {
+            let visitor = app.visitor();
+            tokio::spawn(async move { visitor.login("ada@example.org", PASSWORD).await.status })
+        })
+        .collect();
+    waiting_for_a_lock(&app, 4).await;
+    for _ in 0..20 {
+        assert_eq!(grace.session().await.status, 200);
+    }
+    holder.batch_execute("rollback").unwrap();
+    for login in logins {
+        login.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn validation_goes_on_while_the_queue_of_passwords_is_full() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    app.add_user("grace", Role::User).await;
+    let (refused, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let storm: Vec<_> = (0..400)
+        .map(|_| {
+            let (visitor, refused, done) = (app.visitor(), refused.clone(), done.clone());
+            tokio::spawn(async move {
+                let answer = visitor.login("grace@example.org", "wrong, and long enough").await;
+                if answer.status == 503 {
+                    assert!(answer.header("retry-after").parse::<u32>().is_ok());
+                    refused.fetch_add(1, Ordering::Relaxed);
+                }
+                done.fetch_add(1, Ordering::Relaxed);
+            })
+        })
+        .collect();
+    eventually("the queue is full", async || refused.load(Ordering::Relaxed) > 0).await;
+    for _ in 0..20 {
+        assert_eq!(ada.session().await.status, 200);
+    }
+    assert!(done.load(Ordering::Relaxed) < 400, "the storm was over too early");
+    for login in storm {
+        login.await.unwrap();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn passwords_are_checked_at_low_priority() {
+    let _app = App::start().await;
+    let mut priorities = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        // Threads of other tests come and go.
+        let Ok(stat) = std::fs::read_to_string(task.unwrap().path().join("stat")) else {
+            continue;
+        };
+        let (name, rest) = stat.rsplit_once(") ").unwrap();
+        if name.ends_with("(hasher") {
+            // proc(5): nice is field 19, and the state after the name is field 3.
+            priorities.push(rest.split(' ').nth(16).unwrap().to_owned());
+        }
+    }
+    assert!(!priorities.is_empty());
+    assert!(priorities.iter().all(|nice| nice == "10"), "{priorities:?}");
+}
