@@ -20,6 +20,10 @@ const LANES: u32 = 1;
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 
+/// Blocks of 1 KiB that are asked for together, used or not. glibc gives what is larger than 32 MiB back to the system when it
+/// is freed, and keeps what is smaller for later; what is never used takes no memory.
+const ROOM: usize = 33 * 1_024;
+
 /// Passwords that may wait: some seconds of work. Past it the answer is [`Error::Busy`].
 const QUEUE: usize = 256;
 
@@ -256,6 +260,7 @@ fn digest(
     memory: &mut Memory,
 ) -> Result<Output, Error> {
     if memory.len() < params.block_count() {
+        memory.reserve(ROOM.saturating_sub(memory.len()));
         memory.resize(params.block_count(), Block::default());
     }
     let mut out = [0; Output::MAX_LENGTH];
