@@ -48,6 +48,11 @@ pub(super) fn sign_in_failed(email: &Email, why: &dyn fmt::Display, origin: &Ori
     log::warn!(target: TARGET, "authn_login_fail address={name} reason={:?} {}", why.to_string(), place(origin));
 }
 
+/// Turned away before anything was looked at.
+pub(crate) fn too_many_sign_ins(origin: &Origin) {
+    log::warn!(target: TARGET, "excess_rate_limit_exceeded what=login {}", place(origin));
+}
+
 pub(super) fn locked(email: &Email, origin: &Origin) {
     log::warn!(target: TARGET, "authn_login_lock address={} {}", email.short_digest(), place(origin));
 }

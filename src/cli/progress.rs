@@ -10,13 +10,20 @@ use indicatif_log_bridge::LogWrapper;
 /// terminal.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Writes the log to standard error, from the level on that `RUST_LOG` names.
+/// Writes the log to standard error, from the level on that `RUST_LOG` names; what panics say goes there, too, on one line.
 pub fn start_log() {
     let logger = Builder::from_env(Env::default().default_filter_or("info")).build();
     let level = logger.filter();
     if LogWrapper::new(BARS.clone(), logger).try_init().is_ok() {
         log::set_max_level(level);
     }
+    std::panic::set_hook(Box::new(|panic| {
+        let words = panic.payload_as_str().unwrap_or("without words");
+        match panic.location() {
+            Some(place) => log::error!("panic at {place}: {words:?}"),
+            None => log::error!("panic: {words:?}"),
+        }
+    }));
 }
 
 /// A bar for work of so many rows.

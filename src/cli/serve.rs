@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::rt;
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use clap::Args;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::open::{Opened, Threads};
 use super::{Failure, output};
@@ -42,7 +43,9 @@ impl Serve {
         let (database, serve) = config::serve(&self.database, &self.serve)?;
         let (bind, policy) = (serve.bind, serve.policy);
         let watchers = Watchers::new(serve.max_event_streams);
+        let scheme = if serve.tls.is_some() { "https" } else { "http" };
         let public_url = serve.public_url.clone();
+        allow_many_files();
         let mut shutdown = Box::pin(stop_signal()?);
 
         // First the port: what cannot be served is not worth a database.
@@ -62,9 +65,9 @@ impl Serve {
         let auth = opened.auth(database.pool_size, threads, watchers.clone(), policy)?;
         let listener = Listener::start(opened.url.clone(), watchers).map_err(Failure::failed)?;
         let embedded = opened.embedded.take().map(Arc::new);
-        let url = public_url.unwrap_or_else(|| format!("http://{address}"));
+        let url = public_url.unwrap_or_else(|| format!("{scheme}://{address}"));
         welcome(&auth, &url, embedded.is_some()).await?;
-        log::info!("serving on http://{address}");
+        log::info!("serving on {scheme}://{address}");
 
         let care = embedded.clone().map(|embedded| rt::spawn(look_after(embedded)));
         server.run_until(auth, shutdown).await.map_err(Failure::failed)?;
@@ -85,6 +88,15 @@ fn threads(pool_size: u32) -> Threads {
     Threads {
         hashers: std::thread::available_parallelism().map_or(1, usize::from),
         validators: (pool_size as usize - 1).min(2),
+    }
+}
+
+/// Every connection is a file: as many as the system allows, since the usual number is far fewer than a server needs.
+fn allow_many_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        log::debug!("the limit of open files stays as it is: {error}");
     }
 }
 

@@ -5,6 +5,7 @@ mod settings;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,12 +47,22 @@ impl fmt::Debug for DatabaseLocation {
 pub struct ServeConfig {
     /// Port 0 takes any free port.
     pub bind: SocketAddr,
-    /// At least 1.
+    /// 1 to 512.
     pub workers: usize,
     /// `http://` or `https://` and a host, without a trailing slash.
     pub public_url: Option<String>,
     /// Holds `oneseat.css` and `oneseat.js`.
     pub static_dir: PathBuf,
+    /// None: in the clear, or a proxy speaks TLS.
+    pub tls: Option<TlsConfig>,
+    /// Origins whose pages may use the API, as browsers write them. Empty: none but our own.
+    pub cors_origins: Vec<String>,
+    /// Sign-ins a minute from one origin; none: no limit.
+    pub login_rate: Option<NonZeroU32>,
+    /// How long to go on, unready, once told to stop: until every load balancer has noticed.
+    pub stop_delay: Duration,
+    /// Most connections at a time; those beyond wait to be accepted.
+    pub max_connections: usize,
     /// Empty: nobody's forwarded address is believed.
     pub trusted_proxies: Vec<IpNetwork>,
     /// When sessions end, addresses are locked, and the past is forgotten.
@@ -60,6 +71,15 @@ pub struct ServeConfig {
     pub max_event_streams: usize,
     /// At least one second.
     pub cleanup_interval: Duration,
+}
+
+/// A certificate chain and its private key, both in PEM form.
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// PKCS #8, PKCS #1 or SEC 1.
+    pub key: PathBuf,
 }
 
 /// The rules that the use cases apply.

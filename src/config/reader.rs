@@ -2,14 +2,17 @@
 //! three.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnetwork::IpNetwork;
+
 use super::{
     BadValues, DatabaseConfig, DatabaseLocation, DatabaseSettings, HistoryPolicy, HistorySettings,
-    LockoutPolicy, Policy, ServeConfig, ServeSettings, SessionPolicy,
+    LockoutPolicy, Policy, ServeConfig, ServeSettings, SessionPolicy, TlsConfig,
 };
 
 /// The longest duration accepted: far beyond any use, well within PostgreSQL's intervals.
@@ -121,7 +124,7 @@ impl Reader {
         });
         let workers = match given(&settings.workers) {
             Some(raw) => self
-                .count("--workers", raw, 1..=1_024)
+                .count("--workers", raw, 1..=512)
                 .map(|workers| workers as usize),
             None => Some(std::thread::available_parallelism().map_or(1, usize::from)),
         };
@@ -134,17 +137,39 @@ impl Reader {
             given(&settings.static_dir).unwrap_or_default(),
             static_dir,
         );
-        let trusted_proxies = self.read("--trusted-proxies", &settings.trusted_proxies, |raw| {
-            raw.split(',')
-                .map(str::trim)
-                .filter(|network| !network.is_empty())
-                .map(|network| {
-                    network
-                        .parse()
-                        .map_err(|_| format!("`{network}` is not a network; write it like 10.0.0.0/8 or ::1"))
-                })
-                .collect()
+        let trusted_proxies: Option<Vec<IpNetwork>> =
+            self.read("--trusted-proxies", &settings.trusted_proxies, |raw| {
+                listed(raw)
+                    .map(|network| {
+                        network.parse().map_err(|_| {
+                            format!("`{network}` is not a network; write it like 10.0.0.0/8 or ::1")
+                        })
+                    })
+                    .collect()
+            });
+        let tls = self.tls(settings);
+        if let (Some(bind), Some(proxies), Some(tls)) = (&bind, &trusted_proxies, &tls) {
+            let is_private = bind.ip().to_canonical().is_loopback() || tls.is_some() || !proxies.is_empty();
+            self.require(
+                is_private || settings.insecure_http,
+                "--bind names an address that other machines reach, and passwords would travel in the clear: give \
+                 --tls-cert and --tls-key, or --trusted-proxies for a proxy in front that speaks TLS, or --insecure-http",
+            );
+        }
+        let cors_origins = self.read("--cors-origins", &settings.cors_origins, |raw| {
+            listed(raw).map(origin).collect::<Result<Vec<_>, _>>()
         });
+        let login_rate = match settings.login_rate.trim() {
+            "off" => Some(None),
+            raw => self
+                .count("--login-rate", raw, 1..=1_000_000)
+                .map(NonZeroU32::new),
+        };
+        let connections = self.count("--max-connections", &settings.max_connections, 1..=1_000_000);
+        let stop_delay = match settings.stop_delay.trim() {
+            "0" | "0s" => Some(Duration::ZERO),
+            raw => self.duration("--stop-delay", raw),
+        };
         let sessions = self.sessions(settings);
         let cleanup_interval = self.duration("--cleanup-interval", &settings.cleanup_interval);
         let attempts = self.count("--max-failed-attempts", &settings.max_failed_attempts, 1..=100);
@@ -156,6 +181,11 @@ impl Reader {
             workers: workers?,
             public_url: public_url?,
             static_dir: static_dir?,
+            tls: tls?,
+            cors_origins: cors_origins?,
+            login_rate: login_rate?,
+            stop_delay: stop_delay?,
+            max_connections: connections? as usize,
             trusted_proxies: trusted_proxies?,
             policy: Policy {
                 sessions: sessions?,
@@ -170,6 +200,31 @@ impl Reader {
         })
     }
 
+    /// Both files or neither.
+    fn tls(&mut self, settings: &ServeSettings) -> Option<Option<TlsConfig>> {
+        let file = |reader: &mut Self, flag, raw| {
+            reader.read(flag, raw, |raw| match std::fs::File::open(raw) {
+                Ok(_) => Ok(PathBuf::from(raw)),
+                Err(error) => Err(format!("cannot be read: {error}")),
+            })
+        };
+        match (given(&settings.tls_cert), given(&settings.tls_key)) {
+            (None, None) => Some(None),
+            (Some(certificate), Some(key)) => {
+                let certificate = file(self, "--tls-cert", certificate);
+                let key = file(self, "--tls-key", key);
+                Some(Some(TlsConfig {
+                    certificate: certificate?,
+                    key: key?,
+                }))
+            }
+            _ => {
+                self.require(false, "--tls-cert and --tls-key need each other");
+                None
+            }
+        }
+    }
+
     /// Only a reading without a single complaint counts.
     pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, BadValues> {
         match read {
@@ -182,6 +237,24 @@ impl Reader {
 /// An environment variable that is set to nothing counts as not set.
 fn given(value: &Option<String>) -> Option<&str> {
     value.as_deref().map(str::trim).filter(|value| !value.is_empty())
+}
+
+/// The parts of a comma-separated list.
+fn listed(raw: &str) -> impl Iterator<Item = &str> {
+    raw.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// An origin as browsers write it: in lower case, without the port that goes without saying.
+fn origin(raw: &str) -> Result<String, String> {
+    let origin = public_url(raw)
+        .map_err(|_| format!("`{raw}` is not an origin; write it like https://app.example.org"))?
+        .to_lowercase();
+    let default_port = if origin.starts_with("https:") {
+        ":443"
+    } else {
+        ":80"
+    };
+    Ok(origin.strip_suffix(default_port).unwrap_or(&origin).to_owned())
 }
 
 fn public_url(raw: &str) -> Result<String, String> {

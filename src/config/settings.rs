@@ -54,6 +54,49 @@ pub struct ServeSettings {
     )]
     pub trusted_proxies: String,
 
+    /// Certificate chain in PEM form: oneseat speaks TLS itself
+    #[arg(long, env = "ONESEAT_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<String>,
+
+    /// Private key of that certificate in PEM form
+    #[arg(long, env = "ONESEAT_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<String>,
+
+    /// Serve other machines in the clear, without TLS and without a trusted proxy that speaks it
+    #[arg(long, env = "ONESEAT_INSECURE_HTTP")]
+    pub insecure_http: bool,
+
+    /// Origins whose pages may use the API, such as `https://app.example.org`, comma-separated
+    #[arg(
+        long,
+        env = "ONESEAT_CORS_ORIGINS",
+        value_name = "ORIGINS",
+        default_value = ""
+    )]
+    pub cors_origins: String,
+
+    /// Sign-ins a minute from one address (IPv6: one /64), at each instance; `off` for no limit
+    #[arg(long, env = "ONESEAT_LOGIN_RATE", value_name = "N", default_value = "60")]
+    pub login_rate: String,
+
+    /// Told to stop, answer `503` to `/readyz` and go on with the rest for this long
+    #[arg(
+        long,
+        env = "ONESEAT_STOP_DELAY",
+        value_name = "DURATION",
+        default_value = "0s"
+    )]
+    pub stop_delay: String,
+
+    /// Most connections at a time; those beyond wait to be accepted
+    #[arg(
+        long,
+        env = "ONESEAT_MAX_CONNECTIONS",
+        value_name = "N",
+        default_value = "20000"
+    )]
+    pub max_connections: String,
+
     /// A session ends after this long without activity
     #[arg(
         long,

@@ -15,7 +15,7 @@ use crate::sessions::Token;
 use crate::users::Role;
 
 /// A request with this header set to `true` never counts as activity.
-const PASSIVE: &str = "oneseat-passive";
+pub(super) const PASSIVE: &str = "oneseat-passive";
 
 /// A live session came with the request.
 #[derive(Clone, Debug)]

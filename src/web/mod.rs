@@ -3,29 +3,28 @@
 pub mod api;
 pub mod body;
 pub mod client;
+mod connection;
+mod cross_origin;
 pub mod extract;
 pub mod pages;
+mod panics;
 pub mod problem;
+pub mod rate;
 pub mod routes;
 mod security_headers;
+mod service;
+mod tls;
 
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
 
 use actix::Actor;
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
 
 use crate::auth::Auth;
 use crate::config::ServeConfig;
 use crate::sessions::sweeper::Sweeper;
 
-/// A client that takes longer to send its request's head is cut off.
-const SLOWEST_HEAD: Duration = Duration::from_secs(5);
-/// An idle connection is kept this long.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Requests under way when the server stops have this long to finish.
 const GRACE_SECONDS: u64 = 10;
 
@@ -53,45 +52,27 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Answers until `shutdown` completes, then lets requests under way finish. Runs the sweeper beside it.
+    /// Answers until `shutdown` completes, then says that it is not ready any more, takes no new connections after the delay that
+    /// was configured, and lets requests under way finish. Runs the sweeper beside it.
     ///
     /// # Errors
-    /// When the port cannot be listened on.
+    /// When the port cannot be listened on, or the TLS certificate cannot be used.
     pub async fn run_until(self, auth: Auth, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let Self { config, listener } = self;
         let sweeper = {
             let auth = auth.clone();
             Sweeper::new(config.cleanup_interval, move || sweep(auth.clone()))
         };
+        let stop_delay = config.stop_delay;
+        let (server, stopping) = service::listen(listener, &config, auth.clone())?;
         let _sweeper = sweeper.start();
-
-        let streams = auth.clone();
-        let workers = config.workers;
-        let server = HttpServer::new(move || {
-            App::new()
-                .app_data(web::Data::new(auth.clone()))
-                .app_data(web::Data::new(client::TrustedProxies::new(
-                    config.trusted_proxies.clone(),
-                )))
-                .configure(|app| routes::configure(app, &config.static_dir))
-                .wrap(from_fn(problem::every_error_is_a_problem))
-                .wrap(security_headers::of(&config))
-        })
-        .workers(workers)
-        .client_request_timeout(SLOWEST_HEAD)
-        .keep_alive(KEEP_ALIVE)
-        // A client that is gone is noticed: its stream gives its place back, its password is not hashed.
-        .h1_allow_half_closed(false)
-        .shutdown_timeout(GRACE_SECONDS)
-        .disable_signals()
-        .listen(listener)?
-        .run();
-
         let handle = server.handle();
         let server = actix_web::rt::spawn(server);
         shutdown.await;
+        stopping.begin();
+        actix_web::rt::time::sleep(stop_delay).await;
         // Streams never finish by themselves; everything else may.
-        streams.close_streams();
+        auth.close_streams();
         handle.stop(true).await;
         server.await.map_err(io::Error::other)?
     }

@@ -130,7 +130,9 @@ impl Problem {
     /// 413.
     pub fn body_too_large(limit: usize) -> Self {
         let detail = format!("The body must not be larger than {limit} bytes");
+        // What is left of the body is not waited for.
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+            .with(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
     /// 415.
@@ -141,6 +143,19 @@ impl Problem {
             "unsupported_media_type",
             "The body must be application/json",
         )
+    }
+
+    /// 429, with the seconds to wait.
+    pub fn too_many_requests(seconds: u64) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let detail = "There were too many attempts to sign in from your network. Please wait a moment.";
+        Self::new(status, "too_many_requests", detail).with(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// 500: this program is at fault.
+    pub fn internal() -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self::new(status, "internal", "Something went wrong here")
     }
 
     /// 503: nothing was decided; try again.
@@ -165,7 +180,7 @@ impl Problem {
             _ if status.is_client_error() => {
                 Self::new(status, "bad_request", "The request cannot be understood")
             }
-            _ => Self::new(status, "internal", "Something went wrong here"),
+            _ => Self::internal(),
         }
     }
 }

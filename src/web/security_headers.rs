@@ -1,6 +1,7 @@
 //! Headers on every response, errors included (OWASP ASVS 3.4).
 
-use actix_web::http::header::{self, HeaderName};
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::DefaultHeaders;
 
 use crate::config::ServeConfig;
@@ -14,32 +15,52 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=63072000; includeSubDomains";
 
 /// `no-store` is the default too: a response that may be kept says so itself.
-pub(super) fn of(config: &ServeConfig) -> DefaultHeaders {
-    let headers = DefaultHeaders::new()
-        .add((header::CACHE_CONTROL, "no-store"))
-        .add((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
-        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .add((header::X_FRAME_OPTIONS, "DENY"))
-        .add((header::REFERRER_POLICY, "no-referrer"))
-        .add((
+pub(super) fn of(config: &ServeConfig) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = vec![
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
             HeaderName::from_static("cross-origin-opener-policy"),
             "same-origin",
-        ))
-        .add((
+        ),
+        (
             HeaderName::from_static("cross-origin-resource-policy"),
             "same-origin",
-        ))
-        .add((
+        ),
+        (
             HeaderName::from_static("permissions-policy"),
             "camera=(), geolocation=(), microphone=(), payment=()",
-        ));
+        ),
+    ];
     let is_https = config
         .public_url
         .as_deref()
         .is_some_and(|url| url.starts_with("https://"));
     if is_https {
-        headers.add((header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY))
-    } else {
-        headers
+        headers.push((header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY));
     }
+    headers
+        .into_iter()
+        .map(|(name, value)| (name, HeaderValue::from_static(value)))
+        .collect()
+}
+
+/// On everything that the application answers.
+pub(super) fn on_every_response(headers: &[(HeaderName, HeaderValue)]) -> DefaultHeaders {
+    headers
+        .iter()
+        .cloned()
+        .fold(DefaultHeaders::new(), DefaultHeaders::add)
+}
+
+/// The same on the answer to an error that nothing within the application has made an answer of.
+pub(super) fn on_an_error(error: &actix_web::Error, headers: &[(HeaderName, HeaderValue)]) -> HttpResponse {
+    let mut response = error.error_response();
+    for (name, value) in headers {
+        response.headers_mut().insert(name.clone(), value.clone());
+    }
+    response
 }

@@ -14,6 +14,8 @@ mod audit;
 mod authorization;
 mod browser;
 mod commands;
+mod connections;
+mod dependencies;
 mod embedded;
 mod endings;
 mod http;

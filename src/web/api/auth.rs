@@ -13,6 +13,7 @@ use crate::web::body;
 use crate::web::client::ClientInfo;
 use crate::web::extract::Authenticated;
 use crate::web::problem::Problem;
+use crate::web::rate::WithinLoginRate;
 
 /// `POST /auth/login`. No Debug: it holds a password.
 #[derive(Deserialize)]
@@ -32,6 +33,7 @@ pub struct LoginResponse {
 
 /// Takes the seat.
 pub async fn login(
+    _: WithinLoginRate,
     request: HttpRequest,
     payload: Payload,
     auth: Data<Auth>,

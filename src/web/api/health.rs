@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::auth::Auth;
 use crate::web::problem::Problem;
+use crate::web::service::Stopping;
 
 /// `{"status":"ok"}`
 #[derive(Serialize)]
@@ -17,8 +18,14 @@ pub async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// The process and its database answer.
-pub async fn readyz(auth: Data<Auth>) -> Result<Json<Health>, Problem> {
+/// The process and its database answer, and it has not been told to stop.
+pub(in crate::web) async fn readyz(
+    auth: Data<Auth>,
+    stopping: Data<Stopping>,
+) -> Result<Json<Health>, Problem> {
+    if stopping.has_begun() {
+        return Err(Problem::unavailable());
+    }
     auth.is_ready().await?;
     Ok(Json(Health { status: "ready" }))
 }

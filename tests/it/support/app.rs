@@ -79,6 +79,13 @@ impl App {
         }
     }
 
+    /// Asks it to stop, as SIGTERM does; dropping it waits until it did.
+    pub fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+
     pub fn database(&self) -> &Database {
         &self.database
     }
@@ -129,9 +136,7 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
+        self.stop();
         let died = self.thread.take().is_some_and(|thread| thread.join().is_err());
         if std::thread::panicking() {
             return;
@@ -156,6 +161,11 @@ fn config() -> ServeConfig {
         trusted_proxies: Vec::new(),
         policy: Policy::default(),
         max_event_streams: 100,
+        tls: None,
+        cors_origins: Vec::new(),
+        login_rate: None,
+        max_connections: 20_000,
+        stop_delay: Duration::ZERO,
         cleanup_interval: Duration::from_secs(3600),
     }
 }

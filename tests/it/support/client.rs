@@ -26,6 +26,8 @@ pub struct Answer {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
+        // Once for the whole process; a second time changes nothing.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .no_proxy()

@@ -1,0 +1,222 @@
+//! A connection that cannot be held open by doing nothing.
+//!
+//! The HTTP parser bounds the first head on a connection and the pause between requests. This bounds the rest: a later head that
+//! dribbles in, a body that nobody reads, and a client that does not take its answer.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use actix_http::Extensions;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::CONNECTION;
+use actix_web::middleware::Next;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// From the first byte of a request to the end of its head.
+pub(super) const SLOWEST_HEAD: Duration = Duration::from_secs(5);
+/// What the parser leaves to us is cut off without an answer; so where both watch, the parser's `408` comes first.
+const AFTER_THE_PARSER: Duration = Duration::from_secs(1);
+/// An idle connection is kept this long.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// A connection that is to be closed may stay open so long for what is still under way.
+const LINGER: Duration = Duration::from_secs(2);
+/// A client that takes nothing of its answer for so long is cut off.
+const SLOWEST_READER: Duration = Duration::from_secs(30);
+
+/// A byte stream with its patience.
+pub(super) struct Connection<Io> {
+    io: Io,
+    pace: Rc<Pace>,
+    writing: Patience,
+}
+
+/// What a connection is doing: told by the stream, which sees bytes, and by the middleware, which sees requests.
+#[derive(Default)]
+pub(super) struct Pace {
+    /// Until when a head that has begun must be complete.
+    head: Cell<Option<Instant>>,
+    /// Requests that are being answered.
+    under_way: Cell<u32>,
+    /// Bytes came meanwhile: of a body, or of the next head.
+    more_came: Cell<bool>,
+    /// The answer says that the connection will be closed.
+    is_last: Cell<bool>,
+}
+
+impl Pace {
+    fn bytes_came(&self) {
+        if self.under_way.get() > 0 {
+            self.more_came.set(true);
+        } else if self.head.get().is_none() {
+            self.head
+                .set(Some(Instant::now() + SLOWEST_HEAD + AFTER_THE_PARSER));
+        }
+    }
+
+    fn request_began(&self) {
+        self.head.set(None);
+        self.under_way.set(self.under_way.get() + 1);
+    }
+
+    fn request_ended(&self) {
+        self.under_way.set(self.under_way.get() - 1);
+        let more_came = self.more_came.take();
+        if self.is_last.get() {
+            // The rest of a body that was refused is taken in for a moment, so that the client gets to read why.
+            self.head.set(Some(Instant::now() + LINGER));
+        } else if more_came {
+            // It may have been the body, and then this is only the pause before the next request.
+            self.head.set(Some(Instant::now() + KEEP_ALIVE));
+        }
+    }
+}
+
+/// A timer that is set once and looked at when it rings, because setting it anew for each request would cost more than it is worth.
+#[derive(Default)]
+struct Patience(Option<Pin<Box<Sleep>>>);
+
+impl Patience {
+    /// Is it over? Without a deadline never.
+    fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+        let Some(deadline) = deadline else {
+            return Poll::Pending;
+        };
+        let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+impl<Io> Connection<Io> {
+    pub(super) fn new(io: Io) -> Self {
+        Self {
+            io,
+            pace: Rc::default(),
+            writing: Patience::default(),
+        }
+    }
+
+    /// Completes when the client has taken too long. To be polled after whatever uses the connection and in the same task: that is
+    /// where deadlines come and go.
+    pub(super) fn overdue(&self) -> impl Future<Output = ()> + use<Io> {
+        let (pace, mut patience) = (self.pace.clone(), Patience::default());
+        poll_fn(move |cx| patience.poll(cx, pace.head.get()))
+    }
+
+    /// For [`keep_pace`], which finds it with the request.
+    pub(super) fn leave_pace(&self, with_each_request: &mut Extensions) {
+        with_each_request.insert(self.pace.clone());
+    }
+}
+
+impl<Io: Unpin> Connection<Io> {
+    /// A write that can be done now, or the end of the patience with a client that takes nothing.
+    fn poll_io<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut Io>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if let Poll::Ready(done) = write(Pin::new(&mut self.io), cx) {
+            self.writing = Patience::default();
+            return Poll::Ready(done);
+        }
+        let deadline = match &self.writing.0 {
+            Some(timer) => timer.deadline(),
+            None => Instant::now() + SLOWEST_READER,
+        };
+        ready!(self.writing.poll(cx, Some(deadline)));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        let done = ready!(Pin::new(&mut this.io).poll_read(cx, buf));
+        if buf.filled().len() > before {
+            this.pace.bytes_came();
+        }
+        Poll::Ready(done)
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_io(cx, |io, cx| io.poll_write(cx, buf))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_io(cx, AsyncWrite::poll_flush)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_io(cx, AsyncWrite::poll_shutdown)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_io(cx, |io, cx| io.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
+
+/// Tells a connection when a request on it begins and ends.
+pub(super) async fn keep_pace<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let turn = request
+        .conn_data::<Rc<Pace>>()
+        .map(|pace| Turn::begin(pace.clone()));
+    let answer = next.call(request).await?;
+    let closes = answer
+        .headers()
+        .get(CONNECTION)
+        .is_some_and(|value| value == "close");
+    if let Some(Turn(pace)) = &turn {
+        pace.is_last.set(closes);
+    }
+    Ok(answer)
+}
+
+/// Ends with the request, however that ends.
+struct Turn(Rc<Pace>);
+
+impl Turn {
+    fn begin(pace: Rc<Pace>) -> Self {
+        pace.request_began();
+        Self(pace)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}

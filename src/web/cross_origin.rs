@@ -1,0 +1,22 @@
+//! Pages of other origins that may use the API, by name and no others (OWASP ASVS 3.4.2). Without any, CORS is off.
+
+use actix_cors::Cors;
+use actix_web::http::{Method, header};
+
+use super::extract::PASSIVE;
+
+/// How long a browser may remember the answer to its preflight, in seconds.
+const MAX_AGE: usize = 3_600;
+
+/// No credentials: the token travels in a header that the page sets itself, and there is no cookie to send.
+pub(super) fn of(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods([Method::GET, Method::POST, Method::DELETE])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .allowed_header(PASSIVE)
+        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
+        .max_age(MAX_AGE);
+    origins
+        .iter()
+        .fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
