@@ -1,0 +1,43 @@
+// How the peer is configured: one place for what `seed` and `serve` must agree about.
+import { betterAuth } from 'better-auth';
+import pg from 'pg';
+
+// `seed` signs cookies with it and `serve` verifies them. It protects nothing.
+export const SECRET = 'bench-only-bench-only-bench-only-00';
+
+const MINUTE = 60;
+
+export function connect(databaseUrl, connections) {
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: connections, idleTimeoutMillis: 0 });
+  pool.on('error', (error) => console.error(`peer-better-auth: ${error.message}`));
+  return pool;
+}
+
+export function authOver(pool) {
+  return betterAuth({
+    database: pool,
+    secret: SECRET,
+    baseURL: 'http://127.0.0.1',
+    user: {
+      // Users of oneseat have one, and its answer shows it.
+      additionalFields: { role: { type: 'string', defaultValue: 'user', input: false } },
+    },
+    session: {
+      // As in oneseat: two hours without activity end a session, and activity is written down every 15 minutes.
+      expiresIn: 120 * MINUTE,
+      updateAge: 15 * MINUTE,
+      // Every answer asks the database, as oneseat's does. With this cache on, better-auth would be much faster, and
+      // would accept a revoked session until the cookie is too old.
+      cookieCache: { enabled: false },
+    },
+    advanced: {
+      useSecureCookies: false,
+      // The session and its user in one query, not two.
+      database: { joins: true },
+    },
+    emailAndPassword: { enabled: true },
+    rateLimit: { enabled: false },
+    telemetry: { enabled: false },
+    logger: { level: 'error' },
+  });
+}

@@ -1,0 +1,86 @@
+//! One of the peers that oneseat's benchmark compares it with: axum with tower-sessions and its PostgreSQL store.
+//! The protocol that every peer speaks is in `bench/peers/README.md`.
+
+mod seed;
+mod serve;
+mod visit;
+
+use std::error::Error;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+
+use clap::Parser;
+use tower_sessions_sqlx_store::sqlx::PgPool;
+use tower_sessions_sqlx_store::sqlx::postgres::PgPoolOptions;
+
+#[derive(Parser)]
+enum Command {
+    /// Makes the store's table in an empty database, fills it, and writes down what opens some of its sessions.
+    Seed {
+        database_url: String,
+        sessions: u32,
+        headers_file: PathBuf,
+    },
+    /// Answers `GET /whoami` on 127.0.0.1 until SIGTERM, whose default action is all the ending it needs.
+    Serve {
+        database_url: String,
+        port: u16,
+        /// Connections to PostgreSQL
+        #[arg(long, default_value_t = 10)]
+        pool_size: u32,
+        /// Threads that serve HTTP [default: one for each processor]
+        #[arg(long)]
+        workers: Option<NonZero<usize>>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Command::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("peer-tower-sessions: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all();
+    match command {
+        Command::Seed {
+            database_url,
+            sessions,
+            headers_file,
+        } => runtime
+            .build()?
+            .block_on(async { seed::seed(&connect(&database_url, 1).await?, sessions, &headers_file).await }),
+        Command::Serve {
+            database_url,
+            port,
+            pool_size,
+            workers,
+        } => {
+            let workers = workers.map_or_else(available_parallelism, Ok)?.get();
+            runtime
+                .worker_threads(workers)
+                .build()?
+                .block_on(async { serve::serve(connect(&database_url, pool_size).await?, port).await })
+        }
+    }
+}
+
+/// A pool with every connection open from the start.
+async fn connect(database_url: &str, size: u32) -> Result<PgPool, Box<dyn Error>> {
+    let pool = PgPoolOptions::new()
+        .min_connections(size)
+        .max_connections(size)
+        // By default sqlx asks whether a connection is alive before each use: a second round trip for each
+        // request, which a production server does without.
+        .test_before_acquire(false)
+        .connect(database_url)
+        .await?;
+    Ok(pool)
+}

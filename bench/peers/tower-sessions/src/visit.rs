@@ -1,0 +1,42 @@
+//! What a session remembers, and so what the store's MessagePack holds.
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+/// A session ends after this long without activity, as in oneseat.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::hours(2);
+/// Activity is written down at most this often, as in oneseat.
+pub(crate) const ACTIVITY_THRESHOLD: Duration = Duration::minutes(15);
+
+/// The key of [`User`] in the session's data.
+pub(crate) const USER: &str = "user";
+/// The key of [`Visit`] in the session's data.
+pub(crate) const VISIT: &str = "visit";
+
+/// Who signed in.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    pub(crate) role: String,
+}
+
+/// From where and when.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Visit {
+    pub(crate) ip_address: String,
+    pub(crate) user_agent: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) last_activity: OffsetDateTime,
+}
+
+impl Visit {
+    /// When the session ends unless something happens.
+    pub(crate) fn expires_at(&self) -> OffsetDateTime {
+        self.last_activity + IDLE_TIMEOUT
+    }
+}

@@ -1,0 +1,157 @@
+//! One PostgreSQL for a run, durable as people run it, thrown away afterwards.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result};
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::Text;
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
+use oneseat::db::embedded::Embedded;
+
+/// What differs from PostgreSQL's defaults: room for the data in memory and for everybody's connections, and no checkpoint
+/// in the middle of a load.
+pub const SETTINGS: [(&str, &str); 4] = [
+    ("shared_buffers", "2GB"),
+    ("max_connections", "400"),
+    ("maintenance_work_mem", "512MB"),
+    ("max_wal_size", "8GB"),
+];
+
+/// Ends every process of the run, PostgreSQL included, and removes the files, when the pipe at its standard input
+/// closes: however the benchmark ends.
+const REAPER: &str = r#"trap '' INT TERM HUP; cat > /dev/null
+for group in "$0"/groups/*; do
+    [ -e "$group" ] && kill -KILL "-${group##*/}" 2> /dev/null
+done
+if [ -e "$0/pg/server/pgdata/postmaster.pid" ]; then
+    kill -QUIT "$(head -n 1 "$0/pg/server/pgdata/postmaster.pid")"
+    while [ -e "$0/pg/server/pgdata/postmaster.pid" ]; do sleep 0.05; done
+fi
+rm -rf "$0""#;
+
+/// Nothing that the benchmark asks takes longer.
+const BOUNDS: &str = "set statement_timeout = '30min'";
+
+pub struct Cluster {
+    // Dropped in this order: PostgreSQL stops, and then the files go.
+    embedded: Embedded,
+    reaper: Reaper,
+}
+
+struct Reaper {
+    dir: PathBuf,
+    process: Child,
+}
+
+#[derive(QueryableByName)]
+struct Word {
+    #[diesel(sql_type = Text)]
+    word: String,
+}
+
+impl Cluster {
+    pub fn start() -> Result<Self> {
+        let reaper = Reaper::start()?;
+        let embedded = Embedded::open(&reaper.dir.join("pg"), &SETTINGS)?;
+        Ok(Self { embedded, reaper })
+    }
+
+    /// Files of this run.
+    pub fn files(&self) -> PathBuf {
+        self.reaper.dir.join("files")
+    }
+
+    /// Where a child says which process group it leads, for as long as it lives.
+    pub fn groups(&self) -> PathBuf {
+        self.reaper.dir.join("groups")
+    }
+
+    pub fn url(&self, database: &str) -> String {
+        self.embedded.url_of(database)
+    }
+
+    /// The process that all others of this PostgreSQL descend from.
+    pub fn postmaster(&self) -> Result<u32> {
+        let path = self.reaper.dir.join("pg/server/pgdata/postmaster.pid");
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let pid = text.lines().next().context("postmaster.pid is empty")?;
+        Ok(pid.trim().parse()?)
+    }
+
+    pub fn create(&self, database: &str) -> Result<()> {
+        self.execute("postgres", &format!("create database {database}"))
+    }
+
+    pub fn copy(&self, original: &str, copy: &str) -> Result<()> {
+        // Servers that are gone may have connections that end only now.
+        self.execute(
+            "postgres",
+            &format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{original}'"),
+        )?;
+        self.execute("postgres", &format!("create database {copy} template {original}"))?;
+        self.settle(copy)
+    }
+
+    /// Leaves nothing to be done in the background.
+    pub fn settle(&self, database: &str) -> Result<()> {
+        self.execute(database, "vacuum analyze")?;
+        self.execute(database, "checkpoint")
+    }
+
+    /// Runs statements and forgets what they return.
+    pub fn execute(&self, database: &str, statements: &str) -> Result<()> {
+        let mut connection = self.connect(database)?;
+        connection
+            .batch_execute(statements)
+            .with_context(|| statements.chars().take(80).collect::<String>())
+    }
+
+    /// The texts that a query returns as `word`.
+    pub fn words(&self, database: &str, query: &str) -> Result<Vec<String>> {
+        let rows: Vec<Word> = diesel::sql_query(query).load(&mut self.connect(database)?)?;
+        Ok(rows.into_iter().map(|row| row.word).collect())
+    }
+
+    fn connect(&self, database: &str) -> Result<PgConnection> {
+        let mut connection = PgConnection::establish(&self.url(database))?;
+        connection.batch_execute(BOUNDS)?;
+        Ok(connection)
+    }
+}
+
+impl Reaper {
+    fn start() -> Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("oneseat-bench-")
+            // Who runs PostgreSQL has to get through.
+            .permissions(fs::Permissions::from_mode(0o711))
+            .tempdir()?
+            .keep();
+        let process = Self::watch(&dir)?;
+        for name in ["files", "groups"] {
+            fs::create_dir(dir.join(name))?;
+        }
+        Ok(Self { dir, process })
+    }
+
+    fn watch(dir: &Path) -> Result<Child> {
+        let mut reaper = Command::new("sh");
+        reaper
+            .args(["-c", REAPER])
+            .arg(dir)
+            .stdin(Stdio::piped())
+            .process_group(0);
+        Ok(reaper.spawn()?)
+    }
+}
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,109 @@
+//! What `oneseat serve` takes: idle, at work, and with many event streams open.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::bench::{Bench, say};
+use crate::http::post;
+use crate::outcome::Outcome;
+use crate::proc::{Memory, memory};
+use crate::program::Program;
+use crate::seed::Seeded;
+use crate::streams;
+use crate::wrk::{Load, Requests};
+
+const MIB: f64 = 1024.0 * 1024.0;
+/// For what was begun to be done.
+const SETTLED: Duration = Duration::from_secs(2);
+const SIGN_INS: u64 = 10;
+
+pub(super) fn run(bench: &Bench) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let seeded = bench.own_sessions(bench.options.sessions())?;
+    // A third is enough: memory hardly differs.
+    for round in 0..bench.options.rounds().min(3) {
+        for (key, label, unit, value) in round_of(bench, &seeded, round)? {
+            say(format_args!("round {}: {label}: {value:.1} {unit}", round + 1));
+            match outcome.figures.iter_mut().find(|figure| figure.key == key) {
+                Some(figure) => figure.values.push(value),
+                None => outcome.figure(&key, label, unit, vec![value]),
+            }
+        }
+    }
+    outcome.notes.push(
+        "Of `oneseat serve` with its defaults and a database of its own elsewhere. Resident memory holds the pages of shared libraries; \
+         private is what would be free without it. After each sign-in thread has hashed once, it keeps 19 MiB to hash in."
+            .to_owned(),
+    );
+    Ok(outcome)
+}
+
+type Row = (String, String, &'static str, f64);
+
+fn round_of(bench: &Bench, seeded: &Seeded, round: u32) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let mut note = |key: &str, label: &str, memory: Memory| {
+        for (kind, bytes) in [("resident", memory.resident), ("private", memory.private)] {
+            rows.push((
+                format!("memory.{key}.{kind}"),
+                format!("{label}, {kind}"),
+                "MiB",
+                bytes as f64 / MIB,
+            ));
+        }
+    };
+    let program = Program::serve(bench, seeded, &["--max-event-streams", "6000"])?;
+    let pid = program.child.pid();
+    let settled = || {
+        std::thread::sleep(SETTLED);
+        memory(pid)
+    };
+    note("idle", "idle after the start", settled()?);
+
+    for visitor in 0..SIGN_INS {
+        let login = seeded.login_of(u64::from(round) * SIGN_INS + visitor);
+        post(program.address, "/auth/login", &login)?;
+    }
+    note(
+        "signed_in",
+        &format!("idle after {SIGN_INS} sign-ins"),
+        settled()?,
+    );
+
+    let seconds = bench.options.seconds().max(2);
+    let load = Load {
+        address: program.address,
+        requests: Requests::Get {
+            path: "/auth/session".to_owned(),
+            headers: seeded.headers(bench)?,
+        },
+        connections: bench.options.connections,
+        seconds,
+        may_be_busy: false,
+    };
+    let running = load.start(bench, "memory")?;
+    std::thread::sleep(Duration::from_secs(u64::from(seconds)) / 2);
+    let under_load = memory(pid)?;
+    running.finish()?;
+    note("loaded", "under validation load", under_load);
+    let before = settled()?;
+    note("after", "after the load", before);
+
+    let count = bench.options.streams();
+    let streams = streams::open(program.address, seeded, count)?;
+    let with_streams = settled()?;
+    note(
+        "streams",
+        &format!("with {count} event streams open"),
+        with_streams,
+    );
+    drop(streams);
+    rows.push((
+        "memory.stream".to_owned(),
+        "one event stream".to_owned(),
+        "KiB",
+        with_streams.private.saturating_sub(before.private) as f64 / count as f64 / 1024.0,
+    ));
+    Ok(rows)
+}

@@ -1,0 +1,95 @@
+//! What is measured. Each experiment stands alone: it starts what it needs, and whatever fails in it is its own.
+
+mod login;
+mod memory;
+mod scale;
+mod storm;
+mod sweep;
+mod validation;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::bench::Bench;
+use crate::host::Host;
+use crate::measure::Subject;
+use crate::outcome::{Outcome, Sample};
+use crate::seed::Seeded;
+use crate::wrk::{Load, Requests};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "camelCase")]
+pub enum Experiment {
+    /// Validation beside a bare handler, one query for each request, pgbench, and the peers
+    Validation,
+    /// Validation over more and more sessions
+    Scale,
+    /// Sign-in beside Argon2id alone
+    Login,
+    /// Validation while many sign in
+    Storm,
+    /// Validation while expired sessions are swept
+    Sweep,
+    /// What the program takes, idle and at work
+    Memory,
+}
+
+impl Experiment {
+    pub const ALL: [Self; 6] = [
+        Self::Validation,
+        Self::Scale,
+        Self::Login,
+        Self::Storm,
+        Self::Sweep,
+        Self::Memory,
+    ];
+
+    pub fn run(self, bench: &Bench) -> Result<Outcome> {
+        match self {
+            Self::Validation => validation::run(bench),
+            Self::Scale => scale::run(bench),
+            Self::Login => login::run(bench),
+            Self::Storm => storm::run(bench),
+            Self::Sweep => sweep::run(bench),
+            Self::Memory => memory::run(bench),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Validation => "validation",
+            Self::Scale => "scale",
+            Self::Login => "login",
+            Self::Storm => "storm",
+            Self::Sweep => "sweep",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+fn rate(sample: &Sample) -> f64 {
+    sample.requests_per_second
+}
+
+fn p99(sample: &Sample) -> f64 {
+    sample.p99_microseconds as f64
+}
+
+/// `GET /auth/session` of oneseat in a process of its own, with the sessions asked for in turn.
+fn validation_of(bench: &Bench, host: &Host, seeded: &Seeded, name: impl Into<String>) -> Result<Subject> {
+    Ok(Subject {
+        name: name.into(),
+        server: host.child.pid(),
+        load: Load {
+            address: host.addresses.oneseat,
+            requests: Requests::Get {
+                path: "/auth/session".to_owned(),
+                headers: seeded.headers(bench)?,
+            },
+            connections: bench.options.connections,
+            seconds: bench.options.seconds(),
+            may_be_busy: false,
+        },
+    })
+}

@@ -1,0 +1,57 @@
+//! What has to be reached, for figures that a whole run has.
+
+use serde::Serialize;
+
+use crate::outcome::{Figure, Spread};
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+const TARGETS: [(&str, Bound); 10] = [
+    ("validation.bare_handler", Bound::AtLeast(0.5)),
+    ("validation.tower-sessions", Bound::AtLeast(5.0)),
+    ("validation.better-auth", Bound::AtLeast(60.0)),
+    ("validation.pgbench", Bound::AtLeast(1.0)),
+    ("validation.p99", Bound::AtMost(10.0)),
+    ("scale.1000000", Bound::AtLeast(0.8)),
+    ("login", Bound::AtLeast(0.9)),
+    ("storm.p99", Bound::AtMost(2.0)),
+    ("sweep.p99", Bound::AtMost(2.0)),
+    ("memory.idle.resident", Bound::AtMost(40.0)),
+];
+
+/// The bound of a figure, if there is one.
+pub fn bound_of(figure: &Figure) -> Option<Bound> {
+    let (_, bound) = TARGETS.iter().find(|(key, _)| *key == figure.key)?;
+    Some(*bound)
+}
+
+impl Bound {
+    /// Is it met by the median?
+    pub fn is_met(self, spread: &Spread) -> bool {
+        match self {
+            Self::AtLeast(least) => spread.median >= least,
+            Self::AtMost(most) => spread.median <= most,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_decides() {
+        let spread = Spread {
+            median: 2.0,
+            least: 1.0,
+            most: 9.0,
+        };
+        assert!(Bound::AtLeast(2.0).is_met(&spread) && Bound::AtMost(2.0).is_met(&spread));
+        assert!(!Bound::AtLeast(2.1).is_met(&spread) && !Bound::AtMost(1.9).is_met(&spread));
+    }
+}
