@@ -259,6 +259,55 @@ mod tests {
     }
 
     #[test]
+    fn other_machines_are_not_served_in_the_clear_by_accident() {
+        let cert = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        for bind in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
+            let bad = read(&["--bind", bind]).unwrap_err().to_string();
+            assert!(
+                bad.contains("--tls-cert") && bad.contains("--insecure-http"),
+                "{bad}"
+            );
+            for enough in [
+                &["--insecure-http"][..],
+                &["--trusted-proxies", "10.0.0.0/8"],
+                &["--tls-cert", cert, "--tls-key", cert],
+            ] {
+                assert!(read(&[&["--bind", bind], enough].concat()).is_ok(), "{enough:?}");
+            }
+        }
+        for bind in ["127.0.0.1:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            assert!(read(&["--bind", bind]).is_ok(), "{bind}");
+        }
+        let bad = read(&["--tls-cert", cert]).unwrap_err().to_string();
+        assert!(bad.contains("--tls-key"), "{bad}");
+    }
+
+    #[test]
+    fn origins_are_read_as_browsers_write_them() {
+        let origins = "https://App.example.org/, http://localhost:5173,https://b.example:443";
+        let (_, config) = read(&["--cors-origins", origins]).unwrap();
+        assert_eq!(
+            config.cors_origins,
+            [
+                "https://app.example.org",
+                "http://localhost:5173",
+                "https://b.example"
+            ]
+        );
+        for wrong in ["*", "null", "app.example.org", "https://app.example.org/path"] {
+            assert!(read(&["--cors-origins", wrong]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_login_rate_may_be_off() {
+        let rate = |raw| read(&["--login-rate", raw]).map(|(_, config)| config.login_rate);
+        assert_eq!(rate("off"), Ok(None));
+        assert_eq!(rate("7"), Ok(NonZeroU32::new(7)));
+        assert!(rate("0").is_err() && rate("many").is_err());
+    }
+
+    #[test]
     fn values_that_contradict_each_other_are_refused() {
         let bad = read(&["--idle-timeout", "13h", "--activity-threshold", "12h"]).unwrap_err();
         assert_eq!(bad.to_string().lines().count(), 2);

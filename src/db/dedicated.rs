@@ -1,5 +1,7 @@
 //! A connection that one thread keeps for itself.
 
+use std::sync::Arc;
+
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -8,14 +10,16 @@ use tokio::sync::Semaphore;
 
 use super::Unavailable;
 
-use std::sync::Arc;
-
 type Manager = ConnectionManager<PgConnection>;
 
+/// Plans are made once, for whatever values and however many rows there will be: planning these short statements anew would cost as
+/// much as running them, and a plan for a table that is small today would read all of it when it is large.
+const PLANNED_ONCE: &str = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; \
+     set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off";
+
 /// One connection of the pool, taken when first needed and kept: the pool's test of a connection, one statement for each
-/// time it is taken out, is paid once.
-///
-/// Its statements are planned once for whatever values come: they are short, and planning would cost as much as running.
+/// time it is taken out, is paid once. What it is asked
+/// finds single rows by index, and is planned for that.
 pub struct Dedicated {
     pool: Pool<Manager>,
     turns: Arc<Semaphore>,
@@ -65,7 +69,7 @@ impl Dedicated {
             .pool
             .get()
             .map_err(|error| Unavailable::new(error.to_string()))?;
-        connection.batch_execute("set plan_cache_mode = force_generic_plan")?;
+        connection.batch_execute(PLANNED_ONCE)?;
         Ok(connection)
     }
 }

@@ -72,6 +72,12 @@ impl Certificate {
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current())
+    }
+}
+
+impl Certificate {
+    fn current(&self) -> Arc<CertifiedKey> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.looked_at.elapsed() >= CHECK {
             current.looked_at = Instant::now();
@@ -87,7 +93,7 @@ impl ResolvesServerCert for Certificate {
                 }
             }
         }
-        Some(current.key.clone())
+        current.key.clone()
     }
 }
 
@@ -107,4 +113,69 @@ fn load(files: &TlsConfig, provider: &CryptoProvider) -> io::Result<CertifiedKey
     }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| wrong(&files.key, &error))?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| wrong(&files.key, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes a new certificate for this name, so many seconds after the one before.
+    fn write(files: &TlsConfig, name: &str, seconds: u64) {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        for file in [&files.certificate, &files.key] {
+            std::fs::File::options()
+                .write(true)
+                .open(file)
+                .unwrap()
+                .set_modified(at)
+                .unwrap();
+        }
+    }
+
+    /// As if the last look had been long ago.
+    fn look_again(certificate: &Certificate) -> Vec<CertificateDer<'static>> {
+        certificate.current.lock().unwrap().looked_at -= CHECK;
+        certificate.current().cert.clone()
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = TlsConfig {
+            certificate: dir.path().join("cert.pem"),
+            key: dir.path().join("key.pem"),
+        };
+        write(&files, "one.example", 1);
+        let certificate = Certificate::read(files.clone(), Arc::new(ring::default_provider())).unwrap();
+        let one = certificate.current().cert.clone();
+        assert_eq!(look_again(&certificate), one);
+        write(&files, "two.example", 2);
+        assert_eq!(
+            certificate.current().cert,
+            one,
+            "not looked at more often than need be"
+        );
+        let two = look_again(&certificate);
+        assert_ne!(two, one);
+        std::fs::write(&files.key, "half a fi").unwrap();
+        assert_eq!(look_again(&certificate), two);
+        write(&files, "three.example", 3);
+        assert_ne!(look_again(&certificate), two);
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_refused_in_words() {
+        let files = TlsConfig {
+            certificate: concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").into(),
+            key: concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").into(),
+        };
+        let error = acceptor(&files).map(|_| ()).unwrap_err().to_string();
+        assert!(
+            error.contains("Cargo.toml") && error.contains("no certificate"),
+            "{error}"
+        );
+    }
 }
