@@ -28,7 +28,7 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A connection that is to be closed may stay open so long for what is still under way.
 const LINGER: Duration = Duration::from_secs(2);
 /// A client that takes nothing of its answer for so long is cut off.
-const SLOWEST_READER: Duration = Duration::from_secs(30);
+const SLOWEST_READER: Duration = Duration::from_secs(20);
 
 /// A byte stream with its patience.
 pub(super) struct Connection<Io> {

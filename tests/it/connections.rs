@@ -138,6 +138,21 @@ async fn a_client_that_takes_its_time_is_cut_off() {
                 assert!(dribble(stream, "x").contains("HTTP/1.1 200"));
             }),
         ),
+        (
+            "answers that nobody takes",
+            std::thread::spawn(move || {
+                let mut stream = connect(address);
+                stream
+                    .set_write_timeout(Some(Duration::from_secs(PATIENCE)))
+                    .unwrap();
+                let request = "GET /static/oneseat.js HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+                // Refused once the server has given up, not before: it first waits for this side to read.
+                while let Ok(()) = stream.write_all(request.as_bytes()) {}
+                assert!(stream.take_error().unwrap().is_none());
+                let refused = stream.write(b"x").unwrap_err();
+                assert_ne!(refused.kind(), ErrorKind::WouldBlock, "it waits for ever");
+            }),
+        ),
     ];
     // Meanwhile everybody else is served.
     for _ in 0..20 {
