@@ -16,6 +16,7 @@ mod browser;
 mod commands;
 mod embedded;
 mod endings;
+mod history;
 mod http;
 mod lockout;
 mod outage;
