@@ -18,6 +18,7 @@ mod connections;
 mod dependencies;
 mod embedded;
 mod endings;
+mod history;
 mod http;
 mod lockout;
 mod outage;

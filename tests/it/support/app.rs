@@ -51,6 +51,11 @@ impl App {
         Self::over(Rc::new(database), |_| {})
     }
 
+    /// The same with other settings.
+    pub async fn start_on_with(database: Database, change: impl FnOnce(&mut ServeConfig)) -> Self {
+        Self::over(Rc::new(database), change)
+    }
+
     fn over(database: Rc<Database>, change: impl FnOnce(&mut ServeConfig)) -> Self {
         let mut config = config();
         change(&mut config);

@@ -55,8 +55,20 @@ impl Program {
     /// The same with everything from this level on in its log.
     pub fn serve_logging(data_dir: &Path, level: &str) -> Self {
         let data_dir = data_dir.to_str().unwrap();
-        let mut child = command(&["serve", "--bind", "127.0.0.1:0", "--data-dir", data_dir])
-            .env("RUST_LOG", level)
+        let mut serve = command(&["serve", "--bind", "127.0.0.1:0", "--data-dir", data_dir]);
+        Self::started(serve.env("RUST_LOG", level))
+    }
+
+    /// Serves with these arguments and this in its environment.
+    pub fn serve_with(args: &[&str], environment: &[(&str, String)]) -> Self {
+        let mut serve = command(&["serve"]);
+        let environment = environment.iter().map(|(name, value)| (name, value));
+        Self::started(serve.args(args).env("RUST_LOG", "info").envs(environment))
+    }
+
+    /// Waits until it serves.
+    fn started(serve: &mut Command) -> Self {
+        let mut child = serve
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -104,6 +116,11 @@ impl Program {
             .find(|line| line.contains("password"))
             .unwrap();
         line.split_whitespace().last().unwrap().to_owned()
+    }
+
+    /// What it has logged since this was last asked.
+    pub fn said(&self) -> Vec<String> {
+        self.log.try_iter().collect()
     }
 
     /// Asks it to stop and waits until it did. Returns whether it said so with success, and the rest of its log.

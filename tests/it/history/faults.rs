@@ -1,0 +1,201 @@
+//! Real programs over a PostgreSQL of their own, and what may befall them.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use oneseat::db::embedded::Embedded;
+use oneseat::db::migrations;
+use rand::RngExt;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use tempfile::TempDir;
+
+use super::sees_no_lockout;
+use super::world::World;
+use crate::support::{App, Database, PASSWORD, Program, eventually};
+
+/// What may happen while people go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    ConnectionsCut,
+    /// Stopped in order, and started.
+    DatabaseRestarted,
+    /// Stopped at once, and recovered from its log.
+    DatabaseCrashed,
+    /// By SIGKILL, and started again.
+    InstanceKilled,
+    /// The clock of one instance's process jumps; the database's does not.
+    ClockShifted,
+}
+
+impl Fault {
+    pub const ALL: [Self; 5] = [
+        Self::ConnectionsCut,
+        Self::DatabaseRestarted,
+        Self::DatabaseCrashed,
+        Self::InstanceKilled,
+        Self::ClockShifted,
+    ];
+}
+
+/// The clocks that an instance may have, as libfaketime understands them.
+const CLOCKS: [&str; 4] = ["+3h", "-1d", "+40d", "+0"];
+
+/// Instances that are programs; the last of these has the clock that jumps. One more runs in this process, for the operator.
+const PROGRAMS: [&str; 2] = ["first", "second"];
+
+/// Everything that a fault can befall. Dropped from the top: the database goes last.
+pub struct Stage {
+    pub world: Arc<World>,
+    programs: Vec<Option<Program>>,
+    _operator: App,
+    embedded: Embedded,
+    clock: PathBuf,
+    dir: TempDir,
+}
+
+impl Stage {
+    pub async fn set(users: usize) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("oneseat-history-")
+            .tempdir()
+            .unwrap();
+        // Nothing here outlives the machine's next power cut, but what was acknowledged must outlive PostgreSQL's.
+        let embedded = Embedded::open(dir.path(), &[("fsync", "off")]).unwrap();
+        migrations::run(&embedded.url()).unwrap();
+        let clock = dir.path().join("clock");
+        fs::write(&clock, "+0\n").unwrap();
+        let operator = App::start_on_with(Database::at(embedded.url()), sees_no_lockout).await;
+        let programs: Vec<_> = (0..PROGRAMS.len())
+            .map(|n| Some(start(&embedded, &clock, n, free_port())))
+            .collect();
+        let mut instances: Vec<_> = PROGRAMS
+            .into_iter()
+            .zip(programs.iter().flatten().map(|program| program.address))
+            .collect();
+        instances.push(("third", operator.address));
+        let world = World::new(operator.auth.clone(), embedded.url(), instances, users).await;
+        Self {
+            world: Arc::new(world),
+            programs,
+            _operator: operator,
+            embedded,
+            clock,
+            dir,
+        }
+    }
+
+    pub fn database(&self) -> Database {
+        Database::at(self.embedded.url())
+    }
+
+    /// Lets it happen, and mends it.
+    pub async fn suffer(&mut self, fault: Fault, rng: &mut StdRng) {
+        self.world.count(&format!("{fault:?}"));
+        let pause = Duration::from_millis(rng.random_range(0..400));
+        match fault {
+            Fault::ConnectionsCut => cut_connections(&self.database()),
+            Fault::DatabaseRestarted => {
+                self.embedded.stop().unwrap();
+                tokio::time::sleep(pause).await;
+                self.embedded.revive().unwrap();
+            }
+            Fault::DatabaseCrashed => {
+                let pid_file = self.dir.path().join("server/pgdata/postmaster.pid");
+                let words = fs::read_to_string(&pid_file).unwrap();
+                let pid = words.lines().next().unwrap().parse().unwrap();
+                kill(Pid::from_raw(pid), Signal::SIGQUIT).unwrap();
+                eventually("PostgreSQL is gone", async || !pid_file.exists()).await;
+                self.embedded.revive().unwrap();
+            }
+            Fault::InstanceKilled => {
+                let n = rng.random_range(0..PROGRAMS.len());
+                let program = self.programs[n].take().unwrap();
+                assert_harmless(&program.said());
+                let port = program.address.port();
+                program.kill();
+                tokio::time::sleep(pause).await;
+                let port = if rng.random_bool(0.5) { port } else { free_port() };
+                let program = start(&self.embedded, &self.clock, n, port);
+                self.world.has_moved(n, program.address);
+                self.programs[n] = Some(program);
+            }
+            Fault::ClockShifted => {
+                let time = CLOCKS.choose(rng).unwrap();
+                fs::write(&self.clock, format!("{time}\n")).unwrap();
+            }
+        }
+    }
+
+    /// Stops the programs, in order.
+    pub fn strike(&mut self) {
+        for program in self.programs.iter_mut().filter_map(Option::take) {
+            let (stopped, log) = program.terminate();
+            assert!(stopped, "{log:#?}");
+            assert_harmless(&log);
+        }
+    }
+}
+
+/// Every third connection to the database, whosever it is.
+pub fn cut_connections(database: &Database) {
+    database.number(
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid() and random() < 0.33",
+    );
+}
+
+fn start(embedded: &Embedded, clock: &std::path::Path, n: usize, port: u16) -> Program {
+    let (url, bind) = (embedded.url(), format!("127.0.0.1:{port}"));
+    let args = [
+        ["--database-url", &url],
+        ["--bind", &bind],
+        ["--max-failed-attempts", "100"],
+        ["--trusted-proxies", "127.0.0.1/32"],
+        // Often, so that it meets everything else.
+        ["--cleanup-interval", "1s"],
+    ]
+    .concat();
+    let mut environment = Vec::new();
+    if n == PROGRAMS.len() - 1 {
+        environment = vec![
+            ("LD_PRELOAD", libfaketime()),
+            ("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap().to_owned()),
+            ("FAKETIME_CACHE_DURATION", "1".to_owned()),
+            // That one never jumps, whatever somebody does to the machine's time.
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ];
+    }
+    Program::serve_with(&args, &environment)
+}
+
+fn libfaketime() -> String {
+    let found = fs::read_dir("/usr/lib").unwrap().flatten().find_map(|entry| {
+        let library = entry.path().join("faketime/libfaketimeMT.so.1");
+        library.exists().then_some(library)
+    });
+    let library = found.expect("libfaketime is missing: script/test installs it");
+    library.to_str().unwrap().to_owned()
+}
+
+/// A port outside the range from which the system gives ports away: while a killed instance is gone, nobody else gets it.
+fn free_port() -> u16 {
+    let port = || rand::rng().random_range(20_000..30_000);
+    std::iter::repeat_with(port)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap()
+}
+
+/// No panic, and no secret: nothing that could be a token.
+fn assert_harmless(log: &[String]) {
+    for line in log {
+        let longest_hex = line.split(|c: char| !c.is_ascii_hexdigit()).map(str::len).max();
+        let is_harmless = !line.contains("panicked") && !line.contains(PASSWORD) && longest_hex < Some(64);
+        assert!(is_harmless, "{line}");
+    }
+}

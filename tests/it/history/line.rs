@@ -1,0 +1,75 @@
+//! The way to the server and back, on which things get lost.
+
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::world::World;
+use crate::support::Answer;
+
+/// Whoever gets no answer in this time has found a hang.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// What a caller knows afterwards.
+pub enum Outcome {
+    Answered(Reply),
+    /// The connection was cut, the caller gave up, or the server said that nothing is certain.
+    Lost,
+    /// Nobody was there to ask.
+    NotSent,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Reply {
+    /// `200`, or `401 session_ended`.
+    pub code: String,
+    /// `null` when it is empty.
+    pub body: Value,
+    pub at: Duration,
+}
+
+/// Sends a request and waits for the whole answer, but no longer than `patience`.
+pub async fn exchange(world: &World, request: RequestBuilder, patience: Duration) -> Outcome {
+    let what = request.try_clone().and_then(|copy| copy.build().ok());
+    let answer = match timeout(patience, answer(request)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) if error.is_connect() => return Outcome::NotSent,
+        Ok(Err(_)) => return Outcome::Lost,
+        Err(_) if patience < DEADLINE => return Outcome::Lost,
+        Err(_) => {
+            let what = what.map(|request| format!("{} {}", request.method(), request.url()));
+            panic!("no answer in {DEADLINE:?}: {}", what.unwrap_or_default())
+        }
+    };
+    let at = world.now();
+    let (code, body) = if answer.status.is_success() {
+        let is_empty = answer.text.is_empty();
+        let body = if is_empty { Value::Null } else { answer.json() };
+        (answer.status.as_u16().to_string(), body)
+    } else {
+        (answer.problem(), answer.json())
+    };
+    match answer.status {
+        StatusCode::SERVICE_UNAVAILABLE => {
+            assert!(answer.header("retry-after").parse::<u32>().is_ok(), "{answer:?}");
+            world.count("unavailable");
+            Outcome::Lost
+        }
+        status if status.is_server_error() => panic!("{answer:?}"),
+        _ => Outcome::Answered(Reply { code, body, at }),
+    }
+}
+
+async fn answer(request: RequestBuilder) -> reqwest::Result<Answer> {
+    let response = request.send().await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = response.text().await?;
+    Ok(Answer {
+        status,
+        headers,
+        text,
+    })
+}

@@ -1,0 +1,174 @@
+//! People who do what comes into their heads: who they are, and what that is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oneseat::users::Email;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use reqwest::RequestBuilder;
+
+use super::checker::Call;
+use super::line::{DEADLINE, Outcome, Reply, exchange};
+use super::seat::{Deed, Whose};
+use super::world::{Key, User, World, locked};
+use crate::support::Client;
+
+/// What people do, and how often of a thousand times.
+const HABITS: [(Act, u32); 11] = [
+    (Act::Look, 594),
+    (Act::SignIn, 150),
+    (Act::SignInWrongly, 25),
+    (Act::SignOut, 55),
+    (Act::Grow, 50),
+    (Act::RevokeSession, 35),
+    (Act::RevokeUser, 25),
+    (Act::RevokeAll, 4),
+    (Act::SetPassword, 16),
+    (Act::Suspend, 20),
+    (Act::Expire, 26),
+];
+
+#[derive(Clone, Copy)]
+enum Act {
+    Look,
+    SignIn,
+    SignInWrongly,
+    SignOut,
+    /// The session's last activity becomes old, so that the next look writes it down again.
+    Grow,
+    RevokeSession,
+    RevokeUser,
+    RevokeAll,
+    SetPassword,
+    /// Disable, and after a while enable.
+    Suspend,
+    /// The session's time is up.
+    Expire,
+}
+
+/// One of those who fight over a user's seat.
+pub struct Person {
+    pub world: Arc<World>,
+    user: usize,
+    client: Client,
+    /// Nobody shares an address of origin with anybody: how often one may sign in from one is not the question here.
+    origin: String,
+    pub rng: StdRng,
+}
+
+impl Person {
+    /// The `number`th person, who fights over this user's seat.
+    pub fn new(world: Arc<World>, user: usize, number: usize, seed: u64) -> Self {
+        Self {
+            client: Client::new(world.instance(0).1),
+            world,
+            user,
+            origin: format!("10.0.{}.{}", number / 200, 1 + number % 200),
+            rng: StdRng::seed_from_u64(seed.wrapping_add(number as u64)),
+        }
+    }
+
+    /// Acts until the run is over, with a pause of up to twice this long after each act.
+    pub async fn live(mut self, pause: Duration) {
+        while !self.world.is_over() {
+            let (act, _) = HABITS
+                .choose_weighted(&mut self.rng, |(_, often)| *often)
+                .unwrap();
+            self.act(*act).await;
+            // Paces the load.
+            tokio::time::sleep(pause.mul_f64(self.rng.random_range(0.0..2.0))).await;
+        }
+    }
+
+    async fn act(&mut self, act: Act) {
+        match act {
+            Act::Look => self.look().await,
+            Act::SignIn => self.sign_in(true).await,
+            Act::SignInWrongly => self.sign_in(false).await,
+            Act::SignOut => self.sign_out().await,
+            Act::Grow => self.grow_old().await,
+            Act::RevokeSession => self.revoke_session().await,
+            Act::RevokeUser => {
+                let path = format!("/api/admin/users/{}/session", self.user().id);
+                self.revoke(Whose::User, &path).await;
+            }
+            Act::RevokeAll => self.revoke_all().await,
+            Act::SetPassword => self.set_password().await,
+            Act::Suspend => self.suspend().await,
+            Act::Expire => self.expire().await,
+        }
+    }
+
+    pub fn user(&self) -> &User {
+        &self.world.users[self.user]
+    }
+
+    pub fn email(&self) -> Email {
+        self.user().email.parse().unwrap()
+    }
+
+    /// One of the tokens given out: most often the last, often one that was live a moment ago.
+    pub fn key(&mut self) -> Option<Key> {
+        let among = *[1, 1, 1, 3, 3, usize::MAX].choose(&mut self.rng).unwrap();
+        let keys = locked(&self.world.users[self.user].keys);
+        let from = keys.len().saturating_sub(among);
+        (!keys.is_empty()).then(|| keys[self.rng.random_range(from..keys.len())].clone())
+    }
+
+    /// A right password, as far as anybody knows.
+    pub fn password(&mut self) -> usize {
+        let passwords = locked(&self.world.users[self.user].passwords);
+        passwords[self.rng.random_range(0..passwords.len())]
+    }
+
+    /// Any instance, and its name.
+    pub fn somewhere(&mut self) -> (&'static str, Client) {
+        let n = self.rng.random_range(0..self.world.instances());
+        let (place, address) = self.world.instance(n);
+        (place, self.client.at(address))
+    }
+
+    /// Few wait for nothing; some leave in the middle.
+    pub fn patience(&mut self) -> Duration {
+        if self.rng.random_bool(0.02) {
+            Duration::from_millis(self.rng.random_range(1..30))
+        } else {
+            DEADLINE
+        }
+    }
+
+    /// Sends a request. Returns the answer and when the call began; what was lost is written down as what it would have done.
+    pub async fn ask(
+        &mut self,
+        place: &'static str,
+        request: RequestBuilder,
+        if_lost: Option<&Deed>,
+    ) -> Option<(Reply, Duration)> {
+        let patience = self.patience();
+        let started = self.world.now();
+        let request = request.header("X-Forwarded-For", &self.origin);
+        match (exchange(&self.world, request, patience).await, if_lost) {
+            // Turned away before anything was done.
+            (Outcome::Answered(reply), _) if reply.code.starts_with("429") => None,
+            (Outcome::Answered(reply), _) => Some((reply, started)),
+            (Outcome::Lost, Some(deed)) => {
+                self.record(deed.clone(), place, started, None);
+                None
+            }
+            (Outcome::Lost | Outcome::NotSent, _) => None,
+        }
+    }
+
+    /// Writes a call down.
+    pub fn record(&self, deed: Deed, place: &'static str, started: Duration, answered: Option<Duration>) {
+        let call = Call {
+            deed,
+            started,
+            answered,
+            place,
+        };
+        self.world.record(self.user, call);
+    }
+}

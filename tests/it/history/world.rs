@@ -1,0 +1,181 @@
+//! What the people of a run share: the users, the instances, and the record of what was done.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use oneseat::auth::Auth;
+use oneseat::auth::accounts::NewAccount;
+use oneseat::users::{Password, Role};
+use uuid::Uuid;
+
+use super::checker::Call;
+use super::seat::{Deed, Number};
+use crate::support::{Client, PASSWORD};
+
+/// Everything a run has.
+pub struct World {
+    began: Instant,
+    pub users: Vec<User>,
+    instances: Vec<(&'static str, Mutex<SocketAddr>)>,
+    /// The token of an admin whose session nobody touches.
+    pub admin: String,
+    /// The operator's use cases, over the same database.
+    pub operator: Auth,
+    pub database_url: String,
+    sign_ins: AtomicUsize,
+    passwords: AtomicUsize,
+    tally: Mutex<BTreeMap<String, usize>>,
+    is_over: AtomicBool,
+}
+
+/// A user whose seat is fought over.
+pub struct User {
+    pub email: String,
+    pub id: Uuid,
+    pub calls: Mutex<Vec<Call<Deed>>>,
+    /// What may be the password now, the likeliest last.
+    pub passwords: Mutex<Vec<usize>>,
+    pub keys: Mutex<Vec<Key>>,
+}
+
+/// A token that somebody was given.
+#[derive(Clone)]
+pub struct Key {
+    pub number: Number,
+    pub token: String,
+    /// Told by the first look.
+    pub session: Option<Uuid>,
+}
+
+/// The clear text of a password that goes by its number.
+pub fn password(number: usize) -> String {
+    match number {
+        0 => PASSWORD.to_owned(),
+        _ => format!("{PASSWORD}, the {number}th"),
+    }
+}
+
+/// A lock that outlives the panic of whoever held it: the first panic is the one to read.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    /// Makes the users and the admin.
+    pub async fn new(
+        operator: Auth,
+        database_url: String,
+        instances: Vec<(&'static str, SocketAddr)>,
+        users: usize,
+    ) -> Self {
+        let account = |name: String, role| NewAccount {
+            email: format!("{name}@example.org").parse().unwrap(),
+            name,
+            role,
+            email_verified: true,
+            password: Password::chosen(PASSWORD).unwrap(),
+        };
+        operator
+            .add_user(account("root".to_owned(), Role::Admin))
+            .await
+            .unwrap();
+        let admin = Client::new(instances[0].1).sign_in("root@example.org").await;
+        let mut all = Vec::new();
+        for n in 0..users {
+            let user = operator
+                .add_user(account(format!("user{n}"), Role::User))
+                .await
+                .unwrap();
+            all.push(User {
+                email: user.email,
+                id: user.id,
+                calls: Mutex::default(),
+                passwords: Mutex::new(vec![0]),
+                keys: Mutex::default(),
+            });
+        }
+        Self {
+            began: Instant::now(),
+            users: all,
+            instances: instances
+                .into_iter()
+                .map(|(name, address)| (name, Mutex::new(address)))
+                .collect(),
+            admin: admin.token.unwrap(),
+            operator,
+            database_url,
+            sign_ins: AtomicUsize::new(1),
+            passwords: AtomicUsize::new(1),
+            tally: Mutex::default(),
+            is_over: AtomicBool::new(false),
+        }
+    }
+
+    /// The one clock of the record.
+    pub fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub fn instances(&self) -> usize {
+        self.instances.len()
+    }
+
+    /// An instance's name, and where it answers now.
+    pub fn instance(&self, n: usize) -> (&'static str, SocketAddr) {
+        (self.instances[n].0, *locked(&self.instances[n].1))
+    }
+
+    pub fn has_moved(&self, instance: usize, address: SocketAddr) {
+        *locked(&self.instances[instance].1) = address;
+    }
+
+    pub fn next_sign_in(&self) -> Number {
+        self.sign_ins.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A password that nobody has ever had.
+    pub fn next_password(&self) -> usize {
+        self.passwords.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn record(&self, user: usize, call: Call<Deed>) {
+        self.count(&match (&call.deed, call.answered) {
+            (_, None) => "unanswered".to_owned(),
+            (Deed::SignedIn { .. }, _) => "signed in".to_owned(),
+            (Deed::WrongPassword { .. }, _) => "wrong password".to_owned(),
+            (Deed::RefusedAsDisabled { .. }, _) => "refused as disabled".to_owned(),
+            (Deed::Accepted { .. }, _) => "accepted".to_owned(),
+            (Deed::Refused { reason, .. }, _) => reason.map_or("token_invalid", |r| r.as_str()).to_owned(),
+            (Deed::FoundNone { .. }, _) => "none to end".to_owned(),
+            _ => "changes".to_owned(),
+        });
+        locked(&self.users[user].calls).push(call);
+    }
+
+    pub fn count(&self, what: &str) {
+        *locked(&self.tally).entry(what.to_owned()).or_default() += 1;
+    }
+
+    /// How often this was recorded.
+    pub fn counted(&self, what: &str) -> usize {
+        locked(&self.tally).get(what).copied().unwrap_or_default()
+    }
+
+    /// One line of progress.
+    pub fn progress(&self) -> String {
+        let tally = locked(&self.tally);
+        let items: Vec<String> = tally.iter().map(|(what, n)| format!("{n} {what}")).collect();
+        format!("{:>4} s: {}", self.now().as_secs(), items.join(", "))
+    }
+
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+}
