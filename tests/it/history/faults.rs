@@ -157,6 +157,7 @@ fn start(embedded: &Embedded, clock: &std::path::Path, n: usize, port: u16) -> P
         ["--bind", &bind],
         ["--max-failed-attempts", "100"],
         ["--trusted-proxies", "127.0.0.1/32"],
+        ["--login-rate", "off"],
         // Often, so that it meets everything else.
         ["--cleanup-interval", "1s"],
     ]
