@@ -90,18 +90,22 @@ impl Seeded {
         }
     }
 
-    /// So many users more, of whom each session has expired, as often as it is called.
-    pub fn add_expired(&self, cluster: &Cluster, expired: u64, round: u32) -> Result<()> {
+    /// So many users more, of whom each session has expired.
+    pub fn add_expired(&self, cluster: &Cluster, expired: u64) -> Result<()> {
         let (first, last) = (self.sessions + VISITORS + 1, self.sessions + VISITORS + expired);
         let mut load = String::from("set session_replication_role = replica;\n");
-        if round == 0 {
-            load.push_str(&self.users(first, last, "none"));
-        }
-        let digest = format!("sha256(convert_to('expired' || i || '-{round}', 'UTF8'))");
+        load.push_str(&self.users(first, last, "none"));
+        let digest = "sha256(convert_to('expired' || i, 'UTF8'))";
         let past = "now() - interval '3 hours', now() - interval '1 hour'";
-        load.push_str(&self.seats(first, last, &digest, past));
+        load.push_str(&self.seats(first, last, digest, past));
         cluster.execute(&self.database, &load)?;
         cluster.settle(&self.database)
+    }
+
+    /// Live and expired, as they are now.
+    pub fn count(&self, cluster: &Cluster) -> Result<u64> {
+        let count = cluster.words(&self.database, "select count(*)::text as word from sessions")?;
+        Ok(count.concat().parse()?)
     }
 
     fn users(&self, first: u64, last: u64, password_hash: &str) -> String {

@@ -3,13 +3,13 @@ import { createHmac } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { getMigrations } from 'better-auth/db/migration';
 
-import { authOver, connect, SECRET } from './auth.js';
+import { authOver, connect, DOCUMENTED, SECRET } from './auth.js';
 
 const MOST_HEADERS = 10_000;
 
 export async function seed(databaseUrl, sessions, headersFile) {
   const pool = connect(databaseUrl, 1);
-  const auth = authOver(pool);
+  const auth = authOver(pool, DOCUMENTED);
   const { runMigrations } = await getMigrations(auth.options);
   await runMigrations();
 

@@ -1,10 +1,11 @@
 //! Sign-in beside the one thing in it that must be slow.
 
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::rate;
+use super::{LULL, rate};
 use crate::argon;
 use crate::bench::{Bench, say};
 use crate::host::Host;
@@ -43,6 +44,7 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
     subject(rounds)?.warm_up(bench)?;
     for round in 0..rounds {
         outcome.samples.push(subject(round)?.measure(bench, round)?);
+        sleep(LULL);
         outcome
             .samples
             .push(sampled(bench, ARGON, round, Some(std::process::id()), || {

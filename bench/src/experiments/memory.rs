@@ -16,6 +16,8 @@ use crate::wrk::{Load, Requests};
 const MIB: f64 = 1024.0 * 1024.0;
 /// For what was begun to be done.
 const SETTLED: Duration = Duration::from_secs(2);
+/// For the hashers, who give their memory back one by one, each after ten seconds without work.
+const RESTED: Duration = Duration::from_secs(25);
 const SIGN_INS: u64 = 10;
 
 pub(super) fn run(bench: &Bench) -> Result<Outcome> {
@@ -32,8 +34,9 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
         }
     }
     outcome.notes.push(
-        "Of `oneseat serve` with its defaults and a database of its own elsewhere. Resident memory holds the pages of shared libraries; \
-         private is what would be free without it. After each sign-in thread has hashed once, it keeps 19 MiB to hash in."
+        "Of `oneseat serve` with its defaults, but for no limit of sign-ins from one address, and a database of its own elsewhere. \
+         Resident memory holds the pages of shared libraries; private is what would be free without it. Each sign-in thread that \
+         has hashed keeps 19 MiB to hash in, and gives them back when there was nothing to hash for a while."
             .to_owned(),
     );
     Ok(outcome)
@@ -69,6 +72,12 @@ fn round_of(bench: &Bench, seeded: &Seeded, round: u32) -> Result<Vec<Row>> {
         "signed_in",
         &format!("idle after {SIGN_INS} sign-ins"),
         settled()?,
+    );
+    std::thread::sleep(RESTED.saturating_sub(SETTLED));
+    note(
+        "idle_again",
+        &format!("idle again, {} s after the last sign-in", RESTED.as_secs()),
+        memory(pid)?,
     );
 
     let seconds = bench.options.seconds().max(2);

@@ -7,6 +7,8 @@ mod storm;
 mod sweep;
 mod validation;
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -67,6 +69,9 @@ impl Experiment {
         }
     }
 }
+
+/// After a load of sign-ins: those that nobody waits for any more are hashed nevertheless.
+const LULL: Duration = Duration::from_secs(2);
 
 fn rate(sample: &Sample) -> f64 {
     sample.requests_per_second

@@ -1,8 +1,11 @@
 //! Does a storm of sign-ins starve validation?
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use anyhow::Result;
 
-use super::{p99, rate, validation_of};
+use super::{LULL, p99, rate, validation_of};
 use crate::bench::{Bench, say};
 use crate::host::Host;
 use crate::outcome::Outcome;
@@ -13,7 +16,7 @@ const CONNECTIONS: u32 = 64;
 /// More than could sign in during one measurement.
 const EACH: u64 = 5_000;
 /// The storm begins before the measurement and ends after it.
-const LEAD: std::time::Duration = std::time::Duration::from_secs(1);
+const LEAD: Duration = Duration::from_secs(1);
 
 const CALM: &str = "validation";
 const STORM: &str = "validation in a login storm";
@@ -34,13 +37,14 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
                 bodies: seeded.logins(bench, u64::from(round) * EACH % VISITORS, EACH)?,
             },
             connections: CONNECTIONS,
-            seconds: bench.options.seconds() + 3,
+            seconds: bench.options.seconds() + 2,
             may_be_busy: true,
         };
         let storm = storm.start(bench, "storm")?;
-        std::thread::sleep(LEAD);
+        sleep(LEAD);
         outcome.samples.push(stormy.measure(bench, round)?);
         let counted = storm.finish()?;
+        sleep(LULL);
         say(format_args!(
             "round {}: {:.0} sign-ins/s in the storm, {} answered 503",
             round + 1,

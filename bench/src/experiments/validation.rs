@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::http::get;
 use crate::measure::{Subject, Work, sampled};
 use crate::outcome::{Outcome, Sample};
-use crate::peer::{self, Peer};
+use crate::peer::{self, Peer, Place};
 use crate::pgbench;
 use crate::seed::{Seeded, token};
 use crate::wrk::{Load, Requests};
@@ -86,19 +86,33 @@ fn hosted(bench: &Bench, host: &Host, seeded: &Seeded) -> Result<Vec<Subject>> {
     ])
 }
 
-/// All peers that start. Those that do not are missing from the table, and it says so.
+/// All peers that start, each in all its variants. Those that do not are missing from the table, and it says so.
 fn peers(bench: &Bench, outcome: &mut Outcome) -> Result<Vec<Peer>> {
     let mut peers = Vec::new();
-    for (name, run) in peer::all(bench)? {
-        match Peer::start(bench, &name, &run, bench.options.sessions()) {
-            Ok(peer) => peers.push(peer),
-            Err(error) => {
-                say(format_args!("{name} FAILED: {error:#}"));
-                outcome.notes.push(format!("{name} is missing: {error:#}"));
+    for place in peer::all(bench)? {
+        for (name, started) in started(bench, &place) {
+            match started {
+                Ok(peer) => peers.push(peer),
+                Err(error) => {
+                    say(format_args!("{name} FAILED: {error:#}"));
+                    outcome.notes.push(format!("{name} is missing: {error:#}"));
+                }
             }
         }
     }
     Ok(peers)
+}
+
+/// Each variant of one peer, or why it is none; all ask the same database.
+fn started(bench: &Bench, place: &Place) -> Vec<(String, Result<Peer>)> {
+    let filled = match place.fill(bench, bench.options.sessions()) {
+        Ok(filled) => filled,
+        Err(error) => return vec![(place.name.clone(), Err(error))],
+    };
+    let variants = place.variants().iter();
+    variants
+        .map(|variant| (variant.name.clone(), Peer::start(bench, &filled, variant)))
+        .collect()
 }
 
 /// A peer that fails under load takes part no longer, and the table says why.
@@ -143,7 +157,7 @@ fn conclude(outcome: &mut Outcome, peers: &[Peer]) {
     let others = [BARE, ONE_QUERY, PGBENCH].into_iter();
     for other in others.chain(peers.iter().map(|peer| peer.name.as_str())) {
         let ratios = outcome.ratios(ONESEAT, other, rate);
-        let key = format!("validation.{}", other.replace(' ', "_"));
+        let key = format!("validation.{}", other.replace(", ", ".").replace(' ', "_"));
         outcome.figure(&key, format!("validations: oneseat / {other}"), "", ratios);
     }
     let milliseconds = outcome.values(ONESEAT, |sample| p99(sample) / 1e3);

@@ -13,10 +13,11 @@ use oneseat::sessions::watchers::Watchers;
 use oneseat::users::Hasher;
 use oneseat::web::Server;
 
-/// Its defaults.
+/// Its defaults, as is all below that is not said to differ.
 const CONNECTIONS: u32 = 10;
 const VALIDATORS: usize = 2;
 const STREAMS: usize = 10_000;
+const MAX_CONNECTIONS: usize = 20_000;
 const CLEANUP: Duration = Duration::from_secs(15 * 60);
 
 /// Serves until the process ends.
@@ -26,6 +27,12 @@ pub(super) fn serve(url: &str, workers: usize) -> Result<SocketAddr> {
         workers,
         public_url: None,
         static_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/../static").into(),
+        tls: None,
+        cors_origins: Vec::new(),
+        // All who sign in here do so from one address.
+        login_rate: None,
+        stop_delay: Duration::ZERO,
+        max_connections: MAX_CONNECTIONS,
         trusted_proxies: Vec::new(),
         policy: Policy::default(),
         max_event_streams: STREAMS,

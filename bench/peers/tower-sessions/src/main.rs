@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use tower_sessions_sqlx_store::sqlx::PgPool;
 use tower_sessions_sqlx_store::sqlx::postgres::PgPoolOptions;
 
@@ -33,7 +33,19 @@ enum Command {
         /// Threads that serve HTTP [default: one for each processor]
         #[arg(long)]
         workers: Option<NonZero<usize>>,
+        #[arg(long, value_enum, default_value_t)]
+        setup: Setup,
     },
+}
+
+/// How the same libraries are put together; `README.md` beside this peer's directory says why there are two.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Setup {
+    /// As their documentation does it, and the user's row is read for each request, as axum-login does
+    #[default]
+    Documented,
+    /// As few round trips as can be: the session alone, over connections that nobody asks whether they are alive
+    Tuned,
 }
 
 fn main() -> ExitCode {
@@ -54,33 +66,33 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             database_url,
             sessions,
             headers_file,
-        } => runtime
-            .build()?
-            .block_on(async { seed::seed(&connect(&database_url, 1).await?, sessions, &headers_file).await }),
+        } => runtime.build()?.block_on(async {
+            let pool = connect(&database_url, 1, Setup::Documented).await?;
+            seed::seed(&pool, sessions, &headers_file).await
+        }),
         Command::Serve {
             database_url,
             port,
             pool_size,
             workers,
+            setup,
         } => {
             let workers = workers.map_or_else(available_parallelism, Ok)?.get();
-            runtime
-                .worker_threads(workers)
-                .build()?
-                .block_on(async { serve::serve(connect(&database_url, pool_size).await?, port).await })
+            runtime.worker_threads(workers).build()?.block_on(async {
+                let pool = connect(&database_url, pool_size, setup).await?;
+                serve::serve(pool, port, setup).await
+            })
         }
     }
 }
 
-/// A pool with every connection open from the start.
-async fn connect(database_url: &str, size: u32) -> Result<PgPool, Box<dyn Error>> {
-    let pool = PgPoolOptions::new()
-        .min_connections(size)
-        .max_connections(size)
-        // By default sqlx asks whether a connection is alive before each use: a second round trip for each
-        // request, which a production server does without.
-        .test_before_acquire(false)
-        .connect(database_url)
-        .await?;
-    Ok(pool)
+async fn connect(database_url: &str, size: u32, setup: Setup) -> Result<PgPool, Box<dyn Error>> {
+    // Ten, when nothing else was asked for, are sqlx's default, too.
+    let options = PgPoolOptions::new().max_connections(size);
+    let options = match setup {
+        Setup::Documented => options,
+        // By default sqlx asks whether a connection is alive before each use: a round trip more for each query.
+        Setup::Tuned => options.min_connections(size).test_before_acquire(false),
+    };
+    Ok(options.connect(database_url).await?)
 }

@@ -18,26 +18,31 @@ const HEADERS: u32 = 10_000;
 /// Rows of one insert.
 const BATCH: u32 = 10_000;
 
+/// Who may sign in, in a table that every application has beside the store's.
+const USERS: &str = "create table users (id uuid primary key, name text not null, email text not null unique, \
+                     role text not null, disabled_at timestamptz)";
+
 /// Fills an empty database, and writes `headers_file`.
 pub(crate) async fn seed(pool: &PgPool, sessions: u32, headers_file: &Path) -> Result<(), Box<dyn Error>> {
     let store = PostgresStore::new(pool.clone());
     store.migrate().await?;
+    sqlx::query(USERS).execute(pool).await?;
 
     let spacing = sessions.div_ceil(HEADERS).max(1);
     let mut headers = BufWriter::new(File::create(headers_file)?);
     let mut some = None;
     let mut transaction = pool.begin().await?;
     for first in (0..sessions).step_by(BATCH as usize) {
-        let records = (first..sessions.min(first + BATCH))
-            .map(record)
-            .collect::<Result<Vec<_>, _>>()?;
+        let users: Vec<_> = (first..sessions.min(first + BATCH)).map(user).collect();
+        insert_users(&mut transaction, &users).await?;
+        let records = users.into_iter().map(record).collect::<Result<Vec<_>, _>>()?;
         for (number, record) in (first..).zip(&records) {
             if number % spacing == 0 {
                 writeln!(headers, "Cookie: id={}", record.id)?;
                 some = Some(record.id);
             }
         }
-        insert(&mut transaction, &records).await?;
+        insert_sessions(&mut transaction, &records).await?;
     }
     transaction.commit().await?;
     headers.flush()?;
@@ -54,7 +59,7 @@ pub(crate) async fn seed(pool: &PgPool, sessions: u32, headers_file: &Path) -> R
 }
 
 /// What the store's `save` does, for many.
-async fn insert(connection: &mut PgConnection, records: &[Record]) -> Result<(), Box<dyn Error>> {
+async fn insert_sessions(connection: &mut PgConnection, records: &[Record]) -> Result<(), Box<dyn Error>> {
     let ids: Vec<_> = records.iter().map(|record| record.id.to_string()).collect();
     let data = records
         .iter()
@@ -73,14 +78,33 @@ async fn insert(connection: &mut PgConnection, records: &[Record]) -> Result<(),
     Ok(())
 }
 
-/// A session that somebody opened just now.
-fn record(number: u32) -> serde_json::Result<Record> {
-    let user = User {
+async fn insert_users(connection: &mut PgConnection, users: &[User]) -> sqlx::Result<()> {
+    let column = |of: fn(&User) -> &String| -> Vec<String> { users.iter().map(of).cloned().collect() };
+    sqlx::query(
+        "insert into users (id, name, email, role) \
+         select id::uuid, name, email, role from unnest($1::text[], $2::text[], $3::text[], $4::text[]) \
+         as new (id, name, email, role)",
+    )
+    .bind(column(|user| &user.id))
+    .bind(column(|user| &user.name))
+    .bind(column(|user| &user.email))
+    .bind(column(|user| &user.role))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn user(number: u32) -> User {
+    User {
         id: format!("00000000-0000-4000-8000-{number:012x}"),
         name: format!("Person {number}"),
         email: format!("person-{number}@example.com"),
         role: "user".to_owned(),
-    };
+    }
+}
+
+/// A session that somebody opened just now.
+fn record(user: User) -> serde_json::Result<Record> {
     let now = OffsetDateTime::now_utc();
     let visit = Visit {
         ip_address: "192.0.2.1".to_owned(),

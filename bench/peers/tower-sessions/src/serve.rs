@@ -1,9 +1,14 @@
 //! The server: one route, behind the session layer.
+//!
+//! The store's select is the only query of a request in the tuned set-up, and so the user is what the session remembers of
+//! it. The documented one reads the user's row as well, since only so it notices at once that an account was disabled or
+//! got another role, which oneseat does by its join.
 
 use std::error::Error;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::serve::ListenerExt;
@@ -13,20 +18,25 @@ use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tower_sessions::{ExpiredDeletion, Expiry, Session, SessionManagerLayer};
 use tower_sessions_sqlx_store::PostgresStore;
-use tower_sessions_sqlx_store::sqlx::PgPool;
+use tower_sessions_sqlx_store::sqlx::{self, PgPool};
 
+use crate::Setup;
 use crate::visit::{ACTIVITY_THRESHOLD, IDLE_TIMEOUT, USER, User, VISIT, Visit};
 
 const PAUSE_BETWEEN_SWEEPS: Duration = Duration::from_secs(15 * 60);
 
 /// Serves on 127.0.0.1 and says `ready` on standard output.
-pub(crate) async fn serve(pool: PgPool, port: u16) -> Result<(), Box<dyn Error>> {
-    let store = PostgresStore::new(pool);
+pub(crate) async fn serve(pool: PgPool, port: u16, setup: Setup) -> Result<(), Box<dyn Error>> {
+    let store = PostgresStore::new(pool.clone());
     tokio::spawn(store.clone().continuously_delete_expired(PAUSE_BETWEEN_SWEEPS));
     let sessions = SessionManagerLayer::new(store)
         .with_expiry(Expiry::OnInactivity(IDLE_TIMEOUT))
         .with_secure(false);
-    let app = Router::new().route("/whoami", get(whoami)).layer(sessions);
+    let app = match setup {
+        Setup::Documented => Router::new().route("/whoami", get(whoami).with_state(pool)),
+        Setup::Tuned => Router::new().route("/whoami", get(whoami_by_session_alone)),
+    };
+    let app = app.layer(sessions);
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("ready /whoami");
@@ -53,10 +63,19 @@ struct Opened {
     expires_at: OffsetDateTime,
 }
 
-/// The store's select is the only query of this request. That favours this peer: the user is what the session
-/// remembers of it, where oneseat joins its table of users and so notices at once that one was disabled.
-async fn whoami(session: Session) -> Result<Json<WhoAmI>, StatusCode> {
-    let unavailable = |_| StatusCode::SERVICE_UNAVAILABLE;
+async fn whoami(State(pool): State<PgPool>, session: Session) -> Result<Json<WhoAmI>, StatusCode> {
+    let mut said = remembered(&session).await?;
+    let user = find_user(&pool, &said.user.id).await.map_err(unavailable)?;
+    said.user = user.ok_or(StatusCode::UNAUTHORIZED)?;
+    Ok(Json(said))
+}
+
+async fn whoami_by_session_alone(session: Session) -> Result<Json<WhoAmI>, StatusCode> {
+    remembered(&session).await.map(Json)
+}
+
+/// What the session says.
+async fn remembered(session: &Session) -> Result<WhoAmI, StatusCode> {
     let user: Option<User> = session.get(USER).await.map_err(unavailable)?;
     let visit: Option<Visit> = session.get(VISIT).await.map_err(unavailable)?;
     let (Some(user), Some(mut visit)) = (user, visit) else {
@@ -70,8 +89,28 @@ async fn whoami(session: Session) -> Result<Json<WhoAmI>, StatusCode> {
         session.insert(VISIT, &visit).await.map_err(unavailable)?;
     }
     let expires_at = visit.expires_at();
-    Ok(Json(WhoAmI {
+    Ok(WhoAmI {
         user,
         session: Opened { visit, expires_at },
+    })
+}
+
+/// Who it is by now; nobody, if disabled or gone.
+async fn find_user(pool: &PgPool, id: &str) -> sqlx::Result<Option<User>> {
+    let row: Option<(String, String, String, String)> = sqlx::query_as(
+        "select id::text, name, email, role from users where id = $1::uuid and disabled_at is null",
+    )
+    .bind(id)
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|(id, name, email, role)| User {
+        id,
+        name,
+        email,
+        role,
     }))
+}
+
+fn unavailable<E>(_: E) -> StatusCode {
+    StatusCode::SERVICE_UNAVAILABLE
 }
