@@ -23,8 +23,8 @@ impl NewPassword {
     }
 }
 
-/// One line of standard input, or a new random password.
-pub(super) fn read_or_generate(from_stdin: bool) -> Result<NewPassword, Failure> {
+/// One line of standard input, or a new random password. `about` is what is known of whose it will be.
+pub(super) fn read_or_generate(from_stdin: bool, about: &[&str]) -> Result<NewPassword, Failure> {
     if !from_stdin {
         let value = Password::generate().map_err(Failure::failed)?;
         return Ok(NewPassword {
@@ -36,7 +36,7 @@ pub(super) fn read_or_generate(from_stdin: bool) -> Result<NewPassword, Failure>
     std::io::stdin().read_line(&mut line).map_err(Failure::failed)?;
     let line = line.strip_suffix('\n').unwrap_or(&line);
     let line = line.strip_suffix('\r').unwrap_or(line);
-    let value = Password::chosen(line).map_err(Failure::failed)?;
+    let value = Password::chosen(line, about).map_err(Failure::failed)?;
     Ok(NewPassword {
         value,
         is_generated: false,

@@ -151,7 +151,7 @@ impl Add {
     async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
         // Read before the database is opened: what cannot be used starts nothing.
-        let password = password::read_or_generate(self.password_stdin)?;
+        let password = password::read_or_generate(self.password_stdin, &[&self.name, self.email.as_str()])?;
         let (auth, _opened) = open(&config)?;
         let account = NewAccount {
             name: self.name,
@@ -177,7 +177,7 @@ impl SetPassword {
     async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
         // Read before the database is opened: what cannot be used starts nothing.
-        let password = password::read_or_generate(self.password_stdin)?;
+        let password = password::read_or_generate(self.password_stdin, &[self.email.as_str()])?;
         let (auth, _opened) = open(&config)?;
         auth.set_password(self.email.clone(), password.value.clone())
             .await

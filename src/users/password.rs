@@ -5,6 +5,8 @@ use std::fmt;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use unicode_normalization::UnicodeNormalization;
+use zxcvbn::feedback::Feedback;
+use zxcvbn::{Score, zxcvbn};
 
 /// Most code points in a password. Longer input is refused before any hashing.
 const LONGEST: usize = 128;
@@ -16,7 +18,7 @@ const SHORTEST: usize = 15;
 pub struct Password(String);
 
 /// Why a text cannot be a password, in words for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// Nothing was typed.
     #[error("password must not be empty")]
@@ -27,6 +29,9 @@ pub enum Unusable {
     /// Not for a new one.
     #[error("password must have at least {SHORTEST} characters")]
     TooShort,
+    /// Not for a new one: somebody who tries likely passwords first would soon try this one.
+    #[error("password is too easy to guess: {0}")]
+    Guessable(String),
 }
 
 impl Password {
@@ -49,14 +54,28 @@ impl Password {
         Ok(Self(normal))
     }
 
-    /// A password somebody chooses: no rules of composition, but long enough.
+    /// A password somebody chooses: no rules of composition, but long enough, and not made of what is tried first (OWASP ASVS
+    /// 6.2.4, 6.2.11). `about` is what is known of them: their name, their address.
     ///
     /// # Errors
     /// [`Unusable`].
-    pub fn chosen(text: &str) -> Result<Self, Unusable> {
+    pub fn chosen(text: &str, about: &[&str]) -> Result<Self, Unusable> {
         let password = Self::typed(text)?;
         if password.0.chars().count() < SHORTEST {
             return Err(Unusable::TooShort);
+        }
+        let words = words(about);
+        if is_made_of(&password.0, &words) {
+            let why = "it says little more than your name, your address or what this service is called";
+            return Err(Unusable::Guessable(why.to_owned()));
+        }
+        let strength = zxcvbn(&password.0, &words);
+        if strength.score() < Score::Three {
+            let why = match strength.feedback().and_then(Feedback::warning) {
+                Some(warning) => warning.to_string(),
+                None => "it is made of repeated or well-known parts".to_owned(),
+            };
+            return Err(Unusable::Guessable(why));
         }
         Ok(password)
     }
@@ -91,6 +110,29 @@ impl Password {
     }
 }
 
+/// Is so little left without these words that it would not do as a password of its own? zxcvbn knows them, too, but thinks that
+/// their order is hard to guess.
+fn is_made_of(password: &str, words: &[&str]) -> bool {
+    const LEAST: usize = 8;
+    let mut rest = password.to_lowercase();
+    for word in words.iter().filter(|word| word.chars().count() > 2) {
+        rest = rest.replace(&word.to_lowercase(), "");
+    }
+    rest.chars()
+        .filter(|c| c.is_alphanumeric() || !c.is_ascii())
+        .count()
+        < LEAST
+}
+
+/// Each as it is and in its parts, and what this program is called.
+fn words<'a>(about: &[&'a str]) -> Vec<&'a str> {
+    let parts = about
+        .iter()
+        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()))
+        .filter(|part| part.chars().count() > 2);
+    about.iter().copied().chain(parts).chain(["oneseat"]).collect()
+}
+
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(..)")
@@ -101,16 +143,51 @@ impl fmt::Debug for Password {
 mod tests {
     use super::*;
 
+    fn chosen(text: &str) -> Result<Password, Unusable> {
+        Password::chosen(text, &["Ada Lovelace", "ada.lovelace@analytical.example"])
+    }
+
     #[test]
     fn length_is_counted_in_code_points() {
-        assert!(Password::chosen(&"\u{1f600}".repeat(15)).is_ok());
-        assert!(Password::chosen(&"\u{1f600}".repeat(128)).is_ok());
-        assert_eq!(
-            Password::chosen(&"\u{1f600}".repeat(14)).unwrap_err(),
-            Unusable::TooShort
-        );
+        let emoji: String = (0..128)
+            .map(|n| char::from_u32(0x1f600 + n * 7 % 80).unwrap())
+            .collect();
+        let first = |count| emoji.chars().take(count).collect::<String>();
+        assert!(chosen(&first(15)).is_ok());
+        assert!(chosen(&first(128)).is_ok());
+        assert_eq!(chosen(&first(14)).unwrap_err(), Unusable::TooShort);
         assert_eq!(Password::typed(&"x".repeat(129)).unwrap_err(), Unusable::TooLong);
         assert_eq!(Password::typed("").unwrap_err(), Unusable::Empty);
+    }
+
+    #[test]
+    fn what_is_tried_first_is_refused_with_the_reason() {
+        for guessable in [
+            "aaaaaaaaaaaaaaaaaaaa",
+            "passwordpassword1",
+            "qwertyuiopasdfghjkl",
+            "Ada Lovelace oneseat",
+            "ada.lovelace@analytical.example",
+            "oneseatoneseatoneseat",
+            "abcdefghijklmnopqrstuvwxyz",
+        ] {
+            let Err(reason) = chosen(guessable) else {
+                panic!("{guessable} is accepted");
+            };
+            assert!(
+                matches!(&reason, Unusable::Guessable(why) if !why.is_empty()),
+                "{guessable}: {reason}"
+            );
+            assert!(!reason.to_string().contains(guessable), "it repeats the password");
+        }
+        for fine in [
+            "correct horse battery staple",
+            "another long password",
+            "ich mag keine Regeln",
+            "tea at four with Ada Lovelace",
+        ] {
+            assert!(chosen(fine).is_ok(), "{fine}: {:?}", chosen(fine).unwrap_err());
+        }
     }
 
     #[test]
@@ -123,7 +200,7 @@ mod tests {
     #[test]
     fn a_generated_password_can_be_chosen() {
         let password = Password::generate().unwrap();
-        assert!(Password::chosen(password.reveal()).is_ok());
+        assert!(chosen(password.reveal()).is_ok());
         assert_eq!(password.reveal().len(), 27);
     }
 

@@ -20,7 +20,7 @@ async fn end(app: &App, ada: &Client, reason: &str) {
         "revoked" => drop(app.auth.revoke_all(Actor::Operator).await.unwrap()),
         "password_changed" => app
             .auth
-            .set_password(email, Password::chosen(PASSWORD).unwrap())
+            .set_password(email, Password::chosen(PASSWORD, &[]).unwrap())
             .await
             .unwrap(),
         "account_disabled" => app.auth.disable(email).await.unwrap(),

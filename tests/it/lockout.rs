@@ -144,7 +144,7 @@ async fn a_new_password_lifts_the_lock() {
     for _ in 0..5 {
         app.visitor().login("ada@example.org", WRONG).await;
     }
-    let new = oneseat::users::Password::chosen("another long password").unwrap();
+    let new = oneseat::users::Password::chosen("another long password", &[]).unwrap();
     app.auth
         .set_password("ada@example.org".parse().unwrap(), new)
         .await

@@ -126,7 +126,7 @@ async fn a_sign_in_that_a_new_password_overtakes_is_refused() {
     let mut holder = holding_ada(&app);
     let (auth, email) = (app.auth.clone(), "ada@example.org".parse::<Email>().unwrap());
     let changed = tokio::spawn(async move {
-        auth.set_password(email, Password::chosen("another long password").unwrap())
+        auth.set_password(email, Password::chosen("another long password", &[]).unwrap())
             .await
             .unwrap();
     });

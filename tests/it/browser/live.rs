@@ -54,7 +54,7 @@ async fn a_page_says_how_its_session_ended() {
         match reason {
             "revoked" => drop(app.auth.revoke_all(Actor::Operator).await.unwrap()),
             "password_changed" => {
-                let password = oneseat::users::Password::chosen(PASSWORD).unwrap();
+                let password = oneseat::users::Password::chosen(PASSWORD, &[]).unwrap();
                 app.auth.set_password(email, password).await.unwrap();
             }
             "expired" => {

@@ -166,7 +166,7 @@ impl Person {
 
     pub async fn set_password(&mut self) {
         let number = self.world.next_password();
-        let chosen = Password::chosen(&password(number)).unwrap();
+        let chosen = Password::chosen(&password(number), &[]).unwrap();
         let (auth, email) = (self.world.operator.clone(), self.email());
         let set = Deed::PasswordSet { password: number };
         let is_set = self.operate(set, auth.set_password(email, chosen)).await;

@@ -76,7 +76,7 @@ impl World {
             name,
             role,
             email_verified: true,
-            password: Password::chosen(PASSWORD).unwrap(),
+            password: Password::chosen(PASSWORD, &[]).unwrap(),
         };
         operator
             .add_user(account("root".to_owned(), Role::Admin))

@@ -128,7 +128,7 @@ impl App {
             email: email(name).parse().unwrap(),
             role,
             email_verified,
-            password: Password::chosen(PASSWORD).unwrap(),
+            password: Password::chosen(PASSWORD, &[]).unwrap(),
         };
         self.auth.add_user(account).await.unwrap();
     }
