@@ -109,6 +109,8 @@ pub(super) fn page<T>(mut rows: Vec<T>, limit: i64, cursor: impl Fn(&T) -> Curso
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -148,6 +150,44 @@ mod tests {
             "-210866803200000001_00000000-0000-0000-0000-000000000000",
         ] {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn every_cursor_of_a_row_reads_back(micros in 0..253_402_300_800_000_000_i64, id: u128) {
+            let at = DateTime::from_timestamp_micros(micros).unwrap();
+            let cursor = Cursor { at, id: Uuid::from_u128(id) };
+            prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+
+        #[test]
+        fn whatever_is_sent_as_a_cursor_is_refused_or_understood(text in prop_oneof![
+            any::<String>(),
+            "-?[0-9]{0,20}_?[0-9a-fA-F-]{0,40}",
+        ]) {
+            if let Ok(cursor) = text.parse::<Cursor>() {
+                prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+                prop_assert!((1970..10_000).contains(&cursor.at.year()));
+            }
+        }
+
+        #[test]
+        fn whatever_is_searched_for_is_never_a_pattern(text in prop_oneof![any::<String>(), "[%_\\\\a.0-9:/]{0,20}"]) {
+            let _ = Search::from(text.as_str());
+            let pattern = Search::pattern(&text);
+            // What is left between the outer signs, with every escape undone, is the text.
+            let inner = pattern.strip_suffix('%').unwrap();
+            let inner = if text.chars().count() < 3 { inner } else { inner.strip_prefix('%').unwrap() };
+            let mut plain = String::new();
+            let mut letters = inner.chars();
+            while let Some(letter) = letters.next() {
+                prop_assert!(letter != '%' && letter != '_');
+                plain.extend(if letter == '\\' { letters.next() } else { Some(letter) });
+            }
+            prop_assert_eq!(plain, text);
         }
     }
 }

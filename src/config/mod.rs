@@ -200,6 +200,7 @@ pub fn serve(
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -317,5 +318,28 @@ mod tests {
     fn a_connection_string_is_never_printed() {
         let (database, _) = read(&["--database-url", "postgres://ada:canary@db/x"]).unwrap();
         assert!(!format!("{database:?}").contains("canary"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn whatever_a_flag_says_is_understood_or_refused_in_words(
+            flag in prop_oneof![
+                Just("--idle-timeout"), Just("--lockout"), Just("--login-rate"), Just("--workers"), Just("--bind"),
+                Just("--public-url"), Just("--cors-origins"), Just("--trusted-proxies"), Just("--max-failed-attempts"),
+            ],
+            raw in prop_oneof![any::<String>(), "[0-9]{1,30}[smhdwy]?", "https?://[a-zA-Z0-9.:/@-]{0,30}"],
+        ) {
+            match read(&["--database-url", "postgres://", &format!("{flag}={raw}")]) {
+                Ok((_, config)) => {
+                    let lasting = config.policy.lockout.duration;
+                    prop_assert!(lasting >= Duration::from_secs(1) && lasting <= Duration::from_secs(10 * 366 * 86_400));
+                    prop_assert!((1..=100).contains(&config.policy.lockout.max_failed_attempts));
+                    prop_assert!((1..=512).contains(&config.workers));
+                }
+                Err(bad) => prop_assert!(bad.to_string().contains("--")),
+            }
+        }
     }
 }

@@ -79,6 +79,9 @@ impl FromSql<Binary, Pg> for TokenDigest {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -122,5 +125,37 @@ mod tests {
             format!("{token:?} {:?}", token.digest()),
             "Token(..) TokenDigest(..)"
         );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn what_is_accepted_is_what_would_be_written(text in prop_oneof![
+            vec(any::<u8>(), 0..130),
+            "[0-9a-fA-F]{62,66}".prop_map(String::into_bytes),
+            "[0-9a-f]{64}".prop_map(String::into_bytes),
+        ]) {
+            let is_token = text.len() == 64 && text.iter().all(|byte| b"0123456789abcdef".contains(byte));
+            let written = Token::parse(&text).map(|token| token.reveal().into_bytes());
+            prop_assert_eq!(written, is_token.then_some(text));
+        }
+
+        #[test]
+        fn every_token_reads_back(bytes: [u8; 32]) {
+            let token = Token(bytes);
+            prop_assert_eq!(Token::parse(token.reveal().as_bytes()), Some(token));
+        }
+
+        #[test]
+        fn one_character_makes_another_token_or_none(bytes: [u8; 32], at in 0..64_usize, other: u8) {
+            let token = Token(bytes);
+            let mut text = token.reveal().into_bytes();
+            prop_assume!(text[at] != other);
+            text[at] = other;
+            if let Some(changed) = Token::parse(&text) {
+                prop_assert_ne!(changed.digest(), token.digest());
+            }
+        }
     }
 }

@@ -73,6 +73,8 @@ impl fmt::Display for Email {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -106,6 +108,42 @@ mod tests {
         for text in ["\u{130}@x", "\u{1e9e}@x", "ΑΣ@x", "\u{212b}@x"] {
             let email: Email = text.parse().unwrap();
             assert_eq!(email.as_str().parse::<Email>().unwrap(), email);
+        }
+    }
+
+    fn nearly_an_address() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "\\s{0,3}\\PC{0,40}@\\PC{0,40}\\s{0,3}",
+            "\\p{Lu}{1,20}\\p{M}{0,3}@\\p{L}{1,20}"
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn whatever_is_accepted_is_its_own_spelling_and_within_the_bounds(text in nearly_an_address()) {
+            if let Ok(email) = text.parse::<Email>() {
+                prop_assert_eq!(email.as_str().parse(), Ok(email.clone()));
+                let (local, domain) = email.as_str().rsplit_once('@').unwrap();
+                prop_assert!(email.as_str().len() <= LONGEST && local.len() <= LONGEST_LOCAL_PART);
+                prop_assert!(!local.is_empty() && !domain.is_empty());
+                prop_assert!(!email.as_str().contains(|c: char| c.is_whitespace() || c.is_control()));
+            }
+        }
+
+        #[test]
+        fn spellings_that_differ_in_case_and_white_space_are_one_address(
+            text in "[a-z\u{e9}\u{f6}\u{44f}0-9.+_-]{1,20}@[a-z0-9.-]{1,30}",
+            before in "[ \t\r\n]{0,3}",
+            after in "[ \t\r\n]{0,3}",
+        ) {
+            let email: Email = text.parse().unwrap();
+            prop_assert_eq!(format!("{before}{}{after}", text.to_uppercase()).parse(), Ok(email.clone()));
+            let apart: String = text.nfd().collect();
+            prop_assert_eq!(apart.parse(), Ok(email.clone()));
+            prop_assert_eq!(email.digest(), apart.to_uppercase().parse::<Email>().unwrap().digest());
         }
     }
 }

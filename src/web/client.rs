@@ -96,6 +96,8 @@ pub(super) fn origin(request: &HttpRequest) -> Origin {
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -151,6 +153,74 @@ mod tests {
     fn garbage_leaves_the_proxy_as_the_client() {
         for garbage in ["garbage", "", "1.2.3.4.5", "203.0.113.9, unknown"] {
             assert_eq!(client("10.0.0.1", "10.0.0.1", &[garbage]), "10.0.0.1");
+        }
+    }
+
+    /// Any value that a header may hold, most of them nearly a list of addresses.
+    fn any_value() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![Just(b'\t'), 0x20..=0x7e_u8, 0x80..=0xff_u8];
+        prop_oneof![
+            vec(byte, 0..60),
+            "[0-9a-f.:,%/\\[\\] ]{0,60}".prop_map(String::into_bytes),
+            any::<Vec<IpAddr>>().prop_map(|list| {
+                let list: Vec<String> = list.iter().take(5).map(ToString::to_string).collect();
+                list.join(", ").into_bytes()
+            }),
+        ]
+    }
+
+    fn forwarded(values: &[Vec<u8>]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(
+                HeaderName::from_static(X_FORWARDED_FOR),
+                HeaderValue::from_bytes(value).unwrap(),
+            );
+        }
+        headers
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn without_a_trusted_proxy_the_peer_is_the_client(peer: IpAddr, values in vec(any_value(), 0..4)) {
+            let client = TrustedProxies::default().client(peer, &forwarded(&values));
+            prop_assert_eq!(client, peer.to_canonical());
+        }
+
+        #[test]
+        fn whoever_is_trusted_there_is_an_answer(peer: IpAddr, values in vec(any_value(), 0..4)) {
+            let everybody = ["0.0.0.0/0", "::/0"].map(|network| network.parse().unwrap());
+            TrustedProxies::new(everybody.into()).client(peer, &forwarded(&values));
+        }
+
+        #[test]
+        fn what_is_put_before_the_clients_own_address_changes_nothing(
+            before in vec(any_value(), 0..3),
+            in_the_same_header in any_value(),
+            last in 0..=255_u8,
+            hops in vec(0..=255_u8, 0..3),
+        ) {
+            let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+            let peer = IpAddr::from([10, 0, 0, 1]);
+            let client = IpAddr::from([203, 0, 113, last]);
+            let mut own = client.to_string();
+            for hop in hops {
+                own.push_str(&format!(", 10.0.0.{hop}"));
+            }
+            prop_assert_eq!(proxies.client(peer, &forwarded(&[own.clone().into_bytes()])), client);
+            let mut values = before;
+            values.push([&in_the_same_header[..], b",", own.as_bytes()].concat());
+            prop_assert_eq!(proxies.client(peer, &forwarded(&values)), client);
+        }
+
+        #[test]
+        fn every_form_of_an_address_reads_back(address: IpAddr, port: u16) {
+            let expected = Some(address.to_canonical());
+            prop_assert_eq!(parse(&address.to_string()), expected);
+            prop_assert_eq!(parse(&format!("[{address}]")), expected);
+            prop_assert_eq!(parse(&SocketAddr::new(address, port).to_string()), expected);
         }
     }
 }

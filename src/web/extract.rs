@@ -127,6 +127,8 @@ fn activity(headers: &HeaderMap) -> Activity {
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -174,5 +176,40 @@ mod tests {
     fn two_headers_are_one_too_many() {
         let value = format!("Bearer {}", "ab".repeat(32));
         assert_eq!(answer(&[value.as_bytes(), value.as_bytes()]), "400 bad_request");
+    }
+
+    /// Any byte that a header may hold (RFC 9110 5.5).
+    fn any_value() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![Just(b'\t'), 0x20..=0x7e_u8, 0x80..=0xff_u8];
+        vec(byte, 0..200)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn whatever_the_headers_hold_there_is_an_answer(values in vec(any_value(), 0..4)) {
+            let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+            let answer = answer(&values);
+            if values.len() > 1 {
+                prop_assert_eq!(answer, "400 bad_request");
+            } else {
+                // A random text of 64 lower-case hex characters after the scheme does not come up.
+                prop_assert!(["401 token_missing", "401 token_invalid"].contains(&answer.as_str()));
+            }
+        }
+
+        #[test]
+        fn a_token_is_accepted_in_its_form_and_in_no_other(
+            scheme in "[Bb][Ee][Aa][Rr][Ee][Rr]|Basic|Bearer:|Bear er|",
+            gap in " {0,3}",
+            token in "[0-9a-f]{64}|[0-9a-f]{63}|[0-9a-f]{65}|[0-9a-fA-F]{64}|[0-9a-g]{64}",
+            tail in " {0,3}|,| x",
+        ) {
+            let is_token = token.len() == 64 && token.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+            let is_right = scheme.eq_ignore_ascii_case("bearer") && !gap.is_empty() && is_token && tail.trim().is_empty();
+            let answer = answer(&[format!("{scheme}{gap}{token}{tail}").as_bytes()]);
+            prop_assert_eq!(answer == "token", is_right, "{}", answer);
+        }
     }
 }

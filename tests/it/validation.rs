@@ -223,35 +223,6 @@ async fn validation_goes_on_while_every_other_connection_is_stuck() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn validation_goes_on_while_the_queue_of_passwords_is_full() {
-    let app = App::start().await;
-    let ada = app.signed_in("ada").await;
-    app.add_user("grace", Role::User).await;
-    let (refused, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let storm: Vec<_> = (0..400)
-        .map(|_| {
-            let (visitor, refused, done) = (app.visitor(), refused.clone(), done.clone());
-            tokio::spawn(async move {
-                let answer = visitor.login("grace@example.org", "wrong, and long enough").await;
-                if answer.status == 503 {
-                    assert!(answer.header("retry-after").parse::<u32>().is_ok());
-                    refused.fetch_add(1, Ordering::Relaxed);
-                }
-                done.fetch_add(1, Ordering::Relaxed);
-            })
-        })
-        .collect();
-    eventually("the queue is full", async || refused.load(Ordering::Relaxed) > 0).await;
-    for _ in 0..20 {
-        assert_eq!(ada.session().await.status, 200);
-    }
-    assert!(done.load(Ordering::Relaxed) < 400, "the storm was over too early");
-    for login in storm {
-        login.await.unwrap();
-    }
-}
-
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn passwords_are_checked_at_low_priority() {

@@ -108,6 +108,11 @@ impl Program {
         Client::new(self.address)
     }
 
+    /// The process, for what the operating system says of it.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The password in the greeting.
     pub fn first_password(&self) -> String {
         let line = self

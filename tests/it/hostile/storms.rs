@@ -1,0 +1,209 @@
+//! Many at once: clients that leave, sign-ins by the hundred, sweepers that race.
+
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use oneseat::users::Role;
+use serde_json::json;
+
+use super::{field, request};
+use crate::support::{App, PASSWORD, Program, eventually};
+
+/// Argon2's memory for one hash, in KiB: m=19456.
+const HASH: u64 = 19_456;
+
+/// Fewer than a thousand, because what is looked for shows before: more than the queue of 256 and the hashing threads hold,
+/// so that whatever a client that has left would keep is missed by those who come after.
+const LEAVING: usize = 300;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_leave_while_their_password_is_hashed_take_nothing_with_them() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    app.add_user("grace", Role::User).await;
+    let body = json!({ "email": "grace@example.org", "password": PASSWORD }).to_string();
+    let login = request("POST", "/auth/login", &["Content-Type: application/json"], body);
+    let threads = threads_of(std::process::id());
+    for batch in 0..LEAVING / 50 {
+        let clients: Vec<TcpStream> = (0..50)
+            .map(|_| {
+                let mut client = TcpStream::connect(app.address).unwrap();
+                client.write_all(&login).unwrap();
+                client
+            })
+            .collect();
+        // Not a wait for something: some are being hashed and most are queued at whatever moment this is.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        drop(clients);
+        assert_eq!(ada.session().await.status, 200, "batch {batch}");
+    }
+    // Whoever stays is served, and soon: the queue does not hash for those who left.
+    eventually(
+        "the queue is empty and nobody signs in for those who left",
+        async || {
+            let grace = app.visitor().sign_in("grace@example.org").await;
+            grace.session().await.status == 200
+        },
+    )
+    .await;
+    assert_eq!(app.sessions(), 2);
+    // Other tests of this process start and stop servers: a thread for each client would stand out all the same.
+    let now = threads_of(std::process::id());
+    assert!(
+        now < threads + LEAVING as u64 / 2,
+        "{threads} threads, then {now}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_sweepers_at_the_same_time_end_every_session_once() {
+    let app = App::start().await;
+    let other = app.another_instance().await;
+    eventually("nobody else sweeps", async || {
+        app.auth.sweep(|_| ()).await.unwrap().is_some()
+    })
+    .await;
+    app.database().execute(
+        "insert into users (name, email) select 'u', n || '@x' from generate_series(1, 5000) n;
+         insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+             select id, sha256(email::bytea), '192.0.2.1', now() - interval '3 hours', now() - interval '1 hour',
+                    now() - interval '3 hours' from users",
+    );
+    let sweeps = [&app, &other, &app, &other].map(|app| {
+        let auth = app.auth.clone();
+        tokio::spawn(async move { auth.sweep(|_| ()).await.unwrap() })
+    });
+    let mut swept = 0;
+    for sweep in sweeps {
+        // One at a time: who finds another at it leaves, and may have had some batches before.
+        swept += sweep.await.unwrap().map_or(0, |swept| swept.sessions);
+    }
+    assert!(swept <= 5_000, "{swept}");
+    eventually("all are swept", async || {
+        let _ = app.auth.sweep(|_| ()).await.unwrap();
+        app.sessions() == 0
+    })
+    .await;
+    let ended = "select count(*) from ended_sessions where reason = 'expired'";
+    assert_eq!(app.database().number(ended), 5_000);
+    assert_eq!(
+        app.database()
+            .number("select count(distinct token_digest) from ended_sessions"),
+        5_000
+    );
+}
+
+/// `Threads:` of a process.
+fn threads_of(pid: u32) -> u64 {
+    status(pid, "Threads")
+}
+
+/// A line of /proc/PID/status, as a number.
+fn status(pid: u32, name: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .unwrap();
+    value.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Sign-ins at the same time.
+const STORM: usize = 500;
+/// What may come on top of the hashes, in KiB: 48 for the buffers of a connection and what its handler holds; and 24 MiB for what
+/// the allocator keeps. Together it is no more than two and a half hashes, where 500 at a time would be 9 GiB.
+const MARGIN: u64 = STORM as u64 * 48 + 24 * 1_024;
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_hundred_logins_at_once_keep_to_their_memory_and_validation_goes_on() {
+    let dir = tempfile::Builder::new()
+        .prefix("oneseat-storm-")
+        .tempdir()
+        .unwrap();
+    let program = Program::serve_with(
+        &[
+            "--bind",
+            "127.0.0.1:0",
+            "--login-rate",
+            "off",
+            "--data-dir",
+            dir.path().to_str().unwrap(),
+        ],
+        &[],
+    );
+    let visitor = program.visitor();
+    let admin = visitor.login("admin@localhost", &program.first_password()).await;
+    let admin = visitor.with_token(admin.json()["token"].as_str().unwrap());
+    assert_eq!(admin.session().await.status, 200);
+    let pid = program.pid();
+    // One hash is in it already, and only makes the bound below looser by its size.
+    let base = status(pid, "RssAnon");
+
+    // Written by hand and all at once: a client library would take longer to send them than the server to answer.
+    let mut storm: Vec<TcpStream> = (0..STORM)
+        .map(|_| TcpStream::connect(program.address).unwrap())
+        .collect();
+    for (n, client) in storm.iter_mut().enumerate() {
+        // Each for an address of its own, or the lock would answer instead of the hash.
+        let body = json!({ "email": format!("{n}@example.org"), "password": "wrong, and long enough" });
+        let login = request(
+            "POST",
+            "/auth/login",
+            &["Content-Type: application/json"],
+            body.to_string(),
+        );
+        client.write_all(&login).unwrap();
+        client.set_nonblocking(true).unwrap();
+    }
+    let (mut peak, mut slowest) = (0, Duration::ZERO);
+    let (mut refused, mut wrong) = (0, 0);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // Until the queue was full and every hashing thread has hashed many times.
+    while refused == 0 || wrong < 60 {
+        assert!(Instant::now() < deadline, "{refused} refused, {wrong} wrong");
+        peak = peak.max(status(pid, "RssAnon"));
+        let began = Instant::now();
+        assert_eq!(admin.session().await.status, 200);
+        slowest = slowest.max(began.elapsed());
+        storm.retain_mut(|client| {
+            let mut answer = [0; 2_048];
+            let Ok(read) = client.read(&mut answer) else {
+                return true;
+            };
+            let answer = String::from_utf8_lossy(&answer[..read]);
+            match answer.split(' ').nth(1) {
+                Some("503") => {
+                    assert!(field(&answer, "retry-after").is_some(), "{answer}");
+                    refused += 1;
+                }
+                Some("401") => wrong += 1,
+                _ => panic!("{answer}"),
+            }
+            false
+        });
+    }
+    // Those who leave now are not hashed for.
+    drop(storm);
+    let hashers = std::thread::available_parallelism().unwrap().get() as u64;
+    let bound = base + hashers * HASH + MARGIN;
+    assert!(
+        peak <= bound,
+        "{base} KiB, then {peak} KiB, more than {bound} KiB"
+    );
+    // Slower than alone, because the machine is full; far from the seconds that one turn of the queue takes.
+    assert!(slowest < Duration::from_secs(3), "a validation took {slowest:?}");
+    let mut answers = HashSet::new();
+    eventually("the queue is empty", async || {
+        let answer = visitor.login("late@example.org", "wrong, and long enough").await;
+        answers.insert(answer.problem());
+        answer.status == 401
+    })
+    .await;
+    assert!(
+        answers.iter().all(|answer| answer != "500 internal"),
+        "{answers:?}"
+    );
+}
