@@ -11,21 +11,27 @@
 //! | how errors look in HTTP | [`web::problem`] |
 //! | taking the seat | [`auth::sign_in`] |
 //! | whose token is this? | [`auth::validator`] |
-//! | accounts, passwords, lockout | [`users`] |
-//! | tokens and the one-seat table | [`sessions`] |
+//! | the way back in: links by mail | [`auth::recovery`] |
+//! | accounts, passwords, lockout, one-time links | [`users`] |
+//! | the one-seat table | [`sessions`] |
+//! | what is mailed, and who carries it | [`mail`] |
+//! | tokens and their digests | [`token`] |
 //! | the pool, migrations, the private PostgreSQL | [`db`] |
 //! | threads behind a bounded queue | [`crew`] |
+//! | the background actor | [`background`] |
 //!
-//! Arrows run down only: `main -> cli -> web -> auth -> {users, sessions} -> db`, and `config` and `crew` are
-//! leaves.
-//! `users` and `sessions` never name each other; nothing below `web` names actix-web (the sweeper's actor names
-//! `actix`); `web` holds no SQL.
+//! Arrows run down only: `main -> cli -> web -> auth -> {users, sessions, mail} -> db`, and `background`, `config`, `crew`
+//! and `token` are leaves. `users`, `sessions` and `mail` never name each other; nothing below `web` names actix-web (the
+//! background actor names `actix`); `web` holds no SQL.
 
 pub mod auth;
+pub mod background;
 pub mod cli;
 pub mod config;
 pub mod crew;
 pub mod db;
+pub mod mail;
 pub mod sessions;
+pub mod token;
 pub mod users;
 pub mod web;

@@ -1,5 +1,7 @@
-//! What operators do to accounts. Whatever takes the right to be signed in away also ends the session, in the same
+//! What operators and admins do to accounts. Whatever takes the right to be signed in away also ends the session, in the same
 //! transaction.
+
+use std::fmt;
 
 use diesel::Connection;
 use diesel::pg::PgConnection;
@@ -7,16 +9,19 @@ use uuid::Uuid;
 
 use super::audit::{self, Actor};
 use super::{Auth, Error};
+use crate::mail::Kind;
+use crate::mail::outbox::{self, Happening};
 use crate::sessions::history::{self, Which};
 use crate::sessions::{EndReason, EndedSession};
-use crate::users::store::{self as users, NewUser};
-use crate::users::{Email, Password, Role, User, lockout};
+use crate::users::link::{self, Purpose};
+use crate::users::store::{self as users, Credentials, NewUser};
+use crate::users::{Email, Name, Password, PasswordHash, Role, User, lockout};
 
 /// A new account, with its password in clear for as long as it takes to hash it.
 #[derive(Debug)]
 pub struct NewAccount {
-    /// 1 to 200 characters.
-    pub name: String,
+    /// What people call them.
+    pub name: Name,
     /// Not in use yet.
     pub email: Email,
     /// What they may do.
@@ -25,6 +30,57 @@ pub struct NewAccount {
     pub email_verified: bool,
     /// See [`Password::chosen`].
     pub password: Password,
+}
+
+/// Somebody who is to choose a password by themselves.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    /// What people call them.
+    pub name: Name,
+    /// Not in use yet.
+    pub email: Email,
+    /// What they may do.
+    pub role: Role,
+}
+
+/// Which account is meant.
+#[derive(Clone, Debug)]
+pub enum Whom {
+    /// The one with this address.
+    Email(Email),
+    /// The one with this id.
+    Id(Uuid),
+}
+
+impl Whom {
+    fn find(&self, conn: &mut PgConnection) -> Result<User, Error> {
+        match self {
+            Self::Email(email) => users::find(conn, email)?,
+            Self::Id(id) => users::find_by_id(conn, *id)?,
+        }
+        .ok_or_else(|| Error::NoSuchUser(self.to_string()))
+    }
+}
+
+impl From<Email> for Whom {
+    fn from(email: Email) -> Self {
+        Self::Email(email)
+    }
+}
+
+impl From<Uuid> for Whom {
+    fn from(id: Uuid) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl fmt::Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Email(email) => email.fmt(f),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
 }
 
 impl Auth {
@@ -39,16 +95,61 @@ impl Auth {
             email: account.email,
             role: account.role,
             email_verified: account.email_verified,
-            password_hash,
+            password_hash: Some(password_hash),
         };
         self.db
             .run(move |conn| {
-                let user =
-                    users::create(conn, &new)?.ok_or_else(|| Error::EmailTaken(new.email.to_string()))?;
+                let user = create(conn, &new)?;
                 audit::user_changed("user_created", user.id, Actor::Operator);
                 Ok(user)
             })
             .await
+    }
+
+    /// Makes an account without a password, and sends its user a link to choose one.
+    ///
+    /// # Errors
+    /// [`Error::EmailTaken`]; [`Error::Unavailable`].
+    pub async fn invite(&self, invitation: Invitation, by: Actor) -> Result<User, Error> {
+        let new = NewUser {
+            name: invitation.name,
+            email: invitation.email,
+            role: invitation.role,
+            email_verified: false,
+            password_hash: None,
+        };
+        self.db
+            .run(move |conn| {
+                let user = conn.transaction(|conn| {
+                    let user = create(conn, &new)?;
+                    outbox::post(conn, &new.email.digest(), Kind::Invitation, &Happening::default())?;
+                    Ok::<_, Error>(user)
+                })?;
+                audit::user_changed("user_created", user.id, by);
+                Ok(user)
+            })
+            .await
+    }
+
+    /// Sends the user a link to choose a new password, or their first one.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
+    pub async fn send_password_link(&self, whom: impl Into<Whom>, by: Actor) -> Result<(), Error> {
+        self.change("authn_password_reset_sent", whom.into(), by, |conn, found| {
+            let kind = match found.password_hash {
+                Some(_) => Kind::PasswordReset,
+                None => Kind::Invitation,
+            };
+            outbox::post(
+                conn,
+                &email_of(&found.user)?.digest(),
+                kind,
+                &Happening::default(),
+            )?;
+            Ok(Vec::new())
+        })
+        .await
     }
 
     /// Sets a password, lifts the lock and ends the session.
@@ -57,15 +158,12 @@ impl Auth {
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn set_password(&self, email: Email, password: Password) -> Result<(), Error> {
         let hash = self.hasher.hash(password).await?;
-        self.change("authn_password_change", email.clone(), move |conn, user| {
-            users::set_password(conn, user.id, &hash)?;
-            lockout::clear(conn, &email)?;
-            Ok(history::end(
-                conn,
-                Which::OfUser(user.id),
-                EndReason::PasswordChanged,
-            )?)
-        })
+        self.change(
+            "authn_password_change",
+            Whom::Email(email),
+            Actor::Operator,
+            move |conn, found| replace_password(conn, &found.user, &hash),
+        )
         .await
     }
 
@@ -74,10 +172,16 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn verify_email(&self, email: Email) -> Result<(), Error> {
-        self.change("user_verified", email, |conn, user| {
-            users::set_verified(conn, user.id)?;
-            Ok(Vec::new())
-        })
+        self.change(
+            "user_verified",
+            Whom::Email(email),
+            Actor::Operator,
+            |conn, found| {
+                users::set_verified(conn, found.user.id)?;
+                link::discard(conn, found.user.id, Purpose::Verification)?;
+                Ok(Vec::new())
+            },
+        )
         .await
     }
 
@@ -102,9 +206,7 @@ impl Auth {
     pub async fn unlock_user(&self, id: Uuid, by: Actor) -> Result<(), Error> {
         self.db
             .run(move |conn| {
-                let no_such_user = || Error::NoSuchUser(id.to_string());
-                let user = users::find_by_id(conn, id)?.ok_or_else(no_such_user)?;
-                let email: Email = user.email.parse().map_err(|_| no_such_user())?;
+                let email = email_of(&Whom::Id(id).find(conn)?)?;
                 lockout::clear(conn, &email)?;
                 audit::unlocked(&email, by);
                 Ok::<_, Error>(())
@@ -116,14 +218,12 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn disable(&self, email: Email) -> Result<(), Error> {
-        self.change("user_disabled", email, |conn, user| {
-            users::disable(conn, user.id)?;
-            Ok(history::end(
-                conn,
-                Which::OfUser(user.id),
-                EndReason::AccountDisabled,
-            )?)
+    pub async fn disable(&self, whom: impl Into<Whom>, by: Actor) -> Result<(), Error> {
+        self.change("user_disabled", whom.into(), by, |conn, found| {
+            let id = found.user.id;
+            users::disable(conn, id)?;
+            link::discard_all(conn, id)?;
+            Ok(history::end(conn, Which::OfUser(id), EndReason::AccountDisabled)?)
         })
         .await
     }
@@ -132,9 +232,9 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn enable(&self, email: Email) -> Result<(), Error> {
-        self.change("user_enabled", email, |conn, user| {
-            users::enable(conn, user.id)?;
+    pub async fn enable(&self, whom: impl Into<Whom>, by: Actor) -> Result<(), Error> {
+        self.change("user_enabled", whom.into(), by, |conn, found| {
+            users::enable(conn, found.user.id)?;
             Ok(Vec::new())
         })
         .await
@@ -145,11 +245,16 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn remove_user(&self, email: Email) -> Result<(), Error> {
-        self.change("user_deleted", email, |conn, user| {
-            let ended = history::end(conn, Which::OfUser(user.id), EndReason::AccountDisabled)?;
-            users::remove(conn, user.id)?;
-            Ok(ended)
-        })
+        self.change(
+            "user_deleted",
+            Whom::Email(email),
+            Actor::Operator,
+            |conn, found| {
+                let ended = history::end(conn, Which::OfUser(found.user.id), EndReason::AccountDisabled)?;
+                users::remove(conn, found.user.id)?;
+                Ok(ended)
+            },
+        )
         .await
     }
 
@@ -158,10 +263,7 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`], [`Error::NoSuchSession`]; [`Error::Unavailable`].
     pub async fn revoke_of_email(&self, email: Email) -> Result<(), Error> {
-        let user = self
-            .db
-            .run(move |conn| users::find(conn, &email)?.ok_or_else(|| Error::NoSuchUser(email.to_string())))
-            .await?;
+        let user = self.db.run(move |conn| Whom::Email(email).find(conn)).await?;
         self.revoke_of(user.id, Actor::Operator).await
     }
 
@@ -170,22 +272,51 @@ impl Auth {
     async fn change(
         &self,
         what: &'static str,
-        email: Email,
-        act: impl FnOnce(&mut PgConnection, &User) -> Result<Vec<EndedSession>, Error> + Send + 'static,
+        whom: Whom,
+        by: Actor,
+        act: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Vec<EndedSession>, Error> + Send + 'static,
     ) -> Result<(), Error> {
         self.db
             .run(move |conn| {
                 let (user, ended) = conn.transaction::<_, Error, _>(|conn| {
-                    let no_such_user = || Error::NoSuchUser(email.to_string());
-                    let found = users::find(conn, &email)?.ok_or_else(no_such_user)?;
+                    let found = whom.find(conn)?;
+                    let no_such_user = || Error::NoSuchUser(whom.to_string());
                     let locked = users::lock(conn, found.id)?.ok_or_else(no_such_user)?;
-                    let ended = act(conn, &locked.user)?;
+                    let ended = act(conn, &locked)?;
                     Ok((locked.user, ended))
                 })?;
-                audit::user_changed(what, user.id, Actor::Operator);
-                audit::ended(&ended, Actor::Operator);
+                audit::user_changed(what, user.id, by);
+                audit::ended(&ended, by);
                 Ok(())
             })
             .await
     }
+}
+
+fn create(conn: &mut PgConnection, new: &NewUser) -> Result<User, Error> {
+    users::create(conn, new)?.ok_or_else(|| Error::EmailTaken(new.email.to_string()))
+}
+
+/// The stored address, which was an [`Email`] when it was stored.
+pub(super) fn email_of(user: &User) -> Result<Email, Error> {
+    user.email
+        .parse()
+        .map_err(|error| Error::Unavailable(format!("user {}: {error}", user.id)))
+}
+
+/// Whatever sets a password also lifts the lock, ends the session, and makes every link that was mailed before useless. In a
+/// transaction that holds the user's row.
+pub(super) fn replace_password(
+    conn: &mut PgConnection,
+    user: &User,
+    hash: &PasswordHash,
+) -> Result<Vec<EndedSession>, Error> {
+    users::set_password(conn, user.id, hash)?;
+    lockout::clear(conn, &email_of(user)?)?;
+    link::discard_all(conn, user.id)?;
+    Ok(history::end(
+        conn,
+        Which::OfUser(user.id),
+        EndReason::PasswordChanged,
+    )?)
 }

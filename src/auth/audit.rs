@@ -7,7 +7,9 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use crate::mail::Kind;
 use crate::sessions::{EndedSession, Ending, Origin, Session};
+use crate::users::link::Purpose;
 use crate::users::{Email, User};
 
 /// The log's target, for filters: `RUST_LOG=oneseat::security=info`.
@@ -72,6 +74,20 @@ pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
 
 pub(super) fn user_changed(what: &str, user: Uuid, by: Actor) {
     log::info!(target: TARGET, "{what} user={user} by={by}");
+}
+
+/// Somebody asked for a mail; whether there is an account is not known here.
+pub(super) fn link_requested(email: &Email, kind: Kind, origin: &Origin) {
+    log::info!(target: TARGET, "link_requested kind={kind} address={} {}", email.short_digest(), place(origin));
+}
+
+/// A mailed link was used.
+pub(super) fn link_used(user: Uuid, purpose: Purpose, origin: &Origin) {
+    let what = match purpose {
+        Purpose::Verification => "user_verified",
+        Purpose::Invitation | Purpose::PasswordReset => "authn_password_change",
+    };
+    log::info!(target: TARGET, "{what} user={user} by=link purpose={purpose} {}", place(origin));
 }
 
 pub(super) fn unlocked(email: &Email, by: Actor) {

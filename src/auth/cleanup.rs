@@ -13,8 +13,9 @@ use tokio::time::sleep;
 
 use super::audit::{self, Actor};
 use super::{Auth, Error};
-use crate::sessions::history;
-use crate::users::lockout;
+use crate::mail::outbox;
+use crate::sessions::{history, known_origins};
+use crate::users::{link, lockout};
 
 /// Rows removed in one transaction: short locks, short waits.
 const BATCH: i64 = 1_000;
@@ -31,6 +32,8 @@ pub struct Swept {
     pub endings: usize,
     /// Failures nobody needs to remember.
     pub login_failures: usize,
+    /// Links that expired, requests for mail, and places from where nobody has come for long.
+    pub others: usize,
 }
 
 impl Swept {
@@ -41,7 +44,7 @@ impl Swept {
 
     /// How many rows that were.
     pub fn rows(&self) -> u64 {
-        (self.sessions + self.endings + self.login_failures) as u64
+        (self.sessions + self.endings + self.login_failures + self.others) as u64
     }
 }
 
@@ -51,10 +54,11 @@ impl fmt::Display for Swept {
             sessions,
             endings,
             login_failures,
+            others,
         } = self;
         write!(
             f,
-            "{sessions} expired sessions, {endings} old endings and {login_failures} stale login failures"
+            "{sessions} expired sessions, {endings} old endings, {login_failures} stale login failures and {others} other rows"
         )
     }
 }
@@ -66,6 +70,9 @@ struct Frontier {
     sessions: DateTime<Utc>,
     endings: DateTime<Utc>,
     login_failures: DateTime<Utc>,
+    links: DateTime<Utc>,
+    mail_requests: DateTime<Utc>,
+    known_origins: DateTime<Utc>,
 }
 
 impl Frontier {
@@ -73,6 +80,9 @@ impl Frontier {
         sessions: DateTime::UNIX_EPOCH,
         endings: DateTime::UNIX_EPOCH,
         login_failures: DateTime::UNIX_EPOCH,
+        links: DateTime::UNIX_EPOCH,
+        mail_requests: DateTime::UNIX_EPOCH,
+        known_origins: DateTime::UNIX_EPOCH,
     };
 }
 
@@ -98,6 +108,7 @@ impl Auth {
                     total.sessions += swept.sessions;
                     total.endings += swept.endings;
                     total.login_failures += swept.login_failures;
+                    total.others += swept.others;
                     progress(total);
                     // Half of the time is everybody else's: nobody waits for a sweep, and a million rows are a lot of writing.
                     sleep(began.elapsed()).await;
@@ -116,7 +127,8 @@ impl Auth {
             .run(move |conn| {
                 let rows = history::count_expired(conn)?
                     + history::count_forgettable(conn, retention)?
-                    + lockout::count_stale(conn)?;
+                    + lockout::count_stale(conn)?
+                    + known_origins::count_stale(conn)?;
                 Ok(rows.unsigned_abs())
             })
             .await
@@ -139,15 +151,25 @@ fn sweep_batch(
         let expired = history::sweep(conn, from.sessions, BATCH)?;
         let endings = history::purge(conn, retention, from.endings, BATCH)?;
         let login_failures = lockout::sweep(conn, from.login_failures, BATCH)?;
+        let links = link::sweep(conn, from.links, BATCH)?;
+        let mail_requests = outbox::sweep(conn, from.mail_requests, BATCH)?;
+        let places = known_origins::sweep(conn, from.known_origins, BATCH)?;
+        for (id, kind, since) in outbox::give_up(conn)? {
+            log::error!("a mail that waited since {since:?} is given up: {kind} {id}");
+        }
         let swept = Swept {
             sessions: expired.len(),
             endings: endings.len(),
             login_failures: login_failures.len(),
+            others: links.len() + mail_requests.len() + places.len(),
         };
         let reached = Frontier {
             sessions: latest(expired.iter().map(|session| session.ended_at), from.sessions),
             endings: latest(endings, from.endings),
             login_failures: latest(login_failures, from.login_failures),
+            links: latest(links, from.links),
+            mail_requests: latest(mail_requests, from.mail_requests),
+            known_origins: latest(places, from.known_origins),
         };
         Ok(Some((swept, reached, expired)))
     })?;

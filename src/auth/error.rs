@@ -5,7 +5,7 @@
 
 use crate::db::Unavailable;
 use crate::sessions::Ending;
-use crate::users::hasher;
+use crate::users::{Unusable, hasher};
 
 /// Why a use case did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,18 @@ pub enum Error {
     /// Right password, but the account was disabled.
     #[error("account is disabled")]
     AccountDisabled,
+    /// The signed-in user's own password is another one.
+    #[error("the current password is wrong")]
+    WrongPassword,
+    /// The new password cannot be one.
+    #[error(transparent)]
+    PasswordRefused(#[from] Unusable),
+    /// The link is none, was used, replaced by a later one, or its time is up.
+    #[error("the link is no longer valid")]
+    LinkInvalid,
+    /// No way to send mail is configured.
+    #[error("this server sends no mail")]
+    NoMail,
     /// No session that anybody remembers has or had this token.
     #[error("invalid or expired session")]
     TokenInvalid,

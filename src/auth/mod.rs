@@ -1,8 +1,9 @@
 //! The use cases: the only place where users and sessions meet.
 //!
 //! One file a story: [`sign_in`], [`endings`] (sign-out and revocation), [`validator`] (whose token is this?), [`watch`] (tell me
-//! when it ends), [`accounts`] (what operators do to users), [`directory`] (who is signed in, who was), [`overview`] (the
-//! figures), [`cleanup`] and [`audit`] (the security log).
+//! when it ends), [`recovery`] (forgotten and changed passwords), [`post`] (what is mailed), [`accounts`] (what operators and
+//! admins do to users), [`directory`] (who is signed in, who was), [`people`] (who has an account), [`overview`] (the figures), [`cleanup`] and [`audit`] (the security
+//! log).
 
 pub mod accounts;
 pub mod audit;
@@ -12,6 +13,9 @@ pub mod endings;
 mod error;
 pub mod overview;
 pub mod page;
+pub mod people;
+pub mod post;
+pub mod recovery;
 pub mod sign_in;
 pub mod validator;
 pub mod watch;

@@ -8,9 +8,13 @@ use diesel::Connection;
 use diesel::pg::PgConnection;
 
 use super::audit::{self, Actor};
+use super::recovery::happening;
 use super::{Auth, Error};
+use crate::mail::Kind;
+use crate::mail::outbox;
 use crate::sessions::history::{self, Which};
-use crate::sessions::{EndReason, Origin, Session, Token, store as sessions};
+use crate::sessions::{EndReason, Origin, Session, known_origins, store as sessions};
+use crate::token::Token;
 use crate::users::lockout::{self, Failure};
 use crate::users::store::{self as users, Credentials};
 use crate::users::{Email, Password, User};
@@ -80,7 +84,7 @@ impl Auth {
             return Err(self.count_failure(email, origin).await);
         };
 
-        let policy = self.policy.sessions;
+        let (policy, mail) = (self.policy.sessions, self.policy.mail);
         self.db
             .run(move |conn| {
                 let token = Token::generate()?;
@@ -94,6 +98,9 @@ impl Auth {
                     let replaced = history::end(conn, Which::OfUser(user.id), EndReason::Replaced)?;
                     let session = sessions::open(conn, user.id, &token.digest(), &origin, &policy)?;
                     lockout::clear(conn, &email)?;
+                    if mail.tells_of_new_places() && known_origins::see(conn, user.id, &origin)? {
+                        outbox::post(conn, &email.digest(), Kind::NewSignIn, &happening(&origin))?;
+                    }
                     Ok(Some((SignedIn { token, user, session }, replaced)))
                 })?;
                 Ok(done.map(|(signed_in, replaced)| {
@@ -106,7 +113,7 @@ impl Auth {
     }
 
     /// The answer to a wrong password, once it is counted.
-    async fn count_failure(&self, email: Email, origin: Origin) -> Error {
+    pub(super) async fn count_failure(&self, email: Email, origin: Origin) -> Error {
         let policy = self.policy.lockout;
         let counted = self
             .db

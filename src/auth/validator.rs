@@ -24,7 +24,8 @@ use crate::db::clock::{before, now, span};
 use crate::db::schema::{sessions, users};
 use crate::db::{Database, Dedicated};
 use crate::sessions::store::Look;
-use crate::sessions::{EndReason, Ending, Session, Token, TokenDigest, history, store};
+use crate::sessions::{EndReason, Ending, Session, history, store};
+use crate::token::{Token, TokenDigest};
 use crate::users::User;
 
 /// Questions that may wait: some tenths of a second of work.

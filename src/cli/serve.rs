@@ -158,7 +158,7 @@ async fn welcome(auth: &Auth, url: &str, is_embedded: bool) -> Result<(), Failur
     let password = Password::generate().map_err(Failure::failed)?;
     let email: Email = FIRST_ADMIN.parse().map_err(Failure::failed)?;
     let admin = NewAccount {
-        name: "Administrator".to_owned(),
+        name: "Administrator".parse().map_err(Failure::failed)?,
         email: email.clone(),
         role: Role::Admin,
         email_verified: true,

@@ -5,16 +5,19 @@ use serde_json::{Value, json};
 
 use super::open::open;
 use super::{Failure, output, password, table};
-use crate::auth::accounts::NewAccount;
+use crate::auth::accounts::{Invitation, NewAccount};
+use crate::auth::audit::Actor;
 use crate::auth::{Auth, Error};
 use crate::config::{self, DatabaseSettings};
-use crate::users::{self, Email, Role};
+use crate::users::{self, Email, Name, Role};
 
 /// `oneseat user ...`
 #[derive(Subcommand, Debug)]
 pub(super) enum User {
     /// Add an account; prints its generated password once, unless you give one
     Add(Add),
+    /// Add an account and mail its user a link to choose a password; a running `serve` sends it
+    Invite(Invite),
     /// List all accounts
     List(List),
     /// Show one account, its lock and its session
@@ -38,8 +41,8 @@ pub(super) struct Add {
     /// Address the user signs in with
     email: Email,
     /// What people call the user
-    #[arg(long, value_parser = name)]
-    name: String,
+    #[arg(long)]
+    name: Name,
     /// What the user may do: user or admin
     #[arg(long, default_value = "user")]
     role: Role,
@@ -49,6 +52,20 @@ pub(super) struct Add {
     /// Read the password from standard input (one line)
     #[arg(long)]
     password_stdin: bool,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Invite {
+    /// Address the user signs in with
+    email: Email,
+    /// What people call the user
+    #[arg(long)]
+    name: Name,
+    /// What the user may do: user or admin
+    #[arg(long, default_value = "user")]
+    role: Role,
     #[command(flatten)]
     database: DatabaseSettings,
 }
@@ -96,6 +113,7 @@ impl User {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Add(add) => add.run().await,
+            Self::Invite(invite) => invite.run().await,
             Self::List(list) => list.run().await,
             Self::Show(show) => show.run().await,
             Self::Password(set) => set.run().await,
@@ -118,12 +136,14 @@ impl User {
             }
             Self::Disable(target) => {
                 target
-                    .run(async |auth, email| auth.disable(email).await.map(|()| "is disabled"))
+                    .run(async |auth, email| {
+                        auth.disable(email, Actor::Operator).await.map(|()| "is disabled")
+                    })
                     .await
             }
             Self::Enable(target) => {
                 target
-                    .run(async |auth, email| auth.enable(email).await.map(|()| "is enabled"))
+                    .run(async |auth, email| auth.enable(email, Actor::Operator).await.map(|()| "is enabled"))
                     .await
             }
             Self::Remove(target) => {
@@ -151,7 +171,8 @@ impl Add {
     async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
         // Read before the database is opened: what cannot be used starts nothing.
-        let password = password::read_or_generate(self.password_stdin, &[&self.name, self.email.as_str()])?;
+        let password =
+            password::read_or_generate(self.password_stdin, &[self.name.as_str(), self.email.as_str()])?;
         let (auth, _opened) = open(&config)?;
         let account = NewAccount {
             name: self.name,
@@ -170,6 +191,25 @@ impl Add {
             ))?;
         }
         Ok(())
+    }
+}
+
+impl Invite {
+    async fn run(self) -> Result<(), Failure> {
+        let (auth, _opened) = open(&config::database(&self.database)?)?;
+        let invitation = Invitation {
+            name: self.name,
+            email: self.email,
+            role: self.role,
+        };
+        let user = auth
+            .invite(invitation, Actor::Operator)
+            .await
+            .map_err(Failure::failed)?;
+        output::line(format_args!(
+            "invited {} ({}); the mail is sent by a running `oneseat serve`",
+            user.email, user.role
+        ))
     }
 }
 
@@ -244,14 +284,6 @@ impl Show {
         ];
         table::print(["FIELD", "VALUE"], rows, "")
     }
-}
-
-fn name(text: &str) -> Result<String, String> {
-    let name = text.trim();
-    if name.is_empty() || name.chars().count() > 200 || name.contains(char::is_control) {
-        return Err("must be 1 to 200 printable characters".to_owned());
-    }
-    Ok(name.to_owned())
 }
 
 fn state(user: &users::User) -> &'static str {

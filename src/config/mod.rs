@@ -53,6 +53,8 @@ pub struct ServeConfig {
     pub public_url: Option<String>,
     /// Holds `oneseat.css` and `oneseat.js`.
     pub static_dir: PathBuf,
+    /// Who carries the mails; none: there are none.
+    pub mail: Option<MailConfig>,
     /// None: in the clear, or a proxy speaks TLS.
     pub tls: Option<TlsConfig>,
     /// Origins whose pages may use the API, as browsers write them. Empty: none but our own.
@@ -73,6 +75,30 @@ pub struct ServeConfig {
     pub cleanup_interval: Duration,
 }
 
+/// Who carries the mails.
+#[derive(Clone, PartialEq, Eq)]
+pub enum MailConfig {
+    /// An SMTP server.
+    Smtp {
+        /// As lettre reads it: `smtps://user:password@host:465`.
+        url: String,
+        /// As in `oneseat <seat@example.org>`.
+        from: String,
+    },
+    /// Printed on standard output.
+    Terminal,
+}
+
+// An SMTP server's URL may hold a password.
+impl fmt::Debug for MailConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Smtp { from, .. } => write!(f, "Smtp {{ url: .., from: {from:?} }}"),
+            Self::Terminal => f.write_str("Terminal"),
+        }
+    }
+}
+
 /// A certificate chain and its private key, both in PEM form.
 #[derive(Clone, Debug)]
 pub struct TlsConfig {
@@ -91,6 +117,32 @@ pub struct Policy {
     pub lockout: LockoutPolicy,
     /// When the past is forgotten.
     pub history: HistoryPolicy,
+    /// What is told by mail.
+    pub mail: MailPolicy,
+}
+
+/// What is told by mail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MailPolicy {
+    /// Nothing: there is nobody to send it.
+    #[default]
+    Off,
+    /// Links and changes of passwords, and nothing else.
+    Needed,
+    /// Also that somebody signed in from a place where the user has not been seen before.
+    NewPlaces,
+}
+
+impl MailPolicy {
+    /// Is there anybody to send mail?
+    pub fn is_on(self) -> bool {
+        self != Self::Off
+    }
+
+    /// Are people told of sign-ins from new places?
+    pub fn tells_of_new_places(self) -> bool {
+        self == Self::NewPlaces
+    }
 }
 
 /// How long it is kept what became of a session.
@@ -193,7 +245,11 @@ pub fn serve(
 ) -> Result<(DatabaseConfig, ServeConfig), BadValues> {
     let mut reader = Reader::default();
     let database = reader.database(database);
-    let serve = reader.serve(serve);
+    let is_embedded = matches!(
+        database.as_ref().map(|database| &database.location),
+        Some(DatabaseLocation::Embedded(_))
+    );
+    let serve = reader.serve(serve, is_embedded);
     reader.finish(database.zip(serve))
 }
 

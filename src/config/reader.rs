@@ -9,10 +9,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnetwork::IpNetwork;
+use lettre::SmtpTransport;
+use lettre::message::Mailbox;
 
 use super::{
     BadValues, DatabaseConfig, DatabaseLocation, DatabaseSettings, HistoryPolicy, HistorySettings,
-    LockoutPolicy, Policy, ServeConfig, ServeSettings, SessionPolicy, TlsConfig,
+    LockoutPolicy, MailConfig, MailPolicy, Policy, ServeConfig, ServeSettings, SessionPolicy, TlsConfig,
 };
 
 /// The longest duration accepted: far beyond any use, well within PostgreSQL's intervals.
@@ -117,7 +119,7 @@ impl Reader {
         })
     }
 
-    pub(super) fn serve(&mut self, settings: &ServeSettings) -> Option<ServeConfig> {
+    pub(super) fn serve(&mut self, settings: &ServeSettings, is_embedded: bool) -> Option<ServeConfig> {
         let bind = self.read("--bind", &settings.bind, |raw| {
             raw.parse::<SocketAddr>()
                 .map_err(|_| "not an address and port; write it like 127.0.0.1:8080".to_owned())
@@ -156,6 +158,8 @@ impl Reader {
                  --tls-cert and --tls-key, or --trusted-proxies for a proxy in front that speaks TLS, or --insecure-http",
             );
         }
+        let mail = self.mail(settings, is_embedded);
+        let mail_policy = self.mail_policy(settings, mail.as_ref().is_none_or(Option::is_some));
         let cors_origins = self.read("--cors-origins", &settings.cors_origins, |raw| {
             listed(raw).map(origin).collect::<Result<Vec<_>, _>>()
         });
@@ -181,6 +185,7 @@ impl Reader {
             workers: workers?,
             public_url: public_url?,
             static_dir: static_dir?,
+            mail: mail?,
             tls: tls?,
             cors_origins: cors_origins?,
             login_rate: login_rate?,
@@ -194,6 +199,7 @@ impl Reader {
                     duration: lockout?,
                 },
                 history: history?,
+                mail: mail_policy?,
             },
             max_event_streams: streams? as usize,
             cleanup_interval: cleanup_interval?,
@@ -222,6 +228,53 @@ impl Reader {
                 self.require(false, "--tls-cert and --tls-key need each other");
                 None
             }
+        }
+    }
+
+    /// A server to send mail, a terminal to print it on, or none.
+    fn mail(&mut self, settings: &ServeSettings, is_embedded: bool) -> Option<Option<MailConfig>> {
+        let (url, from) = (given(&settings.smtp_url), given(&settings.mail_from));
+        let (Some(url), Some(from)) = (url, from) else {
+            self.require(
+                url.is_none() && from.is_none(),
+                "--smtp-url and --mail-from need each other",
+            );
+            return Some(is_embedded.then_some(MailConfig::Terminal));
+        };
+        self.require(
+            given(&settings.public_url).is_some(),
+            "--smtp-url needs --public-url: mails lead people to it",
+        );
+        let url = self.read("--smtp-url", "(hidden)", |_| match SmtpTransport::from_url(url) {
+            Ok(_) => Ok(url.to_owned()),
+            Err(_) => Err(
+                "write it like smtps://user:password@mail.example.org or smtp://mail.example.org:587?tls=required"
+                    .to_owned(),
+            ),
+        });
+        let from = self.read("--mail-from", from, |from| match from.parse::<Mailbox>() {
+            Ok(_) => Ok(from.to_owned()),
+            Err(_) => Err("write it like `oneseat <seat@example.org>`".to_owned()),
+        });
+        Some(Some(MailConfig::Smtp {
+            url: url?,
+            from: from?,
+        }))
+    }
+
+    fn mail_policy(&mut self, settings: &ServeSettings, sends_mail: bool) -> Option<MailPolicy> {
+        match given(&settings.sign_in_mail) {
+            Some("off") | None if !sends_mail => Some(MailPolicy::Off),
+            Some("on") if !sends_mail => {
+                self.require(
+                    false,
+                    "--sign-in-mail on needs --smtp-url, --mail-from and --public-url",
+                );
+                None
+            }
+            Some("off") => Some(MailPolicy::Needed),
+            Some("on") | None => Some(MailPolicy::NewPlaces),
+            Some(raw) => self.read("--sign-in-mail", raw, |_| Err("must be on or off".to_owned())),
         }
     }
 

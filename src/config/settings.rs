@@ -75,7 +75,22 @@ pub struct ServeSettings {
     )]
     pub cors_origins: String,
 
-    /// Sign-ins a minute from one address (IPv6: one /64), at each instance; `off` for no limit
+    /// SMTP server that takes the mails, such as `smtps://user:password@mail.example.org`; a private PostgreSQL without
+    /// it prints them on the terminal
+    #[arg(long, env = "ONESEAT_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+
+    /// Sender of the mails, such as `oneseat <seat@example.org>`
+    #[arg(long, env = "ONESEAT_MAIL_FROM", value_name = "ADDRESS")]
+    pub mail_from: Option<String>,
+
+    /// Mail people when their seat is taken from an address and browser never seen for them: on or off [default: on where
+    /// mail is sent]
+    #[arg(long, env = "ONESEAT_SIGN_IN_MAIL", value_name = "on|off")]
+    pub sign_in_mail: Option<String>,
+
+    /// Sign-ins and other tries of passwords or links a minute from one address (IPv6: one /64), at each instance; `off`
+    /// for no limit
     #[arg(long, env = "ONESEAT_LOGIN_RATE", value_name = "N", default_value = "60")]
     pub login_rate: String,
 

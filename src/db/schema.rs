@@ -16,11 +16,54 @@ diesel::table! {
 }
 
 diesel::table! {
+    known_origins (user_id, origin_digest) {
+        user_id -> Uuid,
+        origin_digest -> Bytea,
+        last_seen -> Timestamptz,
+        told_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     login_failures (email_digest) {
         email_digest -> Bytea,
         failed_attempts -> Int4,
         locked_until -> Nullable<Timestamptz>,
         updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    mail_requests (email_digest, kind) {
+        email_digest -> Bytea,
+        kind -> Text,
+        requests -> Int4,
+        since -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    mails (id) {
+        id -> Uuid,
+        kind -> Text,
+        email_digest -> Bytea,
+        happened_at -> Timestamptz,
+        ip_address -> Nullable<Inet>,
+        user_agent -> Nullable<Text>,
+        attempts -> Int4,
+        due_at -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    one_time_links (user_id, purpose) {
+        user_id -> Uuid,
+        purpose -> Text,
+        token_digest -> Bytea,
+        email -> Text,
+        expires_at -> Timestamptz,
+        created_at -> Timestamptz,
     }
 }
 
@@ -51,6 +94,17 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(known_origins -> users (user_id));
+diesel::joinable!(one_time_links -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 
-diesel::allow_tables_to_appear_in_same_query!(ended_sessions, login_failures, sessions, users,);
+diesel::allow_tables_to_appear_in_same_query!(
+    ended_sessions,
+    known_origins,
+    login_failures,
+    mail_requests,
+    mails,
+    one_time_links,
+    sessions,
+    users,
+);

@@ -12,9 +12,10 @@ use diesel::sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
-use super::{EndReason, Ending, TokenDigest};
+use super::{EndReason, Ending};
 use crate::db::clock::{before, now, span};
 use crate::db::schema::{ended_sessions, sessions};
+use crate::token::TokenDigest;
 
 /// The channel on which an end is told, as `{"session":...,"reason":...,"at":...}`.
 pub(super) const ENDED: &str = "oneseat_session_ended";

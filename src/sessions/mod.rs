@@ -3,17 +3,18 @@
 //!
 //! Nothing here knows who a user is beyond an id; [`crate::auth`] brings the two together.
 
+mod device;
 mod ending;
 pub mod history;
+pub mod known_origins;
 pub mod listener;
 mod origin;
 pub mod store;
-pub mod sweeper;
-mod token;
+
 pub mod watchers;
 
+pub use device::Device;
 pub use ending::{EndReason, Ending};
 pub use history::EndedSession;
-pub use origin::Origin;
+pub use origin::{Origin, network_of};
 pub use store::Session;
-pub use token::{Token, TokenDigest};

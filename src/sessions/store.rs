@@ -15,10 +15,11 @@ use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
 use super::history::CHANGED;
-use super::{EndReason, Ending, Origin, TokenDigest};
+use super::{EndReason, Ending, Origin};
 use crate::config::SessionPolicy;
 use crate::db::clock::{after, earlier, interval, now, span, statement_timestamp};
 use crate::db::schema::{ended_sessions, sessions};
+use crate::token::TokenDigest;
 
 /// A live seat as people see it: no token, no digest.
 #[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]

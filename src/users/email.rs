@@ -54,8 +54,8 @@ impl Email {
         &self.0
     }
 
-    /// SHA-256 of the spelling: names the address where failures are counted.
-    pub(super) fn digest(&self) -> [u8; 32] {
+    /// SHA-256 of the spelling: names the address where failures are counted and mails wait.
+    pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(&self.0).into()
     }
 

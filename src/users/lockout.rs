@@ -7,18 +7,13 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, exists, select};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Bool, Integer, Interval, Text};
+use diesel::sql_types::{Binary, Bool, Integer, Interval};
 
+use super::store::email_digest;
 use super::{Email, User};
 use crate::config::LockoutPolicy;
 use crate::db::clock::{before, interval, now, span};
 use crate::db::schema::{login_failures, users};
-
-#[diesel::declare_sql_function]
-extern "SQL" {
-    /// SHA-256 of an address, as the program makes it, too.
-    fn email_digest(email: Text) -> Binary;
-}
 
 /// Failures this old, with no lock that still holds, are forgotten by the sweeper.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);

@@ -4,13 +4,16 @@
 
 mod email;
 pub mod hasher;
+pub mod link;
 pub mod lockout;
+mod name;
 mod password;
 mod role;
 pub mod store;
 
 pub use email::Email;
 pub use hasher::{Hasher, PasswordHash};
+pub use name::{Name, NotAName};
 pub use password::{Password, Unusable};
 pub use role::Role;
 pub use store::User;

@@ -4,11 +4,18 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, insert_into, update};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use uuid::Uuid;
 
-use super::{Email, PasswordHash, Role};
+use super::{Email, Name, PasswordHash, Role};
 use crate::db::clock::now;
 use crate::db::schema::users;
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// [`Email::digest`], as PostgreSQL computes it.
+    fn email_digest(email: Text) -> Binary;
+}
 
 /// An account, without its password.
 #[derive(Queryable, Selectable, Clone, Debug, PartialEq)]
@@ -42,22 +49,31 @@ pub struct Credentials {
 /// A new account.
 #[derive(Clone, Debug)]
 pub struct NewUser {
-    /// 1 to 200 characters.
-    pub name: String,
+    /// What people call them.
+    pub name: Name,
     /// Not in use yet.
     pub email: Email,
     /// What they may do.
     pub role: Role,
     /// Whether the address is known to be theirs.
     pub email_verified: bool,
-    /// What their password is checked against.
-    pub password_hash: PasswordHash,
+    /// What their password is checked against; none until they choose one.
+    pub password_hash: Option<PasswordHash>,
 }
 
 /// The account behind an address.
 pub fn find(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<User>> {
     users::table
         .filter(users::email.eq(email.as_str()))
+        .select(User::as_select())
+        .first(conn)
+        .optional()
+}
+
+/// The account behind an address of which only the digest is known.
+pub fn find_by_digest(conn: &mut PgConnection, digest: &[u8]) -> QueryResult<Option<User>> {
+    users::table
+        .filter(email_digest(users::email).eq(digest))
         .select(User::as_select())
         .first(conn)
         .optional()
@@ -118,11 +134,11 @@ pub fn any(conn: &mut PgConnection) -> QueryResult<bool> {
 pub fn create(conn: &mut PgConnection, new: &NewUser) -> QueryResult<Option<User>> {
     insert_into(users::table)
         .values((
-            users::name.eq(&new.name),
+            users::name.eq(new.name.as_str()),
             users::email.eq(new.email.as_str()),
             users::role.eq(new.role),
             users::email_verified.eq(new.email_verified),
-            users::password_hash.eq(new.password_hash.as_str()),
+            users::password_hash.eq(new.password_hash.as_ref().map(PasswordHash::as_str)),
         ))
         .on_conflict(users::email)
         .do_nothing()

@@ -11,7 +11,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use super::client;
 use super::problem::Problem;
 use crate::auth::{Activity, Auth, Error, Seat, audit};
-use crate::sessions::Token;
+use crate::token::Token;
 use crate::users::Role;
 
 /// A request with this header set to `true` never counts as activity.

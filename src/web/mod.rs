@@ -18,15 +18,23 @@ mod tls;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::time::Duration;
 
 use actix::Actor;
 
 use crate::auth::Auth;
-use crate::config::ServeConfig;
-use crate::sessions::sweeper::Sweeper;
+use crate::background::Background;
+use crate::config::{MailConfig, ServeConfig};
+use crate::mail::Carrier;
 
 /// Requests under way when the server stops have this long to finish.
 const GRACE_SECONDS: u64 = 10;
+
+/// How often the outbox is looked into.
+const POSTMAN_ROUND: Duration = Duration::from_secs(1);
+
+type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A server that holds its port and does not answer yet.
 pub struct Server {
@@ -53,19 +61,24 @@ impl Server {
     }
 
     /// Answers until `shutdown` completes, then says that it is not ready any more, takes no new connections after the delay that
-    /// was configured, and lets requests under way finish. Runs the sweeper beside it.
+    /// was configured, and lets requests under way finish. Runs the sweeper beside it, and whoever sends the mails.
     ///
     /// # Errors
-    /// When the port cannot be listened on, or the TLS certificate cannot be used.
+    /// When the port cannot be listened on, or the TLS certificate or the way to send mail cannot be used.
     pub async fn run_until(self, auth: Auth, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let Self { config, listener } = self;
         let sweeper = {
             let auth = auth.clone();
-            Sweeper::new(config.cleanup_interval, move || sweep(auth.clone()))
+            Background::new(config.cleanup_interval, move || sweep(auth.clone()))
+        };
+        let postman = match &config.mail {
+            None => None,
+            Some(mail) => Some(postman(mail, self_url(&config, &listener)?, auth.clone())?),
         };
         let stop_delay = config.stop_delay;
         let (server, stopping) = service::listen(listener, &config, auth.clone())?;
         let _sweeper = sweeper.start();
+        let _postman = postman.map(Actor::start);
         let handle = server.handle();
         let server = actix_web::rt::spawn(server);
         shutdown.await;
@@ -75,6 +88,39 @@ impl Server {
         auth.close_streams();
         handle.stop(true).await;
         server.await.map_err(io::Error::other)?
+    }
+}
+
+/// Sends what waits in the outbox. Looks for it by the clock and not when something is put in: what is done for an account that is
+/// there must not slow the next answer down (law 7).
+fn postman(
+    mail: &MailConfig,
+    public_url: String,
+    auth: Auth,
+) -> io::Result<Background<impl Fn() -> BoxFuture + Unpin + use<>>> {
+    let carrier = match mail {
+        MailConfig::Smtp { url, from } => Carrier::smtp(url, from).map_err(io::Error::other)?,
+        MailConfig::Terminal => Carrier::Terminal,
+    };
+    Ok(Background::new(POSTMAN_ROUND, move || {
+        let (auth, carrier, public_url) = (auth.clone(), carrier.clone(), public_url.clone());
+        let round: BoxFuture = Box::pin(async move {
+            if let Err(error) = auth.deliver_all(&carrier, &public_url).await {
+                log::warn!("the mails wait: {error}");
+            }
+        });
+        round
+    }))
+}
+
+/// Where people reach this server.
+fn self_url(config: &ServeConfig, listener: &TcpListener) -> io::Result<String> {
+    match &config.public_url {
+        Some(url) => Ok(url.clone()),
+        None => {
+            let scheme = if config.tls.is_some() { "https" } else { "http" };
+            Ok(format!("{scheme}://{}", listener.local_addr()?))
+        }
     }
 }
 

@@ -127,6 +127,16 @@ impl Problem {
             .with(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
+    /// 400 for a value that is refused for a reason, in its words.
+    pub fn refused(code: &'static str, why: &dyn std::error::Error) -> Self {
+        // Our words start in lower case for use in the middle of a sentence.
+        let words = why.to_string();
+        let mut letters = words.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+        let words: String = first.into_iter().chain(letters).collect();
+        Self::new(StatusCode::BAD_REQUEST, code, words)
+    }
+
     /// 413.
     pub fn body_too_large(limit: usize) -> Self {
         let detail = format!("The body must not be larger than {limit} bytes");
@@ -148,7 +158,7 @@ impl Problem {
     /// 429, with the seconds to wait.
     pub fn too_many_requests(seconds: u64) -> Self {
         let status = StatusCode::TOO_MANY_REQUESTS;
-        let detail = "There were too many attempts to sign in from your network. Please wait a moment.";
+        let detail = "There were too many attempts from your network. Please wait a moment.";
         Self::new(status, "too_many_requests", detail).with(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
@@ -200,6 +210,19 @@ impl From<auth::Error> for Problem {
                 forbidden("email_unverified", "Please verify your email before logging in")
             }
             Error::AccountDisabled => forbidden("account_disabled", "Account is disabled"),
+            // Not 401: the token that came with it is good.
+            Error::WrongPassword => forbidden("wrong_password", "The current password is wrong"),
+            Error::PasswordRefused(why) => Self::refused("password_refused", &why),
+            Error::LinkInvalid => Self::new(
+                StatusCode::BAD_REQUEST,
+                "link_invalid",
+                "This link is no longer valid. Please ask for a new one.",
+            ),
+            Error::NoMail => Self::new(
+                StatusCode::NOT_FOUND,
+                "no_mail",
+                "This server sends no mail. Please ask an administrator.",
+            ),
             Error::TokenInvalid => Self::token_invalid(),
             Error::SessionEnded(ending) => Self::session_ended(ending),
             Error::NoSuchUser(_) | Error::NoSuchSession => Self::not_found(),

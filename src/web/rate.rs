@@ -3,7 +3,7 @@
 //! An origin is an IPv4 address or the /64 of an IPv6 address, which is what one customer gets. Each instance counts for itself.
 
 use std::future::{Ready, ready};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use actix_web::dev::Payload;
@@ -15,6 +15,7 @@ use governor::{Quota, RateLimiter};
 use super::client;
 use super::problem::Problem;
 use crate::auth::audit;
+use crate::sessions::network_of;
 
 /// Origins remembered before those that have been quiet for a minute are forgotten.
 const CROWD: usize = 50_000;
@@ -39,21 +40,10 @@ impl LoginRates {
         if self.limiter.len() > CROWD {
             self.limiter.retain_recent();
         }
-        self.limiter.check_key(&origin_of(address)).map_err(|not_until| {
+        self.limiter.check_key(&network_of(address)).map_err(|not_until| {
             let wait = not_until.wait_time_from(self.clock.now());
             wait.as_secs() + 1
         })
-    }
-}
-
-/// What one customer of a network cannot leave by choosing another address.
-fn origin_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        v4 @ IpAddr::V4(_) => v4,
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
     }
 }
 

@@ -20,13 +20,22 @@ fn map() -> Vec<(&'static str, Vec<Entry>)> {
         ("/healthz", vec![get(api::health::healthz)]),
         ("/readyz", vec![get(api::health::readyz)]),
         ("/auth/login", vec![post(api::auth::login)]),
+        ("/auth/password/forgot", vec![post(api::account::forgot)]),
+        ("/auth/password/reset", vec![post(api::account::reset)]),
+        ("/auth/email/resend", vec![post(api::account::resend)]),
+        ("/auth/email/verify", vec![post(api::account::verify)]),
         ("/", vec![get(pages::login::root)]),
         ("/login", vec![get(pages::login::login)]),
+        ("/forgot", vec![get(pages::account::forgot)]),
+        ("/reset", vec![get(pages::account::reset)]),
+        ("/welcome", vec![get(pages::account::welcome)]),
+        ("/verify", vec![get(pages::account::verify)]),
         // Signed in only: `Authenticated` or `SignedIn` in the handler's signature.
         ("/auth/logout", vec![post(api::auth::logout)]),
         ("/auth/session", vec![get(api::auth::session)]),
         ("/auth/session/events", vec![stream(api::events::events)]),
         ("/auth/history", vec![get(api::auth::history)]),
+        ("/auth/password/change", vec![post(api::account::change)]),
         ("/dashboard", vec![get(pages::dashboard::dashboard)]),
         // Admins only: `Admin` or `AdminPage` in the handler's signature.
         (
@@ -38,10 +47,21 @@ fn map() -> Vec<(&'static str, Vec<Entry>)> {
             "/api/admin/users/{id}/session",
             vec![delete(api::admin::end_session_of)],
         ),
+        (
+            "/api/admin/users",
+            vec![get(api::users::list), post(api::users::invite)],
+        ),
+        ("/api/admin/users/{id}/disable", vec![post(api::users::disable)]),
+        ("/api/admin/users/{id}/enable", vec![post(api::users::enable)]),
+        (
+            "/api/admin/users/{id}/password-link",
+            vec![post(api::users::send_password_link)],
+        ),
         ("/api/admin/users/{id}/lock", vec![delete(api::admin::unlock)]),
         ("/api/admin/history", vec![get(api::admin::history)]),
         ("/admin/sessions", vec![get(pages::admin::sessions)]),
         ("/admin/history", vec![get(pages::admin::history)]),
+        ("/admin/users", vec![get(pages::users::users)]),
     ]
 }
 

@@ -182,7 +182,7 @@ async fn sweep_and_migrate_say_what_they_did() {
     let swept = run(&app, &["sweep"], "").1;
     assert_eq!(
         swept,
-        "removed 1 expired sessions, 0 old endings and 0 stale login failures\n"
+        "removed 1 expired sessions, 0 old endings, 0 stale login failures and 0 other rows\n"
     );
     assert_eq!(run(&app, &["migrate"], "").1, "up to date\n");
 }

@@ -23,7 +23,7 @@ async fn end(app: &App, ada: &Client, reason: &str) {
             .set_password(email, Password::chosen(PASSWORD, &[]).unwrap())
             .await
             .unwrap(),
-        "account_disabled" => app.auth.disable(email).await.unwrap(),
+        "account_disabled" => app.auth.disable(email, Actor::Operator).await.unwrap(),
         other => panic!("{other}"),
     }
 }

@@ -1,7 +1,8 @@
 //! Guessing is stopped, whether or not there is an account to guess.
 
 use oneseat::auth::Error;
-use oneseat::users::Role;
+use oneseat::auth::audit::Actor;
+use oneseat::users::{Email, Role};
 
 use crate::support::{App, PASSWORD};
 
@@ -163,6 +164,9 @@ async fn a_new_password_lifts_the_lock() {
 #[tokio::test]
 async fn only_known_accounts_can_be_changed() {
     let app = App::start().await;
-    let unknown = app.auth.disable("nobody@example.org".parse().unwrap()).await;
+    let unknown = app
+        .auth
+        .disable("nobody@example.org".parse::<Email>().unwrap(), Actor::Operator)
+        .await;
     assert!(matches!(unknown, Err(Error::NoSuchUser(_))));
 }

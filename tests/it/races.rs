@@ -92,7 +92,7 @@ async fn no_session_outlives_a_racing_disable_in_either_order() {
     app.add_user("ada", Role::User).await;
     let email = "ada@example.org".parse::<Email>().unwrap();
     for disable_first in [false, true] {
-        app.auth.enable(email.clone()).await.unwrap();
+        app.auth.enable(email.clone(), Actor::Operator).await.unwrap();
         let mut holder = holding_ada(&app);
         let sign_in = || {
             let visitor = app.visitor();
@@ -100,7 +100,7 @@ async fn no_session_outlives_a_racing_disable_in_either_order() {
         };
         let disable = || {
             let (auth, email) = (app.auth.clone(), email.clone());
-            tokio::spawn(async move { auth.disable(email).await.unwrap() })
+            tokio::spawn(async move { auth.disable(email, Actor::Operator).await.unwrap() })
         };
         let (login, disabled) = if disable_first {
             let disabled = disable();

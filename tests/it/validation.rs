@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection;
 use futures_util::future::{join_all, poll_immediate};
 use oneseat::auth::audit::Actor;
 use oneseat::auth::{Activity, Error, Seat};
-use oneseat::sessions::Token;
+use oneseat::token::Token;
 use oneseat::users::Role;
 
 use crate::support::{App, PASSWORD, eventually, sql};

@@ -14,7 +14,7 @@ use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
 use ipnetwork::IpNetwork;
 use oneseat::db::clock::{before, now, span};
-use oneseat::sessions::Token;
+use oneseat::token::Token;
 use serde::Serialize;
 use uuid::Uuid;
 

@@ -77,7 +77,7 @@ impl ListQuery {
 }
 
 /// What is no id names nothing. Read here and not by an extractor, which would answer before it is known who asks.
-fn parsed(id: &str) -> Result<Uuid, Problem> {
+pub(super) fn parsed(id: &str) -> Result<Uuid, Problem> {
     id.parse().map_err(|_| Problem::not_found())
 }
 

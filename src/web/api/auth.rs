@@ -40,8 +40,12 @@ pub async fn login(
     client: ClientInfo,
 ) -> Result<Json<LoginResponse>, Problem> {
     let request: LoginRequest = body::json(&request, payload).await?;
-    let email: Email = request.email.parse().map_err(|error| refused(&error))?;
-    let password = Password::typed(&request.password).map_err(|error| refused(&error))?;
+    let email: Email = request
+        .email
+        .parse()
+        .map_err(|error| Problem::refused("bad_request", &error))?;
+    let password =
+        Password::typed(&request.password).map_err(|error| Problem::refused("bad_request", &error))?;
     let signed_in = auth.sign_in(email, password, client.0).await?;
     Ok(Json(LoginResponse {
         token: signed_in.token.reveal(),
@@ -79,8 +83,12 @@ impl From<LogoutReason> for EndReason {
 
 /// `{"success":true}`
 #[derive(Serialize)]
-pub struct LogoutResponse {
+pub struct SuccessResponse {
     success: bool,
+}
+
+impl SuccessResponse {
+    pub(super) const NOW: Self = Self { success: true };
 }
 
 /// Gives the seat up.
@@ -89,10 +97,10 @@ pub async fn logout(
     request: HttpRequest,
     payload: Payload,
     auth: Data<Auth>,
-) -> Result<Json<LogoutResponse>, Problem> {
+) -> Result<Json<SuccessResponse>, Problem> {
     let request: LogoutRequest = body::optional_json(&request, payload).await?;
     auth.sign_out(seat.0.session.id, request.reason.into()).await?;
-    Ok(Json(LogoutResponse { success: true }))
+    Ok(Json(SuccessResponse::NOW))
 }
 
 /// `GET /auth/session`
@@ -125,12 +133,4 @@ pub async fn history(seat: Authenticated, auth: Data<Auth>) -> Result<Json<Histo
     Ok(Json(HistoryResponse {
         sessions: sessions.into_iter().map(Into::into).collect(),
     }))
-}
-
-fn refused(error: &dyn std::error::Error) -> Problem {
-    // Our words start in lower case for use in the middle of a sentence.
-    let words = error.to_string();
-    let mut letters = words.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-    Problem::bad_request(first.into_iter().chain(letters).collect::<String>())
 }

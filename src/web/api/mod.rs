@@ -1,7 +1,9 @@
 //! The JSON API.
 
+pub mod account;
 pub mod admin;
 pub mod auth;
 pub mod events;
 pub mod health;
+pub mod users;
 mod views;

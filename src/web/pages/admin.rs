@@ -6,13 +6,13 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::chart::Chart;
-use super::device::Device;
 use super::moment::Moment;
 use super::past::{PastRow, in_words};
 use super::{AdminPage, render};
 use crate::auth::Auth;
 use crate::auth::overview::Overview;
 use crate::auth::page::Cursor;
+use crate::sessions::Device;
 use crate::sessions::{EndReason, Session};
 use crate::users::User;
 use crate::web::api::admin::ListQuery;
@@ -164,7 +164,7 @@ pub async fn history(_: AdminPage, auth: Data<Auth>, request: HttpRequest) -> Re
     })
 }
 
-fn link(path: &str, q: &str, reason: Option<EndReason>, after: &Cursor) -> String {
+pub(super) fn link(path: &str, q: &str, reason: Option<EndReason>, after: &Cursor) -> String {
     let after = after.to_string();
     let parameters = [
         ("q", q),

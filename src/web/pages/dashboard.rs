@@ -5,11 +5,11 @@ use actix_web::web::Data;
 use askama::Template;
 use chrono::TimeDelta;
 
-use super::device::Device;
 use super::moment::Moment;
 use super::past::PastRow;
 use super::{SignedIn, render};
 use crate::auth::{Auth, Seat};
+use crate::sessions::Device;
 use crate::sessions::Session;
 use crate::users::Role;
 use crate::web::problem::Problem;

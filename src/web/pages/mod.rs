@@ -3,13 +3,14 @@
 //! A page holds its token in memory only, so a plain navigation never carries one: whoever navigates to a page for the
 //! signed in is sent to `/login`. The script of the page that signed in fetches the same address with the header.
 
+pub mod account;
 pub mod admin;
 mod chart;
 pub mod dashboard;
-mod device;
 pub mod login;
 mod moment;
 mod past;
+pub mod users;
 
 use std::fmt;
 use std::future::Future;

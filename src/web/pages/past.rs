@@ -1,7 +1,7 @@
 //! Past sessions in a list: everybody's, or one's own.
 
-use super::device::Device;
 use super::moment::Moment;
+use crate::sessions::Device;
 use crate::sessions::{EndReason, EndedSession};
 use crate::users::User;
 

@@ -61,7 +61,7 @@ async fn a_page_says_how_its_session_ended() {
                 app.database().execute(&sql::backdate_sessions("3 hours"));
                 browser.click(".brand").await;
             }
-            _ => app.auth.disable(email).await.unwrap(),
+            _ => app.auth.disable(email, Actor::Operator).await.unwrap(),
         }
         browser.wait_for_words(words).await;
         browser.click("#sign-in-again").await;

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use diesel::{Connection, ConnectionResult, PgConnection, QueryResult, RunQueryDsl};
 use oneseat::auth::Error;
+use oneseat::auth::audit::Actor;
 use oneseat::sessions::EndReason;
 use oneseat::users::Password;
 use rand::RngExt;
@@ -179,12 +180,17 @@ impl Person {
 
     pub async fn suspend(&mut self) {
         let (auth, email) = (self.world.operator.clone(), self.email());
-        self.operate(Deed::Disabled, auth.disable(email.clone())).await;
+        self.operate(Deed::Disabled, auth.disable(email.clone(), Actor::Operator))
+            .await;
         if self.rng.random_bool(0.5) {
             self.sign_in(true).await;
         }
         // Or nothing would happen here any more.
-        while !self.operate(Deed::Enabled, auth.enable(email.clone())).await && !self.world.is_over() {}
+        while !self
+            .operate(Deed::Enabled, auth.enable(email.clone(), Actor::Operator))
+            .await
+            && !self.world.is_over()
+        {}
     }
 
     /// Does what operators do. Returns whether it was acknowledged.

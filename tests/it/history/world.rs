@@ -73,7 +73,7 @@ impl World {
     ) -> Self {
         let account = |name: String, role| NewAccount {
             email: format!("{name}@example.org").parse().unwrap(),
-            name,
+            name: name.parse().unwrap(),
             role,
             email_verified: true,
             password: Password::chosen(PASSWORD, &[]).unwrap(),

@@ -124,7 +124,7 @@ impl App {
 
     async fn add(&self, name: &str, role: Role, email_verified: bool) {
         let account = NewAccount {
-            name: name.to_owned(),
+            name: name.parse().unwrap(),
             email: email(name).parse().unwrap(),
             role,
             email_verified,
@@ -166,6 +166,7 @@ fn config() -> ServeConfig {
         trusted_proxies: Vec::new(),
         policy: Policy::default(),
         max_event_streams: 100,
+        mail: None,
         tls: None,
         cors_origins: Vec::new(),
         login_rate: None,

@@ -59,23 +59,35 @@ static SYSTEM: LazyLock<Option<os::Extractor<'static>>> = LazyLock::new(|| {
 });
 
 /// A browser and a system, as far as they are known.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Device {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
     browser: Option<String>,
+    version: Option<String>,
     system: Option<String>,
 }
 
 impl Device {
-    pub(super) fn of(user_agent: Option<&str>) -> Self {
+    /// What is known of whoever sends this header.
+    pub fn of(user_agent: Option<&str>) -> Self {
         let text = user_agent.unwrap_or_default();
         let browser = BROWSER.as_ref().and_then(|known| known.extract(text));
         let system = SYSTEM.as_ref().and_then(|known| known.extract(text));
+        let (browser, version) = match browser {
+            Some(browser) => (Some(browser.family.into_owned()), browser.major),
+            None => (None, None),
+        };
         Self {
-            browser: browser.map(|browser| match browser.major {
-                Some(version) => format!("{} {version}", browser.family),
-                None => browser.family.into_owned(),
-            }),
+            browser,
+            version: version.map(str::to_owned),
             system: system.map(|system| system.os.into_owned()),
+        }
+    }
+
+    /// The same after an update.
+    pub fn without_version(self) -> Self {
+        Self {
+            version: None,
+            ..self
         }
     }
 }
@@ -83,9 +95,16 @@ impl Device {
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.browser, &self.system) {
-            (Some(browser), Some(system)) => write!(f, "{browser} on {system}"),
-            (Some(known), None) | (None, Some(known)) => f.write_str(known),
-            (None, None) => f.write_str("An unknown browser"),
+            (Some(browser), _) => f.write_str(browser)?,
+            (None, Some(system)) => return f.write_str(system),
+            (None, None) => return f.write_str("An unknown browser"),
+        }
+        if let Some(version) = &self.version {
+            write!(f, " {version}")?;
+        }
+        match &self.system {
+            Some(system) => write!(f, " on {system}"),
+            None => Ok(()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The key to a seat: shown once, stored never (law 4).
+//! Opaque tokens: shown once, stored never (law 4).
 
 use std::fmt;
 

@@ -7,19 +7,19 @@ use actix::{Actor, AsyncContext, Context, WrapFuture};
 
 /// Calls `step` at start and then at every `interval`; a step that is still running when its time comes again is not
 /// called twice.
-pub struct Sweeper<F> {
+pub struct Background<F> {
     interval: Duration,
     step: F,
 }
 
-impl<F> Sweeper<F> {
-    /// `step` is one whole sweep; it logs its own failures.
+impl<F> Background<F> {
+    /// `step` is one whole piece of work; it logs its own failures.
     pub fn new(interval: Duration, step: F) -> Self {
         Self { interval, step }
     }
 }
 
-impl<F, Fut> Actor for Sweeper<F>
+impl<F, Fut> Actor for Background<F>
 where
     F: Fn() -> Fut + Unpin + 'static,
     Fut: Future<Output = ()> + 'static,

@@ -1,0 +1,152 @@
+//! What is mailed: takes a row out of the outbox, finds out whom it is for, and sends it.
+//!
+//! A link's token is made here and not when it was asked for. So no token waits in a table, and a link that had to wait for its server
+//! lives for its whole time.
+
+use diesel::Connection;
+use diesel::pg::PgConnection;
+
+use super::{Auth, Error};
+use crate::mail::letter::Content;
+use crate::mail::outbox::{self, Waiting};
+use crate::mail::{Carrier, Kind, Letter};
+use crate::sessions::Device;
+use crate::token::Token;
+use crate::users::User;
+use crate::users::link::{self, Purpose};
+use crate::users::store::{self as users, Credentials};
+
+/// What became of the mail whose turn it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// None was due.
+    Nothing,
+    /// It is on its way.
+    Sent,
+    /// There is nobody to send it to, or nothing to tell them any more.
+    Dropped,
+    /// It will be tried again.
+    Postponed,
+}
+
+impl Auth {
+    /// Sends all mails that are due, one after the other.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; the mail whose turn it was is sent later, perhaps for a second time.
+    pub async fn deliver_all(&self, carrier: &Carrier, public_url: &str) -> Result<(), Error> {
+        while self.deliver_next(carrier, public_url).await? != Delivery::Nothing {}
+        Ok(())
+    }
+
+    /// Sends the mail whose turn it is. `public_url` is where its links lead.
+    ///
+    /// # Errors
+    /// As [`Auth::deliver_all`].
+    pub async fn deliver_next(&self, carrier: &Carrier, public_url: &str) -> Result<Delivery, Error> {
+        let base = public_url.to_owned();
+        let claimed = self
+            .db
+            .run(move |conn| {
+                conn.transaction::<_, Error, _>(|conn| {
+                    let Some(mail) = outbox::claim(conn)? else {
+                        return Ok(None);
+                    };
+                    let written = write(conn, &mail, &base)?;
+                    if written.is_none() {
+                        outbox::remove(conn, mail.id)?;
+                    }
+                    Ok(Some((mail, written)))
+                })
+            })
+            .await?;
+        let (mail, (user, letter)) = match claimed {
+            None => return Ok(Delivery::Nothing),
+            Some((_, None)) => return Ok(Delivery::Dropped),
+            Some((mail, Some(written))) => (mail, written),
+        };
+        let carrier = carrier.clone();
+        let (id, kind, tries) = (user.id, mail.kind, mail.attempts);
+        let sent = tokio::task::spawn_blocking(move || carrier.send(&user.email, &letter))
+            .await
+            .map_err(|error| Error::Unavailable(error.to_string()))?;
+        let delivery = match sent {
+            Ok(()) => {
+                log::info!("mailed {kind} to user {id}");
+                Delivery::Sent
+            }
+            Err(error) => {
+                log::warn!("could not mail {kind} to user {id} (try {tries}), and will try again: {error}");
+                Delivery::Postponed
+            }
+        };
+        self.db
+            .run(move |conn| match delivery {
+                Delivery::Postponed => outbox::postpone(conn, &mail).map_err(Error::from),
+                _ => outbox::remove(conn, mail.id).map_err(Error::from),
+            })
+            .await?;
+        Ok(delivery)
+    }
+}
+
+/// Whom to send what. `None`: there is nobody, or it is of no use to them any more.
+fn write(conn: &mut PgConnection, mail: &Waiting, public_url: &str) -> Result<Option<(User, Letter)>, Error> {
+    let Some(found) = users::find_by_digest(conn, &mail.email_digest)? else {
+        return Ok(None);
+    };
+    let Some(Credentials { user, password_hash }) = users::lock(conn, found.id)? else {
+        return Ok(None);
+    };
+    let may_sign_in = user.disabled_at.is_none();
+    let forgot = format!("{public_url}/forgot");
+    let from = mail.ip_address.map_or_else(
+        || "an unknown address".to_owned(),
+        |network| network.ip().to_string(),
+    );
+    let with = Device::of(mail.user_agent.as_deref()).to_string();
+    let link;
+    let content = match mail.kind {
+        Kind::Invitation if may_sign_in && password_hash.is_none() => {
+            link = open(conn, &user, Purpose::Invitation, public_url, "welcome")?;
+            Content::Invitation { link: &link }
+        }
+        Kind::Verification if may_sign_in && !user.email_verified => {
+            link = open(conn, &user, Purpose::Verification, public_url, "verify")?;
+            Content::Verification { link: &link }
+        }
+        Kind::PasswordReset if may_sign_in => {
+            link = open(conn, &user, Purpose::PasswordReset, public_url, "reset")?;
+            Content::PasswordReset { link: &link }
+        }
+        Kind::PasswordChanged => Content::PasswordChanged {
+            at: mail.happened_at,
+            from: &from,
+            with: &with,
+            forgot: &forgot,
+        },
+        Kind::NewSignIn => Content::NewSignIn {
+            at: mail.happened_at,
+            from: &from,
+            with: &with,
+            forgot: &forgot,
+        },
+        Kind::Invitation | Kind::Verification | Kind::PasswordReset => return Ok(None),
+    };
+    let letter = Letter::new(&user.name, &content)
+        .map_err(|error| Error::Unavailable(format!("a mail cannot be written: {error}")))?;
+    Ok(Some((user, letter)))
+}
+
+/// A new link. The token is in the fragment: browsers send that to nobody, so it reaches no log and no other site.
+fn open(
+    conn: &mut PgConnection,
+    user: &User,
+    purpose: Purpose,
+    public_url: &str,
+    page: &str,
+) -> Result<String, Error> {
+    let token = Token::generate()?;
+    link::open(conn, user, purpose, &token.digest())?;
+    Ok(format!("{public_url}/{page}#{}", token.reveal()))
+}

@@ -1,0 +1,246 @@
+//! The way back in: links by mail that verify an address or set a password, and a password changed by its owner.
+//!
+//! A link is looked at before anything is hashed, and again under the lock of its user's row, which makes it work once: of two who
+//! use it at the same time, one finds it gone.
+
+use diesel::Connection;
+use diesel::pg::PgConnection;
+use uuid::Uuid;
+
+use super::accounts::{email_of, replace_password};
+use super::audit::{self, Actor};
+use super::{Auth, Error, Seat};
+use crate::mail::Kind;
+use crate::mail::outbox::{self, Happening};
+use crate::sessions::{EndReason, EndedSession, Origin};
+use crate::token::{Token, TokenDigest};
+use crate::users::link::{self, Purpose};
+use crate::users::lockout;
+use crate::users::store as users;
+use crate::users::{Email, Password, User};
+
+/// How often a password is checked again because the stored hash changed under the check.
+const ATTEMPTS: usize = 3;
+
+/// A link that anybody may ask for.
+#[derive(Clone, Copy, Debug)]
+pub enum Request {
+    /// I forgot my password.
+    PasswordReset,
+    /// My address was never verified.
+    Verification,
+}
+
+impl Auth {
+    /// Asks for a link for whoever has this address. Whether there is somebody is found out when the mail is made: answer and time
+    /// are the same for every address (law 7).
+    ///
+    /// # Errors
+    /// [`Error::NoMail`]; [`Error::Unavailable`].
+    pub async fn request_link(&self, email: Email, request: Request, origin: Origin) -> Result<(), Error> {
+        self.needs_mail()?;
+        let kind = match request {
+            Request::PasswordReset => Kind::PasswordReset,
+            Request::Verification => Kind::Verification,
+        };
+        self.db
+            .run(move |conn| {
+                conn.transaction(|conn| outbox::request(conn, &email.digest(), kind))?;
+                audit::link_requested(&email, kind, &origin);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Sets a password by a mailed link, verifies the address that it was sent to, lifts the lock and ends the session. Does not sign
+    /// in.
+    ///
+    /// # Errors
+    /// [`Error::LinkInvalid`], [`Error::PasswordRefused`], and then the link still works; [`Error::Busy`],
+    /// [`Error::Unavailable`].
+    pub async fn reset_password(&self, token: Token, password: String, origin: Origin) -> Result<(), Error> {
+        let digest = token.digest();
+        let (purpose, password) = self
+            .db
+            .run(move |conn| {
+                let (user, purpose) =
+                    redeemable(conn, &digest, &[Purpose::PasswordReset, Purpose::Invitation])?;
+                let password = Password::chosen(&password, &[&user.name, &user.email])?;
+                Ok::<_, Error>((purpose, password))
+            })
+            .await?;
+        let hash = self.hasher.hash(password).await?;
+        let is_mailed = self.policy.mail.is_on();
+        self.db
+            .run(move |conn| {
+                let (user, ended) = conn.transaction::<_, Error, _>(|conn| {
+                    let user = redeem(conn, &digest, purpose)?;
+                    users::set_verified(conn, user.id)?;
+                    let ended = replace_password(conn, &user, &hash)?;
+                    if is_mailed && purpose == Purpose::PasswordReset {
+                        tell_of_change(conn, &user, &origin)?;
+                    }
+                    Ok((user, ended))
+                })?;
+                audit::link_used(user.id, purpose, &origin);
+                audit::ended(&ended, Actor::Own);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Marks the address to which a link was mailed as its user's.
+    ///
+    /// # Errors
+    /// [`Error::LinkInvalid`]; [`Error::Unavailable`].
+    pub async fn verify_by_link(&self, token: Token, origin: Origin) -> Result<(), Error> {
+        let digest = token.digest();
+        self.db
+            .run(move |conn| {
+                let user = conn.transaction::<_, Error, _>(|conn| {
+                    let user = redeem(conn, &digest, Purpose::Verification)?;
+                    users::set_verified(conn, user.id)?;
+                    link::discard(conn, user.id, Purpose::Verification)?;
+                    Ok(user)
+                })?;
+                audit::link_used(user.id, Purpose::Verification, &origin);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Changes the password of somebody who is signed in and knows it, and ends their session with all that it could do.
+    ///
+    /// # Errors
+    /// [`Error::PasswordRefused`], [`Error::AccountLocked`], [`Error::WrongPassword`], which counts as a failed sign-in;
+    /// [`Error::TokenInvalid`] when the session ended meanwhile; [`Error::Busy`], [`Error::Unavailable`].
+    pub async fn change_password(
+        &self,
+        seat: &Seat,
+        current: Password,
+        new: String,
+        origin: Origin,
+    ) -> Result<(), Error> {
+        let user = seat.user.clone();
+        let new = tokio::task::spawn_blocking(move || Password::chosen(&new, &[&user.name, &user.email]))
+            .await
+            .map_err(|error| Error::Unavailable(error.to_string()))??;
+        for _ in 0..ATTEMPTS {
+            let attempt = self.attempt_change(seat, current.clone(), new.clone(), origin.clone());
+            if let Some(ended) = attempt.await? {
+                audit::user_changed("authn_password_change", seat.user.id, Actor::Own);
+                audit::ended(&ended, Actor::Own);
+                return Ok(());
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    /// `None`: the stored hash changed while the password was being checked against it.
+    async fn attempt_change(
+        &self,
+        seat: &Seat,
+        current: Password,
+        new: Password,
+        origin: Origin,
+    ) -> Result<Option<Vec<EndedSession>>, Error> {
+        let (email, session) = (email_of(&seat.user)?, seat.session.id);
+        let address = email.clone();
+        let credentials = self
+            .db
+            .run(move |conn| {
+                if lockout::is_locked(conn, &address)? {
+                    return Err(Error::AccountLocked);
+                }
+                users::find_credentials(conn, &address)?.ok_or(Error::TokenInvalid)
+            })
+            .await?;
+        let checked = credentials.password_hash;
+        if self.hasher.verify(current, checked.clone()).await?.is_none() {
+            return Err(match self.count_failure(email, origin).await {
+                Error::InvalidCredentials => Error::WrongPassword,
+                error => error,
+            });
+        }
+        let hash = self.hasher.hash(new).await?;
+        let is_mailed = self.policy.mail.is_on();
+        self.db
+            .run(move |conn| {
+                conn.transaction(|conn| {
+                    let found = users::lock(conn, credentials.user.id)?.ok_or(Error::TokenInvalid)?;
+                    if found.password_hash != checked {
+                        return Ok(None);
+                    }
+                    if lockout::is_locked(conn, &email)? {
+                        return Err(Error::AccountLocked);
+                    }
+                    let ended = replace_password(conn, &found.user, &hash)?;
+                    // Dead is dead: what the session asked for is not done once it has ended.
+                    if !has_ended(&ended, session) {
+                        return Err(Error::TokenInvalid);
+                    }
+                    if is_mailed {
+                        tell_of_change(conn, &found.user, &origin)?;
+                    }
+                    Ok(Some(ended))
+                })
+            })
+            .await
+    }
+
+    /// Is there anybody to send mail?
+    pub fn sends_mail(&self) -> bool {
+        self.policy.mail.is_on()
+    }
+
+    /// Refuses what cannot be done without mail.
+    ///
+    /// # Errors
+    /// [`Error::NoMail`].
+    pub fn needs_mail(&self) -> Result<(), Error> {
+        if self.sends_mail() {
+            Ok(())
+        } else {
+            Err(Error::NoMail)
+        }
+    }
+}
+
+fn has_ended(ended: &[EndedSession], session: Uuid) -> bool {
+    ended
+        .iter()
+        .any(|ended| ended.id == session && ended.reason == EndReason::PasswordChanged)
+}
+
+/// Whom a link is for, if it is for one of these purposes and works.
+fn redeemable(
+    conn: &mut PgConnection,
+    digest: &TokenDigest,
+    purposes: &[Purpose],
+) -> Result<(User, Purpose), Error> {
+    link::find(conn, digest)?
+        .filter(|(_, purpose)| purposes.contains(purpose))
+        .ok_or(Error::LinkInvalid)
+}
+
+/// The same, with the user's row locked until the transaction ends.
+fn redeem(conn: &mut PgConnection, digest: &TokenDigest, purpose: Purpose) -> Result<User, Error> {
+    let (user, _) = redeemable(conn, digest, &[purpose])?;
+    users::lock(conn, user.id)?.ok_or(Error::LinkInvalid)?;
+    let (user, _) = redeemable(conn, digest, &[purpose])?;
+    Ok(user)
+}
+
+fn tell_of_change(conn: &mut PgConnection, user: &User, origin: &Origin) -> Result<(), Error> {
+    let digest = email_of(user)?.digest();
+    outbox::post(conn, &digest, Kind::PasswordChanged, &happening(origin))?;
+    Ok(())
+}
+
+/// Where something happened, as a mail tells it.
+pub(super) fn happening(origin: &Origin) -> Happening {
+    Happening {
+        ip_address: Some(origin.network()),
+        user_agent: origin.user_agent().map(str::to_owned),
+    }
+}

@@ -1,0 +1,98 @@
+//! Who takes a letter away: an SMTP server, or the terminal of a server that has none.
+
+use std::io::Write;
+use std::time::Duration;
+
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::{Address, Message, SmtpTransport, Transport};
+
+use super::Letter;
+
+/// How long one step of the SMTP dialogue may take. All of them together are over before others take the mail for lost.
+const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The way a letter goes.
+#[derive(Clone, Debug)]
+pub enum Carrier {
+    /// To this server, from this address.
+    Smtp(SmtpTransport, Mailbox),
+    /// To standard output, for somebody who tries things out.
+    Terminal,
+}
+
+/// The letter is not on its way; it stays in the outbox. No word of what it says.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotSent(String);
+
+impl Carrier {
+    /// `url` as in `smtps://user:password@host:465` or `smtp://host:587?tls=required`; `from` as in `oneseat <seat@example.org>`.
+    /// Connects to nobody yet.
+    ///
+    /// # Errors
+    /// Which of the two cannot be used, in words that do not repeat the URL.
+    pub fn smtp(url: &str, from: &str) -> Result<Self, NotSent> {
+        let transport = SmtpTransport::from_url(url)
+            .map_err(|_| NotSent("the SMTP server's URL cannot be used".to_owned()))?;
+        let from = from
+            .parse()
+            .map_err(|_| NotSent(format!("no sender of mail: {from}")))?;
+        Ok(Self::Smtp(transport.timeout(Some(SMTP_TIMEOUT)).build(), from))
+    }
+
+    /// Hands the letter over. Blocks.
+    ///
+    /// # Errors
+    /// The server's own words, or the network's.
+    pub fn send(&self, to: &str, letter: &Letter) -> Result<(), NotSent> {
+        match self {
+            Self::Smtp(transport, from) => {
+                let address: Address = to
+                    .parse()
+                    .map_err(|_| NotSent("no address for SMTP".to_owned()))?;
+                let message = Message::builder()
+                    .from(from.clone())
+                    .to(Mailbox::new(None, address))
+                    .subject(letter.subject)
+                    .message_id(None)
+                    // No answer from a machine, please (RFC 3834 5).
+                    .raw_header(HeaderValue::new(
+                        HeaderName::new_from_ascii_str("Auto-Submitted"),
+                        "auto-generated".to_owned(),
+                    ))
+                    .multipart(MultiPart::alternative_plain_html(
+                        letter.text.clone(),
+                        letter.html.clone(),
+                    ))
+                    .map_err(|error| NotSent(error.to_string()))?;
+                transport
+                    .send(&message)
+                    .map(drop)
+                    .map_err(|error| NotSent(in_full(&error)))
+            }
+            Self::Terminal => {
+                let Letter { subject, text, .. } = letter;
+                let mut out = std::io::stdout().lock();
+                writeln!(out, "\n  To       {to}\n  Subject  {subject}\n")
+                    .and_then(|()| text.lines().try_for_each(|line| writeln!(out, "    {line}")))
+                    .and_then(|()| out.flush())
+                    .map_err(|error| NotSent(error.to_string()))
+            }
+        }
+    }
+}
+
+/// The error and what caused it.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !words.contains(&more) {
+            words = format!("{words}: {more}");
+        }
+        cause = error.source();
+    }
+    words
+}

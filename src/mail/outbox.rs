@@ -1,0 +1,151 @@
+//! The tables `mails` (what waits to be sent) and `mail_requests` (who asked how often).
+//!
+//! Rows name an address by its digest alone, and are written in the same way whether or not an account stands behind it: that is
+//! found out when the mail is made (law 7). Delivery is at least once: a program that dies between sending a mail and removing its
+//! row sends it again.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::{delete, insert_into, update};
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Binary, Integer, Interval, Text};
+use ipnetwork::IpNetwork;
+use uuid::Uuid;
+
+use super::Kind;
+use crate::db::clock::{after, before, interval, now, span};
+use crate::db::schema::{mail_requests, mails};
+
+/// Links of one kind that an address can be sent in [`REQUESTS_WINDOW`].
+const MOST_REQUESTS: i32 = 5;
+const REQUESTS_WINDOW: Duration = Duration::from_secs(60 * 60);
+
+/// Whoever takes a mail has this long to send it before others take it for lost.
+const LEASE: Duration = Duration::from_secs(5 * 60);
+/// A mail that could not be sent is tried again after this long, then after twice as long each time, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// After this long nobody waits for it any more.
+const GIVE_UP: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+/// What happened that somebody is to be told of.
+#[derive(Clone, Debug, Default)]
+pub struct Happening {
+    /// From where.
+    pub ip_address: Option<IpNetwork>,
+    /// With what.
+    pub user_agent: Option<String>,
+}
+
+/// A mail whose turn it is.
+#[derive(Queryable, Selectable, QueryableByName, Clone, Debug)]
+#[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
+pub struct Waiting {
+    /// Names the row.
+    pub id: Uuid,
+    /// What it is about.
+    pub kind: Kind,
+    /// SHA-256 of the address.
+    pub email_digest: Vec<u8>,
+    /// When that was.
+    pub happened_at: DateTime<Utc>,
+    /// From where.
+    pub ip_address: Option<IpNetwork>,
+    /// With what.
+    pub user_agent: Option<String>,
+    /// How often it was tried, this time included.
+    pub attempts: i32,
+}
+
+/// Puts a mail into the outbox, unless one with a link of the same kind waits for the same address.
+pub fn post(
+    conn: &mut PgConnection,
+    email_digest: &[u8; 32],
+    kind: Kind,
+    happening: &Happening,
+) -> QueryResult<usize> {
+    insert_into(mails::table)
+        .values((
+            mails::kind.eq(kind),
+            mails::email_digest.eq(&email_digest[..]),
+            mails::ip_address.eq(happening.ip_address),
+            mails::user_agent.eq(&happening.user_agent),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+}
+
+/// The same because somebody asked for a link, which anybody can: an address gets [`MOST_REQUESTS`] an hour.
+pub fn request(conn: &mut PgConnection, email_digest: &[u8; 32], kind: Kind) -> QueryResult<()> {
+    let within = diesel::sql_query(
+        "insert into mail_requests as r (email_digest, kind, requests) values ($1, $2, 1)
+         on conflict (email_digest, kind) do update set
+             requests = case when r.since <= now() - $3 then 1 else r.requests + 1 end,
+             since = case when r.since <= now() - $3 then now() else r.since end
+         where r.since <= now() - $3 or r.requests < $4",
+    )
+    .bind::<Binary, _>(&email_digest[..])
+    .bind::<Text, _>(kind)
+    .bind::<Interval, _>(interval(REQUESTS_WINDOW))
+    .bind::<Integer, _>(MOST_REQUESTS)
+    .execute(conn)?;
+    if within > 0 {
+        post(conn, email_digest, kind, &Happening::default())?;
+    }
+    Ok(())
+}
+
+/// Takes the next mail that is due. It is the caller's until the lease ends.
+pub fn claim(conn: &mut PgConnection) -> QueryResult<Option<Waiting>> {
+    let next = "update mails set attempts = attempts + 1, due_at = now() + $1
+                where id = (select id from mails where due_at <= now() order by due_at limit 1 for update skip locked)
+                returning *";
+    diesel::sql_query(next)
+        .bind::<Interval, _>(interval(LEASE))
+        .get_result(conn)
+        .optional()
+}
+
+/// Puts a mail back that could not be sent.
+pub fn postpone(conn: &mut PgConnection, mail: &Waiting) -> QueryResult<usize> {
+    let doublings = u32::try_from(mail.attempts - 1).unwrap_or_default().min(16);
+    let pause = (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE);
+    update(mails::table.find(mail.id))
+        .set(mails::due_at.eq(after(now(), span(pause))))
+        .execute(conn)
+}
+
+/// Takes a mail out: it was sent, or there is nobody to send it to.
+pub fn remove(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
+    delete(mails::table.find(id)).execute(conn)
+}
+
+/// Takes out what nobody could be sent for days. Returns what and since when.
+pub fn give_up(conn: &mut PgConnection) -> QueryResult<Vec<(Uuid, Kind, DateTime<Utc>)>> {
+    delete(mails::table.filter(mails::created_at.lt(before(now(), span(GIVE_UP)))))
+        .returning((mails::id, mails::kind, mails::created_at))
+        .get_results(conn)
+}
+
+/// Forgets up to `batch` stale rows of requests begun at `from` or later, the oldest first. Returns when they were.
+pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
+    let stale: Vec<(Vec<u8>, String)> = mail_requests::table
+        .filter(mail_requests::since.ge(from))
+        .filter(mail_requests::since.lt(before(now(), span(REQUESTS_WINDOW))))
+        .order(mail_requests::since)
+        .limit(batch)
+        .for_update()
+        .skip_locked()
+        .select((mail_requests::email_digest, mail_requests::kind))
+        .load(conn)?;
+    let digests: Vec<Vec<u8>> = stale.into_iter().map(|(digest, _)| digest).collect();
+    delete(
+        mail_requests::table
+            .filter(mail_requests::email_digest.eq_any(digests))
+            .filter(mail_requests::since.lt(before(now(), span(REQUESTS_WINDOW)))),
+    )
+    .returning(mail_requests::since)
+    .get_results(conn)
+}

@@ -1,0 +1,144 @@
+//! The table `one_time_links`: what a mailed link does, and for whom. A user has at most one live link for each purpose, by
+//! constraint; a link works once, until it expires, and for the address to which it was sent.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::dsl::{delete, insert_into};
+use diesel::expression::AsExpression;
+use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::Text;
+use diesel::upsert::excluded;
+use uuid::Uuid;
+
+use super::User;
+use crate::db::clock::{after, now, span};
+use crate::db::schema::{one_time_links, users};
+use crate::token::TokenDigest;
+
+/// What a link is for; `one_time_links_purpose_known` holds the database to them.
+#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
+#[diesel(sql_type = Text)]
+pub enum Purpose {
+    /// Sets the first password, and shows that the address is theirs.
+    Invitation,
+    /// Shows that the address is theirs.
+    Verification,
+    /// Sets a new password.
+    PasswordReset,
+}
+
+impl Purpose {
+    /// How long a link for it works.
+    pub const fn lifetime(self) -> Duration {
+        const MINUTE: u64 = 60;
+        const DAY: u64 = 24 * 60 * MINUTE;
+        Duration::from_secs(match self {
+            Self::Invitation => 7 * DAY,
+            Self::Verification => DAY,
+            Self::PasswordReset => 30 * MINUTE,
+        })
+    }
+
+    /// The purpose's name in the database and the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invitation => "invitation",
+            Self::Verification => "verification",
+            Self::PasswordReset => "password_reset",
+        }
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl ToSql<Text, Pg> for Purpose {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        <str as ToSql<Text, Pg>>::to_sql(self.as_str(), out)
+    }
+}
+
+impl FromSql<Text, Pg> for Purpose {
+    fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        let name = std::str::from_utf8(bytes.as_bytes())?;
+        [Self::Invitation, Self::Verification, Self::PasswordReset]
+            .into_iter()
+            .find(|purpose| purpose.as_str() == name)
+            .ok_or_else(|| format!("no purpose of a link: {name}").into())
+    }
+}
+
+/// Makes a link in place of the user's earlier one for the same purpose.
+pub fn open(
+    conn: &mut PgConnection,
+    user: &User,
+    purpose: Purpose,
+    token: &TokenDigest,
+) -> QueryResult<usize> {
+    use one_time_links::columns;
+    insert_into(one_time_links::table)
+        .values((
+            columns::user_id.eq(user.id),
+            columns::purpose.eq(purpose),
+            columns::token_digest.eq(token),
+            columns::email.eq(&user.email),
+            columns::expires_at.eq(after(now(), span(purpose.lifetime()))),
+        ))
+        .on_conflict((columns::user_id, columns::purpose))
+        .do_update()
+        .set((
+            columns::token_digest.eq(excluded(columns::token_digest)),
+            columns::email.eq(excluded(columns::email)),
+            columns::expires_at.eq(excluded(columns::expires_at)),
+            columns::created_at.eq(now()),
+        ))
+        .execute(conn)
+}
+
+/// Whom a link is for, and what, while it works: the account may sign in and has the address to which it was sent.
+pub fn find(conn: &mut PgConnection, token: &TokenDigest) -> QueryResult<Option<(User, Purpose)>> {
+    one_time_links::table
+        .inner_join(users::table)
+        .filter(one_time_links::token_digest.eq(token))
+        .filter(one_time_links::expires_at.gt(now()))
+        .filter(one_time_links::email.eq(users::email))
+        .filter(users::disabled_at.is_null())
+        .select((User::as_select(), one_time_links::purpose))
+        .first(conn)
+        .optional()
+}
+
+/// Ends all links of a user: for what they were, something else has been done.
+pub fn discard_all(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<usize> {
+    delete(one_time_links::table.filter(one_time_links::user_id.eq(user_id))).execute(conn)
+}
+
+/// Ends the user's link for one purpose.
+pub fn discard(conn: &mut PgConnection, user_id: Uuid, purpose: Purpose) -> QueryResult<usize> {
+    delete(one_time_links::table.find((user_id, purpose))).execute(conn)
+}
+
+/// Forgets up to `batch` links that expired at `from` or later, the oldest first. Returns when they did.
+pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
+    let expired: Vec<TokenDigest> = one_time_links::table
+        .filter(one_time_links::expires_at.ge(from))
+        .filter(one_time_links::expires_at.le(now()))
+        .order(one_time_links::expires_at)
+        .limit(batch)
+        .for_update()
+        .skip_locked()
+        .select(one_time_links::token_digest)
+        .load(conn)?;
+    delete(one_time_links::table.filter(one_time_links::token_digest.eq_any(expired)))
+        .returning(one_time_links::expires_at)
+        .get_results(conn)
+}

@@ -1,0 +1,130 @@
+//! Accounts, for admins.
+
+use actix_web::web::{Data, Json, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::admin::{ListQuery, parsed};
+use super::views::UserView;
+use crate::auth::Auth;
+use crate::auth::accounts::Invitation;
+use crate::auth::audit::Actor;
+use crate::auth::people::Account;
+use crate::users::Role;
+use crate::web::body;
+use crate::web::extract::Admin;
+use crate::web::problem::Problem;
+
+/// One account of the list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountRow {
+    #[serde(flatten)]
+    user: UserView,
+    state: &'static str,
+    email_verified: bool,
+    signed_in: bool,
+    locked_until: Option<DateTime<Utc>>,
+    disabled_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+}
+
+/// One page of accounts.
+#[derive(Serialize)]
+pub struct UsersResponse {
+    users: Vec<AccountRow>,
+    total: i64,
+    next: Option<String>,
+}
+
+/// `POST /api/admin/users`
+#[derive(Deserialize)]
+pub struct InviteRequest {
+    email: String,
+    name: String,
+    role: Option<String>,
+}
+
+impl From<Account> for AccountRow {
+    fn from(account: Account) -> Self {
+        Self {
+            state: account.state().as_str(),
+            email_verified: account.user.email_verified,
+            signed_in: account.is_signed_in,
+            locked_until: account.locked_until,
+            disabled_at: account.user.disabled_at,
+            created_at: account.user.created_at,
+            user: account.user.into(),
+        }
+    }
+}
+
+/// Who has an account, the newest first.
+pub async fn list(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result<Json<UsersResponse>, Problem> {
+    let list = ListQuery::of(&request)?.understood()?;
+    let total = auth.count_accounts(list.search.clone()).await?;
+    let page = auth.accounts(list.search, list.after, list.limit).await?;
+    Ok(Json(UsersResponse {
+        users: page.rows.into_iter().map(Into::into).collect(),
+        total,
+        next: page.next.map(|cursor| cursor.to_string()),
+    }))
+}
+
+/// Makes an account and mails its user a link to choose a password.
+pub async fn invite(
+    admin: Admin,
+    request: HttpRequest,
+    payload: Payload,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, Problem> {
+    let body: InviteRequest = body::json(&request, payload).await?;
+    let invitation = Invitation {
+        email: body
+            .email
+            .parse()
+            .map_err(|error| Problem::refused("bad_request", &error))?,
+        name: body
+            .name
+            .parse()
+            .map_err(|error| Problem::refused("bad_request", &error))?,
+        role: match body.role {
+            None => Role::User,
+            Some(role) => role
+                .parse()
+                .map_err(|words: String| Problem::bad_request(format!("Role {words}")))?,
+        },
+    };
+    auth.needs_mail()?;
+    let user = auth.invite(invitation, Actor::Admin(admin.0.user.id)).await?;
+    Ok(HttpResponse::Created().json(UserView::from(user)))
+}
+
+/// Forbids signing in, and ends the session.
+pub async fn disable(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Result<HttpResponse, Problem> {
+    let (id, own) = (parsed(&user)?, admin.0.user.id);
+    if id == own {
+        return Err(Problem::bad_request("You cannot disable your own account"));
+    }
+    auth.disable(id, Actor::Admin(own)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Allows signing in again.
+pub async fn enable(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Result<HttpResponse, Problem> {
+    auth.enable(parsed(&user)?, Actor::Admin(admin.0.user.id)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Mails a link to choose a new password, or the first one.
+pub async fn send_password_link(
+    admin: Admin,
+    auth: Data<Auth>,
+    user: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let id = parsed(&user)?;
+    auth.needs_mail()?;
+    auth.send_password_link(id, Actor::Admin(admin.0.user.id)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,81 @@
+//! Who has an account, for admins.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use uuid::Uuid;
+
+use super::admin::link;
+use super::moment::Moment;
+use super::{AdminPage, render};
+use crate::auth::Auth;
+use crate::auth::people::{Account, State};
+use crate::users::Role;
+use crate::web::api::admin::ListQuery;
+use crate::web::problem::Problem;
+
+struct AccountRow {
+    id: Uuid,
+    name: String,
+    email: String,
+    is_admin: bool,
+    is_own: bool,
+    state: State,
+    is_signed_in: bool,
+    locked_until: Option<Moment>,
+    created: Moment,
+}
+
+#[derive(Template)]
+#[template(path = "admin_users.html")]
+struct UsersPage {
+    page: &'static str,
+    is_admin: bool,
+    sends_mail: bool,
+    q: String,
+    total: i64,
+    rows: Vec<AccountRow>,
+    next: Option<String>,
+}
+
+impl AccountRow {
+    fn new(account: Account, own: Uuid) -> Self {
+        Self {
+            state: account.state(),
+            id: account.user.id,
+            name: account.user.name,
+            email: account.user.email,
+            is_admin: account.user.role == Role::Admin,
+            is_own: account.user.id == own,
+            is_signed_in: account.is_signed_in,
+            locked_until: account.locked_until.map(Moment),
+            created: Moment(account.user.created_at),
+        }
+    }
+}
+
+/// Everybody, with what an admin can do for them.
+pub async fn users(
+    admin: AdminPage,
+    auth: Data<Auth>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let query = ListQuery::of(&request)?;
+    let list = query.understood()?;
+    let total = auth.count_accounts(list.search.clone()).await?;
+    let page = auth.accounts(list.search, list.after, list.limit).await?;
+    let own = admin.0.user.id;
+    render(&UsersPage {
+        page: "users",
+        is_admin: true,
+        sends_mail: auth.sends_mail(),
+        q: query.q().to_owned(),
+        total,
+        rows: page
+            .rows
+            .into_iter()
+            .map(|account| AccountRow::new(account, own))
+            .collect(),
+        next: page.next.map(|next| link("/admin/users", query.q(), None, &next)),
+    })
+}
