@@ -89,6 +89,7 @@ impl Auth {
             .run(move |conn| {
                 let token = Token::generate()?;
                 let done = conn.transaction::<_, Error, _>(|conn| {
+                    history::keep_out_the_end_of_all(conn)?;
                     let Some(user) = confirm(conn, &email, &credentials)? else {
                         return Ok(None);
                     };

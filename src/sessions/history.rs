@@ -22,6 +22,9 @@ pub(super) const ENDED: &str = "oneseat_session_ended";
 /// The channel that says only that somebody came or went.
 pub(super) const CHANGED: &str = "oneseat_sessions_changed";
 
+/// Any number, the same in every instance: sign-ins share it, and who ends every session has it alone.
+const SIGN_IN_LOCK: i64 = 0x6f6e_6573_6561_7403;
+
 /// A past session as people see it: no digest.
 #[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]
 #[diesel(table_name = ended_sessions, check_for_backend(diesel::pg::Pg))]
@@ -57,6 +60,12 @@ pub enum Which {
     All,
 }
 
+/// Waits for an end of every session that is under way, and has later ones wait. Comes first in a transaction that opens a
+/// session: one that already holds a row could wait for who waits for it.
+pub fn keep_out_the_end_of_all(conn: &mut PgConnection) -> QueryResult<()> {
+    conn.batch_execute(&format!("select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})"))
+}
+
 /// Ends sessions. One whose time was up before is `expired`, whatever the reason given: it was over already.
 pub fn end(conn: &mut PgConnection, which: Which, reason: EndReason) -> QueryResult<Vec<EndedSession>> {
     let (condition, id) = match which {
@@ -66,11 +75,12 @@ pub fn end(conn: &mut PgConnection, which: Which, reason: EndReason) -> QueryRes
         Which::All => ("id <> $1", Uuid::nil()),
     };
     if matches!(which, Which::All | Which::AllBut(_)) {
-        // Sign-ins under way are waited for and later ones wait: none slips through between what is seen and what ends.
-        // Of a million sessions the end takes half a minute, and half an end would be none.
-        conn.batch_execute(
-            "lock table sessions in share row exclusive mode; set local statement_timeout = '60s'",
-        )?;
+        // Sign-ins under way are waited for and later ones wait: none slips through between what is seen and what ends. Not a lock
+        // of the table: activity is written down meanwhile. Of a million sessions the end takes half a minute, and half an end
+        // would be none.
+        conn.batch_execute(&format!(
+            "select pg_advisory_xact_lock({SIGN_IN_LOCK}); set local statement_timeout = '60s'"
+        ))?;
     }
     diesel::sql_query(moved(condition))
         .bind::<SqlUuid, _>(id)

@@ -70,7 +70,7 @@ pub fn open(
 /// Writes the activity of many down and moves their expiry, never past the maximum lifetime. Returns those that it moved.
 ///
 /// An UPDATE of live rows, never an upsert: it can revive nothing. Rows that somebody else holds are passed over: they are being
-/// ended, which wins, or touched, which is the same. So it never waits, least of all for the end of everybody.
+/// ended, which wins, or touched, which is the same. So it never waits, not even for the end of everybody.
 pub fn touch(conn: &mut PgConnection, ids: &[Uuid], policy: &SessionPolicy) -> QueryResult<Vec<Session>> {
     diesel::sql_query(
         "update sessions set

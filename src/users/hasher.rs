@@ -3,12 +3,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::Password;
 use crate::crew::{Crew, Full, Worker};
@@ -26,6 +28,9 @@ const ROOM: usize = 33 * 1_024;
 
 /// Passwords that may wait: some seconds of work. Past it the answer is [`Error::Busy`].
 const QUEUE: usize = 256;
+
+/// How long one may wait, on a machine so busy with other things that the queue is longer than it looks.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How much hashing gives way, from 0 to 19: at 10 a core shared with other work gives it a tenth.
 #[cfg(target_os = "linux")]
@@ -136,7 +141,11 @@ impl Hasher {
             }
         });
         self.crew.submit(job).map_err(|Full| Error::Busy)?;
-        answer.await.map_err(|_| Error::Failed)
+        // A closed reply is a job that costs nothing any more.
+        timeout(DEADLINE, answer)
+            .await
+            .map_err(|_| Error::Busy)?
+            .map_err(|_| Error::Failed)
     }
 }
 

@@ -117,8 +117,8 @@ async fn what_waits_is_asked_in_one_statement_and_the_same_token_once() {
         "select sum(calls) from pg_stat_statements
          where query like '%token_digest%= ANY%' and dbid = (select oid from pg_database where datname = current_database())",
     );
-    // Sixty-four at a time: two that were first, and five for three hundred.
-    assert_eq!(statements, 7);
+    // Sixty-four at a time: two that were first, and five for three hundred, or six where both validators share the last of them.
+    assert!((7..=8).contains(&statements), "{statements}");
 }
 
 #[tokio::test]
@@ -196,6 +196,35 @@ async fn a_session_that_somebody_is_ending_holds_up_no_validator() {
     ending.batch_execute("commit").unwrap();
     assert_eq!(ada.session().await.problem(), "401 token_invalid");
     assert_eq!(grace.session().await.status, 200);
+}
+
+#[tokio::test]
+async fn the_end_of_everybody_holds_up_no_validator() {
+    let app = App::start().await;
+    let (ada, grace) = (app.signed_in("ada").await, app.signed_in("grace").await);
+    app.database().execute(&sql::backdate_sessions("1 hour"));
+    // The end stops at Ada's row for as long as the test wants.
+    let mut holder = app.database().connect();
+    holder
+        .batch_execute(
+            "begin; select from sessions where user_id = (select id from users where name = 'ada') for update",
+        )
+        .unwrap();
+    let auth = app.auth.clone();
+    let ended = tokio::spawn(async move { auth.revoke_all(Actor::Operator).await });
+    let waits = "select count(*) from pg_stat_activity
+                 where datname = current_database() and wait_event_type = 'Lock'";
+    eventually("the end is under way", async || app.database().number(waits) == 1).await;
+    // Both are due to be written down, and neither has ended yet.
+    assert_eq!(ada.session().await.status, 200);
+    assert_eq!(grace.session().await.status, 200);
+    let written = "select count(*) from sessions where last_activity > now() - interval '1 minute'";
+    assert_eq!(app.database().number(written), 1);
+    holder.batch_execute("commit").unwrap();
+    assert_eq!(ended.await.unwrap().unwrap(), 2);
+    for client in [ada, grace] {
+        assert_eq!(client.session().await.problem(), "401 session_ended");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
