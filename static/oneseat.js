@@ -4,6 +4,8 @@
 // Every page is first loaded without a token, and without one every address leads to the login page. That first content is
 // kept, so that signing out works offline.
 
+import { WORDS as COMMON, busy, enter, parse, post, wordsFor } from "./form.js";
+
 /** @type {string | null} */
 let token = null;
 
@@ -18,23 +20,23 @@ let leave = new AbortController();
 let signedOut = new AbortController();
 
 const WORDS = {
+  ...COMMON,
   signedOut: "You are signed out.",
   left: "You left the page, so you were signed out. Please sign in again.",
-  offline: "oneseat cannot be reached. Check your connection and try again.",
-  busy: "oneseat is busy for a moment. Please try again.",
+  passwordChanged: "Your password is changed. Sign in with the new one.",
 };
 
 /** What happened, and what to make of it. */
 const ENDINGS = {
   replaced: [
     (at) => `You were signed in on another device at ${at}, so this one was signed out.`,
-    "One seat at a time: if that was you, all is well. If it was not, change your password.",
+    "One seat at a time: if that was you, all is well. If it was not, choose a new password.",
   ],
   expired: [(at) => `Your session came to its end at ${at}.`, "Sessions end after a while without activity. Nothing is wrong."],
   revoked: [(at) => `An administrator ended your session at ${at}.`, "You can sign in again. If you wonder why, ask them."],
   password_changed: [
     (at) => `Your password was changed at ${at}, which ends every session.`,
-    "Sign in with the new one. If you did not change it, tell an administrator.",
+    "Sign in with the new one. If it was not you, choose another at once.",
   ],
   account_disabled: [(at) => `Your account was disabled at ${at}.`, "An administrator can tell you more."],
   signed_out: [(at) => `This session was signed out at ${at}.`, ""],
@@ -86,21 +88,6 @@ async function request(path, options) {
   return { ok: response.ok, status: response.status, text };
 }
 
-function parse(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return {};
-  }
-}
-
-/** What to say of an answer that is not the one hoped for. */
-function wordsFor({ status, text }) {
-  const problem = parse(text);
-  if (status === 503 || status === 429) return WORDS.busy;
-  return problem.code === "invalid_credentials" ? "Email or password is wrong." : problem.detail ?? WORDS.busy;
-}
-
 // Showing a page ----------------------------------------------------------------------------------------------------------
 
 function show(content, title) {
@@ -117,6 +104,8 @@ function show(content, title) {
   for (const time of main.querySelectorAll("time")) localise(time);
   if (document.getElementById("login")) enterLogin();
   if (document.getElementById("expiry")) enterDashboard();
+  const invite = document.getElementById("invite");
+  if (invite) enterInvite(invite);
 }
 
 /** Gives the token up: from here on this page can ask for nothing. */
@@ -134,13 +123,18 @@ function showLogin(words = "") {
   document.getElementById("email").focus();
 }
 
+/** Somebody is changing the password here. */
+let changesPassword = false;
+
 /** The whole page says that the session ended, and why. */
 function showEnded({ reason, endedAt }) {
+  if (changesPassword && reason === "password_changed") return showLogin(WORDS.passwordChanged);
   forget();
   const [words, advice] = ENDINGS[reason] ?? ENDINGS.unknown;
   const card = document.getElementById("ended").content.cloneNode(true);
   card.getElementById("ended-words").textContent = words(endedAt ? clock(new Date(endedAt)) : "");
   card.getElementById("ended-advice").textContent = advice;
+  card.getElementById("ended-way-out").hidden = !["replaced", "password_changed"].includes(reason);
   card.getElementById("sign-in-again").addEventListener("click", () => showLogin());
   say("");
   show({ main: [...card.childNodes], nav: copies(login.nav) }, "Signed out · oneseat");
@@ -199,73 +193,21 @@ function clock(at) {
 // The login page ------------------------------------------------------------------------------------------------------------
 
 function enterLogin() {
-  const form = document.getElementById("login");
-  const error = document.getElementById("login-error");
-  const password = document.getElementById("password");
-  const reveal = document.getElementById("show-password");
-
-  const mask = (hidden) => {
-    password.type = hidden ? "password" : "text";
-    reveal.textContent = hidden ? "Show" : "Hide";
-    reveal.setAttribute("aria-label", hidden ? "Show password" : "Hide password");
-    reveal.setAttribute("aria-pressed", String(!hidden));
-  };
-  reveal.addEventListener("click", () => mask(password.type === "text"));
-
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const button = form.querySelector("[type=submit]");
-    if (button.disabled) return;
-    const refuse = (words, field) => {
-      error.textContent = words;
-      for (const input of form.querySelectorAll("input")) input.removeAttribute("aria-invalid");
-      field?.setAttribute("aria-invalid", "true");
-      field?.focus();
-    };
-    const empty = [...form.querySelectorAll("input")].find((input) => input.value.trim() === "");
-    if (empty) return refuse(empty === password ? "Enter your password." : "Enter your email.", empty);
-
-    // Hidden again before it is sent: browsers remember text fields, not password fields.
-    mask(true);
-    refuse("");
-    busy(button, true);
-    try {
-      const wrong = await signIn(form.email.value, password.value);
-      if (wrong) {
-        password.value = "";
-        refuse(wrong, password);
-      }
-    } catch {
-      refuse(WORDS.offline);
-    } finally {
-      busy(button, false);
-    }
-  });
+  enter(document.getElementById("login"), { send: ({ email, password }) => signIn(email, password) });
 }
 
-/** Takes the seat and shows the dashboard. Returns what is wrong, in words. */
+/** Takes the seat and shows the dashboard, unless the answer is another. */
 async function signIn(email, password) {
-  const response = await fetch("/auth/login", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ email, password }),
-    credentials: "omit",
-  });
-  const text = await response.text();
-  if (!response.ok) return wordsFor({ status: response.status, text });
-  token = JSON.parse(text).token;
+  const answer = await post("/auth/login", { email, password });
+  if (!answer.ok) return answer;
+  token = JSON.parse(answer.text).token;
   signedOut = new AbortController();
   say("");
   listen(signedOut.signal);
   // Replaced, not pushed: "back" must not lead to a login page that is none.
   history.replaceState(null, "", "/dashboard");
   await visit("/dashboard").then(arrive, fail);
-  return "";
-}
-
-function busy(button, on) {
-  button.disabled = on;
-  button.setAttribute("aria-busy", String(on));
+  return null;
 }
 
 // The dashboard ---------------------------------------------------------------------------------------------------------------
@@ -278,6 +220,7 @@ function enterDashboard() {
   const endsAt = performance.now() + Number(expiry.dataset.expiresIn) * 1000;
   const warnBefore = Number(expiry.dataset.warnBefore);
 
+  enter(document.getElementById("change-password"), { send: changePassword });
   document.getElementById("stay")?.addEventListener("click", async (event) => {
     const stay = event.currentTarget;
     busy(stay, true);
@@ -304,6 +247,26 @@ function enterDashboard() {
   const lookAgain = () => document.visibilityState === "visible" && visit("/dashboard", { passive: true }).catch(fail);
   document.addEventListener("visibilitychange", lookAgain, { signal });
   draw();
+}
+
+/** Ends this session with all that there are; whether the answer or the stream tells first is chance. */
+async function changePassword({ currentPassword, newPassword }) {
+  changesPassword = true;
+  try {
+    const answer = await request("/auth/password/change", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ currentPassword, newPassword }),
+    });
+    if (!answer.ok) return answer;
+    showLogin(WORDS.passwordChanged);
+  } catch (error) {
+    if (error instanceof TypeError) throw error;
+    fail(error);
+  } finally {
+    changesPassword = false;
+  }
+  return null;
 }
 
 function inWords(seconds) {
@@ -422,9 +385,10 @@ function isInUse() {
 }
 
 /** Asks "are you sure?" and resolves to the answer. */
-function confirmed(words) {
+function confirmed(words, yes = "End") {
   const dialog = document.getElementById("confirm");
   document.getElementById("confirm-words").textContent = words;
+  document.getElementById("confirm-yes").textContent = yes;
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((answer) => {
@@ -432,16 +396,17 @@ function confirmed(words) {
   });
 }
 
-async function remove(button) {
-  const { delete: path, confirm: words } = button.dataset;
-  if (words && !(await confirmed(words))) return;
+/** Does what a button names: `data-delete` or `data-post` with a path, `data-confirm`, `data-yes` and `data-done` with words. */
+async function act(button) {
+  const { delete: gone, post: path = gone, confirm: words, yes, done = "Done." } = button.dataset;
+  if (words && !(await confirmed(words, yes))) return;
   busy(button, true);
   try {
-    const response = await request(path, { method: "DELETE" });
+    const response = await request(path, { method: gone ? "DELETE" : "POST" });
     // Gone already is what was wanted.
-    if (!response.ok && response.status !== 404) throw new Error(wordsFor(response));
+    if (!response.ok && !(gone && response.status === 404)) throw new Error(wordsFor(response));
     await visit(location.pathname + location.search);
-    say("Done.");
+    say(done);
     arrive();
   } catch (error) {
     fail(error);
@@ -450,12 +415,26 @@ async function remove(button) {
   }
 }
 
+function enterInvite(form) {
+  enter(form, {
+    send: (values) => request(form.getAttribute("action"), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(values),
+    }),
+    done: async () => {
+      await visit(location.pathname + location.search).then(arrive, fail);
+      say(form.dataset.done);
+    },
+  });
+}
+
 // Moving and leaving ------------------------------------------------------------------------------------------------------------------
 
 // A link would load its page anew, and that ends the session.
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-delete]");
-  if (button && token !== null) remove(button);
+  const button = event.target.closest("[data-delete], [data-post]");
+  if (button && token !== null) act(button);
   const link = event.target.closest("a[href]");
   if (token === null || link?.origin !== location.origin || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
