@@ -15,6 +15,10 @@ use crate::users::{Email, User};
 /// The log's target, for filters: `RUST_LOG=oneseat::security=info`.
 const TARGET: &str = "oneseat::security";
 
+/// The same for sessions whose time was up, which a sweep may find by the million: part of [`TARGET`] to every filter but one that
+/// names it.
+pub(crate) const EXPIRED: &str = "oneseat::security::expired";
+
 /// On whose word something was done.
 #[derive(Clone, Copy, Debug)]
 pub enum Actor {
@@ -60,6 +64,10 @@ pub(super) fn locked(email: &Email, origin: &Origin) {
 }
 
 pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
+    let target = match by {
+        Actor::Time => EXPIRED,
+        Actor::Operator | Actor::Admin(_) | Actor::Own => TARGET,
+    };
     for EndedSession {
         id,
         user_id,
@@ -68,7 +76,7 @@ pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
         ..
     } in sessions
     {
-        log::info!(target: TARGET, "session_ended user={user_id} session={id} reason={reason} at={ended_at:?} by={by}");
+        log::info!(target: target, "session_ended user={user_id} session={id} reason={reason} at={ended_at:?} by={by}");
     }
 }
 

@@ -20,7 +20,7 @@ use crate::users::{link, lockout};
 /// Rows removed in one transaction: short locks, short waits.
 const BATCH: i64 = 1_000;
 
-/// Any number, the same in every instance: whoever holds it sweeps.
+/// Any number, the same in every instance: whoever holds it sweeps, from the first batch to the last.
 const SWEEP_LOCK: i64 = 0x6f6e_6573_6561_7402;
 
 /// What a sweep removed.
@@ -87,33 +87,36 @@ impl Frontier {
 }
 
 impl Auth {
-    /// Sweeps until nothing is left, telling `progress` what was removed so far. `None`: another instance is at it.
+    /// Sweeps until nothing is left, telling `progress` what was removed so far. `None`: another instance is at it, and was left to
+    /// it.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; batches already removed stay removed.
     pub async fn sweep(&self, progress: impl Fn(Swept)) -> Result<Option<Swept>, Error> {
         let retention = self.policy.history.retention;
+        // On the connection that holds the lock: were it lost, the lock would be another's, and the next batch fails.
+        let mut connection = self.db.apart().await?;
+        if !connection.run(|conn| try_lock(conn)).await? {
+            return Ok(None);
+        }
         let (mut total, mut frontier) = (Swept::default(), Frontier::START);
         loop {
             let began = Instant::now();
-            let batch = self
-                .db
+            let (swept, reached) = connection
                 .run(move |conn| sweep_batch(conn, retention, frontier))
                 .await?;
-            match batch {
-                None => return Ok(None),
-                Some((swept, _)) if swept.is_nothing() => return Ok(Some(total)),
-                Some((swept, reached)) => {
-                    frontier = reached;
-                    total.sessions += swept.sessions;
-                    total.endings += swept.endings;
-                    total.login_failures += swept.login_failures;
-                    total.others += swept.others;
-                    progress(total);
-                    // Half of the time is everybody else's: nobody waits for a sweep, and a million rows are a lot of writing.
-                    sleep(began.elapsed()).await;
-                }
+            if swept.is_nothing() {
+                connection.run(|conn| unlock(conn)).await?;
+                return Ok(Some(total));
             }
+            frontier = reached;
+            total.sessions += swept.sessions;
+            total.endings += swept.endings;
+            total.login_failures += swept.login_failures;
+            total.others += swept.others;
+            progress(total);
+            // Half of the time is everybody else's: nobody waits for a sweep, and a million rows are a lot of writing.
+            sleep(began.elapsed()).await;
         }
     }
 
@@ -135,19 +138,29 @@ impl Auth {
     }
 }
 
-/// One batch of each table, and how far that came. `None`: another instance is sweeping.
+/// Takes the lock, which the connection then holds from batch to batch.
+fn try_lock(conn: &mut PgConnection) -> Result<bool, Error> {
+    let lock = sql::<Bool>("pg_try_advisory_lock(")
+        .bind::<BigInt, _>(SWEEP_LOCK)
+        .sql(")");
+    Ok(diesel::select(lock).get_result(conn)?)
+}
+
+/// Gives it back at once, and not when PostgreSQL notices that the connection was closed.
+fn unlock(conn: &mut PgConnection) -> Result<bool, Error> {
+    let unlock = sql::<Bool>("pg_advisory_unlock(")
+        .bind::<BigInt, _>(SWEEP_LOCK)
+        .sql(")");
+    Ok(diesel::select(unlock).get_result(conn)?)
+}
+
+/// One batch of each table, and how far that came.
 fn sweep_batch(
     conn: &mut PgConnection,
     retention: Duration,
     from: Frontier,
-) -> Result<Option<(Swept, Frontier)>, Error> {
-    let batch = conn.transaction::<_, Error, _>(|conn| {
-        let lock = sql::<Bool>("pg_try_advisory_xact_lock(")
-            .bind::<BigInt, _>(SWEEP_LOCK)
-            .sql(")");
-        if !diesel::select(lock).get_result::<bool>(conn)? {
-            return Ok(None);
-        }
+) -> Result<(Swept, Frontier), Error> {
+    let (swept, reached, expired) = conn.transaction::<_, Error, _>(|conn| {
         let expired = history::sweep(conn, from.sessions, BATCH)?;
         let endings = history::purge(conn, retention, from.endings, BATCH)?;
         let login_failures = lockout::sweep(conn, from.login_failures, BATCH)?;
@@ -171,12 +184,10 @@ fn sweep_batch(
             mail_requests: latest(mail_requests, from.mail_requests),
             known_origins: latest(places, from.known_origins),
         };
-        Ok(Some((swept, reached, expired)))
+        Ok((swept, reached, expired))
     })?;
-    Ok(batch.map(|(swept, reached, expired)| {
-        audit::ended(&expired, Actor::Time);
-        (swept, reached)
-    }))
+    audit::ended(&expired, Actor::Time);
+    Ok((swept, reached))
 }
 
 fn latest(moments: impl IntoIterator<Item = DateTime<Utc>>, otherwise: DateTime<Utc>) -> DateTime<Utc> {

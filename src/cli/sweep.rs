@@ -25,7 +25,7 @@ impl Sweep {
                 ..Policy::default()
             },
         )?;
-        let bar = progress::bar(auth.sweepable().await.map_err(Failure::failed)?);
+        let bar = progress::bar(auth.sweepable()).await;
         let swept = auth
             .sweep(|so_far| bar.set_position(so_far.rows()))
             .await
@@ -33,7 +33,7 @@ impl Sweep {
         bar.finish_and_clear();
         output::line(match swept? {
             Some(swept) => format!("removed {swept}"),
-            None => "another instance is sweeping; nothing left to do here".to_owned(),
+            None => "another instance is sweeping; it is left to that one".to_owned(),
         })
     }
 }

@@ -3,6 +3,7 @@
 //! Whatever goes wrong on the way is [`Unavailable`]: the caller learns that nothing was decided,
 //! never a wrong decision (law 5).
 
+mod apart;
 pub mod clock;
 mod connection;
 mod dedicated;
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 
 use connection::{Customize, with_timeouts};
 
+pub use apart::Apart;
 pub use dedicated::Dedicated;
 
 /// How long a caller waits for its turn at the pool, and then for its answer.
@@ -30,6 +32,7 @@ const ANSWER: Duration = Duration::from_secs(8);
 /// A pool of connections to one PostgreSQL. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
+    url: Arc<str>,
     pool: Pool<ConnectionManager<PgConnection>>,
     /// One permit for each connection: callers queue here, without a thread each.
     turns: Arc<Semaphore>,
@@ -78,6 +81,7 @@ impl Database {
             .connection_customizer(Box::new(Customize))
             .build_unchecked(ConnectionManager::new(with_timeouts(url)));
         Ok(Self {
+            url: url.into(),
             pool,
             turns: Arc::new(Semaphore::new(size as usize)),
         })
@@ -86,6 +90,14 @@ impl Database {
     /// A connection for one thread of the caller's. There must be another one left for everybody else.
     pub fn dedicate(&self) -> Dedicated {
         Dedicated::new(self.pool.clone(), self.turns.clone())
+    }
+
+    /// A connection outside the pool, for long work that keeps nobody else from theirs.
+    ///
+    /// # Errors
+    /// PostgreSQL's own words, or that they did not come in time.
+    pub async fn apart(&self) -> Result<Apart, Unavailable> {
+        Apart::open(self.url.as_ref().to_owned()).await
     }
 
     /// Runs `work` with a connection, off the async threads.

@@ -1,7 +1,10 @@
 //! A connection that cannot be held open by doing nothing.
 //!
 //! The HTTP parser bounds the first head on a connection and the pause between requests. This bounds the rest: a later head that
-//! dribbles in, a body that nobody reads, and a client that does not take its answer.
+//! dribbles in, a body that nobody reads, whether it comes or not, and a client that does not take its answer.
+//!
+//! An answer may be long under way, as an event stream is; that is no time for the next request. A client that begins to send one
+//! and whose turn does not come within the time for a head is cut off: it would fill a buffer that nobody empties.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -12,10 +15,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_http::Extensions;
+use actix_web::HttpMessage;
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::CONNECTION;
 use actix_web::middleware::Next;
+use futures_util::StreamExt;
+use futures_util::stream::poll_fn as poll_stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -27,6 +33,8 @@ const AFTER_THE_PARSER: Duration = Duration::from_secs(1);
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A connection that is to be closed may stay open so long for what is still under way.
 const LINGER: Duration = Duration::from_secs(2);
+/// After an answer to a request whose body was not read: what is left of it may be announced and never come.
+const UNREAD_BODY: Duration = Duration::from_secs(5);
 /// A client that takes nothing of its answer for so long is cut off.
 const SLOWEST_READER: Duration = Duration::from_secs(20);
 
@@ -46,6 +54,8 @@ pub(super) struct Pace {
     under_way: Cell<u32>,
     /// Bytes came meanwhile: of a body, or of the next head.
     more_came: Cell<bool>,
+    /// A body was announced, and nobody has seen its end.
+    body_is_unread: Cell<bool>,
     /// The answer says that the connection will be closed.
     is_last: Cell<bool>,
 }
@@ -60,8 +70,9 @@ impl Pace {
         }
     }
 
-    fn request_began(&self) {
+    fn request_began(&self, has_body: bool) {
         self.head.set(None);
+        self.body_is_unread.set(has_body);
         self.under_way.set(self.under_way.get() + 1);
     }
 
@@ -71,6 +82,8 @@ impl Pace {
         if self.is_last.get() {
             // The rest of a body that was refused is taken in for a moment, so that the client gets to read why.
             self.head.set(Some(Instant::now() + LINGER));
+        } else if self.body_is_unread.get() {
+            self.head.set(Some(Instant::now() + UNREAD_BODY));
         } else if more_came {
             // It may have been the body, and then this is only the pause before the next request.
             self.head.set(Some(Instant::now() + KEEP_ALIVE));
@@ -188,12 +201,18 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
 
 /// Tells a connection when a request on it begins and ends.
 pub(super) async fn keep_pace<B: MessageBody>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let turn = request
-        .conn_data::<Rc<Pace>>()
-        .map(|pace| Turn::begin(pace.clone()));
+    let turn = request.conn_data::<Rc<Pace>>().cloned().map(|pace| {
+        // The parser's own word: not only a length announces a body, but chunks, an upgrade or CONNECT, too.
+        let payload = request.take_payload();
+        let has_body = !matches!(payload, Payload::None);
+        if has_body {
+            request.set_payload(told_at_its_end(payload, pace.clone()));
+        }
+        Turn::begin(pace, has_body)
+    });
     let answer = next.call(request).await?;
     let closes = answer
         .headers()
@@ -205,12 +224,26 @@ pub(super) async fn keep_pace<B: MessageBody>(
     Ok(answer)
 }
 
+/// The same body, and the connection learns when it has been read.
+fn told_at_its_end(mut payload: Payload, pace: Rc<Pace>) -> Payload {
+    let payload = poll_stream(move |cx| {
+        let next = payload.poll_next_unpin(cx);
+        if let Poll::Ready(None) = next {
+            pace.body_is_unread.set(false);
+        }
+        next
+    });
+    Payload::Stream {
+        payload: Box::pin(payload),
+    }
+}
+
 /// Ends with the request, however that ends.
 struct Turn(Rc<Pace>);
 
 impl Turn {
-    fn begin(pace: Rc<Pace>) -> Self {
-        pace.request_began();
+    fn begin(pace: Rc<Pace>, has_body: bool) -> Self {
+        pace.request_began(has_body);
         Self(pace)
     }
 }

@@ -175,7 +175,7 @@ async fn sessions_end_by_user_by_id_and_all_at_once() {
 
 #[tokio::test]
 async fn sweep_and_migrate_say_what_they_did() {
-    let app = App::start().await;
+    let app = App::start_swept().await;
     app.signed_in("ada").await;
     app.database()
         .execute(&crate::support::sql::backdate_sessions("3 hours"));

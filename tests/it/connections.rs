@@ -154,12 +154,49 @@ async fn a_client_that_takes_its_time_is_cut_off() {
             }),
         ),
     ];
+    // A body that is announced, does not come, and that nobody reads. The answer is there; the connection does not stay for ever.
+    let silent = [
+        ("GET /healthz", "200", "Transfer-Encoding: chunked\r\n\r\n"),
+        (
+            "GET /healthz",
+            "200",
+            "Transfer-Encoding: chunked\r\n\r\n10\r\nhalf",
+        ),
+        ("GET /healthz", "200", "Content-Length: 100\r\n\r\n"),
+        (
+            "GET /healthz",
+            "200",
+            "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        ),
+        ("CONNECT /healthz", "405", "\r\n"),
+        ("POST /auth/logout", "401", "Transfer-Encoding: chunked\r\n\r\n"),
+        (
+            "POST /auth/logout",
+            "401",
+            "Transfer-Encoding: chunked\r\n\r\n10\r\nhalf",
+        ),
+        ("POST /auth/logout", "401", "Content-Length: 100\r\n\r\n"),
+    ];
+    let silent = silent.map(|(route, status, rest)| {
+        let waits = std::thread::spawn(move || {
+            let mut stream = connect(address);
+            stream
+                .write_all(format!("{route} HTTP/1.1\r\nHost: x\r\n{rest}").as_bytes())
+                .unwrap();
+            let answer = until_closed(&mut stream);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        });
+        (route, rest, waits)
+    });
     // Meanwhile everybody else is served.
     for _ in 0..20 {
         assert_eq!(app.visitor().get("/healthz").await.status, 200);
     }
     for (name, client) in slow {
         assert!(client.join().is_ok(), "{name}");
+    }
+    for (route, rest, client) in silent {
+        assert!(client.join().is_ok(), "{route} with {rest:?}");
     }
 }
 

@@ -202,7 +202,7 @@ async fn the_stored_digest_is_not_a_token() {
 
 #[tokio::test]
 async fn a_sweep_removes_what_has_expired_and_nothing_else() {
-    let app = App::start().await;
+    let app = App::start_swept().await;
     let _expired = app.signed_in("ada").await;
     app.database().execute(&sql::backdate_sessions("3 hours"));
     let live = app.signed_in("grace").await;
@@ -227,7 +227,7 @@ async fn a_sweep_of_many_batches_removes_them_all() {
          insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
          select id, sha256(email::bytea), '127.0.0.1', now(), now() - interval '1 second', now() from users",
     );
-    // Two at once share the work or one yields; neither fails.
+    // Of two at once one may yield; neither fails.
     let other = app.another_instance().await;
     let (one, two) = tokio::join!(app.auth.sweep(|_| ()), other.auth.sweep(|_| ()));
     let swept = [one.unwrap(), two.unwrap()];

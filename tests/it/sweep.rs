@@ -7,7 +7,9 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use crate::support::{App, eventually};
+use oneseat::auth::Error;
+
+use crate::support::{App, eventually, oneseat};
 
 /// So many users whose session ran out a second to an hour ago.
 fn expired(app: &App, sessions: u32) {
@@ -21,18 +23,9 @@ fn expired(app: &App, sessions: u32) {
     ));
 }
 
-/// The sweep that the instance makes at its start must not be the one that is looked at.
-async fn swept_at_start(app: &App) {
-    eventually("nobody else sweeps", async || {
-        app.auth.sweep(|_| ()).await.unwrap().is_some()
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_sweep_goes_batch_by_batch_and_passes_over_what_others_hold() {
-    let app = App::start().await;
-    swept_at_start(&app).await;
+    let app = App::start_swept().await;
     expired(&app, 4_500);
     assert_eq!(app.auth.sweepable().await.unwrap(), 4_500);
     let mut holder = app.database().connect();
@@ -58,8 +51,7 @@ async fn each_table_is_swept_along_an_index() {
         #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
         line: String,
     }
-    let app = App::start().await;
-    swept_at_start(&app).await;
+    let app = App::start_swept().await;
     expired(&app, 20_000);
     app.database().execute(
         "insert into ended_sessions select gen_random_uuid(), user_id, sha256(token_digest), ip_address, user_agent, last_activity,
@@ -98,27 +90,95 @@ async fn each_table_is_swept_along_an_index() {
     );
 }
 
+/// Runs `oneseat sweep` with a terminal that `script` gives it; returns what that shows.
+fn on_a_terminal(url: &str, redirected: &str) -> String {
+    let command = format!("{} sweep {redirected}", env!("CARGO_BIN_EXE_oneseat"));
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env("DATABASE_URL", url)
+        .env("COLUMNS", "100")
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[tokio::test]
-async fn a_terminal_is_shown_how_far_the_sweep_has_come_and_a_file_is_not() {
-    let app = App::start().await;
-    swept_at_start(&app).await;
+async fn a_terminal_is_shown_how_far_the_sweep_has_come_and_a_file_is_told_of_each_session() {
+    let app = App::start_swept().await;
     expired(&app, 3_000);
-    let sweep = format!("{} sweep", env!("CARGO_BIN_EXE_oneseat"));
-    let on_a_terminal = |command: &str| {
-        // `script` gives its command a terminal.
-        let output = Command::new("script")
-            .args(["--quiet", "--return", "--command", command, "/dev/null"])
-            .env("DATABASE_URL", app.database().url())
-            .env("COLUMNS", "100")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let shown = on_a_terminal(&sweep);
+    let shown = on_a_terminal(app.database().url(), "");
     assert!(shown.contains("of 3,000 rows"), "{shown}");
     assert!(shown.contains("removed 3000 expired sessions"), "{shown}");
-    let quiet = on_a_terminal(&format!("{sweep} 2>/dev/null"));
-    assert!(!quiet.contains("rows"), "{quiet}");
+    assert!(!shown.contains("session_ended"), "{shown}");
+
+    app.database().execute("delete from users; delete from ended_sessions");
+    expired(&app, 3_000);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("log");
+    let quiet = on_a_terminal(app.database().url(), &format!("2>{}", file.display()));
+    assert!(quiet.contains("removed 3000 expired sessions"), "{quiet}");
+    assert!(!quiet.contains("rows,"), "{quiet}");
+    let log = std::fs::read_to_string(file).unwrap();
+    assert_eq!(log.matches("session_ended").count(), 3_000);
+    assert!(!log.contains("rows,"), "{log}");
+}
+
+#[tokio::test]
+async fn rows_that_cannot_be_counted_are_swept_all_the_same() {
+    let app = App::start_swept().await;
+    expired(&app, 3_000);
+    let mut holder = app.database().connect();
+    holder
+        .batch_execute("begin; lock table sessions in access exclusive mode")
+        .unwrap();
+    let waits = |statement: &str| {
+        let waiting = format!(
+            "select count(*) from pg_stat_activity where datname = current_database()
+                 and wait_event_type = 'Lock' and query ilike '%{statement}%'"
+        );
+        app.database().number(&waiting) == 1
+    };
+    let shown = std::thread::spawn({
+        let url = app.database().url().to_owned();
+        move || on_a_terminal(&url, "")
+    });
+    eventually("the rows are counted", async || waits("count(")).await;
+    eventually("they could not be", async || waits("delete from sessions")).await;
+    holder.batch_execute("rollback").unwrap();
+    let shown = shown.join().unwrap();
+    assert!(shown.contains("removed 3000 expired sessions"), "{shown}");
+}
+
+#[tokio::test]
+async fn one_sweep_keeps_all_others_out_until_its_end() {
+    let app = App::start_swept().await;
+    expired(&app, 2_500);
+    let others = RefCell::new(Vec::new());
+    let swept = app.auth.sweep(|_| {
+        let other = oneseat(&["sweep", "--database-url", app.database().url()], "");
+        others.borrow_mut().push(String::from_utf8(other.stdout).unwrap());
+    });
+    assert_eq!(swept.await.unwrap().unwrap().sessions, 2_500);
+    assert_eq!(
+        *others.borrow(),
+        ["another instance is sweeping; it is left to that one\n"; 3]
+    );
+}
+
+#[tokio::test]
+async fn a_sweep_that_loses_its_connection_stops_and_the_next_one_goes_on() {
+    let app = App::start_swept().await;
+    expired(&app, 2_500);
+    let swept = app.auth.sweep(|_| {
+        app.database().number(
+            "select count(pg_terminate_backend(pid)) from pg_locks where locktype = 'advisory'
+                 and database = (select oid from pg_database where datname = current_database())",
+        );
+    });
+    assert!(matches!(swept.await, Err(Error::Unavailable(_))));
+    assert_eq!(app.sessions(), 1_500);
+    assert_eq!(app.auth.sweep(|_| ()).await.unwrap().unwrap().sessions, 1_500);
 }

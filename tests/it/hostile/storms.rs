@@ -77,7 +77,7 @@ async fn two_sweepers_at_the_same_time_end_every_session_once() {
     });
     let mut swept = 0;
     for sweep in sweeps {
-        // One at a time: who finds another at it leaves, and may have had some batches before.
+        // One at a time: who finds another at it leaves all to them.
         swept += sweep.await.unwrap().map_or(0, |swept| swept.sessions);
     }
     assert!(swept <= 5_000, "{swept}");

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::client::Client;
 use super::database::Database;
+use super::eventually;
 
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -44,6 +45,24 @@ impl App {
     /// A second instance over the same database.
     pub async fn another_instance(&self) -> Self {
         Self::over(self.database.clone(), |_| {})
+    }
+
+    /// An instance over a fresh database whose sweep at its start is over, for those who look at what a later one does.
+    pub async fn start_swept() -> Self {
+        let database = Database::fresh();
+        database.execute(
+            "insert into users (name, email) values ('u', 'swept@at.start');
+             insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+                 select id, sha256('x'), '192.0.2.1', now(), now() - interval '1 second', now() from users",
+        );
+        let app = Self::start_on(database).await;
+        eventually("it has begun to sweep", async || app.sessions() == 0).await;
+        eventually("nobody sweeps any more", async || {
+            app.auth.sweep(|_| ()).await.unwrap().is_some()
+        })
+        .await;
+        app.database.execute("delete from users; delete from ended_sessions");
+        app
     }
 
     /// An instance over a database that the test has made by itself.

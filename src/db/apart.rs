@@ -1,0 +1,51 @@
+//! A connection for one long piece of work.
+
+use diesel::pg::PgConnection;
+use tokio::time::timeout;
+
+use super::{ANSWER, Unavailable, connect};
+
+/// One connection outside the pool, for work of many transactions: what PostgreSQL keeps for a connection (an advisory lock) is
+/// kept for all of it, and given back however the work ends. A connection that fails is not replaced, because what it held is gone.
+pub struct Apart {
+    /// Out of its place while it is used: who does not wait for the answer does not get it back.
+    connection: Option<PgConnection>,
+}
+
+impl Apart {
+    pub(super) async fn open(url: String) -> Result<Self, Unavailable> {
+        let connection = in_time(move || connect(&url)).await??;
+        Ok(Self {
+            connection: Some(connection),
+        })
+    }
+
+    /// Runs `work` with the connection, off the async threads.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`Unavailable`] when no answer came in time, now or before.
+    pub async fn run<T, E, F>(&mut self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Unavailable> + Send + 'static,
+    {
+        let Some(mut connection) = self.connection.take() else {
+            return Err(Unavailable::new("the connection is gone".to_owned()).into());
+        };
+        let (connection, answer) = in_time(move || {
+            let answer = work(&mut connection);
+            (connection, answer)
+        })
+        .await?;
+        self.connection = Some(connection);
+        answer
+    }
+}
+
+async fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
+    timeout(ANSWER, tokio::task::spawn_blocking(work))
+        .await
+        .map_err(|_| Unavailable::new("no answer in time".to_owned()))?
+        .map_err(|error| Unavailable::new(error.to_string()))
+}
