@@ -25,6 +25,7 @@ mod http;
 mod lockout;
 mod outage;
 mod races;
+mod recovery;
 mod schema;
 mod sessions;
 mod sign_in;

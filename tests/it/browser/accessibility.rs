@@ -3,8 +3,8 @@
 use oneseat::users::Role;
 use serde_json::{Value, json};
 
-use super::{ADA, app_with_ada};
-use crate::support::{Browser, PASSWORD};
+use super::ADA;
+use crate::support::{App, Browser, MailServer, PASSWORD};
 
 /// Where `script/install` puts it.
 const AXE: &str = concat!(
@@ -39,7 +39,10 @@ async fn assert_accessible(browser: &Browser, page: &str) {
 
 #[tokio::test]
 async fn no_page_has_a_barrier_that_can_be_found() {
-    let app = app_with_ada().await;
+    let mails = MailServer::start();
+    let app = App::start_with(|config| mails.configure(config)).await;
+    app.add_user("ada", Role::User).await;
+    app.add_unverified_user("una").await;
     app.add_user("root", Role::Admin).await;
     app.add_user("grace", Role::User).await;
     for _ in 0..5 {
@@ -53,6 +56,8 @@ async fn no_page_has_a_barrier_that_can_be_found() {
     assert_accessible(&browser, "login refused").await;
     browser.sign_in(ADA).await;
     assert_accessible(&browser, "dashboard").await;
+    browser.click("summary").await;
+    assert_accessible(&browser, "dashboard with its form").await;
     browser
         .run("document.getElementById('warning').hidden = false")
         .await;
@@ -75,4 +80,22 @@ async fn no_page_has_a_barrier_that_can_be_found() {
     browser.click("a[href='/admin/history']").await;
     browser.wait_for_words("Sessions that ended").await;
     assert_accessible(&browser, "history").await;
+    browser.click("a[href='/admin/users']").await;
+    browser.wait_for_words("Invite somebody").await;
+    assert_accessible(&browser, "users").await;
+    browser.click("#sign-out").await;
+
+    for (path, words) in [
+        ("/forgot", "Forgotten your password?"),
+        ("/reset#0", "Choose a new password"),
+        ("/welcome#0", "Welcome to oneseat"),
+        ("/reset", "the link is missing"),
+        ("/verify#0", "This address is mine"),
+        ("/verify", "We mail you a link"),
+    ] {
+        browser.go("/login").await;
+        browser.go(path).await;
+        browser.wait_for_words(words).await;
+        assert_accessible(&browser, path).await;
+    }
 }

@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod live;
+mod recovery;
 
 use oneseat::users::Role;
 use serde_json::json;

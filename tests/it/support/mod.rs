@@ -5,6 +5,7 @@ mod browser;
 mod client;
 mod database;
 mod events;
+mod mail;
 mod program;
 
 pub use app::{App, PASSWORD};
@@ -12,6 +13,7 @@ pub use browser::Browser;
 pub use client::{Answer, Client};
 pub use database::{Database, sql};
 pub use events::EventStream;
+pub use mail::{Mail, MailServer};
 pub use program::{Program, oneseat};
 
 use std::time::{Duration, Instant};

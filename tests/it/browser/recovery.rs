@@ -1,0 +1,166 @@
+//! The way back in, as people go it: from the message that stops them to the dashboard.
+
+use oneseat::users::Role;
+
+use super::ADA;
+use crate::support::{App, Browser, MailServer, PASSWORD};
+
+const NEW: &str = "nine green bottles on a wall";
+
+async fn start(mails: &MailServer) -> App {
+    App::start_with(|config| mails.configure(config)).await
+}
+
+async fn choose(browser: &Browser, password: &str) {
+    browser.fill("#new-password", password).await;
+    browser.click("#choose [type=submit]").await;
+}
+
+async fn sign_in_with(browser: &Browser, email: &str, password: &str) {
+    browser.submit_login(email, password).await;
+    browser.wait_for("#sign-out").await;
+}
+
+#[tokio::test]
+async fn locked_out_and_in_again_by_the_mailed_link() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_user("ada", Role::User).await;
+    for _ in 0..5 {
+        app.visitor().login(ADA, "not the password").await;
+    }
+    let browser = Browser::open(app.address, "/login").await;
+    browser.submit_login(ADA, PASSWORD).await;
+    browser
+        .wait_for_words("Account is locked. Please reset your password.")
+        .await;
+    browser.click("#login-error a[href='/forgot']").await;
+    browser.fill("#email", ADA).await;
+    browser.click("#forgot [type=submit]").await;
+    browser.wait_for_words("a mail is on its way").await;
+
+    let link = mails.next().await.link();
+    browser.go(&link).await;
+    browser.wait_for_words("Choose a new password").await;
+    // Neither on the screen nor in the history.
+    let address = browser.page.current_url().await.unwrap();
+    assert_eq!((address.path(), address.fragment()), ("/reset", None));
+    choose(&browser, "too short").await;
+    browser
+        .wait_for_words("Password must have at least 15 characters")
+        .await;
+    choose(&browser, NEW).await;
+    browser.wait_for_words("Your password is set.").await;
+    browser.click(".form-done a[href='/login']").await;
+    sign_in_with(&browser, ADA, NEW).await;
+
+    // The same link once more.
+    let other = Browser::open(app.address, &link).await;
+    choose(&other, PASSWORD).await;
+    other.wait_for_words("This link is no longer valid.").await;
+    other.click("#choose .form-error a[href='/forgot']").await;
+    other.wait_for("#forgot").await;
+}
+
+#[tokio::test]
+async fn invited_by_an_admin_and_signed_in() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_user("root", Role::Admin).await;
+    let admin = Browser::open(app.address, "/login").await;
+    admin.sign_in("root@example.org").await;
+    admin.click("a[href='/admin/users']").await;
+    admin.fill("#invite-name", "Grace Hopper").await;
+    admin.fill("#invite-email", "not an address").await;
+    admin.click("#invite [type=submit]").await;
+    admin.wait_for_words("Email must be an address").await;
+    admin.fill("#invite-email", "grace@example.org").await;
+    admin.click("#invite [type=submit]").await;
+    admin.wait_for_words("The invitation is on its way.").await;
+    admin.wait_for_words("Invited").await;
+
+    let browser = Browser::open(app.address, &mails.next().await.link()).await;
+    browser.wait_for_words("Welcome to oneseat").await;
+    choose(&browser, NEW).await;
+    browser.wait_for_words("Your password is set.").await;
+    browser.click(".form-done a[href='/login']").await;
+    sign_in_with(&browser, "grace@example.org", NEW).await;
+    browser.wait_for_words("Grace Hopper").await;
+
+    admin.click("a[href='/admin/users']").await;
+    admin.click("[aria-label='Disable grace@example.org']").await;
+    admin
+        .wait_for_words("Disable Grace Hopper? This ends their session.")
+        .await;
+    admin.click("#confirm-yes").await;
+    browser.wait_for_words("Your account was disabled at").await;
+    admin.click("[aria-label='Enable grace@example.org']").await;
+    admin.wait_for("[aria-label='Disable grace@example.org']").await;
+    admin
+        .click("[aria-label='Send reset to grace@example.org']")
+        .await;
+    admin.wait_for_words("The mail is on its way.").await;
+    assert!(mails.next().await.link().starts_with("/reset#"));
+}
+
+#[tokio::test]
+async fn an_unverified_address_is_verified_at_the_press_of_a_button() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_unverified_user("ada").await;
+    let browser = Browser::open(app.address, "/login").await;
+    browser.submit_login(ADA, PASSWORD).await;
+    browser
+        .wait_for_words("Please verify your email before logging in")
+        .await;
+    browser.click("#login-error a[href='/verify']").await;
+    browser.fill("#email", ADA).await;
+    browser.click("#resend [type=submit]").await;
+    browser.wait_for_words("a mail is on its way").await;
+    // A program that only looks at the links in a mail uses none up: the page does nothing by itself.
+    let link = mails.next().await.link();
+    browser.go(&link).await;
+    browser.wait_for("#verify [type=submit]").await;
+    let unverified = "select count(*) from users where not email_verified";
+    assert_eq!(app.database().number(unverified), 1);
+    browser.click("#verify [type=submit]").await;
+    browser.wait_for_words("Your email is verified.").await;
+    browser.click("#verified a").await;
+    browser.sign_in(ADA).await;
+}
+
+#[tokio::test]
+async fn a_password_is_changed_on_the_dashboard() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_user("ada", Role::User).await;
+    let browser = Browser::open(app.address, "/login").await;
+    browser.sign_in(ADA).await;
+    browser.click("summary").await;
+    browser.fill("#current-password", "not my password").await;
+    browser.fill("#new-password", NEW).await;
+    browser.click("#change-password [type=submit]").await;
+    browser.wait_for_words("The current password is wrong").await;
+    browser.fill("#current-password", PASSWORD).await;
+    browser.fill("#new-password", NEW).await;
+    browser.click("#change-password [type=submit]").await;
+    browser
+        .wait_for_words("Your password is changed. Sign in with the new one.")
+        .await;
+    assert_eq!(browser.path().await, "/login");
+    sign_in_with(&browser, ADA, NEW).await;
+}
+
+#[tokio::test]
+async fn a_page_for_a_link_says_so_when_it_was_reached_without_one() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let browser = Browser::open(app.address, "/reset").await;
+    browser.wait_for_words("the link is missing or was used").await;
+    assert_eq!(
+        browser
+            .run("return document.getElementById('choose').hidden")
+            .await,
+        true
+    );
+}
