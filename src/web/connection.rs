@@ -3,6 +3,9 @@
 //! The HTTP parser bounds the first head on a connection and the pause between requests. This bounds the rest: a later head that
 //! dribbles in, a body that nobody reads, whether it comes or not, and a client that does not take its answer.
 //!
+//! Requests may come in a row without waiting for answers (RFC 9112 9.3.2). Each begins only when the answers before it have been
+//! taken, and few are read ahead, or a client that takes none could have any number of them kept.
+//!
 //! An answer may be long under way, as an event stream is; that is no time for the next request. A client that begins to send one
 //! and whose turn does not come within the time for a head is cut off: it would fill a buffer that nobody empties.
 
@@ -11,7 +14,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use actix_http::Extensions;
@@ -35,6 +38,9 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const LINGER: Duration = Duration::from_secs(2);
 /// After an answer to a request whose body was not read: what is left of it may be announced and never come.
 const UNREAD_BODY: Duration = Duration::from_secs(5);
+/// Bytes given to the parser at a time, and of later requests while one is under way: the parser takes in as many requests as it
+/// is given, and one that takes eighteen bytes to send takes two kilobytes to keep.
+const AHEAD: usize = 2 * 1_024;
 /// A client that takes nothing of its answer for so long is cut off.
 const SLOWEST_READER: Duration = Duration::from_secs(20);
 
@@ -58,6 +64,14 @@ pub(super) struct Pace {
     body_is_unread: Cell<bool>,
     /// The answer says that the connection will be closed.
     is_last: Cell<bool>,
+    /// Bytes given to the parser since it last had its turn with them.
+    ahead: Cell<usize>,
+    /// The reader, when there is enough ahead.
+    reader: Cell<Option<Waker>>,
+    /// An answer was made, and not all of it has been taken.
+    is_unsent: Cell<bool>,
+    /// The next request, which waits for that.
+    next: Cell<Option<Waker>>,
 }
 
 impl Pace {
@@ -76,7 +90,42 @@ impl Pace {
         self.under_way.set(self.under_way.get() + 1);
     }
 
+    /// Completes when the answers before have been taken.
+    fn poll_sent(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_unsent.get() {
+            self.next.set(Some(cx.waker().clone()));
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    fn all_is_sent(&self) {
+        self.is_unsent.set(false);
+        if let Some(next) = self.next.take() {
+            next.wake();
+        }
+    }
+
+    /// Has the parser enough to do for now?
+    fn poll_ahead(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.ahead.get() < AHEAD {
+            return Poll::Ready(());
+        }
+        if self.under_way.get() > 0 && !self.body_is_unread.get() {
+            self.reader.set(Some(cx.waker().clone()));
+        } else {
+            // It goes on as soon as the parser has looked at what it has.
+            self.ahead.set(0);
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
     fn request_ended(&self) {
+        self.is_unsent.set(true);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
         self.under_way.set(self.under_way.get() - 1);
         let more_came = self.more_came.take();
         if self.is_last.get() {
@@ -164,12 +213,20 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let before = buf.filled().len();
-        let done = ready!(Pin::new(&mut this.io).poll_read(cx, buf));
-        if buf.filled().len() > before {
-            this.pace.bytes_came();
+        let pace = &this.pace;
+        ready!(pace.poll_ahead(cx));
+        let room = buf.remaining().min(AHEAD - pace.ahead.get());
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
+        let read = Pin::new(&mut this.io).poll_read(cx, &mut part);
+        let came = part.filled().len();
+        if came > 0 {
+            buf.advance(came);
+            pace.ahead.set(pace.ahead.get() + came);
+            pace.bytes_came();
+        } else if read.is_pending() && pace.under_way.get() == 0 {
+            pace.ahead.set(0);
         }
-        Poll::Ready(done)
+        read
     }
 }
 
@@ -179,7 +236,9 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_io(cx, AsyncWrite::poll_flush)
+        let done = ready!(self.poll_io(cx, AsyncWrite::poll_flush));
+        self.pace.all_is_sent();
+        Poll::Ready(done)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -213,6 +272,9 @@ pub(super) async fn keep_pace<B: MessageBody>(
         }
         Turn::begin(pace, has_body)
     });
+    if let Some(Turn(pace)) = &turn {
+        poll_fn(|cx| pace.poll_sent(cx)).await;
+    }
     let answer = next.call(request).await?;
     let closes = answer
         .headers()

@@ -5,8 +5,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::RcvBuf;
 use oneseat::users::Role;
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::{field, request};
 use crate::support::{App, PASSWORD, Program, eventually};
@@ -110,6 +113,70 @@ fn status(pid: u32, name: &str) -> u64 {
     value.split_whitespace().next().unwrap().parse().unwrap()
 }
 
+/// What ten connections full of questions may take, in KiB: their buffers, and one answer each.
+const TEN_CONNECTIONS: u64 = 24 * 1_024;
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_takes_are_not_made() {
+    let (program, _dir) = program();
+    assert_eq!(program.visitor().get("/login").await.status, 200);
+    let base = status(program.pid(), "RssAnon");
+    // Half a megabyte of questions each would be two hundred megabytes of answers.
+    let question = "GET /login HTTP/1.1\r\nHost: x\r\n\r\n".repeat(15_000);
+    let clients: Vec<_> = (0..10)
+        .map(|_| {
+            let (mut client, question) = (TcpStream::connect(program.address).unwrap(), question.clone());
+            // Or the kernel would take most of the answers in its stead.
+            setsockopt(&client, RcvBuf, &4_096).unwrap();
+            client.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
+            std::thread::spawn(move || {
+                // As much as it takes in: more than that waits in the kernel.
+                let _ = client.write_all(question.as_bytes());
+                client
+            })
+        })
+        .collect();
+    let clients: Vec<TcpStream> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    until_it_rests(program.pid()).await;
+    let now = status(program.pid(), "RssAnon");
+    assert!(now < base + TEN_CONNECTIONS, "{base} KiB, then {now} KiB");
+    drop(clients);
+    assert_eq!(program.visitor().get("/healthz").await.status, 200);
+}
+
+/// Until the process has used no processor time for half a second: it has done what it could.
+async fn until_it_rests(pid: u32) {
+    let mut used = Vec::new();
+    eventually("the program rests", async || {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields: Vec<u64> = stat.split(' ').filter_map(|field| field.parse().ok()).collect();
+        // User and system time (proc(5), fields 14 and 15; the name and the state are no numbers).
+        used.push(fields[11] + fields[12]);
+        used.len() > 1 && used[used.len() - 1] - used[used.len() - 2] <= 1
+    })
+    .await;
+}
+
+/// The program over a database of its own, without a limit of sign-ins.
+fn program() -> (Program, TempDir) {
+    let dir = tempfile::Builder::new()
+        .prefix("oneseat-storm-")
+        .tempdir()
+        .unwrap();
+    let data_dir = dir.path().to_str().unwrap();
+    let args = [
+        "--bind",
+        "127.0.0.1:0",
+        "--login-rate",
+        "off",
+        "--data-dir",
+        data_dir,
+    ];
+    (Program::serve_with(&args, &[]), dir)
+}
+
 /// Sign-ins at the same time.
 const STORM: usize = 500;
 /// What may come on top of the hashes, in KiB: 48 for the buffers of a connection and what its handler holds; and 24 MiB for what
@@ -119,21 +186,7 @@ const MARGIN: u64 = STORM as u64 * 48 + 24 * 1_024;
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_logins_at_once_keep_to_their_memory_and_validation_goes_on() {
-    let dir = tempfile::Builder::new()
-        .prefix("oneseat-storm-")
-        .tempdir()
-        .unwrap();
-    let program = Program::serve_with(
-        &[
-            "--bind",
-            "127.0.0.1:0",
-            "--login-rate",
-            "off",
-            "--data-dir",
-            dir.path().to_str().unwrap(),
-        ],
-        &[],
-    );
+    let (program, _dir) = program();
     let visitor = program.visitor();
     let admin = visitor.login("admin@localhost", &program.first_password()).await;
     let admin = visitor.with_token(admin.json()["token"].as_str().unwrap());
