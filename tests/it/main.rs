@@ -30,4 +30,5 @@ mod sessions;
 mod sign_in;
 mod support;
 mod sweep;
+mod timing;
 mod validation;

@@ -114,7 +114,8 @@ async fn a_terminal_is_shown_how_far_the_sweep_has_come_and_a_file_is_told_of_ea
     assert!(shown.contains("removed 3000 expired sessions"), "{shown}");
     assert!(!shown.contains("session_ended"), "{shown}");
 
-    app.database().execute("delete from users; delete from ended_sessions");
+    app.database()
+        .execute("delete from users; delete from ended_sessions");
     expired(&app, 3_000);
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("log");

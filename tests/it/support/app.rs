@@ -61,7 +61,8 @@ impl App {
             app.auth.sweep(|_| ()).await.unwrap().is_some()
         })
         .await;
-        app.database.execute("delete from users; delete from ended_sessions");
+        app.database
+            .execute("delete from users; delete from ended_sessions");
         app
     }
 
