@@ -26,6 +26,8 @@
 
 pub mod auth;
 pub mod background;
+#[cfg(test)]
+mod captured_log;
 pub mod cli;
 pub mod config;
 pub mod crew;

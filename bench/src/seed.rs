@@ -198,6 +198,6 @@ mod tests {
 
     #[test]
     fn a_token_is_one_that_oneseat_reads() {
-        assert!(oneseat::sessions::Token::parse(token(1).as_bytes()).is_some());
+        assert!(oneseat::token::Token::parse(token(1).as_bytes()).is_some());
     }
 }

@@ -17,6 +17,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::BadValues;
+#[cfg(test)]
+pub(crate) use progress::log_panic;
 pub use progress::start_log;
 
 /// One user, one seat: signing in ends the older session.

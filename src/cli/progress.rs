@@ -1,7 +1,9 @@
 //! The log and the progress bar, which share a terminal.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Display;
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 use std::sync::LazyLock;
 
 use env_logger::{Builder, Env};
@@ -29,13 +31,25 @@ pub fn start_log() {
     if LogWrapper::new(BARS.clone(), logger).try_init().is_ok() {
         log::set_max_level(level);
     }
-    std::panic::set_hook(Box::new(|panic| {
-        let words = panic.payload_as_str().unwrap_or("without words");
-        match panic.location() {
-            Some(place) => log::error!("panic at {place}: {words:?}"),
-            None => log::error!("panic: {words:?}"),
-        }
-    }));
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// One line for a panic: where, on which thread, what it said; and the way there, when `RUST_BACKTRACE` asks for it.
+pub(crate) fn log_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("without a name");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let words = panic.payload_as_str().unwrap_or("without words");
+    let way = way(&Backtrace::capture());
+    log::error!("panic of the thread {thread:?} at {place}: {words:?}{way}");
+}
+
+/// On one line, like everything in the log.
+fn way(backtrace: &Backtrace) -> String {
+    match backtrace.status() {
+        BacktraceStatus::Captured => format!("; {backtrace:?}"),
+        _ => String::new(),
+    }
 }
 
 /// A bar for work of about so many rows. They are counted only where somebody sees the bar, and where they cannot be counted it
@@ -56,4 +70,36 @@ pub(super) async fn bar(rows: impl Future<Output = Result<u64, impl Display>>) -
     };
     let style = ProgressStyle::with_template(template);
     BARS.add(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::captured_log;
+
+    #[test]
+    fn a_panic_is_told_on_one_line_with_its_thread_and_its_place() {
+        captured_log::start();
+        let thread = std::thread::Builder::new().name("worker 7".to_owned());
+        let log = thread.spawn(|| {
+            let panic = std::panic::catch_unwind(|| panic!("on\npurpose"));
+            assert!(panic.is_err());
+            captured_log::lines()
+        });
+        let log = log.unwrap().join().unwrap();
+        assert_eq!(log.len(), 1, "{log:#?}");
+        let start = "ERROR panic of the thread \"worker 7\" at src/cli/progress.rs:";
+        assert!(log[0].starts_with(start), "{log:#?}");
+        assert!(log[0].contains(r#""on\npurpose""#), "{log:#?}");
+    }
+
+    #[test]
+    fn the_way_to_a_panic_is_told_on_the_same_line_where_it_is_asked_for() {
+        let told = way(&Backtrace::force_capture());
+        assert!(
+            told.contains("the_way_to_a_panic") && !told.contains('\n'),
+            "{told}"
+        );
+        assert_eq!(way(&Backtrace::disabled()), "");
+    }
 }

@@ -282,7 +282,17 @@ pub(super) async fn every_error_is_a_problem(
     if !is_error || content_type.is_some_and(|value| value == CONTENT_TYPE) {
         return Ok(response);
     }
-    let (request, _) = response.into_parts();
-    let problem = Problem::of_status(status).error_response();
+    let (request, bare) = response.into_parts();
+    let mut problem = Problem::of_status(status).error_response();
+    // Who may read it stays as it is.
+    for name in [
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        header::VARY,
+    ] {
+        if let Some(value) = bare.headers().get(&name) {
+            problem.headers_mut().insert(name, value.clone());
+        }
+    }
     Ok(ServiceResponse::new(request, problem))
 }

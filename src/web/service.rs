@@ -60,7 +60,11 @@ pub(super) fn listen(
 
     let app = {
         let (config, stopping) = (config.clone(), stopping.clone());
-        move || application(&config, &auth, rates.clone(), stopping.clone())
+        move || {
+            application(&config, &|app: &mut web::ServiceConfig| {
+                provide(app, &config, &auth, rates.clone(), stopping.clone());
+            })
+        }
     };
     let server = match tls {
         None => builder.listen("http", listener, move || {
@@ -146,12 +150,29 @@ where
     .map_err(|error| log::debug!("{error}"))
 }
 
-/// The routes, and around them, from the inside out: CORS, problems, headers, panics, and the pace of the connection.
-fn application(
+/// The routes, and what their handlers ask for.
+fn provide(
+    app: &mut web::ServiceConfig,
     config: &ServeConfig,
     auth: &Auth,
     rates: Option<web::Data<LoginRates>>,
     stopping: Stopping,
+) {
+    app.app_data(web::Data::new(auth.clone()))
+        .app_data(web::Data::new(stopping))
+        .app_data(web::Data::new(client::TrustedProxies::new(
+            config.trusted_proxies.clone(),
+        )));
+    if let Some(rates) = rates {
+        app.app_data(rates);
+    }
+    routes::configure(app, &config.static_dir);
+}
+
+/// Around the routes, from the inside out: panics, CORS, problems, headers, and the pace of the connection.
+fn application(
+    config: &ServeConfig,
+    routes: &dyn Fn(&mut web::ServiceConfig),
 ) -> impl ServiceFactory<
     Request,
     Config = (),
@@ -163,26 +184,109 @@ fn application(
 > + use<>
 + 'static {
     let headers = security_headers::of(config);
-    let mut app = App::new()
-        .app_data(web::Data::new(auth.clone()))
-        .app_data(web::Data::new(stopping))
-        .app_data(web::Data::new(client::TrustedProxies::new(
-            config.trusted_proxies.clone(),
-        )));
-    if let Some(rates) = rates {
-        app = app.app_data(rates);
-    }
-    let app = app
-        .configure(|app| routes::configure(app, &config.static_dir))
+    let app = App::new()
+        .configure(routes)
+        .wrap(from_fn(panics::a_panic_is_a_problem))
+        // Outside of what fails: a page of another origin may read that it did.
         .wrap(Condition::new(
             !config.cors_origins.is_empty(),
             cross_origin::of(&config.cors_origins),
         ))
         .wrap(from_fn(problem::every_error_is_a_problem))
         .wrap(security_headers::on_every_response(&headers))
-        .wrap(from_fn(panics::a_panic_is_a_problem))
         .wrap(from_fn(keep_pace));
     map_config(app, |()| AppConfig::default())
         .map(|answer: actix_web::dev::ServiceResponse<_>| Response::from(answer.map_into_boxed_body()))
         .map_err(move |error| security_headers::on_an_error(&error, &headers))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_http::body::to_bytes;
+    use actix_web::HttpRequest;
+    use actix_web::test::TestRequest;
+    use clap::Parser;
+
+    use super::*;
+    use crate::captured_log;
+    use crate::config::{self, DatabaseSettings, ServeSettings};
+    use crate::token::Token;
+    use crate::users::Password;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        database: DatabaseSettings,
+        #[command(flatten)]
+        serve: ServeSettings,
+    }
+
+    fn config(flags: &[&str]) -> ServeConfig {
+        let all = [&["oneseat", "--database-url", "postgres://"], flags].concat();
+        let flags = Flags::parse_from(all);
+        config::serve(&flags.database, &flags.serve).unwrap().1
+    }
+
+    /// The worst time: it holds the secrets of the request, and what it says shows them.
+    async fn panicking(request: HttpRequest, password: String) -> &'static str {
+        let token = Token::parse(&request.headers().get("authorization").unwrap().as_bytes()[7..]).unwrap();
+        let password = Password::typed(&password).unwrap();
+        panic!("on purpose\nwith {token:?} and {password:?}")
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_one_failed_request_without_its_secrets_and_the_next_is_answered() {
+        const ORIGIN: &str = "https://app.example.org";
+        captured_log::start();
+        let routes = |app: &mut web::ServiceConfig| {
+            app.route("/panic", web::post().to(panicking))
+                .route("/fine", web::get().to(async || "fine"));
+        };
+        let app = application(&config(&["--cors-origins", ORIGIN]), &routes);
+        let app = app.new_service(()).await.unwrap();
+        let (token, password) = ("ca".repeat(32), "a canary of a password");
+
+        for _ in 0..2 {
+            captured_log::lines();
+            let request = TestRequest::post()
+                .uri("/panic?token=canary")
+                .insert_header(("Authorization", format!("Bearer {token}")))
+                .insert_header(("Origin", ORIGIN))
+                .set_payload(password);
+            let answer: Response<BoxBody> = match app.call(request.to_request()).await {
+                Ok(answer) => answer,
+                Err(error) => error.into(),
+            };
+            assert_eq!(answer.status(), 500);
+            for (name, value) in [
+                ("content-type", "application/problem+json"),
+                ("cache-control", "no-store"),
+                ("x-content-type-options", "nosniff"),
+                ("access-control-allow-origin", ORIGIN),
+            ] {
+                assert_eq!(answer.headers().get(name).unwrap(), value, "{name}");
+            }
+            assert!(answer.headers().contains_key("content-security-policy"));
+            let body = to_bytes(answer.into_body()).await.unwrap();
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            assert!(
+                body.contains("\"code\":\"internal\"") && !body.contains("purpose"),
+                "{body}"
+            );
+
+            let log = captured_log::lines();
+            assert_eq!(log.len(), 2, "{log:#?}");
+            assert!(
+                log[0].contains("src/web/service.rs") && log[0].contains("Token(..)"),
+                "{log:#?}"
+            );
+            assert_eq!(log[1], "ERROR POST \"/panic\" ended in a panic");
+            for line in &log {
+                assert!(!line.contains(&token) && !line.contains("canary"), "{line}");
+                assert!(!line.contains('\n'), "{line}");
+            }
+            let fine = app.call(TestRequest::get().uri("/fine").to_request()).await;
+            assert_eq!(fine.unwrap().status(), 200);
+        }
+    }
 }

@@ -31,4 +31,5 @@ mod sessions;
 mod sign_in;
 mod support;
 mod sweep;
+mod timing;
 mod validation;

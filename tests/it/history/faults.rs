@@ -1,11 +1,13 @@
 //! Real programs over a PostgreSQL of their own, and what may befall them.
 
+use std::fmt;
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use oneseat::db::embedded::Embedded;
@@ -43,8 +45,14 @@ impl Fault {
     ];
 }
 
-/// The clocks that an instance may have, as libfaketime understands them.
-const CLOCKS: [&str; 4] = ["+3h", "-1d", "+40d", "+0"];
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// The clocks that an instance may have, in hours from the machine's.
+const CLOCKS: [i64; 4] = [0, 3, -24, 40 * 24];
 
 /// Instances that are programs; the last of these has the clock that jumps. One more runs in this process, for the operator.
 const PROGRAMS: [&str; 2] = ["first", "second"];
@@ -56,6 +64,8 @@ pub struct Stage {
     _operator: App,
     embedded: Embedded,
     clock: PathBuf,
+    /// What that file says.
+    hours: i64,
     dir: TempDir,
 }
 
@@ -86,6 +96,7 @@ impl Stage {
             _operator: operator,
             embedded,
             clock,
+            hours: 0,
             dir,
         }
     }
@@ -94,9 +105,8 @@ impl Stage {
         Database::at(self.embedded.url())
     }
 
-    /// Lets it happen, and mends it.
+    /// Lets it happen, sees that it did, and mends it.
     pub async fn suffer(&mut self, fault: Fault, rng: &mut StdRng) {
-        self.world.count(&format!("{fault:?}"));
         let pause = Duration::from_millis(rng.random_range(0..400));
         match fault {
             Fault::ConnectionsCut => cut_connections(&self.database()),
@@ -126,10 +136,19 @@ impl Stage {
                 self.programs[n] = Some(program);
             }
             Fault::ClockShifted => {
-                let time = CLOCKS.choose(rng).unwrap();
-                fs::write(&self.clock, format!("{time}\n")).unwrap();
+                let others: Vec<i64> = CLOCKS.into_iter().filter(|hours| *hours != self.hours).collect();
+                self.hours = *others.choose(rng).unwrap();
+                fs::write(&self.clock, format!("{:+}h\n", self.hours)).unwrap();
+                let shifted = self.programs.last().unwrap().as_ref().unwrap();
+                eventually("the log is written by the other clock", async || {
+                    let said = shifted.said();
+                    assert_harmless(&said);
+                    said.iter().any(|line| is_written_at(line, self.hours))
+                })
+                .await;
             }
         }
+        self.world.count(&fault.to_string());
     }
 
     /// Stops the programs, in order.
@@ -192,11 +211,18 @@ fn free_port() -> u16 {
         .unwrap()
 }
 
+/// Is that line's time so many hours from ours?
+fn is_written_at(line: &str, hours: i64) -> bool {
+    let time = line.strip_prefix('[').and_then(|line| line.split(' ').next());
+    time.and_then(|time| time.parse::<DateTime<Utc>>().ok())
+        .is_some_and(|time| (time - Utc::now() - TimeDelta::hours(hours)).abs() < TimeDelta::hours(1))
+}
+
 /// No panic, and no secret: nothing that could be a token.
 fn assert_harmless(log: &[String]) {
     for line in log {
         let longest_hex = line.split(|c: char| !c.is_ascii_hexdigit()).map(str::len).max();
-        let is_harmless = !line.contains("panicked") && !line.contains(PASSWORD) && longest_hex < Some(64);
+        let is_harmless = !line.contains("panic") && !line.contains(PASSWORD) && longest_hex < Some(64);
         assert!(is_harmless, "{line}");
     }
 }

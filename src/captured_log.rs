@@ -1,0 +1,46 @@
+//! What unit tests see of the log: the lines of their own thread.
+
+use std::cell::RefCell;
+use std::sync::Once;
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+use crate::cli::log_panic;
+
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Captured;
+
+impl Log for Captured {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        LINES.with_borrow_mut(|lines| lines.push(format!("{} {}", record.level(), record.args())));
+    }
+
+    fn flush(&self) {}
+}
+
+/// Begins to capture, and lets panics go where they go in the program, too.
+pub(crate) fn start() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&Captured).unwrap();
+        log::set_max_level(LevelFilter::Info);
+        // What a failing test says is still shown.
+        let default = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            default(panic);
+            log_panic(panic);
+        }));
+    });
+}
+
+/// The lines since this was last asked on this thread.
+pub(crate) fn lines() -> Vec<String> {
+    LINES.take()
+}
