@@ -96,7 +96,7 @@ impl Auth {
         let retention = self.policy.history.retention;
         // On the connection that holds the lock: were it lost, the lock would be another's, and the next batch fails.
         let mut connection = self.db.apart().await?;
-        if !connection.run(|conn| try_lock(conn)).await? {
+        if !connection.run(try_lock).await? {
             return Ok(None);
         }
         let (mut total, mut frontier) = (Swept::default(), Frontier::START);
@@ -106,7 +106,7 @@ impl Auth {
                 .run(move |conn| sweep_batch(conn, retention, frontier))
                 .await?;
             if swept.is_nothing() {
-                connection.run(|conn| unlock(conn)).await?;
+                connection.run(unlock).await?;
                 return Ok(Some(total));
             }
             frontier = reached;

@@ -12,7 +12,7 @@ use crate::users::User;
 use crate::users::store::email_digest;
 
 /// An account as an admin sees it.
-#[derive(Clone, Debug)]
+#[derive(Queryable, Clone, Debug)]
 pub struct Account {
     /// Whose.
     pub user: User,
@@ -20,8 +20,8 @@ pub struct Account {
     pub has_password: bool,
     /// Too many wrong passwords have locked the address until then.
     pub locked_until: Option<DateTime<Utc>>,
-    /// Whether they hold their seat now.
-    pub is_signed_in: bool,
+    /// The seat that they hold now.
+    pub session: Option<Uuid>,
 }
 
 /// The one word for what an admin has to know first.
@@ -94,7 +94,7 @@ impl Auth {
                             .or(users::created_at.eq(at).and(users::id.lt(id))),
                     );
                 }
-                let rows: Vec<(User, bool, Option<DateTime<Utc>>, Option<Uuid>)> = query
+                let accounts: Vec<Account> = query
                     .order((users::created_at.desc(), users::id.desc()))
                     .limit(limit + 1)
                     .select((
@@ -104,15 +104,6 @@ impl Auth {
                         sessions::id.nullable(),
                     ))
                     .load(conn)?;
-                let accounts = rows
-                    .into_iter()
-                    .map(|(user, has_password, locked_until, session)| Account {
-                        user,
-                        has_password,
-                        locked_until,
-                        is_signed_in: session.is_some(),
-                    })
-                    .collect();
                 Ok(page(accounts, limit, |account: &Account| Cursor {
                     at: account.user.created_at,
                     id: account.user.id,

@@ -16,15 +16,18 @@ use crate::auth::audit::EXPIRED;
 /// terminal.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
+/// What is logged unless somebody says otherwise. The HTTP parser calls nonsense from a client an error of ours.
+const USUAL: &str = "info,actix_http::h1::dispatcher=off";
+
 /// Writes the log to standard error, from the level on that `RUST_LOG` names; what panics say goes there, too, on one line.
 ///
 /// Without that name a terminal is spared one thing: a line for each session that a sweep removes. A person needs the sum, which
 /// is told; a file or a journal gets them all.
 pub fn start_log() {
     let filter = if std::io::stderr().is_terminal() {
-        format!("info,{EXPIRED}=warn")
+        format!("{USUAL},{EXPIRED}=warn")
     } else {
-        "info".to_owned()
+        USUAL.to_owned()
     };
     let logger = Builder::from_env(Env::default().default_filter_or(filter)).build();
     let level = logger.filter();

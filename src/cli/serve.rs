@@ -67,7 +67,6 @@ impl Serve {
         let embedded = opened.embedded.take().map(Arc::new);
         let url = public_url.unwrap_or_else(|| format!("{scheme}://{address}"));
         welcome(&auth, &url, embedded.is_some()).await?;
-        log::info!("serving on {scheme}://{address}");
 
         let care = embedded.clone().map(|embedded| rt::spawn(look_after(embedded)));
         server.run_until(auth, shutdown).await.map_err(Failure::failed)?;

@@ -364,6 +364,80 @@ mod tests {
         assert!(rate("0").is_err() && rate("many").is_err());
     }
 
+    const MAIL: [&str; 6] = [
+        "--smtp-url",
+        "smtps://seat:canary@mail.example.org",
+        "--mail-from",
+        "oneseat <seat@example.org>",
+        "--public-url",
+        "https://seat.example.org",
+    ];
+
+    #[test]
+    fn mail_goes_to_its_server_or_to_the_terminal_of_who_tries_things_out() {
+        let (_, config) = read(&[&["--database-url", "postgres://"][..], &MAIL].concat()).unwrap();
+        assert!(matches!(config.mail, Some(MailConfig::Smtp { .. })));
+        assert_eq!(config.policy.mail, MailPolicy::NewPlaces);
+        let (_, config) = read(&["--data-dir", "/x"]).unwrap();
+        assert_eq!(config.mail, Some(MailConfig::Terminal));
+        let (_, config) = read(&["--data-dir", "/x", "--sign-in-mail", "off"]).unwrap();
+        assert_eq!(config.policy.mail, MailPolicy::Needed);
+        let (_, config) = read(&["--database-url", "postgres://"]).unwrap();
+        assert_eq!((config.mail, config.policy.mail), (None, MailPolicy::Off));
+    }
+
+    #[test]
+    fn what_needs_mail_is_refused_without_it() {
+        for (flags, words) in [
+            (
+                &["--sign-in-mail", "on"][..],
+                "--sign-in-mail on needs --smtp-url",
+            ),
+            (&MAIL[..2], "need each other"),
+            (&MAIL[2..4], "need each other"),
+            (&MAIL[..4], "--smtp-url needs --public-url"),
+            (
+                &[
+                    "--smtp-url",
+                    "mail.example.org:canary",
+                    "--mail-from",
+                    "a@b",
+                    "--public-url",
+                    "http://x",
+                ],
+                "smtps://",
+            ),
+            (
+                &[
+                    MAIL[0],
+                    MAIL[1],
+                    "--mail-from",
+                    "nobody",
+                    "--public-url",
+                    "http://x",
+                ],
+                "--mail-from `nobody`",
+            ),
+            (&["--sign-in-mail", "perhaps"], "needs --smtp-url"),
+        ] {
+            let Err(bad) = read(&[&["--database-url", "postgres://"], flags].concat()) else {
+                panic!("{flags:?}");
+            };
+            let bad = bad.to_string();
+            assert!(bad.contains(words) && !bad.contains("canary"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_url_of_the_smtp_server_is_never_printed() {
+        let (_, config) = read(&MAIL).unwrap();
+        let shown = format!("{config:?}");
+        assert!(
+            shown.contains("seat@example.org") && !shown.contains("canary"),
+            "{shown}"
+        );
+    }
+
     #[test]
     fn values_that_contradict_each_other_are_refused() {
         let bad = read(&["--idle-timeout", "13h", "--activity-threshold", "12h"]).unwrap_err();

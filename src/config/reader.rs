@@ -265,7 +265,7 @@ impl Reader {
     fn mail_policy(&mut self, settings: &ServeSettings, sends_mail: bool) -> Option<MailPolicy> {
         match given(&settings.sign_in_mail) {
             Some("off") | None if !sends_mail => Some(MailPolicy::Off),
-            Some("on") if !sends_mail => {
+            Some(_) if !sends_mail => {
                 self.require(
                     false,
                     "--sign-in-mail on needs --smtp-url, --mail-from and --public-url",

@@ -31,7 +31,7 @@ impl Apart {
         E: From<Unavailable> + Send + 'static,
     {
         let Some(mut connection) = self.connection.take() else {
-            return Err(Unavailable::new("the connection is gone".to_owned()).into());
+            return Err(Unavailable::new(&"the connection is gone").into());
         };
         let (connection, answer) = in_time(move || {
             let answer = work(&mut connection);
@@ -46,6 +46,6 @@ impl Apart {
 async fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
     timeout(ANSWER, tokio::task::spawn_blocking(work))
         .await
-        .map_err(|_| Unavailable::new("no answer in time".to_owned()))?
-        .map_err(|error| Unavailable::new(error.to_string()))
+        .map_err(|_| Unavailable::new(&"no answer in time"))?
+        .map_err(|error| Unavailable::new(&error))
 }

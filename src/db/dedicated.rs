@@ -65,10 +65,7 @@ impl Dedicated {
     }
 
     fn take(&self) -> Result<PooledConnection<Manager>, Unavailable> {
-        let mut connection = self
-            .pool
-            .get()
-            .map_err(|error| Unavailable::new(error.to_string()))?;
+        let mut connection = self.pool.get().map_err(|error| Unavailable::new(&error))?;
         connection.batch_execute(PLANNED_ONCE)?;
         Ok(connection)
     }

@@ -12,6 +12,7 @@ pub mod migrations;
 #[rustfmt::skip] // Written by `script/schema`.
 pub(crate) mod schema;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,14 +46,15 @@ pub struct Unavailable(String);
 
 impl Unavailable {
     /// For what stands between the caller and the database.
-    pub(crate) fn new(why: String) -> Self {
-        Self(why)
+    pub(crate) fn new(why: &dyn fmt::Display) -> Self {
+        // libpq likes to tell in several lines.
+        Self(why.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
     }
 }
 
 impl From<diesel::result::Error> for Unavailable {
     fn from(error: diesel::result::Error) -> Self {
-        Self(error.to_string())
+        Self::new(&error)
     }
 }
 
@@ -119,7 +121,7 @@ impl Database {
         let answer = tokio::task::spawn_blocking(move || {
             // Moved in: a thread that is stuck keeps its turn, so no more threads than connections get stuck.
             let _turn = turn;
-            let mut connection = pool.get().map_err(|error| Unavailable(error.to_string()))?;
+            let mut connection = pool.get().map_err(|error| Unavailable::new(&error))?;
             work(&mut connection)
         });
         timeout(ANSWER, answer)

@@ -98,12 +98,12 @@ fn supervise(url: &str, watchers: &Watchers, stopping: &AtomicBool) -> Result<()
             .name("listener".to_owned())
             .spawn(move || ear.listen(&url, &watchers))
     };
-    let thread = thread.map_err(|error| Unavailable::new(error.to_string()))?;
+    let thread = thread.map_err(|error| Unavailable::new(&error))?;
     loop {
         if thread.is_finished() {
             return thread
                 .join()
-                .unwrap_or_else(|_| Err(Unavailable::new("the thread died".to_owned())));
+                .unwrap_or_else(|_| Err(Unavailable::new(&"the thread died")));
         }
         if stopping.load(Ordering::Relaxed) {
             ear.given_up.store(true, Ordering::Relaxed);
@@ -111,7 +111,7 @@ fn supervise(url: &str, watchers: &Watchers, stopping: &AtomicBool) -> Result<()
         }
         if ear.heard().elapsed() > SILENCE {
             ear.given_up.store(true, Ordering::Relaxed);
-            return Err(Unavailable::new("the connection is silent".to_owned()));
+            return Err(Unavailable::new(&"the connection is silent"));
         }
         std::thread::sleep(PAUSE);
     }

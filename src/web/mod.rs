@@ -22,6 +22,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use actix::Actor;
+use nix::sys::socket::Backlog;
 
 use crate::auth::Auth;
 use crate::background::Background;
@@ -30,6 +31,9 @@ use crate::mail::Carrier;
 
 /// Requests under way when the server stops have this long to finish.
 const GRACE_SECONDS: u64 = 10;
+
+/// Connections that wait to be accepted; the kernel allows as many at most by default.
+const BACKLOG: i32 = 4_096;
 
 /// How often the outbox is looked into.
 const POSTMAN_ROUND: Duration = Duration::from_secs(1);
@@ -49,6 +53,8 @@ impl Server {
     /// When the address is in use or not this machine's.
     pub fn bind(config: ServeConfig) -> io::Result<Self> {
         let listener = TcpListener::bind(config.bind)?;
+        // After a restart everybody comes at once.
+        nix::sys::socket::listen(&listener, Backlog::new(BACKLOG)?)?;
         Ok(Self { config, listener })
     }
 
@@ -76,7 +82,9 @@ impl Server {
             Some(mail) => Some(postman(mail, self_url(&config, &listener)?, auth.clone())?),
         };
         let stop_delay = config.stop_delay;
+        let (address, scheme) = (listener.local_addr()?, scheme(&config));
         let (server, stopping) = service::listen(listener, &config, auth.clone())?;
+        log::info!("serving on {scheme}://{address}");
         let _sweeper = sweeper.start();
         let _postman = postman.map(Actor::start);
         let handle = server.handle();
@@ -117,11 +125,12 @@ fn postman(
 fn self_url(config: &ServeConfig, listener: &TcpListener) -> io::Result<String> {
     match &config.public_url {
         Some(url) => Ok(url.clone()),
-        None => {
-            let scheme = if config.tls.is_some() { "https" } else { "http" };
-            Ok(format!("{scheme}://{}", listener.local_addr()?))
-        }
+        None => Ok(format!("{}://{}", scheme(config), listener.local_addr()?)),
     }
+}
+
+fn scheme(config: &ServeConfig) -> &'static str {
+    if config.tls.is_some() { "https" } else { "http" }
 }
 
 async fn sweep(auth: Auth) {

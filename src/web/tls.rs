@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -111,7 +111,10 @@ fn load(files: &TlsConfig, provider: &CryptoProvider) -> io::Result<CertifiedKey
     if chain.is_empty() {
         return Err(wrong(&files.certificate, &"it holds no certificate in PEM form"));
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| wrong(&files.key, &error))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| match error {
+        pem::Error::NoItemsFound => wrong(&files.key, &"it holds no private key in PEM form"),
+        error => wrong(&files.key, &error),
+    })?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| wrong(&files.key, &error))
 }
 

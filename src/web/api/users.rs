@@ -51,7 +51,7 @@ impl From<Account> for AccountRow {
         Self {
             state: account.state().as_str(),
             email_verified: account.user.email_verified,
-            signed_in: account.is_signed_in,
+            signed_in: account.session.is_some(),
             locked_until: account.locked_until,
             disabled_at: account.user.disabled_at,
             created_at: account.user.created_at,

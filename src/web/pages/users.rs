@@ -47,7 +47,7 @@ impl AccountRow {
             email: account.user.email,
             is_admin: account.user.role == Role::Admin,
             is_own: account.user.id == own,
-            is_signed_in: account.is_signed_in,
+            is_signed_in: account.session.is_some(),
             locked_until: account.locked_until.map(Moment),
             created: Moment(account.user.created_at),
         }
