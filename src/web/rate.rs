@@ -2,14 +2,20 @@
 //!
 //! An origin is an IPv4 address or the /64 of an IPv6 address, which is what one customer gets. Each instance counts for itself.
 
+use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
-use governor::clock::{Clock, DefaultClock};
-use governor::state::keyed::HashMapStateStore;
+use governor::clock::{Clock, DefaultClock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::state::keyed::ShrinkableKeyedStateStore;
 use governor::{Quota, RateLimiter};
 
 use super::client;
@@ -20,30 +26,114 @@ use crate::sessions::network_of;
 /// Origins remembered before those that have been quiet for a minute are forgotten.
 const CROWD: usize = 50_000;
 
+/// Origins remembered at most, in some ten megabytes. Whoever is new while there are so many has one count with all others who are.
+const MOST: usize = 200_000;
+
+/// A crowd is looked through at most so often, or each of its sign-ins would cost as much as the crowd is large.
+const BETWEEN_TWO_LOOKS: Duration = Duration::from_secs(1);
+
 /// The counters. All of an instance's workers share one.
-pub(super) struct LoginRates {
-    limiter: RateLimiter<IpAddr, HashMapStateStore<IpAddr>, DefaultClock>,
-    clock: DefaultClock,
+pub(super) struct LoginRates<C: Clock = DefaultClock> {
+    limiter: RateLimiter<IpAddr, Counts, C, NoOpMiddleware<C::Instant>>,
+    clock: C,
+    looked_through: Mutex<C::Instant>,
 }
 
 impl LoginRates {
     /// Allows so many a minute: all of them at once, and then one whenever its share of the minute has passed.
     pub(super) fn new(per_minute: NonZeroU32) -> Self {
+        Self::by(DefaultClock::default(), per_minute)
+    }
+}
+
+impl<C: Clock + Clone> LoginRates<C> {
+    fn by(clock: C, per_minute: NonZeroU32) -> Self {
         Self {
-            limiter: RateLimiter::hashmap(Quota::per_minute(per_minute)),
-            clock: DefaultClock::default(),
+            limiter: RateLimiter::new(Quota::per_minute(per_minute), Counts::default(), clock.clone()),
+            looked_through: Mutex::new(clock.now()),
+            clock,
         }
     }
 
     /// Counts one, or says after how many seconds the next may come.
     fn count(&self, address: IpAddr) -> Result<(), u64> {
-        if self.limiter.len() > CROWD {
+        if self.limiter.len() > CROWD && self.is_time_to_look() {
             self.limiter.retain_recent();
         }
         self.limiter.check_key(&network_of(address)).map_err(|not_until| {
             let wait = not_until.wait_time_from(self.clock.now());
             wait.as_secs() + 1
         })
+    }
+
+    fn is_time_to_look(&self) -> bool {
+        let now = self.clock.now();
+        let mut last = self.looked_through.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = now.duration_since(*last) >= Nanos::from(BETWEEN_TWO_LOOKS);
+        if is_time {
+            *last = now;
+        }
+        is_time
+    }
+}
+
+/// What the limiter remembers of each origin.
+#[derive(Default)]
+struct Counts(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    origins: HashMap<IpAddr, Nanos>,
+    /// Of all who came when there was no more place.
+    others: Option<Nanos>,
+}
+
+impl Counts {
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StateStore for Counts {
+    type Key = IpAddr;
+
+    fn measure_and_replace<T, F, E>(&self, origin: &IpAddr, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let Remembered { origins, others } = &mut *self.remembered();
+        let has_room = origins.len() < MOST;
+        match origins.get_mut(origin) {
+            Some(count) => {
+                let (answer, next) = measure(Some(*count))?;
+                *count = next;
+                Ok(answer)
+            }
+            None if has_room => {
+                let (answer, next) = measure(None)?;
+                origins.insert(*origin, next);
+                Ok(answer)
+            }
+            None => {
+                let (answer, next) = measure(*others)?;
+                *others = Some(next);
+                Ok(answer)
+            }
+        }
+    }
+}
+
+impl ShrinkableKeyedStateStore<IpAddr> for Counts {
+    fn retain_recent(&self, drop_below: Nanos) {
+        self.remembered().origins.retain(|_, count| *count > drop_below);
+    }
+
+    fn len(&self) -> usize {
+        self.remembered().origins.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -70,9 +160,11 @@ impl FromRequest for WithinLoginRate {
 
 #[cfg(test)]
 mod tests {
+    use governor::clock::FakeRelativeClock;
+
     use super::*;
 
-    fn counts(rates: &LoginRates, address: &str) -> bool {
+    fn counts<C: Clock + Clone>(rates: &LoginRates<C>, address: &str) -> bool {
         rates.count(address.parse().unwrap()).is_ok()
     }
 
@@ -95,13 +187,40 @@ mod tests {
         assert!(!counts(&rates, "192.0.2.1"));
     }
 
-    #[test]
-    fn a_crowd_of_origins_is_forgotten_when_it_has_been_quiet() {
-        let rates = LoginRates::new(NonZeroU32::new(60_000).unwrap());
-        for n in 0..=CROWD as u32 + 1 {
+    /// Rates with a clock that stands still, after so many origins have come once.
+    fn crowded(per_minute: u32, origins: usize) -> (LoginRates<FakeRelativeClock>, FakeRelativeClock) {
+        let clock = FakeRelativeClock::default();
+        let rates = LoginRates::by(clock.clone(), NonZeroU32::new(per_minute).unwrap());
+        for n in 0..origins as u32 {
             assert!(rates.count(IpAddr::V4(n.into())).is_ok());
         }
-        // A share comes back within a millisecond, so nearly all are quiet already.
-        assert!(rates.limiter.len() < CROWD, "{}", rates.limiter.len());
+        (rates, clock)
+    }
+
+    #[test]
+    fn a_crowd_of_origins_is_looked_through_once_a_second_and_forgotten_when_it_has_been_quiet() {
+        // A share comes back within half a second.
+        let (rates, clock) = crowded(120, CROWD + 1);
+        clock.advance(Duration::from_millis(999));
+        assert!(counts(&rates, "2001:db8::1"));
+        assert_eq!(rates.limiter.len(), CROWD + 2);
+        clock.advance(Duration::from_millis(1));
+        assert!(counts(&rates, "2001:db8:0:1::1"));
+        // The two that came last.
+        assert_eq!(rates.limiter.len(), 2);
+    }
+
+    #[test]
+    fn beyond_the_most_that_are_remembered_newcomers_share_one_count_and_the_others_keep_theirs() {
+        let (rates, clock) = crowded(2, MOST);
+        assert!(counts(&rates, "2001:db8:0:1::1") && counts(&rates, "2001:db8:0:2::1"));
+        assert!(!counts(&rates, "2001:db8:0:3::1"));
+        assert_eq!(rates.limiter.len(), MOST);
+        // One of those who were there first has its second, and no third.
+        assert!(counts(&rates, "0.0.0.7") && !counts(&rates, "0.0.0.7"));
+        // A minute later there is room again.
+        clock.advance(Duration::from_secs(61));
+        assert!(counts(&rates, "2001:db8:0:3::1") && counts(&rates, "2001:db8:0:3::1"));
+        assert!(!counts(&rates, "2001:db8:0:3::1"));
     }
 }

@@ -11,7 +11,9 @@ use oneseat::auth::{Activity, Error, Seat};
 use oneseat::token::Token;
 use oneseat::users::Role;
 
-use crate::support::{App, PASSWORD, eventually, sql};
+use tokio::task::JoinSet;
+
+use crate::support::{App, Database, PASSWORD, Program, eventually, sql};
 
 /// Seats so many users without hashing a password for each. Their tokens.
 fn seat(app: &App, users: usize) -> Vec<String> {
@@ -97,28 +99,43 @@ async fn what_waits_is_asked_in_one_statement_and_the_same_token_once() {
     let app = App::start().await;
     app.database().execute("create extension pg_stat_statements");
     let tokens = seat(&app, 100);
-    let mut holder = holding(&app, "sessions");
-    // Two for the two validators to wait with; then three hundred that queue behind them.
-    let mut first = Box::pin(join_all([ask(&app, &tokens[0])]));
+    // A machine that is so busy that a validator gives up waiting for the lock gets another try.
+    for _ in 0..10 {
+        app.database().execute(
+            "select pg_stat_statements_reset(0, oid, 0) from pg_database where datname = current_database()",
+        );
+        if let Some(answers) = answers_to_three_hundred(&app, &tokens).await {
+            for (n, seat) in answers.into_iter().enumerate() {
+                assert_eq!(seat.unwrap().user.name, format!("u{}", n % 100 + 1));
+            }
+            let statements = app.database().number(
+                "select sum(calls) from pg_stat_statements where query like '%token_digest%= ANY%'
+                     and dbid = (select oid from pg_database where datname = current_database())",
+            );
+            // Sixty-four at a time: two that were first, and five for three hundred, or six where both validators share the last
+            // of them.
+            assert!((7..=8).contains(&statements), "{statements}");
+            return;
+        }
+    }
+    panic!("ten times a validator has waited for the lock in vain");
+}
+
+/// Two ask first, for the two validators to wait with; then three hundred that queue behind them. None, when the two have not waited
+/// until the others had asked.
+async fn answers_to_three_hundred(app: &App, tokens: &[String]) -> Option<Vec<Result<Seat, Error>>> {
+    let mut holder = holding(app, "sessions");
+    let mut first = Box::pin(ask(app, &tokens[0]));
     assert!(poll_immediate(&mut first).await.is_none());
-    waiting_for_a_lock(&app, 1).await;
-    let mut second = Box::pin(join_all([ask(&app, &tokens[1])]));
+    waiting_for_a_lock(app, 1).await;
+    let mut second = Box::pin(ask(app, &tokens[1]));
     assert!(poll_immediate(&mut second).await.is_none());
-    waiting_for_a_lock(&app, 2).await;
-    let mut asks = Box::pin(join_all((0..300).map(|n| ask(&app, &tokens[n % 100]))));
+    waiting_for_a_lock(app, 2).await;
+    let mut asks = Box::pin(join_all((0..300).map(|n| ask(app, &tokens[n % 100]))));
     assert!(poll_immediate(&mut asks).await.is_none());
     holder.batch_execute("rollback").unwrap();
-
-    for (n, seat) in asks.await.into_iter().enumerate() {
-        assert_eq!(seat.unwrap().user.name, format!("u{}", n % 100 + 1));
-    }
-    assert!(first.await[0].is_ok() && second.await[0].is_ok());
-    let statements = app.database().number(
-        "select sum(calls) from pg_stat_statements
-         where query like '%token_digest%= ANY%' and dbid = (select oid from pg_database where datname = current_database())",
-    );
-    // Sixty-four at a time: two that were first, and five for three hundred, or six where both validators share the last of them.
-    assert!((7..=8).contains(&statements), "{statements}");
+    let answers = asks.await;
+    (first.await.is_ok() && second.await.is_ok()).then_some(answers)
 }
 
 #[tokio::test]
@@ -236,38 +253,51 @@ async fn validation_goes_on_while_every_other_connection_is_stuck() {
     holder
         .batch_execute("begin; select from users where name = 'ada' for update")
         .unwrap();
-    let logins: Vec<_> = (0..8)
-        .map(|_| {
-            let visitor = app.visitor();
-            tokio::spawn(async move { visitor.login("ada@example.org", PASSWORD).await.status })
-        })
-        .collect();
+    let mut logins = JoinSet::new();
+    for _ in 0..8 {
+        let visitor = app.visitor();
+        logins.spawn(async move { visitor.login("ada@example.org", PASSWORD).await });
+    }
     waiting_for_a_lock(&app, 4).await;
     for _ in 0..20 {
         assert_eq!(grace.session().await.status, 200);
     }
+    // Four have every connection there is; the others are told so, soon and not for ever.
+    let refused = logins.join_next().await.unwrap().unwrap();
+    assert_eq!(refused.problem(), "503 unavailable");
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
+    assert_eq!(grace.session().await.status, 200);
     holder.batch_execute("rollback").unwrap();
-    for login in logins {
-        login.await.unwrap();
+    for login in logins.join_all().await {
+        assert!(
+            login.status == 200 || login.problem() == "503 unavailable",
+            "{login:?}"
+        );
     }
+    // And they are free again.
+    assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 200);
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn passwords_are_checked_at_low_priority() {
-    let _app = App::start().await;
-    let mut priorities = Vec::new();
-    for task in std::fs::read_dir("/proc/self/task").unwrap() {
-        // Threads of other tests come and go.
-        let Ok(stat) = std::fs::read_to_string(task.unwrap().path().join("stat")) else {
-            continue;
-        };
-        let (name, rest) = stat.rsplit_once(") ").unwrap();
-        if name.ends_with("(hasher") {
-            // proc(5): nice is field 19, and the state after the name is field 3.
-            priorities.push(rest.split(' ').nth(16).unwrap().to_owned());
+    let database = Database::fresh();
+    let program = Program::serve_with(&["--database-url", database.url(), "--bind", "127.0.0.1:0"], &[]);
+    let tasks = format!("/proc/{}/task", program.pid());
+    eventually("every thread that hashes has stepped back", async || {
+        let mut priorities = Vec::new();
+        for task in std::fs::read_dir(&tasks).unwrap() {
+            // Some threads come and go.
+            let Ok(stat) = std::fs::read_to_string(task.unwrap().path().join("stat")) else {
+                continue;
+            };
+            let (name, rest) = stat.rsplit_once(") ").unwrap();
+            if name.ends_with("(hasher") {
+                // proc(5): nice is field 19, and the state after the name is field 3.
+                priorities.push(rest.split(' ').nth(16).unwrap().to_owned());
+            }
         }
-    }
-    assert!(!priorities.is_empty());
-    assert!(priorities.iter().all(|nice| nice == "10"), "{priorities:?}");
+        !priorities.is_empty() && priorities.iter().all(|nice| nice == "10")
+    })
+    .await;
 }
