@@ -33,6 +33,7 @@ fn map() -> Vec<(&'static str, Vec<Entry>)> {
         // Signed in only: `Authenticated` or `SignedIn` in the handler's signature.
         ("/auth/logout", vec![post(api::auth::logout)]),
         ("/auth/session", vec![get(api::auth::session)]),
+        ("/auth/verify", vec![get(api::forward::verify)]),
         ("/auth/session/events", vec![stream(api::events::events)]),
         ("/auth/history", vec![get(api::auth::history)]),
         ("/auth/password/change", vec![post(api::account::change)]),

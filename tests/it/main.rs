@@ -19,6 +19,7 @@ mod dependencies;
 mod docs;
 mod embedded;
 mod endings;
+mod forward;
 mod history;
 mod hostile;
 mod http;

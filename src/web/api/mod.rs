@@ -4,6 +4,7 @@ pub mod account;
 pub mod admin;
 pub mod auth;
 pub mod events;
+pub mod forward;
 pub mod health;
 pub mod users;
 mod views;

@@ -1,0 +1,48 @@
+//! Forward authentication: a proxy asks here before it lets a request through (nginx `auth_request`, Traefik `ForwardAuth`, Caddy
+//! `forward_auth`).
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::web::Query;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use crate::users::Role;
+use crate::web::extract::Authenticated;
+use crate::web::problem::Problem;
+
+/// `GET /auth/verify`: which role the request needs, if any.
+#[derive(Deserialize)]
+struct VerifyQuery {
+    role: Option<String>,
+}
+
+/// 200 with who it is, in headers that applications know; 401 without a live session, 403 without the role asked for. Counts as
+/// activity.
+pub async fn verify(seat: Authenticated, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let user = seat.0.user;
+    let query = Query::<VerifyQuery>::from_query(request.query_string())
+        .map_err(|_| Problem::bad_request("The query takes role, once"))?;
+    if let Some(role) = &query.role {
+        let needed: Role = role
+            .parse()
+            .map_err(|words: String| Problem::bad_request(format!("role {words}")))?;
+        if needed == Role::Admin && user.role != Role::Admin {
+            return Err(Problem::forbidden());
+        }
+    }
+    let mut answer = HttpResponse::Ok();
+    for (name, value) in [
+        (HeaderName::from_static("remote-user"), user.email.as_str()),
+        (HeaderName::from_static("remote-email"), &user.email),
+        (HeaderName::from_static("remote-name"), &user.name),
+        (HeaderName::from_static("remote-groups"), user.role.as_str()),
+    ] {
+        answer.insert_header((name, in_header(value)));
+    }
+    Ok(answer.finish())
+}
+
+/// As UTF-8, which is what proxies and applications make of it (RFC 9110 5.5 calls it obsolete and allows it).
+fn in_header(text: &str) -> HeaderValue {
+    HeaderValue::from_bytes(text.as_bytes()).unwrap_or(HeaderValue::from_static(""))
+}
