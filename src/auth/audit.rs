@@ -98,6 +98,15 @@ pub(super) fn link_used(user: Uuid, purpose: Purpose, origin: &Origin) {
     log::info!(target: TARGET, "{what} user={user} by=link purpose={purpose} {}", place(origin));
 }
 
+/// A service showed an id and a secret that do not belong together.
+pub(super) fn client_refused(client: Uuid, origin: &Origin) {
+    log::warn!(target: TARGET, "authn_login_fail client={client} {}", place(origin));
+}
+
+pub(super) fn client_changed(what: &str, name: &str) {
+    log::info!(target: TARGET, "{what} name={name:?} by={}", Actor::Operator);
+}
+
 pub(super) fn unlocked(email: &Email, by: Actor) {
     log::info!(target: TARGET, "authn_login_unlock address={} by={by}", email.short_digest());
 }

@@ -34,6 +34,15 @@ pub enum Error {
     /// No way to send mail is configured.
     #[error("this server sends no mail")]
     NoMail,
+    /// No service has this id and secret.
+    #[error("the service's id or secret is wrong")]
+    ClientUnknown,
+    /// A service has this name already.
+    #[error("there is a service {0} already; `oneseat client list` shows all")]
+    NameTaken(String),
+    /// No service has this name.
+    #[error("there is no service {0}; `oneseat client list` shows all")]
+    NoSuchClient(String),
     /// No session that anybody remembers has or had this token.
     #[error("invalid or expired session")]
     TokenInvalid,

@@ -1,7 +1,7 @@
 //! The use cases: the only place where users and sessions meet.
 //!
 //! One file a story: [`sign_in`], [`endings`] (sign-out and revocation), [`validator`] (whose token is this?), [`watch`] (tell me
-//! when it ends), [`recovery`] (forgotten and changed passwords), [`post`] (what is mailed), [`accounts`] (what operators and
+//! when it ends), [`recovery`] (forgotten and changed passwords), [`post`] (what is mailed), [`introspection`] (asked by services), [`accounts`] (what operators and
 //! admins do to users), [`directory`] (who is signed in, who was), [`people`] (who has an account), [`overview`] (the figures), [`cleanup`] and [`audit`] (the security
 //! log).
 
@@ -11,6 +11,7 @@ pub mod cleanup;
 pub mod directory;
 pub mod endings;
 mod error;
+pub mod introspection;
 pub mod overview;
 pub mod page;
 pub mod people;

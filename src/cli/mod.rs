@@ -1,5 +1,6 @@
 //! What an operator types. Exit status 0: done; 1: failed, with one line on stderr; 2: wrong usage.
 
+mod client;
 mod migrate;
 mod open;
 mod output;
@@ -47,6 +48,9 @@ enum Command {
     /// Add, show and change accounts
     #[command(subcommand)]
     User(user::User),
+    /// Add and remove services that may ask whose token they were given
+    #[command(subcommand)]
+    Client(client::Client),
     /// Show and end live sessions
     #[command(subcommand)]
     Session(session::Session),
@@ -71,6 +75,7 @@ impl Cli {
                 Command::Serve(command) => command.run().await,
                 Command::Migrate(command) => command.run().await,
                 Command::Sweep(command) => command.run().await,
+                Command::Client(command) => command.run().await,
                 Command::User(command) => command.run().await,
                 Command::Session(command) => command.run().await,
             }

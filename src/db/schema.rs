@@ -68,6 +68,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    service_clients (id) {
+        id -> Uuid,
+        name -> Text,
+        secret_digest -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     sessions (id) {
         id -> Uuid,
         user_id -> Uuid,
@@ -105,6 +114,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     mail_requests,
     mails,
     one_time_links,
+    service_clients,
     sessions,
     users,
 );

@@ -9,6 +9,7 @@ pub mod lockout;
 mod name;
 mod password;
 mod role;
+pub mod service_client;
 pub mod store;
 
 pub use email::Email;

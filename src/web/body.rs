@@ -25,7 +25,7 @@ const SLOWEST: Duration = Duration::from_secs(10);
 pub(super) async fn json<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Problem> {
     let is_json = matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == "application/json");
     if !is_json {
-        return Err(Problem::unsupported_media_type());
+        return Err(Problem::unsupported_media_type("application/json"));
     }
     let body = timeout(SLOWEST, read(payload))
         .await
@@ -55,6 +55,22 @@ pub(super) async fn optional_json<T: DeserializeOwned + Default>(
         return Ok(T::default());
     }
     json(request, payload).await
+}
+
+/// The pairs of a form, for callers that are no browsers: what a form of another origin can send must not do anything to people.
+///
+/// # Errors
+/// As [`json`].
+pub(super) async fn form(request: &HttpRequest, payload: Payload) -> Result<Vec<(String, String)>, Problem> {
+    let form = "application/x-www-form-urlencoded";
+    let is_form = matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == form);
+    if !is_form {
+        return Err(Problem::unsupported_media_type(form));
+    }
+    let body = timeout(SLOWEST, read(payload))
+        .await
+        .map_err(|_| Problem::too_slow())??;
+    Ok(form_urlencoded::parse(&body).into_owned().collect())
 }
 
 async fn read(mut payload: Payload) -> Result<BytesMut, Problem> {

@@ -22,6 +22,8 @@ use crate::sessions::Ending;
 const CONTENT_TYPE: &str = "application/problem+json";
 /// RFC 6750 3: with the error only when a token came and failed.
 const CHALLENGE: &str = r#"Bearer realm="oneseat""#;
+/// For services (RFC 7617).
+const CLIENT_CHALLENGE: &str = r#"Basic realm="oneseat", charset="UTF-8""#;
 const CHALLENGE_FAILED: &str = r#"Bearer realm="oneseat", error="invalid_token""#;
 /// When to try again after a 503, in seconds.
 const RETRY_AFTER: &str = "2";
@@ -95,6 +97,15 @@ impl Problem {
         }
     }
 
+    /// 401 for a service that has not shown who it is (RFC 7662 2.3).
+    pub fn invalid_client() -> Self {
+        Self::unauthorized(
+            "invalid_client",
+            "The client id or secret is missing or wrong",
+            CLIENT_CHALLENGE,
+        )
+    }
+
     /// 403: the role is not enough.
     pub fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "This needs the admin role")
@@ -146,12 +157,12 @@ impl Problem {
     }
 
     /// 415.
-    pub fn unsupported_media_type() -> Self {
+    pub fn unsupported_media_type(wanted: &str) -> Self {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         Self::new(
             status,
             "unsupported_media_type",
-            "The body must be application/json",
+            format!("The body must be {wanted}"),
         )
     }
 
@@ -218,6 +229,9 @@ impl From<auth::Error> for Problem {
                 "link_invalid",
                 "This link is no longer valid. Please ask for a new one.",
             ),
+            Error::ClientUnknown => Self::invalid_client(),
+            Error::NameTaken(_) => Self::bad_request("There is a service with this name already"),
+            Error::NoSuchClient(_) => Self::not_found(),
             Error::NoMail => Self::new(
                 StatusCode::NOT_FOUND,
                 "no_mail",

@@ -34,6 +34,8 @@ fn map() -> Vec<(&'static str, Vec<Entry>)> {
         ("/auth/logout", vec![post(api::auth::logout)]),
         ("/auth/session", vec![get(api::auth::session)]),
         ("/auth/verify", vec![get(api::forward::verify)]),
+        // Services only, each with a secret of its own.
+        ("/auth/introspect", vec![post(api::introspect::introspect)]),
         ("/auth/session/events", vec![stream(api::events::events)]),
         ("/auth/history", vec![get(api::auth::history)]),
         ("/auth/password/change", vec![post(api::account::change)]),

@@ -30,6 +30,7 @@ const TABLE: &[(&str, &str, [u16; 3])] = &[
     ("GET", "/auth/session/events", [401, 200, 200]),
     ("GET", "/auth/history", [401, 200, 200]),
     ("GET", "/auth/verify", [401, 200, 200]),
+    ("POST", "/auth/introspect", [401, 401, 401]),
     ("GET", "/admin/sessions", [303, 403, 200]),
     ("GET", "/admin/history", [303, 403, 200]),
     ("GET", "/api/admin/sessions", [401, 403, 200]),

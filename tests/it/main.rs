@@ -23,6 +23,7 @@ mod forward;
 mod history;
 mod hostile;
 mod http;
+mod introspection;
 mod lockout;
 mod outage;
 mod races;

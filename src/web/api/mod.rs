@@ -6,5 +6,6 @@ pub mod auth;
 pub mod events;
 pub mod forward;
 pub mod health;
+pub mod introspect;
 pub mod users;
 mod views;

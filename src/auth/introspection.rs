@@ -1,0 +1,88 @@
+//! Whose token is this? Asked by a service that was given one (RFC 7662).
+
+use uuid::Uuid;
+
+use super::audit;
+use super::{Activity, Auth, Error, Seat};
+use crate::sessions::Origin;
+use crate::token::Token;
+use crate::users::Name;
+use crate::users::service_client::{self, ServiceClient};
+
+impl Auth {
+    /// The seat that a token opens, if it opens one, for a service that has shown who it is. Every reason why it does not is the same to the
+    /// service.
+    ///
+    /// # Errors
+    /// [`Error::ClientUnknown`]; [`Error::Busy`], [`Error::Unavailable`].
+    pub async fn introspect(
+        &self,
+        (client, secret): (Uuid, Token),
+        token: Option<Token>,
+        activity: Activity,
+        origin: Origin,
+    ) -> Result<Option<Seat>, Error> {
+        let digest = secret.digest();
+        let is_known = self
+            .db
+            .run(move |conn| service_client::is_known(conn, client, &digest).map_err(Error::from))
+            .await?;
+        if !is_known {
+            audit::client_refused(client, &origin);
+            return Err(Error::ClientUnknown);
+        }
+        let Some(token) = token else {
+            return Ok(None);
+        };
+        match self.validate(&token, activity).await {
+            Ok(seat) => Ok(Some(seat)),
+            Err(Error::TokenInvalid | Error::SessionEnded(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds a service. Returns its secret, in clear this once.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`]; [`Error::Unavailable`].
+    pub async fn add_client(&self, name: Name) -> Result<(ServiceClient, Token), Error> {
+        let secret = Token::generate()?;
+        let digest = secret.digest();
+        let client = self
+            .db
+            .run(move |conn| {
+                let client = service_client::create(conn, &name, &digest)?
+                    .ok_or_else(|| Error::NameTaken(name.to_string()))?;
+                audit::client_changed("service_client_created", &client.name);
+                Ok::<_, Error>(client)
+            })
+            .await?;
+        Ok((client, secret))
+    }
+
+    /// Every service, by name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn clients(&self) -> Result<Vec<ServiceClient>, Error> {
+        self.db
+            .run(|conn| service_client::list(conn).map_err(Error::from))
+            .await
+    }
+
+    /// Removes a service.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchClient`]; [`Error::Unavailable`].
+    pub async fn remove_client(&self, name: Name) -> Result<(), Error> {
+        self.db
+            .run(move |conn| {
+                if !service_client::remove(conn, &name)? {
+                    return Err(Error::NoSuchClient(name.to_string()));
+                }
+                audit::client_changed("service_client_deleted", name.as_str());
+                Ok(())
+            })
+            .await
+    }
+}

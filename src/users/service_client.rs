@@ -1,0 +1,64 @@
+//! The table `service_clients`: services that may ask whose token they were given (RFC 7662 2.1).
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::{delete, exists, insert_into, select};
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::Name;
+use crate::db::schema::service_clients;
+use crate::token::TokenDigest;
+
+/// A service, without its secret.
+#[derive(Queryable, Selectable, Clone, Debug, PartialEq)]
+#[diesel(table_name = service_clients, check_for_backend(diesel::pg::Pg))]
+pub struct ServiceClient {
+    /// What it calls itself: the `client_id`.
+    pub id: Uuid,
+    /// What people call it.
+    pub name: String,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Adds one. `None`: the name is taken.
+pub fn create(
+    conn: &mut PgConnection,
+    name: &Name,
+    secret: &TokenDigest,
+) -> QueryResult<Option<ServiceClient>> {
+    insert_into(service_clients::table)
+        .values((
+            service_clients::name.eq(name.as_str()),
+            service_clients::secret_digest.eq(secret),
+        ))
+        .on_conflict(service_clients::name)
+        .do_nothing()
+        .returning(ServiceClient::as_returning())
+        .get_result(conn)
+        .optional()
+}
+
+/// Is this the secret of this client? Both are compared by PostgreSQL, as digests of random bits: its time tells nothing.
+pub fn is_known(conn: &mut PgConnection, id: Uuid, secret: &TokenDigest) -> QueryResult<bool> {
+    let client = service_clients::table
+        .find(id)
+        .filter(service_clients::secret_digest.eq(secret));
+    select(exists(client)).get_result(conn)
+}
+
+/// All of them, by name.
+pub fn list(conn: &mut PgConnection) -> QueryResult<Vec<ServiceClient>> {
+    service_clients::table
+        .order(service_clients::name)
+        .select(ServiceClient::as_select())
+        .load(conn)
+}
+
+/// Removes the one with this name; its secret is good for nothing from then on. Returns whether there was one.
+pub fn remove(conn: &mut PgConnection, name: &Name) -> QueryResult<bool> {
+    let removed =
+        delete(service_clients::table.filter(service_clients::name.eq(name.as_str()))).execute(conn)?;
+    Ok(removed > 0)
+}

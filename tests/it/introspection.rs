@@ -1,0 +1,171 @@
+//! Services ask whose token they were given (RFC 7662).
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, App, oneseat, sql};
+
+/// A service's id and secret, as an operator gets them.
+fn service(app: &App, name: &str) -> (String, String) {
+    let output = oneseat(
+        &["client", "add", name, "--database-url", app.database().url()],
+        "",
+    );
+    assert!(output.status.success(), "{output:?}");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let word = |label: &str| {
+        let line = shown.lines().find(|line| line.contains(label)).unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    };
+    (word("client id"), word("client secret"))
+}
+
+async fn introspect(app: &App, (id, secret): &(String, String), form: &[(&str, &str)]) -> Answer {
+    let request = app.visitor().request(Method::POST, "/auth/introspect");
+    let form = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form)
+        .finish();
+    let request = request
+        .basic_auth(id, Some(secret))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form);
+    Answer::of(request).await
+}
+
+#[tokio::test]
+async fn a_live_token_is_told_with_whose_it_is_and_a_dead_one_is_not() {
+    let app = App::start().await;
+    let client = service(&app, "Payroll");
+    let ada = app.signed_in("ada").await;
+    let token = ada.token.clone().unwrap();
+    let who = ada.session().await.json();
+    let answer = introspect(
+        &app,
+        &client,
+        &[("token", &token), ("token_type_hint", "access_token")],
+    )
+    .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("cache-control")),
+        (200, "no-store")
+    );
+    let told = answer.json();
+    assert_eq!(told["active"], true);
+    assert_eq!(told["sub"], who["user"]["id"]);
+    assert_eq!(told["sid"], who["session"]["id"]);
+    for (field, value) in [
+        ("username", "ada@example.org"),
+        ("name", "ada"),
+        ("role", "user"),
+        ("token_type", "Bearer"),
+    ] {
+        assert_eq!(told[field], value, "{told}");
+    }
+    let (iat, exp) = (told["iat"].as_i64().unwrap(), told["exp"].as_i64().unwrap());
+    assert!((7_199..=7_200).contains(&(exp - iat)), "{told}");
+
+    let digest = "ab".repeat(32);
+    ada.logout().await;
+    for dead in [token.as_str(), &digest, "", "x", "\0", &"x".repeat(5_000)] {
+        let answer = introspect(&app, &client, &[("token", dead)]).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.text.as_str()),
+            (200, r#"{"active":false}"#)
+        );
+    }
+}
+
+#[tokio::test]
+async fn asking_is_no_activity_unless_the_service_says_so() {
+    let app = App::start().await;
+    let client = service(&app, "Payroll");
+    let ada = app.signed_in("ada").await;
+    let token = ada.token.unwrap();
+    app.database().execute(&sql::backdate_sessions("1 hour"));
+    let active = "select count(*) from sessions where last_activity > now() - interval '1 minute'";
+    introspect(&app, &client, &[("token", &token)]).await;
+    assert_eq!(app.database().number(active), 0);
+    introspect(&app, &client, &[("token", &token), ("activity", "true")]).await;
+    assert_eq!(app.database().number(active), 1);
+}
+
+#[tokio::test]
+async fn only_a_service_with_its_own_secret_is_answered() {
+    let app = App::start().await;
+    let (id, secret) = service(&app, "Payroll");
+    let (other, _) = service(&app, "Canteen");
+    let ada = app.signed_in("ada").await;
+    let token = ada.token.clone().unwrap();
+    let nobody = uuid::Uuid::new_v4().to_string();
+    for wrong in [
+        (other, secret.clone()),
+        (nobody, secret.clone()),
+        (id.clone(), "ab".repeat(32)),
+        (id.clone(), token.clone()),
+        (id.clone(), String::new()),
+        ("Payroll".to_owned(), secret.clone()),
+    ] {
+        let answer = introspect(&app, &wrong, &[("token", &token)]).await;
+        assert_eq!(answer.problem(), "401 invalid_client", "{wrong:?}");
+        assert!(answer.header("www-authenticate").starts_with("Basic realm="));
+    }
+    // A user's token is no service's.
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let request = ada
+        .request(Method::POST, "/auth/introspect")
+        .header(form.0, form.1);
+    assert_eq!(
+        Answer::of(request.body(format!("token={token}"))).await.problem(),
+        "401 invalid_client"
+    );
+
+    let client = (id, secret);
+    for form in [&[][..], &[("token", "a"), ("token", "b")], &[("other", "x")]] {
+        assert_eq!(introspect(&app, &client, form).await.problem(), "400 bad_request");
+    }
+    let request = app.visitor().request(Method::POST, "/auth/introspect");
+    let answer = Answer::of(
+        request
+            .basic_auth(&client.0, Some(&client.1))
+            .json(&json!({ "token": token })),
+    )
+    .await;
+    assert_eq!(answer.problem(), "415 unsupported_media_type");
+}
+
+#[tokio::test]
+async fn an_operator_adds_lists_and_removes_services() {
+    let app = App::start().await;
+    let client = service(&app, "Payroll");
+    let token = app.signed_in("ada").await.token.unwrap();
+    let url = app.database().url();
+    let again = oneseat(&["client", "add", "Payroll", "--database-url", url], "");
+    assert_eq!(again.status.code(), Some(1));
+    let list = oneseat(&["client", "list", "--json", "--database-url", url], "");
+    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!(list[0]["name"], "Payroll");
+    assert_eq!(list[0]["id"], client.0);
+    assert!(!list.to_string().contains(&client.1));
+    let known = format!(
+        "select count(*) from service_clients s where s::text like '%{}%'",
+        client.1
+    );
+    assert_eq!(app.database().number(&known), 0);
+
+    assert_eq!(introspect(&app, &client, &[("token", &token)]).await.status, 200);
+    assert!(
+        oneseat(&["client", "remove", "Payroll", "--database-url", url], "")
+            .status
+            .success()
+    );
+    assert_eq!(
+        introspect(&app, &client, &[("token", &token)]).await.problem(),
+        "401 invalid_client"
+    );
+    assert_eq!(
+        oneseat(&["client", "remove", "Payroll", "--database-url", url], "")
+            .status
+            .code(),
+        Some(1)
+    );
+}
