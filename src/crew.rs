@@ -56,6 +56,11 @@ impl<T: Send + 'static> Crew<T> {
         Ok(Self { queue })
     }
 
+    /// Pieces of work that nobody has begun.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Puts a piece of work into the queue.
     ///
     /// # Errors

@@ -1,12 +1,14 @@
-//! The security log: one line an event, in the words of the OWASP Logging Vocabulary.
+//! The security log: one line an event, in the words of the OWASP Logging Vocabulary. What is told here is counted here.
 //!
 //! Who, where and what; the logger adds when, in UTC. Whatever people can choose is written as an escaped string, so that
 //! nothing they type starts a line of its own. No token, digest or password is ever an argument here.
 
 use std::fmt;
 
+use metrics::counter;
 use uuid::Uuid;
 
+use super::measures;
 use crate::mail::Kind;
 use crate::sessions::{EndedSession, Ending, Origin, Session};
 use crate::users::link::Purpose;
@@ -44,6 +46,7 @@ impl fmt::Display for Actor {
 }
 
 pub(super) fn signed_in(user: &User, session: &Session, origin: &Origin) {
+    counter!(measures::SIGN_INS, "outcome" => "success").increment(1);
     log::info!(target: TARGET, "authn_login_success user={} session={} {}", user.id, session.id, place(origin));
     log::info!(target: TARGET, "session_created user={} session={} {}", user.id, session.id, place(origin));
 }
@@ -51,6 +54,7 @@ pub(super) fn signed_in(user: &User, session: &Session, origin: &Origin) {
 /// The address goes in as a name for the row that counts it, never in clear: people type passwords into the wrong field.
 pub(super) fn sign_in_failed(email: &Email, why: &dyn fmt::Display, origin: &Origin) {
     let name = email.short_digest();
+    counter!(measures::SIGN_INS, "outcome" => "failure").increment(1);
     log::warn!(target: TARGET, "authn_login_fail address={name} reason={:?} {}", why.to_string(), place(origin));
 }
 
@@ -76,6 +80,7 @@ pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
         ..
     } in sessions
     {
+        counter!(measures::ENDED, "reason" => reason.as_str()).increment(1);
         log::info!(target: target, "session_ended user={user_id} session={id} reason={reason} at={ended_at:?} by={by}");
     }
 }

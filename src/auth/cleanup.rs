@@ -9,9 +9,11 @@ use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
+use metrics::counter;
 use tokio::time::sleep;
 
 use super::audit::{self, Actor};
+use super::measures::{SWEEPS, SWEPT_ROWS};
 use super::{Auth, Error};
 use crate::mail::outbox;
 use crate::sessions::{history, known_origins};
@@ -107,6 +109,8 @@ impl Auth {
                 .await?;
             if swept.is_nothing() {
                 connection.run(unlock).await?;
+                counter!(SWEEPS).increment(1);
+                counter!(SWEPT_ROWS).increment(total.rows());
                 return Ok(Some(total));
             }
             frontier = reached;

@@ -2,7 +2,7 @@
 //!
 //! One file a story: [`sign_in`], [`endings`] (sign-out and revocation), [`validator`] (whose token is this?), [`watch`] (tell me
 //! when it ends), [`recovery`] (forgotten and changed passwords), [`post`] (what is mailed), [`introspection`] (asked by services), [`accounts`] (what operators and
-//! admins do to users), [`directory`] (who is signed in, who was), [`people`] (who has an account), [`overview`] (the figures), [`cleanup`] and [`audit`] (the security
+//! admins do to users), [`directory`] (who is signed in, who was), [`people`] (who has an account), [`overview`] (the figures), [`measures`] (the counters), [`cleanup`] and [`audit`] (the security
 //! log).
 
 pub mod accounts;
@@ -12,6 +12,7 @@ pub mod directory;
 pub mod endings;
 mod error;
 pub mod introspection;
+pub mod measures;
 pub mod overview;
 pub mod page;
 pub mod people;

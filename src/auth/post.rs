@@ -5,7 +5,9 @@
 
 use diesel::Connection;
 use diesel::pg::PgConnection;
+use metrics::counter;
 
+use super::measures::MAILS;
 use super::{Auth, Error};
 use crate::mail::letter::Content;
 use crate::mail::outbox::{self, Waiting};
@@ -70,6 +72,8 @@ impl Auth {
         let sent = tokio::task::spawn_blocking(move || carrier.send(&user.email, &letter))
             .await
             .map_err(|error| Error::Unavailable(error.to_string()))?;
+        let outcome = if sent.is_ok() { "sent" } else { "postponed" };
+        counter!(MAILS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
         let delivery = match sent {
             Ok(()) => {
                 log::info!("mailed {kind} to user {id}");

@@ -8,15 +8,17 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
+use metrics::histogram;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::measures::{BATCH_SECONDS, BATCH_SIZE};
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
 use crate::crew::{Crew, Full, Worker};
@@ -112,6 +114,11 @@ impl Validator {
         })
     }
 
+    /// Questions that wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.crew.waiting()
+    }
+
     async fn ask(&self, digest: TokenDigest, activity: Activity) -> Answer {
         let (reply, answer) = oneshot::channel();
         let question = Question {
@@ -148,7 +155,11 @@ impl Worker<Question> for Clerk {
         questions.retain(|question| !question.reply.is_closed());
         let digests = distinct(questions.iter().map(|question| question.digest));
         let policy = self.policy;
-        let found = match self.connection.run(|conn| find(conn, &digests, &policy)) {
+        let began = Instant::now();
+        let found = self.connection.run(|conn| find(conn, &digests, &policy));
+        histogram!(BATCH_SECONDS).record(began.elapsed());
+        histogram!(BATCH_SIZE).record(u32::try_from(digests.len()).map_or(0.0, f64::from));
+        let found = match found {
             Ok(found) => found,
             Err(error) => return fail(questions, &error.into()),
         };

@@ -65,6 +65,8 @@ pub struct ServeConfig {
     pub stop_delay: Duration,
     /// Most connections at a time; those beyond wait to be accepted.
     pub max_connections: usize,
+    /// Where metrics are told; none: nowhere.
+    pub metrics_bind: Option<SocketAddr>,
     /// Empty: nobody's forwarded address is believed.
     pub trusted_proxies: Vec<IpNetwork>,
     /// When sessions end, addresses are locked, and the past is forgotten.

@@ -120,10 +120,11 @@ impl Reader {
     }
 
     pub(super) fn serve(&mut self, settings: &ServeSettings, is_embedded: bool) -> Option<ServeConfig> {
-        let bind = self.read("--bind", &settings.bind, |raw| {
-            raw.parse::<SocketAddr>()
-                .map_err(|_| "not an address and port; write it like 127.0.0.1:8080".to_owned())
-        });
+        let bind = self.read("--bind", &settings.bind, address);
+        let metrics_bind = match given(&settings.metrics_bind) {
+            None => Some(None),
+            Some(raw) => self.read("--metrics-bind", raw, address).map(Some),
+        };
         let workers = match given(&settings.workers) {
             Some(raw) => self
                 .count("--workers", raw, 1..=512)
@@ -183,6 +184,7 @@ impl Reader {
         Some(ServeConfig {
             bind: bind?,
             workers: workers?,
+            metrics_bind: metrics_bind?,
             public_url: public_url?,
             static_dir: static_dir?,
             mail: mail?,
@@ -285,6 +287,11 @@ impl Reader {
             _ => Err(BadValues(self.bad)),
         }
     }
+}
+
+fn address(raw: &str) -> Result<SocketAddr, String> {
+    raw.parse()
+        .map_err(|_| "not an address and port; write it like 127.0.0.1:8080".to_owned())
 }
 
 /// An environment variable that is set to nothing counts as not set.

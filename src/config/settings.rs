@@ -45,6 +45,10 @@ pub struct ServeSettings {
     #[arg(long, env = "ONESEAT_STATIC_DIR", value_name = "DIR")]
     pub static_dir: Option<String>,
 
+    /// Address and port on which a Prometheus finds `/metrics` [default: nowhere]
+    #[arg(long, env = "ONESEAT_METRICS_BIND", value_name = "ADDRESS:PORT")]
+    pub metrics_bind: Option<String>,
+
     /// Networks of the proxies whose X-Forwarded-For counts, comma-separated
     #[arg(
         long,

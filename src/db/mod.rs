@@ -39,6 +39,15 @@ pub struct Database {
     turns: Arc<Semaphore>,
 }
 
+/// Connections of a pool.
+#[derive(Clone, Copy, Debug)]
+pub struct Connections {
+    /// Those that stand.
+    pub all: f64,
+    /// Those that nobody uses.
+    pub idle: f64,
+}
+
 /// The database gave no answer. Nothing may be concluded from that.
 #[derive(Debug, thiserror::Error)]
 #[error("the database is unavailable: {0}")]
@@ -87,6 +96,15 @@ impl Database {
             pool,
             turns: Arc::new(Semaphore::new(size as usize)),
         })
+    }
+
+    /// How many there are, and how many of them nobody uses.
+    pub fn connections(&self) -> Connections {
+        let state = self.pool.state();
+        Connections {
+            all: state.connections.into(),
+            idle: state.idle_connections.into(),
+        }
     }
 
     /// A connection for one thread of the caller's. There must be another one left for everybody else.

@@ -77,7 +77,7 @@ pub fn post(
         .execute(conn)
 }
 
-/// The same because somebody asked for a link, which anybody can: an address gets [`MOST_REQUESTS`] an hour.
+/// The same because somebody asked for a link, which anybody can: an address gets five an hour.
 pub fn request(conn: &mut PgConnection, email_digest: &[u8; 32], kind: Kind) -> QueryResult<()> {
     let within = diesel::sql_query(
         "insert into mail_requests as r (email_digest, kind, requests) values ($1, $2, 1)

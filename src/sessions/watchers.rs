@@ -62,7 +62,10 @@ impl Watchers {
     /// [`Full`].
     pub fn watch(&self, session: Uuid) -> Result<Watcher, Full> {
         let mut waiting = self.waiting();
-        if waiting.count >= self.0.most || waiting.is_closed {
+        // Whoever has all that a session may have gets the place of their own oldest, also where no other is free.
+        let own = waiting.by_session.get(&session).map_or(0, Vec::len);
+        let is_full = waiting.count >= self.0.most && own < MOST_PER_SESSION;
+        if is_full || waiting.is_closed {
             return Err(Full);
         }
         let key = waiting.next_key;
@@ -113,6 +116,11 @@ impl Watchers {
         let mut waiting = self.waiting();
         waiting.is_closed = true;
         waiting.by_session.clear();
+    }
+
+    /// How many places are taken.
+    pub fn count(&self) -> usize {
+        self.waiting().count
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {

@@ -107,6 +107,11 @@ impl Hasher {
         })
     }
 
+    /// Passwords that wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.crew.waiting()
+    }
+
     /// Hashes a new password.
     ///
     /// # Errors

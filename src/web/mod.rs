@@ -9,6 +9,7 @@ pub mod extract;
 pub mod pages;
 mod panics;
 pub mod problem;
+mod prometheus;
 pub mod rate;
 pub mod routes;
 mod security_headers;
@@ -24,7 +25,9 @@ use std::time::Duration;
 use actix::Actor;
 use nix::sys::socket::Backlog;
 
-use crate::auth::Auth;
+use actix_web::dev::ServerHandle;
+
+use crate::auth::{Auth, measures};
 use crate::background::Background;
 use crate::config::{MailConfig, ServeConfig};
 use crate::mail::Carrier;
@@ -44,6 +47,7 @@ type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 pub struct Server {
     config: ServeConfig,
     listener: TcpListener,
+    metrics: Option<TcpListener>,
 }
 
 impl Server {
@@ -55,7 +59,12 @@ impl Server {
         let listener = TcpListener::bind(config.bind)?;
         // After a restart everybody comes at once.
         nix::sys::socket::listen(&listener, Backlog::new(BACKLOG)?)?;
-        Ok(Self { config, listener })
+        let metrics = config.metrics_bind.map(TcpListener::bind).transpose()?;
+        Ok(Self {
+            config,
+            listener,
+            metrics,
+        })
     }
 
     /// Where it will answer: the port that was taken, if any was asked for.
@@ -66,13 +75,22 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// Where Prometheus finds its figures, if they are told.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref()?.local_addr().ok()
+    }
+
     /// Answers until `shutdown` completes, then says that it is not ready any more, takes no new connections after the delay that
     /// was configured, and lets requests under way finish. Runs the sweeper beside it, and whoever sends the mails.
     ///
     /// # Errors
     /// When the port cannot be listened on, or the TLS certificate or the way to send mail cannot be used.
     pub async fn run_until(self, auth: Auth, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { config, listener } = self;
+        let Self {
+            config,
+            listener,
+            metrics,
+        } = self;
         let sweeper = {
             let auth = auth.clone();
             Background::new(config.cleanup_interval, move || sweep(auth.clone()))
@@ -84,6 +102,9 @@ impl Server {
         let stop_delay = config.stop_delay;
         let (address, scheme) = (listener.local_addr()?, scheme(&config));
         let (server, stopping) = service::listen(listener, &config, auth.clone())?;
+        let metrics = metrics
+            .map(|listener| measured(listener, auth.clone()))
+            .transpose()?;
         log::info!("serving on {scheme}://{address}");
         let _sweeper = sweeper.start();
         let _postman = postman.map(Actor::start);
@@ -95,8 +116,22 @@ impl Server {
         // Streams never finish by themselves; everything else may.
         auth.close_streams();
         handle.stop(true).await;
+        if let Some((metrics, _)) = metrics {
+            metrics.stop(false).await;
+        }
         server.await.map_err(io::Error::other)?
     }
+}
+
+/// Counts from now on, and tells the counts there.
+fn measured(listener: TcpListener, auth: Auth) -> io::Result<(ServerHandle, impl Sized)> {
+    let counts = measures::start().map_err(io::Error::other)?;
+    log::info!("metrics on http://{}/metrics", listener.local_addr()?);
+    let upkeep = prometheus::upkeep(counts.clone()).start();
+    let server = prometheus::listen(listener, auth, counts)?;
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    Ok((handle, upkeep))
 }
 
 /// Sends what waits in the outbox. Looks for it by the clock and not when something is put in: what is done for an account that is

@@ -19,7 +19,9 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, KEEP_ALIVE, SLOWEST_HEAD, keep_pace};
 use super::rate::LoginRates;
-use super::{GRACE_SECONDS, client, cross_origin, panics, problem, routes, security_headers, tls};
+use super::{
+    GRACE_SECONDS, client, cross_origin, panics, problem, prometheus, routes, security_headers, tls,
+};
 use crate::auth::Auth;
 use crate::config::ServeConfig;
 
@@ -186,6 +188,10 @@ fn application(
     let headers = security_headers::of(config);
     let app = App::new()
         .configure(routes)
+        .wrap(Condition::new(
+            config.metrics_bind.is_some(),
+            from_fn(prometheus::count),
+        ))
         .wrap(from_fn(panics::a_panic_is_a_problem))
         // Outside of what fails: a page of another origin may read that it did.
         .wrap(Condition::new(

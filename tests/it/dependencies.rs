@@ -33,11 +33,12 @@ const BANNED: [(&str, &str); 4] = [
 const OF_TESTS: [&str; 1] = ["webdriver"];
 
 /// Built in two versions because others have not agreed yet. A new name here is a question before it is an answer.
-const TWICE: [&str; 23] = [
+const TWICE: [&str; 26] = [
     "base64",
     "bit-vec",
     "cookie",
     "getrandom",
+    "hashbrown",
     "http",
     "icu_collections",
     "icu_provider",
@@ -46,6 +47,8 @@ const TWICE: [&str; 23] = [
     "nom",
     "parking_lot",
     "parking_lot_core",
+    "rand",
+    "rand_core",
     "syn",
     "synstructure",
     "thiserror",

@@ -27,6 +27,7 @@ pub(super) fn serve(url: &str, workers: usize) -> Result<SocketAddr> {
         workers,
         public_url: None,
         static_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/../static").into(),
+        metrics_bind: None,
         mail: None,
         tls: None,
         cors_origins: Vec::new(),

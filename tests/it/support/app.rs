@@ -186,6 +186,7 @@ fn config() -> ServeConfig {
         trusted_proxies: Vec::new(),
         policy: Policy::default(),
         max_event_streams: 100,
+        metrics_bind: None,
         mail: None,
         tls: None,
         cors_origins: Vec::new(),

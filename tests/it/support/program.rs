@@ -43,6 +43,8 @@ pub struct Program {
     /// What it printed at its standard output before it began to serve.
     pub greeting: String,
     pub address: SocketAddr,
+    /// Where its metrics are, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
     log: Receiver<String>,
 }
 
@@ -82,12 +84,15 @@ impl Program {
                 .map_while(Result::ok)
                 .try_for_each(|line| lines.send(line))
         });
-        let mut seen = Vec::new();
+        let (mut seen, mut metrics_address) = (Vec::new(), None);
         let address = loop {
             match log.recv_timeout(Duration::from_secs(60)) {
                 Ok(line) => {
                     if let Some((_, address)) = line.split_once("serving on http://") {
                         break address.parse().unwrap();
+                    }
+                    if let Some((_, address)) = line.split_once("metrics on http://") {
+                        metrics_address = Some(address.trim_end_matches("/metrics").parse().unwrap());
                     }
                     seen.push(line);
                 }
@@ -100,6 +105,7 @@ impl Program {
             child,
             greeting,
             address,
+            metrics_address,
             log,
         }
     }

@@ -1,0 +1,105 @@
+//! What is measured while this program runs, by the names of Prometheus' conventions. Counting costs next to nothing where nobody has
+//! asked for it: like a log, the counters go nowhere until [`start`] is called.
+
+use std::sync::OnceLock;
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::page::Search;
+use super::{Auth, Error};
+
+/// Sessions ended, by `reason`. Of all instances together, each end counts at one.
+pub(super) const ENDED: &str = "oneseat_sessions_ended_total";
+/// Sign-ins, by `outcome`.
+pub(super) const SIGN_INS: &str = "oneseat_sign_ins_total";
+/// Mails, by `kind` and `outcome`.
+pub(super) const MAILS: &str = "oneseat_mails_total";
+/// Sweeps that came to their end here.
+pub(super) const SWEEPS: &str = "oneseat_sweeps_total";
+/// Rows that they removed.
+pub(super) const SWEPT_ROWS: &str = "oneseat_swept_rows_total";
+/// Tokens in one batch.
+pub(super) const BATCH_SIZE: &str = "oneseat_validation_batch_size";
+/// How long PostgreSQL took for one.
+pub(super) const BATCH_SECONDS: &str = "oneseat_validation_batch_seconds";
+/// Requests, by `route`, `method` and `status`.
+pub const REQUESTS: &str = "oneseat_http_requests_total";
+/// How long they took, by `route`.
+pub const REQUEST_SECONDS: &str = "oneseat_http_request_seconds";
+
+const VALIDATION_QUEUE: &str = "oneseat_validation_queue_depth";
+const HASHING_QUEUE: &str = "oneseat_hashing_queue_depth";
+const LIVE: &str = "oneseat_live_sessions";
+const CONNECTIONS: &str = "oneseat_db_connections";
+const IDLE_CONNECTIONS: &str = "oneseat_db_connections_idle";
+const WATCHERS: &str = "oneseat_event_streams";
+
+const SECONDS: [f64; 11] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0,
+];
+const SIZES: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
+/// Starts to count, once for this process.
+///
+/// # Errors
+/// When another part of the program counts already.
+pub fn start() -> Result<PrometheusHandle, BuildError> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(BATCH_SIZE.to_owned()), &SIZES)?
+        .install_recorder()?;
+    describe();
+    Ok(HANDLE.get_or_init(|| handle).clone())
+}
+
+fn describe() {
+    describe_counter!(REQUESTS, "HTTP requests");
+    describe_histogram!(
+        REQUEST_SECONDS,
+        Unit::Seconds,
+        "Time of HTTP requests, event streams left out"
+    );
+    describe_histogram!(BATCH_SIZE, "Tokens that one statement answered");
+    describe_histogram!(
+        BATCH_SECONDS,
+        Unit::Seconds,
+        "Time of the statement that answers a batch"
+    );
+    describe_gauge!(VALIDATION_QUEUE, "Requests whose token waits to be checked");
+    describe_gauge!(HASHING_QUEUE, "Passwords that wait to be checked or hashed");
+    describe_gauge!(LIVE, "Sessions that are live, at all instances together");
+    describe_gauge!(WATCHERS, "Open event streams");
+    describe_gauge!(CONNECTIONS, "Connections to PostgreSQL");
+    describe_gauge!(IDLE_CONNECTIONS, "Connections to PostgreSQL that nobody uses");
+    describe_counter!(SIGN_INS, "Tries to sign in");
+    describe_counter!(ENDED, "Sessions that ended");
+    describe_counter!(MAILS, "Mails that were due");
+    describe_counter!(SWEEPS, "Sweeps");
+    describe_counter!(SWEPT_ROWS, "Rows that sweeps removed");
+}
+
+impl Auth {
+    /// Notes what stands at this moment.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: how many sessions are live is not known; all else is noted.
+    pub async fn measure(&self) -> Result<(), Error> {
+        let number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
+        gauge!(VALIDATION_QUEUE).set(number(self.validator.waiting()));
+        gauge!(HASHING_QUEUE).set(number(self.hasher.waiting()));
+        gauge!(WATCHERS).set(number(self.watchers.count()));
+        let pool = self.db.connections();
+        gauge!(CONNECTIONS).set(pool.all);
+        gauge!(IDLE_CONNECTIONS).set(pool.idle);
+        // Not known is not the same as before.
+        gauge!(LIVE).set(f64::NAN);
+        let live = self.count_live_sessions(Search::All).await?;
+        gauge!(LIVE).set(u32::try_from(live).map_or(f64::MAX, f64::from));
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! What a Prometheus scrapes.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::support::{Answer, Client, Program, eventually};
+
+/// A family's name and its samples, as the Prometheus client library for Python reads them.
+fn read_by_a_client_library(text: &str) -> BTreeMap<String, f64> {
+    let script = "import sys; from prometheus_client.parser import text_string_to_metric_families as read
+for family in read(sys.stdin.read()):
+    for sample in family.samples:
+        print(sample.name + ''.join(' ' + v for k, v in sorted(sample.labels.items())), sample.value, sep='\\t')";
+    let mut python = Command::new("/usr/bin/python3")
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 is missing: script/test installs it");
+    python.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = python.wait_with_output().unwrap();
+    assert!(output.status.success(), "it does not parse: {text}");
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            let (name, value) = line.split_once('\t').unwrap();
+            (name.to_owned(), value.parse().unwrap_or(f64::NAN))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_scrape_tells_what_happened_and_parses() {
+    let dir = tempfile::Builder::new()
+        .prefix("oneseat-metrics-")
+        .tempdir()
+        .unwrap();
+    let data_dir = dir.path().to_str().unwrap();
+    let args = [
+        "--bind",
+        "127.0.0.1:0",
+        "--metrics-bind",
+        "127.0.0.1:0",
+        "--data-dir",
+        data_dir,
+    ];
+    let program = Program::serve_with(&args, &[]);
+    let address = program.metrics_address.expect("it says where the metrics are");
+    let visitor = program.visitor();
+    let admin = visitor.login("admin@localhost", &program.first_password()).await;
+    let admin = visitor.with_token(admin.json()["token"].as_str().unwrap());
+    visitor.login("nobody@example.org", "not the password").await;
+    assert_eq!(admin.session().await.status, 200);
+    assert_eq!(admin.get("/api/admin/sessions").await.status, 200);
+    visitor.get("/made/up/by/a/client").await;
+    let odd = visitor.request("BREW".parse().unwrap(), "/healthz");
+    assert_eq!(Answer::of(odd).await.status, 405);
+
+    let scrape = async || {
+        let answer = Client::new(address).get("/metrics").await;
+        assert_eq!(answer.status, 200);
+        assert!(
+            answer
+                .header("content-type")
+                .starts_with("text/plain; version=0.0.4")
+        );
+        answer.text
+    };
+    let text = scrape().await;
+    let told = read_by_a_client_library(&text);
+    for (sample, value) in [
+        ("oneseat_live_sessions", 1.0),
+        ("oneseat_sign_ins_total success", 1.0),
+        ("oneseat_sign_ins_total failure", 1.0),
+        ("oneseat_http_requests_total POST /auth/login 200", 1.0),
+        ("oneseat_http_requests_total POST /auth/login 401", 1.0),
+        ("oneseat_http_requests_total GET /auth/session 200", 1.0),
+        ("oneseat_http_requests_total GET none 404", 1.0),
+        ("oneseat_http_requests_total other /healthz 405", 1.0),
+        ("oneseat_validation_batch_size_count", 2.0),
+        ("oneseat_validation_queue_depth", 0.0),
+        ("oneseat_hashing_queue_depth", 0.0),
+        ("oneseat_event_streams", 0.0),
+    ] {
+        assert_eq!(told.get(sample), Some(&value), "{sample} in {told:#?}");
+    }
+    assert!(told["oneseat_db_connections"] >= 1.0);
+    assert!(!text.contains("localhost") && !text.contains("made/up"), "{text}");
+
+    admin.logout().await;
+    eventually("the end is counted", async || {
+        read_by_a_client_library(&scrape().await).get("oneseat_sessions_ended_total signed_out") == Some(&1.0)
+    })
+    .await;
+    // Figures are told there and nowhere else, and nothing else is told there.
+    assert_eq!(visitor.get("/metrics").await.problem(), "404 not_found");
+    assert_eq!(Client::new(address).get("/healthz").await.status, 404);
+}
+
+#[test]
+fn the_dashboard_and_the_page_name_metrics_that_there_are() {
+    let names = |text: &str| -> std::collections::BTreeSet<String> {
+        text.split(|c: char| !c.is_ascii_lowercase() && c != '_')
+            .filter(|word| word.starts_with("oneseat_"))
+            .map(|word| {
+                ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .find_map(|end| word.strip_suffix(end))
+                    .unwrap_or(word)
+                    .to_owned()
+            })
+            .collect()
+    };
+    let there_are = names(include_str!("../../src/auth/measures.rs"));
+    assert_eq!(
+        names(include_str!("../../docs/grafana-dashboard.json")),
+        there_are
+    );
+    assert_eq!(names(include_str!("../../docs/monitoring.md")), there_are);
+    let dashboard: serde_json::Value =
+        serde_json::from_str(include_str!("../../docs/grafana-dashboard.json")).unwrap();
+    assert!(dashboard["panels"].as_array().unwrap().len() > 5);
+}
