@@ -88,8 +88,14 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
+    /// Clicks it; once more where the page has put another in its place in the meantime.
     pub async fn click(&self, selector: &str) {
-        self.wait_for(selector).await.click().await.unwrap();
+        loop {
+            match self.wait_for(selector).await.click().await {
+                Err(error) if error.is_stale_element_reference() => {}
+                clicked => return clicked.unwrap(),
+            }
+        }
     }
 
     /// The element, as soon as it is there.
