@@ -1,5 +1,7 @@
 // What forms have in common: reading, waiting, and saying what is wrong.
 
+import { Problem, SessionEnded } from "./oneseat.js";
+
 export const WORDS = {
   offline: "oneseat cannot be reached. Check your connection and try again.",
   busy: "oneseat is busy for a moment. Please try again.",
@@ -12,30 +14,18 @@ const WAYS_OUT = {
   link_invalid: ["Ask for a new link", "/forgot"],
 };
 
-export function parse(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return {};
-  }
-}
-
 /** What to say of an answer that is not the one hoped for. */
-export function wordsFor({ status, text }) {
-  const problem = parse(text);
-  if (status === 503) return WORDS.busy;
-  return problem.code === "invalid_credentials" ? "Email or password is wrong." : problem.detail ?? WORDS.busy;
+export function wordsFor(problem) {
+  if (problem.status >= 500) return WORDS.busy;
+  return problem.code === "invalid_credentials" ? "Email or password is wrong." : problem.message;
 }
 
-/** `POST` without a token. */
-export async function post(path, body) {
-  const response = await fetch(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-    credentials: "omit",
-  });
-  return { ok: response.ok, status: response.status, text: await response.text() };
+const JSON_BODY = { method: "POST", headers: { "Content-Type": "application/json" }, credentials: "omit" };
+
+/** `POST`, without a token unless `fetch` adds one. Whatever is not a success is thrown as a problem. */
+export async function post(path, body, fetch = globalThis.fetch) {
+  const response = await fetch(path, { ...JSON_BODY, body: JSON.stringify(body) });
+  if (!response.ok) throw await Problem.from(response);
 }
 
 export function busy(button, on) {
@@ -65,10 +55,7 @@ function mask(button, hidden) {
   button.setAttribute("aria-pressed", String(!hidden));
 }
 
-/**
- * Has a form checked and sent by `send(values)`, which says what came back: `null` if that is nobody's business any more.
- * `done(values)` follows when all is well.
- */
+/** Has a form checked and sent by `send(values)`, which throws what is wrong. `done(values)` follows when all is well. */
 export function enter(form, { send, done }) {
   const reveals = [...form.querySelectorAll("[data-reveals]")];
   for (const button of reveals) {
@@ -87,15 +74,15 @@ export function enter(form, { send, done }) {
     busy(button, true);
     const values = Object.fromEntries(new FormData(form));
     try {
-      const answer = await send(values);
-      if (answer?.ok) done?.(values);
-      else if (answer) {
-        const field = form.querySelector("[type=password]");
-        for (const input of form.querySelectorAll("[type=password]")) input.value = "";
-        refuse(form, wordsFor(answer), { field, code: parse(answer.text).code });
-      }
-    } catch {
-      refuse(form, WORDS.offline);
+      await send(values);
+      done?.(values);
+    } catch (error) {
+      // Whoever ended it has taken the form away.
+      if (error instanceof SessionEnded) return;
+      if (!(error instanceof Problem)) return refuse(form, WORDS.offline);
+      const passwords = form.querySelectorAll("[type=password]");
+      for (const input of passwords) input.value = "";
+      refuse(form, wordsFor(error), { field: passwords[0], code: error.code });
     } finally {
       busy(button, false);
     }

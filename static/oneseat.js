@@ -1,471 +1,356 @@
-// The token lives in this module's scope and nowhere else: not on `window`, not in storage, not in a cookie, not in a URL.
-// A reload starts a new module without it; `pagehide` tells the server, so that the session is gone on both sides.
+// oneseat in a page, of this origin or of another: sign in, ask with the token, hear that the seat is gone.
 //
-// Every page is first loaded without a token, and without one every address leads to the login page. That first content is
-// kept, so that signing out works offline.
+// The token lives in a private field and nowhere else: not on `window`, not in storage, not in a cookie, not in a URL. A reload
+// starts anew without it; leaving the page tells the server, so that the session is gone on both sides.
+//
+//     import { Oneseat } from "https://seat.example.org/static/oneseat.js";
+//
+//     const seat = new Oneseat();
+//     seat.onEnded(({ reason }) => showLogin(reason));
+//     await seat.signIn(email, password);
+//     const response = await seat.fetch("https://seat.example.org/auth/session");
+//     await seat.signOut();
 
-import { WORDS as COMMON, busy, enter, parse, post, wordsFor } from "./form.js";
+/**
+ * @typedef {"signed_out" | "page_closed" | "replaced" | "expired" | "revoked" | "password_changed" | "account_disabled"} Reason
+ * Why a session ended.
+ */
 
-/** @type {string | null} */
-let token = null;
+/**
+ * @typedef {object} Ending
+ * @property {Reason | null} reason Null when the server does not know the token, or no more.
+ * @property {string | null} endedAt RFC 3339, UTC; null when this page ended it, or the reason is.
+ */
 
-const main = document.getElementById("main");
-const nav = document.getElementById("nav");
-const notice = document.getElementById("notice");
-const login = { main: clones(main), nav: clones(nav), title: document.title };
+/**
+ * @typedef {object} User
+ * @property {string} id A UUID.
+ * @property {string} name
+ * @property {string} email
+ * @property {"user" | "admin"} role
+ */
 
-/** Ends what the page on show started: timers and listeners. */
-let leave = new AbortController();
-/** Ends what the session on show started: its event stream. */
-let signedOut = new AbortController();
+/**
+ * @typedef {object} Options
+ * @property {string | URL} [server] Where oneseat is; where this module came from unless told.
+ * @property {string[]} [origins] Those that are given the token, too: of an application that stands behind the seat, say.
+ */
 
-const WORDS = {
-  ...COMMON,
-  signedOut: "You are signed out.",
-  left: "You left the page, so you were signed out. Please sign in again.",
-  passwordChanged: "Your password is changed. Sign in with the new one.",
-};
-
-/** What happened, and what to make of it. */
-const ENDINGS = {
-  replaced: [
-    (at) => `You were signed in on another device at ${at}, so this one was signed out.`,
-    "One seat at a time: if that was you, all is well. If it was not, choose a new password.",
-  ],
-  expired: [(at) => `Your session came to its end at ${at}.`, "Sessions end after a while without activity. Nothing is wrong."],
-  revoked: [(at) => `An administrator ended your session at ${at}.`, "You can sign in again. If you wonder why, ask them."],
-  password_changed: [
-    (at) => `Your password was changed at ${at}, which ends every session.`,
-    "Sign in with the new one. If it was not you, choose another at once.",
-  ],
-  account_disabled: [(at) => `Your account was disabled at ${at}.`, "An administrator can tell you more."],
-  signed_out: [(at) => `This session was signed out at ${at}.`, ""],
-  page_closed: [(at) => `This session ended at ${at}, when its page was closed.`, ""],
-  unknown: [() => "Your session has ended.", "Please sign in again."],
-};
-
-function clones(element) {
-  return copies([...element.childNodes]);
-}
-
-function copies(nodes) {
-  return nodes.map((node) => node.cloneNode(true));
-}
-
-// Asking the server -----------------------------------------------------------------------------------------------------
-
-/** The session is over: the server answered 401 to our token, and may have said why. */
-class Ended extends Error {
-  constructor(problem) {
-    super("ended");
-    this.problem = problem;
+/** An answer that is not the one hoped for (RFC 9457). */
+export class Problem extends Error {
+  /**
+   * @param {number} status
+   * @param {{ code?: string, detail?: string, requestId?: string }} body
+   * @param {number | null} retryAfter
+   */
+  constructor(status, body, retryAfter = null) {
+    super(body.detail ?? `The server answered ${status}.`);
+    /** The status of the answer. @readonly */
+    this.status = status;
+    /** For programs: `invalid_credentials`, `account_locked`, `unavailable`, ... @readonly */
+    this.code = body.code ?? "unknown";
+    /** The name of the request in the server's log, if it told one. @readonly */
+    this.requestId = body.requestId ?? null;
+    /** When to try again, in seconds, if the server said so. @readonly */
+    this.retryAfter = retryAfter;
   }
-}
-/** The answer belongs to a token that this page has given up in the meantime: nobody wants it. */
-class Outdated extends Error {}
 
-/** `fetch` with the token. `passive` marks what the page does by itself, which does not count as activity. */
-function send(path, { passive = false, ...options } = {}) {
-  const headers = new Headers(options.headers);
-  headers.set("Authorization", `Bearer ${token}`);
-  if (passive) headers.set("Oneseat-Passive", "true");
-  return fetch(path, { ...options, headers, cache: "no-store", credentials: "omit", redirect: "error" });
-}
-
-/** The whole answer, if it is still wanted when it is there. */
-async function request(path, options) {
-  const sent = token;
-  let response, text, failure;
-  try {
-    response = await send(path, options);
-    text = await response.text();
-  } catch (error) {
-    failure = error;
-  }
-  if (sent !== token) throw new Outdated();
-  if (failure) throw failure;
-  if (response.status === 401) throw new Ended(parse(text));
-  return { ok: response.ok, status: response.status, text };
-}
-
-// Showing a page ----------------------------------------------------------------------------------------------------------
-
-function show(content, title) {
-  leave.abort();
-  leave = new AbortController();
-  main.replaceChildren(...content.main);
-  // The same links in place of themselves would only take the focus away.
-  const links = (nodes) => nodes.map((node) => node.textContent.trim() + (node.innerHTML ?? "")).join("");
-  if (links([...nav.childNodes]) !== links(content.nav)) {
-    nav.replaceChildren(...content.nav);
-    document.getElementById("sign-out")?.addEventListener("click", signOut);
-  }
-  document.title = title;
-  for (const time of main.querySelectorAll("time")) localise(time);
-  if (document.getElementById("login")) enterLogin();
-  if (document.getElementById("expiry")) enterDashboard();
-  const invite = document.getElementById("invite");
-  if (invite) enterInvite(invite);
-}
-
-/** Gives the token up: from here on this page can ask for nothing. */
-function forget() {
-  token = null;
-  signedOut.abort();
-  document.getElementById("confirm").close();
-  history.replaceState(null, "", "/login");
-}
-
-function showLogin(words = "") {
-  forget();
-  show({ main: copies(login.main), nav: copies(login.nav) }, login.title);
-  say(words);
-  document.getElementById("email").focus();
-}
-
-/** Somebody is changing the password here. */
-let changesPassword = false;
-
-/** The whole page says that the session ended, and why. */
-function showEnded({ reason, endedAt }) {
-  if (changesPassword && reason === "password_changed") return showLogin(WORDS.passwordChanged);
-  forget();
-  const [words, advice] = ENDINGS[reason] ?? ENDINGS.unknown;
-  const card = document.getElementById("ended").content.cloneNode(true);
-  card.getElementById("ended-words").textContent = words(endedAt ? clock(new Date(endedAt)) : "");
-  card.getElementById("ended-advice").textContent = advice;
-  card.getElementById("ended-way-out").hidden = !["replaced", "password_changed"].includes(reason);
-  card.getElementById("sign-in-again").addEventListener("click", () => showLogin());
-  say("");
-  show({ main: [...card.childNodes], nav: copies(login.nav) }, "Signed out · oneseat");
-  arrive();
-}
-
-/** Counts pages asked for: an answer that another has overtaken is not shown. */
-let asked = 0;
-
-/** Fetches a page with the token and puts its content in place of ours, unless `may` says that it no longer should. */
-async function visit(path, { may = () => true, ...options } = {}) {
-  asked += 1;
-  const mine = asked;
-  const response = await request(path, options);
-  if (mine !== asked || !may()) throw new Outdated();
-  if (!response.ok) throw new Error(wordsFor(response));
-  const page = new DOMParser().parseFromString(response.text, "text/html");
-  show({ main: [...page.getElementById("main").childNodes], nav: [...page.getElementById("nav").childNodes] }, page.title);
-}
-
-/** The same because somebody asked for it: the address follows, and "back" leads back. */
-async function go(path) {
-  try {
-    await visit(path);
-    if (path !== location.pathname + location.search) history.pushState(null, "", path);
-    say("");
-    arrive();
-  } catch (error) {
-    fail(error);
+  /** What an answer says that is not `ok`. @param {Response} response */
+  static async from(response) {
+    const wait = Number(response.headers.get("Retry-After"));
+    return new Problem(response.status, await body(response), wait || null);
   }
 }
 
-/** Tells a screen reader that the page is another, and shows it from its top. */
-function arrive() {
-  main.focus({ preventScroll: true });
-  scrollTo(0, 0);
-}
-
-function say(words) {
-  notice.textContent = words;
-}
-
-/** The server renders UTC; people read their own clock. */
-function localise(time) {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  time.textContent = format.format(new Date(time.dateTime));
-}
-
-/** The time, and the day if it was not today. */
-function clock(at) {
-  const isToday = at.toDateString() === new Date().toDateString();
-  const format = new Intl.DateTimeFormat(undefined, { timeStyle: "short", ...(isToday ? {} : { dateStyle: "medium" }) });
-  return format.format(at);
-}
-
-// The login page ------------------------------------------------------------------------------------------------------------
-
-function enterLogin() {
-  enter(document.getElementById("login"), { send: ({ email, password }) => signIn(email, password) });
-}
-
-/** Takes the seat and shows the dashboard, unless the answer is another. */
-async function signIn(email, password) {
-  const answer = await post("/auth/login", { email, password });
-  if (!answer.ok) return answer;
-  token = JSON.parse(answer.text).token;
-  signedOut = new AbortController();
-  say("");
-  listen(signedOut.signal);
-  // Replaced, not pushed: "back" must not lead to a login page that is none.
-  history.replaceState(null, "", "/dashboard");
-  await visit("/dashboard").then(arrive, fail);
-  return null;
-}
-
-// The dashboard ---------------------------------------------------------------------------------------------------------------
-
-function enterDashboard() {
-  const { signal } = leave;
-  const expiry = document.getElementById("expiry");
-  const countdown = document.getElementById("countdown");
-  const warning = document.getElementById("warning");
-  const endsAt = performance.now() + Number(expiry.dataset.expiresIn) * 1000;
-  const warnBefore = Number(expiry.dataset.warnBefore);
-
-  enter(document.getElementById("change-password"), { send: changePassword });
-  document.getElementById("stay")?.addEventListener("click", async (event) => {
-    const stay = event.currentTarget;
-    busy(stay, true);
-    await visit("/dashboard").then(arrive, fail);
-    busy(stay, false);
-  });
-
-  const draw = () => {
-    const left = Math.max(0, Math.ceil((endsAt - performance.now()) / 1000));
-    countdown.textContent = inWords(left);
-    warning.hidden = left > warnBefore;
-    return left;
-  };
-  let asking = false;
-  const timer = setInterval(async () => {
-    if (draw() > 0 || asking) return;
-    // Our clock says it is over; the server decides. Asking does not extend it.
-    asking = true;
-    await visit("/dashboard", { passive: true }).catch(fail);
-    asking = false;
-  }, 1000);
-  signal.addEventListener("abort", () => clearInterval(timer));
-  // A tab in the background or a sleeping machine loses count: look again, without that being activity.
-  const lookAgain = () => document.visibilityState === "visible" && visit("/dashboard", { passive: true }).catch(fail);
-  document.addEventListener("visibilitychange", lookAgain, { signal });
-  draw();
-}
-
-/** Ends this session with all that there are; whether the answer or the stream tells first is chance. */
-async function changePassword({ currentPassword, newPassword }) {
-  changesPassword = true;
-  try {
-    const answer = await request("/auth/password/change", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ currentPassword, newPassword }),
-    });
-    if (!answer.ok) return answer;
-    showLogin(WORDS.passwordChanged);
-  } catch (error) {
-    if (error instanceof TypeError) throw error;
-    fail(error);
-  } finally {
-    changesPassword = false;
-  }
-  return null;
-}
-
-function inWords(seconds) {
-  const two = (number) => String(number).padStart(2, "0");
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
-  return hours > 0
-    ? `${hours} h ${two(minutes)} min ${two(seconds % 60)} s`
-    : `${minutes} min ${two(seconds % 60)} s`;
-}
-
-/** Signs out here whatever happens, and on the server if it can be reached. */
-async function signOut() {
-  const told = send("/auth/logout", { method: "POST", keepalive: true });
-  showLogin(WORDS.signedOut);
-  const done = await told.then((response) => response.ok || response.status === 401, () => false);
-  if (!done && token === null) {
-    say("You are signed out here. The server could not be told; the session ends there by itself.");
+/** There is no session, or not any more: what was asked with it has no answer. */
+export class SessionEnded extends Error {
+  /** @param {Ending} ending */
+  constructor(ending) {
+    super("The session has ended.");
+    /** @readonly */
+    this.ending = ending;
   }
 }
 
-/** What becomes of an error that no form can show. */
-function fail(error) {
-  if (error instanceof Outdated) return;
-  if (error instanceof Ended) showEnded(error.problem);
-  else say(error instanceof TypeError ? WORDS.offline : error.message);
-}
-
-// Hearing that it ended -----------------------------------------------------------------------------------------------------------
-
-/** The server sends something every 20 seconds; a stream that is silent for longer than this is dead. */
+/** The server sends something every 20 seconds; a stream that is silent for longer than this is dead. In milliseconds. */
 const SILENCE = 45_000;
+/** The pauses before a broken stream is opened again, in milliseconds: the first, and the longest. */
+const PAUSE = 1_000;
+const LONGEST_PAUSE = 30_000;
 
-/** Keeps an event stream open for as long as the session lives; the server ends it with the reason. */
-async function listen(signal) {
-  let pause = 1000;
-  while (!signal.aborted) {
-    const silent = new AbortController();
+/** One session of one page. What waits for an answer is aborted when it ends. */
+class Session {
+  #over = new AbortController();
+
+  /**
+   * @param {string} token
+   * @param {User} user
+   */
+  constructor(token, user) {
+    this.token = token;
+    this.user = user;
+  }
+
+  get signal() {
+    return this.#over.signal;
+  }
+
+  /** @param {Ending} ending */
+  end(ending) {
+    this.#over.abort(new SessionEnded(ending));
+    this.token = "";
+  }
+}
+
+/** One seat at one oneseat. */
+export class Oneseat {
+  /** @type {Session | null} */
+  #session = null;
+  /** @type {Set<string>} */
+  #origins;
+  /** @type {Set<(ending: Ending) => void>} */
+  #endedListeners = new Set();
+  /** @type {Set<() => void>} */
+  #changedListeners = new Set();
+
+  /** @param {Options} [options] */
+  constructor({ server = import.meta.url, origins = [] } = {}) {
+    /** Where oneseat is: its origin. @readonly */
+    this.server = new URL(server, document.baseURI).origin;
+    this.#origins = new Set([this.server, ...origins.map((origin) => new URL(origin).origin)]);
+    addEventListener("pagehide", () => this.#leave());
+  }
+
+  /** Who is signed in here. */
+  get user() {
+    return this.#session?.user ?? null;
+  }
+
+  /**
+   * Takes the seat. Whoever held it is signed out.
+   * @param {string} email
+   * @param {string} password
+   * @returns {Promise<User>}
+   * @throws {Problem} `invalid_credentials`, `account_locked`, `email_unverified`, `account_disabled`, `too_many_requests`, ...
+   * @throws {TypeError} The server cannot be reached.
+   */
+  async signIn(email, password) {
+    const response = await fetch(`${this.server}/auth/login`, { ...POST, body: JSON.stringify({ email, password }) });
+    if (!response.ok) throw await Problem.from(response);
+    const { token, user } = await response.json();
+    // The session of before is over at the server, too: this one replaced it.
+    if (this.#session) this.#end(this.#session, { reason: "replaced", endedAt: null });
+    this.#session = new Session(token, user);
+    this.#listen(this.#session);
+    return user;
+  }
+
+  /**
+   * Gives the seat up: here at once, and on the server if it can be reached.
+   * @returns {Promise<boolean>} Whether the server knows. Where it does not, the session ends there by its time-out.
+   */
+  async signOut() {
+    if (!this.#session) return true;
+    const told = this.#tell(this.#session, {});
+    this.#end(this.#session, { reason: "signed_out", endedAt: null });
+    return told;
+  }
+
+  /**
+   * Sets another password, which ends this session like any other.
+   * @param {string} currentPassword
+   * @param {string} newPassword
+   * @returns {Promise<void>}
+   * @throws {Problem} `wrong_password`, `password_refused`, ...
+   * @throws {SessionEnded}
+   * @throws {TypeError} The server cannot be reached.
+   */
+  async changePassword(currentPassword, newPassword) {
+    const session = this.#session;
+    const body = JSON.stringify({ currentPassword, newPassword });
     try {
-      await hear(signal, silent, () => { pause = 1000; });
+      const response = await this.fetch(`${this.server}/auth/password/change`, { ...POST, body });
+      if (!response.ok) throw await Problem.from(response);
+      if (session) this.#end(session, { reason: "password_changed", endedAt: null });
     } catch (error) {
-      if (error instanceof Ended && !signal.aborted) return showEnded(error.problem);
+      // Whether the answer or the stream tells first is chance.
+      if (!(error instanceof SessionEnded) || error.ending.reason !== "password_changed") throw error;
     }
-    // Not all pages at once, and less and less often while it fails.
-    await new Promise((again) => setTimeout(again, pause * (0.5 + Math.random())));
-    pause = Math.min(2 * pause, 30_000);
   }
-}
 
-async function hear(signal, silent, opened) {
-  let timer = setTimeout(() => silent.abort(), SILENCE);
-  const both = AbortSignal.any([signal, silent.signal]);
-  both.addEventListener("abort", () => clearTimeout(timer));
-  const response = await send("/auth/session/events", { passive: true, signal: both });
-  if (response.status === 401) throw new Ended(parse(await response.text()));
-  if (!response.ok) return;
-  opened();
-  // Whatever changed while nobody listened.
-  refresh();
-  let waiting = "";
-  for await (const chunk of chunks(response.body.pipeThrough(new TextDecoderStream()))) {
-    clearTimeout(timer);
-    timer = setTimeout(() => silent.abort(), SILENCE);
-    const events = (waiting + chunk).split("\n\n");
-    waiting = events.pop();
-    for (const text of events) {
-      if (signal.aborted) return;
-      const field = (name) => text.match(new RegExp(`^${name}: ?(.*)$`, "m"))?.[1];
-      if (field("event") === "changed") refresh();
-      if (field("event") === "ended") {
-        const { reason, at } = parse(field("data"));
-        throw new Ended({ reason, endedAt: at });
+  /**
+   * `fetch` with the token. A 401 from the server ends the session here; what waits for an answer when it ends is aborted.
+   * @param {string | URL} url Of the server, or of one of the `origins`.
+   * @param {RequestInit & { passive?: boolean }} [options] `passive` marks what a page does by itself: it is no activity.
+   * @returns {Promise<Response>}
+   * @throws {SessionEnded} There is none, or it ended meanwhile.
+   * @throws {TypeError} The server cannot be reached, or must not be given the token.
+   */
+  async fetch(url, options = {}) {
+    const session = this.#session;
+    if (!session) throw new SessionEnded(UNKNOWN);
+    const target = new URL(url, document.baseURI);
+    if (!this.#origins.has(target.origin)) throw new TypeError(`${target.origin} must not be given the token`);
+    const response = await ask(session, target, options);
+    if (response.status !== 401) return response;
+    if (target.origin === this.server) throw this.#refused(session, await body(response));
+    // An application may have reasons of its own to say 401. Asking does not count as activity.
+    const asked = await ask(session, new URL("/auth/session", this.server), { passive: true });
+    if (asked.status === 401) throw this.#refused(session, await body(asked));
+    return response;
+  }
+
+  /**
+   * Calls the listener when a session ends: once for each, whoever ended it, this page included.
+   * @param {(ending: Ending) => void} listener
+   * @returns {() => void} Call it to be told no more.
+   */
+  onEnded(listener) {
+    this.#endedListeners.add(listener);
+    return () => this.#endedListeners.delete(listener);
+  }
+
+  /**
+   * Calls the listener when an admin's lists may show something new: somebody came or went, or it could not be heard for a while.
+   * @param {() => void} listener
+   * @returns {() => void} Call it to be told no more.
+   */
+  onChanged(listener) {
+    this.#changedListeners.add(listener);
+    return () => this.#changedListeners.delete(listener);
+  }
+
+  /** @param {Session} session @param {Ending} ending */
+  #end(session, ending) {
+    if (this.#session !== session) return;
+    this.#session = null;
+    session.end(ending);
+    for (const listener of this.#endedListeners) listener(ending);
+  }
+
+  /** The server does not take the token. @param {Session} session @param {Record<string, any>} problem */
+  #refused(session, { reason = null, endedAt = null }) {
+    this.#end(session, { reason, endedAt });
+    return session.signal.reason;
+  }
+
+  /** The page goes, and the session with it. A page that the browser keeps for "back" comes back signed out. */
+  #leave() {
+    if (!this.#session) return;
+    this.#tell(this.#session, { body: JSON.stringify({ reason: "page_closed" }) });
+    this.#end(this.#session, { reason: "page_closed", endedAt: null });
+  }
+
+  /** @param {Session} session @param {RequestInit} options */
+  async #tell({ token }, options) {
+    const headers = { ...POST.headers, Authorization: `Bearer ${token}` };
+    try {
+      const response = await fetch(`${this.server}/auth/logout`, { ...POST, ...options, headers, keepalive: true });
+      return response.ok || response.status === 401;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Keeps an event stream open for as long as the session lives; the server ends it with the reason. @param {Session} session */
+  async #listen(session) {
+    let pause = PAUSE;
+    while (!session.signal.aborted) {
+      try {
+        await this.#hear(session, () => { pause = PAUSE; });
+      } catch {
+        // Opened again below, unless the session is over.
       }
+      // Not all pages at once, and less and less often while it fails.
+      await new Promise((again) => setTimeout(again, pause * (0.5 + Math.random())));
+      pause = Math.min(2 * pause, LONGEST_PAUSE);
     }
+  }
+
+  /** @param {Session} session @param {() => void} opened */
+  async #hear(session, opened) {
+    const silent = new AbortController();
+    let timer = setTimeout(() => silent.abort(), SILENCE);
+    try {
+      const url = new URL("/auth/session/events", this.server);
+      const response = await ask(session, url, { passive: true, signal: silent.signal });
+      if (response.status === 401) throw this.#refused(session, await body(response));
+      if (!response.ok || !response.body) return;
+      opened();
+      // Whatever changed while nobody listened.
+      this.#changed();
+      let waiting = "";
+      for await (const chunk of chunks(response.body.pipeThrough(new TextDecoderStream()))) {
+        clearTimeout(timer);
+        timer = setTimeout(() => silent.abort(), SILENCE);
+        const events = (waiting + chunk).split("\n\n");
+        waiting = events.pop() ?? "";
+        for (const event of events) this.#heard(session, event);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** One server-sent event (WHATWG HTML 9.2), of the few forms that the server sends. @param {Session} session @param {string} event */
+  #heard(session, event) {
+    /** @param {string} name */
+    const field = (name) => event.match(new RegExp(`^${name}: ?(.*)$`, "m"))?.[1];
+    if (session.signal.aborted) return;
+    if (field("event") === "changed") this.#changed();
+    if (field("event") === "ended") {
+      const { reason, at } = JSON.parse(field("data") ?? "{}");
+      this.#end(session, { reason, endedAt: at });
+    }
+  }
+
+  #changed() {
+    for (const listener of this.#changedListeners) listener();
   }
 }
 
+/** @type {Ending} */
+const UNKNOWN = { reason: null, endedAt: null };
+
+const POST = {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  credentials: /** @type {RequestCredentials} */ ("omit"),
+};
+
+/**
+ * @param {Session} session
+ * @param {URL} url
+ * @param {RequestInit & { passive?: boolean }} options
+ */
+async function ask(session, url, { passive = false, signal, ...options }) {
+  const headers = new Headers(options.headers);
+  headers.set("Authorization", `Bearer ${session.token}`);
+  if (passive) headers.set("Oneseat-Passive", "true");
+  const response = await fetch(url, {
+    cache: "no-store",
+    credentials: "omit",
+    ...options,
+    headers,
+    // The token goes where it was sent and no further.
+    redirect: "error",
+    signal: signal ? AbortSignal.any([session.signal, signal]) : session.signal,
+  });
+  session.signal.throwIfAborted();
+  return response;
+}
+
+/** @param {ReadableStream<string>} stream */
 async function* chunks(stream) {
   const reader = stream.getReader();
   for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
 }
 
-// Admin pages -----------------------------------------------------------------------------------------------------------------------
-
-let refreshing = false;
-let dirty = false;
-
-/** Somebody came or went: shows the list as it is now, at most once a second, and never under somebody's hands. */
-async function refresh() {
-  dirty = true;
-  if (refreshing) return;
-  refreshing = true;
-  while (dirty && token !== null && document.querySelector("[data-live]")) {
-    await new Promise((later) => setTimeout(later, 1000));
-    if (isInUse()) continue;
-    dirty = false;
-    const place = scrollY;
-    const path = location.pathname + location.search;
-    try {
-      await visit(path, { passive: true, may: () => !isInUse() && path === location.pathname + location.search });
-      scrollTo(0, place);
-    } catch (error) {
-      if (error instanceof Ended) fail(error);
-      else dirty = true;
-    }
-  }
-  dirty = false;
-  refreshing = false;
-}
-
-/** Does somebody type, choose, or read with a finger on the page? */
-function isInUse() {
-  const focused = document.activeElement;
-  return document.getElementById("confirm").open
-    || (focused !== main && main.contains(focused))
-    || !(getSelection()?.isCollapsed ?? true);
-}
-
-/** Asks "are you sure?" and resolves to the answer. */
-function confirmed(words, yes = "End") {
-  const dialog = document.getElementById("confirm");
-  document.getElementById("confirm-words").textContent = words;
-  document.getElementById("confirm-yes").textContent = yes;
-  dialog.returnValue = "no";
-  dialog.showModal();
-  return new Promise((answer) => {
-    dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true });
-  });
-}
-
-/** Does what a button names: `data-delete` or `data-post` with a path, `data-confirm`, `data-yes` and `data-done` with words. */
-async function act(button) {
-  const { delete: gone, post: path = gone, confirm: words, yes, done = "Done." } = button.dataset;
-  if (words && !(await confirmed(words, yes))) return;
-  busy(button, true);
+/** What an answer says, as far as it can be read. @param {Response} response @returns {Promise<Record<string, any>>} */
+async function body(response) {
   try {
-    const response = await request(path, { method: gone ? "DELETE" : "POST" });
-    // Gone already is what was wanted.
-    if (!response.ok && !(gone && response.status === 404)) throw new Error(wordsFor(response));
-    await visit(location.pathname + location.search);
-    say(done);
-    arrive();
-  } catch (error) {
-    fail(error);
-  } finally {
-    busy(button, false);
+    return await response.json();
+  } catch {
+    return {};
   }
 }
-
-function enterInvite(form) {
-  enter(form, {
-    send: (values) => request(form.getAttribute("action"), {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(values),
-    }),
-    done: async () => {
-      await visit(location.pathname + location.search).then(arrive, fail);
-      say(form.dataset.done);
-    },
-  });
-}
-
-// Moving and leaving ------------------------------------------------------------------------------------------------------------------
-
-// A link would load its page anew, and that ends the session.
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-delete], [data-post]");
-  if (button && token !== null) act(button);
-  const link = event.target.closest("a[href]");
-  if (token === null || link?.origin !== location.origin || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  go(link.pathname + link.search);
-});
-
-main.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (token === null || form.method !== "get") return;
-  event.preventDefault();
-  const filled = [...new FormData(form)].filter(([, value]) => value !== "");
-  const query = new URLSearchParams(filled).toString();
-  go(new URL(form.action).pathname + (query && `?${query}`));
-});
-
-addEventListener("popstate", () => {
-  if (token === null) return;
-  if (location.pathname === "/login") history.replaceState(null, "", "/dashboard");
-  visit(location.pathname + location.search).then(arrive, fail);
-});
-
-addEventListener("pagehide", () => {
-  if (token === null) return;
-  send("/auth/logout", {
-    method: "POST",
-    keepalive: true,
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ reason: "page_closed" }),
-  }).catch(() => {});
-  // A page that the browser keeps for "back" must come back without what it showed.
-  showLogin(WORDS.left);
-});
-
-show({ main: [...main.childNodes], nav: [...nav.childNodes] }, document.title);
