@@ -5,7 +5,7 @@ use std::sync::Once;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::cli::log_panic;
+use crate::cli::log::{log_panic, words};
 
 thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -19,7 +19,7 @@ impl Log for Captured {
     }
 
     fn log(&self, record: &Record<'_>) {
-        LINES.with_borrow_mut(|lines| lines.push(format!("{} {}", record.level(), record.args())));
+        LINES.with_borrow_mut(|lines| lines.push(format!("{} {}", record.level(), words(record))));
     }
 
     fn flush(&self) {}

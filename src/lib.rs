@@ -19,9 +19,10 @@
 //! | the pool, migrations, the private PostgreSQL | [`db`] |
 //! | threads behind a bounded queue | [`crew`] |
 //! | the background actor | [`background`] |
+//! | which request a line of the log tells of | [`request_id`] |
 //!
-//! Arrows run down only: `main -> cli -> web -> auth -> {users, sessions, mail} -> db`, and `background`, `config`, `crew`
-//! and `token` are leaves. `users`, `sessions` and `mail` never name each other; nothing below `web` names actix-web (the
+//! Arrows run down only: `main -> cli -> web -> auth -> {users, sessions, mail} -> db`, and `background`, `config`, `crew`,
+//! `request_id` and `token` are leaves. `users`, `sessions` and `mail` never name each other; nothing below `web` names actix-web (the
 //! background actor names `actix`); `web` holds no SQL.
 
 pub mod auth;
@@ -33,6 +34,7 @@ pub mod config;
 pub mod crew;
 pub mod db;
 pub mod mail;
+pub mod request_id;
 pub mod sessions;
 pub mod token;
 pub mod users;

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use oneseat::cli::{self, Cli};
+use oneseat::cli::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    cli::start_log();
+    cli.start_log();
     cli.run()
 }

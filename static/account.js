@@ -40,6 +40,12 @@ const forms = {
         at("#resend")?.remove();
         replace(form, at("#verified"));
       },
+      refused: ({ code }) => {
+        const again = at("#resend");
+        if (code !== "link_invalid" || !again) return false;
+        again.hidden = false;
+        return true;
+      },
     });
   },
   resend: (form) => {

@@ -34,10 +34,10 @@ export function busy(button, on) {
 }
 
 /** Says what is wrong with a form, and of which field; nothing is wrong without words. */
-export function refuse(form, words, { field, code } = {}) {
+function refuse(form, words, { field, wayOut } = {}) {
   const error = form.querySelector(".form-error");
   error.textContent = words;
-  const [label, href] = WAYS_OUT[code] ?? [];
+  const [label, href] = wayOut ?? [];
   if (href && href !== location.pathname) {
     const link = Object.assign(document.createElement("a"), { href, textContent: label });
     error.append(" ", link);
@@ -55,8 +55,11 @@ function mask(button, hidden) {
   button.setAttribute("aria-pressed", String(!hidden));
 }
 
-/** Has a form checked and sent by `send(values)`, which throws what is wrong. `done(values)` follows when all is well. */
-export function enter(form, { send, done }) {
+/**
+ * Has a form checked and sent by `send(values)`, which throws what is wrong. `done(values)` follows when all is well, and
+ * `refused(problem)` when not: it may say that the page itself shows the way out.
+ */
+export function enter(form, { send, done, refused }) {
   const reveals = [...form.querySelectorAll("[data-reveals]")];
   for (const button of reveals) {
     button.addEventListener("click", () => mask(button, button.getAttribute("aria-pressed") === "true"));
@@ -82,7 +85,8 @@ export function enter(form, { send, done }) {
       if (!(error instanceof Problem)) return refuse(form, WORDS.offline);
       const passwords = form.querySelectorAll("[type=password]");
       for (const input of passwords) input.value = "";
-      refuse(form, wordsFor(error), { field: passwords[0], code: error.code });
+      const wayOut = refused?.(error) ? undefined : WAYS_OUT[error.code];
+      refuse(form, wordsFor(error), { field: passwords[0], wayOut });
     } finally {
       busy(button, false);
     }

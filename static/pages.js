@@ -204,7 +204,9 @@ function enterDashboard() {
   }, 1000);
   signal.addEventListener("abort", () => clearInterval(timer));
   // A tab in the background or a sleeping machine loses count: look again, without that being activity.
-  const lookAgain = () => document.visibilityState === "visible" && visit("/dashboard", { passive: true }).catch(fail);
+  const lookAgain = () => {
+    if (document.visibilityState === "visible") visit("/dashboard", { passive: true, may: isIdle }).catch(fail);
+  };
   document.addEventListener("visibilitychange", lookAgain, { signal });
   draw();
 }
@@ -245,12 +247,12 @@ async function refresh() {
   refreshing = true;
   while (dirty && seat.user && document.querySelector("[data-live]")) {
     await new Promise((later) => setTimeout(later, 1000));
-    if (isInUse()) continue;
+    if (!isIdle()) continue;
     dirty = false;
     const place = scrollY;
     const path = location.pathname + location.search;
     try {
-      await visit(path, { passive: true, may: () => !isInUse() && path === location.pathname + location.search });
+      await visit(path, { passive: true, may: () => isIdle() && path === location.pathname + location.search });
       scrollTo(0, place);
     } catch {
       dirty = true;
@@ -262,12 +264,14 @@ async function refresh() {
 
 seat.onChanged(refresh);
 
-/** Does somebody type, choose, or read with a finger on the page? */
-function isInUse() {
+/** Is nobody typing, choosing, or reading with a finger on the page, and nothing typed that has not been sent? */
+function isIdle() {
   const focused = document.activeElement;
-  return document.getElementById("confirm").open
-    || (focused !== main && main.contains(focused))
-    || !(getSelection()?.isCollapsed ?? true);
+  const isTyped = [...main.querySelectorAll("input")].some((input) => input.value !== input.defaultValue);
+  return !document.getElementById("confirm").open
+    && !(focused !== main && main.contains(focused))
+    && (getSelection()?.isCollapsed ?? true)
+    && !isTyped;
 }
 
 /** Asks "are you sure?" and resolves to the answer. */

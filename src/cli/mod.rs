@@ -1,6 +1,7 @@
 //! What an operator types. Exit status 0: done; 1: failed, with one line on stderr; 2: wrong usage.
 
 mod client;
+pub(crate) mod log;
 mod migrate;
 mod open;
 mod output;
@@ -18,9 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::BadValues;
-#[cfg(test)]
-pub(crate) use progress::log_panic;
-pub use progress::start_log;
+use log::LogFormat;
 
 /// One user, one seat: signing in ends the older session.
 #[derive(Parser, Debug)]
@@ -33,6 +32,18 @@ pub use progress::start_log;
         RUST_LOG sets how much is logged (error, warn, info, debug; default info)."
 )]
 pub struct Cli {
+    /// How the log is written to standard error: human or json
+    #[arg(
+        long,
+        global = true,
+        env = "ONESEAT_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "human",
+        hide_env_values = true,
+        value_parser = LogFormat::parse
+    )]
+    log_format: LogFormat,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -67,6 +78,11 @@ enum Failure {
 }
 
 impl Cli {
+    /// Starts the log.
+    pub fn start_log(&self) {
+        log::start(self.log_format);
+    }
+
     /// Runs the command to its end.
     pub fn run(self) -> ExitCode {
         // One thread is enough for everything that waits; the server brings threads of its own.

@@ -3,6 +3,8 @@
 use diesel::pg::PgConnection;
 use tokio::time::timeout;
 
+use crate::request_id::RequestId;
+
 use super::{ANSWER, Unavailable, connect};
 
 /// One connection outside the pool, for work of many transactions: what PostgreSQL keeps for a connection (an advisory lock) is
@@ -44,7 +46,7 @@ impl Apart {
 }
 
 async fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
-    timeout(ANSWER, tokio::task::spawn_blocking(work))
+    timeout(ANSWER, tokio::task::spawn_blocking(RequestId::carried(work)))
         .await
         .map_err(|_| Unavailable::new(&"no answer in time"))?
         .map_err(|error| Unavailable::new(&error))

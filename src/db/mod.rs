@@ -21,6 +21,7 @@ use diesel::r2d2::{ConnectionManager, Pool};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::request_id::RequestId;
 use connection::{Customize, with_timeouts};
 
 pub use apart::Apart;
@@ -136,12 +137,12 @@ impl Database {
             .map_err(|_| Unavailable("every connection is busy".to_owned()))?
             .map_err(|error| Unavailable(error.to_string()))?;
         let pool = self.pool.clone();
-        let answer = tokio::task::spawn_blocking(move || {
+        let answer = tokio::task::spawn_blocking(RequestId::carried(move || {
             // Moved in: a thread that is stuck keeps its turn, so no more threads than connections get stuck.
             let _turn = turn;
             let mut connection = pool.get().map_err(|error| Unavailable::new(&error))?;
             work(&mut connection)
-        });
+        }));
         timeout(ANSWER, answer)
             .await
             .map_err(|_| Unavailable("no answer in time".to_owned()))?

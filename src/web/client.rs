@@ -79,12 +79,22 @@ impl FromRequest for ClientInfo {
     }
 }
 
+/// Who is at the other end of the connection, which TCP always knows.
+fn peer(request: &HttpRequest) -> IpAddr {
+    request
+        .peer_addr()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
+}
+
+/// Is what its headers say about other things than the client to be believed?
+pub(super) fn is_from_a_trusted_proxy(request: &HttpRequest) -> bool {
+    let proxies = request.app_data::<web::Data<TrustedProxies>>();
+    proxies.is_some_and(|proxies| proxies.trusts(peer(request).to_canonical()))
+}
+
 /// Where a request comes from.
 pub(super) fn origin(request: &HttpRequest) -> Origin {
-    // A TCP connection always has a peer.
-    let peer = request
-        .peer_addr()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let peer = peer(request);
     let headers = request.headers();
     let address = match request.app_data::<web::Data<TrustedProxies>>() {
         Some(proxies) => proxies.client(peer, headers),

@@ -4,6 +4,7 @@ use actix_cors::Cors;
 use actix_web::http::{Method, header};
 
 use super::extract::PASSIVE;
+use super::request_id::X_REQUEST_ID;
 
 /// How long a browser may remember the answer to its preflight, in seconds.
 const MAX_AGE: usize = 3_600;
@@ -14,7 +15,7 @@ pub(super) fn of(origins: &[String]) -> Cors {
         .allowed_methods([Method::GET, Method::POST, Method::DELETE])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .allowed_header(PASSIVE)
-        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
+        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER, X_REQUEST_ID])
         .max_age(MAX_AGE);
     origins
         .iter()

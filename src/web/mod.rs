@@ -11,6 +11,7 @@ mod panics;
 pub mod problem;
 mod prometheus;
 pub mod rate;
+mod request_id;
 pub mod routes;
 mod security_headers;
 mod service;

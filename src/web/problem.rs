@@ -15,7 +15,9 @@ use actix_web::{HttpResponse, ResponseError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::request_id::X_REQUEST_ID;
 use crate::auth;
+use crate::request_id::RequestId;
 use crate::sessions::Ending;
 
 /// The media type of RFC 9457.
@@ -36,6 +38,7 @@ pub struct Problem {
     detail: Cow<'static, str>,
     header: Option<Box<(header::HeaderName, HeaderValue)>>,
     ending: Option<Box<Ending>>,
+    request_id: Option<RequestId>,
 }
 
 #[derive(Serialize)]
@@ -50,6 +53,8 @@ struct Body<'a> {
     reason: Option<&'static str>,
     #[serde(rename = "endedAt", skip_serializing_if = "Option::is_none")]
     ended_at: Option<DateTime<Utc>>,
+    #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 impl Problem {
@@ -60,6 +65,8 @@ impl Problem {
             detail: detail.into(),
             header: None,
             ending: None,
+            // Here and not where the answer is made, which may be outside of what names the request.
+            request_id: RequestId::current(),
         }
     }
 
@@ -269,6 +276,9 @@ impl ResponseError for Problem {
         if let Some((name, value)) = self.header.as_deref() {
             response.insert_header((name.clone(), value.clone()));
         }
+        if let Some(id) = &self.request_id {
+            response.insert_header((X_REQUEST_ID, id.as_str()));
+        }
         response
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .content_type(CONTENT_TYPE)
@@ -280,6 +290,7 @@ impl ResponseError for Problem {
                 code: self.code,
                 reason: self.ending.as_ref().map(|ending| ending.reason.as_str()),
                 ended_at: self.ending.as_ref().map(|ending| ending.at),
+                request_id: self.request_id.as_ref().map(RequestId::as_str),
             })
     }
 }

@@ -20,7 +20,8 @@ use tokio::time::timeout;
 use super::connection::{Connection, KEEP_ALIVE, SLOWEST_HEAD, keep_pace};
 use super::rate::LoginRates;
 use super::{
-    GRACE_SECONDS, client, cross_origin, panics, problem, prometheus, routes, security_headers, tls,
+    GRACE_SECONDS, client, cross_origin, panics, problem, prometheus, request_id, routes, security_headers,
+    tls,
 };
 use crate::auth::Auth;
 use crate::config::ServeConfig;
@@ -171,7 +172,7 @@ fn provide(
     routes::configure(app, &config.static_dir);
 }
 
-/// Around the routes, from the inside out: panics, CORS, problems, headers, and the pace of the connection.
+/// Around the routes, from the inside out: panics, CORS, problems, headers, the name of the request, and the pace of the connection.
 fn application(
     config: &ServeConfig,
     routes: &dyn Fn(&mut web::ServiceConfig),
@@ -200,6 +201,7 @@ fn application(
         ))
         .wrap(from_fn(problem::every_error_is_a_problem))
         .wrap(security_headers::on_every_response(&headers))
+        .wrap(from_fn(request_id::name))
         .wrap(from_fn(keep_pace));
     map_config(app, |()| AppConfig::default())
         .map(|answer: actix_web::dev::ServiceResponse<_>| Response::from(answer.map_into_boxed_body()))
@@ -273,10 +275,17 @@ mod tests {
                 assert_eq!(answer.headers().get(name).unwrap(), value, "{name}");
             }
             assert!(answer.headers().contains_key("content-security-policy"));
+            let id = answer
+                .headers()
+                .get("x-request-id")
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
             let body = to_bytes(answer.into_body()).await.unwrap();
             let body = String::from_utf8(body.to_vec()).unwrap();
             assert!(
-                body.contains("\"code\":\"internal\"") && !body.contains("purpose"),
+                body.contains("\"code\":\"internal\"") && body.contains(&id) && !body.contains("purpose"),
                 "{body}"
             );
 
@@ -286,8 +295,12 @@ mod tests {
                 log[0].contains("src/web/service.rs") && log[0].contains("Token(..)"),
                 "{log:#?}"
             );
-            assert_eq!(log[1], "ERROR POST \"/panic\" ended in a panic");
+            assert_eq!(
+                log[1],
+                format!("ERROR POST \"/panic\" ended in a panic requestId={id}")
+            );
             for line in &log {
+                assert!(line.ends_with(&id), "{line}");
                 assert!(!line.contains(&token) && !line.contains("canary"), "{line}");
                 assert!(!line.contains('\n'), "{line}");
             }

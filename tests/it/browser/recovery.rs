@@ -127,6 +127,18 @@ async fn an_unverified_address_is_verified_at_the_press_of_a_button() {
     browser.wait_for_words("Your email is verified.").await;
     browser.click("#verified a").await;
     browser.sign_in(ADA).await;
+
+    // The same link once more: the page offers another.
+    let other = Browser::open(app.address, &link).await;
+    other.click("#verify [type=submit]").await;
+    other.wait_for_words("This link is no longer valid.").await;
+    other.wait_for_words("Mail me a link").await;
+    assert_eq!(
+        other
+            .run("return document.querySelectorAll('a[href=\"/forgot\"]').length")
+            .await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -149,6 +161,28 @@ async fn a_password_is_changed_on_the_dashboard() {
         .await;
     assert_eq!(browser.path().await, "/login");
     sign_in_with(&browser, ADA, NEW).await;
+}
+
+#[tokio::test]
+async fn what_somebody_has_typed_stays_when_the_page_looks_again() {
+    let app = super::app_with_ada().await;
+    let browser = Browser::open(app.address, "/login").await;
+    browser.sign_in(ADA).await;
+    browser.click("summary").await;
+    browser.fill("#current-password", "half of it").await;
+    browser
+        .run("document.activeElement.blur(); performance.clearResourceTimings()")
+        .await;
+    super::look_passively(&browser).await;
+    let looked =
+        "return performance.getEntriesByType('resource').some((entry) => entry.name.endsWith('/dashboard'))";
+    assert!(browser.wait_until(looked).await);
+    browser
+        .run("requestAnimationFrame(() => requestAnimationFrame(() => { window.painted = true; }))")
+        .await;
+    assert!(browser.wait_until("return window.painted === true").await);
+    let typed = "return document.getElementById('current-password').value";
+    assert_eq!(browser.run(typed).await, "half of it");
 }
 
 #[tokio::test]

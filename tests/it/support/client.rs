@@ -119,6 +119,13 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
+    /// The body, but for the name of the request, which no two answers share.
+    pub fn words(&self) -> String {
+        let id = self.header("x-request-id");
+        assert!(!id.is_empty(), "{self:?}");
+        self.text.replace(id, "")
+    }
+
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -135,6 +142,7 @@ impl Answer {
         assert_eq!(body["status"], self.status.as_u16());
         assert_eq!(body["type"], "about:blank");
         assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+        assert_eq!(body["requestId"], self.header("x-request-id"));
         let challenged = self.headers.contains_key("www-authenticate");
         assert_eq!(challenged, self.status == StatusCode::UNAUTHORIZED);
         format!("{} {}", self.status.as_u16(), body["code"].as_str().unwrap())

@@ -88,12 +88,10 @@ impl Program {
         let address = loop {
             match log.recv_timeout(Duration::from_secs(60)) {
                 Ok(line) => {
-                    if let Some((_, address)) = line.split_once("serving on http://") {
-                        break address.parse().unwrap();
+                    if let Some(address) = address_after("serving on http://", &line) {
+                        break address;
                     }
-                    if let Some((_, address)) = line.split_once("metrics on http://") {
-                        metrics_address = Some(address.trim_end_matches("/metrics").parse().unwrap());
-                    }
+                    metrics_address = metrics_address.or(address_after("metrics on http://", &line));
                     seen.push(line);
                 }
                 Err(_) => panic!("it does not serve: {seen:#?}"),
@@ -160,6 +158,12 @@ impl Drop for Program {
             let _ = self.child.wait();
         }
     }
+}
+
+/// What the line names, whatever follows it.
+fn address_after(words: &str, line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once(words)?;
+    rest.split(['/', '"']).next()?.parse().ok()
 }
 
 fn read_available(pipe: &mut std::process::ChildStdout) -> String {

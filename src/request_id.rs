@@ -1,0 +1,111 @@
+//! The name of a request, by which everything that is said of it is found again: each line of the log, and each problem.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+tokio::task_local! {
+    static CURRENT: RequestId;
+}
+
+/// Longest one that is taken over from somebody else, in bytes.
+const LONGEST: usize = 128;
+
+/// 1 to 128 letters, digits and `-._~+/=`, so that it fits into a header and a line of a log as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(Arc<str>);
+
+impl RequestId {
+    /// One that no other request has: the process drew the first half, and counts in the second.
+    pub fn new() -> Self {
+        static PROCESS: LazyLock<u32> = LazyLock::new(rand::random);
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self(format!("{:08x}-{count:08x}", *PROCESS).into())
+    }
+
+    /// One that somebody else gave; `None` when it has another shape.
+    pub fn given(bytes: &[u8]) -> Option<Self> {
+        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
+        let is_one = (1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(fits);
+        let text = is_one.then(|| std::str::from_utf8(bytes).ok())??;
+        Some(Self(text.into()))
+    }
+
+    /// As it is written everywhere.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The request that is being answered here, if one is.
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Answers the request under this name.
+    pub fn scope<F: Future>(self, answering: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, answering)
+    }
+
+    /// Takes the name along to where the work is done, on another thread.
+    pub fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+        let current = Self::current();
+        move || match current {
+            Some(id) => CURRENT.sync_scope(id, work),
+            None => work(),
+        }
+    }
+}
+
+impl Default for RequestId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_are_the_same_and_each_could_be_given() {
+        let (one, other) = (RequestId::new(), RequestId::new());
+        assert_ne!(one, other);
+        assert_eq!(RequestId::given(one.as_str().as_bytes()), Some(one));
+    }
+
+    #[test]
+    fn what_would_not_fit_into_a_line_is_not_taken_over() {
+        let longest = "x".repeat(LONGEST);
+        assert!(RequestId::given(longest.as_bytes()).is_some());
+        for bad in [
+            &b""[..],
+            b"two words",
+            b"a\nline",
+            b"quote\"",
+            b"\xff",
+            format!("{longest}x").as_bytes(),
+        ] {
+            assert_eq!(RequestId::given(bad), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn it_follows_the_work_to_another_thread() {
+        let id = RequestId::new();
+        let seen = id.clone().scope(async {
+            tokio::task::spawn_blocking(RequestId::carried(RequestId::current))
+                .await
+                .unwrap()
+        });
+        assert_eq!(seen.await, Some(id));
+        assert_eq!(RequestId::current(), None);
+    }
+}

@@ -1,0 +1,29 @@
+//! Each request has a name: in the log, in the header `X-Request-Id` of its answer, and in its problem.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+
+use super::client;
+use crate::request_id::RequestId;
+
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Names the request as the proxy did, if it is one that is trusted, and tells the name with the answer.
+pub(super) async fn name<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let id = given(&request).unwrap_or_default();
+    let mut answer = id.clone().scope(next.call(request)).await?;
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        answer.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    Ok(answer)
+}
+
+fn given(request: &ServiceRequest) -> Option<RequestId> {
+    let name = request.headers().get(X_REQUEST_ID)?;
+    client::is_from_a_trusted_proxy(request.request()).then(|| RequestId::given(name.as_bytes()))?
+}

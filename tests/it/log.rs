@@ -1,0 +1,93 @@
+//! The log of the program, and the names of requests in it.
+
+use serde_json::Value;
+
+use crate::support::{Answer, App, Program};
+
+#[tokio::test]
+async fn collectors_get_one_object_a_line_with_the_request_that_it_tells_of() {
+    let dir = tempfile::Builder::new().prefix("oneseat-log-").tempdir().unwrap();
+    let data_dir = dir.path().to_str().unwrap();
+    let args = [
+        "--bind",
+        "127.0.0.1:0",
+        "--data-dir",
+        data_dir,
+        "--log-format",
+        "json",
+    ];
+    let program = Program::serve_with(&args, &[]);
+    let failed = program
+        .visitor()
+        .login("nobody@example.org", "not\n\"the\" password")
+        .await;
+    assert_eq!(failed.problem(), "401 invalid_credentials");
+    let (stopped, log) = program.terminate();
+    assert!(stopped);
+
+    let lines: Vec<Value> = log
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    for line in &lines {
+        let time = line["time"].as_str().unwrap();
+        assert!(
+            chrono::DateTime::parse_from_rfc3339(time).is_ok() && time.ends_with('Z'),
+            "{time}"
+        );
+        for name in ["level", "target", "message"] {
+            assert!(line[name].is_string(), "{name} is not in {line}");
+        }
+    }
+    let told = lines
+        .iter()
+        .find(|line| line["message"] == "authn_login_fail")
+        .unwrap();
+    assert_eq!(told["level"], "WARN");
+    assert_eq!(told["target"], "oneseat::security");
+    assert_eq!(told["reason"], "invalid credentials");
+    assert_eq!(told["from"], "127.0.0.1");
+    assert_eq!(told["requestId"], failed.header("x-request-id"));
+    // What no request caused names none.
+    assert!(lines.last().unwrap().get("requestId").is_none());
+}
+
+#[tokio::test]
+async fn lines_for_people_name_the_request_too() {
+    let dir = tempfile::Builder::new().prefix("oneseat-log-").tempdir().unwrap();
+    let program = Program::serve(dir.path());
+    let failed = program
+        .visitor()
+        .login("nobody@example.org", "not a password")
+        .await;
+    let id = format!("requestId={}", failed.header("x-request-id"));
+    let (_, log) = program.terminate();
+    let line = log.iter().find(|line| line.contains("authn_login_fail")).unwrap();
+    assert!(line.ends_with(&id), "{line}");
+}
+
+#[tokio::test]
+async fn a_request_is_named_by_a_trusted_proxy_and_by_nobody_else() {
+    let trusting =
+        App::start_with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    let careful = trusting.another_instance().await;
+    let asked = async |app: &App, name: &str| {
+        let request = app.visitor().request(reqwest::Method::GET, "/auth/session");
+        let answer = Answer::of(request.header("X-Request-Id", name)).await;
+        assert_eq!(answer.problem(), "401 token_missing");
+        answer.header("x-request-id").to_owned()
+    };
+    assert_eq!(asked(&trusting, "edge-7/00af").await, "edge-7/00af");
+    assert_ne!(asked(&trusting, "not one word").await, "not one word");
+    assert_ne!(asked(&careful, "edge-7/00af").await, "edge-7/00af");
+    // Success is named as well, and no name is given twice.
+    let healthy = async || {
+        trusting
+            .visitor()
+            .get("/healthz")
+            .await
+            .header("x-request-id")
+            .to_owned()
+    };
+    assert_ne!(healthy().await, healthy().await);
+}
