@@ -138,15 +138,21 @@ function say(words) {
 
 /** The server renders UTC; people read their own clock. */
 function localise(time) {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  time.textContent = format.format(new Date(time.dateTime));
+  time.textContent = `${DAY.format(new Date(time.dateTime))}, ${timeOfDay(new Date(time.dateTime))}`;
 }
 
 /** The time, and the day if it was not today. */
 function clock(at) {
   const isToday = at.toDateString() === new Date().toDateString();
-  const format = new Intl.DateTimeFormat(undefined, { timeStyle: "short", ...(isToday ? {} : { dateStyle: "medium" }) });
-  return format.format(at);
+  return isToday ? timeOfDay(at) : `${DAY.format(at)}, ${timeOfDay(at)}`;
+}
+
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+
+/** "9:53 PM" is never broken apart. */
+function timeOfDay(at) {
+  return TIME.format(at).replaceAll(" ", "\u00a0");
 }
 
 /** What becomes of an error that no form can show. */
