@@ -15,6 +15,7 @@ mod request_id;
 pub mod routes;
 mod security_headers;
 mod service;
+mod stopping;
 mod tls;
 
 use std::future::Future;

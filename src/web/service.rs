@@ -2,8 +2,6 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_http::{HttpService, Request, Response};
@@ -19,6 +17,7 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, KEEP_ALIVE, SLOWEST_HEAD, keep_pace};
 use super::rate::LoginRates;
+use super::stopping::Stopping;
 use super::{
     GRACE_SECONDS, client, cross_origin, panics, problem, prometheus, request_id, routes, security_headers,
     tls,
@@ -28,20 +27,6 @@ use crate::config::ServeConfig;
 
 /// A client that does not finish its TLS handshake in this time is cut off.
 const SLOWEST_HANDSHAKE: Duration = Duration::from_secs(5);
-
-/// The server has been told to stop: load balancers learn it from `GET /readyz`.
-#[derive(Clone, Default)]
-pub(super) struct Stopping(Arc<AtomicBool>);
-
-impl Stopping {
-    pub(super) fn begin(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn has_begun(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// Starts to answer.
 pub(super) fn listen(

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::auth::Auth;
 use crate::web::problem::Problem;
-use crate::web::service::Stopping;
+use crate::web::stopping::Stopping;
 
 /// `{"status":"ok"}`
 #[derive(Serialize)]
