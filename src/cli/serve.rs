@@ -46,7 +46,8 @@ impl Serve {
         let scheme = if serve.tls.is_some() { "https" } else { "http" };
         let public_url = serve.public_url.clone();
         allow_many_files();
-        let mut shutdown = Box::pin(stop_signal()?);
+        let mut shutdown = Box::pin(stop_signal(1)?);
+        let hurry = stop_signal(2)?;
 
         // First the port: what cannot be served is not worth a database.
         let server = Server::bind(serve).map_err(|error| {
@@ -69,7 +70,10 @@ impl Serve {
         welcome(&auth, &url, embedded.is_some()).await?;
 
         let care = embedded.clone().map(|embedded| rt::spawn(look_after(embedded)));
-        server.run_until(auth, shutdown).await.map_err(Failure::failed)?;
+        tokio::select! {
+            stopped = server.run_until(auth, shutdown) => stopped.map_err(Failure::failed)?,
+            () = hurry => log::warn!("told twice to stop: requests under way are cut off"),
+        }
         if let Some(care) = care {
             care.abort();
             let _ = care.await;
@@ -99,16 +103,18 @@ fn allow_many_files() {
     }
 }
 
-/// Completes when the program is asked to stop, or its terminal goes away.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+/// Completes when the program is asked to stop, so many times, or its terminal goes away.
+fn stop_signal(times: u8) -> Result<impl Future<Output = ()>, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::failed)?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
+        for _ in 0..times {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
+            }
         }
     })
 }

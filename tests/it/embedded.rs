@@ -42,6 +42,34 @@ async fn a_first_start_makes_an_admin_and_shows_the_password_once() {
 }
 
 #[tokio::test]
+async fn told_twice_to_stop_it_waits_for_nobody_and_still_puts_its_server_away() {
+    let dir = data_dir();
+    let data_dir = dir.path().to_str().unwrap();
+    let program = Program::serve_with(
+        &[
+            "--bind",
+            "127.0.0.1:0",
+            "--data-dir",
+            data_dir,
+            "--stop-delay",
+            "1h",
+        ],
+        &[],
+    );
+    program.ask_to_stop();
+    eventually("it has been told", async || {
+        program.visitor().get("/readyz").await.status == 503
+    })
+    .await;
+    let (stopped, log) = program.terminate();
+    assert!(
+        stopped && log.iter().any(|line| line.contains("told twice to stop")),
+        "{log:#?}"
+    );
+    assert!(!is_running(&dir));
+}
+
+#[tokio::test]
 async fn sessions_outlive_a_restart() {
     let dir = data_dir();
     let first = Program::serve(dir.path());

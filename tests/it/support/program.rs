@@ -139,6 +139,11 @@ impl Program {
         (status.success(), self.log.iter().collect())
     }
 
+    /// Asks it to stop, and waits for nothing.
+    pub fn ask_to_stop(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
     /// Ends it the hard way.
     pub fn kill(mut self) {
         self.signal(Signal::SIGKILL);
