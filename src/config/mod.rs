@@ -51,8 +51,8 @@ pub struct ServeConfig {
     pub workers: usize,
     /// `http://` or `https://` and a host, without a trailing slash.
     pub public_url: Option<String>,
-    /// Holds `oneseat.css` and `oneseat.js`.
-    pub static_dir: PathBuf,
+    /// Where stylesheets and scripts are read from; none: the program carries them.
+    pub static_dir: Option<PathBuf>,
     /// Who carries the mails; none: there are none.
     pub mail: Option<MailConfig>,
     /// None: in the clear, or a proxy speaks TLS.

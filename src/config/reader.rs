@@ -135,11 +135,10 @@ impl Reader {
             Some(raw) => self.read("--public-url", raw, public_url).map(Some),
             None => Some(None),
         };
-        let static_dir = self.read(
-            "--static-dir",
-            given(&settings.static_dir).unwrap_or_default(),
-            static_dir,
-        );
+        let static_dir = match given(&settings.static_dir) {
+            None => Some(None),
+            Some(raw) => self.read("--static-dir", raw, static_dir).map(Some),
+        };
         let trusted_proxies: Option<Vec<IpNetwork>> =
             self.read("--trusted-proxies", &settings.trusted_proxies, |raw| {
                 listed(raw)
@@ -330,23 +329,12 @@ fn public_url(raw: &str) -> Result<String, String> {
     }
 }
 
-/// The directory named, or the first of the usual places that holds the files.
 fn static_dir(raw: &str) -> Result<PathBuf, String> {
-    let candidates = if raw.is_empty() {
-        let program = std::env::current_exe().unwrap_or_default();
-        let beside = program.parent().unwrap_or(&program);
-        vec![
-            beside.join("static"),
-            beside.join("../share/oneseat/static"),
-            PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/static")),
-        ]
-    } else {
-        vec![PathBuf::from(raw)]
-    };
-    candidates
-        .into_iter()
-        .find(|dir| dir.join("oneseat.js").is_file())
-        .ok_or_else(|| "oneseat.js is not there; name the directory that holds it".to_owned())
+    let dir = PathBuf::from(raw);
+    if !dir.join("oneseat.js").is_file() {
+        return Err("there is no oneseat.js in it".to_owned());
+    }
+    Ok(dir)
 }
 
 fn default_data_dir() -> Option<PathBuf> {

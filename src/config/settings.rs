@@ -41,7 +41,7 @@ pub struct ServeSettings {
     #[arg(long, env = "ONESEAT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Directory of the stylesheet and script [default: beside the program, or the source tree]
+    /// Directory to read stylesheets and scripts from, for who works on them [default: the program carries them]
     #[arg(long, env = "ONESEAT_STATIC_DIR", value_name = "DIR")]
     pub static_dir: Option<String>,
 

@@ -14,6 +14,7 @@ pub mod rate;
 pub mod routes;
 mod security_headers;
 mod service;
+mod static_files;
 mod tls;
 
 use std::future::Future;

@@ -168,7 +168,7 @@ fn provide(
     if let Some(rates) = rates {
         app.app_data(rates);
     }
-    routes::configure(app, &config.static_dir);
+    routes::configure(app, config.static_dir.as_deref());
 }
 
 /// Around the routes, from the inside out: panics, CORS, problems, headers, and the pace of the connection.
