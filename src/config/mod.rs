@@ -452,6 +452,41 @@ mod tests {
         assert!(!format!("{database:?}").contains("canary"));
     }
 
+    #[test]
+    fn a_connection_string_may_be_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("url");
+        let of_file = || read(&["--database-url-file", file.to_str().unwrap()]);
+        std::fs::write(&file, "postgres://ada:canary@db/x\n").unwrap();
+        let (database, _) = of_file().unwrap();
+        assert_eq!(
+            database.location,
+            DatabaseLocation::Url("postgres://ada:canary@db/x".to_owned())
+        );
+        for wrong in [&b"\n"[..], b"postgres://canary\0", b"canary\xff"] {
+            std::fs::write(&file, wrong).unwrap();
+            let bad = of_file().unwrap_err().to_string();
+            assert!(
+                bad.contains("--database-url-file") && !bad.contains("canary"),
+                "{bad}"
+            );
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert!(of_file().is_err());
+        let both = [
+            "--database-url",
+            "postgres://",
+            "--database-url-file",
+            "/dev/null",
+        ];
+        assert!(
+            read(&both)
+                .unwrap_err()
+                .to_string()
+                .contains("exclude each other")
+        );
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
 

@@ -63,15 +63,19 @@ impl Reader {
     }
 
     pub(super) fn database(&mut self, settings: &DatabaseSettings) -> Option<DatabaseConfig> {
-        let location = match given(&settings.database_url) {
-            Some(url) => self.read("--database-url", "(hidden)", |_| {
-                // NUL cannot travel to libpq, and is the one thing that can be wrong before it tries.
-                if url.contains('\0') {
-                    return Err("holds a NUL character".to_owned());
-                }
-                Ok(DatabaseLocation::Url(url.to_owned()))
+        let (url, file) = (given(&settings.database_url), given(&settings.database_url_file));
+        self.require(
+            url.is_none() || file.is_none(),
+            "--database-url and --database-url-file exclude each other",
+        );
+        let location = match (url, file) {
+            (Some(url), _) => self.read("--database-url", "(hidden)", |_| database_url(url)),
+            (None, Some(file)) => self.read("--database-url-file", file, |file| {
+                let url =
+                    std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"))?;
+                database_url(url.trim())
             }),
-            None => match given(&settings.data_dir) {
+            (None, None) => match given(&settings.data_dir) {
                 Some(dir) => self.read("--data-dir", dir, |dir| {
                     std::path::absolute(dir)
                         .map(DatabaseLocation::Embedded)
@@ -291,6 +295,17 @@ impl Reader {
 fn address(raw: &str) -> Result<SocketAddr, String> {
     raw.parse()
         .map_err(|_| "not an address and port; write it like 127.0.0.1:8080".to_owned())
+}
+
+/// NUL cannot travel to libpq, and nothing is a server of its own choice: all else it judges itself.
+fn database_url(url: &str) -> Result<DatabaseLocation, String> {
+    if url.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if url.contains('\0') {
+        return Err("holds a NUL character".to_owned());
+    }
+    Ok(DatabaseLocation::Url(url.to_owned()))
 }
 
 /// An environment variable that is set to nothing counts as not set.
