@@ -25,6 +25,7 @@ mod hostile;
 mod http;
 mod introspection;
 mod lockout;
+mod manual;
 mod metrics;
 mod outage;
 mod races;
