@@ -4,6 +4,7 @@ mod client;
 mod completions;
 mod man;
 mod migrate;
+mod notify;
 mod open;
 mod output;
 mod password;

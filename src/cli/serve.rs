@@ -10,7 +10,7 @@ use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::open::{Opened, Threads};
-use super::{Failure, output};
+use super::{Failure, notify, output};
 use crate::auth::accounts::NewAccount;
 use crate::auth::{Auth, Error};
 use crate::config::{self, DatabaseConfig, DatabaseSettings, ServeSettings};
@@ -31,6 +31,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Arguments of `oneseat serve`.
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  Try it out; the first start prints a password:
+    oneseat serve
+  Behind a proxy on this machine that speaks TLS, over a database of yours:
+    DATABASE_URL=postgres://oneseat@db.example.org/oneseat oneseat serve \\
+        --public-url https://seat.example.org --trusted-proxies 127.0.0.1,::1
+  To other machines, with TLS of its own:
+    oneseat serve --bind 0.0.0.0:8443 --tls-cert chain.pem --tls-key key.pem --public-url https://seat.example.org:8443")]
 pub(super) struct Serve {
     #[command(flatten)]
     serve: ServeSettings,
@@ -69,7 +77,10 @@ impl Serve {
         welcome(&auth, &url, embedded.is_some()).await?;
 
         let care = embedded.clone().map(|embedded| rt::spawn(look_after(embedded)));
-        server.run_until(auth, shutdown).await.map_err(Failure::failed)?;
+        server
+            .run_until(auth, telling_systemd(shutdown))
+            .await
+            .map_err(Failure::failed)?;
         if let Some(care) = care {
             care.abort();
             let _ = care.await;
@@ -111,6 +122,13 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
             _ = hangup.recv() => {}
         }
     })
+}
+
+/// Says that the server serves, once it waits to be stopped, and that it stops when it is told to.
+async fn telling_systemd(shutdown: impl Future<Output = ()>) {
+    notify::tell(notify::State::Ready);
+    shutdown.await;
+    notify::tell(notify::State::Stopping);
 }
 
 /// Opens the database. `None`: the program was asked to stop while it did.

@@ -27,6 +27,7 @@ mod introspection;
 mod lockout;
 mod manual;
 mod metrics;
+mod notify;
 mod outage;
 mod races;
 mod recovery;
