@@ -8,6 +8,8 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     // The directory itself: a file that comes or goes counts, too.
     println!("cargo::rerun-if-changed=static");
+    // The same for what Diesel embeds.
+    println!("cargo::rerun-if-changed=migrations");
     let of_cargo = |name| env::var_os(name).map(PathBuf::from).unwrap_or_default();
     let mut files = fs::read_dir(of_cargo("CARGO_MANIFEST_DIR").join("static"))?
         .map(|entry| Ok(entry?.path()))
