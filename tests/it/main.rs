@@ -29,6 +29,7 @@ mod manual;
 mod metrics;
 mod notify;
 mod outage;
+mod packaging;
 mod races;
 mod recovery;
 mod schema;
