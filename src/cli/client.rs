@@ -28,6 +28,9 @@ pub(super) struct Target {
 }
 
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  The names of all services:
+    oneseat client list --json | jq -r '.[].name'")]
 pub(super) struct List {
     /// Print JSON
     #[arg(long)]

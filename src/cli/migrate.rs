@@ -8,6 +8,9 @@ use crate::config::{self, DatabaseSettings};
 
 /// Arguments of `oneseat migrate`.
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  Before the first instance of a new version:
+    oneseat migrate")]
 pub(super) struct Migrate {
     #[command(flatten)]
     database: DatabaseSettings,

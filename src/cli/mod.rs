@@ -1,8 +1,11 @@
 //! What an operator types. Exit status 0: done; 1: failed, with one line on stderr; 2: wrong usage.
 
 mod client;
+mod completions;
 pub(crate) mod log;
+mod man;
 mod migrate;
+mod notify;
 mod open;
 mod output;
 mod password;
@@ -21,15 +24,38 @@ use clap::{Parser, Subcommand};
 use crate::config::BadValues;
 use log::LogFormat;
 
-/// One user, one seat: signing in ends the older session.
+/// One user, one seat: signing in ends the older session
 #[derive(Parser, Debug)]
 #[command(
     version,
     about,
     long_about = "One user, one seat: signing in takes the seat and ends the older session at once.\n\n\
-        Without a database of yours, oneseat runs a private PostgreSQL of its own: `oneseat serve` is all it takes.",
+        Without a database of yours, oneseat runs a private PostgreSQL of its own: `oneseat serve` is all it takes.\n\n\
+        Every setting is a flag and an environment variable; the flag wins. All values that cannot be used are told at \
+        once, before anything starts.",
     after_help = "Every setting is a flag and an environment variable; the flag wins.\n\
-        RUST_LOG sets how much is logged (error, warn, info, debug; default info)."
+        RUST_LOG sets how much is logged (error, warn, info, debug; default info).",
+    after_long_help = "Examples:
+  Try it out on http://127.0.0.1:8080; the first start prints a password:
+    oneseat serve
+  Add somebody who may sign in, to a database of yours:
+    export DATABASE_URL=postgres://oneseat@db.example.org/oneseat
+    oneseat user add ada@example.org --name Ada --verified
+  See who is signed in, and end that:
+    oneseat session list
+    oneseat session end --user ada@example.org
+
+Environment:
+  DATABASE_URL  The database, for every command that needs one.
+  ONESEAT_DATA_DIR  Directory of the private PostgreSQL, for every command that needs one.
+  ONESEAT_...  The settings of `oneseat serve`: its page names the variable of each.
+  RUST_LOG  How much is logged: error, warn, info or debug; info unless set. Parts may differ: `info,oneseat::security=warn`.
+  NOTIFY_SOCKET  Where `oneseat serve` says that it serves, and that it stops; systemd sets it.
+
+Files:
+  /var/lib/oneseat  The private PostgreSQL, when root runs it.
+  ~/.local/share/oneseat  The same for everybody else, unless XDG_DATA_HOME says otherwise.
+  /etc/oneseat/oneseat.env  The settings of the service, where the Debian package installed one."
 )]
 pub struct Cli {
     /// How the log is written to standard error: human or json
@@ -51,10 +77,19 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Serve the pages and the API
+    ///
+    /// Takes the port, opens the database, brings its schema up to date, and serves until it is told to stop by SIGTERM, SIGINT or
+    /// SIGHUP: then it lets requests under way finish. Any number of instances may share a database.
     Serve(Box<serve::Serve>),
     /// Bring the database's schema up to date
+    ///
+    /// `oneseat serve` and every other command do so by themselves. This is for who wants it done before the first instance of a new
+    /// version starts. Two at the same time wait for each other.
     Migrate(migrate::Migrate),
     /// Remove expired sessions now
+    ///
+    /// A running `oneseat serve` does so by itself every quarter of an hour. Nothing depends on it: an expired session is refused
+    /// whether it was swept or not.
     Sweep(sweep::Sweep),
     /// Add, show and change accounts
     #[command(subcommand)]
@@ -65,6 +100,10 @@ enum Command {
     /// Show and end live sessions
     #[command(subcommand)]
     Session(session::Session),
+    /// Print what completes this program's command lines in a shell
+    Completions(completions::Completions),
+    /// Print a manual page, or write all of them
+    Man(man::Man),
 }
 
 /// Why a command did not do what it was asked.
@@ -94,6 +133,8 @@ impl Cli {
                 Command::Client(command) => command.run().await,
                 Command::User(command) => command.run().await,
                 Command::Session(command) => command.run().await,
+                Command::Completions(command) => command.run(),
+                Command::Man(command) => command.run(),
             }
         });
         match done {

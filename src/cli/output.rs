@@ -7,8 +7,13 @@ use super::Failure;
 
 /// Prints one line.
 pub(super) fn line(text: impl fmt::Display) -> Result<(), Failure> {
+    self::text(format!("{text}\n").as_bytes())
+}
+
+/// Prints a text as it is.
+pub(super) fn text(text: &[u8]) -> Result<(), Failure> {
     let mut out = stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match out.write_all(text).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         // As with `oneseat user list | head`: whoever read it has read enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::Unread),

@@ -10,7 +10,7 @@ use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::open::{Opened, Threads};
-use super::{Failure, output};
+use super::{Failure, notify, output};
 use crate::auth::accounts::NewAccount;
 use crate::auth::{Auth, Error};
 use crate::config::{self, DatabaseConfig, DatabaseSettings, ServeSettings};
@@ -31,6 +31,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Arguments of `oneseat serve`.
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  Try it out; the first start prints a password:
+    oneseat serve
+  Behind a proxy on this machine that speaks TLS, over a database of yours:
+    DATABASE_URL=postgres://oneseat@db.example.org/oneseat oneseat serve \\
+        --public-url https://seat.example.org --trusted-proxies 127.0.0.1,::1
+  To other machines, with TLS of its own:
+    oneseat serve --bind 0.0.0.0:8443 --tls-cert chain.pem --tls-key key.pem --public-url https://seat.example.org:8443")]
 pub(super) struct Serve {
     #[command(flatten)]
     serve: ServeSettings,
@@ -71,7 +79,7 @@ impl Serve {
 
         let care = embedded.clone().map(|embedded| rt::spawn(look_after(embedded)));
         tokio::select! {
-            stopped = server.run_until(auth, shutdown) => stopped.map_err(Failure::failed)?,
+            stopped = server.run_until(auth, telling_systemd(shutdown)) => stopped.map_err(Failure::failed)?,
             () = hurry => log::warn!("told twice to stop: requests under way are cut off"),
         }
         if let Some(care) = care {
@@ -117,6 +125,13 @@ fn stop_signal(times: u8) -> Result<impl Future<Output = ()>, Failure> {
             }
         }
     })
+}
+
+/// Says that the server serves, once it waits to be stopped, and that it stops when it is told to.
+async fn telling_systemd(shutdown: impl Future<Output = ()>) {
+    notify::tell(notify::State::Ready);
+    shutdown.await;
+    notify::tell(notify::State::Stopping);
 }
 
 /// Opens the database. `None`: the program was asked to stop while it did.

@@ -23,6 +23,9 @@ pub(super) enum Session {
 }
 
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  How many are signed in?
+    oneseat session list --json | jq length")]
 pub(super) struct List {
     /// Print JSON
     #[arg(long)]
@@ -32,6 +35,11 @@ pub(super) struct List {
 }
 
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  Sign somebody out:
+    oneseat session end --user ada@example.org
+  Sign everybody out:
+    oneseat session end --all")]
 pub(super) struct End {
     #[command(flatten)]
     which: Which,

@@ -8,6 +8,9 @@ use crate::config::{self, DatabaseSettings, HistorySettings, Policy};
 
 /// Arguments of `oneseat sweep`.
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  Forget what became of sessions more than a week ago:
+    oneseat sweep --history-retention 7d")]
 pub(super) struct Sweep {
     #[command(flatten)]
     history: HistorySettings,

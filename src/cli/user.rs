@@ -37,6 +37,11 @@ pub(super) enum User {
 }
 
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  An admin, whose generated password is printed once:
+    oneseat user add ada@example.org --name Ada --role admin --verified
+  With a password from elsewhere:
+    pass show ada | oneseat user add ada@example.org --name Ada --verified --password-stdin")]
 pub(super) struct Add {
     /// Address the user signs in with
     email: Email,
@@ -57,6 +62,9 @@ pub(super) struct Add {
 }
 
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  Let the user choose a password by a link in a mail:
+    oneseat user invite ada@example.org --name Ada")]
 pub(super) struct Invite {
     /// Address the user signs in with
     email: Email,
@@ -71,6 +79,9 @@ pub(super) struct Invite {
 }
 
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  The addresses of all admins:
+    oneseat user list --json | jq -r '.[] | select(.role == \"admin\").email'")]
 pub(super) struct List {
     /// Print JSON
     #[arg(long)]
@@ -80,6 +91,9 @@ pub(super) struct List {
 }
 
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  Is the address locked, and who has the seat?
+    oneseat user show ada@example.org")]
 pub(super) struct Show {
     /// Whose account
     email: Email,
@@ -91,6 +105,9 @@ pub(super) struct Show {
 }
 
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  Make one, and print it once:
+    oneseat user password ada@example.org")]
 pub(super) struct SetPassword {
     /// Whose account
     email: Email,

@@ -51,8 +51,8 @@ pub struct ServeConfig {
     pub workers: usize,
     /// `http://` or `https://` and a host, without a trailing slash.
     pub public_url: Option<String>,
-    /// Holds `oneseat.css` and `oneseat.js`.
-    pub static_dir: PathBuf,
+    /// Where stylesheets and scripts are read from; none: the program carries them.
+    pub static_dir: Option<PathBuf>,
     /// Who carries the mails; none: there are none.
     pub mail: Option<MailConfig>,
     /// None: in the clear, or a proxy speaks TLS.
@@ -450,6 +450,41 @@ mod tests {
     fn a_connection_string_is_never_printed() {
         let (database, _) = read(&["--database-url", "postgres://ada:canary@db/x"]).unwrap();
         assert!(!format!("{database:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_connection_string_may_be_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("url");
+        let of_file = || read(&["--database-url-file", file.to_str().unwrap()]);
+        std::fs::write(&file, "postgres://ada:canary@db/x\n").unwrap();
+        let (database, _) = of_file().unwrap();
+        assert_eq!(
+            database.location,
+            DatabaseLocation::Url("postgres://ada:canary@db/x".to_owned())
+        );
+        for wrong in [&b"\n"[..], b"postgres://canary\0", b"canary\xff"] {
+            std::fs::write(&file, wrong).unwrap();
+            let bad = of_file().unwrap_err().to_string();
+            assert!(
+                bad.contains("--database-url-file") && !bad.contains("canary"),
+                "{bad}"
+            );
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert!(of_file().is_err());
+        let both = [
+            "--database-url",
+            "postgres://",
+            "--database-url-file",
+            "/dev/null",
+        ];
+        assert!(
+            read(&both)
+                .unwrap_err()
+                .to_string()
+                .contains("exclude each other")
+        );
     }
 
     proptest! {

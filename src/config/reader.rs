@@ -63,15 +63,19 @@ impl Reader {
     }
 
     pub(super) fn database(&mut self, settings: &DatabaseSettings) -> Option<DatabaseConfig> {
-        let location = match given(&settings.database_url) {
-            Some(url) => self.read("--database-url", "(hidden)", |_| {
-                // NUL cannot travel to libpq, and is the one thing that can be wrong before it tries.
-                if url.contains('\0') {
-                    return Err("holds a NUL character".to_owned());
-                }
-                Ok(DatabaseLocation::Url(url.to_owned()))
+        let (url, file) = (given(&settings.database_url), given(&settings.database_url_file));
+        self.require(
+            url.is_none() || file.is_none(),
+            "--database-url and --database-url-file exclude each other",
+        );
+        let location = match (url, file) {
+            (Some(url), _) => self.read("--database-url", "(hidden)", |_| database_url(url)),
+            (None, Some(file)) => self.read("--database-url-file", file, |file| {
+                let url =
+                    std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"))?;
+                database_url(url.trim())
             }),
-            None => match given(&settings.data_dir) {
+            (None, None) => match given(&settings.data_dir) {
                 Some(dir) => self.read("--data-dir", dir, |dir| {
                     std::path::absolute(dir)
                         .map(DatabaseLocation::Embedded)
@@ -135,11 +139,10 @@ impl Reader {
             Some(raw) => self.read("--public-url", raw, public_url).map(Some),
             None => Some(None),
         };
-        let static_dir = self.read(
-            "--static-dir",
-            given(&settings.static_dir).unwrap_or_default(),
-            static_dir,
-        );
+        let static_dir = match given(&settings.static_dir) {
+            None => Some(None),
+            Some(raw) => self.read("--static-dir", raw, static_dir).map(Some),
+        };
         let trusted_proxies: Option<Vec<IpNetwork>> =
             self.read("--trusted-proxies", &settings.trusted_proxies, |raw| {
                 listed(raw)
@@ -294,6 +297,17 @@ fn address(raw: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "not an address and port; write it like 127.0.0.1:8080".to_owned())
 }
 
+/// NUL cannot travel to libpq, and nothing is a server of its own choice: all else it judges itself.
+fn database_url(url: &str) -> Result<DatabaseLocation, String> {
+    if url.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if url.contains('\0') {
+        return Err("holds a NUL character".to_owned());
+    }
+    Ok(DatabaseLocation::Url(url.to_owned()))
+}
+
 /// An environment variable that is set to nothing counts as not set.
 fn given(value: &Option<String>) -> Option<&str> {
     value.as_deref().map(str::trim).filter(|value| !value.is_empty())
@@ -330,23 +344,12 @@ fn public_url(raw: &str) -> Result<String, String> {
     }
 }
 
-/// The directory named, or the first of the usual places that holds the files.
 fn static_dir(raw: &str) -> Result<PathBuf, String> {
-    let candidates = if raw.is_empty() {
-        let program = std::env::current_exe().unwrap_or_default();
-        let beside = program.parent().unwrap_or(&program);
-        vec![
-            beside.join("static"),
-            beside.join("../share/oneseat/static"),
-            PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/static")),
-        ]
-    } else {
-        vec![PathBuf::from(raw)]
-    };
-    candidates
-        .into_iter()
-        .find(|dir| dir.join("oneseat.js").is_file())
-        .ok_or_else(|| "oneseat.js is not there; name the directory that holds it".to_owned())
+    let dir = PathBuf::from(raw);
+    if !dir.join("oneseat.js").is_file() {
+        return Err("there is no oneseat.js in it".to_owned());
+    }
+    Ok(dir)
 }
 
 fn default_data_dir() -> Option<PathBuf> {

@@ -10,6 +10,10 @@ pub struct DatabaseSettings {
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
+    /// File with that URL in it, such as a secret of a container or a credential of systemd
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<String>,
+
     /// Directory of the private PostgreSQL [default: /var/lib/oneseat for root, else the user's
     /// data directory]
     #[arg(long, env = "ONESEAT_DATA_DIR", value_name = "DIR")]
@@ -41,7 +45,7 @@ pub struct ServeSettings {
     #[arg(long, env = "ONESEAT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Directory of the stylesheet and script [default: beside the program, or the source tree]
+    /// Directory to read stylesheets and scripts from, for who works on them [default: the program carries them]
     #[arg(long, env = "ONESEAT_STATIC_DIR", value_name = "DIR")]
     pub static_dir: Option<String>,
 
@@ -54,7 +58,8 @@ pub struct ServeSettings {
         long,
         env = "ONESEAT_TRUSTED_PROXIES",
         value_name = "CIDRS",
-        default_value = ""
+        default_value = "",
+        hide_default_value = true
     )]
     pub trusted_proxies: String,
 
@@ -75,7 +80,8 @@ pub struct ServeSettings {
         long,
         env = "ONESEAT_CORS_ORIGINS",
         value_name = "ORIGINS",
-        default_value = ""
+        default_value = "",
+        hide_default_value = true
     )]
     pub cors_origins: String,
 

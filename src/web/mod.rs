@@ -15,6 +15,7 @@ mod request_id;
 pub mod routes;
 mod security_headers;
 mod service;
+mod static_files;
 mod stopping;
 mod tls;
 
@@ -83,7 +84,8 @@ impl Server {
     }
 
     /// Answers until `shutdown` completes, then says that it is not ready any more, takes no new connections after the delay that
-    /// was configured, and lets requests under way finish. Runs the sweeper beside it, and whoever sends the mails.
+    /// was configured, and lets requests under way finish. Runs the sweeper beside it, and whoever sends the mails. It begins to
+    /// wait for `shutdown` when it answers, and not before.
     ///
     /// # Errors
     /// When the port cannot be listened on, or the TLS certificate or the way to send mail cannot be used.

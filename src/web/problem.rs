@@ -197,14 +197,6 @@ impl Problem {
     fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found(),
-            // Only `static/` leaves this to the framework.
-            StatusCode::METHOD_NOT_ALLOWED => Self::method_not_allowed(HeaderValue::from_static("GET, HEAD")),
-            StatusCode::RANGE_NOT_SATISFIABLE => {
-                Self::new(status, "range_not_satisfiable", "The file has no such range")
-            }
-            StatusCode::PRECONDITION_FAILED => {
-                Self::new(status, "precondition_failed", "The file has changed")
-            }
             _ if status.is_client_error() => {
                 Self::new(status, "bad_request", "The request cannot be understood")
             }

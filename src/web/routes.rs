@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use actix_files::Files;
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::middleware::DefaultHeaders;
+use actix_web::http::header::HeaderValue;
 use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
 
 use super::problem::Problem;
+use super::static_files::{self, StaticFiles};
 use super::{api, pages};
 
 /// One method of one path.
@@ -76,8 +75,10 @@ pub fn list() -> Vec<(Method, &'static str)> {
         .collect()
 }
 
-pub(super) fn configure(app: &mut web::ServiceConfig, static_dir: &Path) {
-    for (path, entries) in map() {
+pub(super) fn configure(app: &mut web::ServiceConfig, static_dir: Option<&Path>) {
+    app.app_data(web::Data::new(StaticFiles::new(static_dir)));
+    let files = ("/static/{name:.*}", vec![get(static_files::file)]);
+    for (path, entries) in map().into_iter().chain([files]) {
         let allow = allow(&entries);
         let mut resource = web::resource(path);
         for (_, route) in entries {
@@ -88,12 +89,6 @@ pub(super) fn configure(app: &mut web::ServiceConfig, static_dir: &Path) {
             async move { Err::<&str, _>(problem) }
         })));
     }
-    app.service(
-        web::scope("/static")
-            // Asked for again at each load, and answered 304 while it is the same.
-            .wrap(DefaultHeaders::new().add((header::CACHE_CONTROL, "no-cache")))
-            .service(Files::new("", static_dir).prefer_utf8(true)),
-    );
     app.default_service(web::to(|| async { Err::<&str, _>(Problem::not_found()) }));
 }
 

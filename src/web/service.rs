@@ -154,7 +154,7 @@ fn provide(
     if let Some(rates) = rates {
         app.app_data(rates);
     }
-    routes::configure(app, &config.static_dir);
+    routes::configure(app, config.static_dir.as_deref());
 }
 
 /// Around the routes, from the inside out: panics, CORS, problems, headers, the name of the request, and the pace of the connection.

@@ -246,6 +246,77 @@ async fn no_path_leads_out_of_the_static_directory() {
 }
 
 #[tokio::test]
+async fn a_static_file_is_asked_for_again_and_sent_once() {
+    let app = App::start().await;
+    let visitor = app.visitor();
+    for (path, content_type) in [
+        ("/static/oneseat.css", "text/css; charset=utf-8"),
+        ("/static/oneseat.js", "text/javascript; charset=utf-8"),
+        ("/static/icon.svg", "image/svg+xml; charset=utf-8"),
+    ] {
+        let first = visitor.get(path).await;
+        let file = std::fs::read_to_string(format!("{}{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert_eq!((first.status.as_u16(), first.text.as_str()), (200, file.as_str()));
+        assert_eq!(first.header("content-type"), content_type);
+        let head = Answer::of(visitor.request(Method::HEAD, path)).await;
+        assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
+        for name in ["content-type", "content-length", "etag", "cache-control"] {
+            assert_eq!(head.header(name), first.header(name), "{name}");
+        }
+
+        let etag = first.header("etag");
+        for known in [
+            etag.to_owned(),
+            format!("W/{etag}"),
+            format!("\"x\", {etag}"),
+            "*".to_owned(),
+        ] {
+            let again = Answer::of(visitor.request(Method::GET, path).header("If-None-Match", &known)).await;
+            assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""), "{known}");
+            assert_eq!(
+                (again.header("etag"), again.header("cache-control")),
+                (etag, "no-cache")
+            );
+        }
+        let other = Answer::of(
+            visitor
+                .request(Method::GET, path)
+                .header("If-None-Match", "\"x\""),
+        )
+        .await;
+        assert_eq!((other.status.as_u16(), other.text), (200, file));
+    }
+}
+
+#[tokio::test]
+async fn who_works_on_static_files_sees_each_change() {
+    let files = tempfile::tempdir().unwrap();
+    let dir = files.path().join("static");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(files.path().join("secret.js"), "canary").unwrap();
+    std::fs::write(dir.join(".hidden.js"), "canary").unwrap();
+    std::fs::write(dir.join("oneseat.js"), "first").unwrap();
+    let app = App::start_with(|config| config.static_dir = Some(dir.clone())).await;
+    let first = app.visitor().get("/static/oneseat.js").await;
+    assert_eq!(first.text, "first");
+    std::fs::write(dir.join("oneseat.js"), "second").unwrap();
+    let request = app.visitor().request(Method::GET, "/static/oneseat.js");
+    let second = Answer::of(request.header("If-None-Match", first.header("etag"))).await;
+    assert_eq!((second.status.as_u16(), second.text.as_str()), (200, "second"));
+    for path in [
+        "%2e%2e%2fsecret.js",
+        "..%2fsecret.js",
+        "..%5csecret.js",
+        ".hidden.js",
+        "",
+        ".",
+    ] {
+        let answer = app.visitor().get(&format!("/static/{path}")).await;
+        assert_eq!(answer.problem(), "404 not_found", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_never_comes_is_not_waited_for() {
     let app = App::start().await;
     let head = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{";

@@ -26,7 +26,7 @@ pub(super) fn serve(url: &str, workers: usize) -> Result<SocketAddr> {
         bind: SocketAddr::from(([127, 0, 0, 1], 0)),
         workers,
         public_url: None,
-        static_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/../static").into(),
+        static_dir: None,
         metrics_bind: None,
         mail: None,
         tls: None,

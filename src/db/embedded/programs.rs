@@ -116,6 +116,8 @@ impl Runner {
         // The server inherits what its starter leaves open: no terminal and no pipe.
         let output = command
             .env_remove("PGDATA")
+            // Debian's server tells systemd, too: whoever listens there waits for this program and not for that one.
+            .env_remove("NOTIFY_SOCKET")
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -88,6 +88,9 @@ async fn invited_by_an_admin_and_signed_in() {
     browser.wait_for_words("Grace Hopper").await;
 
     admin.click("a[href='/admin/users']").await;
+    // The page that was there has the same button.
+    let is_new = "return !document.querySelector('main').innerText.includes('Invited')";
+    assert!(admin.wait_until(is_new).await);
     admin.click("[aria-label='Disable grace@example.org']").await;
     admin
         .wait_for_words("Disable Grace Hopper? This ends their session.")

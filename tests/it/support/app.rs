@@ -182,7 +182,7 @@ fn config() -> ServeConfig {
         bind: SocketAddr::from(([127, 0, 0, 1], 0)),
         workers: 2,
         public_url: None,
-        static_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/static").into(),
+        static_dir: None,
         trusted_proxies: Vec::new(),
         policy: Policy::default(),
         max_event_streams: 100,

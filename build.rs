@@ -1,0 +1,27 @@
+//! Writes a list of all that lies in `static/`, so that the program carries it and a file that is put there needs no mention.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=build.rs");
+    // The directory itself: a file that comes or goes counts, too.
+    println!("cargo::rerun-if-changed=static");
+    // The same for what Diesel embeds.
+    println!("cargo::rerun-if-changed=migrations");
+    let of_cargo = |name| env::var_os(name).map(PathBuf::from).unwrap_or_default();
+    let mut files = fs::read_dir(of_cargo("CARGO_MANIFEST_DIR").join("static"))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<Vec<_>>>()?;
+    files.retain(|file| file.is_file());
+    files.sort();
+
+    let mut list = fs::File::create(of_cargo("OUT_DIR").join("static_files.rs"))?;
+    writeln!(list, "&[")?;
+    for file in files {
+        let name = file.file_name().unwrap_or_default();
+        writeln!(list, "    ({name:?}, include_bytes!({file:?}) as &[u8]),")?;
+    }
+    writeln!(list, "]")
+}
