@@ -14,12 +14,14 @@ use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::auth;
 use crate::sessions::Ending;
+use crate::web::openapi::schemas;
 
 /// The media type of RFC 9457.
-const CONTENT_TYPE: &str = "application/problem+json";
+pub(super) const CONTENT_TYPE: &str = "application/problem+json";
 /// RFC 6750 3: with the error only when a token came and failed.
 const CHALLENGE: &str = r#"Bearer realm="oneseat""#;
 /// For services (RFC 7617).
@@ -38,17 +40,27 @@ pub struct Problem {
     ending: Option<Box<Ending>>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// RFC 9457.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Body<'a> {
     #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
     kind: &'static str,
     title: &'static str,
+    /// The same as the answer's.
     status: u16,
+    /// For people, in one sentence.
     detail: &'a str,
+    #[schema(schema_with = schemas::code)]
     code: &'static str,
+    /// Why the session ended; only with `session_ended`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::reason, required = false)]
     reason: Option<&'static str>,
+    /// When it ended.
     #[serde(rename = "endedAt", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     ended_at: Option<DateTime<Utc>>,
 }
 

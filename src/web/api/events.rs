@@ -45,7 +45,18 @@ enum State {
     Done,
 }
 
-/// Opens the stream. It is passive, and closes when the session's time is up.
+/// Tells when the session ends, and why.
+///
+/// A stream of server-sent events. `ended` with `{reason, at}` is the last; admins also get `changed` when anybody comes or goes.
+/// It is passive, and closes when the session's time is up.
+#[utoipa::path(
+    get, path = "/auth/session/events", tag = "session", operation_id = "session_events",
+    responses(
+        (status = 200, description = "Server-sent events", body = String, content_type = "text/event-stream",
+            headers(("X-Accel-Buffering" = String, description = "`no`: a proxy must not hold events back"))),
+        Passive,
+    ),
+)]
 pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
     let session = seat.0.session.id;
     let watcher = auth.watch(session)?;
