@@ -252,7 +252,11 @@ impl From<auth::Error> for Problem {
             Error::TokenInvalid => Self::token_invalid(),
             Error::SessionEnded(ending) => Self::session_ended(ending),
             Error::NoSuchUser(_) | Error::NoSuchSession => Self::not_found(),
-            Error::EmailTaken(_) => Self::bad_request("There is a user with this email already"),
+            Error::EmailTaken(_) => Self::new(
+                StatusCode::CONFLICT,
+                "email_taken",
+                "There is a user with this email already",
+            ),
             Error::Busy => {
                 log::warn!("turned away: {error}");
                 Self::unavailable()

@@ -26,6 +26,7 @@ mod http;
 mod introspection;
 mod lockout;
 mod metrics;
+mod openapi;
 mod outage;
 mod races;
 mod recovery;

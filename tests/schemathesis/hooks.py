@@ -2,6 +2,7 @@
 
 import os
 from base64 import b64encode
+from threading import Timer
 
 import requests
 import schemathesis
@@ -15,8 +16,8 @@ PASSWORD = os.environ["ONESEAT_TESTED_PASSWORD"]
 # Id and secret, with a colon in between.
 SERVICE = os.environ["ONESEAT_TESTED_SERVICE"]
 
-# A call that succeeds ends the session that it was made in.
-ENDS_ITS_OWN_SESSION = {"/auth/logout", "/auth/password/change"}
+# A call that succeeds ends the session that it was made in; a stream is ended by the session's end.
+ENDS_ITS_OWN_SESSION = {"/auth/logout", "/auth/password/change", "/auth/session/events"}
 
 tokens = {}
 
@@ -43,6 +44,15 @@ class Authorization:
 
     def set(self, case, value, ctx):
         case.headers = {**(case.headers or {}), "Authorization": value}
+
+
+@schemathesis.hook
+def before_call(ctx, case, kwargs):
+    """Ends the session of a stream when it is open, so that the stream tells it and ends."""
+    if case.operation.path == "/auth/session/events" and LEAVER in tokens:
+        headers = {"Authorization": f"Bearer {tokens[LEAVER]}"}
+        options = {"headers": headers, "timeout": 30}
+        Timer(0.1, requests.post, [f"{SERVER}/auth/logout"], options).start()
 
 
 @schemathesis.hook

@@ -27,10 +27,10 @@ pub struct ListQuery {
     #[param(max_length = 1000, pattern = "^[^\\x00]*$")]
     q: String,
     /// Rows of the page: 50 unless told otherwise.
-    #[param(value_type = i64, minimum = 1, maximum = 200)]
+    #[param(value_type = i64, required = false, minimum = 1, maximum = 200)]
     limit: Option<String>,
     /// The `next` of an earlier page.
-    #[param(value_type = String, pattern = "^[0-9]{1,16}_[0-9a-f]{32}$")]
+    #[param(value_type = String, required = false, pattern = "^([0-9]{1,16}_[0-9a-f]{32})?$")]
     after: Option<String>,
     #[param(ignore)]
     reason: Option<String>,
@@ -41,8 +41,7 @@ pub struct ListQuery {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only described: `ListQuery` reads it")]
 struct ReasonQuery {
-    /// Why the sessions ended.
-    #[param(schema_with = schemas::reason)]
+    #[param(schema_with = schemas::any_reason)]
     reason: Option<String>,
 }
 

@@ -18,12 +18,27 @@ use crate::sessions::store::Look;
 use crate::sessions::watchers::Watcher;
 use crate::users::Role;
 use crate::web::extract::Passive;
+use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
 
 /// Something is sent at least this often, so that proxies and pages know that the stream lives.
 const BEAT: Duration = Duration::from_secs(20);
 /// When to look again after the database gave no answer.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// One event of the stream.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "only described: events are lines of text")]
+struct SessionEvent {
+    #[schema(schema_with = schemas::event)]
+    event: String,
+    /// Of `ended`: why, and when. Of `changed`: nothing.
+    #[schema(
+        content_media_type = "application/json",
+        examples("{\"reason\":\"replaced\",\"at\":\"2026-11-24T00:20:15.973059Z\"}")
+    )]
+    data: String,
+}
 
 /// An open stream.
 struct Events {
@@ -52,7 +67,7 @@ enum State {
 #[utoipa::path(
     get, path = "/auth/session/events", tag = "session", operation_id = "session_events",
     responses(
-        (status = 200, description = "Server-sent events", body = String, content_type = "text/event-stream",
+        (status = 200, description = "Server-sent events", body = SessionEvent, content_type = "text/event-stream",
             headers(("X-Accel-Buffering" = String, description = "`no`: a proxy must not hold events back"))),
         Passive,
     ),

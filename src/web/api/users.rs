@@ -93,6 +93,7 @@ pub async fn list(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result<Js
     responses(
         (status = 201, body = UserView),
         (status = 404, description = "`no_mail`: this server sends none"),
+        (status = 409, description = "`email_taken`: somebody has the address already"),
         Admin,
     ),
 )]

@@ -9,7 +9,7 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn}
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Type};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Schema, Type};
 use utoipa::{IntoResponses, Modify};
 
 use super::{CLIENT_SECRET, SESSION_TOKEN};
@@ -62,7 +62,7 @@ const SHARED: [(&str, &str, &str); 12] = [
 ];
 
 /// All codes that a problem may have.
-pub(in crate::web) const CODES: [&str; 24] = [
+pub(in crate::web) const CODES: [&str; 25] = [
     "bad_request",
     "password_refused",
     "link_invalid",
@@ -80,6 +80,7 @@ pub(in crate::web) const CODES: [&str; 24] = [
     "no_mail",
     "method_not_allowed",
     "request_timeout",
+    "email_taken",
     "precondition_failed",
     "body_too_large",
     "unsupported_media_type",
@@ -133,7 +134,17 @@ fn by_rule(path: &str, call: &mut Operation) {
         // Open to everybody.
         call.security = Some(Vec::new());
     }
-    if call.request_body.is_some() {
+    if let Some(RefOr::T(body)) = &mut call.request_body {
+        // What may be left out is not null when it is there.
+        for content in body.content.values_mut() {
+            if let RefOr::T(content) = content
+                && let Some(RefOr::T(Schema::OneOf(choice))) = &mut content.schema
+            {
+                let is_null = |item: &RefOr<Schema>| matches!(item, RefOr::T(_));
+                choice.items.retain(|item| !is_null(item));
+                content.schema = choice.items.pop();
+            }
+        }
         names.extend([
             "badRequest",
             "requestTimeout",

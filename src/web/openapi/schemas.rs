@@ -32,6 +32,16 @@ pub(in crate::web) fn reason() -> Object {
     one_of(EndReason::ALL.map(EndReason::as_str))
 }
 
+/// What the stream of a session tells.
+pub(in crate::web) fn event() -> Object {
+    one_of(["ended", "changed"])
+}
+
+/// What a list is asked for: a form sends what was left empty, too.
+pub(in crate::web) fn any_reason() -> Object {
+    one_of(EndReason::ALL.map(EndReason::as_str).into_iter().chain([""]))
+}
+
 /// IPv4 or IPv6.
 pub(in crate::web) fn address() -> Object {
     ObjectBuilder::new()
@@ -60,8 +70,14 @@ pub(in crate::web) fn new_password() -> Object {
     text().min_length(Some(15)).max_length(Some(128)).build()
 }
 
+/// Printable, and not white space alone.
 pub(in crate::web) fn name() -> Object {
-    text().min_length(Some(1)).max_length(Some(200)).build()
+    text()
+        .max_length(Some(200))
+        .pattern(Some(
+            r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+        ))
+        .build()
 }
 
 /// Of an account that is made: `user` unless told otherwise.
