@@ -3,6 +3,7 @@
 mod accessibility;
 mod live;
 mod recovery;
+mod swagger;
 
 use oneseat::users::Role;
 use serde_json::json;
