@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use oneseat::users::Role;
 use oneseat::web::routes;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use crate::support::{App, MailServer, PASSWORD};
 
@@ -37,6 +38,16 @@ fn found<'a>(description: &'a Value, value: &'a Value) -> &'a Value {
         Some(place) => description.pointer(place.strip_prefix('#').unwrap()).unwrap(),
         None => value,
     }
+}
+
+fn saved(description: &Value) -> NamedTempFile {
+    let mut file = NamedTempFile::with_suffix(".json").unwrap();
+    write!(file, "{description}").unwrap();
+    file
+}
+
+fn tool(name: &str) -> PathBuf {
+    Path::new(ROOT).join("target/tools/schemathesis/bin").join(name)
 }
 
 fn words(list: &Value) -> BTreeSet<String> {
@@ -148,6 +159,31 @@ async fn every_call_has_its_words_its_problems_and_their_headers() {
 }
 
 #[tokio::test]
+async fn every_header_of_an_answer_is_described() {
+    let app = App::start_with(|config| config.public_url = Some("https://seat.example.org".to_owned())).await;
+    let description = description(&app).await;
+    let ada = app.signed_in("ada").await;
+    for (path, status) in [
+        ("/auth/session", "200"),
+        ("/auth/verify", "200"),
+        ("/api/admin/sessions", "403"),
+        ("/auth/login", "405"),
+    ] {
+        let answer = ada.get(path).await;
+        assert_eq!(answer.status.as_str(), status, "{path}");
+        let calls = description["paths"][path].as_object().unwrap();
+        let described = &calls.values().next().unwrap()["responses"][status];
+        let described = found(&description, described)["headers"].as_object().unwrap();
+        let described: BTreeSet<_> = described.keys().map(|name| name.to_lowercase()).collect();
+        let of_http = ["content-length", "content-type", "date"];
+        for name in answer.headers.keys().map(|name| name.as_str()) {
+            let is_described = described.contains(name) || of_http.contains(&name);
+            assert!(is_described, "{path} {status}: {name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_code_of_a_problem_is_described() {
     let app = App::start().await;
     let description = description(&app).await;
@@ -203,6 +239,18 @@ async fn the_page_needs_no_other_host_and_allows_none() {
     }
 }
 
+#[tokio::test]
+async fn the_description_is_openapi_3_1() {
+    let app = App::start().await;
+    let file = saved(&description(&app).await);
+    let run = Command::new(tool("openapi-spec-validator"))
+        .arg(file.path())
+        .output();
+    let run = run.expect("openapi-spec-validator is missing: script/test installs it");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("OK"), "{said}");
+}
+
 /// All its checks, over every call, with right and wrong data. `ONESEAT_EXAMPLES` sets how many of each.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schema_driven_tester_finds_nothing() {
@@ -215,10 +263,9 @@ async fn a_schema_driven_tester_finds_nothing() {
     let server = format!("http://{}", app.address);
     let seed = std::env::var("ONESEAT_SEED").unwrap_or_else(|_| "1".to_owned());
     let examples = std::env::var("ONESEAT_EXAMPLES").unwrap_or_else(|_| "10".to_owned());
-    // From a file: what it reads from the server itself, it leaves out.
-    let mut file = tempfile::NamedTempFile::with_suffix(".json").unwrap();
-    write!(file, "{}", description(&app).await).unwrap();
-    let mut tester = Command::new(Path::new(ROOT).join("target/tools/schemathesis/bin/schemathesis"));
+    // From a file: the address that it reads a description from, it does not test.
+    let file = saved(&description(&app).await);
+    let mut tester = Command::new(tool("schemathesis"));
     tester
         .current_dir(Path::new(ROOT).join("tests/schemathesis"))
         .args([

@@ -31,7 +31,6 @@ pub struct LoginRequest {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoginResponse {
-    /// Shown once: 32 random bytes in hex.
     #[schema(schema_with = schemas::token)]
     token: String,
     user: UserView,

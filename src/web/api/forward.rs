@@ -15,8 +15,7 @@ use crate::web::problem::Problem;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct VerifyQuery {
-    /// Who has another role is refused; an admin has both.
-    #[param(schema_with = schemas::role)]
+    #[param(schema_with = schemas::needed_role)]
     role: Option<String>,
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder};
 use utoipa::openapi::security::SecurityRequirement;
@@ -135,16 +136,7 @@ fn by_rule(path: &str, call: &mut Operation) {
         call.security = Some(Vec::new());
     }
     if let Some(RefOr::T(body)) = &mut call.request_body {
-        // What may be left out is not null when it is there.
-        for content in body.content.values_mut() {
-            if let RefOr::T(content) = content
-                && let Some(RefOr::T(Schema::OneOf(choice))) = &mut content.schema
-            {
-                let is_null = |item: &RefOr<Schema>| matches!(item, RefOr::T(_));
-                choice.items.retain(|item| !is_null(item));
-                content.schema = choice.items.pop();
-            }
-        }
+        never_null(body);
         names.extend([
             "badRequest",
             "requestTimeout",
@@ -156,8 +148,28 @@ fn by_rule(path: &str, call: &mut Operation) {
     if path.contains('{') {
         names.push("notFound");
     }
+    for parameter in call.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && parameter.description.is_none()
+            && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
+        {
+            parameter.description = schema.description.take();
+        }
+    }
     for (status, answer) in shared(&names) {
         call.responses.responses.entry(status).or_insert(answer);
+    }
+}
+
+/// A body that may be left out is not null when it is there, as utoipa would have it.
+fn never_null(body: &mut RequestBody) {
+    for content in body.content.values_mut() {
+        if let RefOr::T(content) = content
+            && let Some(RefOr::T(Schema::OneOf(choice))) = &mut content.schema
+        {
+            choice.items.retain(|item| matches!(item, RefOr::Ref(_)));
+            content.schema = choice.items.pop();
+        }
     }
 }
 

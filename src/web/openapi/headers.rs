@@ -59,8 +59,10 @@ impl Modify for OnEveryAnswer {
         }
         let of_some = OF_SOME.into_iter().map(|(name, _, words)| (name, words));
         for (name, words) in ON_ALL.into_iter().chain(of_some) {
-            let text = ObjectBuilder::new().schema_type(Type::String);
-            let header = HeaderBuilder::new().schema(Some(text)).description(Some(words));
+            let is_number = name == "Retry-After";
+            let kind = if is_number { Type::Integer } else { Type::String };
+            let schema = ObjectBuilder::new().schema_type(kind);
+            let header = HeaderBuilder::new().schema(Some(schema)).description(Some(words));
             components.headers.insert(name.to_owned(), header.build().into());
         }
     }

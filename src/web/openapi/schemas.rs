@@ -9,6 +9,8 @@ use crate::auth::people::State;
 use crate::sessions::EndReason;
 use crate::users::Role;
 
+// utoipa takes no description from beside a field whose schema a function makes: those that need one have it here.
+
 fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
@@ -39,7 +41,13 @@ pub(in crate::web) fn event() -> Object {
 
 /// What a list is asked for: a form sends what was left empty, too.
 pub(in crate::web) fn any_reason() -> Object {
-    one_of(EndReason::ALL.map(EndReason::as_str).into_iter().chain([""]))
+    let words = EndReason::ALL.map(EndReason::as_str).into_iter().chain([""]);
+    said(one_of(words), "Why the sessions ended; empty for every reason.")
+}
+
+/// What a request that a proxy asks about needs.
+pub(in crate::web) fn needed_role() -> Object {
+    said(role(), "The role that is needed, if not any; an admin has both.")
 }
 
 /// IPv4 or IPv6.
@@ -51,28 +59,44 @@ pub(in crate::web) fn address() -> Object {
 }
 
 pub(in crate::web) fn token() -> Object {
-    text().pattern(Some("^[0-9a-f]{64}$")).build()
+    text()
+        .description(Some("Shown once: 32 random bytes in hex."))
+        .pattern(Some("^[0-9a-f]{64}$"))
+        .build()
 }
 
-/// At most 254 bytes, with 64 of them before the last `@`: what mail servers take (RFC 6531).
 pub(in crate::web) fn email() -> Object {
     let format = SchemaFormat::Custom("idn-email".to_owned());
-    text().format(Some(format)).max_length(Some(254)).build()
+    text()
+        .description(Some(
+            "At most 254 bytes, with 64 of them before the last `@` (RFC 6531). Case does not matter.",
+        ))
+        .format(Some(format))
+        .max_length(Some(254))
+        .build()
 }
 
-/// Counted in code points.
 pub(in crate::web) fn typed_password() -> Object {
-    text().min_length(Some(1)).max_length(Some(128)).build()
+    text()
+        .description(Some("Length is counted in code points."))
+        .min_length(Some(1))
+        .max_length(Some(128))
+        .build()
 }
 
-/// The same; beside that, what is tried first is refused.
 pub(in crate::web) fn new_password() -> Object {
-    text().min_length(Some(15)).max_length(Some(128)).build()
+    text()
+        .description(Some(
+            "Length is counted in code points. What is easy to guess is refused, with the reason.",
+        ))
+        .min_length(Some(15))
+        .max_length(Some(128))
+        .build()
 }
 
-/// Printable, and not white space alone.
 pub(in crate::web) fn name() -> Object {
     text()
+        .description(Some("Printable, and not white space alone."))
         .max_length(Some(200))
         .pattern(Some(
             r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
@@ -80,12 +104,16 @@ pub(in crate::web) fn name() -> Object {
         .build()
 }
 
-/// Of an account that is made: `user` unless told otherwise.
 pub(in crate::web) fn optional_role() -> Object {
-    let mut role = role();
+    let mut role = said(role(), "`user` unless told otherwise.");
     role.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
     role.enum_values.get_or_insert_default().push(Value::Null);
     role
+}
+
+fn said(mut schema: Object, words: &str) -> Object {
+    schema.description = Some(words.to_owned());
+    schema
 }
 
 fn text() -> ObjectBuilder {

@@ -68,7 +68,9 @@ async fn an_admin_signs_in_on_the_page_of_the_api_and_calls_an_admins_route() {
 
     browser.click(".auth-wrapper .authorize").await;
     browser.fill("#auth-bearer-value", token).await;
-    browser.click(".modal-ux form:has(#auth-bearer-value) .authorize").await;
+    browser
+        .click(".modal-ux form:has(#auth-bearer-value) .authorize")
+        .await;
     browser.click(".modal-ux .btn-done").await;
     browser.click(&format!("{list} .btn-clear")).await;
     let (status, body) = answer(&browser, list).await;
