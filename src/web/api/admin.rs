@@ -26,8 +26,7 @@ pub struct ListQuery {
     #[serde(default)]
     #[param(max_length = 1000, pattern = "^[^\\x00]*$")]
     q: String,
-    /// Rows of the page: 50 unless told otherwise.
-    #[param(value_type = i64, required = false, minimum = 1, maximum = 200)]
+    #[param(schema_with = schemas::limit)]
     limit: Option<String>,
     /// The `next` of an earlier page.
     #[param(value_type = String, required = false, pattern = "^([0-9]{1,16}_[0-9a-f]{32})?$")]
@@ -102,7 +101,7 @@ pub(super) fn parsed(id: &str) -> Result<Uuid, Problem> {
 
 /// A form sends what was left empty, too.
 fn given(value: &Option<String>) -> Option<&str> {
-    value.as_deref().map(str::trim).filter(|value| !value.is_empty())
+    value.as_deref().filter(|value| !value.is_empty())
 }
 
 /// One live session of the list.

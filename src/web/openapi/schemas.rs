@@ -5,6 +5,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType};
 use utoipa::openapi::{SchemaFormat, Type};
 
 use super::answers::CODES;
+use crate::auth::page::LARGEST_PAGE;
 use crate::auth::people::State;
 use crate::sessions::EndReason;
 use crate::users::Role;
@@ -43,6 +44,17 @@ pub(in crate::web) fn event() -> Object {
 pub(in crate::web) fn any_reason() -> Object {
     let words = EndReason::ALL.map(EndReason::as_str).into_iter().chain([""]);
     said(one_of(words), "Why the sessions ended; empty for every reason.")
+}
+
+/// The same of a page.
+pub(in crate::web) fn limit() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::String]))
+        .description(Some("Rows of the page: 50 unless told otherwise, 200 at most."))
+        .minimum(Some(1))
+        .maximum(Some(LARGEST_PAGE))
+        .max_length(Some(0))
+        .build()
 }
 
 /// What a request that a proxy asks about needs.
