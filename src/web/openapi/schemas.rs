@@ -110,9 +110,7 @@ pub(in crate::web) fn name() -> Object {
     text()
         .description(Some("Printable, and not white space alone."))
         .max_length(Some(200))
-        .pattern(Some(
-            r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
-        ))
+        .pattern(Some(r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]*$"))
         .build()
 }
 
