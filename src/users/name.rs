@@ -20,7 +20,7 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, NotAName> {
         let name = text.trim();
-        if name.is_empty() || name.chars().count() > LONGEST || name.contains(char::is_control) {
+        if name.is_empty() || text.chars().count() > LONGEST || text.contains(char::is_control) {
             return Err(NotAName);
         }
         Ok(Self(name.to_owned()))

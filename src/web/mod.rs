@@ -6,6 +6,7 @@ pub mod client;
 mod connection;
 mod cross_origin;
 pub mod extract;
+mod openapi;
 pub mod pages;
 mod panics;
 pub mod problem;

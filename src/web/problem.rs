@@ -14,14 +14,16 @@ use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::openapi::schemas;
 use super::request_id::X_REQUEST_ID;
 use crate::auth;
 use crate::request_id::RequestId;
 use crate::sessions::Ending;
 
 /// The media type of RFC 9457.
-const CONTENT_TYPE: &str = "application/problem+json";
+pub(super) const CONTENT_TYPE: &str = "application/problem+json";
 /// RFC 6750 3: with the error only when a token came and failed.
 const CHALLENGE: &str = r#"Bearer realm="oneseat""#;
 /// For services (RFC 7617).
@@ -41,19 +43,31 @@ pub struct Problem {
     request_id: Option<RequestId>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// RFC 9457.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Body<'a> {
     #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
     kind: &'static str,
     title: &'static str,
+    /// The same as the answer's.
     status: u16,
+    /// For people, in one sentence.
     detail: &'a str,
+    #[schema(schema_with = schemas::code)]
     code: &'static str,
+    /// Why the session ended; only with `session_ended`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::reason, required = false)]
     reason: Option<&'static str>,
+    /// When it ended.
     #[serde(rename = "endedAt", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     ended_at: Option<DateTime<Utc>>,
+    /// What `X-Request-Id` says, too: the log knows the request by it.
     #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     request_id: Option<&'a str>,
 }
 
@@ -239,7 +253,11 @@ impl From<auth::Error> for Problem {
             Error::TokenInvalid => Self::token_invalid(),
             Error::SessionEnded(ending) => Self::session_ended(ending),
             Error::NoSuchUser(_) | Error::NoSuchSession => Self::not_found(),
-            Error::EmailTaken(_) => Self::bad_request("There is a user with this email already"),
+            Error::EmailTaken(_) => Self::new(
+                StatusCode::CONFLICT,
+                "email_taken",
+                "There is a user with this email already",
+            ),
             Error::Busy => {
                 log::warn!("turned away: {error}");
                 Self::unavailable()

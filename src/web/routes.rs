@@ -8,37 +8,50 @@ use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
 
 use super::problem::Problem;
 use super::static_files::{self, StaticFiles};
-use super::{api, pages};
+use super::{api, openapi, pages};
 
 /// One method of one path.
-type Entry = (Method, Route);
+type Entry = (Method, For, Route);
+
+/// Who reads the answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// Programs: each is described in `/openapi.json`.
+    Programs,
+    /// People.
+    People,
+}
 
 fn map() -> Vec<(&'static str, Vec<Entry>)> {
     vec![
         // Open to everybody.
         ("/healthz", vec![get(api::health::healthz)]),
         ("/readyz", vec![get(api::health::readyz)]),
+        ("/openapi.json", vec![get(openapi::openapi)]),
         ("/auth/login", vec![post(api::auth::login)]),
         ("/auth/password/forgot", vec![post(api::account::forgot)]),
         ("/auth/password/reset", vec![post(api::account::reset)]),
         ("/auth/email/resend", vec![post(api::account::resend)]),
         ("/auth/email/verify", vec![post(api::account::verify)]),
-        ("/", vec![get(pages::login::root)]),
-        ("/login", vec![get(pages::login::login)]),
-        ("/forgot", vec![get(pages::account::forgot)]),
-        ("/reset", vec![get(pages::account::reset)]),
-        ("/welcome", vec![get(pages::account::welcome)]),
-        ("/verify", vec![get(pages::account::verify)]),
+        ("/", vec![page(pages::login::root)]),
+        ("/login", vec![page(pages::login::login)]),
+        ("/forgot", vec![page(pages::account::forgot)]),
+        ("/reset", vec![page(pages::account::reset)]),
+        ("/docs/api", vec![page(pages::swagger::without_slash)]),
+        ("/docs/api/", vec![page(pages::swagger::page)]),
+        ("/docs/api/{file}", vec![page(pages::swagger::file)]),
+        ("/welcome", vec![page(pages::account::welcome)]),
+        ("/verify", vec![page(pages::account::verify)]),
         // Signed in only: `Authenticated` or `SignedIn` in the handler's signature.
         ("/auth/logout", vec![post(api::auth::logout)]),
         ("/auth/session", vec![get(api::auth::session)]),
         ("/auth/verify", vec![get(api::forward::verify)]),
-        // Services only, each with a secret of its own.
-        ("/auth/introspect", vec![post(api::introspect::introspect)]),
         ("/auth/session/events", vec![stream(api::events::events)]),
         ("/auth/history", vec![get(api::auth::history)]),
         ("/auth/password/change", vec![post(api::account::change)]),
-        ("/dashboard", vec![get(pages::dashboard::dashboard)]),
+        ("/dashboard", vec![page(pages::dashboard::dashboard)]),
+        // Services only, each with a secret of its own.
+        ("/auth/introspect", vec![post(api::introspect::introspect)]),
         // Admins only: `Admin` or `AdminPage` in the handler's signature.
         (
             "/api/admin/sessions",
@@ -61,18 +74,29 @@ fn map() -> Vec<(&'static str, Vec<Entry>)> {
         ),
         ("/api/admin/users/{id}/lock", vec![delete(api::admin::unlock)]),
         ("/api/admin/history", vec![get(api::admin::history)]),
-        ("/admin/sessions", vec![get(pages::admin::sessions)]),
-        ("/admin/history", vec![get(pages::admin::history)]),
-        ("/admin/users", vec![get(pages::users::users)]),
+        ("/admin/sessions", vec![page(pages::admin::sessions)]),
+        ("/admin/history", vec![page(pages::admin::history)]),
+        ("/admin/users", vec![page(pages::users::users)]),
     ]
 }
 
 /// Every method and path that the map answers, for the test that wants each of them tried.
 pub fn list() -> Vec<(Method, &'static str)> {
-    map()
-        .into_iter()
-        .flat_map(|(path, entries)| entries.into_iter().map(move |(method, _)| (method, path)))
-        .collect()
+    listed(|_| true)
+}
+
+/// Those among them that are no pages, for the test that wants each of them described.
+pub fn for_programs() -> Vec<(Method, &'static str)> {
+    listed(|reader| reader == For::Programs)
+}
+
+fn listed(is_wanted: impl Fn(For) -> bool) -> Vec<(Method, &'static str)> {
+    let mut listed = Vec::new();
+    for (path, entries) in map() {
+        let wanted = entries.into_iter().filter(|(_, reader, _)| is_wanted(*reader));
+        listed.extend(wanted.map(|(method, _, _)| (method, path)));
+    }
+    listed
 }
 
 pub(super) fn configure(app: &mut web::ServiceConfig, static_dir: Option<&Path>) {
@@ -81,7 +105,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig, static_dir: Option<&Path>)
     for (path, entries) in map().into_iter().chain([files]) {
         let allow = allow(&entries);
         let mut resource = web::resource(path);
-        for (_, route) in entries {
+        for (_, _, route) in entries {
             resource = resource.route(route);
         }
         app.service(resource.default_service(web::to(move || {
@@ -100,7 +124,18 @@ where
     F::Output: Responder + 'static,
 {
     let route = Route::new().guard(guard::Any(guard::Get()).or(guard::Head()));
-    (Method::GET, route.to(handler))
+    (Method::GET, For::Programs, route.to(handler))
+}
+
+/// The same for people.
+fn page<F, Args>(handler: F) -> Entry
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let (method, _, route) = get(handler);
+    (method, For::People, route)
 }
 
 /// GET alone: an answer without an end has no head to ask for.
@@ -110,7 +145,7 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    (Method::GET, web::get().to(handler))
+    (Method::GET, For::Programs, web::get().to(handler))
 }
 
 fn post<F, Args>(handler: F) -> Entry
@@ -119,7 +154,7 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    (Method::POST, web::post().to(handler))
+    (Method::POST, For::Programs, web::post().to(handler))
 }
 
 fn delete<F, Args>(handler: F) -> Entry
@@ -128,13 +163,13 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    (Method::DELETE, web::delete().to(handler))
+    (Method::DELETE, For::Programs, web::delete().to(handler))
 }
 
 /// What `Allow` says (RFC 9110 10.2.1).
 fn allow(entries: &[Entry]) -> HeaderValue {
     let mut methods: Vec<&str> = Vec::new();
-    for (method, _) in entries {
+    for (method, _, _) in entries {
         methods.push(method.as_str());
         if *method == Method::GET {
             methods.push(Method::HEAD.as_str());

@@ -12,6 +12,10 @@ use crate::support::{Answer, App};
 const TABLE: &[(&str, &str, [u16; 3])] = &[
     ("GET", "/healthz", [200, 200, 200]),
     ("GET", "/readyz", [200, 200, 200]),
+    ("GET", "/openapi.json", [200, 200, 200]),
+    ("GET", "/docs/api", [303, 303, 303]),
+    ("GET", "/docs/api/", [200, 200, 200]),
+    ("GET", "/docs/api/{file}", [404, 404, 404]),
     ("POST", "/auth/login", [415, 415, 415]),
     ("POST", "/auth/logout", [401, 200, 200]),
     ("GET", "/auth/session", [401, 200, 200]),

@@ -22,6 +22,9 @@ async fn every_response_carries_the_security_headers() {
         "/static/oneseat.js",
         "/static/nothing",
         "/readyz",
+        "/openapi.json",
+        "/docs/api/",
+        "/docs/api/swagger-ui.css",
     ] {
         let answer = ada.get(path).await;
         let policy = answer.header("content-security-policy");
@@ -47,11 +50,9 @@ async fn every_response_carries_the_security_headers() {
             "{path}"
         );
         assert_eq!(answer.header("strict-transport-security"), "", "{path}");
-        let kept = if path == "/static/oneseat.js" {
-            "no-cache"
-        } else {
-            "no-store"
-        };
+        let may_be_kept =
+            path.starts_with("/docs/") || ["/static/oneseat.js", "/openapi.json"].contains(&path);
+        let kept = if may_be_kept { "no-cache" } else { "no-store" };
         assert_eq!(answer.header("cache-control"), kept, "{path}");
     }
 }

@@ -5,21 +5,6 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, App, oneseat, sql};
 
-/// A service's id and secret, as an operator gets them.
-fn service(app: &App, name: &str) -> (String, String) {
-    let output = oneseat(
-        &["client", "add", name, "--database-url", app.database().url()],
-        "",
-    );
-    assert!(output.status.success(), "{output:?}");
-    let shown = String::from_utf8(output.stdout).unwrap();
-    let word = |label: &str| {
-        let line = shown.lines().find(|line| line.contains(label)).unwrap();
-        line.split_whitespace().last().unwrap().to_owned()
-    };
-    (word("client id"), word("client secret"))
-}
-
 async fn introspect(app: &App, (id, secret): &(String, String), form: &[(&str, &str)]) -> Answer {
     let request = app.visitor().request(Method::POST, "/auth/introspect");
     let form = form_urlencoded::Serializer::new(String::new())
@@ -35,7 +20,7 @@ async fn introspect(app: &App, (id, secret): &(String, String), form: &[(&str, &
 #[tokio::test]
 async fn a_live_token_is_told_with_whose_it_is_and_a_dead_one_is_not() {
     let app = App::start().await;
-    let client = service(&app, "Payroll");
+    let client = app.service("Payroll");
     let ada = app.signed_in("ada").await;
     let token = ada.token.clone().unwrap();
     let who = ada.session().await.json();
@@ -78,7 +63,7 @@ async fn a_live_token_is_told_with_whose_it_is_and_a_dead_one_is_not() {
 #[tokio::test]
 async fn asking_is_no_activity_unless_the_service_says_so() {
     let app = App::start().await;
-    let client = service(&app, "Payroll");
+    let client = app.service("Payroll");
     let ada = app.signed_in("ada").await;
     let token = ada.token.unwrap();
     app.database().execute(&sql::backdate_sessions("1 hour"));
@@ -92,8 +77,8 @@ async fn asking_is_no_activity_unless_the_service_says_so() {
 #[tokio::test]
 async fn only_a_service_with_its_own_secret_is_answered() {
     let app = App::start().await;
-    let (id, secret) = service(&app, "Payroll");
-    let (other, _) = service(&app, "Canteen");
+    let (id, secret) = app.service("Payroll");
+    let (other, _) = app.service("Canteen");
     let ada = app.signed_in("ada").await;
     let token = ada.token.clone().unwrap();
     let nobody = uuid::Uuid::new_v4().to_string();
@@ -136,7 +121,7 @@ async fn only_a_service_with_its_own_secret_is_answered() {
 #[tokio::test]
 async fn an_operator_adds_lists_and_removes_services() {
     let app = App::start().await;
-    let client = service(&app, "Payroll");
+    let client = app.service("Payroll");
     let token = app.signed_in("ada").await.token.unwrap();
     let url = app.database().url();
     let again = oneseat(&["client", "add", "Payroll", "--database-url", url], "");

@@ -29,6 +29,7 @@ mod log;
 mod manual;
 mod metrics;
 mod notify;
+mod openapi;
 mod outage;
 mod packaging;
 mod races;

@@ -3,6 +3,7 @@
 use actix_web::web::{Data, Json, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::auth::SuccessResponse;
 use crate::auth::recovery::Request;
@@ -12,37 +13,56 @@ use crate::users::{Email, Password};
 use crate::web::body;
 use crate::web::client::ClientInfo;
 use crate::web::extract::Authenticated;
+use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
 use crate::web::rate::WithinLoginRate;
 
 /// `POST /auth/password/forgot`, `POST /auth/email/resend`
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct LinkRequest {
+    #[schema(schema_with = schemas::email)]
     email: String,
 }
 
-/// `POST /auth/password/reset`. No Debug: it holds a token and a password.
-#[derive(Deserialize)]
+/// `POST /auth/password/reset`
+// No Debug: it holds a token and a password.
+#[derive(Deserialize, ToSchema)]
 pub struct ResetRequest {
+    /// From the link's fragment.
     token: String,
+    #[schema(schema_with = schemas::new_password)]
     password: String,
 }
 
-/// `POST /auth/email/verify`. No Debug: it holds a token.
-#[derive(Deserialize)]
+/// `POST /auth/email/verify`
+// No Debug: it holds a token.
+#[derive(Deserialize, ToSchema)]
 pub struct VerifyRequest {
+    /// From the link's fragment.
     token: String,
 }
 
-/// `POST /auth/password/change`. No Debug: it holds passwords.
-#[derive(Deserialize)]
+/// `POST /auth/password/change`
+// No Debug: it holds passwords.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeRequest {
+    #[schema(schema_with = schemas::typed_password)]
     current_password: String,
+    #[schema(schema_with = schemas::new_password)]
     new_password: String,
 }
 
 /// Mails a link to choose a new password, if somebody has the address.
+#[utoipa::path(
+    post, path = "/auth/password/forgot", tag = "account", operation_id = "forgot_password",
+    request_body = LinkRequest,
+    responses(
+        (status = 202, description = "The same answer for every address", body = SuccessResponse),
+        (status = 404, description = "`no_mail`: this server sends none"),
+        WithinLoginRate,
+    ),
+)]
 pub async fn forgot(
     _: WithinLoginRate,
     request: HttpRequest,
@@ -54,6 +74,15 @@ pub async fn forgot(
 }
 
 /// Mails a link to verify the address, if somebody has it and it is not verified.
+#[utoipa::path(
+    post, path = "/auth/email/resend", tag = "account", operation_id = "resend_verification",
+    request_body = LinkRequest,
+    responses(
+        (status = 202, description = "The same answer for every address", body = SuccessResponse),
+        (status = 404, description = "`no_mail`: this server sends none"),
+        WithinLoginRate,
+    ),
+)]
 pub async fn resend(
     _: WithinLoginRate,
     request: HttpRequest,
@@ -82,6 +111,15 @@ async fn request_link(
 }
 
 /// Sets a password by a mailed link. Does not sign in.
+#[utoipa::path(
+    post, path = "/auth/password/reset", tag = "account", operation_id = "reset_password",
+    request_body = ResetRequest,
+    responses(
+        (status = 200, body = SuccessResponse),
+        (status = 400, description = "`link_invalid`, `password_refused` with the reason, or `bad_request`"),
+        WithinLoginRate,
+    ),
+)]
 pub async fn reset(
     _: WithinLoginRate,
     request: HttpRequest,
@@ -96,6 +134,15 @@ pub async fn reset(
 }
 
 /// Verifies an address by a mailed link.
+#[utoipa::path(
+    post, path = "/auth/email/verify", tag = "account", operation_id = "verify_email",
+    request_body = VerifyRequest,
+    responses(
+        (status = 200, body = SuccessResponse),
+        (status = 400, description = "`link_invalid`, or `bad_request`"),
+        WithinLoginRate,
+    ),
+)]
 pub async fn verify(
     _: WithinLoginRate,
     request: HttpRequest,
@@ -109,6 +156,17 @@ pub async fn verify(
 }
 
 /// Changes the caller's own password, and ends their session.
+#[utoipa::path(
+    post, path = "/auth/password/change", tag = "account", operation_id = "change_password",
+    request_body = ChangeRequest,
+    responses(
+        Authenticated,
+        WithinLoginRate,
+        (status = 200, body = SuccessResponse),
+        (status = 400, description = "`password_refused` with the reason, or `bad_request`"),
+        (status = 403, description = "`wrong_password`: the current one; too many of them, and it is `account_locked`"),
+    ),
+)]
 pub async fn change(
     seat: Authenticated,
     _: WithinLoginRate,

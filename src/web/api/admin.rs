@@ -3,6 +3,7 @@
 use actix_web::web::{Data, Json, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::views::{EndedSessionView, SessionView, UserView};
@@ -11,18 +12,35 @@ use crate::auth::audit::Actor;
 use crate::auth::page::{Cursor, LARGEST_PAGE, Search};
 use crate::sessions::EndReason;
 use crate::web::extract::Admin;
+use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
 
 /// Rows of a page unless asked otherwise.
 const PAGE: i64 = 50;
 
 /// What a list may be asked: `q`, `limit` (1 to 200), `after` (the `next` of an earlier page), `reason` (history only).
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
+    /// A part of a name or an address of mail; or an address of origin, a network, or the beginning of one.
     #[serde(default)]
+    #[param(max_length = 1000, pattern = "^[^\\x00]*$")]
     q: String,
+    #[param(schema_with = schemas::limit)]
     limit: Option<String>,
+    /// The `next` of an earlier page.
+    #[param(value_type = String, required = false, pattern = "^([0-9]{1,16}_[0-9a-f]{32})?$")]
     after: Option<String>,
+    #[param(ignore)]
+    reason: Option<String>,
+}
+
+/// What the history may be asked beside.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described: `ListQuery` reads it")]
+struct ReasonQuery {
+    #[param(schema_with = schemas::any_reason)]
     reason: Option<String>,
 }
 
@@ -83,11 +101,11 @@ pub(super) fn parsed(id: &str) -> Result<Uuid, Problem> {
 
 /// A form sends what was left empty, too.
 fn given(value: &Option<String>) -> Option<&str> {
-    value.as_deref().map(str::trim).filter(|value| !value.is_empty())
+    value.as_deref().filter(|value| !value.is_empty())
 }
 
 /// One live session of the list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct LiveRow {
     #[serde(flatten)]
     session: SessionView,
@@ -96,14 +114,20 @@ pub struct LiveRow {
 }
 
 /// One page of live sessions.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct SessionsResponse {
     sessions: Vec<LiveRow>,
     total: i64,
+    #[schema(required)]
     next: Option<String>,
 }
 
 /// Who is signed in, newest activity first.
+#[utoipa::path(
+    get, path = "/api/admin/sessions", tag = "admin", operation_id = "list_sessions",
+    params(ListQuery),
+    responses((status = 200, body = SessionsResponse), Admin),
+)]
 pub async fn sessions(
     admin: Admin,
     auth: Data<Auth>,
@@ -126,12 +150,22 @@ pub async fn sessions(
 }
 
 /// Ends one session.
+#[utoipa::path(
+    delete, path = "/api/admin/sessions/{id}", tag = "admin", operation_id = "end_session",
+    params(("id" = Uuid, Path)),
+    responses((status = 204), Admin),
+)]
 pub async fn end_session(admin: Admin, auth: Data<Auth>, id: Path<String>) -> Result<HttpResponse, Problem> {
     auth.revoke(parsed(&id)?, Actor::Admin(admin.0.user.id)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// Ends the session of a user.
+#[utoipa::path(
+    delete, path = "/api/admin/users/{id}/session", tag = "admin", operation_id = "end_session_of_user",
+    params(("id" = Uuid, Path)),
+    responses((status = 204), Admin),
+)]
 pub async fn end_session_of(
     admin: Admin,
     auth: Data<Auth>,
@@ -143,12 +177,16 @@ pub async fn end_session_of(
 }
 
 /// `{"ended":n}`
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct EndedResponse {
     ended: usize,
 }
 
 /// Ends every session but the caller's own.
+#[utoipa::path(
+    delete, path = "/api/admin/sessions", tag = "admin", operation_id = "end_other_sessions",
+    responses((status = 200, body = EndedResponse), Admin),
+)]
 pub async fn end_others(admin: Admin, auth: Data<Auth>) -> Result<Json<EndedResponse>, Problem> {
     let ended = auth
         .revoke_all_but(admin.0.session.id, Actor::Admin(admin.0.user.id))
@@ -157,21 +195,29 @@ pub async fn end_others(admin: Admin, auth: Data<Auth>) -> Result<Json<EndedResp
 }
 
 /// One past session of the list; without a user when the account is gone.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct PastRow {
     #[serde(flatten)]
     session: EndedSessionView,
+    #[schema(required)]
     user: Option<UserView>,
 }
 
 /// One page of past sessions.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = HistoryResponse)]
 pub struct HistoryResponse {
     sessions: Vec<PastRow>,
+    #[schema(required)]
     next: Option<String>,
 }
 
 /// Who was signed in, the last to end first.
+#[utoipa::path(
+    get, path = "/api/admin/history", tag = "admin", operation_id = "list_history",
+    params(ListQuery, ReasonQuery),
+    responses((status = 200, body = HistoryResponse), Admin),
+)]
 pub async fn history(
     _: Admin,
     auth: Data<Auth>,
@@ -192,6 +238,11 @@ pub async fn history(
 }
 
 /// Lifts the lock of a user's address.
+#[utoipa::path(
+    delete, path = "/api/admin/users/{id}/lock", tag = "admin", operation_id = "unlock_user",
+    params(("id" = Uuid, Path)),
+    responses((status = 204), Admin),
+)]
 pub async fn unlock(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Result<HttpResponse, Problem> {
     auth.unlock_user(parsed(&user)?, Actor::Admin(admin.0.user.id))
         .await?;

@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Payload};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::views::{EndedSessionView, SessionView, UserView};
 use crate::auth::Auth;
@@ -12,26 +13,41 @@ use crate::users::{Email, Password};
 use crate::web::body;
 use crate::web::client::ClientInfo;
 use crate::web::extract::Authenticated;
+use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
 use crate::web::rate::WithinLoginRate;
 
-/// `POST /auth/login`. No Debug: it holds a password.
-#[derive(Deserialize)]
+/// `POST /auth/login`
+// No Debug: it holds a password.
+#[derive(Deserialize, ToSchema)]
 pub struct LoginRequest {
+    #[schema(schema_with = schemas::email)]
     email: String,
+    #[schema(schema_with = schemas::typed_password)]
     password: String,
 }
 
 /// The one response that holds a token.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoginResponse {
+    #[schema(schema_with = schemas::token)]
     token: String,
     user: UserView,
     expires_at: DateTime<Utc>,
 }
 
 /// Takes the seat.
+#[utoipa::path(
+    post, path = "/auth/login", tag = "session",
+    request_body = LoginRequest,
+    responses(
+        (status = 200, body = LoginResponse),
+        (status = 401, description = "`invalid_credentials`, whether or not somebody has the address"),
+        (status = 403, description = "`account_locked`, or after the right password `email_unverified` or `account_disabled`"),
+        WithinLoginRate,
+    ),
+)]
 pub async fn login(
     _: WithinLoginRate,
     request: HttpRequest,
@@ -55,14 +71,14 @@ pub async fn login(
 }
 
 /// `POST /auth/logout` may say why; without a body the user signed out.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 pub struct LogoutRequest {
     #[serde(default)]
     reason: LogoutReason,
 }
 
 /// The two ends of a session that its own page can cause.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogoutReason {
     /// Somebody pressed the button.
@@ -82,7 +98,7 @@ impl From<LogoutReason> for EndReason {
 }
 
 /// `{"success":true}`
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct SuccessResponse {
     success: bool,
 }
@@ -92,6 +108,11 @@ impl SuccessResponse {
 }
 
 /// Gives the seat up.
+#[utoipa::path(
+    post, path = "/auth/logout", tag = "session",
+    request_body = Option<LogoutRequest>,
+    responses((status = 200, body = SuccessResponse), Authenticated),
+)]
 pub async fn logout(
     seat: Authenticated,
     request: HttpRequest,
@@ -104,13 +125,17 @@ pub async fn logout(
 }
 
 /// `GET /auth/session`
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct SessionResponse {
     user: UserView,
     session: SessionView,
 }
 
 /// Who am I?
+#[utoipa::path(
+    get, path = "/auth/session", tag = "session",
+    responses((status = 200, body = SessionResponse), Authenticated),
+)]
 pub async fn session(seat: Authenticated) -> Json<SessionResponse> {
     Json(SessionResponse {
         user: seat.0.user.into(),
@@ -122,12 +147,17 @@ pub async fn session(seat: Authenticated) -> Json<SessionResponse> {
 const HISTORY: i64 = 50;
 
 /// `GET /auth/history`
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OwnHistoryResponse)]
 pub struct HistoryResponse {
     sessions: Vec<EndedSessionView>,
 }
 
 /// My own past sessions, the last to end first.
+#[utoipa::path(
+    get, path = "/auth/history", tag = "session", operation_id = "own_history",
+    responses((status = 200, body = HistoryResponse), Authenticated),
+)]
 pub async fn history(seat: Authenticated, auth: Data<Auth>) -> Result<Json<HistoryResponse>, Problem> {
     let sessions = auth.history_of(seat.0.user.id, HISTORY).await?;
     Ok(Json(HistoryResponse {

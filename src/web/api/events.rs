@@ -18,12 +18,27 @@ use crate::sessions::store::Look;
 use crate::sessions::watchers::Watcher;
 use crate::users::Role;
 use crate::web::extract::Passive;
+use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
 
 /// Something is sent at least this often, so that proxies and pages know that the stream lives.
 const BEAT: Duration = Duration::from_secs(20);
 /// When to look again after the database gave no answer.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// One event of the stream.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "only described: events are lines of text")]
+struct SessionEvent {
+    #[schema(schema_with = schemas::event)]
+    event: String,
+    /// Of `ended`: why, and when. Of `changed`: nothing.
+    #[schema(
+        content_media_type = "application/json",
+        examples("{\"reason\":\"replaced\",\"at\":\"2026-11-24T00:20:15.973059Z\"}")
+    )]
+    data: String,
+}
 
 /// An open stream.
 struct Events {
@@ -45,7 +60,18 @@ enum State {
     Done,
 }
 
-/// Opens the stream. It is passive, and closes when the session's time is up.
+/// Tells when the session ends, and why.
+///
+/// A stream of server-sent events. `ended` with `{reason, at}` is the last; admins also get `changed` when anybody comes or goes.
+/// It is passive, and closes when the session's time is up.
+#[utoipa::path(
+    get, path = "/auth/session/events", tag = "session", operation_id = "session_events",
+    responses(
+        (status = 200, description = "Server-sent events", body = SessionEvent, content_type = "text/event-stream",
+            headers(("X-Accel-Buffering" = String, description = "`no`: a proxy must not hold events back"))),
+        Passive,
+    ),
+)]
 pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
     let session = seat.0.session.id;
     let watcher = auth.watch(session)?;

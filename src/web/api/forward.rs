@@ -7,17 +7,35 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::users::Role;
-use crate::web::extract::Authenticated;
+use crate::web::extract::{Admin, Authenticated};
+use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
 
 /// `GET /auth/verify`: which role the request needs, if any.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct VerifyQuery {
+    #[param(schema_with = schemas::needed_role)]
     role: Option<String>,
 }
 
+/// Lets a request through, or not.
+///
 /// 200 with who it is, in headers that applications know; 401 without a live session, 403 without the role asked for. Counts as
 /// activity.
+#[utoipa::path(
+    get, path = "/auth/verify", tag = "service", operation_id = "forward_auth",
+    params(VerifyQuery),
+    responses(
+        (status = 200, description = "Whose session it is", headers(
+            ("Remote-User" = String, description = "The user's address of mail"),
+            ("Remote-Email" = String, description = "The same"),
+            ("Remote-Name" = String, description = "The user's name, in UTF-8"),
+            ("Remote-Groups" = String, description = "The user's role"),
+        )),
+        Admin,
+    ),
+)]
 pub async fn verify(seat: Authenticated, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let user = seat.0.user;
     let query = Query::<VerifyQuery>::from_query(request.query_string())

@@ -1,38 +1,65 @@
 //! Token introspection for services (RFC 7662).
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{Data, Json, Payload};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
+use utoipa::openapi::{RefOr, Response, Schema};
+use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
 
 use crate::auth::{Activity, Auth, Seat};
 use crate::token::Token;
 use crate::web::body;
 use crate::web::client::ClientInfo;
+use crate::web::openapi::{answers, schemas};
 use crate::web::problem::Problem;
 
+/// RFC 7662 2.1.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described: a form is read pair by pair")]
+struct IntrospectionRequest {
+    token: String,
+    /// `true`: the request counts as activity of the user.
+    activity: Option<String>,
+}
+
 /// RFC 7662 2.2. Of a token that opens no seat: `{"active":false}` and no more.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 pub struct IntrospectionResponse {
     active: bool,
     #[serde(flatten)]
+    #[schema(schema_with = SeatView::or_none)]
     seat: Option<SeatView>,
 }
 
 /// Times are seconds since 1970.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SeatView {
     sub: Uuid,
     username: String,
     name: String,
+    #[schema(schema_with = schemas::role)]
     role: &'static str,
     token_type: &'static str,
     iat: i64,
     exp: i64,
     sid: Uuid,
+}
+
+impl SeatView {
+    /// Of a token that opens no seat nothing of it is there.
+    fn or_none() -> RefOr<Schema> {
+        let mut schema = <Self as utoipa::PartialSchema>::schema();
+        if let RefOr::T(Schema::Object(seat)) = &mut schema {
+            seat.required.clear();
+        }
+        schema
+    }
 }
 
 impl From<Seat> for SeatView {
@@ -51,6 +78,11 @@ impl From<Seat> for SeatView {
 }
 
 /// Whose token is this? Does not count as activity, unless the form says `activity=true`.
+#[utoipa::path(
+    post, path = "/auth/introspect", tag = "service",
+    request_body(content = IntrospectionRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = IntrospectionResponse), Services),
+)]
 pub async fn introspect(
     request: HttpRequest,
     payload: Payload,
@@ -77,6 +109,15 @@ pub async fn introspect(
         active: seat.is_some(),
         seat: seat.map(Into::into),
     }))
+}
+
+/// What services that show no secret are answered.
+struct Services;
+
+impl IntoResponses for Services {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        answers::shared(&["noClient"])
+    }
 }
 
 /// Id and secret of the service (RFC 6749 2.3.1, RFC 7617). What cannot be one is none.

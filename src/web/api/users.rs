@@ -4,6 +4,7 @@ use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::admin::{ListQuery, parsed};
 use super::views::UserView;
@@ -14,35 +15,43 @@ use crate::auth::people::Account;
 use crate::users::Role;
 use crate::web::body;
 use crate::web::extract::Admin;
+use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
 
 /// One account of the list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountRow {
     #[serde(flatten)]
     user: UserView,
+    #[schema(schema_with = schemas::state)]
     state: &'static str,
     email_verified: bool,
     signed_in: bool,
+    #[schema(required)]
     locked_until: Option<DateTime<Utc>>,
+    #[schema(required)]
     disabled_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
 
 /// One page of accounts.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct UsersResponse {
     users: Vec<AccountRow>,
     total: i64,
+    #[schema(required)]
     next: Option<String>,
 }
 
 /// `POST /api/admin/users`
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct InviteRequest {
+    #[schema(schema_with = schemas::email)]
     email: String,
+    #[schema(schema_with = schemas::name)]
     name: String,
+    #[schema(schema_with = schemas::optional_role, required = false)]
     role: Option<String>,
 }
 
@@ -61,6 +70,11 @@ impl From<Account> for AccountRow {
 }
 
 /// Who has an account, the newest first.
+#[utoipa::path(
+    get, path = "/api/admin/users", tag = "admin", operation_id = "list_users",
+    params(ListQuery),
+    responses((status = 200, body = UsersResponse), Admin),
+)]
 pub async fn list(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result<Json<UsersResponse>, Problem> {
     let list = ListQuery::of(&request)?.understood()?;
     let total = auth.count_accounts(list.search.clone()).await?;
@@ -73,6 +87,16 @@ pub async fn list(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result<Js
 }
 
 /// Makes an account and mails its user a link to choose a password.
+#[utoipa::path(
+    post, path = "/api/admin/users", tag = "admin", operation_id = "invite_user",
+    request_body = InviteRequest,
+    responses(
+        (status = 201, body = UserView),
+        (status = 404, description = "`no_mail`: this server sends none"),
+        (status = 409, description = "`email_taken`: somebody has the address already"),
+        Admin,
+    ),
+)]
 pub async fn invite(
     admin: Admin,
     request: HttpRequest,
@@ -102,6 +126,11 @@ pub async fn invite(
 }
 
 /// Forbids signing in, and ends the session.
+#[utoipa::path(
+    post, path = "/api/admin/users/{id}/disable", tag = "admin", operation_id = "disable_user",
+    params(("id" = Uuid, Path)),
+    responses((status = 204), Admin),
+)]
 pub async fn disable(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Result<HttpResponse, Problem> {
     let (id, own) = (parsed(&user)?, admin.0.user.id);
     if id == own {
@@ -112,12 +141,22 @@ pub async fn disable(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Resu
 }
 
 /// Allows signing in again.
+#[utoipa::path(
+    post, path = "/api/admin/users/{id}/enable", tag = "admin", operation_id = "enable_user",
+    params(("id" = Uuid, Path)),
+    responses((status = 204), Admin),
+)]
 pub async fn enable(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Result<HttpResponse, Problem> {
     auth.enable(parsed(&user)?, Actor::Admin(admin.0.user.id)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// Mails a link to choose a new password, or the first one.
+#[utoipa::path(
+    post, path = "/api/admin/users/{id}/password-link", tag = "admin",
+    params(("id" = Uuid, Path)),
+    responses((status = 204), (status = 404, description = "`not_found`, or `no_mail`: this server sends none"), Admin),
+)]
 pub async fn send_password_link(
     admin: Admin,
     auth: Data<Auth>,

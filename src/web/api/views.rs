@@ -4,27 +4,34 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::sessions::{EndedSession, Session};
 use crate::users::User;
+use crate::web::openapi::schemas;
 
 /// Who.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserView {
     id: Uuid,
     name: String,
     email: String,
+    #[schema(schema_with = schemas::role)]
     role: &'static str,
 }
 
 /// A live session.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SessionView {
     id: Uuid,
+    #[schema(schema_with = schemas::address)]
     ip_address: IpAddr,
+    #[schema(required)]
     user_agent: Option<String>,
     created_at: DateTime<Utc>,
     last_activity: DateTime<Utc>,
@@ -32,15 +39,19 @@ pub(super) struct SessionView {
 }
 
 /// A past session.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EndedSession)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct EndedSessionView {
     id: Uuid,
+    #[schema(schema_with = schemas::address)]
     ip_address: IpAddr,
+    #[schema(required)]
     user_agent: Option<String>,
     created_at: DateTime<Utc>,
     last_activity: DateTime<Utc>,
     ended_at: DateTime<Utc>,
+    #[schema(schema_with = schemas::reason)]
     reason: &'static str,
 }
 

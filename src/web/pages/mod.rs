@@ -10,6 +10,7 @@ pub mod dashboard;
 pub mod login;
 mod moment;
 mod past;
+pub mod swagger;
 pub mod users;
 
 use std::fmt;

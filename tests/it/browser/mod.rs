@@ -4,6 +4,7 @@ mod accessibility;
 mod client_module;
 mod live;
 mod recovery;
+mod swagger;
 
 use oneseat::users::Role;
 use serde_json::json;

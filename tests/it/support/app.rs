@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::client::Client;
 use super::database::Database;
 use super::eventually;
+use super::program::oneseat;
 
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -151,6 +152,19 @@ impl App {
             password: Password::chosen(PASSWORD, &[]).unwrap(),
         };
         self.auth.add_user(account).await.unwrap();
+    }
+
+    /// A service's id and secret, as an operator gets them.
+    pub fn service(&self, name: &str) -> (String, String) {
+        let url = self.database.url();
+        let output = oneseat(&["client", "add", name, "--database-url", url], "");
+        assert!(output.status.success(), "{output:?}");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        let word = |label: &str| {
+            let line = shown.lines().find(|line| line.contains(label)).unwrap();
+            line.split_whitespace().last().unwrap().to_owned()
+        };
+        (word("client id"), word("client secret"))
     }
 
     /// How many live rows there are.

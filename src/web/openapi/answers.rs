@@ -1,0 +1,236 @@
+//! Answers that many calls have in common.
+//!
+//! Two sources: what a handler takes says what it may be refused for (`Admin` needs the role, `WithinLoginRate` a slow hand), and rules
+//! say the rest (a call with a body may be sent one that is too large). What a handler says itself comes first.
+
+use std::collections::BTreeMap;
+
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBody;
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder};
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Schema, Type};
+use utoipa::{IntoResponses, Modify};
+
+use super::{CLIENT_SECRET, SESSION_TOKEN};
+use crate::web::extract::{Admin, Authenticated, Passive};
+use crate::web::problem;
+use crate::web::rate::WithinLoginRate;
+
+/// Name, status, and when. The words between backticks are the codes.
+const SHARED: [(&str, &str, &str); 12] = [
+    (
+        "badRequest",
+        "400",
+        "`bad_request`: what is wrong with it, in one sentence",
+    ),
+    (
+        "noSession",
+        "401",
+        "`token_missing`, `token_invalid`, or, for as long as it is known what became of it, `session_ended`",
+    ),
+    ("noClient", "401", "`invalid_client`"),
+    ("forbidden", "403", "`forbidden`: this needs the admin role"),
+    ("notFound", "404", "`not_found`"),
+    (
+        "methodNotAllowed",
+        "405",
+        "`method_not_allowed`, for every other method",
+    ),
+    (
+        "requestTimeout",
+        "408",
+        "`request_timeout`: the body did not come in time",
+    ),
+    ("bodyTooLarge", "413", "`body_too_large`: more than 8 KiB"),
+    (
+        "unsupportedMediaType",
+        "415",
+        "`unsupported_media_type`: the body is of another type",
+    ),
+    (
+        "tooManyRequests",
+        "429",
+        "`too_many_requests`: too many tries from one network",
+    ),
+    ("internal", "500", "`internal`: a fault of the server"),
+    (
+        "unavailable",
+        "503",
+        "`unavailable`: nothing was decided, try again",
+    ),
+];
+
+/// All codes that a problem may have.
+pub(in crate::web) const CODES: [&str; 23] = [
+    "bad_request",
+    "password_refused",
+    "link_invalid",
+    "token_missing",
+    "token_invalid",
+    "session_ended",
+    "invalid_credentials",
+    "invalid_client",
+    "account_locked",
+    "email_unverified",
+    "account_disabled",
+    "wrong_password",
+    "forbidden",
+    "not_found",
+    "no_mail",
+    "method_not_allowed",
+    "request_timeout",
+    "email_taken",
+    "body_too_large",
+    "unsupported_media_type",
+    "too_many_requests",
+    "internal",
+    "unavailable",
+];
+
+/// The shared answers, and who gives them.
+pub(super) struct Shared;
+
+impl Modify for Shared {
+    fn modify(&self, document: &mut OpenApi) {
+        for (path, item) in &mut document.paths.paths {
+            let calls = [&mut item.get, &mut item.post, &mut item.delete];
+            for call in calls.into_iter().flatten() {
+                by_rule(path, call);
+                for (status, answer) in &mut call.responses.responses {
+                    if let RefOr::T(answer) = answer
+                        && status.as_str() >= "400"
+                    {
+                        make_a_problem(answer);
+                    }
+                }
+            }
+        }
+        let components = document.components.get_or_insert_default();
+        for (name, _, words) in SHARED {
+            let mut answer = ResponseBuilder::new().description(words).build();
+            make_a_problem(&mut answer);
+            components.responses.insert(name.to_owned(), answer.into());
+        }
+    }
+}
+
+/// What a call may answer because of what it takes.
+fn by_rule(path: &str, call: &mut Operation) {
+    let mut names = vec!["methodNotAllowed", "internal"];
+    let is_given = |call: &Operation, name: &str| {
+        let name = Ref::from_response_name(name).ref_location;
+        let mut answers = call.responses.responses.values();
+        answers.any(|answer| matches!(answer, RefOr::Ref(given) if given.ref_location == name))
+    };
+    if is_given(call, "noSession") {
+        call.security = Some(vec![SecurityRequirement::new::<_, _, String>(SESSION_TOKEN, [])]);
+        call.parameters.get_or_insert_default().push(passive().into());
+    } else if is_given(call, "noClient") {
+        call.security = Some(vec![SecurityRequirement::new::<_, _, String>(CLIENT_SECRET, [])]);
+    } else {
+        // Open to everybody.
+        call.security = Some(Vec::new());
+    }
+    if let Some(RefOr::T(body)) = &mut call.request_body {
+        never_null(body);
+        names.extend([
+            "badRequest",
+            "requestTimeout",
+            "bodyTooLarge",
+            "unsupportedMediaType",
+            "unavailable",
+        ]);
+    }
+    if path.contains('{') {
+        names.push("notFound");
+    }
+    for parameter in call.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && parameter.description.is_none()
+            && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
+        {
+            parameter.description = schema.description.take();
+        }
+    }
+    for (status, answer) in shared(&names) {
+        call.responses.responses.entry(status).or_insert(answer);
+    }
+}
+
+/// A body that may be left out is not null when it is there, as utoipa would have it.
+fn never_null(body: &mut RequestBody) {
+    for content in body.content.values_mut() {
+        if let RefOr::T(content) = content
+            && let Some(RefOr::T(Schema::OneOf(choice))) = &mut content.schema
+        {
+            choice.items.retain(|item| matches!(item, RefOr::Ref(_)));
+            content.schema = choice.items.pop();
+        }
+    }
+}
+
+/// References to shared answers, by status.
+pub(in crate::web) fn shared(names: &[&str]) -> BTreeMap<String, RefOr<Response>> {
+    SHARED
+        .into_iter()
+        .filter(|(name, _, _)| names.contains(name))
+        .map(|(name, status, _)| (status.to_owned(), Ref::from_response_name(name).into()))
+        .collect()
+}
+
+/// The names of the shared answers, with their status.
+pub(super) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SHARED.into_iter().map(|(name, status, _)| (name, status))
+}
+
+/// RFC 9457, with one of the codes that the description names.
+fn make_a_problem(answer: &mut Response) {
+    let codes: Vec<&str> = answer.description.split('`').skip(1).step_by(2).collect();
+    let code = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(codes));
+    let of_these = ObjectBuilder::new().property("code", code);
+    let schema = AllOfBuilder::new()
+        .item(Ref::from_schema_name("Problem"))
+        .item(of_these);
+    let content = Content::new(Some(schema));
+    answer
+        .content
+        .insert(problem::CONTENT_TYPE.to_owned(), content.into());
+}
+
+fn passive() -> Parameter {
+    ParameterBuilder::new()
+        .name("Oneseat-Passive")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("`true`: this request is no activity of a person"))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
+}
+
+impl IntoResponses for Authenticated {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        shared(&["badRequest", "noSession", "unavailable"])
+    }
+}
+
+impl IntoResponses for Passive {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        Authenticated::responses()
+    }
+}
+
+impl IntoResponses for Admin {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        shared(&["badRequest", "noSession", "forbidden", "unavailable"])
+    }
+}
+
+impl IntoResponses for WithinLoginRate {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        shared(&["tooManyRequests"])
+    }
+}

@@ -1,0 +1,131 @@
+//! Words and forms that fields of several bodies share. The types behind them live below `web`, which knows nothing of this document.
+
+use serde_json::Value;
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType};
+use utoipa::openapi::{SchemaFormat, Type};
+
+use super::answers::CODES;
+use crate::auth::page::LARGEST_PAGE;
+use crate::auth::people::State;
+use crate::sessions::EndReason;
+use crate::users::Role;
+
+// utoipa takes no description from beside a field whose schema a function makes: those that need one have it here.
+
+fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words))
+        .build()
+}
+
+pub(in crate::web) fn code() -> Object {
+    one_of(CODES)
+}
+
+pub(in crate::web) fn role() -> Object {
+    one_of([Role::User, Role::Admin].map(Role::as_str))
+}
+
+pub(in crate::web) fn state() -> Object {
+    one_of([State::Active, State::Invited, State::Unverified, State::Disabled].map(State::as_str))
+}
+
+pub(in crate::web) fn reason() -> Object {
+    one_of(EndReason::ALL.map(EndReason::as_str))
+}
+
+/// What the stream of a session tells.
+pub(in crate::web) fn event() -> Object {
+    one_of(["ended", "changed"])
+}
+
+/// What a list is asked for: a form sends what was left empty, too.
+pub(in crate::web) fn any_reason() -> Object {
+    let words = EndReason::ALL.map(EndReason::as_str).into_iter().chain([""]);
+    said(one_of(words), "Why the sessions ended; empty for every reason.")
+}
+
+/// The same of a page.
+pub(in crate::web) fn limit() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::String]))
+        .description(Some("Rows of the page: 50 unless told otherwise, 200 at most."))
+        .minimum(Some(1))
+        .maximum(Some(LARGEST_PAGE))
+        .max_length(Some(0))
+        .build()
+}
+
+/// What a request that a proxy asks about needs.
+pub(in crate::web) fn needed_role() -> Object {
+    said(role(), "The role that is needed, if not any; an admin has both.")
+}
+
+/// IPv4 or IPv6.
+pub(in crate::web) fn address() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .examples(["203.0.113.7", "2001:db8::7"])
+        .build()
+}
+
+pub(in crate::web) fn token() -> Object {
+    text()
+        .description(Some("Shown once: 32 random bytes in hex."))
+        .pattern(Some("^[0-9a-f]{64}$"))
+        .build()
+}
+
+pub(in crate::web) fn email() -> Object {
+    let format = SchemaFormat::Custom("idn-email".to_owned());
+    text()
+        .description(Some(
+            "At most 254 bytes, with 64 of them before the last `@` (RFC 6531). Case does not matter.",
+        ))
+        .format(Some(format))
+        .max_length(Some(254))
+        .build()
+}
+
+pub(in crate::web) fn typed_password() -> Object {
+    text()
+        .description(Some("Length is counted in code points."))
+        .min_length(Some(1))
+        .max_length(Some(128))
+        .build()
+}
+
+pub(in crate::web) fn new_password() -> Object {
+    text()
+        .description(Some(
+            "Length is counted in code points. What is easy to guess is refused, with the reason.",
+        ))
+        .min_length(Some(15))
+        .max_length(Some(128))
+        .build()
+}
+
+pub(in crate::web) fn name() -> Object {
+    text()
+        .description(Some("Printable, and not white space alone."))
+        .max_length(Some(200))
+        .pattern(Some(r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]*$"))
+        .build()
+}
+
+pub(in crate::web) fn optional_role() -> Object {
+    let mut role = said(role(), "`user` unless told otherwise.");
+    role.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
+    role.enum_values.get_or_insert_default().push(Value::Null);
+    role
+}
+
+fn said(mut schema: Object, words: &str) -> Object {
+    schema.description = Some(words.to_owned());
+    schema
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}

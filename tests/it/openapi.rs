@@ -1,0 +1,311 @@
+//! The description of the API is whole and true, and its page needs nobody else.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use oneseat::users::Role;
+use oneseat::web::routes;
+use serde_json::Value;
+use tempfile::NamedTempFile;
+
+use crate::support::{App, MailServer, PASSWORD, Program};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+async fn description(app: &App) -> Value {
+    let answer = app.visitor().get("/openapi.json").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    answer.json()
+}
+
+/// Every method of every path, with what is said of it.
+fn calls(description: &Value) -> Vec<(String, String, &Value)> {
+    let mut calls = Vec::new();
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for (method, call) in methods.as_object().unwrap() {
+            calls.push((method.to_uppercase(), path.clone(), call));
+        }
+    }
+    calls
+}
+
+/// What a reference leads to.
+fn found<'a>(description: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(place) => description.pointer(place.strip_prefix('#').unwrap()).unwrap(),
+        None => value,
+    }
+}
+
+fn saved(description: &Value) -> NamedTempFile {
+    let mut file = NamedTempFile::with_suffix(".json").unwrap();
+    write!(file, "{description}").unwrap();
+    file
+}
+
+fn tool(name: &str) -> PathBuf {
+    Path::new(ROOT).join("target/tools/schemathesis/bin").join(name)
+}
+
+fn words(list: &Value) -> BTreeSet<String> {
+    let list = list.as_array().unwrap();
+    list.iter()
+        .map(|word| word.as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn every_route_that_is_no_page_is_described_and_nothing_else() {
+    let app = App::start().await;
+    let description = description(&app).await;
+    assert!(description["openapi"].as_str().unwrap().starts_with("3.1."));
+    let described: BTreeSet<_> = calls(&description)
+        .into_iter()
+        .map(|(method, path, _)| (method, path))
+        .collect();
+    let routed: BTreeSet<_> = routes::for_programs()
+        .into_iter()
+        .map(|(method, path)| (method.to_string(), path.to_owned()))
+        .collect();
+    assert_eq!(described, routed);
+    // A page is for people: it answers with HTML, a file of it, or the way to another.
+    let pages = routes::list()
+        .into_iter()
+        .filter(|(method, path)| !routed.contains(&(method.to_string(), (*path).to_owned())));
+    for (method, path) in pages {
+        assert_eq!(method, "GET", "{path}");
+        let answer = app.visitor().get(path).await;
+        let is_html = answer.header("content-type").starts_with("text/html");
+        assert!(
+            is_html || answer.status == 303 || path == "/docs/api/{file}",
+            "{path}: {answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_call_has_its_words_its_problems_and_their_headers() {
+    let app = App::start().await;
+    let description = description(&app).await;
+    let mut names = BTreeSet::new();
+    for (method, path, call) in calls(&description) {
+        let what = format!("{method} {path}");
+        assert!(
+            call["summary"]
+                .as_str()
+                .is_some_and(|summary| !summary.is_empty()),
+            "{what}"
+        );
+        assert!(names.insert(call["operationId"].as_str().unwrap()), "{what}");
+        assert!(
+            call["security"].is_array() && call["tags"][0].is_string(),
+            "{what}"
+        );
+        let answers = call["responses"].as_object().unwrap();
+        let has = |status: &str| answers.contains_key(status);
+        assert!(answers.keys().any(|status| status.starts_with('2')), "{what}");
+        assert!(has("405") && has("500"), "{what}");
+        assert_eq!(
+            call["security"] != Value::Array(Vec::new()),
+            has("401") && path != "/auth/login",
+            "{what}"
+        );
+        assert_eq!(
+            path.starts_with("/api/admin"),
+            has("403") && call["tags"][0] == "admin",
+            "{what}"
+        );
+        assert_eq!(
+            call.get("requestBody").is_some(),
+            has("413") && has("415") && has("408"),
+            "{what}"
+        );
+        for (status, answer) in answers {
+            let answer = found(&description, answer);
+            let what = format!("{what} {status}");
+            assert!(!answer["description"].as_str().unwrap().is_empty(), "{what}");
+            let headers = answer["headers"].as_object().unwrap();
+            for name in [
+                "Cache-Control",
+                "Content-Security-Policy",
+                "X-Content-Type-Options",
+            ] {
+                assert!(headers.contains_key(name), "{what}: {name}");
+            }
+            for (name, of) in [
+                ("WWW-Authenticate", ["401", "401"]),
+                ("Allow", ["405", "405"]),
+                ("Retry-After", ["429", "503"]),
+            ] {
+                assert_eq!(
+                    headers.contains_key(name),
+                    of.contains(&status.as_str()),
+                    "{what}: {name}"
+                );
+            }
+            if status.as_str() >= "400" {
+                let schema = &answer["content"]["application/problem+json"]["schema"]["allOf"];
+                assert_eq!(schema[0]["$ref"], "#/components/schemas/Problem", "{what}");
+                let codes = words(&schema[1]["properties"]["code"]["enum"]);
+                let known =
+                    words(&description["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]);
+                assert!(!codes.is_empty() && codes.is_subset(&known), "{what}: {codes:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_header_of_an_answer_is_described() {
+    let app = App::start_with(|config| config.public_url = Some("https://seat.example.org".to_owned())).await;
+    let description = description(&app).await;
+    let ada = app.signed_in("ada").await;
+    for (path, status) in [
+        ("/auth/session", "200"),
+        ("/auth/verify", "200"),
+        ("/api/admin/sessions", "403"),
+        ("/auth/login", "405"),
+    ] {
+        let answer = ada.get(path).await;
+        assert_eq!(answer.status.as_str(), status, "{path}");
+        let calls = description["paths"][path].as_object().unwrap();
+        let described = &calls.values().next().unwrap()["responses"][status];
+        let described = found(&description, described)["headers"].as_object().unwrap();
+        let described: BTreeSet<_> = described.keys().map(|name| name.to_lowercase()).collect();
+        let of_http = ["content-length", "content-type", "date"];
+        for name in answer.headers.keys().map(|name| name.as_str()) {
+            let is_described = described.contains(name) || of_http.contains(&name);
+            assert!(is_described, "{path} {status}: {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_code_of_a_problem_is_described() {
+    let app = App::start().await;
+    let description = description(&app).await;
+    let described = words(&description["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]);
+    let source = std::fs::read_to_string(Path::new(ROOT).join("src/web/problem.rs")).unwrap();
+    let quoted = source.split('"').skip(1).step_by(2);
+    let is_code = |text: &&str| text.chars().all(|c| c.is_ascii_lowercase() || c == '_') && !text.is_empty();
+    // The other words of that form are the name of a field and the value of a header.
+    let codes: BTreeSet<_> = quoted
+        .filter(is_code)
+        .filter(|word| !["type", "close"].contains(word))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(described, codes);
+}
+
+#[tokio::test]
+async fn the_page_needs_no_other_host_and_allows_none() {
+    let app = App::start().await;
+    let moved = app.visitor().get("/docs/api").await;
+    assert_eq!(
+        (moved.status.as_u16(), moved.header("location")),
+        (303, "/docs/api/")
+    );
+    let page = app.visitor().get("/docs/api/").await;
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(!page.text.contains("//"), "{}", page.text);
+    let files = page.text.split('"').filter_map(|word| word.strip_prefix("./"));
+    let files: Vec<&str> = files.chain(["index.css"]).collect();
+    assert!(files.len() > 5, "{}", page.text);
+    for file in files {
+        let answer = app.visitor().get(&format!("/docs/api/{file}")).await;
+        assert_eq!(answer.status, 200, "{file}");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("script-src 'self'; style-src 'self'"), "{policy}");
+        assert!(
+            policy.contains("connect-src 'self'") && !policy.contains("unsafe"),
+            "{policy}"
+        );
+    }
+    let start = app.visitor().get("/docs/api/swagger-initializer.js").await;
+    for words in [r#""url": "/openapi.json""#, r#""validatorUrl": "none""#] {
+        assert!(start.text.contains(words), "{}", start.text);
+    }
+    assert!(!start.text.contains("petstore"));
+    for other in [
+        "oauth2-redirect.html",
+        "swagger-ui-es-bundle.js",
+        "..%2f..%2fCargo.toml",
+    ] {
+        let answer = app.visitor().get(&format!("/docs/api/{other}")).await;
+        assert_eq!(answer.problem(), "404 not_found", "{other}");
+    }
+}
+
+#[tokio::test]
+async fn the_description_is_openapi_3_1() {
+    let app = App::start().await;
+    let file = saved(&description(&app).await);
+    let run = Command::new(tool("openapi-spec-validator"))
+        .arg(file.path())
+        .output();
+    let run = run.expect("openapi-spec-validator is missing: script/test installs it");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("OK"), "{said}");
+}
+
+/// All its checks, over every call, with right and wrong data. `ONESEAT_EXAMPLES` sets how many of each.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_driven_tester_finds_nothing() {
+    let app = App::start().await;
+    app.add_user("root", Role::Admin).await;
+    app.add_user("leaver", Role::User).await;
+    let (id, secret) = app.service("Tester");
+    // Nobody takes the mails: they wait.
+    let mails = MailServer::stopped();
+    let program = Program::serve_with(
+        &["--bind", "127.0.0.1:0", "--login-rate", "off"],
+        &[
+            ("DATABASE_URL", app.database().url().to_owned()),
+            ("ONESEAT_SMTP_URL", mails.url()),
+            ("ONESEAT_MAIL_FROM", "seat@example.org".to_owned()),
+            ("ONESEAT_PUBLIC_URL", "http://127.0.0.1".to_owned()),
+        ],
+    );
+    let server = format!("http://{}", program.address);
+    let seed = std::env::var("ONESEAT_SEED").unwrap_or_else(|_| "1".to_owned());
+    let examples = std::env::var("ONESEAT_EXAMPLES").unwrap_or_else(|_| "10".to_owned());
+    // From a file: the address that it reads a description from, it does not test.
+    let file = saved(&description(&app).await);
+    let mut tester = Command::new(tool("schemathesis"));
+    tester
+        .current_dir(Path::new(ROOT).join("tests/schemathesis"))
+        .args([
+            "--config-file",
+            "schemathesis.toml",
+            "run",
+            "--checks",
+            "all",
+            "--continue-on-failure",
+        ])
+        .args(["--seed", &seed, "--max-examples", &examples, "--url", &server])
+        .arg(file.path())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("ONESEAT_TESTED", &server)
+        .env("ONESEAT_TESTED_ADMIN", "root@example.org")
+        .env("ONESEAT_TESTED_LEAVER", "leaver@example.org")
+        .env("ONESEAT_TESTED_PASSWORD", PASSWORD)
+        .env("ONESEAT_TESTED_SERVICE", format!("{id}:{secret}"));
+    let run = tokio::task::spawn_blocking(move || tester.output());
+    let run = run
+        .await
+        .unwrap()
+        .expect("schemathesis is missing: script/test installs it");
+    let said = String::from_utf8_lossy(&run.stdout);
+    let mut log = program.said();
+    log.retain(|line| line.contains("ERROR"));
+    assert!(
+        run.status.success(),
+        "{said}{}{log:#?}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    let tested = routes::for_programs().len();
+    assert!(said.contains(&format!("Tested: {tested}")), "{said}");
+}

@@ -1,0 +1,96 @@
+"""Who the schema-driven tester is: an admin with one seat, people who give theirs up, and a service."""
+
+import os
+from base64 import b64encode
+from threading import Timer
+
+import requests
+import schemathesis
+from hypothesis import strategies
+
+SERVER = os.environ["ONESEAT_TESTED"]
+# Addresses of the admin and of somebody whose sessions are there to be ended; both have one password.
+ADMIN = os.environ["ONESEAT_TESTED_ADMIN"]
+LEAVER = os.environ["ONESEAT_TESTED_LEAVER"]
+PASSWORD = os.environ["ONESEAT_TESTED_PASSWORD"]
+# Id and secret, with a colon in between.
+SERVICE = os.environ["ONESEAT_TESTED_SERVICE"]
+
+# A call that succeeds ends the session that it was made in; a stream is ended by the session's end.
+ENDS_ITS_OWN_SESSION = {"/auth/logout", "/auth/password/change", "/auth/session/events"}
+
+# Of each of them, by address: the live token, and the id.
+tokens = {}
+ids = {}
+
+
+def sign_in(email):
+    return requests.post(f"{SERVER}/auth/login", json={"email": email, "password": PASSWORD}, timeout=30)
+
+
+def bearer(email):
+    return {"Authorization": f"Bearer {token_of(email)}"}
+
+
+def let_in(email):
+    """Undoes what was tried on somebody: wrong passwords lock, and accounts are disabled."""
+    account = f"{SERVER}/api/admin/users/{ids[email]}"
+    requests.delete(f"{account}/lock", headers=bearer(ADMIN), timeout=30).raise_for_status()
+    requests.post(f"{account}/enable", headers=bearer(ADMIN), timeout=30).raise_for_status()
+
+
+def token_of(email):
+    """A live token: the last one, unless it was refused."""
+    if email not in tokens:
+        answer = sign_in(email)
+        if answer.status_code == 403:
+            let_in(email)
+            answer = sign_in(email)
+        answer.raise_for_status()
+        tokens[email] = answer.json()["token"]
+        ids[email] = answer.json()["user"]["id"]
+    return tokens[email]
+
+
+def caller(case):
+    return LEAVER if case.operation.path in ENDS_ITS_OWN_SESSION else ADMIN
+
+
+@schemathesis.auth(refresh_interval=None)
+class Authorization:
+    def get(self, case, ctx):
+        if case.operation.path == "/auth/introspect":
+            return f"Basic {b64encode(SERVICE.encode()).decode()}"
+        return f"Bearer {token_of(caller(case))}"
+
+    def set(self, case, value, ctx):
+        case.headers = {**(case.headers or {}), "Authorization": value}
+
+
+@schemathesis.hook
+def before_call(ctx, case, kwargs):
+    """Ends the session of a stream when it is open, so that the stream tells it and ends."""
+    if case.operation.path == "/auth/session/events" and LEAVER in tokens:
+        options = {"headers": bearer(LEAVER), "timeout": 30}
+        Timer(0.1, requests.post, [f"{SERVER}/auth/logout"], options).start()
+
+
+@schemathesis.hook
+def after_call(ctx, case, response):
+    """Forgets a token that was refused, or that its own call has ended."""
+    email = caller(case)
+    token = tokens.get(email)
+    sent = response.request.headers.get("Authorization")
+    if token is not None and sent == f"Bearer {token}":
+        is_ended = case.operation.path in ENDS_ITS_OWN_SESSION and response.status_code == 200
+        if is_ended or response.status_code == 401:
+            del tokens[email]
+
+
+# An address is bounded in bytes, which no schema can say: at most 64 before the @ and 254 in all.
+letters = strategies.characters(exclude_categories=["C", "Z"], exclude_characters="@")
+schemathesis.openapi.format(
+    "idn-email",
+    strategies.emails() | strategies.from_regex(r"[a-z.+]{1,64}@[a-z.-]{1,189}", fullmatch=True)
+    | strategies.builds("{}@{}".format, strategies.text(letters, min_size=1, max_size=8), strategies.text(letters, min_size=1, max_size=8)),
+)
