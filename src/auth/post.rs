@@ -35,7 +35,7 @@ impl Auth {
     /// Sends all mails that are due, one after the other.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; the mail whose turn it was is sent later, perhaps for a second time.
+    /// [`Error::Unavailable`]; the mail whose turn it was is sent when its lease has ended, perhaps for a second time.
     pub async fn deliver_all(&self, carrier: &Carrier, public_url: &str) -> Result<(), Error> {
         while self.deliver_next(carrier, public_url).await? != Delivery::Nothing {}
         Ok(())
@@ -46,55 +46,67 @@ impl Auth {
     /// # Errors
     /// As [`Auth::deliver_all`].
     pub async fn deliver_next(&self, carrier: &Carrier, public_url: &str) -> Result<Delivery, Error> {
-        let base = public_url.to_owned();
-        let claimed = self
+        let Some(mail) = self
+            .db
+            .run(|conn| outbox::claim(conn).map_err(Error::from))
+            .await?
+        else {
+            return Ok(Delivery::Nothing);
+        };
+        let (claimed, base) = (mail.clone(), public_url.to_owned());
+        let written = self
             .db
             .run(move |conn| {
                 conn.transaction::<_, Error, _>(|conn| {
-                    let Some(mail) = outbox::claim(conn)? else {
-                        return Ok(None);
-                    };
-                    let written = write(conn, &mail, &base)?;
+                    let written = write(conn, &claimed, &base)?;
                     if written.is_none() {
-                        outbox::remove(conn, mail.id)?;
+                        outbox::discard(conn, &claimed)?;
                     }
-                    Ok(Some((mail, written)))
+                    Ok(written)
                 })
             })
-            .await?;
-        let (mail, (user, letter)) = match claimed {
-            None => return Ok(Delivery::Nothing),
-            Some((_, None)) => return Ok(Delivery::Dropped),
-            Some((mail, Some(written))) => (mail, written),
+            .await;
+        let (user, letter) = match written {
+            Ok(Some(written)) => written,
+            Ok(None) => return Ok(Delivery::Dropped),
+            // Of this one alone: the next goes on its way all the same.
+            Err(error) => {
+                let Waiting { kind, attempts, .. } = mail;
+                log::warn!("could not write {kind} (try {attempts}), and will try again: {error}");
+                return self.put_back(mail).await;
+            }
         };
         let carrier = carrier.clone();
         let (id, kind, tries) = (user.id, mail.kind, mail.attempts);
         let sent = tokio::task::spawn_blocking(move || carrier.send(&user.email, &letter))
             .await
             .map_err(|error| Error::Unavailable(error.to_string()))?;
-        let outcome = if sent.is_ok() { "sent" } else { "postponed" };
-        counter!(MAILS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
-        let delivery = match sent {
+        match sent {
             Ok(()) => {
+                counter!(MAILS, "kind" => kind.as_str(), "outcome" => "sent").increment(1);
                 log::info!("mailed {kind} to user {id}");
-                Delivery::Sent
+                self.db
+                    .run(move |conn| outbox::remove(conn, mail.id).map_err(Error::from))
+                    .await?;
+                Ok(Delivery::Sent)
             }
             Err(error) => {
                 log::warn!("could not mail {kind} to user {id} (try {tries}), and will try again: {error}");
-                Delivery::Postponed
+                self.put_back(mail).await
             }
-        };
+        }
+    }
+
+    async fn put_back(&self, mail: Waiting) -> Result<Delivery, Error> {
+        counter!(MAILS, "kind" => mail.kind.as_str(), "outcome" => "postponed").increment(1);
         self.db
-            .run(move |conn| match delivery {
-                Delivery::Postponed => outbox::postpone(conn, &mail).map_err(Error::from),
-                _ => outbox::remove(conn, mail.id).map_err(Error::from),
-            })
+            .run(move |conn| outbox::postpone(conn, &mail).map_err(Error::from))
             .await?;
-        Ok(delivery)
+        Ok(Delivery::Postponed)
     }
 }
 
-/// Whom to send what. `None`: there is nobody, or it is of no use to them any more.
+/// Whom to send what, in a transaction that comes to hold the user's row. `None`: there is nobody, or it is of no use to them any more.
 fn write(conn: &mut PgConnection, mail: &Waiting, public_url: &str) -> Result<Option<(User, Letter)>, Error> {
     let Some(found) = users::find_by_digest(conn, &mail.email_digest)? else {
         return Ok(None);

@@ -1,14 +1,16 @@
 //! The way back in: links by mail over a real SMTP server, passwords changed, people invited.
 
+mod outbox;
+mod people;
+mod places;
+
 use std::collections::BTreeSet;
 
-use oneseat::auth::accounts::Invitation;
 use oneseat::auth::audit::Actor;
 use oneseat::users::{Email, Role};
-use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Answer, App, Client, EventStream, Mail, MailServer, PASSWORD, eventually, oneseat};
+use crate::support::{Answer, App, Client, EventStream, MailServer, PASSWORD, eventually};
 
 const ADA: &str = "ada@example.org";
 const NEW: &str = "nine green bottles on a wall";
@@ -238,7 +240,7 @@ async fn whoever_asks_for_whomever_is_answered_alike() {
     // The same statements for everybody, so the same time: a request and a row, eight times each.
     let calls = "select count(*) from pg_stat_statements
         where dbid = (select oid from pg_database where datname = current_database()) and calls = 8
-        and (query ilike 'insert into \"mails\"%' or query ilike 'insert into mail_requests%')";
+        and (query ilike 'insert into mails %' or query ilike 'insert into mail_requests%')";
     assert_eq!(app.database().number(calls), 2);
     // Only who can use one got a mail.
     let to: Vec<String> = mails
@@ -285,42 +287,6 @@ async fn the_database_knows_neither_tokens_nor_who_asked() {
     );
     assert_eq!(app.database().number(&known), 0);
     assert_eq!(app.database().number("select count(*) from one_time_links"), 1);
-}
-
-#[tokio::test]
-async fn mail_waits_for_its_server_and_nobody_waits_for_mail() {
-    let mut mails = MailServer::stopped();
-    let app = start(&mails).await;
-    app.add_user("ada", Role::User).await;
-    assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
-    eventually("it was tried in vain", async || {
-        app.database().number("select max(attempts) from mails") > 0
-    })
-    .await;
-    // Asking again while it waits changes nothing.
-    assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
-    assert_eq!(app.database().number("select count(*) from mails"), 1);
-    // The link lives from when it is sent, not from when it was asked for.
-    app.database()
-        .execute("update mails set created_at = created_at - interval '2 hours'");
-    mails.resume();
-    let token = mails.next().await.token();
-    assert_eq!(reset(&app.visitor(), &token, NEW).await.status, 200);
-}
-
-#[tokio::test]
-async fn a_mail_that_nobody_takes_for_days_is_given_up() {
-    let mails = MailServer::stopped();
-    let app = start(&mails).await;
-    app.add_user("ada", Role::User).await;
-    forgot(&app.visitor(), ADA).await;
-    app.database()
-        .execute("update mails set created_at = created_at - interval '4 days'; update one_time_links set expires_at = now()");
-    eventually("it is swept", async || {
-        let _ = app.auth.sweep(|_| ()).await.unwrap();
-        app.database().number("select count(*) from mails") == 0
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -383,149 +349,6 @@ async fn a_session_that_ends_meanwhile_changes_no_password() {
 }
 
 #[tokio::test]
-async fn somebody_invited_chooses_a_password_and_signs_in() {
-    let mails = MailServer::start();
-    let app = start(&mails).await;
-    let admin = app.admin().await;
-    let grace = json!({ "email": "Grace@example.org", "name": "Grace Hopper" });
-    let answer = admin.post("/api/admin/users", &grace).await;
-    assert_eq!(answer.status, 201, "{answer:?}");
-    assert_eq!(answer.json()["email"], "grace@example.org");
-    let mail = mails.next().await;
-    assert_eq!(mail.header("Subject"), "You are invited to oneseat");
-    assert!(mail.raw.contains("Hello Grace Hopper"), "{mail:?}");
-    assert!(mail.link().starts_with("/welcome#"));
-
-    // Asked for again, the earlier link is of no use.
-    let id = answer.json()["id"].as_str().unwrap().to_owned();
-    let again = format!("/api/admin/users/{id}/password-link");
-    assert_eq!(Answer::of(admin.request(Method::POST, &again)).await.status, 204);
-    let second = mails.next().await;
-    assert_eq!(
-        reset(&app.visitor(), &mail.token(), NEW).await.problem(),
-        "400 link_invalid"
-    );
-    assert_eq!(reset(&app.visitor(), &second.token(), NEW).await.status, 200);
-    assert_eq!(app.visitor().login("grace@example.org", NEW).await.status, 200);
-    assert_eq!(
-        admin.post("/api/admin/users", &grace).await.problem(),
-        "400 bad_request"
-    );
-}
-
-#[tokio::test]
-async fn an_operator_invites_and_a_running_server_sends_the_mail() {
-    let mails = MailServer::start();
-    let app = start(&mails).await;
-    let args = [
-        "user",
-        "invite",
-        "grace@example.org",
-        "--name",
-        "Grace",
-        "--database-url",
-        app.database().url(),
-    ];
-    let output = oneseat(&args, "");
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(mails.next().await.header("To"), "grace@example.org");
-    let account = Invitation {
-        name: "Grace".parse().unwrap(),
-        email: "grace@example.org".parse().unwrap(),
-        role: Role::User,
-    };
-    assert!(app.auth.invite(account, Actor::Operator).await.is_err());
-}
-
-#[tokio::test]
-async fn an_admin_sees_accounts_and_disables_and_enables_them() {
-    let mails = MailServer::start();
-    let app = start(&mails).await;
-    let ada = app.signed_in("ada").await;
-    app.add_unverified_user("grace").await;
-    let admin = app.admin().await;
-    let state = async |name: &str| -> (Value, Value) {
-        let found = admin.get(&format!("/api/admin/users?q={name}%40")).await.json();
-        assert_eq!(found["total"], 1, "{found}");
-        (
-            found["users"][0]["state"].clone(),
-            found["users"][0]["signedIn"].clone(),
-        )
-    };
-    assert_eq!(state("ada").await, (json!("active"), json!(true)));
-    assert_eq!(state("grace").await, (json!("unverified"), json!(false)));
-
-    let users = admin.get("/api/admin/users?limit=2").await.json();
-    assert_eq!(
-        (users["total"].clone(), users["users"].as_array().unwrap().len()),
-        (json!(3), 2)
-    );
-    let next = users["next"].as_str().unwrap();
-    let rest = admin
-        .get(&format!("/api/admin/users?limit=2&after={next}"))
-        .await
-        .json();
-    assert_eq!(rest["users"][0]["email"], ADA);
-    assert!(!rest.to_string().contains("argon2"));
-
-    let id = rest["users"][0]["id"].as_str().unwrap().to_owned();
-    let act = async |verb: &str| {
-        Answer::of(admin.request(Method::POST, &format!("/api/admin/users/{id}/{verb}"))).await
-    };
-    assert_eq!(act("disable").await.status, 204);
-    assert_eq!(ada.session().await.json()["reason"], "account_disabled");
-    assert_eq!(state("ada").await.0, json!("disabled"));
-    assert_eq!(act("enable").await.status, 204);
-    assert_eq!(app.visitor().login(ADA, PASSWORD).await.status, 200);
-    assert_eq!(act("password-link").await.status, 204);
-    assert!(mails.next().await.link().starts_with("/reset#"));
-
-    let own = admin.session().await.json()["user"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let own = format!("/api/admin/users/{own}/disable");
-    assert_eq!(
-        Answer::of(admin.request(Method::POST, &own)).await.problem(),
-        "400 bad_request"
-    );
-}
-
-/// Signs in with this browser.
-async fn sign_in_with(app: &App, user_agent: &str) {
-    let body = json!({ "email": ADA, "password": PASSWORD });
-    let request = app.visitor().request(Method::POST, "/auth/login");
-    let answer = Answer::of(request.header("user-agent", user_agent).json(&body)).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-}
-
-#[tokio::test]
-async fn a_seat_taken_from_a_new_place_is_told_once_an_hour() {
-    const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0";
-    let mails = MailServer::start();
-    let app = start(&mails).await;
-    app.add_user("ada", Role::User).await;
-    // The first place is no news, nor is the same one again after an update.
-    sign_in_with(&app, FIREFOX).await;
-    sign_in_with(&app, &FIREFOX.replace("144", "145")).await;
-    assert_eq!(app.database().number("select count(*) from mails"), 0);
-    sign_in_with(&app, "curl/8.5.0").await;
-    let told = mails.next().await;
-    assert_eq!(told.header("Subject"), "Your seat was taken from somewhere new");
-    assert!(
-        told.raw.contains("curl 8") && told.raw.contains("127.0.0.1"),
-        "{told:?}"
-    );
-    // Another within the hour is not told, the next hour it is.
-    sign_in_with(&app, "Wget/1.21").await;
-    assert_eq!(app.database().number("select count(*) from mails"), 0);
-    app.database()
-        .execute("update known_origins set told_at = told_at - interval '1 hour'");
-    sign_in_with(&app, "python-requests/2.31").await;
-    assert!(mails.next().await.raw.contains("Python Requests 2"));
-}
-
-#[tokio::test]
 async fn without_mail_nobody_is_promised_one() {
     let app = App::start().await;
     let admin = app.admin().await;
@@ -545,26 +368,4 @@ async fn without_mail_nobody_is_promised_one() {
     let ada = app.signed_in("ada").await;
     assert_eq!(change(&ada, PASSWORD, NEW).await.status, 200);
     assert_eq!(app.database().number("select count(*) from mails"), 0);
-}
-
-#[tokio::test]
-async fn what_people_are_called_starts_no_line_and_no_tag_of_a_mail() {
-    let mails = MailServer::start();
-    let app = start(&mails).await;
-    let admin = app.admin().await;
-    let grace = json!({ "email": "grace@example.org", "name": "<b>Grace</b> & Co" });
-    assert_eq!(admin.post("/api/admin/users", &grace).await.status, 201);
-    let Mail { raw } = mails.next().await;
-    assert!(raw.contains("Hello <b>Grace</b> & Co,"), "{raw}");
-    assert!(
-        raw.contains("<p>Hello &#60;b&#62;Grace&#60;/b&#62; &#38; Co,</p>"),
-        "{raw}"
-    );
-    for name in ["Grace\r\nBcc: eve@example.org", ""] {
-        let grace = json!({ "email": "eve@example.org", "name": name });
-        assert_eq!(
-            admin.post("/api/admin/users", &grace).await.problem(),
-            "400 bad_request"
-        );
-    }
 }

@@ -1,0 +1,159 @@
+//! What waits to be sent: one row at a time, at one instance at a time, in nobody's way.
+
+use diesel::connection::SimpleConnection;
+use oneseat::auth::audit::Actor;
+use oneseat::config::MailPolicy;
+use oneseat::mail::{Kind, outbox};
+use oneseat::users::{Email, Role};
+
+use super::{ADA, NEW, forgot, outbox_is_empty, reset, start};
+use crate::support::{App, MailServer, eventually};
+
+#[tokio::test]
+async fn mail_waits_for_its_server_and_nobody_waits_for_mail() {
+    let mut mails = MailServer::stopped();
+    let app = start(&mails).await;
+    app.add_user("ada", Role::User).await;
+    assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
+    eventually("it was tried in vain", async || {
+        app.database().number("select max(attempts) from mails") > 0
+    })
+    .await;
+    // Asking again while it waits changes nothing.
+    assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
+    assert_eq!(app.database().number("select count(*) from mails"), 1);
+    // The link lives from when it is sent, not from when it was asked for.
+    app.database()
+        .execute("update mails set created_at = created_at - interval '2 hours'");
+    mails.resume();
+    let token = mails.next().await.token();
+    assert_eq!(reset(&app.visitor(), &token, NEW).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_mail_that_nobody_takes_for_days_is_given_up() {
+    let mails = MailServer::stopped();
+    let app = start(&mails).await;
+    app.add_user("ada", Role::User).await;
+    forgot(&app.visitor(), ADA).await;
+    app.database()
+        .execute("update mails set created_at = created_at - interval '4 days'; update one_time_links set expires_at = now()");
+    eventually("it is swept", async || {
+        let _ = app.auth.sweep(|_| ()).await.unwrap();
+        app.database().number("select count(*) from mails") == 0
+    })
+    .await;
+}
+
+/// Whether the postman waits for the row of a user.
+fn waits_for_a_user(app: &App) -> bool {
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database()
+        and wait_event_type = 'Lock' and query ilike '%from \"users\"%for update%'";
+    app.database().number(waiting) == 1
+}
+
+#[tokio::test]
+async fn a_mail_that_cannot_be_written_now_keeps_nobody_waiting() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_user("ada", Role::User).await;
+    app.add_user("grace", Role::User).await;
+    let mut holder = app.database().connect();
+    holder
+        .batch_execute("begin; update users set name = name where email = 'ada@example.org'")
+        .unwrap();
+    forgot(&app.visitor(), ADA).await;
+    eventually("the postman waits for the row", async || waits_for_a_user(&app)).await;
+    // Whoever asks again is answered as fast as anybody, and so is whoever holds the row.
+    assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
+    assert_eq!(forgot(&app.visitor(), "grace@example.org").await.status, 202);
+    holder
+        .batch_execute(
+            "savepoint row; insert into mails (kind, email_digest) values ('password_reset', sha256('ada@example.org'))
+             on conflict (email_digest, kind) where kind in ('invitation', 'verification', 'password_reset')
+             do update set created_at = now(); rollback to savepoint row",
+        )
+        .unwrap();
+    assert!(waits_for_a_user(&app), "somebody waited for the postman");
+    assert_eq!(mails.next().await.header("To"), "grace@example.org");
+    holder.batch_execute("commit").unwrap();
+    assert_eq!(mails.next().await.header("To"), ADA);
+    outbox_is_empty(&app).await;
+}
+
+#[tokio::test]
+async fn an_admin_who_sends_a_link_while_one_is_written_waits_for_nobody_who_waits_for_them() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_user("ada", Role::User).await;
+    for _ in 0..20 {
+        let email: Email = ADA.parse().unwrap();
+        app.database().execute("delete from mail_requests");
+        forgot(&app.visitor(), ADA).await;
+        app.auth.send_password_link(email, Actor::Operator).await.unwrap();
+    }
+    outbox_is_empty(&app).await;
+    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+    assert_eq!(app.database().number(deadlocks), 0);
+}
+
+#[tokio::test]
+async fn a_mail_whose_sender_died_is_sent_when_its_lease_has_ended() {
+    let app = App::start_with(|config| config.policy.mail = MailPolicy::Needed).await;
+    app.add_user("ada", Role::User).await;
+    app.add_user("grace", Role::User).await;
+    forgot(&app.visitor(), ADA).await;
+    let taken = outbox::claim(&mut app.database().connect()).unwrap().unwrap();
+    assert_eq!((taken.kind, taken.attempts), (Kind::PasswordReset, 1));
+    assert!(
+        outbox::claim(&mut app.database().connect()).unwrap().is_none(),
+        "taken twice"
+    );
+
+    let mails = MailServer::start();
+    let _other = app.another_instance_with(|config| mails.configure(config)).await;
+    forgot(&app.visitor(), "grace@example.org").await;
+    assert_eq!(mails.next().await.header("To"), "grace@example.org");
+    assert!(mails.unread().is_empty());
+    let leased = "select count(*) from mails where due_at between now() + interval '4 minutes' and now() + interval '5 minutes'";
+    assert_eq!(app.database().number(leased), 1);
+    app.database()
+        .execute("update mails set due_at = due_at - interval '5 minutes'");
+    assert_eq!(mails.next().await.header("To"), ADA);
+    outbox_is_empty(&app).await;
+}
+
+#[tokio::test]
+async fn two_instances_send_each_mail_once() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let _other = app.another_instance_with(|config| mails.configure(config)).await;
+    app.database().execute(
+        "insert into users (name, email) select 'u', n || '@example.org' from generate_series(1, 40) n;
+         insert into mails (kind, email_digest) select 'invitation', email_digest(email) from users",
+    );
+    outbox_is_empty(&app).await;
+    let mut to: Vec<String> = mails
+        .unread()
+        .iter()
+        .map(|mail| mail.header("To").to_owned())
+        .collect();
+    assert_eq!(to.len(), 40, "{to:?}");
+    to.sort();
+    to.dedup();
+    assert_eq!(to.len(), 40, "{to:?}");
+}
+
+#[tokio::test]
+async fn who_asks_again_for_what_waited_for_days_is_sent_it() {
+    let mut mails = MailServer::stopped();
+    let app = start(&mails).await;
+    app.add_user("ada", Role::User).await;
+    forgot(&app.visitor(), ADA).await;
+    app.database()
+        .execute("update mails set created_at = created_at - interval '4 days'");
+    forgot(&app.visitor(), ADA).await;
+    app.auth.sweep(|_| ()).await.unwrap();
+    mails.resume();
+    assert!(mails.next().await.link().starts_with("/reset#"));
+}
