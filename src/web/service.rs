@@ -215,7 +215,7 @@ mod tests {
 
     use super::*;
     use crate::captured_log;
-    use crate::config::{self, DatabaseSettings, ServeSettings};
+    use crate::config::{self, DatabaseSettings, ServeSettings, StandardOutput};
     use crate::token::Token;
     use crate::users::Password;
 
@@ -230,7 +230,9 @@ mod tests {
     fn config(flags: &[&str]) -> ServeConfig {
         let all = [&["oneseat", "--database-url", "postgres://"], flags].concat();
         let flags = Flags::parse_from(all);
-        config::serve(&flags.database, &flags.serve).unwrap().1
+        config::serve(&flags.database, &flags.serve, StandardOutput::Elsewhere)
+            .unwrap()
+            .1
     }
 
     /// The worst time: it holds the secrets of the request, and what it says shows them.

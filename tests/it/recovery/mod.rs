@@ -3,6 +3,7 @@
 mod outbox;
 mod people;
 mod places;
+mod terminal;
 
 use std::collections::BTreeSet;
 
