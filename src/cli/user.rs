@@ -172,7 +172,7 @@ impl Add {
         let config = config::database(&self.database)?;
         // Read before the database is opened: what cannot be used starts nothing.
         let password =
-            password::read_or_generate(self.password_stdin, &[self.name.as_str(), self.email.as_str()])?;
+            password::read(self.password_stdin)?.password(&[self.name.as_str(), self.email.as_str()])?;
         let (auth, _opened) = open(&config)?;
         let account = NewAccount {
             name: self.name,
@@ -217,8 +217,15 @@ impl SetPassword {
     async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
         // Read before the database is opened: what cannot be used starts nothing.
-        let password = password::read_or_generate(self.password_stdin, &[self.email.as_str()])?;
+        let given = password::read(self.password_stdin)?;
+        given.password(&[self.email.as_str()])?;
         let (auth, _opened) = open(&config)?;
+        let user = auth
+            .profile(self.email.clone())
+            .await
+            .map_err(Failure::failed)?
+            .user;
+        let password = given.password(&[&user.name, &user.email])?;
         auth.set_password(self.email.clone(), password.value.clone())
             .await
             .map_err(Failure::failed)?;
