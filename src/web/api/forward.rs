@@ -10,8 +10,9 @@ use crate::users::Role;
 use crate::web::extract::Authenticated;
 use crate::web::problem::Problem;
 
-/// `GET /auth/verify`: which role the request needs, if any.
+/// `GET /auth/verify`: which role the request needs, if any. A demand that is misspelt must not be none.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct VerifyQuery {
     role: Option<String>,
 }
@@ -21,7 +22,7 @@ struct VerifyQuery {
 pub async fn verify(seat: Authenticated, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let user = seat.0.user;
     let query = Query::<VerifyQuery>::from_query(request.query_string())
-        .map_err(|_| Problem::bad_request("The query takes role, once"))?;
+        .map_err(|_| Problem::bad_request("The query takes role, once, and nothing else"))?;
     if let Some(role) = &query.role {
         let needed: Role = role
             .parse()
