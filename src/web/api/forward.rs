@@ -6,7 +6,9 @@ use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
+use crate::auth::audit;
 use crate::users::Role;
+use crate::web::client::ClientInfo;
 use crate::web::extract::Authenticated;
 use crate::web::problem::Problem;
 
@@ -19,7 +21,11 @@ struct VerifyQuery {
 
 /// 200 with who it is, in headers that applications know; 401 without a live session, 403 without the role asked for. Counts as
 /// activity.
-pub async fn verify(seat: Authenticated, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn verify(
+    seat: Authenticated,
+    request: HttpRequest,
+    client: ClientInfo,
+) -> Result<HttpResponse, Problem> {
     let user = seat.0.user;
     let query = Query::<VerifyQuery>::from_query(request.query_string())
         .map_err(|_| Problem::bad_request("The query takes role, once, and nothing else"))?;
@@ -28,6 +34,7 @@ pub async fn verify(seat: Authenticated, request: HttpRequest) -> Result<HttpRes
             .parse()
             .map_err(|words: String| Problem::bad_request(format!("role {words}")))?;
         if needed == Role::Admin && user.role != Role::Admin {
+            audit::forbidden(&user, request.path(), &client.0);
             return Err(Problem::forbidden());
         }
     }
