@@ -32,12 +32,17 @@ pub enum Delivery {
 }
 
 impl Auth {
-    /// Sends all mails that are due, one after the other.
+    /// Sends all mails that are due, one after the other, unless it `is_over` before one begins.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; the mail whose turn it was is sent when its lease has ended, perhaps for a second time.
-    pub async fn deliver_all(&self, carrier: &Carrier, public_url: &str) -> Result<(), Error> {
-        while self.deliver_next(carrier, public_url).await? != Delivery::Nothing {}
+    pub async fn deliver_all(
+        &self,
+        carrier: &Carrier,
+        public_url: &str,
+        is_over: impl Fn() -> bool,
+    ) -> Result<(), Error> {
+        while !is_over() && self.deliver_next(carrier, public_url).await? != Delivery::Nothing {}
         Ok(())
     }
 
@@ -76,11 +81,8 @@ impl Auth {
                 return self.put_back(mail).await;
             }
         };
-        let carrier = carrier.clone();
         let (id, kind, tries) = (user.id, mail.kind, mail.attempts);
-        let sent = tokio::task::spawn_blocking(move || carrier.send(&user.email, &letter))
-            .await
-            .map_err(|error| Error::Unavailable(error.to_string()))?;
+        let sent = carrier.carry(user.email, letter).await;
         match sent {
             Ok(()) => {
                 counter!(MAILS, "kind" => kind.as_str(), "outcome" => "sent").increment(1);

@@ -1,11 +1,13 @@
 //! Who takes a letter away: an SMTP server, or the terminal of a server that has none.
 
 use std::io::Write;
+use std::thread;
 use std::time::Duration;
 
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address, Message, SmtpTransport, Transport};
+use tokio::sync::oneshot;
 
 use super::Letter;
 
@@ -41,11 +43,22 @@ impl Carrier {
         Ok(Self::Smtp(transport.timeout(Some(SMTP_TIMEOUT)).build(), from))
     }
 
-    /// Hands the letter over. Blocks.
+    /// Hands the letter over, on a thread of its own: a stop waits without end for those of the runtime, and a server may take its
+    /// time.
     ///
     /// # Errors
     /// The server's own words, or the network's.
-    pub fn send(&self, to: &str, letter: &Letter) -> Result<(), NotSent> {
+    pub async fn carry(&self, to: String, letter: Letter) -> Result<(), NotSent> {
+        let (told, carried) = oneshot::channel();
+        let carrier = self.clone();
+        thread::Builder::new()
+            .name("mail".to_owned())
+            .spawn(move || told.send(carrier.send(&to, &letter)))
+            .map_err(|error| NotSent(error.to_string()))?;
+        carried.await.map_err(|error| NotSent(error.to_string()))?
+    }
+
+    fn send(&self, to: &str, letter: &Letter) -> Result<(), NotSent> {
         match self {
             Self::Smtp(transport, from) => {
                 let address: Address = to

@@ -1,5 +1,9 @@
 //! What waits to be sent: one row at a time, at one instance at a time, in nobody's way.
 
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
 use diesel::connection::SimpleConnection;
 use oneseat::auth::audit::Actor;
 use oneseat::config::MailPolicy;
@@ -7,7 +11,7 @@ use oneseat::mail::{Kind, outbox};
 use oneseat::users::{Email, Role};
 
 use super::{ADA, NEW, forgot, outbox_is_empty, reset, start};
-use crate::support::{App, MailServer, eventually};
+use crate::support::{App, MailServer, PASSWORD, Program, eventually};
 
 #[tokio::test]
 async fn mail_waits_for_its_server_and_nobody_waits_for_mail() {
@@ -156,4 +160,76 @@ async fn who_asks_again_for_what_waited_for_days_is_sent_it() {
     app.auth.sweep(|_| ()).await.unwrap();
     mails.resume();
     assert!(mails.next().await.link().starts_with("/reset#"));
+}
+
+/// An SMTP server that takes connections and says nothing. Tells of each.
+fn silent_server() -> (String, Receiver<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    let (told, connections) = channel();
+    std::thread::spawn(move || {
+        listener
+            .incoming()
+            .map_while(Result::ok)
+            .try_for_each(|stream| told.send(stream))
+    });
+    (url, connections)
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_keeps_neither_people_nor_a_stop_waiting() {
+    let app = App::start_with(|config| config.policy.mail = MailPolicy::Needed).await;
+    app.add_user("ada", Role::User).await;
+    let (url, connections) = silent_server();
+    let args = [
+        "--bind",
+        "127.0.0.1:0",
+        "--database-url",
+        app.database().url(),
+        "--smtp-url",
+        &url,
+        "--mail-from",
+        "seat@example.org",
+        "--public-url",
+        "http://localhost",
+    ];
+    let program = Program::serve_with(&args, &[]);
+    let visitor = program.visitor();
+    assert_eq!(forgot(&visitor, ADA).await.status, 202);
+    let mut _silent = None;
+    eventually("the server is spoken to", async || {
+        _silent = connections.try_recv().ok();
+        _silent.is_some()
+    })
+    .await;
+    // Meanwhile all is as ever.
+    assert_eq!(visitor.login(ADA, PASSWORD).await.status, 200);
+    assert_eq!(forgot(&visitor, "grace@example.org").await.status, 202);
+
+    let began = Instant::now();
+    let (stopped, log) = program.terminate();
+    assert!(stopped, "{log:#?}");
+    assert!(began.elapsed() < Duration::from_secs(14), "{:?}", began.elapsed());
+    assert!(
+        log.iter().any(|line| line.contains("still on its way")),
+        "{log:#?}"
+    );
+    let leased = "select count(*) from mails where attempts = 1 and due_at > now()";
+    assert_eq!(app.database().number(leased), 1);
+    assert_eq!(
+        app.database()
+            .number("select count(*) from mails where attempts = 0"),
+        1
+    );
+
+    let mails = MailServer::start();
+    let _next = app.another_instance_with(|config| mails.configure(config)).await;
+    app.database()
+        .execute("update mails set due_at = due_at - interval '5 minutes'");
+    assert_eq!(
+        reset(&app.visitor(), &mails.next().await.token(), NEW)
+            .await
+            .status,
+        200
+    );
 }
