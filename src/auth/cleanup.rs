@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::audit::{self, Actor};
 use super::measures::{SWEEPS, SWEPT_ROWS};
-use super::{Auth, Error};
+use super::{Auth, Error, post};
 use crate::mail::outbox;
 use crate::sessions::{history, known_origins};
 use crate::users::{link, lockout};
@@ -191,6 +191,7 @@ fn sweep_batch(
     // By itself: whoever holds a row of the outbox waits for nobody.
     let given_up = conn.transaction(|conn| outbox::give_up(conn, BATCH))?;
     for (id, kind, since) in &given_up {
+        post::count(*kind, "given_up");
         log::error!("a mail that waited since {since:?} is given up: {kind} {id}");
     }
     let others = swept.others + given_up.len();

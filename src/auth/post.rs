@@ -11,7 +11,7 @@ use super::measures::MAILS;
 use super::{Auth, Error};
 use crate::mail::letter::Content;
 use crate::mail::outbox::{self, Waiting};
-use crate::mail::{Carrier, Kind, Letter};
+use crate::mail::{Carrier, Kind, Letter, NotSent};
 use crate::sessions::Device;
 use crate::token::Token;
 use crate::users::User;
@@ -29,6 +29,8 @@ pub enum Delivery {
     Dropped,
     /// It will be tried again.
     Postponed,
+    /// There is nobody at the address.
+    GivenUp,
 }
 
 impl Auth {
@@ -85,27 +87,41 @@ impl Auth {
         let sent = carrier.carry(user.email, letter).await;
         match sent {
             Ok(()) => {
-                counter!(MAILS, "kind" => kind.as_str(), "outcome" => "sent").increment(1);
                 log::info!("mailed {kind} to user {id}");
-                self.db
-                    .run(move |conn| outbox::remove(conn, mail.id).map_err(Error::from))
-                    .await?;
-                Ok(Delivery::Sent)
+                count(kind, "sent");
+                self.take_out(mail, Delivery::Sent).await
             }
-            Err(error) => {
+            Err(NotSent::Ever(error)) => {
+                log::error!("{kind} to user {id} is given up, since nobody is at the address: {error}");
+                count(kind, "given_up");
+                self.take_out(mail, Delivery::GivenUp).await
+            }
+            Err(NotSent::Yet(error)) => {
                 log::warn!("could not mail {kind} to user {id} (try {tries}), and will try again: {error}");
                 self.put_back(mail).await
             }
         }
     }
 
+    async fn take_out(&self, mail: Waiting, delivery: Delivery) -> Result<Delivery, Error> {
+        self.db
+            .run(move |conn| outbox::remove(conn, mail.id).map_err(Error::from))
+            .await?;
+        Ok(delivery)
+    }
+
     async fn put_back(&self, mail: Waiting) -> Result<Delivery, Error> {
-        counter!(MAILS, "kind" => mail.kind.as_str(), "outcome" => "postponed").increment(1);
+        count(mail.kind, "postponed");
         self.db
             .run(move |conn| outbox::postpone(conn, &mail).map_err(Error::from))
             .await?;
         Ok(Delivery::Postponed)
     }
+}
+
+/// What became of a mail that was due.
+pub(super) fn count(kind: Kind, outcome: &'static str) {
+    counter!(MAILS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
 }
 
 /// Whom to send what, in a transaction that comes to hold the user's row. `None`: there is nobody, or it is of no use to them any more.

@@ -39,6 +39,7 @@ pub(super) enum User {
 #[derive(Args, Debug)]
 pub(super) struct Add {
     /// Address the user signs in with
+    #[arg(value_parser = Email::of_new_account)]
     email: Email,
     /// What people call the user
     #[arg(long)]
@@ -59,6 +60,7 @@ pub(super) struct Add {
 #[derive(Args, Debug)]
 pub(super) struct Invite {
     /// Address the user signs in with
+    #[arg(value_parser = Email::of_new_account)]
     email: Email,
     /// What people call the user
     #[arg(long)]

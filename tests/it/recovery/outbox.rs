@@ -11,7 +11,7 @@ use oneseat::mail::{Kind, outbox};
 use oneseat::users::{Email, Role};
 
 use super::{ADA, NEW, forgot, outbox_is_empty, reset, start};
-use crate::support::{App, MailServer, PASSWORD, Program, eventually};
+use crate::support::{App, Client, MailServer, PASSWORD, Program, eventually};
 
 #[tokio::test]
 async fn mail_waits_for_its_server_and_nobody_waits_for_mail() {
@@ -162,6 +162,25 @@ async fn who_asks_again_for_what_waited_for_days_is_sent_it() {
     assert!(mails.next().await.link().starts_with("/reset#"));
 }
 
+/// The program itself, which sends what is in the outbox of this database.
+fn sender(app: &App, smtp_url: &str) -> Program {
+    let args = [
+        "--bind",
+        "127.0.0.1:0",
+        "--metrics-bind",
+        "127.0.0.1:0",
+        "--database-url",
+        app.database().url(),
+        "--smtp-url",
+        smtp_url,
+        "--mail-from",
+        "seat@example.org",
+        "--public-url",
+        "http://localhost",
+    ];
+    Program::serve_with(&args, &[])
+}
+
 /// An SMTP server that takes connections and says nothing. Tells of each.
 fn silent_server() -> (String, Receiver<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -181,19 +200,7 @@ async fn a_server_that_never_answers_keeps_neither_people_nor_a_stop_waiting() {
     let app = App::start_with(|config| config.policy.mail = MailPolicy::Needed).await;
     app.add_user("ada", Role::User).await;
     let (url, connections) = silent_server();
-    let args = [
-        "--bind",
-        "127.0.0.1:0",
-        "--database-url",
-        app.database().url(),
-        "--smtp-url",
-        &url,
-        "--mail-from",
-        "seat@example.org",
-        "--public-url",
-        "http://localhost",
-    ];
-    let program = Program::serve_with(&args, &[]);
+    let program = sender(&app, &url);
     let visitor = program.visitor();
     assert_eq!(forgot(&visitor, ADA).await.status, 202);
     let mut _silent = None;
@@ -232,4 +239,41 @@ async fn a_server_that_never_answers_keeps_neither_people_nor_a_stop_waiting() {
             .status,
         200
     );
+}
+
+#[tokio::test]
+async fn what_nobody_will_ever_get_is_given_up_and_what_an_operator_can_mend_waits() {
+    let app = App::start_with(|config| config.policy.mail = MailPolicy::Needed).await;
+    for name in ["nobody", "relay", "ada", "eve"] {
+        app.add_user(name, Role::User).await;
+        forgot(&app.visitor(), &format!("{name}@example.org")).await;
+    }
+    // As if it had waited for days.
+    app.database().execute(
+        "update mails set created_at = created_at - interval '4 days'
+             where email_digest = email_digest('eve@example.org')",
+    );
+    app.auth.sweep(|_| ()).await.unwrap();
+    let mails = MailServer::start();
+    let program = sender(&app, &mails.url());
+    assert_eq!(mails.next().await.header("To"), ADA);
+    eventually("the others were tried", async || {
+        app.database().number("select count(*) from mails") == 1
+    })
+    .await;
+    let waits = "select count(*) from mails join users on email_digest(email) = email_digest
+        where email like 'relay@%' and attempts > 0";
+    assert_eq!(app.database().number(waits), 1);
+    let metrics = Client::new(program.metrics_address.unwrap());
+    eventually("each is counted", async || {
+        let told = metrics.get("/metrics").await.text;
+        [
+            "outcome=\"sent\"} 1",
+            "outcome=\"given_up\"} 1",
+            "outcome=\"postponed\"}",
+        ]
+        .iter()
+        .all(|labels| told.contains(labels))
+    })
+    .await;
 }

@@ -139,3 +139,24 @@ async fn what_people_are_called_starts_no_line_and_no_tag_of_a_mail() {
         );
     }
 }
+
+#[tokio::test]
+async fn nobody_is_invited_to_where_no_mail_can_go() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let admin = app.admin().await;
+    for email in ["grace..hopper@x.org", "grace@", "<grace@x.org>"] {
+        let grace = json!({ "email": email, "name": "Grace" });
+        let answer = admin.post("/api/admin/users", &grace).await;
+        assert_eq!(answer.problem(), "400 bad_request", "{email}");
+        for how in ["invite", "add"] {
+            let url = app.database().url();
+            let output = oneseat(
+                &["user", how, email, "--name", "Grace", "--database-url", url],
+                "",
+            );
+            assert_eq!(output.status.code(), Some(2), "{output:?}");
+        }
+    }
+    assert_eq!(app.database().number("select count(*) from users"), 1);
+}
