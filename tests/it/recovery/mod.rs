@@ -1,5 +1,6 @@
 //! The way back in: links by mail over a real SMTP server, passwords changed, people invited.
 
+mod limits;
 mod outbox;
 mod people;
 mod places;

@@ -1,10 +1,11 @@
 //! Being told that the seat was taken from somewhere new.
 
+use oneseat::config::MailPolicy;
 use oneseat::users::Role;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{ADA, start};
+use super::{ADA, forgot, start};
 use crate::support::{Answer, App, MailServer, PASSWORD};
 
 /// Signs in with this browser.
@@ -39,4 +40,23 @@ async fn a_seat_taken_from_a_new_place_is_told_once_an_hour() {
         .execute("update known_origins set told_at = told_at - interval '1 hour'");
     sign_in_with(&app, "python-requests/2.31").await;
     assert!(mails.next().await.raw.contains("Python Requests 2"));
+}
+
+#[tokio::test]
+async fn nobody_is_told_where_that_is_off_and_all_else_is_mailed() {
+    let mails = MailServer::start();
+    let app = App::start_with(|config| {
+        mails.configure(config);
+        config.policy.mail = MailPolicy::Needed;
+    })
+    .await;
+    app.add_user("ada", Role::User).await;
+    for browser in ["curl/8.5.0", "Wget/1.21", "python-requests/2.31"] {
+        sign_in_with(&app, browser).await;
+    }
+    let written = "select (select count(*) from mails) + (select count(*) from known_origins)";
+    assert_eq!(app.database().number(written), 0);
+    assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
+    assert!(mails.next().await.link().starts_with("/reset#"));
+    assert!(mails.unread().is_empty());
 }
