@@ -5,10 +5,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use oneseat::auth::audit::Actor;
 use oneseat::config::MailPolicy;
 use oneseat::mail::{Kind, outbox};
-use oneseat::users::{Email, Role};
+use oneseat::users::Role;
 
 use super::{ADA, NEW, forgot, outbox_is_empty, reset, start};
 use crate::support::{App, Client, MailServer, PASSWORD, Program, eventually};
@@ -83,22 +82,6 @@ async fn a_mail_that_cannot_be_written_now_keeps_nobody_waiting() {
     holder.batch_execute("commit").unwrap();
     assert_eq!(mails.next().await.header("To"), ADA);
     outbox_is_empty(&app).await;
-}
-
-#[tokio::test]
-async fn an_admin_who_sends_a_link_while_one_is_written_waits_for_nobody_who_waits_for_them() {
-    let mails = MailServer::start();
-    let app = start(&mails).await;
-    app.add_user("ada", Role::User).await;
-    for _ in 0..20 {
-        let email: Email = ADA.parse().unwrap();
-        app.database().execute("delete from mail_requests");
-        forgot(&app.visitor(), ADA).await;
-        app.auth.send_password_link(email, Actor::Operator).await.unwrap();
-    }
-    outbox_is_empty(&app).await;
-    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
-    assert_eq!(app.database().number(deadlocks), 0);
 }
 
 #[tokio::test]
