@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, WrapFuture};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, WrapFuture};
 
 /// Calls `step` at start and then at every `interval`; a step that is still running when its time comes again is not
 /// called twice.
@@ -31,5 +31,23 @@ where
         ctx.run_interval(self.interval, |this, ctx| {
             ctx.wait((this.step)().into_actor(this));
         });
+    }
+}
+
+/// Begin no step any more. Answered as soon as none is running.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+impl<F, Fut> Handler<Stop> for Background<F>
+where
+    F: Fn() -> Fut + Unpin + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    type Result = ();
+
+    // No message is looked at while a step is waited for.
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::audit::{self, Actor};
 use super::measures::{SWEEPS, SWEPT_ROWS};
-use super::{Auth, Error};
+use super::{Auth, Error, post};
 use crate::mail::outbox;
 use crate::sessions::{history, known_origins};
 use crate::users::{link, lockout};
@@ -34,7 +34,7 @@ pub struct Swept {
     pub endings: usize,
     /// Failures nobody needs to remember.
     pub login_failures: usize,
-    /// Links that expired, requests for mail, and places from where nobody has come for long.
+    /// Links that expired, requests for mail, mails that nobody takes, and places from where nobody has come for long.
     pub others: usize,
 }
 
@@ -171,9 +171,6 @@ fn sweep_batch(
         let links = link::sweep(conn, from.links, BATCH)?;
         let mail_requests = outbox::sweep(conn, from.mail_requests, BATCH)?;
         let places = known_origins::sweep(conn, from.known_origins, BATCH)?;
-        for (id, kind, since) in outbox::give_up(conn)? {
-            log::error!("a mail that waited since {since:?} is given up: {kind} {id}");
-        }
         let swept = Swept {
             sessions: expired.len(),
             endings: endings.len(),
@@ -191,7 +188,14 @@ fn sweep_batch(
         Ok((swept, reached, expired))
     })?;
     audit::ended(&expired, Actor::Time);
-    Ok((swept, reached))
+    // By itself: whoever holds a row of the outbox waits for nobody.
+    let given_up = conn.transaction(|conn| outbox::give_up(conn, BATCH))?;
+    for (id, kind, since) in &given_up {
+        post::count(*kind, "given_up");
+        log::error!("a mail that waited since {since:?} is given up: {kind} {id}");
+    }
+    let others = swept.others + given_up.len();
+    Ok((Swept { others, ..swept }, reached))
 }
 
 fn latest(moments: impl IntoIterator<Item = DateTime<Utc>>, otherwise: DateTime<Utc>) -> DateTime<Utc> {

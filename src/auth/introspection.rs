@@ -36,7 +36,11 @@ impl Auth {
         };
         match self.validate(&token, activity).await {
             Ok(seat) => Ok(Some(seat)),
-            Err(Error::TokenInvalid | Error::SessionEnded(_)) => Ok(None),
+            Err(Error::TokenInvalid) => Ok(None),
+            Err(Error::SessionEnded(ending)) => {
+                audit::used_after_end(&ending, &origin);
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

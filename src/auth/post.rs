@@ -11,7 +11,7 @@ use super::measures::MAILS;
 use super::{Auth, Error};
 use crate::mail::letter::Content;
 use crate::mail::outbox::{self, Waiting};
-use crate::mail::{Carrier, Kind, Letter};
+use crate::mail::{Carrier, Kind, Letter, NotSent};
 use crate::sessions::Device;
 use crate::token::Token;
 use crate::users::User;
@@ -29,15 +29,22 @@ pub enum Delivery {
     Dropped,
     /// It will be tried again.
     Postponed,
+    /// There is nobody at the address.
+    GivenUp,
 }
 
 impl Auth {
-    /// Sends all mails that are due, one after the other.
+    /// Sends all mails that are due, one after the other, unless it `is_over` before one begins.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; the mail whose turn it was is sent later, perhaps for a second time.
-    pub async fn deliver_all(&self, carrier: &Carrier, public_url: &str) -> Result<(), Error> {
-        while self.deliver_next(carrier, public_url).await? != Delivery::Nothing {}
+    /// [`Error::Unavailable`]; the mail whose turn it was is sent when its lease has ended, perhaps for a second time.
+    pub async fn deliver_all(
+        &self,
+        carrier: &Carrier,
+        public_url: &str,
+        is_over: impl Fn() -> bool,
+    ) -> Result<(), Error> {
+        while !is_over() && self.deliver_next(carrier, public_url).await? != Delivery::Nothing {}
         Ok(())
     }
 
@@ -46,55 +53,78 @@ impl Auth {
     /// # Errors
     /// As [`Auth::deliver_all`].
     pub async fn deliver_next(&self, carrier: &Carrier, public_url: &str) -> Result<Delivery, Error> {
-        let base = public_url.to_owned();
-        let claimed = self
+        let Some(mail) = self
+            .db
+            .run(|conn| outbox::claim(conn).map_err(Error::from))
+            .await?
+        else {
+            return Ok(Delivery::Nothing);
+        };
+        let (claimed, base) = (mail.clone(), public_url.to_owned());
+        let written = self
             .db
             .run(move |conn| {
                 conn.transaction::<_, Error, _>(|conn| {
-                    let Some(mail) = outbox::claim(conn)? else {
-                        return Ok(None);
-                    };
-                    let written = write(conn, &mail, &base)?;
+                    let written = write(conn, &claimed, &base)?;
                     if written.is_none() {
-                        outbox::remove(conn, mail.id)?;
+                        outbox::discard(conn, &claimed)?;
                     }
-                    Ok(Some((mail, written)))
+                    Ok(written)
                 })
             })
-            .await?;
-        let (mail, (user, letter)) = match claimed {
-            None => return Ok(Delivery::Nothing),
-            Some((_, None)) => return Ok(Delivery::Dropped),
-            Some((mail, Some(written))) => (mail, written),
+            .await;
+        let (user, letter) = match written {
+            Ok(Some(written)) => written,
+            Ok(None) => return Ok(Delivery::Dropped),
+            // Of this one alone: the next goes on its way all the same.
+            Err(error) => {
+                let Waiting { kind, attempts, .. } = mail;
+                log::warn!("could not write {kind} (try {attempts}), and will try again: {error}");
+                return self.put_back(mail).await;
+            }
         };
-        let carrier = carrier.clone();
         let (id, kind, tries) = (user.id, mail.kind, mail.attempts);
-        let sent = tokio::task::spawn_blocking(move || carrier.send(&user.email, &letter))
-            .await
-            .map_err(|error| Error::Unavailable(error.to_string()))?;
-        let outcome = if sent.is_ok() { "sent" } else { "postponed" };
-        counter!(MAILS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
-        let delivery = match sent {
+        let sent = carrier.carry(user.email, letter).await;
+        match sent {
             Ok(()) => {
                 log::info!("mailed {kind} to user {id}");
-                Delivery::Sent
+                count(kind, "sent");
+                self.take_out(mail, Delivery::Sent).await
             }
-            Err(error) => {
+            Err(NotSent::Ever(error)) => {
+                log::error!("{kind} to user {id} is given up, since nobody is at the address: {error}");
+                count(kind, "given_up");
+                self.take_out(mail, Delivery::GivenUp).await
+            }
+            Err(NotSent::Yet(error)) => {
                 log::warn!("could not mail {kind} to user {id} (try {tries}), and will try again: {error}");
-                Delivery::Postponed
+                self.put_back(mail).await
             }
-        };
+        }
+    }
+
+    async fn take_out(&self, mail: Waiting, delivery: Delivery) -> Result<Delivery, Error> {
         self.db
-            .run(move |conn| match delivery {
-                Delivery::Postponed => outbox::postpone(conn, &mail).map_err(Error::from),
-                _ => outbox::remove(conn, mail.id).map_err(Error::from),
-            })
+            .run(move |conn| outbox::remove(conn, mail.id).map_err(Error::from))
             .await?;
         Ok(delivery)
     }
+
+    async fn put_back(&self, mail: Waiting) -> Result<Delivery, Error> {
+        count(mail.kind, "postponed");
+        self.db
+            .run(move |conn| outbox::postpone(conn, &mail).map_err(Error::from))
+            .await?;
+        Ok(Delivery::Postponed)
+    }
 }
 
-/// Whom to send what. `None`: there is nobody, or it is of no use to them any more.
+/// What became of a mail that was due.
+pub(super) fn count(kind: Kind, outcome: &'static str) {
+    counter!(MAILS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
+}
+
+/// Whom to send what, in a transaction that comes to hold the user's row. `None`: there is nobody, or it is of no use to them any more.
 fn write(conn: &mut PgConnection, mail: &Waiting, public_url: &str) -> Result<Option<(User, Letter)>, Error> {
     let Some(found) = users::find_by_digest(conn, &mail.email_digest)? else {
         return Ok(None);

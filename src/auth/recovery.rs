@@ -121,13 +121,18 @@ impl Auth {
         new: String,
         origin: Origin,
     ) -> Result<(), Error> {
-        let user = seat.user.clone();
+        let (user, email) = (seat.user.clone(), email_of(&seat.user)?);
         let new = tokio::task::spawn_blocking(move || Password::chosen(&new, &[&user.name, &user.email]))
             .await
             .map_err(|error| Error::Unavailable(error.to_string()))??;
         for _ in 0..ATTEMPTS {
             let attempt = self.attempt_change(seat, current.clone(), new.clone(), origin.clone());
-            if let Some(ended) = attempt.await? {
+            let attempt = attempt.await.inspect_err(|error| {
+                if matches!(error, Error::AccountLocked) {
+                    audit::sign_in_failed(&email, error, &origin);
+                }
+            });
+            if let Some(ended) = attempt? {
                 audit::user_changed("authn_password_change", seat.user.id, Actor::Own);
                 audit::ended(&ended, Actor::Own);
                 return Ok(());

@@ -23,22 +23,31 @@ impl NewPassword {
     }
 }
 
-/// One line of standard input, or a new random password. `about` is what is known of whose it will be.
-pub(super) fn read_or_generate(from_stdin: bool, about: &[&str]) -> Result<NewPassword, Failure> {
+/// What was given, before it is known of whom.
+pub(super) struct Given(Option<String>);
+
+/// One line of standard input, or nothing: then a random one is made.
+pub(super) fn read(from_stdin: bool) -> Result<Given, Failure> {
     if !from_stdin {
-        let value = Password::generate().map_err(Failure::failed)?;
-        return Ok(NewPassword {
-            value,
-            is_generated: true,
-        });
+        return Ok(Given(None));
     }
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).map_err(Failure::failed)?;
     let line = line.strip_suffix('\n').unwrap_or(&line);
     let line = line.strip_suffix('\r').unwrap_or(line);
-    let value = Password::chosen(line, about).map_err(Failure::failed)?;
-    Ok(NewPassword {
-        value,
-        is_generated: false,
-    })
+    Ok(Given(Some(line.to_owned())))
+}
+
+impl Given {
+    /// The password. `about` is what is known of whose it will be.
+    pub(super) fn password(&self, about: &[&str]) -> Result<NewPassword, Failure> {
+        let value = match &self.0 {
+            Some(line) => Password::chosen(line, about).map_err(Failure::failed)?,
+            None => Password::generate().map_err(Failure::failed)?,
+        };
+        Ok(NewPassword {
+            value,
+            is_generated: self.0.is_none(),
+        })
+    }
 }

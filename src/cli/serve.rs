@@ -13,7 +13,7 @@ use super::open::{Opened, Threads};
 use super::{Failure, notify, output};
 use crate::auth::accounts::NewAccount;
 use crate::auth::{Auth, Error};
-use crate::config::{self, DatabaseConfig, DatabaseSettings, ServeSettings};
+use crate::config::{self, DatabaseConfig, DatabaseSettings, ServeSettings, StandardOutput};
 use crate::db::embedded::Embedded;
 use crate::sessions::listener::Listener;
 use crate::sessions::watchers::Watchers;
@@ -48,11 +48,15 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let (database, serve) = config::serve(&self.database, &self.serve)?;
+        let (database, serve) =
+            config::serve(&self.database, &self.serve, StandardOutput::of_this_program())?;
         let (bind, policy) = (serve.bind, serve.policy);
         let watchers = Watchers::new(serve.max_event_streams);
         let scheme = if serve.tls.is_some() { "https" } else { "http" };
         let public_url = serve.public_url.clone();
+        if serve.mail.is_none() {
+            log::info!("no mail is sent: there is no --smtp-url");
+        }
         allow_many_files();
         let mut shutdown = Box::pin(stop_signal(1)?);
         let hurry = stop_signal(2)?;

@@ -44,6 +44,7 @@ pub(super) enum User {
     pass show ada | oneseat user add ada@example.org --name Ada --verified --password-stdin")]
 pub(super) struct Add {
     /// Address the user signs in with
+    #[arg(value_parser = Email::of_new_account)]
     email: Email,
     /// What people call the user
     #[arg(long)]
@@ -67,6 +68,7 @@ pub(super) struct Add {
     oneseat user invite ada@example.org --name Ada")]
 pub(super) struct Invite {
     /// Address the user signs in with
+    #[arg(value_parser = Email::of_new_account)]
     email: Email,
     /// What people call the user
     #[arg(long)]
@@ -189,7 +191,7 @@ impl Add {
         let config = config::database(&self.database)?;
         // Read before the database is opened: what cannot be used starts nothing.
         let password =
-            password::read_or_generate(self.password_stdin, &[self.name.as_str(), self.email.as_str()])?;
+            password::read(self.password_stdin)?.password(&[self.name.as_str(), self.email.as_str()])?;
         let (auth, _opened) = open(&config)?;
         let account = NewAccount {
             name: self.name,
@@ -234,8 +236,15 @@ impl SetPassword {
     async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
         // Read before the database is opened: what cannot be used starts nothing.
-        let password = password::read_or_generate(self.password_stdin, &[self.email.as_str()])?;
+        let given = password::read(self.password_stdin)?;
+        given.password(&[self.email.as_str()])?;
         let (auth, _opened) = open(&config)?;
+        let user = auth
+            .profile(self.email.clone())
+            .await
+            .map_err(Failure::failed)?
+            .user;
+        let password = given.password(&[&user.name, &user.email])?;
         auth.set_password(self.email.clone(), password.value.clone())
             .await
             .map_err(Failure::failed)?;

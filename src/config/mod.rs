@@ -1,9 +1,11 @@
 //! Flags and environment in, one typed configuration out. Nothing else reads a setting.
 
+mod mail;
 mod reader;
 mod settings;
 
 use std::fmt;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use ipnetwork::IpNetwork;
 
+pub use mail::{MailConfig, MailPolicy};
 use reader::Reader;
 pub use settings::{DatabaseSettings, HistorySettings, ServeSettings};
 
@@ -77,30 +80,6 @@ pub struct ServeConfig {
     pub cleanup_interval: Duration,
 }
 
-/// Who carries the mails.
-#[derive(Clone, PartialEq, Eq)]
-pub enum MailConfig {
-    /// An SMTP server.
-    Smtp {
-        /// As lettre reads it: `smtps://user:password@host:465`.
-        url: String,
-        /// As in `oneseat <seat@example.org>`.
-        from: String,
-    },
-    /// Printed on standard output.
-    Terminal,
-}
-
-// An SMTP server's URL may hold a password.
-impl fmt::Debug for MailConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Smtp { from, .. } => write!(f, "Smtp {{ url: .., from: {from:?} }}"),
-            Self::Terminal => f.write_str("Terminal"),
-        }
-    }
-}
-
 /// A certificate chain and its private key, both in PEM form.
 #[derive(Clone, Debug)]
 pub struct TlsConfig {
@@ -121,30 +100,6 @@ pub struct Policy {
     pub history: HistoryPolicy,
     /// What is told by mail.
     pub mail: MailPolicy,
-}
-
-/// What is told by mail.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MailPolicy {
-    /// Nothing: there is nobody to send it.
-    #[default]
-    Off,
-    /// Links and changes of passwords, and nothing else.
-    Needed,
-    /// Also that somebody signed in from a place where the user has not been seen before.
-    NewPlaces,
-}
-
-impl MailPolicy {
-    /// Is there anybody to send mail?
-    pub fn is_on(self) -> bool {
-        self != Self::Off
-    }
-
-    /// Are people told of sign-ins from new places?
-    pub fn tells_of_new_places(self) -> bool {
-        self == Self::NewPlaces
-    }
 }
 
 /// How long it is kept what became of a session.
@@ -237,6 +192,26 @@ pub fn sweep(
     reader.finish(database.zip(history))
 }
 
+/// Where standard output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StandardOutput {
+    /// To somebody who looks at it.
+    Terminal,
+    /// To a file, a journal or nowhere.
+    Elsewhere,
+}
+
+impl StandardOutput {
+    /// Where that of this program goes.
+    pub fn of_this_program() -> Self {
+        if std::io::stdout().is_terminal() {
+            Self::Terminal
+        } else {
+            Self::Elsewhere
+        }
+    }
+}
+
 /// What `serve` is told.
 ///
 /// # Errors
@@ -244,6 +219,7 @@ pub fn sweep(
 pub fn serve(
     database: &DatabaseSettings,
     serve: &ServeSettings,
+    output: StandardOutput,
 ) -> Result<(DatabaseConfig, ServeConfig), BadValues> {
     let mut reader = Reader::default();
     let database = reader.database(database);
@@ -251,7 +227,9 @@ pub fn serve(
         database.as_ref().map(|database| &database.location),
         Some(DatabaseLocation::Embedded(_))
     );
-    let serve = reader.serve(serve, is_embedded);
+    // A link in a journal would let in whoever reads that.
+    let prints_mail = is_embedded && output == StandardOutput::Terminal;
+    let serve = reader.serve(serve, prints_mail);
     reader.finish(database.zip(serve))
 }
 
@@ -270,9 +248,16 @@ mod tests {
         serve: ServeSettings,
     }
 
-    fn read(flags: &[&str]) -> Result<(DatabaseConfig, ServeConfig), BadValues> {
+    pub(super) fn read(flags: &[&str]) -> Result<(DatabaseConfig, ServeConfig), BadValues> {
+        read_with(StandardOutput::Terminal, flags)
+    }
+
+    pub(super) fn read_with(
+        output: StandardOutput,
+        flags: &[&str],
+    ) -> Result<(DatabaseConfig, ServeConfig), BadValues> {
         let flags = Flags::parse_from([&["oneseat"], flags].concat());
-        serve(&flags.database, &flags.serve)
+        serve(&flags.database, &flags.serve, output)
     }
 
     #[test]
@@ -364,80 +349,6 @@ mod tests {
         assert_eq!(rate("off"), Ok(None));
         assert_eq!(rate("7"), Ok(NonZeroU32::new(7)));
         assert!(rate("0").is_err() && rate("many").is_err());
-    }
-
-    const MAIL: [&str; 6] = [
-        "--smtp-url",
-        "smtps://seat:canary@mail.example.org",
-        "--mail-from",
-        "oneseat <seat@example.org>",
-        "--public-url",
-        "https://seat.example.org",
-    ];
-
-    #[test]
-    fn mail_goes_to_its_server_or_to_the_terminal_of_who_tries_things_out() {
-        let (_, config) = read(&[&["--database-url", "postgres://"][..], &MAIL].concat()).unwrap();
-        assert!(matches!(config.mail, Some(MailConfig::Smtp { .. })));
-        assert_eq!(config.policy.mail, MailPolicy::NewPlaces);
-        let (_, config) = read(&["--data-dir", "/x"]).unwrap();
-        assert_eq!(config.mail, Some(MailConfig::Terminal));
-        let (_, config) = read(&["--data-dir", "/x", "--sign-in-mail", "off"]).unwrap();
-        assert_eq!(config.policy.mail, MailPolicy::Needed);
-        let (_, config) = read(&["--database-url", "postgres://"]).unwrap();
-        assert_eq!((config.mail, config.policy.mail), (None, MailPolicy::Off));
-    }
-
-    #[test]
-    fn what_needs_mail_is_refused_without_it() {
-        for (flags, words) in [
-            (
-                &["--sign-in-mail", "on"][..],
-                "--sign-in-mail on needs --smtp-url",
-            ),
-            (&MAIL[..2], "need each other"),
-            (&MAIL[2..4], "need each other"),
-            (&MAIL[..4], "--smtp-url needs --public-url"),
-            (
-                &[
-                    "--smtp-url",
-                    "mail.example.org:canary",
-                    "--mail-from",
-                    "a@b",
-                    "--public-url",
-                    "http://x",
-                ],
-                "smtps://",
-            ),
-            (
-                &[
-                    MAIL[0],
-                    MAIL[1],
-                    "--mail-from",
-                    "nobody",
-                    "--public-url",
-                    "http://x",
-                ],
-                "--mail-from `nobody`",
-            ),
-            (&["--sign-in-mail", "perhaps"], "needs --smtp-url"),
-        ] {
-            let Err(bad) = read(&[&["--database-url", "postgres://"], flags].concat()) else {
-                panic!("{flags:?}");
-            };
-            let bad = bad.to_string();
-            assert!(bad.contains(words) && !bad.contains("canary"), "{bad}");
-        }
-    }
-
-    #[test]
-    fn the_url_of_the_smtp_server_is_never_printed() {
-        let (_, config) = read(&MAIL).unwrap();
-        let shown = format!("{config:?}");
-        assert!(
-            shown.contains("seat@example.org") && !shown.contains("canary"),
-            "{shown}"
-        );
     }
 
     #[test]

@@ -9,12 +9,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnetwork::IpNetwork;
-use lettre::SmtpTransport;
-use lettre::message::Mailbox;
 
 use super::{
     BadValues, DatabaseConfig, DatabaseLocation, DatabaseSettings, HistoryPolicy, HistorySettings,
-    LockoutPolicy, MailConfig, MailPolicy, Policy, ServeConfig, ServeSettings, SessionPolicy, TlsConfig,
+    LockoutPolicy, Policy, ServeConfig, ServeSettings, SessionPolicy, TlsConfig,
 };
 
 /// The longest duration accepted: far beyond any use, well within PostgreSQL's intervals.
@@ -27,7 +25,12 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    fn read<T>(&mut self, flag: &str, raw: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn read<T>(
+        &mut self,
+        flag: &str,
+        raw: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         parse(raw.trim())
             .map_err(|wrong| self.bad.push(format!("{flag} `{}`: {wrong}", raw.trim())))
             .ok()
@@ -56,7 +59,7 @@ impl Reader {
     }
 
     /// Refuses a value that is right alone and wrong beside another.
-    fn require(&mut self, holds: bool, otherwise: &str) {
+    pub(super) fn require(&mut self, holds: bool, otherwise: &str) {
         if !holds {
             self.bad.push(otherwise.to_owned());
         }
@@ -123,7 +126,7 @@ impl Reader {
         })
     }
 
-    pub(super) fn serve(&mut self, settings: &ServeSettings, is_embedded: bool) -> Option<ServeConfig> {
+    pub(super) fn serve(&mut self, settings: &ServeSettings, prints_mail: bool) -> Option<ServeConfig> {
         let bind = self.read("--bind", &settings.bind, address);
         let metrics_bind = match given(&settings.metrics_bind) {
             None => Some(None),
@@ -162,7 +165,7 @@ impl Reader {
                  --tls-cert and --tls-key, or --trusted-proxies for a proxy in front that speaks TLS, or --insecure-http",
             );
         }
-        let mail = self.mail(settings, is_embedded);
+        let mail = self.mail(settings, prints_mail);
         let mail_policy = self.mail_policy(settings, mail.as_ref().is_none_or(Option::is_some));
         let cors_origins = self.read("--cors-origins", &settings.cors_origins, |raw| {
             listed(raw).map(origin).collect::<Result<Vec<_>, _>>()
@@ -236,53 +239,6 @@ impl Reader {
         }
     }
 
-    /// A server to send mail, a terminal to print it on, or none.
-    fn mail(&mut self, settings: &ServeSettings, is_embedded: bool) -> Option<Option<MailConfig>> {
-        let (url, from) = (given(&settings.smtp_url), given(&settings.mail_from));
-        let (Some(url), Some(from)) = (url, from) else {
-            self.require(
-                url.is_none() && from.is_none(),
-                "--smtp-url and --mail-from need each other",
-            );
-            return Some(is_embedded.then_some(MailConfig::Terminal));
-        };
-        self.require(
-            given(&settings.public_url).is_some(),
-            "--smtp-url needs --public-url: mails lead people to it",
-        );
-        let url = self.read("--smtp-url", "(hidden)", |_| match SmtpTransport::from_url(url) {
-            Ok(_) => Ok(url.to_owned()),
-            Err(_) => Err(
-                "write it like smtps://user:password@mail.example.org or smtp://mail.example.org:587?tls=required"
-                    .to_owned(),
-            ),
-        });
-        let from = self.read("--mail-from", from, |from| match from.parse::<Mailbox>() {
-            Ok(_) => Ok(from.to_owned()),
-            Err(_) => Err("write it like `oneseat <seat@example.org>`".to_owned()),
-        });
-        Some(Some(MailConfig::Smtp {
-            url: url?,
-            from: from?,
-        }))
-    }
-
-    fn mail_policy(&mut self, settings: &ServeSettings, sends_mail: bool) -> Option<MailPolicy> {
-        match given(&settings.sign_in_mail) {
-            Some("off") | None if !sends_mail => Some(MailPolicy::Off),
-            Some(_) if !sends_mail => {
-                self.require(
-                    false,
-                    "--sign-in-mail on needs --smtp-url, --mail-from and --public-url",
-                );
-                None
-            }
-            Some("off") => Some(MailPolicy::Needed),
-            Some("on") | None => Some(MailPolicy::NewPlaces),
-            Some(raw) => self.read("--sign-in-mail", raw, |_| Err("must be on or off".to_owned())),
-        }
-    }
-
     /// Only a reading without a single complaint counts.
     pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, BadValues> {
         match read {
@@ -309,7 +265,7 @@ fn database_url(url: &str) -> Result<DatabaseLocation, String> {
 }
 
 /// An environment variable that is set to nothing counts as not set.
-fn given(value: &Option<String>) -> Option<&str> {
+pub(super) fn given(value: &Option<String>) -> Option<&str> {
     value.as_deref().map(str::trim).filter(|value| !value.is_empty())
 }
 

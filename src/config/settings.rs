@@ -85,8 +85,8 @@ pub struct ServeSettings {
     )]
     pub cors_origins: String,
 
-    /// SMTP server that takes the mails, such as `smtps://user:password@mail.example.org`; a private PostgreSQL without
-    /// it prints them on the terminal
+    /// SMTP server that takes the mails, such as `smtps://user:password@mail.example.org`, with TLS unless it is on this
+    /// machine; with a private PostgreSQL and without it, they are printed if standard output is a terminal
     #[arg(long, env = "ONESEAT_SMTP_URL", value_name = "URL", hide_env_values = true)]
     pub smtp_url: Option<String>,
 

@@ -1,11 +1,14 @@
 //! Who takes a letter away: an SMTP server, or the terminal of a server that has none.
 
 use std::io::Write;
+use std::thread;
 use std::time::Duration;
 
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp;
 use lettre::{Address, Message, SmtpTransport, Transport};
+use tokio::sync::oneshot;
 
 use super::Letter;
 
@@ -21,10 +24,20 @@ pub enum Carrier {
     Terminal,
 }
 
-/// The letter is not on its way; it stays in the outbox. No word of what it says.
+/// The letter is not on its way. No word of what it says.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct NotSent(String);
+pub enum NotSent {
+    /// It may be another time.
+    #[error("{0}")]
+    Yet(String),
+    /// There is nobody there.
+    #[error("{0}")]
+    Ever(String),
+}
+
+/// What an SMTP server says when there is nobody behind the address, or nobody any more (RFC 3463 3.2, 3.3). A refusal without one of
+/// these may as well be about the sender, the password or the relaying, all of which an operator can mend.
+const NOBODY: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
 
 impl Carrier {
     /// `url` as in `smtps://user:password@host:465` or `smtp://host:587?tls=required`; `from` as in `oneseat <seat@example.org>`.
@@ -32,25 +45,33 @@ impl Carrier {
     ///
     /// # Errors
     /// Which of the two cannot be used, in words that do not repeat the URL.
-    pub fn smtp(url: &str, from: &str) -> Result<Self, NotSent> {
-        let transport = SmtpTransport::from_url(url)
-            .map_err(|_| NotSent("the SMTP server's URL cannot be used".to_owned()))?;
-        let from = from
-            .parse()
-            .map_err(|_| NotSent(format!("no sender of mail: {from}")))?;
+    pub fn smtp(url: &str, from: &str) -> Result<Self, String> {
+        let transport = SmtpTransport::from_url(url).map_err(|_| "the SMTP server's URL cannot be used")?;
+        let from = from.parse().map_err(|_| format!("no sender of mail: {from}"))?;
         Ok(Self::Smtp(transport.timeout(Some(SMTP_TIMEOUT)).build(), from))
     }
 
-    /// Hands the letter over. Blocks.
+    /// Hands the letter over, on a thread of its own: a stop waits without end for those of the runtime, and a server may take its
+    /// time.
     ///
     /// # Errors
     /// The server's own words, or the network's.
-    pub fn send(&self, to: &str, letter: &Letter) -> Result<(), NotSent> {
+    pub async fn carry(&self, to: String, letter: Letter) -> Result<(), NotSent> {
+        let (told, carried) = oneshot::channel();
+        let carrier = self.clone();
+        thread::Builder::new()
+            .name("mail".to_owned())
+            .spawn(move || told.send(carrier.send(&to, &letter)))
+            .map_err(|error| NotSent::Yet(error.to_string()))?;
+        carried.await.map_err(|error| NotSent::Yet(error.to_string()))?
+    }
+
+    fn send(&self, to: &str, letter: &Letter) -> Result<(), NotSent> {
         match self {
             Self::Smtp(transport, from) => {
                 let address: Address = to
                     .parse()
-                    .map_err(|_| NotSent("no address for SMTP".to_owned()))?;
+                    .map_err(|_| NotSent::Ever("no address for SMTP".to_owned()))?;
                 let message = Message::builder()
                     .from(from.clone())
                     .to(Mailbox::new(None, address))
@@ -65,11 +86,11 @@ impl Carrier {
                         letter.text.clone(),
                         letter.html.clone(),
                     ))
-                    .map_err(|error| NotSent(error.to_string()))?;
+                    .map_err(|error| NotSent::Yet(error.to_string()))?;
                 transport
                     .send(&message)
                     .map(drop)
-                    .map_err(|error| NotSent(in_full(&error)))
+                    .map_err(|error| refusal(&error))
             }
             Self::Terminal => {
                 let Letter { subject, text, .. } = letter;
@@ -77,9 +98,20 @@ impl Carrier {
                 writeln!(out, "\n  To       {to}\n  Subject  {subject}\n")
                     .and_then(|()| text.lines().try_for_each(|line| writeln!(out, "    {line}")))
                     .and_then(|()| out.flush())
-                    .map_err(|error| NotSent(error.to_string()))
+                    .map_err(|error| NotSent::Yet(error.to_string()))
             }
         }
+    }
+}
+
+/// Whether it is any use to try again.
+fn refusal(error: &smtp::Error) -> NotSent {
+    let words = in_full(error);
+    let says_nobody = words.split_whitespace().any(|word| NOBODY.contains(&word));
+    if error.is_permanent() && says_nobody {
+        NotSent::Ever(words)
+    } else {
+        NotSent::Yet(words)
     }
 }
 

@@ -26,7 +26,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [
+    /// All of them.
+    pub(super) const ALL: [Self; 5] = [
         Self::Invitation,
         Self::Verification,
         Self::PasswordReset,

@@ -11,6 +11,6 @@ mod kind;
 pub mod letter;
 pub mod outbox;
 
-pub use carrier::Carrier;
+pub use carrier::{Carrier, NotSent};
 pub use kind::Kind;
 pub use letter::Letter;

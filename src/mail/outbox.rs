@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{delete, insert_into, update};
+use diesel::dsl::{delete, update};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Integer, Interval, Text};
+use diesel::sql_types::{Array, Binary, Inet, Integer, Interval, Nullable, Text};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
@@ -57,24 +57,27 @@ pub struct Waiting {
     pub user_agent: Option<String>,
     /// How often it was tried, this time included.
     pub attempts: i32,
+    /// When it was asked for, the last time if it was more than once.
+    pub created_at: DateTime<Utc>,
 }
 
-/// Puts a mail into the outbox, unless one with a link of the same kind waits for the same address.
+/// Puts a mail into the outbox. If one with a link of the same kind waits for the same address, that one is as good as new.
 pub fn post(
     conn: &mut PgConnection,
     email_digest: &[u8; 32],
     kind: Kind,
     happening: &Happening,
 ) -> QueryResult<usize> {
-    insert_into(mails::table)
-        .values((
-            mails::kind.eq(kind),
-            mails::email_digest.eq(&email_digest[..]),
-            mails::ip_address.eq(happening.ip_address),
-            mails::user_agent.eq(&happening.user_agent),
-        ))
-        .on_conflict_do_nothing()
-        .execute(conn)
+    diesel::sql_query(
+        "insert into mails (kind, email_digest, ip_address, user_agent) values ($1, $2, $3, $4)
+         on conflict (email_digest, kind) where kind in ('invitation', 'verification', 'password_reset')
+         do update set created_at = now()",
+    )
+    .bind::<Text, _>(kind)
+    .bind::<Binary, _>(&email_digest[..])
+    .bind::<Nullable<Inet>, _>(happening.ip_address)
+    .bind::<Nullable<Text>, _>(&happening.user_agent)
+    .execute(conn)
 }
 
 /// The same because somebody asked for a link, which anybody can: an address gets five an hour.
@@ -98,12 +101,18 @@ pub fn request(conn: &mut PgConnection, email_digest: &[u8; 32], kind: Kind) -> 
 }
 
 /// Takes the next mail that is due. It is the caller's until the lease ends.
+///
+/// Not to be called in a transaction with anything else: whoever holds the row of a user may wait for a row here, so whoever holds
+/// a row here waits for nobody.
 pub fn claim(conn: &mut PgConnection) -> QueryResult<Option<Waiting>> {
+    // What a newer version has put in is left to it.
     let next = "update mails set attempts = attempts + 1, due_at = now() + $1
-                where id = (select id from mails where due_at <= now() order by due_at limit 1 for update skip locked)
+                where id = (select id from mails where due_at <= now() and kind = any($2)
+                            order by due_at limit 1 for update skip locked)
                 returning *";
     diesel::sql_query(next)
         .bind::<Interval, _>(interval(LEASE))
+        .bind::<Array<Text>, _>(&Kind::ALL[..])
         .get_result(conn)
         .optional()
 }
@@ -117,14 +126,33 @@ pub fn postpone(conn: &mut PgConnection, mail: &Waiting) -> QueryResult<usize> {
         .execute(conn)
 }
 
-/// Takes a mail out: it was sent, or there is nobody to send it to.
+/// Takes a mail out: it was sent.
 pub fn remove(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
     delete(mails::table.find(id)).execute(conn)
 }
 
-/// Takes out what nobody could be sent for days. Returns what and since when.
-pub fn give_up(conn: &mut PgConnection) -> QueryResult<Vec<(Uuid, Kind, DateTime<Utc>)>> {
-    delete(mails::table.filter(mails::created_at.lt(before(now(), span(GIVE_UP)))))
+/// Takes a mail out that is of no use to anybody, or puts it back if it was asked for again since it was taken: it may be by now.
+pub fn discard(conn: &mut PgConnection, mail: &Waiting) -> QueryResult<()> {
+    let of_no_use = mails::table
+        .find(mail.id)
+        .filter(mails::created_at.eq(mail.created_at));
+    if delete(of_no_use).execute(conn)? == 0 {
+        postpone(conn, mail)?;
+    }
+    Ok(())
+}
+
+/// Takes out up to `batch` mails that could not be sent for days. Returns what and since when.
+pub fn give_up(conn: &mut PgConnection, batch: i64) -> QueryResult<Vec<(Uuid, Kind, DateTime<Utc>)>> {
+    let old: Vec<Uuid> = mails::table
+        .filter(mails::created_at.lt(before(now(), span(GIVE_UP))))
+        .filter(mails::kind.eq_any(Kind::ALL))
+        .limit(batch)
+        .for_update()
+        .skip_locked()
+        .select(mails::id)
+        .load(conn)?;
+    delete(mails::table.filter(mails::id.eq_any(old)))
         .returning((mails::id, mails::kind, mails::created_at))
         .get_results(conn)
 }

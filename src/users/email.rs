@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lettre::Address;
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
@@ -23,7 +24,7 @@ pub struct NotAnEmail;
 impl FromStr for Email {
     type Err = NotAnEmail;
 
-    /// Accepts what mail servers could: whether an address exists, only a mail can tell.
+    /// Accepts all that anybody could have an account by. Whether an address exists, only a mail can tell.
     fn from_str(text: &str) -> Result<Self, NotAnEmail> {
         // Longer text cannot become a valid address; this bounds the work below.
         if text.len() > 4 * LONGEST {
@@ -49,6 +50,18 @@ impl FromStr for Email {
 }
 
 impl Email {
+    /// The address of an account that is to be made: one that mail servers take, too, and not only one that people may have typed.
+    ///
+    /// # Errors
+    /// In words for people.
+    pub fn of_new_account(text: &str) -> Result<Self, NotAnEmail> {
+        let email: Self = text.parse()?;
+        match email.0.parse::<Address>() {
+            Ok(_) => Ok(email),
+            Err(_) => Err(NotAnEmail),
+        }
+    }
+
     /// The one spelling.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -100,6 +113,28 @@ mod tests {
             "", "@", "ada", "ada@", "@x", "a b@x", "a\0@x", "a@x\ny", &long, &longer,
         ] {
             assert_eq!(text.parse::<Email>(), Err(NotAnEmail), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_made_for_what_mail_servers_take() {
+        for text in [
+            " Ada@Example.org",
+            "admin@localhost",
+            "ren\u{e9}e@x.org",
+            "a+b@[192.0.2.1]",
+        ] {
+            assert!(Email::of_new_account(text).is_ok(), "{text}");
+        }
+        for text in [
+            "grace..hopper@x.org",
+            ".grace@x.org",
+            "<grace@x.org>",
+            "grace@x@y",
+            "grace@x..org",
+            "grace",
+        ] {
+            assert_eq!(Email::of_new_account(text), Err(NotAnEmail), "{text}");
         }
     }
 

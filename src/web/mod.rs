@@ -9,6 +9,7 @@ pub mod extract;
 mod openapi;
 pub mod pages;
 mod panics;
+mod postman;
 pub mod problem;
 mod prometheus;
 pub mod rate;
@@ -23,8 +24,6 @@ mod tls;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::Pin;
-use std::time::Duration;
 
 use actix::Actor;
 use nix::sys::socket::Backlog;
@@ -35,17 +34,13 @@ use crate::auth::{Auth, measures};
 use crate::background::Background;
 use crate::config::{MailConfig, ServeConfig};
 use crate::mail::Carrier;
+use postman::Postman;
 
-/// Requests under way when the server stops have this long to finish.
+/// Requests under way when the server stops have this long to finish, and so has a mail.
 const GRACE_SECONDS: u64 = 10;
 
 /// Connections that wait to be accepted; the kernel allows as many at most by default.
 const BACKLOG: i32 = 4_096;
-
-/// How often the outbox is looked into.
-const POSTMAN_ROUND: Duration = Duration::from_secs(1);
-
-type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A server that holds its port and does not answer yet.
 pub struct Server {
@@ -85,8 +80,8 @@ impl Server {
     }
 
     /// Answers until `shutdown` completes, then says that it is not ready any more, takes no new connections after the delay that
-    /// was configured, and lets requests under way finish. Runs the sweeper beside it, and whoever sends the mails. It begins to
-    /// wait for `shutdown` when it answers, and not before.
+    /// was configured, and lets requests and a mail under way finish. Runs the sweeper beside it, and whoever sends the mails. It
+    /// begins to wait for `shutdown` when it answers, and not before.
     ///
     /// # Errors
     /// When the port cannot be listened on, or the TLS certificate or the way to send mail cannot be used.
@@ -100,10 +95,8 @@ impl Server {
             let auth = auth.clone();
             Background::new(config.cleanup_interval, move || sweep(auth.clone()))
         };
-        let postman = match &config.mail {
-            None => None,
-            Some(mail) => Some(postman(mail, self_url(&config, &listener)?, auth.clone())?),
-        };
+        let carrier = config.mail.as_ref().map(carrier).transpose()?;
+        let url = self_url(&config, &listener)?;
         let stop_delay = config.stop_delay;
         let (address, scheme) = (listener.local_addr()?, scheme(&config));
         let (server, stopping) = service::listen(listener, &config, auth.clone())?;
@@ -112,7 +105,7 @@ impl Server {
             .transpose()?;
         log::info!("serving on {scheme}://{address}");
         let _sweeper = sweeper.start();
-        let _postman = postman.map(Actor::start);
+        let postman = carrier.map(|carrier| Postman::start(carrier, url, auth.clone()));
         let handle = server.handle();
         let server = actix_web::rt::spawn(server);
         shutdown.await;
@@ -120,7 +113,12 @@ impl Server {
         actix_web::rt::time::sleep(stop_delay).await;
         // Streams never finish by themselves; everything else may.
         auth.close_streams();
-        handle.stop(true).await;
+        let mails = async {
+            if let Some(postman) = postman {
+                postman.stop().await;
+            }
+        };
+        tokio::join!(handle.stop(true), mails);
         if let Some((metrics, _)) = metrics {
             metrics.stop(false).await;
         }
@@ -139,26 +137,12 @@ fn measured(listener: TcpListener, auth: Auth) -> io::Result<(ServerHandle, impl
     Ok((handle, upkeep))
 }
 
-/// Sends what waits in the outbox. Looks for it by the clock and not when something is put in: what is done for an account that is
-/// there must not slow the next answer down (law 7).
-fn postman(
-    mail: &MailConfig,
-    public_url: String,
-    auth: Auth,
-) -> io::Result<Background<impl Fn() -> BoxFuture + Unpin + use<>>> {
-    let carrier = match mail {
-        MailConfig::Smtp { url, from } => Carrier::smtp(url, from).map_err(io::Error::other)?,
-        MailConfig::Terminal => Carrier::Terminal,
-    };
-    Ok(Background::new(POSTMAN_ROUND, move || {
-        let (auth, carrier, public_url) = (auth.clone(), carrier.clone(), public_url.clone());
-        let round: BoxFuture = Box::pin(async move {
-            if let Err(error) = auth.deliver_all(&carrier, &public_url).await {
-                log::warn!("the mails wait: {error}");
-            }
-        });
-        round
-    }))
+/// Whoever takes the mails.
+fn carrier(mail: &MailConfig) -> io::Result<Carrier> {
+    match mail {
+        MailConfig::Smtp { url, from } => Carrier::smtp(url, from).map_err(io::Error::other),
+        MailConfig::Terminal => Ok(Carrier::Terminal),
+    }
 }
 
 /// Where people reach this server.

@@ -63,23 +63,28 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// Counts the request by the pattern of its route: addresses that nobody serves are one.
+/// Counts the request by the pattern of its route: addresses that nobody serves are one. Stands around whatever answers by itself, so
+/// that panics and preflights count, too.
 pub(super) async fn count<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     let method = known(request.method());
+    // Before it is on its way: of one that ends in a panic nothing is left to ask.
+    let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
     let began = Instant::now();
-    let answer = next.call(request).await?;
-    let route = answer
-        .request()
-        .match_pattern()
-        .unwrap_or_else(|| "none".to_owned());
-    let is_stream = answer.response().body().size() == BodySize::Stream;
+    let answer = next.call(request).await;
+    let (status, is_stream) = match &answer {
+        Ok(answer) => (
+            answer.status(),
+            answer.response().body().size() == BodySize::Stream,
+        ),
+        Err(error) => (error.as_response_error().status_code(), false),
+    };
     if !is_stream {
         histogram!(REQUEST_SECONDS, "route" => route.clone()).record(began.elapsed());
     }
-    let status = answer.status().as_str().to_owned();
+    let status = status.as_str().to_owned();
     counter!(REQUESTS, "route" => route, "method" => method, "status" => status).increment(1);
-    Ok(answer)
+    answer
 }

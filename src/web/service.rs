@@ -157,7 +157,8 @@ fn provide(
     routes::configure(app, config.static_dir.as_deref());
 }
 
-/// Around the routes, from the inside out: panics, CORS, problems, headers, the name of the request, and the pace of the connection.
+/// Around the routes, from the inside out: panics, CORS, figures, problems, headers, the name of the request, and the pace of the
+/// connection.
 fn application(
     config: &ServeConfig,
     routes: &dyn Fn(&mut web::ServiceConfig),
@@ -174,15 +175,15 @@ fn application(
     let headers = security_headers::of(config);
     let app = App::new()
         .configure(routes)
-        .wrap(Condition::new(
-            config.metrics_bind.is_some(),
-            from_fn(prometheus::count),
-        ))
         .wrap(from_fn(panics::a_panic_is_a_problem))
         // Outside of what fails: a page of another origin may read that it did.
         .wrap(Condition::new(
             !config.cors_origins.is_empty(),
             cross_origin::of(&config.cors_origins),
+        ))
+        .wrap(Condition::new(
+            config.metrics_bind.is_some(),
+            from_fn(prometheus::count),
         ))
         .wrap(from_fn(problem::every_error_is_a_problem))
         .wrap(security_headers::on_every_response(&headers))
@@ -202,7 +203,7 @@ mod tests {
 
     use super::*;
     use crate::captured_log;
-    use crate::config::{self, DatabaseSettings, ServeSettings};
+    use crate::config::{self, DatabaseSettings, ServeSettings, StandardOutput};
     use crate::token::Token;
     use crate::users::Password;
 
@@ -217,7 +218,9 @@ mod tests {
     fn config(flags: &[&str]) -> ServeConfig {
         let all = [&["oneseat", "--database-url", "postgres://"], flags].concat();
         let flags = Flags::parse_from(all);
-        config::serve(&flags.database, &flags.serve).unwrap().1
+        config::serve(&flags.database, &flags.serve, StandardOutput::Elsewhere)
+            .unwrap()
+            .1
     }
 
     /// The worst time: it holds the secrets of the request, and what it says shows them.
@@ -291,6 +294,51 @@ mod tests {
             }
             let fine = app.call(TestRequest::get().uri("/fine").to_request()).await;
             assert_eq!(fine.unwrap().status(), 200);
+        }
+    }
+
+    #[actix_web::test]
+    async fn whatever_answers_a_request_it_is_counted() {
+        const ORIGIN: &str = "https://app.example.org";
+        let counts = crate::auth::measures::start().unwrap();
+        let routes = |app: &mut web::ServiceConfig| {
+            app.route("/counted/{id}", web::get().to(async || "fine"))
+                .route("/counted/{id}/panic", web::post().to(panicking));
+        };
+        let flags = ["--cors-origins", ORIGIN, "--metrics-bind", "127.0.0.1:0"];
+        let app = application(&config(&flags), &routes);
+        let app = app.new_service(()).await.unwrap();
+        let authorization = ("Authorization", format!("Bearer {}", "ca".repeat(32)));
+        for request in [
+            TestRequest::get().uri("/counted/1"),
+            TestRequest::delete().uri("/counted/1"),
+            TestRequest::post()
+                .uri("/counted/1/panic")
+                .insert_header(authorization)
+                .set_payload("a password"),
+            TestRequest::default()
+                .method(actix_web::http::Method::OPTIONS)
+                .uri("/counted/1")
+                .insert_header(("Origin", ORIGIN))
+                .insert_header(("Access-Control-Request-Method", "GET")),
+            TestRequest::default()
+                .method(actix_web::http::Method::OPTIONS)
+                .uri("/counted/1")
+                .insert_header(("Origin", "https://elsewhere.example.org"))
+                .insert_header(("Access-Control-Request-Method", "GET")),
+        ] {
+            let _ = app.call(request.to_request()).await;
+        }
+        let told = counts.render();
+        for (route, method, status) in [
+            ("/counted/{id}", "GET", 200),
+            ("/counted/{id}", "DELETE", 404),
+            ("/counted/{id}/panic", "POST", 500),
+            ("/counted/{id}", "OPTIONS", 200),
+            ("/counted/{id}", "OPTIONS", 400),
+        ] {
+            let labels = format!(r#"{{route="{route}",method="{method}",status="{status}"}} 1"#);
+            assert!(told.contains(&labels), "{labels} is not in {told}");
         }
     }
 }

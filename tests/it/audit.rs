@@ -95,3 +95,73 @@ async fn every_event_is_one_line_and_none_holds_a_secret() {
         assert_eq!(said, None);
     }
 }
+
+#[tokio::test]
+async fn what_is_refused_beside_sign_in_is_in_the_log_too() {
+    let dir = tempfile::Builder::new()
+        .prefix("oneseat-audit-")
+        .tempdir()
+        .unwrap();
+    let data_dir = ["--data-dir", dir.path().to_str().unwrap()];
+    let program = Program::serve_logging(dir.path(), "info");
+    let operate = |args: &[&str], input: &str| {
+        let output = oneseat(&[args, &data_dir].concat(), input);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let add = [
+        "user",
+        "add",
+        "ada@example.org",
+        "--name",
+        "Ada",
+        "--verified",
+        "--password-stdin",
+    ];
+    operate(&add, &format!("{PASSWORD}\n"));
+    let service = operate(&["client", "add", "Payroll"], "");
+    let word = |label: &str| {
+        let line = service.lines().find(|line| line.contains(label)).unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    };
+    let visitor = program.visitor();
+    let token = visitor.login("ada@example.org", PASSWORD).await.json()["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let ada = visitor.with_token(token.as_str());
+
+    assert_eq!(ada.get("/auth/verify?role=admin").await.status, 403);
+    let guess =
+        json!({ "currentPassword": "not my password", "newPassword": "nine green bottles on a wall" });
+    for _ in 0..5 {
+        let answer = ada.post("/auth/password/change", &guess).await;
+        assert_eq!(answer.problem(), "403 wrong_password");
+    }
+    let answer = ada.post("/auth/password/change", &guess).await;
+    assert_eq!(answer.problem(), "403 account_locked");
+    ada.logout().await;
+    let introspect = visitor
+        .request(Method::POST, "/auth/introspect")
+        .basic_auth(word("client id"), Some(word("client secret")))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("token={token}"));
+    assert_eq!(Answer::of(introspect).await.json(), json!({ "active": false }));
+
+    let (_, log) = program.terminate();
+    let told = |words: &[&str]| {
+        log.iter()
+            .filter(|line| words.iter().all(|words| line.contains(words)))
+            .count()
+    };
+    for (words, times) in [
+        (&["authz_fail", "/auth/verify", "from=127.0.0.1"][..], 1),
+        (&["authn_login_fail", "invalid credentials"], 5),
+        (&["authn_login_lock"], 1),
+        (&["authn_login_fail", "account is locked"], 1),
+        (&["session_use_after_expire", "signed_out"], 1),
+    ] {
+        assert_eq!(told(words), times, "{words:?} in {log:#?}");
+    }
+    assert!(!log.iter().any(|line| line.contains(&token)));
+}

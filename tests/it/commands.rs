@@ -113,6 +113,19 @@ async fn verify_disable_enable_unlock_and_remove_do_what_they_say() {
 }
 
 #[tokio::test]
+async fn a_password_made_of_the_users_name_is_refused_as_it_is_in_the_api() {
+    let app = App::start().await;
+    let add = ["user", "add", "ada@x.org", "--name", "Ada Lovelace", "--verified"];
+    assert_eq!(run(&app, &add, "").0, 0);
+    let set = ["user", "password", "ada@x.org", "--password-stdin"];
+    let (code, _, err) = run(&app, &set, "ada lovelace oneseat\n");
+    assert_eq!(code, 1);
+    assert!(err.contains("says little more than your name"), "{err}");
+    assert_eq!(run(&app, &set, &format!("{PASSWORD}\n")).0, 0);
+    assert_eq!(app.visitor().login("ada@x.org", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_new_password_ends_the_session() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;

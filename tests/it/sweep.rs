@@ -183,3 +183,59 @@ async fn a_sweep_that_loses_its_connection_stops_and_the_next_one_goes_on() {
     assert_eq!(app.sessions(), 1_500);
     assert_eq!(app.auth.sweep(|_| ()).await.unwrap().unwrap().sessions, 1_500);
 }
+
+#[tokio::test]
+async fn links_requests_and_places_go_when_their_time_is_up_and_not_before() {
+    let app = App::start_swept().await;
+    // Of each 1,500 whose time is up, beside as many of the same users and addresses whose time is not.
+    app.database().execute(
+        "insert into users (name, email) select 'u', n || '@x' from generate_series(1, 1500) n;
+         insert into one_time_links (user_id, purpose, token_digest, email, expires_at)
+             select id, 'password_reset', sha256(email::bytea), email, now() - interval '1 second' from users
+             union all
+             select id, 'verification', sha256(id::text::bytea), email, now() + interval '1 hour' from users;
+         insert into mail_requests (email_digest, kind, requests, since)
+             select email_digest(email), 'password_reset', 5, now() - interval '61 minutes' from users
+             union all
+             select email_digest(email), 'verification', 5, now() - interval '59 minutes' from users;
+         insert into known_origins (user_id, origin_digest, last_seen)
+             select id, sha256(email::bytea), now() - interval '181 days' from users
+             union all
+             select id, sha256('everywhere'), now() - interval '179 days' from users",
+    );
+    let swept = app.auth.sweep(|_| ()).await.unwrap().unwrap();
+    assert_eq!((swept.others, swept.rows()), (4_500, 4_500));
+    for (left, of_them) in [
+        ("one_time_links", "purpose = 'verification'"),
+        ("mail_requests", "kind = 'verification'"),
+        ("known_origins", "origin_digest = sha256('everywhere')"),
+    ] {
+        let number = |of: &str| {
+            app.database()
+                .number(&format!("select count(*) from {left} where {of}"))
+        };
+        assert_eq!((number("true"), number(of_them)), (1_500, 1_500), "{left}");
+    }
+}
+
+#[tokio::test]
+async fn mails_are_given_up_batch_by_batch_past_what_others_hold() {
+    let app = App::start_swept().await;
+    app.database().execute(
+        "insert into mails (kind, email_digest, created_at)
+             select 'password_changed', sha256(n::text::bytea), now() - interval '3 days 1 second' from generate_series(1, 2500) n
+             union all
+             select 'password_changed', sha256(n::text::bytea), now() - interval '2 days 23 hours' from generate_series(1, 10) n",
+    );
+    let mut postman = app.database().connect();
+    postman
+        .batch_execute(
+            "begin; select from mails where created_at < now() - interval '3 days' limit 1 for update",
+        )
+        .unwrap();
+    let swept = app.auth.sweep(|_| ()).await.unwrap().unwrap();
+    assert_eq!(swept.others, 2_499);
+    postman.batch_execute("rollback").unwrap();
+    assert_eq!(app.auth.sweep(|_| ()).await.unwrap().unwrap().others, 1);
+    assert_eq!(app.database().number("select count(*) from mails"), 10);
+}

@@ -6,14 +6,17 @@ use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
+use crate::auth::audit;
 use crate::users::Role;
+use crate::web::client::ClientInfo;
 use crate::web::extract::{Admin, Authenticated};
 use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
 
-/// `GET /auth/verify`: which role the request needs, if any.
+/// `GET /auth/verify`: which role the request needs, if any. A demand that is misspelt must not be none.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 struct VerifyQuery {
     #[param(schema_with = schemas::needed_role)]
     role: Option<String>,
@@ -36,15 +39,20 @@ struct VerifyQuery {
         Admin,
     ),
 )]
-pub async fn verify(seat: Authenticated, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn verify(
+    seat: Authenticated,
+    request: HttpRequest,
+    client: ClientInfo,
+) -> Result<HttpResponse, Problem> {
     let user = seat.0.user;
     let query = Query::<VerifyQuery>::from_query(request.query_string())
-        .map_err(|_| Problem::bad_request("The query takes role, once"))?;
+        .map_err(|_| Problem::bad_request("The query takes role, once, and nothing else"))?;
     if let Some(role) = &query.role {
         let needed: Role = role
             .parse()
             .map_err(|words: String| Problem::bad_request(format!("role {words}")))?;
         if needed == Role::Admin && user.role != Role::Admin {
+            audit::forbidden(&user, request.path(), &client.0);
             return Err(Problem::forbidden());
         }
     }

@@ -12,7 +12,7 @@ use crate::auth::Auth;
 use crate::auth::accounts::Invitation;
 use crate::auth::audit::Actor;
 use crate::auth::people::Account;
-use crate::users::Role;
+use crate::users::{Email, Role};
 use crate::web::body;
 use crate::web::extract::Admin;
 use crate::web::openapi::schemas;
@@ -105,10 +105,7 @@ pub async fn invite(
 ) -> Result<HttpResponse, Problem> {
     let body: InviteRequest = body::json(&request, payload).await?;
     let invitation = Invitation {
-        email: body
-            .email
-            .parse()
-            .map_err(|error| Problem::refused("bad_request", &error))?,
+        email: Email::of_new_account(&body.email).map_err(|error| Problem::refused("bad_request", &error))?,
         name: body
             .name
             .parse()

@@ -45,7 +45,12 @@ impl App {
 
     /// A second instance over the same database.
     pub async fn another_instance(&self) -> Self {
-        Self::over(self.database.clone(), |_| {})
+        self.another_instance_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn another_instance_with(&self, change: impl FnOnce(&mut ServeConfig)) -> Self {
+        Self::over(self.database.clone(), change)
     }
 
     /// An instance over a fresh database whose sweep at its start is over, for those who look at what a later one does.

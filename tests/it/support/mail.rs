@@ -18,7 +18,7 @@ pub struct Mail {
     pub raw: String,
 }
 
-/// aiosmtpd on a port of its own.
+/// aiosmtpd on a port of its own. Nobody is at `nobody@`, and to `relay@` it does not relay.
 pub struct MailServer {
     port: u16,
     running: Option<(Child, Receiver<Mail>)>,
@@ -43,16 +43,13 @@ impl MailServer {
     /// Answers from now on.
     pub fn resume(&mut self) {
         let mut child = Command::new("/usr/bin/python3")
-            .args([
-                "-u",
-                "-m",
-                "aiosmtpd",
-                "-n",
-                "-c",
-                "aiosmtpd.handlers.Debugging",
-                "-l",
-            ])
+            .args(["-u", "-m", "aiosmtpd", "-n", "-c", "mailbox.Mailbox", "-l"])
             .arg(format!("127.0.0.1:{}", self.port))
+            .env(
+                "PYTHONPATH",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support"),
+            )
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,4 +1,4 @@
-//! Forward authentication: as a proxy asks, and through a real nginx with the configuration of docs/forward-auth.md.
+//! Real proxies, with the configurations that docs/forward-auth.md shows.
 
 use std::fs::write;
 use std::io::{BufRead, BufReader, Write};
@@ -8,54 +8,7 @@ use std::process::{Child, Command, Stdio};
 use reqwest::Method;
 use tempfile::TempDir;
 
-use crate::support::{Answer, App, Client, eventually, sql};
-
-#[tokio::test]
-async fn the_answer_says_who_it_is() {
-    let app = App::start().await;
-    let ada = app.signed_in("ada").await;
-    app.database()
-        .execute("update users set name = 'Ada Lovelace, née Byron'");
-    let answer = ada.get("/auth/verify").await;
-    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, ""));
-    assert_eq!(answer.header("cache-control"), "no-store");
-    for (name, value) in [
-        ("remote-user", "ada@example.org"),
-        ("remote-email", "ada@example.org"),
-        ("remote-name", "Ada Lovelace, née Byron"),
-        ("remote-groups", "user"),
-    ] {
-        assert_eq!(answer.headers[name].as_bytes(), value.as_bytes(), "{name}");
-    }
-    assert_eq!(
-        ada.get("/auth/verify?role=admin").await.problem(),
-        "403 forbidden"
-    );
-    assert_eq!(ada.get("/auth/verify?role=user").await.status, 200);
-    assert_eq!(
-        ada.get("/auth/verify?role=king").await.problem(),
-        "400 bad_request"
-    );
-    let admin = app.admin().await;
-    assert_eq!(
-        admin.get("/auth/verify?role=admin").await.header("remote-groups"),
-        "admin"
-    );
-    assert_eq!(
-        app.visitor().get("/auth/verify?role=king").await.problem(),
-        "401 token_missing"
-    );
-}
-
-#[tokio::test]
-async fn being_let_through_is_activity() {
-    let app = App::start().await;
-    let ada = app.signed_in("ada").await;
-    app.database().execute(&sql::backdate_sessions("1 hour"));
-    assert_eq!(ada.get("/auth/verify").await.status, 200);
-    let active = "select count(*) from sessions where last_activity > now() - interval '1 minute'";
-    assert_eq!(app.database().number(active), 1);
-}
+use crate::support::{Answer, App, Client, eventually};
 
 /// An application that answers with the head of what it was asked.
 fn application() -> SocketAddr {
@@ -80,23 +33,30 @@ fn application() -> SocketAddr {
     address
 }
 
-/// nginx, ended with the value.
-struct Nginx {
+/// A proxy, ended with the value.
+struct Proxy {
     child: Child,
     address: SocketAddr,
     _dir: TempDir,
 }
 
-impl Nginx {
-    /// With the server of the page, between these two.
-    async fn start(oneseat: SocketAddr, application: SocketAddr) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let page = include_str!("../../docs/forward-auth.md");
-        let (_, server) = page.split_once("```nginx\n").unwrap();
-        let (server, _) = server.split_once("```").unwrap();
-        let server = server
+/// The configuration in this language that the page shows.
+fn shown(language: &str) -> &'static str {
+    let page = include_str!("../../../docs/forward-auth.md");
+    let (_, text) = page.split_once(&format!("```{language}\n")).unwrap();
+    text.split_once("```").unwrap().0
+}
+
+fn free_address() -> SocketAddr {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap()
+}
+
+impl Proxy {
+    /// nginx with the server of the page, between these two.
+    async fn nginx(oneseat: SocketAddr, application: SocketAddr) -> Self {
+        let address = free_address();
+        let server = shown("nginx")
             .replace("127.0.0.1:8000", &address.to_string())
             .replace("127.0.0.1:8080", &oneseat.to_string())
             .replace("127.0.0.1:3000", &application.to_string());
@@ -119,15 +79,43 @@ impl Nginx {
         );
         let file = dir.path().join("nginx.conf");
         write(&file, config).unwrap();
-        let child = Command::new("nginx")
+        let mut nginx = Command::new("nginx");
+        nginx
             .arg("-c")
             .arg(&file)
             .arg("-e")
-            .arg(dir.path().join("error.log"))
+            .arg(dir.path().join("error.log"));
+        Self::started(nginx, address, dir).await
+    }
+
+    /// Caddy with the site of the page, between these two.
+    async fn caddy(oneseat: SocketAddr, application: SocketAddr) -> Self {
+        let address = free_address();
+        let site = shown("caddyfile")
+            .replace("app.example.org", &format!("http://{address}"))
+            .replace("127.0.0.1:8080", &oneseat.to_string())
+            .replace("127.0.0.1:3000", &application.to_string());
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("Caddyfile");
+        write(&file, format!("{{\n\tadmin off\n}}\n{site}")).unwrap();
+        let mut caddy = Command::new("caddy");
+        caddy
+            .args(["run", "--adapter", "caddyfile", "--config"])
+            .arg(&file);
+        for place in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+            caddy.env(place, dir.path());
+        }
+        Self::started(caddy, address, dir).await
+    }
+
+    /// Waits until it answers.
+    async fn started(mut proxy: Command, address: SocketAddr, dir: TempDir) -> Self {
+        let child = proxy
             .stdin(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
-            .expect("nginx is missing: script/test installs it");
-        eventually("nginx answers", async || TcpStream::connect(address).is_ok()).await;
+            .expect("a proxy is missing: script/test installs it");
+        eventually("the proxy answers", async || TcpStream::connect(address).is_ok()).await;
         Self {
             child,
             address,
@@ -136,7 +124,7 @@ impl Nginx {
     }
 }
 
-impl Drop for Nginx {
+impl Drop for Proxy {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -155,7 +143,7 @@ async fn with_headers(client: &Client, path: &str, headers: &[(&str, &str)]) -> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_lets_through_who_is_signed_in_and_nobody_else() {
     let app = App::start_with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
-    let nginx = Nginx::start(app.address, application()).await;
+    let nginx = Proxy::nginx(app.address, application()).await;
     let ada = app.signed_in("ada").await;
     let through = ada.at(nginx.address);
 
@@ -200,7 +188,48 @@ async fn nginx_lets_through_who_is_signed_in_and_nobody_else() {
 async fn nginx_lets_nobody_through_when_nobody_can_tell() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let nginx = Nginx::start(nobody, application()).await;
+    let nginx = Proxy::nginx(free_address(), application()).await;
     assert!(ada.at(nginx.address).get("/").await.status.is_server_error());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn caddy_lets_through_who_is_signed_in_and_nobody_else() {
+    let app = App::start_with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    let caddy = Proxy::caddy(app.address, application()).await;
+    let ada = app.signed_in("ada").await;
+    let through = ada.at(caddy.address);
+
+    // Whatever the application is asked, it is no question to oneseat.
+    for query in ["with=query", "role=admin", "role=editor", "role=user&role=admin"] {
+        let path = format!("/some/path?{query}");
+        let forged = [("Remote-User", "root@example.org"), ("Remote-Groups", "admin")];
+        let answer = with_headers(&through, &path, &forged).await;
+        assert_eq!(answer.status, 200, "{query}: {answer:?}");
+        assert!(answer.text.starts_with(&format!("GET {path} ")), "{answer:?}");
+        let seen = answer.text.to_lowercase();
+        for line in [
+            "remote-user: ada@example.org\n",
+            "remote-name: ada\n",
+            "remote-groups: user\n",
+        ] {
+            assert!(seen.contains(line), "{line} is not in {seen}");
+        }
+        assert!(
+            !seen.contains("authorization") && !seen.contains("root@example.org"),
+            "{seen}"
+        );
+    }
+    let answer = app.visitor().at(caddy.address).get("/").await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.header("www-authenticate"), r#"Bearer realm="oneseat""#);
+    assert_eq!(ada.logout().await.status, 200);
+    assert_eq!(through.get("/").await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn caddy_lets_nobody_through_when_nobody_can_tell() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let caddy = Proxy::caddy(free_address(), application()).await;
+    assert!(ada.at(caddy.address).get("/").await.status.is_server_error());
 }

@@ -1,0 +1,251 @@
+//! Who carries the mails, and what they tell.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use lettre::SmtpTransport;
+use lettre::message::Mailbox;
+use url::Url;
+
+use super::ServeSettings;
+use super::reader::{Reader, given};
+
+/// Who carries the mails.
+#[derive(Clone, PartialEq, Eq)]
+pub enum MailConfig {
+    /// An SMTP server.
+    Smtp {
+        /// As lettre reads it: `smtps://user:password@host:465`.
+        url: String,
+        /// As in `oneseat <seat@example.org>`.
+        from: String,
+    },
+    /// Printed on standard output.
+    Terminal,
+}
+
+// An SMTP server's URL may hold a password.
+impl fmt::Debug for MailConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Smtp { from, .. } => write!(f, "Smtp {{ url: .., from: {from:?} }}"),
+            Self::Terminal => f.write_str("Terminal"),
+        }
+    }
+}
+
+/// What is told by mail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MailPolicy {
+    /// Nothing: there is nobody to send it.
+    #[default]
+    Off,
+    /// Links and changes of passwords, and nothing else.
+    Needed,
+    /// Also that somebody signed in from a place where the user has not been seen before.
+    NewPlaces,
+}
+
+impl MailPolicy {
+    /// Is there anybody to send mail?
+    pub fn is_on(self) -> bool {
+        self != Self::Off
+    }
+
+    /// Are people told of sign-ins from new places?
+    pub fn tells_of_new_places(self) -> bool {
+        self == Self::NewPlaces
+    }
+}
+
+impl Reader {
+    /// A server to send mail, a terminal to print it on, or none.
+    pub(super) fn mail(&mut self, settings: &ServeSettings, prints_mail: bool) -> Option<Option<MailConfig>> {
+        let (url, from) = (given(&settings.smtp_url), given(&settings.mail_from));
+        let (Some(url), Some(from)) = (url, from) else {
+            self.require(
+                url.is_none() && from.is_none(),
+                "--smtp-url and --mail-from need each other",
+            );
+            return Some(prints_mail.then_some(MailConfig::Terminal));
+        };
+        self.require(
+            given(&settings.public_url).is_some(),
+            "--smtp-url needs --public-url: mails lead people to it",
+        );
+        let url = self.read("--smtp-url", "(hidden)", |_| smtp_url(url));
+        let from = self.read("--mail-from", from, |from| match from.parse::<Mailbox>() {
+            Ok(_) => Ok(from.to_owned()),
+            Err(_) => Err("write it like `oneseat <seat@example.org>`".to_owned()),
+        });
+        Some(Some(MailConfig::Smtp {
+            url: url?,
+            from: from?,
+        }))
+    }
+
+    pub(super) fn mail_policy(&mut self, settings: &ServeSettings, sends_mail: bool) -> Option<MailPolicy> {
+        match given(&settings.sign_in_mail) {
+            Some("off") | None if !sends_mail => Some(MailPolicy::Off),
+            Some(_) if !sends_mail => {
+                self.require(
+                    false,
+                    "--sign-in-mail on needs --smtp-url, --mail-from and --public-url",
+                );
+                None
+            }
+            Some("off") => Some(MailPolicy::Needed),
+            Some("on") | None => Some(MailPolicy::NewPlaces),
+            Some(raw) => self.read("--sign-in-mail", raw, |_| Err("must be on or off".to_owned())),
+        }
+    }
+}
+
+/// What lettre can use, and what keeps the links and the password to itself on the way.
+fn smtp_url(raw: &str) -> Result<String, String> {
+    let url = Url::parse(raw)
+        .ok()
+        .filter(|_| SmtpTransport::from_url(raw).is_ok())
+        .ok_or(
+            "write it like smtps://user:password@mail.example.org or smtp://mail.example.org:587?tls=required",
+        )?;
+    if is_encrypted(&url) || is_this_machine(&url) {
+        Ok(raw.to_owned())
+    } else {
+        Err(
+            "links and its password would travel in the clear: write smtps://, or add ?tls=required (STARTTLS); only \
+             a server on this machine does without"
+                .to_owned(),
+        )
+    }
+}
+
+/// TLS from the first byte, or STARTTLS and nothing without it. `opportunistic` is neither: whoever is in between can take it away.
+fn is_encrypted(url: &Url) -> bool {
+    let tls = url.query_pairs().find(|(name, _)| name == "tls");
+    url.scheme() == "smtps" || tls.is_some_and(|(_, tls)| tls == "required")
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::StandardOutput;
+    use super::super::tests::{read, read_with};
+    use super::*;
+
+    const MAIL: [&str; 6] = [
+        "--smtp-url",
+        "smtps://seat:canary@mail.example.org",
+        "--mail-from",
+        "oneseat <seat@example.org>",
+        "--public-url",
+        "https://seat.example.org",
+    ];
+
+    #[test]
+    fn mail_goes_to_its_server_or_to_the_terminal_of_who_tries_things_out() {
+        let (_, config) = read(&[&["--database-url", "postgres://"][..], &MAIL].concat()).unwrap();
+        assert!(matches!(config.mail, Some(MailConfig::Smtp { .. })));
+        assert_eq!(config.policy.mail, MailPolicy::NewPlaces);
+        let (_, config) = read(&["--data-dir", "/x"]).unwrap();
+        assert_eq!(config.mail, Some(MailConfig::Terminal));
+        let (_, config) = read(&["--data-dir", "/x", "--sign-in-mail", "off"]).unwrap();
+        assert_eq!(config.policy.mail, MailPolicy::Needed);
+        let (_, config) = read_with(StandardOutput::Elsewhere, &["--data-dir", "/x"]).unwrap();
+        assert_eq!((config.mail, config.policy.mail), (None, MailPolicy::Off));
+        let (_, config) = read(&["--database-url", "postgres://"]).unwrap();
+        assert_eq!((config.mail, config.policy.mail), (None, MailPolicy::Off));
+    }
+
+    #[test]
+    fn what_needs_mail_is_refused_without_it() {
+        for (flags, words) in [
+            (
+                &["--sign-in-mail", "on"][..],
+                "--sign-in-mail on needs --smtp-url",
+            ),
+            (&MAIL[..2], "need each other"),
+            (&MAIL[2..4], "need each other"),
+            (&MAIL[..4], "--smtp-url needs --public-url"),
+            (
+                &[
+                    "--smtp-url",
+                    "mail.example.org:canary",
+                    "--mail-from",
+                    "a@b",
+                    "--public-url",
+                    "http://x",
+                ],
+                "smtps://",
+            ),
+            (
+                &[
+                    MAIL[0],
+                    MAIL[1],
+                    "--mail-from",
+                    "nobody",
+                    "--public-url",
+                    "http://x",
+                ],
+                "--mail-from `nobody`",
+            ),
+            (&["--sign-in-mail", "perhaps"], "needs --smtp-url"),
+        ] {
+            let Err(bad) = read(&[&["--database-url", "postgres://"], flags].concat()) else {
+                panic!("{flags:?}");
+            };
+            let bad = bad.to_string();
+            assert!(bad.contains(words) && !bad.contains("canary"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_url_of_the_smtp_server_is_never_printed() {
+        let (_, config) = read(&MAIL).unwrap();
+        let shown = format!("{config:?}");
+        assert!(
+            shown.contains("seat@example.org") && !shown.contains("canary"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn links_do_not_travel_in_the_clear_by_accident() {
+        let with = |url| read(&[&["--smtp-url", url][..], &MAIL[2..]].concat());
+        for wrong in [
+            "smtp://seat:canary@mail.example.org",
+            "smtp://seat:canary@mail.example.org:587?tls=opportunistic",
+            "smtp://192.0.2.1",
+            "smtp://localhost.example.org",
+            "smtp://mail.example.org?x=tls&tls=none&tls=required",
+        ] {
+            let bad = with(wrong).unwrap_err().to_string();
+            assert!(bad.contains("--smtp-url") && !bad.contains("canary"), "{bad}");
+            assert_eq!(bad.lines().count(), 1);
+        }
+        assert!(
+            with("smtp://mail.example.org")
+                .unwrap_err()
+                .to_string()
+                .contains("?tls=required")
+        );
+        for right in [
+            "smtps://seat:canary@mail.example.org",
+            "smtp://mail.example.org:587?tls=required",
+            "smtp://127.0.0.1:25",
+            "smtp://[::1]:25",
+            "smtp://localhost?tls=opportunistic",
+        ] {
+            assert!(with(right).is_ok(), "{right}");
+        }
+    }
+}

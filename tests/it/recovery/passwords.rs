@@ -1,0 +1,87 @@
+//! Passwords changed by who knows them.
+
+use serde_json::json;
+
+use super::{ADA, NEW, change, forgot, start};
+use crate::support::{App, MailServer, PASSWORD};
+
+#[tokio::test]
+async fn a_password_is_changed_by_who_knows_it() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let ada = app.signed_in("ada").await;
+    let answer = change(&ada, "not my password", NEW).await;
+    assert_eq!(answer.problem(), "403 wrong_password");
+    assert_eq!(
+        change(&ada, PASSWORD, "too short").await.problem(),
+        "400 password_refused"
+    );
+    assert_eq!(ada.session().await.status, 200);
+    assert_eq!(change(&ada, PASSWORD, NEW).await.status, 200);
+    assert_eq!(ada.session().await.json()["reason"], "password_changed");
+    assert_eq!(
+        app.visitor().login(ADA, PASSWORD).await.problem(),
+        "401 invalid_credentials"
+    );
+    assert_eq!(app.visitor().login(ADA, NEW).await.status, 200);
+    let told = mails.next().await;
+    assert_eq!(told.header("Subject"), "Your password for oneseat was changed");
+}
+
+#[tokio::test]
+async fn guessing_the_current_password_locks_the_address_and_ends_no_session() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let ada = app.signed_in("ada").await;
+    for _ in 0..5 {
+        assert_eq!(
+            change(&ada, "not my password", NEW).await.problem(),
+            "403 wrong_password"
+        );
+    }
+    assert_eq!(change(&ada, PASSWORD, NEW).await.problem(), "403 account_locked");
+    assert_eq!(
+        app.visitor().login(ADA, PASSWORD).await.problem(),
+        "403 account_locked"
+    );
+    assert_eq!(ada.session().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_session_that_ends_meanwhile_changes_no_password() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let ada = app.signed_in("ada").await;
+    let (changing, ending) = (ada.clone(), app.visitor());
+    let (answer, newer) = tokio::join!(change(&changing, PASSWORD, NEW), ending.sign_in(ADA));
+    // One of them was first: the change ended the new seat with the old one, or the new seat kept the change out.
+    match answer.status.as_u16() {
+        200 => assert_eq!(app.visitor().login(ADA, NEW).await.status, 200),
+        _ => {
+            assert_eq!(answer.problem(), "401 token_invalid");
+            assert_eq!(newer.session().await.status, 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_mail_nobody_is_promised_one() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    assert_eq!(forgot(&app.visitor(), ADA).await.problem(), "404 no_mail");
+    let grace = json!({ "email": "grace@example.org", "name": "Grace" });
+    assert_eq!(
+        admin.post("/api/admin/users", &grace).await.problem(),
+        "404 no_mail"
+    );
+    assert_eq!(app.database().number("select count(*) from users"), 1);
+    let page = app.visitor().get("/forgot").await.text;
+    assert!(
+        page.contains("sends no mail") && !page.contains("id=\"forgot\""),
+        "{page}"
+    );
+    // A password is changed all the same.
+    let ada = app.signed_in("ada").await;
+    assert_eq!(change(&ada, PASSWORD, NEW).await.status, 200);
+    assert_eq!(app.database().number("select count(*) from mails"), 0);
+}

@@ -1,0 +1,162 @@
+//! People invited, and what admins see and do.
+
+use oneseat::auth::accounts::Invitation;
+use oneseat::auth::audit::Actor;
+use oneseat::users::Role;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{ADA, NEW, reset, start};
+use crate::support::{Answer, Mail, MailServer, PASSWORD, oneseat};
+
+#[tokio::test]
+async fn somebody_invited_chooses_a_password_and_signs_in() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let admin = app.admin().await;
+    let grace = json!({ "email": "Grace@example.org", "name": "Grace Hopper" });
+    let answer = admin.post("/api/admin/users", &grace).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(answer.json()["email"], "grace@example.org");
+    let mail = mails.next().await;
+    assert_eq!(mail.header("Subject"), "You are invited to oneseat");
+    assert!(mail.raw.contains("Hello Grace Hopper"), "{mail:?}");
+    assert!(mail.link().starts_with("/welcome#"));
+
+    // Asked for again, the earlier link is of no use.
+    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    let again = format!("/api/admin/users/{id}/password-link");
+    assert_eq!(Answer::of(admin.request(Method::POST, &again)).await.status, 204);
+    let second = mails.next().await;
+    assert_eq!(
+        reset(&app.visitor(), &mail.token(), NEW).await.problem(),
+        "400 link_invalid"
+    );
+    assert_eq!(reset(&app.visitor(), &second.token(), NEW).await.status, 200);
+    assert_eq!(app.visitor().login("grace@example.org", NEW).await.status, 200);
+    assert_eq!(
+        admin.post("/api/admin/users", &grace).await.problem(),
+        "400 bad_request"
+    );
+}
+
+#[tokio::test]
+async fn an_operator_invites_and_a_running_server_sends_the_mail() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let args = [
+        "user",
+        "invite",
+        "grace@example.org",
+        "--name",
+        "Grace",
+        "--database-url",
+        app.database().url(),
+    ];
+    let output = oneseat(&args, "");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(mails.next().await.header("To"), "grace@example.org");
+    let account = Invitation {
+        name: "Grace".parse().unwrap(),
+        email: "grace@example.org".parse().unwrap(),
+        role: Role::User,
+    };
+    assert!(app.auth.invite(account, Actor::Operator).await.is_err());
+}
+
+#[tokio::test]
+async fn an_admin_sees_accounts_and_disables_and_enables_them() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let ada = app.signed_in("ada").await;
+    app.add_unverified_user("grace").await;
+    let admin = app.admin().await;
+    let state = async |name: &str| -> (Value, Value) {
+        let found = admin.get(&format!("/api/admin/users?q={name}%40")).await.json();
+        assert_eq!(found["total"], 1, "{found}");
+        (
+            found["users"][0]["state"].clone(),
+            found["users"][0]["signedIn"].clone(),
+        )
+    };
+    assert_eq!(state("ada").await, (json!("active"), json!(true)));
+    assert_eq!(state("grace").await, (json!("unverified"), json!(false)));
+
+    let users = admin.get("/api/admin/users?limit=2").await.json();
+    assert_eq!(
+        (users["total"].clone(), users["users"].as_array().unwrap().len()),
+        (json!(3), 2)
+    );
+    let next = users["next"].as_str().unwrap();
+    let rest = admin
+        .get(&format!("/api/admin/users?limit=2&after={next}"))
+        .await
+        .json();
+    assert_eq!(rest["users"][0]["email"], ADA);
+    assert!(!rest.to_string().contains("argon2"));
+
+    let id = rest["users"][0]["id"].as_str().unwrap().to_owned();
+    let act = async |verb: &str| {
+        Answer::of(admin.request(Method::POST, &format!("/api/admin/users/{id}/{verb}"))).await
+    };
+    assert_eq!(act("disable").await.status, 204);
+    assert_eq!(ada.session().await.json()["reason"], "account_disabled");
+    assert_eq!(state("ada").await.0, json!("disabled"));
+    assert_eq!(act("enable").await.status, 204);
+    assert_eq!(app.visitor().login(ADA, PASSWORD).await.status, 200);
+    assert_eq!(act("password-link").await.status, 204);
+    assert!(mails.next().await.link().starts_with("/reset#"));
+
+    let own = admin.session().await.json()["user"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let own = format!("/api/admin/users/{own}/disable");
+    assert_eq!(
+        Answer::of(admin.request(Method::POST, &own)).await.problem(),
+        "400 bad_request"
+    );
+}
+
+#[tokio::test]
+async fn what_people_are_called_starts_no_line_and_no_tag_of_a_mail() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let admin = app.admin().await;
+    let grace = json!({ "email": "grace@example.org", "name": "<b>Grace</b> & Co" });
+    assert_eq!(admin.post("/api/admin/users", &grace).await.status, 201);
+    let Mail { raw } = mails.next().await;
+    assert!(raw.contains("Hello <b>Grace</b> & Co,"), "{raw}");
+    assert!(
+        raw.contains("<p>Hello &#60;b&#62;Grace&#60;/b&#62; &#38; Co,</p>"),
+        "{raw}"
+    );
+    for name in ["Grace\r\nBcc: eve@example.org", ""] {
+        let grace = json!({ "email": "eve@example.org", "name": name });
+        assert_eq!(
+            admin.post("/api/admin/users", &grace).await.problem(),
+            "400 bad_request"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_invited_to_where_no_mail_can_go() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let admin = app.admin().await;
+    for email in ["grace..hopper@x.org", "grace@", "<grace@x.org>"] {
+        let grace = json!({ "email": email, "name": "Grace" });
+        let answer = admin.post("/api/admin/users", &grace).await;
+        assert_eq!(answer.problem(), "400 bad_request", "{email}");
+        for how in ["invite", "add"] {
+            let url = app.database().url();
+            let output = oneseat(
+                &["user", how, email, "--name", "Grace", "--database-url", url],
+                "",
+            );
+            assert_eq!(output.status.code(), Some(2), "{output:?}");
+        }
+    }
+    assert_eq!(app.database().number("select count(*) from users"), 1);
+}
