@@ -89,7 +89,10 @@ impl Browser {
     }
 
     pub async fn click(&self, selector: &str) {
-        self.wait_for(selector).await.click().await.unwrap();
+        // A page that is live may put another in its place in between.
+        while let Err(error) = self.wait_for(selector).await.click().await {
+            assert!(error.to_string().contains("stale element"), "{selector}: {error}");
+        }
     }
 
     /// The element, as soon as it is there.
