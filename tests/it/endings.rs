@@ -59,7 +59,16 @@ async fn a_token_of_an_ended_session_is_told_why_and_when() {
         fields.sort();
         assert_eq!(
             fields,
-            ["code", "detail", "endedAt", "reason", "status", "title", "type"]
+            [
+                "code",
+                "detail",
+                "endedAt",
+                "reason",
+                "requestId",
+                "status",
+                "title",
+                "type"
+            ]
         );
     }
 }

@@ -36,7 +36,7 @@ async fn somebody_invited_chooses_a_password_and_signs_in() {
     assert_eq!(app.visitor().login("grace@example.org", NEW).await.status, 200);
     assert_eq!(
         admin.post("/api/admin/users", &grace).await.problem(),
-        "400 bad_request"
+        "409 email_taken"
     );
 }
 
