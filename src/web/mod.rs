@@ -15,6 +15,7 @@ mod prometheus;
 pub mod rate;
 mod request_id;
 pub mod routes;
+mod schemas;
 mod security_headers;
 mod service;
 mod static_files;

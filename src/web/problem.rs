@@ -16,8 +16,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::openapi::schemas;
 use super::request_id::X_REQUEST_ID;
+use super::schemas;
 use crate::auth;
 use crate::request_id::RequestId;
 use crate::sessions::Ending;

@@ -33,13 +33,13 @@ pub(super) enum StaticFiles {
 
 /// One file, as it is now.
 #[derive(Clone)]
-struct File {
+pub(super) struct File {
     content: Bytes,
     etag: EntityTag,
 }
 
 impl File {
-    fn of(content: Bytes) -> Self {
+    pub(super) fn of(content: Bytes) -> Self {
         let etag = EntityTag::new_strong(hex::encode(&Sha256::digest(&content)[..16]));
         Self { content, etag }
     }
@@ -76,7 +76,12 @@ pub(super) async fn file(
     files: Data<StaticFiles>,
 ) -> Result<HttpResponse, Problem> {
     let file = files.find(&name).await.ok_or_else(Problem::not_found)?;
-    let is_known = is_known(&request, &file.etag);
+    Ok(answer(&request, content_type(&name), file))
+}
+
+/// The file, unless the caller has it.
+pub(super) fn answer(request: &HttpRequest, content_type: &str, file: File) -> HttpResponse {
+    let is_known = is_known(request, &file.etag);
     let mut response = if is_known {
         HttpResponse::NotModified()
     } else {
@@ -85,11 +90,11 @@ pub(super) async fn file(
     response
         .insert_header(CacheControl(vec![CacheDirective::NoCache]))
         .insert_header(ETag(file.etag));
-    Ok(if is_known {
+    if is_known {
         response.finish()
     } else {
-        response.content_type(content_type(&name)).body(file.content)
-    })
+        response.content_type(content_type).body(file.content)
+    }
 }
 
 /// Whether the caller has just this version.

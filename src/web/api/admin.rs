@@ -12,8 +12,8 @@ use crate::auth::audit::Actor;
 use crate::auth::page::{Cursor, LARGEST_PAGE, Search};
 use crate::sessions::EndReason;
 use crate::web::extract::Admin;
-use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
+use crate::web::schemas;
 
 /// Rows of a page unless asked otherwise.
 const PAGE: i64 = 50;

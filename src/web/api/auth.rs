@@ -13,9 +13,9 @@ use crate::users::{Email, Password};
 use crate::web::body;
 use crate::web::client::ClientInfo;
 use crate::web::extract::Authenticated;
-use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
 use crate::web::rate::WithinLoginRate;
+use crate::web::schemas;
 
 /// `POST /auth/login`
 // No Debug: it holds a password.

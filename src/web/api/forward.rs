@@ -10,8 +10,8 @@ use crate::auth::audit;
 use crate::users::Role;
 use crate::web::client::ClientInfo;
 use crate::web::extract::{Admin, Authenticated};
-use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
+use crate::web::schemas;
 
 /// `GET /auth/verify`: which role the request needs, if any. A demand that is misspelt must not be none.
 #[derive(Deserialize, utoipa::IntoParams)]

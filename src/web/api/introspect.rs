@@ -1,23 +1,21 @@
 //! Token introspection for services (RFC 7662).
 
-use std::collections::BTreeMap;
-
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{Data, Json, Payload};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
-use utoipa::openapi::{RefOr, Response, Schema};
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
 
 use crate::auth::{Activity, Auth, Seat};
 use crate::token::Token;
 use crate::web::body;
 use crate::web::client::ClientInfo;
-use crate::web::openapi::{answers, schemas};
 use crate::web::problem::Problem;
+use crate::web::schemas;
 
 /// RFC 7662 2.1.
 #[derive(ToSchema)]
@@ -111,14 +109,8 @@ pub async fn introspect(
     }))
 }
 
-/// What services that show no secret are answered.
-struct Services;
-
-impl IntoResponses for Services {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        answers::shared(&["noClient"])
-    }
-}
+/// Who may ask here; `web::openapi` tells what the others are answered.
+pub(in crate::web) struct Services;
 
 /// Id and secret of the service (RFC 6749 2.3.1, RFC 7617). What cannot be one is none.
 fn basic(request: &HttpRequest) -> Option<(Uuid, Token)> {

@@ -15,8 +15,8 @@ use crate::auth::people::Account;
 use crate::users::{Email, Role};
 use crate::web::body;
 use crate::web::extract::Admin;
-use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
+use crate::web::schemas;
 
 /// One account of the list.
 #[derive(Serialize, ToSchema)]

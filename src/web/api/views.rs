@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::sessions::{EndedSession, Session};
 use crate::users::User;
-use crate::web::openapi::schemas;
+use crate::web::schemas;
 
 /// Who.
 #[derive(Serialize, ToSchema)]

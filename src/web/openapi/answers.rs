@@ -14,6 +14,7 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Schema, Type};
 use utoipa::{IntoResponses, Modify};
 
 use super::{CLIENT_SECRET, SESSION_TOKEN};
+use crate::web::api::introspect::Services;
 use crate::web::extract::{Admin, Authenticated, Passive};
 use crate::web::problem;
 use crate::web::rate::WithinLoginRate;
@@ -60,33 +61,6 @@ const SHARED: [(&str, &str, &str); 12] = [
         "503",
         "`unavailable`: nothing was decided, try again",
     ),
-];
-
-/// All codes that a problem may have.
-pub(in crate::web) const CODES: [&str; 23] = [
-    "bad_request",
-    "password_refused",
-    "link_invalid",
-    "token_missing",
-    "token_invalid",
-    "session_ended",
-    "invalid_credentials",
-    "invalid_client",
-    "account_locked",
-    "email_unverified",
-    "account_disabled",
-    "wrong_password",
-    "forbidden",
-    "not_found",
-    "no_mail",
-    "method_not_allowed",
-    "request_timeout",
-    "email_taken",
-    "body_too_large",
-    "unsupported_media_type",
-    "too_many_requests",
-    "internal",
-    "unavailable",
 ];
 
 /// The shared answers, and who gives them.
@@ -172,7 +146,7 @@ fn never_null(body: &mut RequestBody) {
 }
 
 /// References to shared answers, by status.
-pub(in crate::web) fn shared(names: &[&str]) -> BTreeMap<String, RefOr<Response>> {
+fn shared(names: &[&str]) -> BTreeMap<String, RefOr<Response>> {
     SHARED
         .into_iter()
         .filter(|(name, _, _)| names.contains(name))
@@ -232,5 +206,11 @@ impl IntoResponses for Admin {
 impl IntoResponses for WithinLoginRate {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         shared(&["tooManyRequests"])
+    }
+}
+
+impl IntoResponses for Services {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        shared(&["noClient"])
     }
 }

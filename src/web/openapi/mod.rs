@@ -3,9 +3,8 @@
 //! Each handler names its own answers; [`answers`] adds what many have in common by rule. `tests/it/openapi.rs` fails when a route is
 //! missing, and the schema-driven tester of `tests/schemathesis` when an answer is not as described.
 
-pub(super) mod answers;
+mod answers;
 mod headers;
-pub(super) mod schemas;
 
 use std::sync::LazyLock;
 

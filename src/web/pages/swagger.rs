@@ -1,18 +1,22 @@
 //! Swagger UI: the description of the API to read and to try. Its files are in the program.
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Path;
+use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::{Config, serve};
 
 use crate::web::problem::Problem;
+use crate::web::static_files::{self, File};
 
 /// As strict as everywhere but for the arrows and locks, which its stylesheet brings along as `data:` images.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
+
+const PAGE: &str = "index.html";
 
 /// What the page is made of; what else comes with it is for other ways to sign in and to build.
 const FILES: [&str; 7] = [
@@ -25,15 +29,24 @@ const FILES: [&str; 7] = [
     "favicon-32x32.png",
 ];
 
-/// No validator of another host, no other document by a query, and nothing kept: a token that is typed in is gone with the page.
-static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| {
+/// Each with its content type.
+static PARTS: LazyLock<HashMap<&str, (String, File)>> = LazyLock::new(|| {
+    // No validator of another host, no other document by a query, and nothing kept: a token that is typed in is gone with the page.
     let config = Config::from("/openapi.json")
         .use_base_layout()
         .query_config_enabled(false)
         .validator_url("none")
         .persist_authorization(false)
         .with_credentials(false);
-    Arc::new(config)
+    let config = Arc::new(config);
+    let part = |name| {
+        let file = serve(name, config.clone()).ok()??;
+        Some((
+            name,
+            (file.content_type, File::of(file.bytes.into_owned().into())),
+        ))
+    };
+    FILES.into_iter().chain([PAGE]).filter_map(part).collect()
 });
 
 /// The names of its files are relative to a directory.
@@ -44,24 +57,22 @@ pub(in crate::web) async fn without_slash() -> HttpResponse {
 }
 
 /// The page.
-pub(in crate::web) async fn page() -> Result<HttpResponse, Problem> {
-    part("index.html")
+pub(in crate::web) async fn page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    part(&request, PAGE)
 }
 
 /// A file of the page.
-pub(in crate::web) async fn file(name: Path<String>) -> Result<HttpResponse, Problem> {
+pub(in crate::web) async fn file(request: HttpRequest, name: Path<String>) -> Result<HttpResponse, Problem> {
     let name = FILES.into_iter().find(|file| *file == name.as_str());
-    part(name.ok_or_else(Problem::not_found)?)
+    part(&request, name.ok_or_else(Problem::not_found)?)
 }
 
-fn part(name: &str) -> Result<HttpResponse, Problem> {
-    let file = serve(name, CONFIG.clone())
-        .ok()
-        .flatten()
-        .ok_or_else(Problem::internal)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
-        .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .content_type(file.content_type)
-        .body(file.bytes.into_owned()))
+fn part(request: &HttpRequest, name: &str) -> Result<HttpResponse, Problem> {
+    let (content_type, file) = PARTS.get(name).ok_or_else(Problem::internal)?;
+    let mut answer = static_files::answer(request, content_type, file.clone());
+    let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(answer)
 }

@@ -4,11 +4,37 @@ use serde_json::Value;
 use utoipa::openapi::schema::{AllOfBuilder, Object, ObjectBuilder, Schema, SchemaType};
 use utoipa::openapi::{SchemaFormat, Type};
 
-use super::answers::CODES;
 use crate::auth::page::LARGEST_PAGE;
 use crate::auth::people::State;
 use crate::sessions::EndReason;
 use crate::users::Role;
+
+/// All codes that a problem may have.
+const CODES: [&str; 23] = [
+    "bad_request",
+    "password_refused",
+    "link_invalid",
+    "token_missing",
+    "token_invalid",
+    "session_ended",
+    "invalid_credentials",
+    "invalid_client",
+    "account_locked",
+    "email_unverified",
+    "account_disabled",
+    "wrong_password",
+    "forbidden",
+    "not_found",
+    "no_mail",
+    "method_not_allowed",
+    "request_timeout",
+    "email_taken",
+    "body_too_large",
+    "unsupported_media_type",
+    "too_many_requests",
+    "internal",
+    "unavailable",
+];
 
 // utoipa takes no description from beside a field whose schema a function makes: those that need one have it here.
 
@@ -19,35 +45,35 @@ fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
         .build()
 }
 
-pub(in crate::web) fn code() -> Object {
+pub(super) fn code() -> Object {
     one_of(CODES)
 }
 
-pub(in crate::web) fn role() -> Object {
+pub(super) fn role() -> Object {
     one_of([Role::User, Role::Admin].map(Role::as_str))
 }
 
-pub(in crate::web) fn state() -> Object {
+pub(super) fn state() -> Object {
     one_of([State::Active, State::Invited, State::Unverified, State::Disabled].map(State::as_str))
 }
 
-pub(in crate::web) fn reason() -> Object {
+pub(super) fn reason() -> Object {
     one_of(EndReason::ALL.map(EndReason::as_str))
 }
 
 /// What the stream of a session tells.
-pub(in crate::web) fn event() -> Object {
+pub(super) fn event() -> Object {
     one_of(["ended", "changed"])
 }
 
 /// What a list is asked for: a form sends what was left empty, too.
-pub(in crate::web) fn any_reason() -> Object {
+pub(super) fn any_reason() -> Object {
     let words = EndReason::ALL.map(EndReason::as_str).into_iter().chain([""]);
     said(one_of(words), "Why the sessions ended; empty for every reason.")
 }
 
 /// The same of a page.
-pub(in crate::web) fn limit() -> Object {
+pub(super) fn limit() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Integer, Type::String]))
         .description(Some("Rows of the page: 50 unless told otherwise, 200 at most."))
@@ -58,26 +84,26 @@ pub(in crate::web) fn limit() -> Object {
 }
 
 /// What a request that a proxy asks about needs.
-pub(in crate::web) fn needed_role() -> Object {
+pub(super) fn needed_role() -> Object {
     said(role(), "The role that is needed, if not any; an admin has both.")
 }
 
 /// IPv4 or IPv6.
-pub(in crate::web) fn address() -> Object {
+pub(super) fn address() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .examples(["203.0.113.7", "2001:db8::7"])
         .build()
 }
 
-pub(in crate::web) fn token() -> Object {
+pub(super) fn token() -> Object {
     text()
         .description(Some("Shown once: 32 random bytes in hex."))
         .pattern(Some("^[0-9a-f]{64}$"))
         .build()
 }
 
-pub(in crate::web) fn email() -> Object {
+pub(super) fn email() -> Object {
     let format = SchemaFormat::Custom("idn-email".to_owned());
     text()
         .description(Some(
@@ -88,7 +114,7 @@ pub(in crate::web) fn email() -> Object {
         .build()
 }
 
-pub(in crate::web) fn typed_password() -> Object {
+pub(super) fn typed_password() -> Object {
     text()
         .description(Some("Length is counted in code points."))
         .min_length(Some(1))
@@ -96,7 +122,7 @@ pub(in crate::web) fn typed_password() -> Object {
         .build()
 }
 
-pub(in crate::web) fn new_password() -> Object {
+pub(super) fn new_password() -> Object {
     text()
         .description(Some(
             "Length is counted in code points. What is easy to guess is refused, with the reason.",
@@ -107,7 +133,7 @@ pub(in crate::web) fn new_password() -> Object {
 }
 
 /// In a group of one: schemathesis takes an asterisk at the end for what no pattern of a field allows.
-pub(in crate::web) fn name() -> Schema {
+pub(super) fn name() -> Schema {
     let printable = text().pattern(Some(r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]*$"));
     AllOfBuilder::new()
         .item(printable.max_length(Some(200)))
@@ -115,7 +141,7 @@ pub(in crate::web) fn name() -> Schema {
         .into()
 }
 
-pub(in crate::web) fn optional_role() -> Object {
+pub(super) fn optional_role() -> Object {
     let mut role = said(role(), "`user` unless told otherwise.");
     role.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
     role.enum_values.get_or_insert_default().push(Value::Null);
