@@ -1,0 +1,80 @@
+//! Pages of other origins.
+
+use reqwest::Method;
+
+use crate::support::{Answer, App, Client};
+
+/// What a browser asks before it sends what a page of another origin wants.
+async fn preflight(app: &App, origin: &str) -> Answer {
+    let request = app
+        .visitor()
+        .request(Method::OPTIONS, "/auth/session")
+        .header("Origin", origin)
+        .header("Access-Control-Request-Method", "GET")
+        .header("Access-Control-Request-Headers", "authorization,oneseat-passive");
+    Answer::of(request).await
+}
+
+async fn from_origin(client: &Client, origin: &str) -> Answer {
+    let request = client
+        .request(Method::GET, "/auth/session")
+        .header("Origin", origin);
+    Answer::of(request).await
+}
+
+#[tokio::test]
+async fn pages_of_the_origins_named_may_use_the_api_and_no_others() {
+    let app =
+        App::start_with(|config| config.cors_origins = vec!["https://app.example.org".to_owned()]).await;
+    let ada = app.signed_in("ada").await;
+    let allowed = preflight(&app, "https://app.example.org").await;
+    assert_eq!(allowed.status, 200);
+    assert_eq!(
+        allowed.header("access-control-allow-origin"),
+        "https://app.example.org"
+    );
+    assert!(
+        allowed
+            .header("access-control-allow-headers")
+            .contains("authorization")
+    );
+    assert_eq!(allowed.header("access-control-allow-credentials"), "");
+    assert_eq!(allowed.header("x-content-type-options"), "nosniff");
+    let answer = from_origin(&ada, "https://app.example.org").await;
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        "https://app.example.org"
+    );
+    assert!(answer.header("vary").to_lowercase().contains("origin"));
+    let refused = from_origin(&app.visitor(), "https://app.example.org").await;
+    assert_eq!(refused.problem(), "401 token_missing");
+    assert_eq!(
+        refused.header("access-control-allow-origin"),
+        "https://app.example.org"
+    );
+    for other in [
+        "https://app.example.org.evil.example",
+        "https://evil.example",
+        "http://app.example.org",
+        "https://app.example.org:8443",
+        "null",
+    ] {
+        assert_eq!(
+            preflight(&app, other).await.problem(),
+            "400 bad_request",
+            "{other}"
+        );
+        let answer = from_origin(&ada, other).await;
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{other}");
+    }
+}
+
+#[tokio::test]
+async fn without_an_origin_named_there_is_no_cors() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let preflight = preflight(&app, "https://app.example.org").await;
+    assert_eq!(preflight.problem(), "405 method_not_allowed");
+    let answer = from_origin(&ada, "https://app.example.org").await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+}

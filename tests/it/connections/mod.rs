@@ -1,0 +1,243 @@
+//! Clients that are slow or many, over raw sockets; in this folder also those that are elsewhere, in secret, or there at the end.
+
+mod cors;
+mod rate;
+mod stop;
+mod tls;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::support::App;
+
+/// More than any deadline of the server, in seconds.
+const PATIENCE: u64 = 40;
+
+/// A connection of the test's own.
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(PATIENCE)))
+        .unwrap();
+    stream
+}
+
+/// What comes until the server closes; fails if it does not.
+fn until_closed(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("it is still open: {error}"),
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Sends a byte at a time, with a pause, until the server does not take any more. Returns what it had answered.
+fn dribble(mut stream: TcpStream, endless: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(PATIENCE);
+    for byte in endless.bytes().cycle() {
+        assert!(Instant::now() < deadline, "it takes a byte at a time for ever");
+        if stream.write_all(&[byte]).is_err() {
+            break;
+        }
+        // Not awaited: the slowness of the client is what is tested.
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// One whole request and its whole answer, so that the connection is one that is kept.
+fn first_request(stream: &mut TcpStream) {
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(br#"{"status":"ok"}"#) {
+        let mut chunk = [0; 1_024];
+        let read = stream.read(&mut chunk).unwrap();
+        assert!(read > 0, "closed after the first request");
+        answer.extend_from_slice(&chunk[..read]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_takes_its_time_is_cut_off() {
+    let app = App::start().await;
+    let address = app.address;
+    let half_a_head = "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Half: ";
+    let body = "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 8000\r\n\r\n{";
+    let unread = "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
+    // All at once: each waits for a deadline of the server's.
+    let slow: Vec<(&str, std::thread::JoinHandle<()>)> = vec![
+        (
+            "nothing at all",
+            std::thread::spawn(move || {
+                until_closed(&mut connect(address));
+            }),
+        ),
+        (
+            "half a head",
+            std::thread::spawn(move || {
+                let mut stream = connect(address);
+                stream.write_all(half_a_head.as_bytes()).unwrap();
+                assert!(until_closed(&mut stream).starts_with("HTTP/1.1 408"));
+            }),
+        ),
+        (
+            "a head that never ends",
+            std::thread::spawn(move || {
+                let mut stream = connect(address);
+                stream.write_all(half_a_head.as_bytes()).unwrap();
+                dribble(stream, "x");
+            }),
+        ),
+        (
+            "half a head on a kept connection",
+            std::thread::spawn(move || {
+                let mut stream = connect(address);
+                first_request(&mut stream);
+                stream.write_all(half_a_head.as_bytes()).unwrap();
+                until_closed(&mut stream);
+            }),
+        ),
+        (
+            "a head that never ends on a kept connection",
+            std::thread::spawn(move || {
+                let mut stream = connect(address);
+                first_request(&mut stream);
+                stream.write_all(half_a_head.as_bytes()).unwrap();
+                dribble(stream, "x");
+            }),
+        ),
+        (
+            "a body that stops",
+            std::thread::spawn(move || {
+                let mut stream = connect(address);
+                stream.write_all(body.as_bytes()).unwrap();
+                assert!(until_closed(&mut stream).starts_with("HTTP/1.1 408"));
+            }),
+        ),
+        (
+            "a body that never ends",
+            std::thread::spawn(move || {
+                let mut stream = connect(address);
+                stream.write_all(body.as_bytes()).unwrap();
+                assert!(dribble(stream, " ").contains("408"));
+            }),
+        ),
+        (
+            "a body that nobody reads",
+            std::thread::spawn(move || {
+                let mut stream = connect(address);
+                stream.write_all(unread.as_bytes()).unwrap();
+                assert!(dribble(stream, "x").contains("HTTP/1.1 200"));
+            }),
+        ),
+        (
+            "answers that nobody takes",
+            std::thread::spawn(move || {
+                let mut stream = connect(address);
+                stream
+                    .set_write_timeout(Some(Duration::from_secs(PATIENCE)))
+                    .unwrap();
+                let request = "GET /static/oneseat.js HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+                // Refused once the server has given up, not before: it first waits for this side to read.
+                while let Ok(()) = stream.write_all(request.as_bytes()) {}
+                assert!(stream.take_error().unwrap().is_none());
+                let refused = stream.write(b"x").unwrap_err();
+                assert_ne!(refused.kind(), ErrorKind::WouldBlock, "it waits for ever");
+            }),
+        ),
+    ];
+    // A body that is announced, does not come, and that nobody reads. The answer is there; the connection does not stay for ever.
+    let silent = [
+        ("GET /healthz", "200", "Transfer-Encoding: chunked\r\n\r\n"),
+        (
+            "GET /healthz",
+            "200",
+            "Transfer-Encoding: chunked\r\n\r\n10\r\nhalf",
+        ),
+        ("GET /healthz", "200", "Content-Length: 100\r\n\r\n"),
+        (
+            "GET /healthz",
+            "200",
+            "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        ),
+        ("CONNECT /healthz", "405", "\r\n"),
+        ("POST /auth/logout", "401", "Transfer-Encoding: chunked\r\n\r\n"),
+        (
+            "POST /auth/logout",
+            "401",
+            "Transfer-Encoding: chunked\r\n\r\n10\r\nhalf",
+        ),
+        ("POST /auth/logout", "401", "Content-Length: 100\r\n\r\n"),
+    ];
+    let silent = silent.map(|(route, status, rest)| {
+        let waits = std::thread::spawn(move || {
+            let mut stream = connect(address);
+            stream
+                .write_all(format!("{route} HTTP/1.1\r\nHost: x\r\n{rest}").as_bytes())
+                .unwrap();
+            let answer = until_closed(&mut stream);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        });
+        (route, rest, waits)
+    });
+    // Meanwhile everybody else is served.
+    for _ in 0..20 {
+        assert_eq!(app.visitor().get("/healthz").await.status, 200);
+    }
+    for (name, client) in slow {
+        assert!(client.join().is_ok(), "{name}");
+    }
+    for (route, rest, client) in silent {
+        assert!(client.join().is_ok(), "{route} with {rest:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_oversized_body_in_chunks_is_refused_and_its_rest_is_not_waited_for() {
+    let app = App::start().await;
+    let mut stream = connect(app.address);
+    stream
+        .write_all(b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .unwrap();
+    let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
+    for _ in 0..3 {
+        stream.write_all(chunk.as_bytes()).unwrap();
+    }
+    let answer = tokio::task::spawn_blocking(move || until_closed(&mut stream))
+        .await
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(answer.contains("body_too_large"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_beyond_the_limit_wait_for_their_turn() {
+    let app = App::start_with(|config| {
+        config.workers = 1;
+        config.max_connections = 4;
+    })
+    .await;
+    let mut kept: Vec<_> = (0..4).map(|_| connect(app.address)).collect();
+    for stream in &mut kept {
+        first_request(stream);
+    }
+    let mut fifth = connect(app.address);
+    fifth.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    fifth
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let waits = fifth.read(&mut [0; 64]).unwrap_err();
+    assert!([ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&waits.kind()));
+    kept.pop();
+    fifth
+        .set_read_timeout(Some(Duration::from_secs(PATIENCE)))
+        .unwrap();
+    assert!(fifth.read(&mut [0; 64]).unwrap() > 0);
+}
