@@ -1,6 +1,6 @@
 //! HTTP as no client should speak it: two readings of one request, odd paths and methods, too much of everything.
 
-use super::{Change, Reply, Try, attempt, request, request_of_bytes, send, try_all};
+use super::{Change, Reply, Try, attempt, request, request_of_bytes, send, send_in_a_row, try_all};
 use crate::support::App;
 
 /// What the parser refuses is answered without a body: docs/security.md says so.
@@ -178,7 +178,7 @@ async fn requests_in_a_row_get_an_answer_each_and_in_their_order() {
         sent.extend(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").bytes());
     }
     sent.extend(request("GET", "/healthz", &[], ""));
-    let reply = send(app.address, &sent).unwrap();
+    let reply = send_in_a_row(app.address, &sent, 101).unwrap();
     let expected = ["200", "401"].repeat(50);
     assert_eq!(reply.statuses[..100], expected);
     assert_eq!(reply.statuses[100..], ["200"]);

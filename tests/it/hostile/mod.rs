@@ -134,8 +134,14 @@ impl State {
     }
 }
 
-/// Sends it and reads what comes, to the end of the connection or of one answer and its afterthoughts.
+/// Sends one request and reads what comes, to the end of the connection or of one answer and its afterthoughts.
 fn send(address: SocketAddr, bytes: &[u8]) -> Result<Reply, String> {
+    send_in_a_row(address, bytes, 1)
+}
+
+/// Sends so many requests without waiting for answers. A busy server may pause between two answers: only after as many as were asked
+/// for is a short silence the end.
+fn send_in_a_row(address: SocketAddr, bytes: &[u8], requests: usize) -> Result<Reply, String> {
     let mut stream = TcpStream::connect(address).unwrap();
     let deadline = Instant::now() + PATIENCE;
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -148,7 +154,8 @@ fn send(address: SocketAddr, bytes: &[u8]) -> Result<Reply, String> {
         });
         let mut chunk = [0; 16 * 1_024];
         loop {
-            let patience = if is_whole(&answer) {
+            let is_answered = whole_answers(&answer) >= requests;
+            let patience = if is_answered {
                 AFTERTHOUGHT
             } else {
                 deadline.saturating_duration_since(Instant::now())
@@ -159,7 +166,7 @@ fn send(address: SocketAddr, bytes: &[u8]) -> Result<Reply, String> {
                 Ok(0) => break,
                 Ok(read) => answer.extend_from_slice(&chunk[..read]),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
-                Err(_) if is_whole(&answer) => break,
+                Err(_) if is_answered => break,
                 Err(error) => {
                     let _ = stream.shutdown(Shutdown::Both);
                     return Err(format!("no answer and no end: {error}"));
@@ -182,14 +189,25 @@ fn send(address: SocketAddr, bytes: &[u8]) -> Result<Reply, String> {
     })
 }
 
-/// A head and as much of a body as it announces.
-fn is_whole(answer: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(answer);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        return false;
-    };
-    let length = field(head, "content-length").and_then(|length| length.parse::<usize>().ok());
-    length.is_none_or(|length| body.len() >= length)
+/// How many answers have come to their end: a head and as much of a body as it announces. One without a length goes on to the end of
+/// the connection.
+fn whole_answers(mut bytes: &[u8]) -> usize {
+    const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+    let mut whole = 0;
+    while let Some(end) = bytes
+        .windows(END_OF_HEAD.len())
+        .position(|part| part == END_OF_HEAD)
+    {
+        let (head, rest) = bytes.split_at(end + END_OF_HEAD.len());
+        let head = String::from_utf8_lossy(head);
+        let length = field(&head, "content-length").and_then(|length| length.parse::<usize>().ok());
+        let Some(rest) = rest.get(length.unwrap_or(rest.len())..) else {
+            break;
+        };
+        whole += 1;
+        bytes = rest;
+    }
+    whole
 }
 
 fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {

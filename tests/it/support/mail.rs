@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use oneseat::config::{MailConfig, MailPolicy, ServeConfig};
 
 /// Longer than the outbox's rounds and one retry.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A mail as its reader sees it.
 #[derive(Clone, Debug)]

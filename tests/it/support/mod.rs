@@ -18,11 +18,14 @@ pub use program::{Program, oneseat};
 
 use std::time::{Duration, Instant};
 
-/// Asks again and again until the answer is yes; fails with `what` when it is not within ten seconds.
+/// A hang, and not a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Asks again and again until the answer is yes; fails with `what` when that never comes.
 pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while !is_so().await {
-        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

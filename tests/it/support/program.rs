@@ -86,7 +86,7 @@ impl Program {
         });
         let (mut seen, mut metrics_address) = (Vec::new(), None);
         let address = loop {
-            match log.recv_timeout(Duration::from_secs(60)) {
+            match log.recv_timeout(Duration::from_secs(180)) {
                 Ok(line) => {
                     if let Some(address) = address_after("serving on http://", &line) {
                         break address;
