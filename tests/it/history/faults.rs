@@ -17,6 +17,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use tempfile::TempDir;
 
+use super::freeze::Frozen;
 use super::sees_no_lockout;
 use super::world::World;
 use crate::support::{App, Database, PASSWORD, Program, eventually};
@@ -33,15 +34,21 @@ pub enum Fault {
     InstanceKilled,
     /// The clock of one instance's process jumps; the database's does not.
     ClockShifted,
+    /// Stands still, and goes on; or is killed before it does.
+    InstanceFrozen,
+    /// All of PostgreSQL's processes stand still, and go on.
+    DatabaseFrozen,
 }
 
 impl Fault {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::ConnectionsCut,
         Self::DatabaseRestarted,
         Self::DatabaseCrashed,
         Self::InstanceKilled,
         Self::ClockShifted,
+        Self::InstanceFrozen,
+        Self::DatabaseFrozen,
     ];
 }
 
@@ -105,9 +112,10 @@ impl Stage {
         Database::at(self.embedded.url())
     }
 
-    /// Lets it happen, sees that it did, and mends it.
-    pub async fn suffer(&mut self, fault: Fault, rng: &mut StdRng) {
+    /// Lets it happen, sees that it did, and mends it. Nothing stands still for longer than `longest`.
+    pub async fn suffer(&mut self, fault: Fault, longest: Duration, rng: &mut StdRng) {
         let pause = Duration::from_millis(rng.random_range(0..400));
+        let standstill = rng.random_range(longest / 10..=longest);
         match fault {
             Fault::ConnectionsCut => cut_connections(&self.database()),
             Fault::DatabaseRestarted => {
@@ -115,40 +123,68 @@ impl Stage {
                 tokio::time::sleep(pause).await;
                 self.embedded.revive().unwrap();
             }
-            Fault::DatabaseCrashed => {
-                let pid_file = self.dir.path().join("server/pgdata/postmaster.pid");
-                let words = fs::read_to_string(&pid_file).unwrap();
-                let pid = words.lines().next().unwrap().parse().unwrap();
-                kill(Pid::from_raw(pid), Signal::SIGQUIT).unwrap();
-                eventually("PostgreSQL is gone", async || !pid_file.exists()).await;
-                self.embedded.revive().unwrap();
+            Fault::DatabaseCrashed => self.crash_the_database().await,
+            Fault::DatabaseFrozen => {
+                let postmaster = u32::try_from(self.postmaster().as_raw()).unwrap();
+                Frozen::with_children(postmaster).for_a_while(standstill).await;
             }
             Fault::InstanceKilled => {
                 let n = rng.random_range(0..PROGRAMS.len());
-                let program = self.programs[n].take().unwrap();
-                assert_harmless(&program.said());
-                let port = program.address.port();
-                program.kill();
-                tokio::time::sleep(pause).await;
-                let port = if rng.random_bool(0.5) { port } else { free_port() };
-                let program = start(&self.embedded, &self.clock, n, port);
-                self.world.has_moved(n, program.address);
-                self.programs[n] = Some(program);
+                self.kill_instance(n, pause, rng).await;
             }
-            Fault::ClockShifted => {
-                let others: Vec<i64> = CLOCKS.into_iter().filter(|hours| *hours != self.hours).collect();
-                self.hours = *others.choose(rng).unwrap();
-                fs::write(&self.clock, format!("{:+}h\n", self.hours)).unwrap();
-                let shifted = self.programs.last().unwrap().as_ref().unwrap();
-                eventually("the log is written by the other clock", async || {
-                    let said = shifted.said();
-                    assert_harmless(&said);
-                    said.iter().any(|line| is_written_at(line, self.hours))
-                })
-                .await;
+            Fault::InstanceFrozen => {
+                let n = rng.random_range(0..PROGRAMS.len());
+                let frozen = Frozen::alone(self.programs[n].as_ref().unwrap().pid());
+                frozen.for_a_while(standstill).await;
+                if rng.random_bool(0.2) {
+                    self.kill_instance(n, pause, rng).await;
+                }
             }
+            Fault::ClockShifted => self.shift_clock(rng).await,
         }
         self.world.count(&fault.to_string());
+    }
+
+    fn postmaster_pid_file(&self) -> PathBuf {
+        self.dir.path().join("server/pgdata/postmaster.pid")
+    }
+
+    fn postmaster(&self) -> Pid {
+        let words = fs::read_to_string(self.postmaster_pid_file()).unwrap();
+        Pid::from_raw(words.lines().next().unwrap().parse().unwrap())
+    }
+
+    async fn crash_the_database(&self) {
+        kill(self.postmaster(), Signal::SIGQUIT).unwrap();
+        let pid_file = self.postmaster_pid_file();
+        eventually("PostgreSQL is gone", async || !pid_file.exists()).await;
+        self.embedded.revive().unwrap();
+    }
+
+    /// It comes back where it was, or elsewhere.
+    async fn kill_instance(&mut self, n: usize, pause: Duration, rng: &mut StdRng) {
+        let program = self.programs[n].take().unwrap();
+        assert_harmless(&program.said());
+        let port = program.address.port();
+        program.kill();
+        tokio::time::sleep(pause).await;
+        let port = if rng.random_bool(0.5) { port } else { free_port() };
+        let program = start(&self.embedded, &self.clock, n, port);
+        self.world.has_moved(n, program.address);
+        self.programs[n] = Some(program);
+    }
+
+    async fn shift_clock(&mut self, rng: &mut StdRng) {
+        let others: Vec<i64> = CLOCKS.into_iter().filter(|hours| *hours != self.hours).collect();
+        self.hours = *others.choose(rng).unwrap();
+        fs::write(&self.clock, format!("{:+}h\n", self.hours)).unwrap();
+        let shifted = self.programs.last().unwrap().as_ref().unwrap();
+        eventually("the log is written by the other clock", async || {
+            let said = shifted.said();
+            assert_harmless(&said);
+            said.iter().any(|line| is_written_at(line, self.hours))
+        })
+        .await;
     }
 
     /// Stops the programs, in order.

@@ -10,6 +10,7 @@
 mod acts;
 mod checker;
 mod faults;
+mod freeze;
 mod line;
 mod people;
 mod planted;
@@ -41,6 +42,11 @@ const PAUSE: Duration = Duration::from_millis(40);
 /// The same where there are no other tests.
 const SHORT_PAUSE: Duration = Duration::from_millis(10);
 
+/// Processes that are frozen stand still for at most so long; in a long run longer than every deadline of the server, and shorter
+/// than that of the callers.
+const STANDSTILL: Duration = Duration::from_secs(1);
+const LONG_STANDSTILL: Duration = Duration::from_secs(11);
+
 /// How much longer a run may take until everything has been seen that it is there to see.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -67,7 +73,10 @@ async fn two_instances_that_lose_connections_are_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_that_are_killed_over_a_database_that_fails_are_one() {
     let soak = std::env::var("ONESEAT_SOAK").ok();
-    let pause = if soak.is_some() { SHORT_PAUSE } else { PAUSE };
+    let (pause, standstill) = match soak {
+        Some(_) => (SHORT_PAUSE, LONG_STANDSTILL),
+        None => (PAUSE, STANDSTILL),
+    };
     let length = soak.map_or(10, |seconds| seconds.parse().expect("ONESEAT_SOAK is in seconds"));
     let mut stage = Stage::set(USERS).await;
     let seed = seed();
@@ -80,7 +89,7 @@ async fn programs_that_are_killed_over_a_database_that_fails_are_one() {
     while crowd.goes_on(Duration::from_secs(length)) {
         tokio::time::sleep(Duration::from_millis(rng.random_range(100..1_000))).await;
         let fault = faults.pop().or_else(|| Fault::ALL.choose(&mut rng).copied());
-        stage.suffer(fault.unwrap(), &mut rng).await;
+        stage.suffer(fault.unwrap(), standstill, &mut rng).await;
         if reported.elapsed() > Duration::from_secs(5) {
             println!("{}", stage.world.progress());
             reported = Instant::now();
