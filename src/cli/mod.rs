@@ -55,7 +55,12 @@ Environment:
 Files:
   /var/lib/oneseat  The private PostgreSQL, when root runs it.
   ~/.local/share/oneseat  The same for everybody else, unless XDG_DATA_HOME says otherwise.
-  /etc/oneseat/oneseat.env  The settings of the service, where the Debian package installed one."
+  /etc/oneseat/oneseat.env  The settings of the service, where the Debian package installed one.
+
+Exit status:
+  0  Done.
+  1  Failed; one line on standard error says why.
+  2  Wrong usage: nothing was begun."
 )]
 pub struct Cli {
     /// How the log is written to standard error: human or json
