@@ -3,11 +3,11 @@
 
 use std::fmt;
 
-use diesel::Connection;
 use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor};
+use super::authority::{Authority, LastAdmin, Subject};
 use super::{Auth, Error};
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Happening};
@@ -109,8 +109,8 @@ impl Auth {
     /// Makes an account without a password, and sends its user a link to choose one.
     ///
     /// # Errors
-    /// [`Error::EmailTaken`]; [`Error::Unavailable`].
-    pub async fn invite(&self, invitation: Invitation, by: Actor) -> Result<User, Error> {
+    /// [`Error::EmailTaken`]; those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn invite(&self, invitation: Invitation, by: Authority) -> Result<User, Error> {
         let new = NewUser {
             name: invitation.name,
             email: invitation.email,
@@ -118,24 +118,23 @@ impl Auth {
             email_verified: false,
             password_hash: None,
         };
-        self.db
-            .run(move |conn| {
-                let user = conn.transaction(|conn| {
-                    let user = create(conn, &new)?;
-                    outbox::post(conn, &new.email.digest(), Kind::Invitation, &Happening::default())?;
-                    Ok::<_, Error>(user)
-                })?;
-                audit::user_changed("user_created", user.id, by);
-                Ok(user)
-            })
-            .await
+        let act = move |conn: &mut PgConnection| {
+            by.confirm(conn, Subject::Nobody)?;
+            let user = create(conn, &new)?;
+            outbox::post(conn, &new.email.digest(), Kind::Invitation, &Happening::default())?;
+            Ok(user)
+        };
+        self.act(by, act, |user: &User, by| {
+            audit::user_changed("user_created", user.id, by);
+        })
+        .await
     }
 
     /// Sends the user a link to choose a new password, or their first one.
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn send_password_link(&self, whom: impl Into<Whom>, by: Actor) -> Result<(), Error> {
+    pub async fn send_password_link(&self, whom: impl Into<Whom>, by: Authority) -> Result<(), Error> {
         self.change("authn_password_reset_sent", whom.into(), by, |conn, found| {
             let kind = match found.password_hash {
                 Some(_) => Kind::PasswordReset,
@@ -161,7 +160,7 @@ impl Auth {
         self.change(
             "authn_password_change",
             Whom::Email(email),
-            Actor::Operator,
+            Authority::Operator,
             move |conn, found| replace_password(conn, &found.user, &hash),
         )
         .await
@@ -175,7 +174,7 @@ impl Auth {
         self.change(
             "user_verified",
             Whom::Email(email),
-            Actor::Operator,
+            Authority::Operator,
             |conn, found| {
                 users::set_verified(conn, found.user.id)?;
                 link::discard(conn, found.user.id, Purpose::Verification)?;
@@ -203,23 +202,30 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn unlock_user(&self, id: Uuid, by: Actor) -> Result<(), Error> {
-        self.db
-            .run(move |conn| {
-                let email = email_of(&Whom::Id(id).find(conn)?)?;
-                lockout::clear(conn, &email)?;
-                audit::unlocked(&email, by);
-                Ok::<_, Error>(())
-            })
-            .await
+    pub async fn unlock_user(&self, id: Uuid, by: Authority) -> Result<(), Error> {
+        let act = move |conn: &mut PgConnection| {
+            by.confirm(conn, Subject::User(id))?;
+            let email = email_of(&Whom::Id(id).find(conn)?)?;
+            lockout::clear(conn, &email)?;
+            Ok(email)
+        };
+        self.act(by, act, |email: &Email, by| audit::unlocked(email, by))
+            .await?;
+        Ok(())
     }
 
     /// Forbids signing in, and ends the session.
     ///
     /// # Errors
-    /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn disable(&self, whom: impl Into<Whom>, by: Actor) -> Result<(), Error> {
-        self.change("user_disabled", whom.into(), by, |conn, found| {
+    /// [`Error::NoSuchUser`], [`Error::LastAdmin`]; those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn disable(
+        &self,
+        whom: impl Into<Whom>,
+        by: Authority,
+        last_admin: LastAdmin,
+    ) -> Result<(), Error> {
+        self.change("user_disabled", whom.into(), by, move |conn, found| {
+            last_admin.allow(conn)?;
             let id = found.user.id;
             users::disable(conn, id)?;
             link::discard_all(conn, id)?;
@@ -232,7 +238,7 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn enable(&self, whom: impl Into<Whom>, by: Actor) -> Result<(), Error> {
+    pub async fn enable(&self, whom: impl Into<Whom>, by: Authority) -> Result<(), Error> {
         self.change("user_enabled", whom.into(), by, |conn, found| {
             users::enable(conn, found.user.id)?;
             Ok(Vec::new())
@@ -243,13 +249,14 @@ impl Auth {
     /// Deletes the account, and ends the session.
     ///
     /// # Errors
-    /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn remove_user(&self, email: Email) -> Result<(), Error> {
+    /// [`Error::NoSuchUser`], [`Error::LastAdmin`]; [`Error::Unavailable`].
+    pub async fn remove_user(&self, email: Email, last_admin: LastAdmin) -> Result<(), Error> {
         self.change(
             "user_deleted",
             Whom::Email(email),
-            Actor::Operator,
-            |conn, found| {
+            Authority::Operator,
+            move |conn, found| {
+                last_admin.allow(conn)?;
                 let ended = history::end(conn, Which::OfUser(found.user.id), EndReason::AccountDisabled)?;
                 users::remove(conn, found.user.id)?;
                 Ok(ended)
@@ -264,7 +271,7 @@ impl Auth {
     /// [`Error::NoSuchUser`], [`Error::NoSuchSession`]; [`Error::Unavailable`].
     pub async fn revoke_of_email(&self, email: Email) -> Result<(), Error> {
         let user = self.db.run(move |conn| Whom::Email(email).find(conn)).await?;
-        self.revoke_of(user.id, Actor::Operator).await
+        self.revoke_of(user.id, Authority::Operator).await
     }
 
     /// One transaction around a user whose row is locked: no sign-in comes between. Writes down what was done, and which
@@ -273,23 +280,29 @@ impl Auth {
         &self,
         what: &'static str,
         whom: Whom,
-        by: Actor,
-        act: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Vec<EndedSession>, Error> + Send + 'static,
+        by: Authority,
+        change: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Vec<EndedSession>, Error> + Send + 'static,
     ) -> Result<(), Error> {
-        self.db
-            .run(move |conn| {
-                let (user, ended) = conn.transaction::<_, Error, _>(|conn| {
-                    let found = whom.find(conn)?;
-                    let no_such_user = || Error::NoSuchUser(whom.to_string());
-                    let locked = users::lock(conn, found.id)?.ok_or_else(no_such_user)?;
-                    let ended = act(conn, &locked)?;
-                    Ok((locked.user, ended))
-                })?;
-                audit::user_changed(what, user.id, by);
-                audit::ended(&ended, by);
-                Ok(())
-            })
-            .await
+        let act = move |conn: &mut PgConnection| {
+            // One who acts and is no more learns nothing of others.
+            let found = whom.find(conn);
+            by.confirm(
+                conn,
+                found
+                    .as_ref()
+                    .map_or(Subject::Nobody, |user| Subject::User(user.id)),
+            )?;
+            let no_such_user = || Error::NoSuchUser(whom.to_string());
+            let locked = users::lock(conn, found?.id)?.ok_or_else(no_such_user)?;
+            let ended = change(conn, &locked)?;
+            Ok((locked.user, ended))
+        };
+        let tell = move |(user, ended): &(User, Vec<EndedSession>), by| {
+            audit::user_changed(what, user.id, by);
+            audit::ended(ended, by);
+        };
+        self.act(by, act, tell).await?;
+        Ok(())
     }
 }
 

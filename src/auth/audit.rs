@@ -127,6 +127,11 @@ pub fn forbidden(user: &User, path: &str, origin: &Origin) {
     log::warn!(target: TARGET, user:% = user.id, resource = path, from:% = origin.address(), agent = agent(origin); "authz_fail");
 }
 
+/// A user asked for what only admins may have, and was none any more when it was to be done.
+pub(super) fn forbidden_meanwhile(user: Uuid) {
+    log::warn!(target: TARGET, user:%, why = "the role was taken away meanwhile"; "authz_fail");
+}
+
 fn agent(origin: &Origin) -> &str {
     origin.user_agent().unwrap_or_default()
 }

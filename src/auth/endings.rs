@@ -1,14 +1,14 @@
 //! Giving the seat up, and taking it away.
 
-use diesel::Connection;
+use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor};
+use super::authority::{Authority, Subject};
 use super::validator::why_ended;
 use super::{Auth, Error};
 use crate::sessions::history::{self, Which};
 use crate::sessions::{EndReason, EndedSession};
-use crate::users::store as users;
 
 impl Auth {
     /// Ends the caller's own session.
@@ -16,74 +16,82 @@ impl Auth {
     /// # Errors
     /// [`Error::SessionEnded`] when it ended in the meantime; [`Error::Unavailable`].
     pub async fn sign_out(&self, session: Uuid, reason: EndReason) -> Result<(), Error> {
-        if self.end(Which::Id(session), reason, Actor::Own).await?.is_empty() {
-            return Err(self.db.run(move |conn| why_ended(conn, session)).await?);
-        }
-        Ok(())
+        self.db
+            .run(move |conn| {
+                let ended = history::end(conn, Which::Id(session), reason)?;
+                // Here, after the commit and before the caller may have gone: what was done is always said.
+                audit::ended(&ended, Actor::Own);
+                match ended.is_empty() {
+                    true => Err(why_ended(conn, session)?),
+                    false => Ok(()),
+                }
+            })
+            .await
     }
 
     /// Ends any one session.
     ///
     /// # Errors
-    /// [`Error::NoSuchSession`]; [`Error::Unavailable`].
-    pub async fn revoke(&self, session: Uuid, by: Actor) -> Result<(), Error> {
-        let ended = self.end(Which::Id(session), EndReason::Revoked, by).await?;
-        was_live(&ended)
+    /// [`Error::NoSuchSession`]; those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn revoke(&self, session: Uuid, by: Authority) -> Result<(), Error> {
+        self.end(Subject::Session(session), Which::Id(session), by)
+            .await?;
+        Ok(())
     }
 
     /// Ends the session of a user.
     ///
     /// # Errors
-    /// [`Error::NoSuchSession`]; [`Error::Unavailable`].
-    pub async fn revoke_of(&self, user: Uuid, by: Actor) -> Result<(), Error> {
-        let ended = self
-            .db
-            .run(move |conn| {
-                let ended = conn.transaction::<_, Error, _>(|conn| {
-                    // Behind a sign-in under way, not beside it.
-                    users::lock(conn, user)?.ok_or(Error::NoSuchSession)?;
-                    Ok(history::end(conn, Which::OfUser(user), EndReason::Revoked)?)
-                })?;
-                audit::ended(&ended, by);
-                Ok::<_, Error>(ended)
-            })
-            .await?;
-        was_live(&ended)
+    /// [`Error::NoSuchSession`]; those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn revoke_of(&self, user: Uuid, by: Authority) -> Result<(), Error> {
+        self.end(Subject::User(user), Which::OfUser(user), by).await?;
+        Ok(())
     }
 
     /// Ends every session. Returns how many there were.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn revoke_all(&self, by: Actor) -> Result<usize, Error> {
-        Ok(self.end(Which::All, EndReason::Revoked, by).await?.len())
+    pub async fn revoke_all(&self) -> Result<usize, Error> {
+        self.end_many(Which::All, Authority::Operator).await
     }
 
-    /// Ends every session but one. Returns how many there were.
+    /// Ends every session but the holder's own. Returns how many there were.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn revoke_all_but(&self, own: Uuid, by: Actor) -> Result<usize, Error> {
-        Ok(self.end(Which::AllBut(own), EndReason::Revoked, by).await?.len())
+    /// Those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn revoke_all_but(&self, own: Uuid, by: Authority) -> Result<usize, Error> {
+        self.end_many(Which::AllBut(own), by).await
     }
 
-    async fn end(&self, which: Which, reason: EndReason, by: Actor) -> Result<Vec<EndedSession>, Error> {
-        self.db
-            .run(move |conn| {
-                let ended = conn.transaction::<_, Error, _>(|conn| Ok(history::end(conn, which, reason)?))?;
-                // Here, after the commit and before the caller may have gone: what was done is always said.
-                audit::ended(&ended, by);
-                Ok(ended)
-            })
-            .await
+    async fn end(&self, subject: Subject, which: Which, by: Authority) -> Result<(), Error> {
+        let end = move |conn: &mut PgConnection| {
+            by.confirm(conn, subject)?;
+            Ok(history::end(conn, which, EndReason::Revoked)?)
+        };
+        let ended = self
+            .act(by, end, |ended: &Vec<EndedSession>, by| audit::ended(ended, by))
+            .await?;
+        match how_many_lived(&ended) {
+            0 => Err(Error::NoSuchSession),
+            _ => Ok(()),
+        }
+    }
+
+    async fn end_many(&self, which: Which, by: Authority) -> Result<usize, Error> {
+        let end = move |conn: &mut PgConnection| {
+            by.confirm(conn, Subject::Everybody)?;
+            Ok(history::end(conn, which, EndReason::Revoked)?)
+        };
+        let ended = self
+            .act(by, end, |ended: &Vec<EndedSession>, by| audit::ended(ended, by))
+            .await?;
+        Ok(how_many_lived(&ended))
     }
 }
 
 /// A session whose time was up before was not there to be ended.
-fn was_live(ended: &[EndedSession]) -> Result<(), Error> {
-    if ended.iter().any(|session| session.reason != EndReason::Expired) {
-        Ok(())
-    } else {
-        Err(Error::NoSuchSession)
-    }
+fn how_many_lived(ended: &[EndedSession]) -> usize {
+    let lived = |session: &&EndedSession| session.reason != EndReason::Expired;
+    ended.iter().filter(lived).count()
 }

@@ -7,6 +7,9 @@ use crate::db::Unavailable;
 use crate::sessions::Ending;
 use crate::users::{Unusable, hasher};
 
+/// The constraint that keeps the last admin who can sign in.
+const LAST_ADMIN_STAYS: &str = "users_last_admin_stays";
+
 /// Why a use case did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -43,6 +46,12 @@ pub enum Error {
     /// No service has this name.
     #[error("there is no service {0}; `oneseat client list` shows all")]
     NoSuchClient(String),
+    /// What was asked for needs a role that its user has lost.
+    #[error("this needs the admin role")]
+    Forbidden,
+    /// Nobody would be left to administer.
+    #[error("this is the last admin who can sign in; make somebody else an admin first, or add --last-admin")]
+    LastAdmin,
     /// No session that anybody remembers has or had this token.
     #[error("invalid or expired session")]
     TokenInvalid,
@@ -75,7 +84,11 @@ impl From<Unavailable> for Error {
 // A query that fails decided nothing: its transaction is rolled back.
 impl From<diesel::result::Error> for Error {
     fn from(error: diesel::result::Error) -> Self {
-        Unavailable::from(error).into()
+        use diesel::result::Error::DatabaseError;
+        match &error {
+            DatabaseError(_, told) if told.constraint_name() == Some(LAST_ADMIN_STAYS) => Self::LastAdmin,
+            _ => Unavailable::from(error).into(),
+        }
     }
 }
 

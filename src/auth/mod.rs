@@ -2,11 +2,12 @@
 //!
 //! One file a story: [`sign_in`], [`endings`] (sign-out and revocation), [`validator`] (whose token is this?), [`watch`] (tell me
 //! when it ends), [`recovery`] (forgotten and changed passwords), [`post`] (what is mailed), [`introspection`] (asked by services), [`accounts`] (what operators and
-//! admins do to users), [`directory`] (who is signed in, who was), [`people`] (who has an account), [`overview`] (the figures), [`measures`] (the counters), [`cleanup`] and [`audit`] (the security
+//! admins do to users), [`authority`] (who still may), [`directory`] (who is signed in, who was), [`people`] (who has an account), [`overview`] (the figures), [`measures`] (the counters), [`cleanup`] and [`audit`] (the security
 //! log).
 
 pub mod accounts;
 pub mod audit;
+pub mod authority;
 pub mod cleanup;
 pub mod directory;
 pub mod endings;
@@ -27,6 +28,7 @@ use crate::db::{Database, Unavailable};
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 
+pub use authority::{Authority, LastAdmin};
 pub use error::Error;
 pub use sign_in::SignedIn;
 pub use validator::{Activity, Seat, Validator};

@@ -9,10 +9,12 @@ use uuid::Uuid;
 
 use super::accounts::{email_of, replace_password};
 use super::audit::{self, Actor};
+use super::authority::{Authority, Subject};
+use super::validator::why_ended;
 use super::{Auth, Error, Seat};
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Happening};
-use crate::sessions::{EndReason, EndedSession, Origin};
+use crate::sessions::{EndedSession, Origin};
 use crate::token::{Token, TokenDigest};
 use crate::users::link::{self, Purpose};
 use crate::users::lockout;
@@ -113,7 +115,7 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::PasswordRefused`], [`Error::AccountLocked`], [`Error::WrongPassword`], which counts as a failed sign-in;
-    /// [`Error::TokenInvalid`] when the session ended meanwhile; [`Error::Busy`], [`Error::Unavailable`].
+    /// those of [`Authority`] when the session ended meanwhile; [`Error::Busy`], [`Error::Unavailable`].
     pub async fn change_password(
         &self,
         seat: &Seat,
@@ -132,32 +134,33 @@ impl Auth {
                     audit::sign_in_failed(&email, error, &origin);
                 }
             });
-            if let Some(ended) = attempt? {
-                audit::user_changed("authn_password_change", seat.user.id, Actor::Own);
-                audit::ended(&ended, Actor::Own);
+            if attempt? {
                 return Ok(());
             }
         }
         Err(Error::Busy)
     }
 
-    /// `None`: the stored hash changed while the password was being checked against it.
+    /// `false`: the stored hash changed while the password was being checked against it.
     async fn attempt_change(
         &self,
         seat: &Seat,
         current: Password,
         new: Password,
         origin: Origin,
-    ) -> Result<Option<Vec<EndedSession>>, Error> {
-        let (email, session) = (email_of(&seat.user)?, seat.session.id);
-        let address = email.clone();
+    ) -> Result<bool, Error> {
+        let (email, by) = (email_of(&seat.user)?, Authority::Own(seat.into()));
+        let (address, session) = (email.clone(), seat.session.id);
         let credentials = self
             .db
             .run(move |conn| {
                 if lockout::is_locked(conn, &address)? {
                     return Err(Error::AccountLocked);
                 }
-                users::find_credentials(conn, &address)?.ok_or(Error::TokenInvalid)
+                match users::find_credentials(conn, &address)? {
+                    Some(found) => Ok(found),
+                    None => Err(why_ended(conn, session)?),
+                }
             })
             .await?;
         let checked = credentials.password_hash;
@@ -169,28 +172,28 @@ impl Auth {
         }
         let hash = self.hasher.hash(new).await?;
         let is_mailed = self.policy.mail.is_on();
-        self.db
-            .run(move |conn| {
-                conn.transaction(|conn| {
-                    let found = users::lock(conn, credentials.user.id)?.ok_or(Error::TokenInvalid)?;
-                    if found.password_hash != checked {
-                        return Ok(None);
-                    }
-                    if lockout::is_locked(conn, &email)? {
-                        return Err(Error::AccountLocked);
-                    }
-                    let ended = replace_password(conn, &found.user, &hash)?;
-                    // Dead is dead: what the session asked for is not done once it has ended.
-                    if !has_ended(&ended, session) {
-                        return Err(Error::TokenInvalid);
-                    }
-                    if is_mailed {
-                        tell_of_change(conn, &found.user, &origin)?;
-                    }
-                    Ok(Some(ended))
-                })
-            })
-            .await
+        let change = move |conn: &mut PgConnection| {
+            by.confirm(conn, Subject::User(credentials.user.id))?;
+            let found = users::lock(conn, credentials.user.id)?.ok_or(Error::TokenInvalid)?;
+            if found.password_hash != checked {
+                return Ok(None);
+            }
+            if lockout::is_locked(conn, &email)? {
+                return Err(Error::AccountLocked);
+            }
+            let ended = replace_password(conn, &found.user, &hash)?;
+            if is_mailed {
+                tell_of_change(conn, &found.user, &origin)?;
+            }
+            Ok(Some((found.user.id, ended)))
+        };
+        let tell = |done: &Option<(Uuid, Vec<EndedSession>)>, by| {
+            if let Some((user, ended)) = done {
+                audit::user_changed("authn_password_change", *user, by);
+                audit::ended(ended, by);
+            }
+        };
+        Ok(self.act(by, change, tell).await?.is_some())
     }
 
     /// Is there anybody to send mail?
@@ -209,12 +212,6 @@ impl Auth {
             Err(Error::NoMail)
         }
     }
-}
-
-fn has_ended(ended: &[EndedSession], session: Uuid) -> bool {
-    ended
-        .iter()
-        .any(|ended| ended.id == session && ended.reason == EndReason::PasswordChanged)
 }
 
 /// Whom a link is for, if it is for one of these purposes and works.

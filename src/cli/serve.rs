@@ -12,7 +12,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use super::open::{Opened, Threads};
 use super::{Failure, notify, output};
 use crate::auth::accounts::NewAccount;
-use crate::auth::{Auth, Error};
+use crate::auth::{Auth, Error, LastAdmin};
 use crate::config::{self, DatabaseConfig, DatabaseSettings, ServeSettings, StandardOutput};
 use crate::db::embedded::Embedded;
 use crate::sessions::listener::Listener;
@@ -201,7 +201,9 @@ async fn welcome(auth: &Auth, url: &str, is_embedded: bool) -> Result<(), Failur
     ));
     if shown.is_err() {
         // A password that nobody has seen opens nothing: the next start makes another.
-        auth.remove_user(email).await.map_err(Failure::failed)?;
+        auth.remove_user(email, LastAdmin::MayGo)
+            .await
+            .map_err(Failure::failed)?;
     }
     shown
 }

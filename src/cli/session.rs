@@ -6,9 +6,8 @@ use uuid::Uuid;
 
 use super::open::open;
 use super::{Failure, output, table};
-use crate::auth::Auth;
-use crate::auth::audit::Actor;
 use crate::auth::page::{LARGEST_PAGE, Search};
+use crate::auth::{Auth, Authority};
 use crate::config::{self, DatabaseSettings};
 use crate::sessions;
 use crate::users::Email;
@@ -121,8 +120,8 @@ impl End {
     async fn run(self, auth: &Auth) -> Result<(), Failure> {
         let ended = match Selected::of(self.which) {
             Selected::User(email) => auth.revoke_of_email(email).await.map(|()| 1),
-            Selected::Id(id) => auth.revoke(id, Actor::Operator).await.map(|()| 1),
-            Selected::All => auth.revoke_all(Actor::Operator).await,
+            Selected::Id(id) => auth.revoke(id, Authority::Operator).await.map(|()| 1),
+            Selected::All => auth.revoke_all().await,
         };
         match ended.map_err(Failure::failed)? {
             1 => output::line("ended 1 session"),

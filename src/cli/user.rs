@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use super::open::open;
 use super::{Failure, output, password, table};
 use crate::auth::accounts::{Invitation, NewAccount};
-use crate::auth::audit::Actor;
-use crate::auth::{Auth, Error};
+use crate::auth::{Auth, Authority, Error, LastAdmin};
 use crate::config::{self, DatabaseSettings};
 use crate::users::{self, Email, Name, Role};
 
@@ -29,11 +28,11 @@ pub(super) enum User {
     /// Forget failed sign-ins, and with them the lock
     Unlock(Target),
     /// Forbid signing in, and end the session
-    Disable(Target),
+    Disable(Leaving),
     /// Allow signing in again
     Enable(Target),
     /// Delete the account, and end the session
-    Remove(Target),
+    Remove(Leaving),
 }
 
 #[derive(Args, Debug)]
@@ -128,6 +127,22 @@ pub(super) struct Target {
     database: DatabaseSettings,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct Leaving {
+    #[command(flatten)]
+    target: Target,
+    /// Do it even if no admin who can sign in would be left
+    #[arg(long)]
+    last_admin: bool,
+}
+
+fn of_flag(last_admin: bool) -> LastAdmin {
+    match last_admin {
+        true => LastAdmin::MayGo,
+        false => LastAdmin::Stays,
+    }
+}
+
 impl User {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self {
@@ -153,22 +168,30 @@ impl User {
                     .run(async |auth, email| auth.unlock(email).await.map(words))
                     .await
             }
-            Self::Disable(target) => {
-                target
-                    .run(async |auth, email| {
-                        auth.disable(email, Actor::Operator).await.map(|()| "is disabled")
-                    })
-                    .await
+            Self::Disable(Leaving { target, last_admin }) => {
+                let disable = async |auth: Auth, email| {
+                    auth.disable(email, Authority::Operator, of_flag(last_admin))
+                        .await
+                        .map(|()| "is disabled")
+                };
+                target.run(disable).await
             }
             Self::Enable(target) => {
                 target
-                    .run(async |auth, email| auth.enable(email, Actor::Operator).await.map(|()| "is enabled"))
+                    .run(async |auth, email| {
+                        auth.enable(email, Authority::Operator)
+                            .await
+                            .map(|()| "is enabled")
+                    })
                     .await
             }
-            Self::Remove(target) => {
-                target
-                    .run(async |auth, email| auth.remove_user(email).await.map(|()| "is removed"))
-                    .await
+            Self::Remove(Leaving { target, last_admin }) => {
+                let remove = async |auth: Auth, email| {
+                    auth.remove_user(email, of_flag(last_admin))
+                        .await
+                        .map(|()| "is removed")
+                };
+                target.run(remove).await
             }
         }
     }
@@ -222,7 +245,7 @@ impl Invite {
             role: self.role,
         };
         let user = auth
-            .invite(invitation, Actor::Operator)
+            .invite(invitation, Authority::Operator)
             .await
             .map_err(Failure::failed)?;
         output::line(format_args!(

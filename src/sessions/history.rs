@@ -54,9 +54,9 @@ pub enum Which {
     Id(Uuid),
     /// This user's, expired or not: it makes room for the next.
     OfUser(Uuid),
-    /// Every one but this; in a transaction of the caller's.
+    /// Every one but this; in a transaction that keeps sign-ins out, see [`keep_out_sign_ins`].
     AllBut(Uuid),
-    /// Every one; in a transaction of the caller's.
+    /// Every one; in such a transaction, too.
     All,
 }
 
@@ -64,6 +64,12 @@ pub enum Which {
 /// session: one that already holds a row could wait for who waits for it.
 pub fn keep_out_the_end_of_all(conn: &mut PgConnection) -> QueryResult<()> {
     conn.batch_execute(&format!("select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})"))
+}
+
+/// The other side of it: waits for the sign-ins that are under way, and has later ones wait. None slips through between what is seen
+/// and what ends. Not a lock of the table: activity is written down meanwhile.
+pub fn keep_out_sign_ins(conn: &mut PgConnection) -> QueryResult<()> {
+    conn.batch_execute(&format!("select pg_advisory_xact_lock({SIGN_IN_LOCK})"))
 }
 
 /// Ends sessions. One whose time was up before is `expired`, whatever the reason given: it was over already.
@@ -75,12 +81,8 @@ pub fn end(conn: &mut PgConnection, which: Which, reason: EndReason) -> QueryRes
         Which::All => ("id <> $1", Uuid::nil()),
     };
     if matches!(which, Which::All | Which::AllBut(_)) {
-        // Sign-ins under way are waited for and later ones wait: none slips through between what is seen and what ends. Not a lock
-        // of the table: activity is written down meanwhile. Of a million sessions the end takes half a minute, and half an end
-        // would be none.
-        conn.batch_execute(&format!(
-            "select pg_advisory_xact_lock({SIGN_IN_LOCK}); set local statement_timeout = '60s'"
-        ))?;
+        // Of a million sessions the end takes half a minute, and half an end would be none.
+        conn.batch_execute("set local statement_timeout = '60s'")?;
     }
     diesel::sql_query(moved(condition))
         .bind::<SqlUuid, _>(id)

@@ -67,6 +67,25 @@ pub fn open(
         .get_result(conn)
 }
 
+/// Locks these sessions, and a user's, until the transaction ends: in one order, so that two who lock the same ones do not wait for
+/// each other. Returns those that live.
+pub fn lock_living(conn: &mut PgConnection, ids: &[Uuid], of_user: Option<Uuid>) -> QueryResult<Vec<Uuid>> {
+    let locked: Vec<(Uuid, bool)> = sessions::table
+        .filter(
+            sessions::id
+                .eq_any(ids)
+                .or(sessions::user_id.nullable().eq(of_user)),
+        )
+        .order(sessions::id)
+        .select((sessions::id, sessions::expires_at.gt(statement_timestamp())))
+        .for_update()
+        .load(conn)?;
+    Ok(locked
+        .into_iter()
+        .filter_map(|(id, lives)| lives.then_some(id))
+        .collect())
+}
+
 /// Writes the activity of many down and moves their expiry, never past the maximum lifetime. Returns those that it moved.
 ///
 /// An UPDATE of live rows, never an upsert: it can revive nothing. Rows that somebody else holds are passed over: they are being

@@ -110,6 +110,16 @@ pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<Credentials
         .map(|row| row.map(credentials))
 }
 
+/// Several accounts, locked in the same way: in one order, so that two who lock the same ones do not wait for each other.
+pub fn lock_all(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<User>> {
+    users::table
+        .filter(users::id.eq_any(ids))
+        .order(users::id)
+        .select(User::as_select())
+        .for_update()
+        .load(conn)
+}
+
 fn credentials((user, password_hash): (User, Option<String>)) -> Credentials {
     Credentials {
         user,

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::client;
 use super::problem::Problem;
-use crate::auth::{Activity, Auth, Error, Seat, audit};
+use crate::auth::{Activity, Auth, Authority, Error, Seat, audit};
 use crate::token::Token;
 use crate::users::Role;
 
@@ -28,6 +28,13 @@ pub struct Passive(pub Seat);
 /// The same, and its user is an admin. The refusal of anybody else is written to the security log.
 #[derive(Clone, Debug)]
 pub struct Admin(pub Seat);
+
+impl Admin {
+    /// What they do on that word is done only if it still holds then.
+    pub(super) fn authority(&self) -> Authority {
+        Authority::Admin((&self.0).into())
+    }
+}
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 

@@ -10,7 +10,7 @@ use crate::sessions::EndReason;
 use crate::users::Role;
 
 /// All codes that a problem may have.
-const CODES: [&str; 23] = [
+const CODES: [&str; 25] = [
     "bad_request",
     "password_refused",
     "link_invalid",
@@ -29,6 +29,8 @@ const CODES: [&str; 23] = [
     "method_not_allowed",
     "request_timeout",
     "email_taken",
+    "last_admin",
+    "own_account",
     "body_too_large",
     "unsupported_media_type",
     "too_many_requests",

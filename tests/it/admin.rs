@@ -1,5 +1,6 @@
 //! What admins see and end.
 
+use oneseat::auth::LastAdmin;
 use oneseat::users::Role;
 use reqwest::Method;
 use serde_json::Value;
@@ -196,7 +197,7 @@ async fn the_history_is_filtered_by_reason_and_person() {
     app.visitor().sign_in("grace@example.org").await;
     app.signed_in("gone").await.logout().await;
     app.auth
-        .remove_user("gone@example.org".parse().unwrap())
+        .remove_user("gone@example.org".parse().unwrap(), LastAdmin::MayGo)
         .await
         .unwrap();
     let count = async |query: &str| {

@@ -1,6 +1,6 @@
 //! Why a session ended: on the next request, in the history, and at once over the event stream.
 
-use oneseat::auth::audit::Actor;
+use oneseat::auth::{Authority, LastAdmin};
 use oneseat::users::{Email, Password};
 use serde_json::{Value, json};
 
@@ -17,13 +17,17 @@ async fn end(app: &App, ada: &Client, reason: &str) {
         ),
         "replaced" => drop(app.visitor().sign_in("ada@example.org").await),
         "expired" => app.database().execute(&sql::backdate_sessions("3 hours")),
-        "revoked" => drop(app.auth.revoke_all(Actor::Operator).await.unwrap()),
+        "revoked" => drop(app.auth.revoke_all().await.unwrap()),
         "password_changed" => app
             .auth
             .set_password(email, Password::chosen(PASSWORD, &[]).unwrap())
             .await
             .unwrap(),
-        "account_disabled" => app.auth.disable(email, Actor::Operator).await.unwrap(),
+        "account_disabled" => app
+            .auth
+            .disable(email, Authority::Operator, LastAdmin::MayGo)
+            .await
+            .unwrap(),
         other => panic!("{other}"),
     }
 }
@@ -78,7 +82,7 @@ async fn removing_the_account_is_told_too() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;
     app.auth
-        .remove_user("ada@example.org".parse().unwrap())
+        .remove_user("ada@example.org".parse().unwrap(), LastAdmin::MayGo)
         .await
         .unwrap();
     assert_eq!(ada.session().await.json()["reason"], "account_disabled");

@@ -1,7 +1,7 @@
 //! Guessing is stopped, whether or not there is an account to guess.
 
 use oneseat::auth::Error;
-use oneseat::auth::audit::Actor;
+use oneseat::auth::{Authority, LastAdmin};
 use oneseat::users::{Email, Role};
 
 use crate::support::{App, PASSWORD};
@@ -166,7 +166,11 @@ async fn only_known_accounts_can_be_changed() {
     let app = App::start().await;
     let unknown = app
         .auth
-        .disable("nobody@example.org".parse::<Email>().unwrap(), Actor::Operator)
+        .disable(
+            "nobody@example.org".parse::<Email>().unwrap(),
+            Authority::Operator,
+            LastAdmin::MayGo,
+        )
         .await;
     assert!(matches!(unknown, Err(Error::NoSuchUser(_))));
 }

@@ -9,6 +9,7 @@
 )]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
+mod acting;
 mod admin;
 mod audit;
 mod authorization;

@@ -1,6 +1,5 @@
 //! The database goes away and comes back.
 
-use oneseat::auth::audit::Actor;
 use oneseat::db::embedded::Embedded;
 use oneseat::db::migrations;
 use reqwest::StatusCode;
@@ -98,7 +97,7 @@ async fn a_restart_of_postgresql_loses_no_notice() {
     embedded.revive().unwrap();
     // Likely before the listener is back: then it is found by looking, otherwise it is heard.
     eventually("the session is ended", async || {
-        matches!(app.auth.revoke_all(Actor::Operator).await, Ok(1))
+        matches!(app.auth.revoke_all().await, Ok(1))
     })
     .await;
     assert_eq!(events.next().await.unwrap().0, "ended");

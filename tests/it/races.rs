@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
-use oneseat::auth::audit::Actor;
+use oneseat::auth::{Authority, LastAdmin};
 use oneseat::users::{Email, Password, Role};
 use tokio::sync::Barrier;
 
@@ -92,7 +92,7 @@ async fn no_session_outlives_a_racing_disable_in_either_order() {
     app.add_user("ada", Role::User).await;
     let email = "ada@example.org".parse::<Email>().unwrap();
     for disable_first in [false, true] {
-        app.auth.enable(email.clone(), Actor::Operator).await.unwrap();
+        app.auth.enable(email.clone(), Authority::Operator).await.unwrap();
         let mut holder = holding_ada(&app);
         let sign_in = || {
             let visitor = app.visitor();
@@ -100,7 +100,11 @@ async fn no_session_outlives_a_racing_disable_in_either_order() {
         };
         let disable = || {
             let (auth, email) = (app.auth.clone(), email.clone());
-            tokio::spawn(async move { auth.disable(email, Actor::Operator).await.unwrap() })
+            tokio::spawn(async move {
+                auth.disable(email, Authority::Operator, LastAdmin::MayGo)
+                    .await
+                    .unwrap()
+            })
         };
         let (login, disabled) = if disable_first {
             let disabled = disable();
@@ -154,7 +158,7 @@ async fn ending_all_sessions_waits_for_a_sign_in_under_way() {
     let login = tokio::spawn(async move { visitor.sign_in("ada@example.org").await });
     waiting(&app, 1).await;
     let auth = app.auth.clone();
-    let ended = tokio::spawn(async move { auth.revoke_all(Actor::Operator).await.unwrap() });
+    let ended = tokio::spawn(async move { auth.revoke_all().await.unwrap() });
     waiting(&app, 2).await;
     holder.batch_execute("commit").unwrap();
     let newer = login.await.unwrap();

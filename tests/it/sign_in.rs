@@ -1,7 +1,7 @@
 //! Taking the seat: who may, who may not, and what they are told.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
-use oneseat::auth::audit::Actor;
+use oneseat::auth::{Authority, LastAdmin};
 use oneseat::users::{Email, Role};
 use serde_json::json;
 
@@ -106,7 +106,11 @@ async fn a_disabled_user_is_told_so_only_after_the_right_password() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;
     app.auth
-        .disable("ada@example.org".parse::<Email>().unwrap(), Actor::Operator)
+        .disable(
+            "ada@example.org".parse::<Email>().unwrap(),
+            Authority::Operator,
+            LastAdmin::MayGo,
+        )
         .await
         .unwrap();
     assert_eq!(ada.session().await.problem(), "401 session_ended");

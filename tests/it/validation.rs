@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use futures_util::future::{join_all, poll_immediate};
-use oneseat::auth::audit::Actor;
+use oneseat::auth::Authority;
 use oneseat::auth::{Activity, Error, Seat};
 use oneseat::token::Token;
 use oneseat::users::Role;
@@ -80,7 +80,11 @@ async fn a_token_that_ended_before_the_request_is_never_accepted_however_busy_th
         if n % 2 == 0 {
             assert_eq!(visitors[0].with_token(token).logout().await.status, 200);
         } else {
-            other.auth.revoke(seat.session.id, Actor::Operator).await.unwrap();
+            other
+                .auth
+                .revoke(seat.session.id, Authority::Operator)
+                .await
+                .unwrap();
         }
         for visitor in &visitors {
             let problem = visitor.with_token(token).session().await.problem();
@@ -228,7 +232,7 @@ async fn the_end_of_everybody_holds_up_no_validator() {
         )
         .unwrap();
     let auth = app.auth.clone();
-    let ended = tokio::spawn(async move { auth.revoke_all(Actor::Operator).await });
+    let ended = tokio::spawn(async move { auth.revoke_all().await });
     let waits = "select count(*) from pg_stat_activity
                  where datname = current_database() and wait_event_type = 'Lock'";
     eventually("the end is under way", async || app.database().number(waits) == 1).await;

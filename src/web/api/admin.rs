@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::views::{EndedSessionView, SessionView, UserView};
 use crate::auth::Auth;
-use crate::auth::audit::Actor;
 use crate::auth::page::{Cursor, LARGEST_PAGE, Search};
 use crate::sessions::EndReason;
 use crate::web::extract::Admin;
@@ -156,7 +155,7 @@ pub async fn sessions(
     responses((status = 204), Admin),
 )]
 pub async fn end_session(admin: Admin, auth: Data<Auth>, id: Path<String>) -> Result<HttpResponse, Problem> {
-    auth.revoke(parsed(&id)?, Actor::Admin(admin.0.user.id)).await?;
+    auth.revoke(parsed(&id)?, admin.authority()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -171,8 +170,7 @@ pub async fn end_session_of(
     auth: Data<Auth>,
     user: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    auth.revoke_of(parsed(&user)?, Actor::Admin(admin.0.user.id))
-        .await?;
+    auth.revoke_of(parsed(&user)?, admin.authority()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -188,9 +186,7 @@ pub struct EndedResponse {
     responses((status = 200, body = EndedResponse), Admin),
 )]
 pub async fn end_others(admin: Admin, auth: Data<Auth>) -> Result<Json<EndedResponse>, Problem> {
-    let ended = auth
-        .revoke_all_but(admin.0.session.id, Actor::Admin(admin.0.user.id))
-        .await?;
+    let ended = auth.revoke_all_but(admin.0.session.id, admin.authority()).await?;
     Ok(Json(EndedResponse { ended }))
 }
 
@@ -244,7 +240,6 @@ pub async fn history(
     responses((status = 204), Admin),
 )]
 pub async fn unlock(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Result<HttpResponse, Problem> {
-    auth.unlock_user(parsed(&user)?, Actor::Admin(admin.0.user.id))
-        .await?;
+    auth.unlock_user(parsed(&user)?, admin.authority()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

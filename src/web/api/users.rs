@@ -8,10 +8,9 @@ use utoipa::ToSchema;
 
 use super::admin::{ListQuery, parsed};
 use super::views::UserView;
-use crate::auth::Auth;
 use crate::auth::accounts::Invitation;
-use crate::auth::audit::Actor;
 use crate::auth::people::Account;
+use crate::auth::{Auth, LastAdmin};
 use crate::users::{Email, Role};
 use crate::web::body;
 use crate::web::extract::Admin;
@@ -118,7 +117,7 @@ pub async fn invite(
         },
     };
     auth.needs_mail()?;
-    let user = auth.invite(invitation, Actor::Admin(admin.0.user.id)).await?;
+    let user = auth.invite(invitation, admin.authority()).await?;
     Ok(HttpResponse::Created().json(UserView::from(user)))
 }
 
@@ -126,14 +125,18 @@ pub async fn invite(
 #[utoipa::path(
     post, path = "/api/admin/users/{id}/disable", tag = "admin", operation_id = "disable_user",
     params(("id" = Uuid, Path)),
-    responses((status = 204), Admin),
+    responses(
+        (status = 204),
+        (status = 409, description = "`own_account`: your own; `last_admin`: nobody else could administer"),
+        Admin,
+    ),
 )]
 pub async fn disable(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Result<HttpResponse, Problem> {
-    let (id, own) = (parsed(&user)?, admin.0.user.id);
-    if id == own {
-        return Err(Problem::bad_request("You cannot disable your own account"));
+    let id = parsed(&user)?;
+    if id == admin.0.user.id {
+        return Err(Problem::own_account());
     }
-    auth.disable(id, Actor::Admin(own)).await?;
+    auth.disable(id, admin.authority(), LastAdmin::Stays).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -144,7 +147,7 @@ pub async fn disable(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Resu
     responses((status = 204), Admin),
 )]
 pub async fn enable(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Result<HttpResponse, Problem> {
-    auth.enable(parsed(&user)?, Actor::Admin(admin.0.user.id)).await?;
+    auth.enable(parsed(&user)?, admin.authority()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -161,6 +164,6 @@ pub async fn send_password_link(
 ) -> Result<HttpResponse, Problem> {
     let id = parsed(&user)?;
     auth.needs_mail()?;
-    auth.send_password_link(id, Actor::Admin(admin.0.user.id)).await?;
+    auth.send_password_link(id, admin.authority()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

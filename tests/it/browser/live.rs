@@ -1,6 +1,6 @@
 //! What a page hears without asking.
 
-use oneseat::auth::audit::Actor;
+use oneseat::auth::{Authority, LastAdmin};
 use oneseat::users::Role;
 
 use super::{ADA, app_with_ada};
@@ -48,7 +48,7 @@ async fn a_page_says_how_its_session_ended() {
         browser.sign_in(ADA).await;
         let email = ADA.parse().unwrap();
         match reason {
-            "revoked" => drop(app.auth.revoke_all(Actor::Operator).await.unwrap()),
+            "revoked" => drop(app.auth.revoke_all().await.unwrap()),
             "password_changed" => {
                 let password = oneseat::users::Password::chosen(PASSWORD, &[]).unwrap();
                 app.auth.set_password(email, password).await.unwrap();
@@ -57,7 +57,11 @@ async fn a_page_says_how_its_session_ended() {
                 app.database().execute(&sql::backdate_sessions("3 hours"));
                 browser.click(".brand").await;
             }
-            _ => app.auth.disable(email, Actor::Operator).await.unwrap(),
+            _ => app
+                .auth
+                .disable(email, Authority::Operator, LastAdmin::MayGo)
+                .await
+                .unwrap(),
         }
         browser.wait_for_words(words).await;
         browser.click("#sign-in-again").await;

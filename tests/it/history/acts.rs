@@ -4,7 +4,7 @@ use std::future::Future;
 
 use diesel::{Connection, ConnectionResult, PgConnection, QueryResult, RunQueryDsl};
 use oneseat::auth::Error;
-use oneseat::auth::audit::Actor;
+use oneseat::auth::{Authority, LastAdmin};
 use oneseat::sessions::EndReason;
 use oneseat::users::Password;
 use rand::RngExt;
@@ -180,14 +180,17 @@ impl Person {
 
     pub async fn suspend(&mut self) {
         let (auth, email) = (self.world.operator.clone(), self.email());
-        self.operate(Deed::Disabled, auth.disable(email.clone(), Actor::Operator))
-            .await;
+        self.operate(
+            Deed::Disabled,
+            auth.disable(email.clone(), Authority::Operator, LastAdmin::MayGo),
+        )
+        .await;
         if self.rng.random_bool(0.5) {
             self.sign_in(true).await;
         }
         // Or nothing would happen here any more.
         while !self
-            .operate(Deed::Enabled, auth.enable(email.clone(), Actor::Operator))
+            .operate(Deed::Enabled, auth.enable(email.clone(), Authority::Operator))
             .await
             && !self.world.is_over()
         {}

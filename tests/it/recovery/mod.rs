@@ -9,7 +9,7 @@ mod terminal;
 
 use std::collections::BTreeSet;
 
-use oneseat::auth::audit::Actor;
+use oneseat::auth::{Authority, LastAdmin};
 use oneseat::users::{Email, Role};
 use serde_json::json;
 
@@ -225,7 +225,11 @@ async fn whoever_asks_for_whomever_is_answered_alike() {
     app.add_unverified_user("grace").await;
     app.add_user("eve", Role::User).await;
     app.auth
-        .disable("eve@example.org".parse::<Email>().unwrap(), Actor::Operator)
+        .disable(
+            "eve@example.org".parse::<Email>().unwrap(),
+            Authority::Operator,
+            LastAdmin::MayGo,
+        )
         .await
         .unwrap();
     for path in ["/auth/password/forgot", "/auth/email/resend"] {

@@ -58,7 +58,7 @@ async fn a_session_that_ends_meanwhile_changes_no_password() {
     match answer.status.as_u16() {
         200 => assert_eq!(app.visitor().login(ADA, NEW).await.status, 200),
         _ => {
-            assert_eq!(answer.problem(), "401 token_invalid");
+            assert_eq!(answer.problem(), "401 session_ended");
             assert_eq!(newer.session().await.status, 200);
         }
     }

@@ -1,7 +1,7 @@
 //! People invited, and what admins see and do.
 
+use oneseat::auth::Authority;
 use oneseat::auth::accounts::Invitation;
-use oneseat::auth::audit::Actor;
 use oneseat::users::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ async fn an_operator_invites_and_a_running_server_sends_the_mail() {
         email: "grace@example.org".parse().unwrap(),
         role: Role::User,
     };
-    assert!(app.auth.invite(account, Actor::Operator).await.is_err());
+    assert!(app.auth.invite(account, Authority::Operator).await.is_err());
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn nobody_is_invited_to_where_no_mail_can_go() {
     for email in ["grace..hopper@x.org", "grace@", "<grace@x.org>"] {
         let grace = json!({ "email": email, "name": "Grace" });
         let answer = admin.post("/api/admin/users", &grace).await;
-        assert_eq!(answer.problem(), "400 bad_request", "{email}");
+        assert_eq!(answer.problem(), "409 own_account", "{email}");
         for how in ["invite", "add"] {
             let url = app.database().url();
             let output = oneseat(
