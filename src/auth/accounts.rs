@@ -118,8 +118,9 @@ impl Auth {
             email_verified: false,
             password_hash: None,
         };
+        let policy = self.policy.sessions;
         let act = move |conn: &mut PgConnection| {
-            by.confirm(conn, Subject::Nobody)?;
+            by.confirm(conn, Subject::Nobody, &policy)?;
             let user = create(conn, &new)?;
             outbox::post(conn, &new.email.digest(), Kind::Invitation, &Happening::default())?;
             Ok(user)
@@ -203,8 +204,9 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn unlock_user(&self, id: Uuid, by: Authority) -> Result<(), Error> {
+        let policy = self.policy.sessions;
         let act = move |conn: &mut PgConnection| {
-            by.confirm(conn, Subject::User(id))?;
+            by.confirm(conn, Subject::User(id), &policy)?;
             let email = email_of(&Whom::Id(id).find(conn)?)?;
             lockout::clear(conn, &email)?;
             Ok(email)
@@ -283,15 +285,14 @@ impl Auth {
         by: Authority,
         change: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Vec<EndedSession>, Error> + Send + 'static,
     ) -> Result<(), Error> {
+        let policy = self.policy.sessions;
         let act = move |conn: &mut PgConnection| {
             // One who acts and is no more learns nothing of others.
             let found = whom.find(conn);
-            by.confirm(
-                conn,
-                found
-                    .as_ref()
-                    .map_or(Subject::Nobody, |user| Subject::User(user.id)),
-            )?;
+            let subject = found
+                .as_ref()
+                .map_or(Subject::Nobody, |user| Subject::User(user.id));
+            by.confirm(conn, subject, &policy)?;
             let no_such_user = || Error::NoSuchUser(whom.to_string());
             let locked = users::lock(conn, found?.id)?.ok_or_else(no_such_user)?;
             let ended = change(conn, &locked)?;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::audit::{self, Actor};
 use super::validator::why_ended;
 use super::{Auth, Error, Seat};
+use crate::config::SessionPolicy;
 use crate::sessions::{history, store as sessions};
 use crate::users::{Role, store as users};
 
@@ -87,7 +88,12 @@ impl Authority {
     ///
     /// # Errors
     /// [`Error::TokenInvalid`] when the session lives no more, [`Error::Forbidden`] when the role is gone.
-    pub(super) fn confirm(self, conn: &mut PgConnection, subject: Subject) -> Result<(), Error> {
+    pub(super) fn confirm(
+        self,
+        conn: &mut PgConnection,
+        subject: Subject,
+        policy: &SessionPolicy,
+    ) -> Result<(), Error> {
         match subject {
             Subject::Everybody => history::keep_out_sign_ins(conn)?,
             Subject::Nobody | Subject::User(_) | Subject::Session(_) => {
@@ -104,7 +110,12 @@ impl Authority {
             holder.map(own).into_iter().chain(other).collect()
         };
         let locked = users::lock_all(conn, &ids(|holder| holder.user, other_user))?;
-        let living = sessions::lock_living(conn, &ids(|holder| holder.session, other_session), other_user)?;
+        let living = sessions::lock_living(
+            conn,
+            &ids(|holder| holder.session, other_session),
+            other_user,
+            policy,
+        )?;
         let Some(holder) = holder else { return Ok(()) };
         let user = locked.iter().find(|user| user.id == holder.user);
         let user = user.filter(|user| user.disabled_at.is_none() && living.contains(&holder.session));
@@ -137,13 +148,14 @@ impl Auth {
         act: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
         tell: impl FnOnce(&T, Actor) + Send + 'static,
     ) -> Result<T, Error> {
+        let policy = self.policy.sessions;
         self.db
             .run(move |conn| match conn.transaction::<_, Error, _>(act) {
                 Ok(done) => {
                     tell(&done, by.actor());
                     Ok(done)
                 }
-                Err(error) => Err(by.explained(conn, error)?),
+                Err(error) => Err(by.explained(conn, error, &policy)?),
             })
             .await
     }
@@ -151,9 +163,14 @@ impl Auth {
 
 impl Authority {
     /// The same error, or why who asked may do nothing any more.
-    fn explained(self, conn: &mut PgConnection, error: Error) -> Result<Error, Error> {
+    fn explained(
+        self,
+        conn: &mut PgConnection,
+        error: Error,
+        policy: &SessionPolicy,
+    ) -> Result<Error, Error> {
         match (error, self.holder()) {
-            (Error::TokenInvalid, Some(holder)) => why_ended(conn, holder.session),
+            (Error::TokenInvalid, Some(holder)) => why_ended(conn, holder.session, policy),
             (Error::Forbidden, Some(holder)) => {
                 audit::forbidden_meanwhile(holder.user);
                 Ok(Error::Forbidden)

@@ -1,6 +1,7 @@
 //! Removing what nobody can use any more. Nothing depends on it: expired sessions are refused whether swept or not.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -16,7 +17,7 @@ use super::audit::{self, Actor};
 use super::measures::{SWEEPS, SWEPT_ROWS};
 use super::{Auth, Error, post};
 use crate::mail::outbox;
-use crate::sessions::{history, known_origins};
+use crate::sessions::{history, known_origins, store};
 use crate::users::{link, lockout};
 
 /// Rows removed in one transaction: short locks, short waits.
@@ -100,6 +101,13 @@ impl Auth {
         let mut connection = self.db.apart().await?;
         if !connection.run(try_lock).await? {
             return Ok(None);
+        }
+        let policy = self.policy.sessions;
+        while !self.limits_apply.load(Ordering::Relaxed) {
+            let tightened = connection
+                .run(move |conn| store::tighten(conn, &policy, BATCH).map_err(Error::from))
+                .await?;
+            self.limits_apply.store(tightened == 0, Ordering::Relaxed);
         }
         let (mut total, mut frontier) = (Swept::default(), Frontier::START);
         loop {

@@ -16,14 +16,15 @@ impl Auth {
     /// # Errors
     /// [`Error::SessionEnded`] when it ended in the meantime; [`Error::Unavailable`].
     pub async fn sign_out(&self, session: Uuid, reason: EndReason) -> Result<(), Error> {
+        let policy = self.policy.sessions;
         self.db
             .run(move |conn| {
                 let ended = history::end(conn, Which::Id(session), reason)?;
                 // Here, after the commit and before the caller may have gone: what was done is always said.
                 audit::ended(&ended, Actor::Own);
-                match ended.is_empty() {
-                    true => Err(why_ended(conn, session)?),
-                    false => Ok(()),
+                match how_many_lived(&ended) {
+                    0 => Err(why_ended(conn, session, &policy)?),
+                    _ => Ok(()),
                 }
             })
             .await
@@ -65,8 +66,9 @@ impl Auth {
     }
 
     async fn end(&self, subject: Subject, which: Which, by: Authority) -> Result<(), Error> {
+        let policy = self.policy.sessions;
         let end = move |conn: &mut PgConnection| {
-            by.confirm(conn, subject)?;
+            by.confirm(conn, subject, &policy)?;
             Ok(history::end(conn, which, EndReason::Revoked)?)
         };
         let ended = self
@@ -79,8 +81,9 @@ impl Auth {
     }
 
     async fn end_many(&self, which: Which, by: Authority) -> Result<usize, Error> {
+        let policy = self.policy.sessions;
         let end = move |conn: &mut PgConnection| {
-            by.confirm(conn, Subject::Everybody)?;
+            by.confirm(conn, Subject::Everybody, &policy)?;
             Ok(history::end(conn, which, EndReason::Revoked)?)
         };
         let ended = self

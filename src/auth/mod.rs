@@ -23,7 +23,10 @@ pub mod sign_in;
 pub mod validator;
 pub mod watch;
 
-use crate::config::Policy;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::config::{Policy, SessionPolicy};
 use crate::db::{Database, Unavailable};
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
@@ -41,6 +44,8 @@ pub struct Auth {
     validator: Validator,
     watchers: Watchers,
     policy: Policy,
+    /// Sessions that were opened under looser limits have been brought within today's.
+    limits_apply: Arc<AtomicBool>,
 }
 
 impl Auth {
@@ -58,6 +63,8 @@ impl Auth {
             validator,
             watchers,
             policy,
+            // A command has none: what is stored is what it goes by.
+            limits_apply: Arc::new(AtomicBool::new(policy.sessions == SessionPolicy::AS_STORED)),
         }
     }
 

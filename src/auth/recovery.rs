@@ -65,8 +65,9 @@ impl Auth {
         let (purpose, password) = self
             .db
             .run(move |conn| {
+                let purposes = [Purpose::PasswordReset, Purpose::Invitation];
                 let (user, purpose) =
-                    redeemable(conn, &digest, &[Purpose::PasswordReset, Purpose::Invitation])?;
+                    redeemable(conn, &digest, &purposes).map_err(|error| settled(conn, &digest, error))?;
                 let password = Password::chosen(&password, &[&user.name, &user.email])?;
                 Ok::<_, Error>((purpose, password))
             })
@@ -75,7 +76,7 @@ impl Auth {
         let is_mailed = self.policy.mail.is_on();
         self.db
             .run(move |conn| {
-                let (user, ended) = conn.transaction::<_, Error, _>(|conn| {
+                let done = conn.transaction::<_, Error, _>(|conn| {
                     let user = redeem(conn, &digest, purpose)?;
                     users::set_verified(conn, user.id)?;
                     let ended = replace_password(conn, &user, &hash)?;
@@ -83,7 +84,8 @@ impl Auth {
                         tell_of_change(conn, &user, &origin)?;
                     }
                     Ok((user, ended))
-                })?;
+                });
+                let (user, ended) = done.map_err(|error| settled(conn, &digest, error))?;
                 audit::link_used(user.id, purpose, &origin);
                 audit::ended(&ended, Actor::Own);
                 Ok(())
@@ -99,12 +101,13 @@ impl Auth {
         let digest = token.digest();
         self.db
             .run(move |conn| {
-                let user = conn.transaction::<_, Error, _>(|conn| {
+                let done = conn.transaction::<_, Error, _>(|conn| {
                     let user = redeem(conn, &digest, Purpose::Verification)?;
                     users::set_verified(conn, user.id)?;
                     link::discard(conn, user.id, Purpose::Verification)?;
                     Ok(user)
-                })?;
+                });
+                let user = done.map_err(|error| settled(conn, &digest, error))?;
                 audit::link_used(user.id, Purpose::Verification, &origin);
                 Ok(())
             })
@@ -150,7 +153,7 @@ impl Auth {
         origin: Origin,
     ) -> Result<bool, Error> {
         let (email, by) = (email_of(&seat.user)?, Authority::Own(seat.into()));
-        let (address, session) = (email.clone(), seat.session.id);
+        let (address, session, policy) = (email.clone(), seat.session.id, self.policy.sessions);
         let credentials = self
             .db
             .run(move |conn| {
@@ -159,7 +162,7 @@ impl Auth {
                 }
                 match users::find_credentials(conn, &address)? {
                     Some(found) => Ok(found),
-                    None => Err(why_ended(conn, session)?),
+                    None => Err(why_ended(conn, session, &policy)?),
                 }
             })
             .await?;
@@ -173,7 +176,7 @@ impl Auth {
         let hash = self.hasher.hash(new).await?;
         let is_mailed = self.policy.mail.is_on();
         let change = move |conn: &mut PgConnection| {
-            by.confirm(conn, Subject::User(credentials.user.id))?;
+            by.confirm(conn, Subject::User(credentials.user.id), &policy)?;
             let found = users::lock(conn, credentials.user.id)?.ok_or(Error::TokenInvalid)?;
             if found.password_hash != checked {
                 return Ok(None);
@@ -231,6 +234,14 @@ fn redeem(conn: &mut PgConnection, digest: &TokenDigest, purpose: Purpose) -> Re
     users::lock(conn, user.id)?.ok_or(Error::LinkInvalid)?;
     let (user, _) = redeemable(conn, digest, &[purpose])?;
     Ok(user)
+}
+
+/// The same error; a link that works no more is gone before anybody is told.
+fn settled(conn: &mut PgConnection, digest: &TokenDigest, error: Error) -> Error {
+    match error {
+        Error::LinkInvalid => link::settle(conn, digest).map_or_else(Error::from, |()| Error::LinkInvalid),
+        error => error,
+    }
 }
 
 fn tell_of_change(conn: &mut PgConnection, user: &User, origin: &Origin) -> Result<(), Error> {

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::audit::{self, Actor};
 use super::measures::{BATCH_SECONDS, BATCH_SIZE};
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
@@ -26,7 +27,7 @@ use crate::db::clock::{before, now, span};
 use crate::db::schema::{sessions, users};
 use crate::db::{Database, Dedicated};
 use crate::sessions::store::Look;
-use crate::sessions::{EndReason, Ending, Session, history, store};
+use crate::sessions::{EndReason, EndedSession, Ending, Session, history, store};
 use crate::token::{Token, TokenDigest};
 use crate::users::User;
 
@@ -68,19 +69,48 @@ impl Auth {
 
     /// Does the session end when it ends, however active its user is?
     pub fn is_final(&self, seat: &Seat) -> bool {
+        let Session {
+            created_at,
+            expires_at,
+            ends_at,
+            ..
+        } = seat.session;
         let lifetime = TimeDelta::from_std(self.policy.sessions.max_lifetime).unwrap_or(TimeDelta::MAX);
-        seat.session
-            .created_at
-            .checked_add_signed(lifetime)
-            .is_some_and(|end| seat.session.expires_at >= end)
+        let end = created_at.checked_add_signed(lifetime);
+        end.into_iter().chain(ends_at).any(|end| expires_at >= end)
     }
 }
 
+/// A session as it may be told of: that its time is up has been written by then.
+pub(super) fn settled(conn: &mut PgConnection, session: Uuid, policy: &SessionPolicy) -> Result<Look, Error> {
+    match store::look_at(conn, session, policy)? {
+        Look::Over => {
+            settle(conn, &[session], EndReason::Expired)?;
+            match store::look_at(conn, session, policy)? {
+                Look::Over => Err(unavailable("the end could not be written")),
+                look => Ok(look),
+            }
+        }
+        look => Ok(look),
+    }
+}
+
+/// Writes that sessions have ended, and says so in the log: here, by whoever was first.
+fn settle(conn: &mut PgConnection, ids: &[Uuid], reason: EndReason) -> QueryResult<Vec<EndedSession>> {
+    let ended = conn.transaction(|conn| history::settle(conn, ids, reason))?;
+    audit::ended(&ended, Actor::Time);
+    Ok(ended)
+}
+
 /// Why a session that was live a moment ago is not.
-pub(super) fn why_ended(conn: &mut PgConnection, session: Uuid) -> Result<Error, Error> {
-    Ok(match store::look_at(conn, session)? {
+pub(super) fn why_ended(
+    conn: &mut PgConnection,
+    session: Uuid,
+    policy: &SessionPolicy,
+) -> Result<Error, Error> {
+    Ok(match settled(conn, session, policy)? {
         Look::Ended(ending) => Error::SessionEnded(ending),
-        Look::Live(_) | Look::Forgotten => Error::TokenInvalid,
+        Look::Live(_) | Look::Over | Look::Forgotten => Error::TokenInvalid,
     })
 }
 
@@ -163,11 +193,14 @@ impl Worker<Question> for Clerk {
             Ok(found) => found,
             Err(error) => return fail(questions, &error.into()),
         };
-        let (mut due, mut missing) = (Vec::new(), Vec::new());
+        let (mut due, mut missing, mut over) = (Vec::new(), Vec::new(), Vec::new());
         for question in questions {
             match found.get(&question.digest) {
                 None => missing.push(question),
-                Some(found) if !found.is_live => question.answer(Err(found.expired())),
+                Some(found) if let Some(reason) = found.over => {
+                    over.push((found.seat.session.id, reason));
+                    missing.push(question);
+                }
                 Some(found) if found.is_due && question.activity == Activity::Active => {
                     due.push((question, found.seat.clone()));
                 }
@@ -177,13 +210,29 @@ impl Worker<Question> for Clerk {
         if !due.is_empty() {
             self.touch(due);
         }
-        if !missing.is_empty() {
-            self.explain(missing);
+        if missing.is_empty() {
+            return;
+        }
+        match self.settle(&over) {
+            Ok(()) => self.explain(missing),
+            Err(error) => fail(missing, &error),
         }
     }
 }
 
 impl Clerk {
+    /// Writes that these sessions are over, before anybody is told: what was told is true for good, whatever the clock does.
+    fn settle(&mut self, over: &[(Uuid, EndReason)]) -> Result<(), Error> {
+        for reason in [EndReason::Expired, EndReason::AccountDisabled] {
+            let of_reason = over.iter().filter(|(_, why)| *why == reason);
+            let ids = distinct(of_reason.map(|(id, _)| *id));
+            if !ids.is_empty() {
+                self.connection.run(|conn| settle(conn, &ids, reason))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the activity down before the answer, so that the answer tells of it.
     fn touch(&mut self, due: Vec<(Question, Seat)>) {
         let ids = distinct(due.iter().map(|(_, seat)| seat.session.id));
@@ -240,19 +289,10 @@ fn distinct<T: Eq + std::hash::Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
 /// A seat in the table, and what PostgreSQL's clock says of it.
 struct Found {
     seat: Seat,
-    is_live: bool,
+    /// It lives no more, and its row does not know yet.
+    over: Option<EndReason>,
     /// Its activity is old enough to be written down again.
     is_due: bool,
-}
-
-impl Found {
-    fn expired(&self) -> Error {
-        Error::SessionEnded(Ending {
-            session: self.seat.session.id,
-            reason: EndReason::Expired,
-            at: self.seat.session.expires_at,
-        })
-    }
 }
 
 /// The one statement that most batches are.
@@ -261,36 +301,38 @@ fn find(
     digests: &[TokenDigest],
     policy: &SessionPolicy,
 ) -> QueryResult<HashMap<TokenDigest, Found>> {
-    let rows: Vec<(TokenDigest, Session, User, DateTime<Utc>, bool, bool)> = sessions::table
+    type Row = (TokenDigest, Session, User, DateTime<Utc>, DateTime<Utc>, bool);
+    let rows: Vec<Row> = sessions::table
         .inner_join(users::table)
         .filter(sessions::token_digest.eq_any(digests))
-        // Disabling ends the session in its own transaction; this says so twice.
-        .filter(users::disabled_at.is_null())
         .select((
             sessions::token_digest,
             Session::as_select(),
             User::as_select(),
+            store::ends_at(policy),
             now(),
-            sessions::expires_at.gt(now()),
             sessions::last_activity.le(before(now(), span(policy.activity_threshold))),
         ))
         .load(conn)?;
-    Ok(rows
+    let found = rows
         .into_iter()
-        .map(|(digest, session, user, checked_at, is_live, is_due)| {
+        .map(|(digest, mut session, user, ends_at, checked_at, is_due)| {
+            // What today's limits say is what is told.
+            session.expires_at = ends_at;
+            let over = if ends_at <= checked_at {
+                Some(EndReason::Expired)
+            } else if user.disabled_at.is_some() {
+                // Disabling ends the session in its own transaction; plain SQL may not.
+                Some(EndReason::AccountDisabled)
+            } else {
+                None
+            };
             let seat = Seat {
                 session,
                 user,
                 checked_at,
             };
-            (
-                digest,
-                Found {
-                    seat,
-                    is_live,
-                    is_due,
-                },
-            )
-        })
-        .collect())
+            (digest, Found { seat, over, is_due })
+        });
+    Ok(found.collect())
 }

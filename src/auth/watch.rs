@@ -2,8 +2,9 @@
 
 use uuid::Uuid;
 
+use super::validator::settled;
 use super::{Auth, Error};
-use crate::sessions::store::{self as sessions, Look};
+use crate::sessions::store::Look;
 use crate::sessions::watchers::{Full, Watcher};
 use crate::users::{Role, store as users};
 
@@ -16,14 +17,13 @@ impl Auth {
         self.watchers.watch(session).map_err(|Full| Error::Busy)
     }
 
-    /// Looks at a session without touching it.
+    /// Looks at a session without touching it. That its time is up is written down before it is told.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn look(&self, session: Uuid) -> Result<Look, Error> {
-        self.db
-            .run(move |conn| sessions::look_at(conn, session).map_err(Error::from))
-            .await
+        let policy = self.policy.sessions;
+        self.db.run(move |conn| settled(conn, session, &policy)).await
     }
 
     /// Is the user an admin now?

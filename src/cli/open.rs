@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use super::Failure;
 use crate::auth::{Auth, Validator};
-use crate::config::{DatabaseConfig, DatabaseLocation, Policy};
+use crate::config::{DatabaseConfig, DatabaseLocation, Policy, SessionPolicy};
 use crate::db::embedded::Embedded;
 use crate::db::{Database, migrations};
 use crate::sessions::watchers::Watchers;
@@ -63,7 +63,7 @@ impl Opened {
     }
 }
 
-/// What the short commands need: they sign nobody in, so any policy will do.
+/// What the short commands need: they sign nobody in.
 pub(super) fn open(config: &DatabaseConfig) -> Result<(Auth, Opened), Failure> {
     open_with(config, Policy::default())
 }
@@ -74,6 +74,10 @@ pub(super) fn open_with(config: &DatabaseConfig, policy: Policy) -> Result<(Auth
     let threads = Threads {
         hashers: 1,
         validators: 0,
+    };
+    let policy = Policy {
+        sessions: SessionPolicy::AS_STORED,
+        ..policy
     };
     let auth = opened.auth(1, threads, Watchers::new(0), policy)?;
     Ok((auth, opened))

@@ -110,7 +110,7 @@ pub struct HistoryPolicy {
 }
 
 /// How long a session lives (OWASP ASVS 7.3.1, 7.3.2).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionPolicy {
     /// Without activity a session ends after this.
     pub idle_timeout: Duration,
@@ -119,6 +119,18 @@ pub struct SessionPolicy {
     /// However active, a session ends this long after sign-in; at least the idle timeout.
     pub max_lifetime: Duration,
 }
+
+impl SessionPolicy {
+    /// For commands, which do not know the limits of the servers: each session as its row says.
+    pub const AS_STORED: Self = Self {
+        idle_timeout: CENTURIES,
+        activity_threshold: CENTURIES,
+        max_lifetime: CENTURIES,
+    };
+}
+
+/// Longer than any session, and short enough to be added to a time.
+const CENTURIES: Duration = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
 
 /// When guessing is stopped (OWASP ASVS 6.3.1).
 #[derive(Clone, Copy, Debug)]

@@ -86,6 +86,8 @@ diesel::table! {
         last_activity -> Timestamptz,
         expires_at -> Timestamptz,
         created_at -> Timestamptz,
+        idle_timeout -> Nullable<Interval>,
+        ends_at -> Nullable<Timestamptz>,
     }
 }
 

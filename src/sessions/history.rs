@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection;
 use diesel::dsl::delete;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
@@ -50,7 +50,7 @@ pub struct EndedSession {
 /// Which sessions to end.
 #[derive(Clone, Copy, Debug)]
 pub enum Which {
-    /// This one, if its time is not up.
+    /// This one, expired or not.
     Id(Uuid),
     /// This user's, expired or not: it makes room for the next.
     OfUser(Uuid),
@@ -75,7 +75,7 @@ pub fn keep_out_sign_ins(conn: &mut PgConnection) -> QueryResult<()> {
 /// Ends sessions. One whose time was up before is `expired`, whatever the reason given: it was over already.
 pub fn end(conn: &mut PgConnection, which: Which, reason: EndReason) -> QueryResult<Vec<EndedSession>> {
     let (condition, id) = match which {
-        Which::Id(id) => ("id = $1 and expires_at > now()", id),
+        Which::Id(id) => ("id = $1", id),
         Which::OfUser(id) => ("user_id = $1", id),
         Which::AllBut(id) => ("id <> $1", id),
         Which::All => ("id <> $1", Uuid::nil()),
@@ -84,18 +84,33 @@ pub fn end(conn: &mut PgConnection, which: Which, reason: EndReason) -> QueryRes
         // Of a million sessions the end takes half a minute, and half an end would be none.
         conn.batch_execute("set local statement_timeout = '60s'")?;
     }
-    diesel::sql_query(moved(condition))
+    diesel::sql_query(moved(condition, UNLESS_EXPIRED))
         .bind::<SqlUuid, _>(id)
         .bind::<Text, _>(reason)
         .load(conn)
 }
+
+/// Ends these sessions for good, whatever their rows say, because somebody is about to be told that they ended: a clock that steps back
+/// afterwards revives nothing. In a transaction; who holds such a row is waited for only shortly.
+pub fn settle(conn: &mut PgConnection, ids: &[Uuid], reason: EndReason) -> QueryResult<Vec<EndedSession>> {
+    conn.batch_execute("set local lock_timeout = '250ms'")?;
+    // In one order, so that two who settle the same ones do not wait for each other.
+    let these = "id in (select id from sessions where id = any($1) order by id for update)";
+    diesel::sql_query(moved(these, "$2"))
+        .bind::<Array<SqlUuid>, _>(ids)
+        .bind::<Text, _>(reason)
+        .load(conn)
+}
+
+/// The reason given, or that the time was up before.
+const UNLESS_EXPIRED: &str = "case when expires_at <= statement_timestamp() then 'expired' else $2 end";
 
 /// Ends up to `batch` sessions whose time was up at `from` or later, the oldest first, passing over rows that somebody else
 /// holds. Returns them.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<EndedSession>> {
     let expired = "id in (select id from sessions where expires_at between $3 and now() \
                    order by expires_at limit $1 for update skip locked)";
-    let ended: Vec<EndedSession> = diesel::sql_query(moved(expired))
+    let ended: Vec<EndedSession> = diesel::sql_query(moved(expired, UNLESS_EXPIRED))
         .bind::<BigInt, _>(batch)
         .bind::<Text, _>(EndReason::Expired)
         .bind::<Timestamptz, _>(from)
@@ -115,7 +130,7 @@ pub fn count_expired(conn: &mut PgConnection) -> QueryResult<i64> {
 }
 
 /// Delete, insert and notify in one statement. Nobody is told of an expiry: whoever watches a session knows its time.
-fn moved(condition: &str) -> String {
+fn moved(condition: &str, reason: &str) -> String {
     format!(
         "with gone as (
              delete from sessions where {condition} returning *
@@ -124,8 +139,7 @@ fn moved(condition: &str) -> String {
                  (id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
                   ended_at, reason)
              select id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
-                 least(expires_at, statement_timestamp()),
-                 case when expires_at <= statement_timestamp() then 'expired' else $2 end
+                 least(expires_at, statement_timestamp()), {reason}
              from gone
              returning *
          )

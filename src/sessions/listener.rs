@@ -18,6 +18,7 @@ use super::history::{CHANGED, ENDED};
 use super::store::{Look, look};
 use super::watchers::Watchers;
 use super::{EndReason, Ending};
+use crate::config::SessionPolicy;
 use crate::db::{Unavailable, connect};
 
 /// How often what has arrived is read: well within the second that a notice may take.
@@ -157,7 +158,8 @@ impl Ear {
 }
 
 fn catch_up(conn: &mut PgConnection, watchers: &Watchers) -> Result<(), Unavailable> {
-    for look in look(conn, &watchers.watched())?.into_values() {
+    // Whose time is up is told by the stream itself, which knows when.
+    for look in look(conn, &watchers.watched(), &SessionPolicy::AS_STORED)?.into_values() {
         if let Look::Ended(ending) = look {
             watchers.tell(ending);
         }

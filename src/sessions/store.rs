@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::insert_into;
+use diesel::data_types::PgInterval;
+use diesel::dsl::{AsExprOf, insert_into};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Interval, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Interval, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
@@ -39,6 +40,25 @@ pub struct Session {
     pub expires_at: DateTime<Utc>,
     /// When the user signed in.
     pub created_at: DateTime<Utc>,
+    /// However active its user, it ends then; none for a session that an earlier version opened.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+/// When a session ends if nothing happens: as its row says, or earlier where today's limits are stricter.
+pub type EndsAt = earlier<
+    earlier<sessions::expires_at, after<sessions::last_activity, AsExprOf<PgInterval, Interval>>>,
+    after<sessions::created_at, AsExprOf<PgInterval, Interval>>,
+>;
+
+/// See [`EndsAt`]. The one definition by which it is judged whether a session lives.
+pub fn ends_at(policy: &SessionPolicy) -> EndsAt {
+    earlier(
+        earlier(
+            sessions::expires_at,
+            after(sessions::last_activity, span(policy.idle_timeout)),
+        ),
+        after(sessions::created_at, span(policy.max_lifetime)),
+    )
 }
 
 /// Seats a user. The caller has ended the older session in the same transaction, or the constraint refuses.
@@ -62,6 +82,8 @@ pub fn open(
                 after(statement_timestamp(), span(policy.idle_timeout)),
                 after(statement_timestamp(), span(policy.max_lifetime)),
             )),
+            sessions::idle_timeout.eq(span(policy.idle_timeout).nullable()),
+            sessions::ends_at.eq(after(statement_timestamp(), span(policy.max_lifetime)).nullable()),
         ))
         .returning(Session::as_returning())
         .get_result(conn)
@@ -69,7 +91,12 @@ pub fn open(
 
 /// Locks these sessions, and a user's, until the transaction ends: in one order, so that two who lock the same ones do not wait for
 /// each other. Returns those that live.
-pub fn lock_living(conn: &mut PgConnection, ids: &[Uuid], of_user: Option<Uuid>) -> QueryResult<Vec<Uuid>> {
+pub fn lock_living(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+    of_user: Option<Uuid>,
+    policy: &SessionPolicy,
+) -> QueryResult<Vec<Uuid>> {
     let locked: Vec<(Uuid, bool)> = sessions::table
         .filter(
             sessions::id
@@ -77,7 +104,7 @@ pub fn lock_living(conn: &mut PgConnection, ids: &[Uuid], of_user: Option<Uuid>)
                 .or(sessions::user_id.nullable().eq(of_user)),
         )
         .order(sessions::id)
-        .select((sessions::id, sessions::expires_at.gt(statement_timestamp())))
+        .select((sessions::id, ends_at(policy).gt(statement_timestamp())))
         .for_update()
         .load(conn)?;
     Ok(locked
@@ -86,7 +113,8 @@ pub fn lock_living(conn: &mut PgConnection, ids: &[Uuid], of_user: Option<Uuid>)
         .collect())
 }
 
-/// Writes the activity of many down and moves their expiry, never past the maximum lifetime. Returns those that it moved.
+/// Writes the activity of many down and moves their expiry, never past the maximum lifetime, nor past what was promised when the
+/// session was opened. Returns those that it moved.
 ///
 /// An UPDATE of live rows, never an upsert: it can revive nothing. Rows that somebody else holds are passed over: they are being
 /// ended, which wins, or touched, which is the same. So it never waits, not even for the end of everybody.
@@ -94,8 +122,12 @@ pub fn touch(conn: &mut PgConnection, ids: &[Uuid], policy: &SessionPolicy) -> Q
     diesel::sql_query(
         "update sessions set
              last_activity = now(),
-             expires_at = least(now() + $2, created_at + $3)
-         where id in (select id from sessions where id = any($1) and expires_at > now() for update skip locked)
+             expires_at = least(now() + least($2, idle_timeout), created_at + $3, ends_at)
+         where id in (
+             select id from sessions
+             where id = any($1) and least(expires_at, last_activity + $2, created_at + $3) > now()
+             for update skip locked
+         )
          returning *",
     )
     .bind::<Array<SqlUuid>, _>(ids)
@@ -109,6 +141,8 @@ pub fn touch(conn: &mut PgConnection, ids: &[Uuid], policy: &SessionPolicy) -> Q
 pub enum Look {
     /// It lives, and its time is up after this if nothing happens.
     Live(Duration),
+    /// Its time is up, and that has not been written yet: nobody may be told before.
+    Over,
     /// It ended.
     Ended(Ending),
     /// It ended so long ago that nobody remembers why.
@@ -116,21 +150,21 @@ pub enum Look {
 }
 
 /// Looks at many sessions at once, without touching any.
-pub fn look(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<HashMap<Uuid, Look>> {
+pub fn look(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+    policy: &SessionPolicy,
+) -> QueryResult<HashMap<Uuid, Look>> {
     // The live first: a session that ends between the two questions is found by the second.
     let rows: Vec<(Uuid, DateTime<Utc>, DateTime<Utc>)> = sessions::table
         .filter(sessions::id.eq_any(ids))
-        .select((sessions::id, sessions::expires_at, now()))
+        .select((sessions::id, ends_at(policy), now()))
         .load(conn)?;
     let mut found: HashMap<Uuid, Look> = HashMap::new();
-    for (session, expires_at, now) in rows {
-        let look = match (expires_at - now).to_std() {
+    for (session, ends_at, now) in rows {
+        let look = match (ends_at - now).to_std() {
             Ok(left) if !left.is_zero() => Look::Live(left),
-            _ => Look::Ended(Ending {
-                session,
-                reason: EndReason::Expired,
-                at: expires_at,
-            }),
+            _ => Look::Over,
         };
         found.insert(session, look);
     }
@@ -155,6 +189,22 @@ pub fn look(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<HashMap<Uuid, 
 }
 
 /// The same for one.
-pub fn look_at(conn: &mut PgConnection, id: Uuid) -> QueryResult<Look> {
-    Ok(look(conn, &[id])?.remove(&id).unwrap_or(Look::Forgotten))
+pub fn look_at(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> QueryResult<Look> {
+    Ok(look(conn, &[id], policy)?.remove(&id).unwrap_or(Look::Forgotten))
+}
+
+/// Applies today's limits to up to `batch` sessions that have looser ones, passing over rows that somebody else holds: lists and sweeps
+/// go by what is stored. Returns how many.
+pub fn tighten(conn: &mut PgConnection, policy: &SessionPolicy, batch: i64) -> QueryResult<usize> {
+    diesel::sql_query(
+        "update sessions set expires_at = least(last_activity + $1, created_at + $2)
+         where id in (
+             select id from sessions where expires_at > least(last_activity + $1, created_at + $2)
+             limit $3 for update skip locked
+         )",
+    )
+    .bind::<Interval, _>(interval(policy.idle_timeout))
+    .bind::<Interval, _>(interval(policy.max_lifetime))
+    .bind::<BigInt, _>(batch)
+    .execute(conn)
 }

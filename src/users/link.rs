@@ -117,6 +117,15 @@ pub fn find(conn: &mut PgConnection, token: &TokenDigest) -> QueryResult<Option<
         .optional()
 }
 
+/// A link that works no more is gone for good, because its holder is about to be told: a clock that steps back afterwards revives
+/// nothing. Not in a transaction that the same answer rolls back.
+pub fn settle(conn: &mut PgConnection, token: &TokenDigest) -> QueryResult<()> {
+    if find(conn, token)?.is_none() {
+        delete(one_time_links::table.filter(one_time_links::token_digest.eq(token))).execute(conn)?;
+    }
+    Ok(())
+}
+
 /// Ends all links of a user: for what they were, something else has been done.
 pub fn discard_all(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<usize> {
     delete(one_time_links::table.filter(one_time_links::user_id.eq(user_id))).execute(conn)

@@ -14,6 +14,7 @@ mod admin;
 mod audit;
 mod authorization;
 mod browser;
+mod clock;
 mod commands;
 mod connections;
 mod dependencies;

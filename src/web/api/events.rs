@@ -79,6 +79,7 @@ pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Pro
     let (state, left) = match auth.look(session).await? {
         Look::Live(left) => (State::Opening, left),
         Look::Ended(ending) => (State::Ending(ending), Duration::ZERO),
+        Look::Over => return Err(Problem::unavailable()),
         Look::Forgotten => return Err(Problem::token_invalid()),
     };
     let events = Events {
@@ -137,7 +138,7 @@ impl Events {
                 () = sleep_until(self.next_look) => match self.auth.look(self.session).await {
                     Ok(Look::Live(left)) => self.next_look = Instant::now() + left,
                     Ok(Look::Ended(ending)) => return Some(self.last(ending)),
-                    Err(Error::Unavailable(_)) => self.next_look = Instant::now() + RETRY,
+                    Ok(Look::Over) | Err(Error::Unavailable(_)) => self.next_look = Instant::now() + RETRY,
                     Ok(Look::Forgotten) | Err(_) => return None,
                 },
             }

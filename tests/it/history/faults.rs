@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use super::freeze::Frozen;
 use super::sees_no_lockout;
 use super::world::World;
-use crate::support::{App, Database, PASSWORD, Program, eventually};
+use crate::support::{App, Database, PASSWORD, Program, eventually, libfaketime};
 
 /// What may happen while people go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,15 +228,6 @@ fn start(embedded: &Embedded, clock: &std::path::Path, n: usize, port: u16) -> P
         ];
     }
     Program::serve_with(&args, &environment)
-}
-
-fn libfaketime() -> String {
-    let found = fs::read_dir("/usr/lib").unwrap().flatten().find_map(|entry| {
-        let library = entry.path().join("faketime/libfaketimeMT.so.1");
-        library.exists().then_some(library)
-    });
-    let library = found.expect("libfaketime is missing: script/test installs it");
-    library.to_str().unwrap().to_owned()
 }
 
 /// A port outside the range from which the system gives ports away: while a killed instance is gone, nobody else gets it.

@@ -149,7 +149,8 @@ pub mod sql {
     pub fn backdate_sessions(interval: &str) -> String {
         format!(
             "update sessions set created_at = created_at - interval '{interval}', \
-             last_activity = last_activity - interval '{interval}', expires_at = expires_at - interval '{interval}'"
+             last_activity = last_activity - interval '{interval}', expires_at = expires_at - interval '{interval}', \
+             ends_at = ends_at - interval '{interval}'"
         )
     }
 }

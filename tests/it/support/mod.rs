@@ -3,6 +3,7 @@
 mod app;
 mod browser;
 mod client;
+mod clocked;
 mod database;
 mod events;
 mod mail;
@@ -11,6 +12,7 @@ mod program;
 pub use app::{App, PASSWORD};
 pub use browser::Browser;
 pub use client::{Answer, Client};
+pub use clocked::{Clocked, libfaketime};
 pub use database::{Database, sql};
 pub use events::EventStream;
 pub use mail::{Mail, MailServer};

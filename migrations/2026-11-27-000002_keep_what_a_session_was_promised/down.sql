@@ -1,0 +1,3 @@
+alter table sessions
+    drop column idle_timeout,
+    drop column ends_at;
