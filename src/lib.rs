@@ -18,11 +18,12 @@
 //! | tokens and their digests | [`token`] |
 //! | the pool, migrations, the private PostgreSQL | [`db`] |
 //! | threads behind a bounded queue | [`crew`] |
+//! | a queue that origins share fairly | [`fair_queue`], [`network`] |
 //! | the background actor | [`background`] |
 //! | which request a line of the log tells of | [`request_id`] |
 //!
 //! Arrows run down only: `main -> cli -> web -> auth -> {users, sessions, mail} -> db`, and `background`, `config`, `crew`,
-//! `request_id` and `token` are leaves. `users`, `sessions` and `mail` never name each other; nothing below `web` names actix-web (the
+//! `fair_queue` over `network`, `request_id` and `token` are leaves. `users`, `sessions` and `mail` never name each other; nothing below `web` names actix-web (the
 //! background actor names `actix`); `web` holds no SQL.
 
 pub mod auth;
@@ -33,7 +34,9 @@ pub mod cli;
 pub mod config;
 pub mod crew;
 pub mod db;
+pub mod fair_queue;
 pub mod mail;
+pub mod network;
 pub mod request_id;
 pub mod sessions;
 pub mod token;

@@ -19,7 +19,7 @@ use crate::token::{Token, TokenDigest};
 use crate::users::link::{self, Purpose};
 use crate::users::lockout;
 use crate::users::store as users;
-use crate::users::{Email, Password, User};
+use crate::users::{Email, Password, Proposed, User};
 
 /// How often a password is checked again because the stored hash changed under the check.
 const ATTEMPTS: usize = 3;
@@ -62,17 +62,17 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn reset_password(&self, token: Token, password: String, origin: Origin) -> Result<(), Error> {
         let digest = token.digest();
-        let (purpose, password) = self
+        let proposed = Proposed::new(&password)?;
+        let (user, purpose) = self
             .db
             .run(move |conn| {
                 let purposes = [Purpose::PasswordReset, Purpose::Invitation];
-                let (user, purpose) =
-                    redeemable(conn, &digest, &purposes).map_err(|error| settled(conn, &digest, error))?;
-                let password = Password::chosen(&password, &[&user.name, &user.email])?;
-                Ok::<_, Error>((purpose, password))
+                redeemable(conn, &digest, &purposes).map_err(|error| settled(conn, &digest, error))
             })
             .await?;
-        let hash = self.hasher.hash(password).await?;
+        // Judged and hashed without a connection in hand.
+        let (about, share) = (vec![user.name, user.email], origin.share());
+        let hash = self.hasher.hash_proposed(proposed, about, share).await??;
         let is_mailed = self.policy.mail.is_on();
         self.db
             .run(move |conn| {
@@ -126,10 +126,7 @@ impl Auth {
         new: String,
         origin: Origin,
     ) -> Result<(), Error> {
-        let (user, email) = (seat.user.clone(), email_of(&seat.user)?);
-        let new = tokio::task::spawn_blocking(move || Password::chosen(&new, &[&user.name, &user.email]))
-            .await
-            .map_err(|error| Error::Unavailable(error.to_string()))??;
+        let (new, email) = (Proposed::new(&new)?, email_of(&seat.user)?);
         for _ in 0..ATTEMPTS {
             let attempt = self.attempt_change(seat, current.clone(), new.clone(), origin.clone());
             let attempt = attempt.await.inspect_err(|error| {
@@ -149,7 +146,7 @@ impl Auth {
         &self,
         seat: &Seat,
         current: Password,
-        new: Password,
+        new: Proposed,
         origin: Origin,
     ) -> Result<bool, Error> {
         let (email, by) = (email_of(&seat.user)?, Authority::Own(seat.into()));
@@ -167,13 +164,20 @@ impl Auth {
             })
             .await?;
         let checked = credentials.password_hash;
-        if self.hasher.verify(current, checked.clone()).await?.is_none() {
+        if self
+            .hasher
+            .verify(current, checked.clone(), origin.share())
+            .await?
+            .is_none()
+        {
             return Err(match self.count_failure(email, origin).await {
                 Error::InvalidCredentials => Error::WrongPassword,
                 error => error,
             });
         }
-        let hash = self.hasher.hash(new).await?;
+        // The dear part, for who has shown that they know the current one.
+        let about = vec![seat.user.name.clone(), seat.user.email.clone()];
+        let hash = self.hasher.hash_proposed(new, about, origin.share()).await??;
         let is_mailed = self.policy.mail.is_on();
         let change = move |conn: &mut PgConnection| {
             by.confirm(conn, Subject::User(credentials.user.id), &policy)?;

@@ -79,7 +79,7 @@ impl Auth {
 
         // Hash even for unknown addresses: the response time must not reveal who exists.
         let stored = credentials.as_ref().and_then(|found| found.password_hash.clone());
-        let matched = self.hasher.verify(password, stored).await?;
+        let matched = self.hasher.verify(password, stored, origin.share()).await?;
         let (Some(credentials), Some(matched)) = (credentials, matched) else {
             return Err(self.count_failure(email, origin).await);
         };

@@ -16,5 +16,5 @@ pub mod watchers;
 pub use device::Device;
 pub use ending::{EndReason, Ending};
 pub use history::EndedSession;
-pub use origin::{Origin, network_of};
+pub use origin::Origin;
 pub use store::Session;

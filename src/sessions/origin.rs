@@ -1,11 +1,12 @@
 //! Where a sign-in came from, for people to recognise: never a reason to refuse one.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use sha2::{Digest, Sha256};
 
 use super::Device;
+use crate::network::{Share, network_of};
 
 /// Longest user agent kept, in characters; the column's check says the same.
 const USER_AGENT_LENGTH: usize = 512;
@@ -52,6 +53,11 @@ impl Origin {
         IpNetwork::from(self.address)
     }
 
+    /// Whose work is done for it, where work is shared among origins.
+    pub fn share(&self) -> Share {
+        Share::of(self.address)
+    }
+
     /// SHA-256 of what one customer of a network cannot leave by choosing another address, and of the browser without its
     /// version: the same place again, or another.
     pub(super) fn place_digest(&self) -> [u8; 32] {
@@ -63,17 +69,6 @@ impl Origin {
     /// Printable, at most 512 characters, never empty.
     pub fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_deref()
-    }
-}
-
-/// What one customer of a network gets: an IPv4 address, or the /64 of an IPv6 address.
-pub fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        v4 @ IpAddr::V4(_) => v4,
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! that everything else lives on.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
@@ -12,8 +12,10 @@ use rand::rngs::SysRng;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::Password;
+use super::{Password, Proposed, Unusable};
 use crate::crew::{Crew, Full, Worker};
+use crate::fair_queue::{FairQueue, Put};
+use crate::network::Share;
 
 /// OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
 const MEMORY_KIB: u32 = 19_456;
@@ -26,7 +28,7 @@ const HASH_BYTES: usize = 32;
 /// is freed, and keeps what is smaller for later; what is never used takes no memory.
 const ROOM: usize = 33 * 1_024;
 
-/// Passwords that may wait: some seconds of work. Past it the answer is [`Error::Busy`].
+/// Passwords that may wait: some seconds of work, shared fairly among origins. Past it the answer is [`Error::Busy`].
 const QUEUE: usize = 256;
 
 /// How long one may wait, on a machine so busy with other things that the queue is longer than it looks.
@@ -61,16 +63,20 @@ pub enum Error {
 /// The threads that hash. Cheap to clone; they end with the last clone.
 #[derive(Clone)]
 pub struct Hasher {
-    crew: Crew<Job>,
+    /// One call for each entry of the queue.
+    crew: Crew<()>,
+    queue: Arc<Mutex<FairQueue<Job>>>,
     /// Verified against when there is no account: the time must not tell.
     dummy: Arc<PasswordHash>,
 }
 
 type Memory = Vec<Block>;
-type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+/// Done with the memory of a thread; or without, and then it is told that there was no place for it.
+type Job = Box<dyn FnOnce(Option<&mut Memory>) + Send>;
 
 /// One thread of low priority, and the memory that it hashes in.
 struct Hands {
+    queue: Arc<Mutex<FairQueue<Job>>>,
     memory: Memory,
 }
 
@@ -100,24 +106,51 @@ impl Hasher {
     pub fn start(threads: usize) -> Result<Self, Error> {
         let dummy = Password::generate().map_err(|_| Error::Failed)?;
         let dummy = hash(&dummy, &mut Memory::new())?;
-        let crew = Crew::start("hasher", threads, QUEUE, Hands::new).map_err(|_| Error::Failed)?;
+        let queue = Arc::new(Mutex::new(FairQueue::new(QUEUE)));
+        let hire = {
+            let queue = queue.clone();
+            move || Hands::new(queue.clone())
+        };
+        let crew = Crew::start("hasher", threads, QUEUE, hire).map_err(|_| Error::Failed)?;
         Ok(Self {
             crew,
+            queue,
             dummy: Arc::new(dummy),
         })
     }
 
     /// Passwords that wait for their turn.
     pub fn waiting(&self) -> usize {
-        self.crew.waiting()
+        locked(&self.queue).len()
     }
 
-    /// Hashes a new password.
+    /// Hashes a new password that has been judged.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
-        self.submit(move |memory| hash(&password, memory)).await?
+        self.submit(Share::OWN, move |memory| hash(&password, memory))
+            .await?
+    }
+
+    /// Judges a new password and hashes it, if it will do. `about` is what is known of whose it will be.
+    ///
+    /// # Errors
+    /// See [`Error`]; within it [`Unusable::Guessable`].
+    pub async fn hash_proposed(
+        &self,
+        proposed: Proposed,
+        about: Vec<String>,
+        share: Share,
+    ) -> Result<Result<PasswordHash, Unusable>, Error> {
+        let judge = move |memory: &mut Memory| {
+            let about: Vec<&str> = about.iter().map(String::as_str).collect();
+            match proposed.judged(&about) {
+                Ok(password) => hash(&password, memory).map(Ok),
+                Err(why) => Ok(Err(why)),
+            }
+        };
+        self.submit(share, judge).await?
     }
 
     /// Is it the password? Without a stored hash the answer is no, after the same work.
@@ -128,47 +161,63 @@ impl Hasher {
         &self,
         password: Password,
         stored: Option<PasswordHash>,
+        share: Share,
     ) -> Result<Option<Match>, Error> {
         let stored = stored.unwrap_or_else(|| (*self.dummy).clone());
-        self.submit(move |memory| verify(&password, &stored, memory))
+        self.submit(share, move |memory| verify(&password, &stored, memory))
             .await?
     }
 
     async fn submit<T: Send + 'static>(
         &self,
+        share: Share,
         task: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |memory| {
             // Whoever asked may have gone: then nobody pays for the answer.
             if !reply.is_closed() {
-                let _ = reply.send(task(memory));
+                let _ = reply.send(memory.map(task).ok_or(Error::Busy));
             }
         });
-        self.crew.submit(job).map_err(|Full| Error::Busy)?;
+        let put = locked(&self.queue).put(share, job);
+        match put {
+            // As many calls as entries: there is a place for it.
+            Put::Queued => self.crew.submit(()).map_err(|Full| Error::Busy)?,
+            Put::InPlaceOf(displaced) => displaced(None),
+            Put::Full(_) => return Err(Error::Busy),
+        }
         // A closed reply is a job that costs nothing any more.
         timeout(DEADLINE, answer)
             .await
             .map_err(|_| Error::Busy)?
-            .map_err(|_| Error::Failed)
+            .map_err(|_| Error::Failed)?
     }
 }
 
+fn locked(queue: &Mutex<FairQueue<Job>>) -> MutexGuard<'_, FairQueue<Job>> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Hands {
-    fn new() -> Self {
+    fn new(queue: Arc<Mutex<FairQueue<Job>>>) -> Self {
         give_way();
         Self {
+            queue,
             memory: Memory::new(),
         }
     }
 }
 
-impl Worker<Job> for Hands {
+impl Worker<()> for Hands {
     const BATCH: usize = 1;
 
-    fn work(&mut self, jobs: Vec<Job>) {
-        for job in jobs {
-            job(&mut self.memory);
+    fn work(&mut self, calls: Vec<()>) {
+        for () in calls {
+            let next = locked(&self.queue).take();
+            if let Some(job) = next {
+                job(Some(&mut self.memory));
+            }
         }
     }
 

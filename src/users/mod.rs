@@ -11,10 +11,11 @@ mod password;
 mod role;
 pub mod service_client;
 pub mod store;
+mod strength;
 
 pub use email::Email;
 pub use hasher::{Hasher, PasswordHash};
 pub use name::{Name, NotAName};
-pub use password::{Password, Unusable};
+pub use password::{Password, Proposed, Unusable};
 pub use role::Role;
 pub use store::User;

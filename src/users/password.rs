@@ -5,8 +5,8 @@ use std::fmt;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use unicode_normalization::UnicodeNormalization;
-use zxcvbn::feedback::Feedback;
-use zxcvbn::{Score, zxcvbn};
+
+use super::strength;
 
 /// Most code points in a password. Longer input is refused before any hashing.
 const LONGEST: usize = 128;
@@ -16,6 +16,10 @@ const SHORTEST: usize = 15;
 /// A password in clear, in NFC (NIST SP 800-63B-4, 3.1.1.2), for as long as it takes to hash it.
 #[derive(Clone)]
 pub struct Password(String);
+
+/// A new password of the right length, which nobody has judged yet.
+#[derive(Clone, Debug)]
+pub struct Proposed(Password);
 
 /// Why a text cannot be a password, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,30 +58,13 @@ impl Password {
         Ok(Self(normal))
     }
 
-    /// A password somebody chooses: no rules of composition, but long enough, and not made of what is tried first (OWASP ASVS
-    /// 6.2.4, 6.2.11). `about` is what is known of them: their name, their address.
+    /// A password somebody chooses, judged here and now: see [`Proposed::judged`]. It takes milliseconds of processor time, so
+    /// a server has [`super::Hasher::hash_proposed`] do it.
     ///
     /// # Errors
     /// [`Unusable`].
     pub fn chosen(text: &str, about: &[&str]) -> Result<Self, Unusable> {
-        let password = Self::typed(text)?;
-        if password.0.chars().count() < SHORTEST {
-            return Err(Unusable::TooShort);
-        }
-        let words = words(about);
-        if is_made_of(&password.0, &words) {
-            let why = "it says little more than your name, your address or what this service is called";
-            return Err(Unusable::Guessable(why.to_owned()));
-        }
-        let strength = zxcvbn(&password.0, &words);
-        if strength.score() < Score::Three {
-            let why = match strength.feedback().and_then(Feedback::warning) {
-                Some(warning) => warning.to_string(),
-                None => "it is made of repeated or well-known parts".to_owned(),
-            };
-            return Err(Unusable::Guessable(why));
-        }
-        Ok(password)
+        Proposed::new(text)?.judged(about)
     }
 
     /// A new random one that people can read aloud: 24 characters of 5 bits each, in groups.
@@ -107,6 +94,38 @@ impl Password {
     /// What is hashed.
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+}
+
+impl Proposed {
+    /// What somebody would like to have for a password. Looks at its length alone, which costs nothing.
+    ///
+    /// # Errors
+    /// [`Unusable::Empty`], [`Unusable::TooLong`], [`Unusable::TooShort`].
+    pub fn new(text: &str) -> Result<Self, Unusable> {
+        let password = Password::typed(text)?;
+        if password.0.chars().count() < SHORTEST {
+            return Err(Unusable::TooShort);
+        }
+        Ok(Self(password))
+    }
+
+    /// No rules of composition, but not made of what is tried first (OWASP ASVS 6.2.4, 6.2.11). `about` is what is known of them: their
+    /// name, their address.
+    ///
+    /// # Errors
+    /// [`Unusable::Guessable`].
+    pub(super) fn judged(self, about: &[&str]) -> Result<Password, Unusable> {
+        let Self(password) = self;
+        let words = words(about);
+        if is_made_of(&password.0, &words) {
+            let why = "it says little more than your name, your address or what this service is called";
+            return Err(Unusable::Guessable(why.to_owned()));
+        }
+        match strength::weakness(&password.0, &words) {
+            Some(why) => Err(Unusable::Guessable(why)),
+            None => Ok(password),
+        }
     }
 }
 

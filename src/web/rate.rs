@@ -1,6 +1,7 @@
 //! How often one origin may try to sign in (OWASP ASVS 6.3.1).
 //!
-//! An origin is an IPv4 address or the /64 of an IPv6 address, which is what one customer gets. Each instance counts for itself.
+//! An origin is an IPv4 address or the /64 of an IPv6 address, which is the least that one customer gets. The wider networks that it is in
+//! count, too, each with a larger allowance: a customer may have 65,536 times a /64. Each instance counts for itself.
 
 use std::collections::HashMap;
 use std::future::{Ready, ready};
@@ -21,7 +22,7 @@ use governor::{Quota, RateLimiter};
 use super::client;
 use super::problem::Problem;
 use crate::auth::audit;
-use crate::sessions::network_of;
+use crate::network::prefix;
 
 /// Origins remembered before those that have been quiet for a minute are forgotten.
 const CROWD: usize = 50_000;
@@ -29,11 +30,22 @@ const CROWD: usize = 50_000;
 /// Origins remembered at most, in some ten megabytes. Whoever is new while there are so many has one count with all others who are.
 const MOST: usize = 200_000;
 
+/// What counts, from the narrowest: bits of IPv4 and of IPv6, and how many times the rate it may have. A customer of IPv6 has a /56 or a
+/// /48; behind a /24 of IPv4 there may be an office, a school, or some of a provider's many.
+const NETWORKS: [(u32, u32, u32); 3] = [(32, 64, 1), (32, 56, 4), (24, 48, 16)];
+
 /// A crowd is looked through at most so often, or each of its sign-ins would cost as much as the crowd is large.
 const BETWEEN_TWO_LOOKS: Duration = Duration::from_secs(1);
 
 /// The counters. All of an instance's workers share one.
 pub(super) struct LoginRates<C: Clock = DefaultClock> {
+    networks: [Networks<C>; NETWORKS.len()],
+}
+
+/// All networks of one width.
+struct Networks<C: Clock> {
+    v4_bits: u32,
+    v6_bits: u32,
     limiter: RateLimiter<IpAddr, Counts, C, NoOpMiddleware<C::Instant>>,
     clock: C,
     looked_through: Mutex<C::Instant>,
@@ -49,18 +61,36 @@ impl LoginRates {
 impl<C: Clock + Clone> LoginRates<C> {
     fn by(clock: C, per_minute: NonZeroU32) -> Self {
         Self {
-            limiter: RateLimiter::new(Quota::per_minute(per_minute), Counts::default(), clock.clone()),
-            looked_through: Mutex::new(clock.now()),
-            clock,
+            networks: NETWORKS.map(|(v4_bits, v6_bits, times)| {
+                let times = NonZeroU32::new(times).unwrap_or(NonZeroU32::MIN);
+                let quota = Quota::per_minute(per_minute.saturating_mul(times));
+                Networks {
+                    v4_bits,
+                    v6_bits,
+                    limiter: RateLimiter::new(quota, Counts::default(), clock.clone()),
+                    looked_through: Mutex::new(clock.now()),
+                    clock: clock.clone(),
+                }
+            }),
         }
     }
 
-    /// Counts one, or says after how many seconds the next may come.
+    /// Counts one, or says after how many seconds the next may come. What a narrow network is refused does not count for the wide one: its
+    /// neighbours do not pay for it.
+    fn count(&self, address: IpAddr) -> Result<(), u64> {
+        self.networks
+            .iter()
+            .try_for_each(|networks| networks.count(address))
+    }
+}
+
+impl<C: Clock + Clone> Networks<C> {
     fn count(&self, address: IpAddr) -> Result<(), u64> {
         if self.limiter.len() > CROWD && self.is_time_to_look() {
             self.limiter.retain_recent();
         }
-        self.limiter.check_key(&network_of(address)).map_err(|not_until| {
+        let network = prefix(address, self.v4_bits, self.v6_bits);
+        self.limiter.check_key(&network).map_err(|not_until| {
             let wait = not_until.wait_time_from(self.clock.now());
             wait.as_secs() + 1
         })
@@ -187,12 +217,34 @@ mod tests {
         assert!(!counts(&rates, "192.0.2.1"));
     }
 
+    #[test]
+    fn wider_networks_count_too_with_more_room() {
+        let rates = LoginRates::new(NonZeroU32::new(2).unwrap());
+        // A /56 has four times as much as each of its /64s, a /48 sixteen times.
+        let within_56 = (0..20).filter(|n| counts(&rates, &format!("2001:db8:0:{n:x}::1")));
+        assert_eq!(within_56.count(), 8);
+        let within_48 = (1..100).filter(|n| counts(&rates, &format!("2001:db8:0:{n:x}00::1")));
+        assert_eq!(within_48.count(), 32 - 8);
+        assert!(counts(&rates, "2001:db8:1::1"));
+        let within_24 = (0..100).filter(|n| counts(&rates, &format!("192.0.2.{n}")));
+        assert_eq!(within_24.count(), 32);
+        assert!(counts(&rates, "192.0.3.1"));
+    }
+
+    #[test]
+    fn what_a_network_is_refused_is_not_taken_from_its_neighbours() {
+        let rates = LoginRates::new(NonZeroU32::new(2).unwrap());
+        assert_eq!((0..100).filter(|_| counts(&rates, "2001:db8:0:1::1")).count(), 2);
+        assert_eq!((0..100).filter(|_| counts(&rates, "2001:db8:0:2::1")).count(), 2);
+    }
+
     /// Rates with a clock that stands still, after so many origins have come once.
     fn crowded(per_minute: u32, origins: usize) -> (LoginRates<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
         let rates = LoginRates::by(clock.clone(), NonZeroU32::new(per_minute).unwrap());
         for n in 0..origins as u32 {
-            assert!(rates.count(IpAddr::V4(n.into())).is_ok());
+            // Each in a wider network of its own.
+            assert!(rates.count(IpAddr::V4((n << 8).into())).is_ok());
         }
         (rates, clock)
     }
@@ -203,11 +255,11 @@ mod tests {
         let (rates, clock) = crowded(120, CROWD + 1);
         clock.advance(Duration::from_millis(999));
         assert!(counts(&rates, "2001:db8::1"));
-        assert_eq!(rates.limiter.len(), CROWD + 2);
+        assert_eq!(rates.networks[0].limiter.len(), CROWD + 2);
         clock.advance(Duration::from_millis(1));
         assert!(counts(&rates, "2001:db8:0:1::1"));
         // The two that came last.
-        assert_eq!(rates.limiter.len(), 2);
+        assert_eq!(rates.networks[0].limiter.len(), 2);
     }
 
     #[test]
@@ -215,9 +267,9 @@ mod tests {
         let (rates, clock) = crowded(2, MOST);
         assert!(counts(&rates, "2001:db8:0:1::1") && counts(&rates, "2001:db8:0:2::1"));
         assert!(!counts(&rates, "2001:db8:0:3::1"));
-        assert_eq!(rates.limiter.len(), MOST);
+        assert_eq!(rates.networks[0].limiter.len(), MOST);
         // One of those who were there first has its second, and no third.
-        assert!(counts(&rates, "0.0.0.7") && !counts(&rates, "0.0.0.7"));
+        assert!(counts(&rates, "0.0.7.0") && !counts(&rates, "0.0.7.0"));
         // A minute later there is room again.
         clock.advance(Duration::from_secs(61));
         assert!(counts(&rates, "2001:db8:0:3::1") && counts(&rates, "2001:db8:0:3::1"));

@@ -1,12 +1,14 @@
 //! How often one origin may try to sign in.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oneseat::users::Role;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, App, Client, PASSWORD};
+use crate::support::{Answer, App, Client, PASSWORD, eventually};
 
 async fn login(client: &Client, forwarded: &str) -> Answer {
     let request = client
@@ -66,4 +68,60 @@ async fn without_a_trusted_proxy_no_header_makes_another_origin() {
         login(&visitor, "192.0.2.3").await.problem(),
         "429 too_many_requests"
     );
+}
+
+/// More at a time than may wait for their turn to be hashed.
+const CROWD: u32 = 400;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_with_many_networks_keeps_nobody_else_from_signing_in() {
+    let app = App::start_with(|config| {
+        config.login_rate = NonZeroU32::new(60);
+        config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    })
+    .await;
+    let others: Vec<String> = (0..13).map(|n| format!("user{n}")).collect();
+    for name in &others {
+        app.add_user(name, Role::User).await;
+    }
+    let refused = Arc::new(AtomicUsize::new(0));
+    let try_as = |email: String, password: &'static str, from: String| {
+        let request = app
+            .visitor()
+            .request(Method::POST, "/auth/login")
+            .header("X-Forwarded-For", from)
+            .json(&json!({ "email": email, "password": password }));
+        let refused = refused.clone();
+        tokio::spawn(async move {
+            let status = Answer::of(request).await.status.as_u16();
+            refused.fetch_add(usize::from(status == 503), Ordering::Relaxed);
+            status
+        })
+    };
+    // One /48, a network of its own for each try, each within its rate.
+    let crowd: Vec<_> = (0..CROWD)
+        .map(|n| {
+            try_as(
+                format!("{n}@example.org"),
+                "wrong, and long enough",
+                format!("2001:db8:1:{n:x}::1"),
+            )
+        })
+        .collect();
+    eventually("there is no place any more", async || {
+        refused.load(Ordering::Relaxed) > 0
+    })
+    .await;
+    let others: Vec<_> = (0..)
+        .zip(&others)
+        .map(|(n, name)| try_as(format!("{name}@example.org"), PASSWORD, format!("198.51.{n}.1")))
+        .collect();
+    for other in others {
+        assert_eq!(other.await.unwrap(), 200);
+    }
+    for one in crowd {
+        let status = one.await.unwrap();
+        // They wait for each other.
+        assert!([401, 503].contains(&status), "{status}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ADA, NEW, change, forgot, start};
+use super::{ADA, NEW, change, forgot, reset, start};
 use crate::support::{App, MailServer, PASSWORD};
 
 #[tokio::test]
@@ -26,6 +26,38 @@ async fn a_password_is_changed_by_who_knows_it() {
     assert_eq!(app.visitor().login(ADA, NEW).await.status, 200);
     let told = mails.next().await;
     assert_eq!(told.header("Subject"), "Your password for oneseat was changed");
+}
+
+#[tokio::test]
+async fn a_new_password_is_judged_for_nobody_who_may_not_set_it() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let ada = app.signed_in("ada").await;
+    // Whether it is easy to guess takes processor time: what costs less is looked at first.
+    let guessable = "passwordpassword1";
+    assert_eq!(
+        change(&ada, "not my password", guessable).await.problem(),
+        "403 wrong_password"
+    );
+    assert_eq!(
+        change(&ada, PASSWORD, guessable).await.problem(),
+        "400 password_refused"
+    );
+    let visitor = app.visitor();
+    assert_eq!(
+        reset(&visitor, &"ab".repeat(32), guessable).await.problem(),
+        "400 link_invalid"
+    );
+    assert_eq!(forgot(&visitor, ADA).await.status, 202);
+    let mail = mails.next().await;
+    let link = mail.link();
+    let (_, token) = link.split_once('#').unwrap();
+    assert_eq!(
+        reset(&visitor, token, guessable).await.problem(),
+        "400 password_refused"
+    );
+    // The link still works.
+    assert_eq!(reset(&visitor, token, NEW).await.status, 200);
 }
 
 #[tokio::test]

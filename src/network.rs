@@ -1,0 +1,80 @@
+//! Who is one and the same on a network: what one customer has, and what many share.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Whose work it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// What one provider gives to many, or one customer has at most: a /24 of IPv4, a /48 of IPv6.
+    wide: IpAddr,
+    /// What one customer has at least: an address of IPv4, a /64 of IPv6.
+    narrow: IpAddr,
+}
+
+impl Share {
+    /// That of an address.
+    pub fn of(address: IpAddr) -> Self {
+        Self {
+            wide: prefix(address, 24, 48),
+            narrow: network_of(address),
+        }
+    }
+
+    /// The wider network.
+    pub fn wide(self) -> IpAddr {
+        self.wide
+    }
+
+    /// The narrower one within it.
+    pub fn narrow(self) -> IpAddr {
+        self.narrow
+    }
+
+    /// That of this program's own work, such as a command.
+    pub const OWN: Self = Self {
+        wide: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        narrow: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
+}
+
+/// What one customer of a network gets: an IPv4 address, or the /64 of an IPv6 address.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    prefix(address, 32, 64)
+}
+
+/// The network of so many bits that an address is in; IPv4 in disguise is IPv4.
+pub fn prefix(address: IpAddr, v4_bits: u32, v6_bits: u32) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - v4_bits).unwrap_or(0);
+            Ipv4Addr::from_bits(v4.to_bits() & mask).into()
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - v6_bits).unwrap_or(0);
+            Ipv6Addr::from_bits(v6.to_bits() & mask).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_keeps_its_bits_and_no_others() {
+        for (address, v4, v6, network) in [
+            ("192.0.2.77", 24, 48, "192.0.2.0"),
+            ("192.0.2.77", 32, 64, "192.0.2.77"),
+            ("::ffff:192.0.2.77", 24, 48, "192.0.2.0"),
+            ("2001:db8:1:2:3::4", 32, 64, "2001:db8:1:2::"),
+            ("2001:db8:1:2ff:3::4", 32, 56, "2001:db8:1:200::"),
+            ("2001:db8:1:2:3::4", 24, 48, "2001:db8:1::"),
+            ("2001:db8:1:2:3::4", 0, 0, "::"),
+        ] {
+            assert_eq!(
+                prefix(address.parse().unwrap(), v4, v6),
+                network.parse::<IpAddr>().unwrap()
+            );
+        }
+    }
+}
