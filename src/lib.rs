@@ -20,10 +20,11 @@
 //! | threads behind a bounded queue | [`crew`] |
 //! | a queue that origins share fairly | [`fair_queue`], [`network`] |
 //! | the background actor | [`background`] |
+//! | what other programs say, fit for the log | [`foreign_words`] |
 //! | which request a line of the log tells of | [`request_id`] |
 //!
 //! Arrows run down only: `main -> cli -> web -> auth -> {users, sessions, mail} -> db`, and `background`, `config`, `crew`,
-//! `fair_queue` over `network`, `request_id` and `token` are leaves. `users`, `sessions` and `mail` never name each other; nothing below `web` names actix-web (the
+//! `fair_queue` over `network`, `foreign_words`, `request_id` and `token` are leaves. `users`, `sessions` and `mail` never name each other; nothing below `web` names actix-web (the
 //! background actor names `actix`); `web` holds no SQL.
 
 pub mod auth;
@@ -35,6 +36,7 @@ pub mod config;
 pub mod crew;
 pub mod db;
 pub mod fair_queue;
+pub mod foreign_words;
 pub mod mail;
 pub mod network;
 pub mod request_id;

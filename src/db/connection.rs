@@ -6,6 +6,7 @@ use diesel::r2d2::{CustomizeConnection, Error as PoolError};
 use diesel::{Connection, ConnectionError, QueryResult};
 
 use super::Unavailable;
+use crate::foreign_words::cleaned;
 
 /// No statement, lock or forgotten transaction outlives these, so that a stuck database becomes an error.
 const SESSION_SETTINGS: &str = "set statement_timeout = '5s'; set lock_timeout = '4s'; \
@@ -57,7 +58,7 @@ fn without_secrets(words: &str) -> String {
         "timeout expired",
     ];
     if is_of_a_server.iter().any(|start| words.contains(start)) {
-        words.split_whitespace().collect::<Vec<_>>().join(" ")
+        cleaned(words, &[])
     } else {
         UNREADABLE.to_owned()
     }

@@ -21,6 +21,7 @@ use diesel::r2d2::{ConnectionManager, Pool};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::foreign_words::cleaned;
 use crate::request_id::RequestId;
 use connection::{Customize, with_timeouts};
 
@@ -57,8 +58,7 @@ pub struct Unavailable(String);
 impl Unavailable {
     /// For what stands between the caller and the database.
     pub(crate) fn new(why: &dyn fmt::Display) -> Self {
-        // libpq likes to tell in several lines.
-        Self(why.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+        Self(cleaned(&why.to_string(), &[]))
     }
 }
 

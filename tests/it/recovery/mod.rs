@@ -6,6 +6,7 @@ mod passwords;
 mod people;
 mod places;
 mod terminal;
+mod words;
 
 use std::collections::BTreeSet;
 
