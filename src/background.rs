@@ -1,12 +1,14 @@
 //! The background actor: calls one step again and again, and does nothing itself.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, WrapFuture};
+use futures_util::FutureExt;
 
 /// Calls `step` at start and then at every `interval`; a step that is still running when its time comes again is not
-/// called twice.
+/// called twice, and one that panics is not the last.
 pub struct Background<F> {
     interval: Duration,
     step: F,
@@ -27,10 +29,31 @@ where
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.wait((self.step)().into_actor(self));
-        ctx.run_interval(self.interval, |this, ctx| {
-            ctx.wait((this.step)().into_actor(this));
-        });
+        self.take(ctx);
+        ctx.run_interval(self.interval, Self::take);
+    }
+}
+
+impl<F, Fut> Background<F>
+where
+    F: Fn() -> Fut + Unpin + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    fn take(&mut self, ctx: &mut Context<Self>) {
+        let step = catch_unwind(AssertUnwindSafe(|| (self.step)()));
+        let outlived = async {
+            let done = match step {
+                Ok(step) => AssertUnwindSafe(step).catch_unwind().await,
+                Err(panic) => Err(panic),
+            };
+            if done.is_err() {
+                // What it said and where is in the log already.
+                log::error!(
+                    "a step of the work in the background was lost to a panic; the next comes as ever"
+                );
+            }
+        };
+        ctx.wait(outlived.into_actor(self));
     }
 }
 
@@ -49,5 +72,36 @@ where
     // No message is looked at while a step is waited for.
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_step_that_panics_is_not_the_last() {
+        let (told, steps) = channel();
+        std::thread::spawn(move || {
+            let system = actix::System::new();
+            system.block_on(async {
+                let count = std::cell::Cell::new(0);
+                let step = move || {
+                    count.set(count.get() + 1);
+                    let _ = told.send(count.get());
+                    // Once before there is anything to wait for, and once while it is waited for.
+                    assert_ne!(count.get(), 1, "on purpose");
+                    let fails = count.get() == 2;
+                    async move { assert!(!fails, "on purpose") }
+                };
+                Background::new(Duration::from_millis(1), step).start();
+            });
+            let _ = system.run();
+        });
+        for step in 1..=4 {
+            assert_eq!(steps.recv_timeout(Duration::from_secs(90)), Ok(step));
+        }
     }
 }

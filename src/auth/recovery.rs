@@ -45,9 +45,10 @@ impl Auth {
             Request::PasswordReset => Kind::PasswordReset,
             Request::Verification => Kind::Verification,
         };
+        let network = origin.share().wide().into();
         self.db
             .run(move |conn| {
-                conn.transaction(|conn| outbox::request(conn, &email.digest(), kind))?;
+                conn.transaction(|conn| outbox::request(conn, &email.digest(), kind, network))?;
                 audit::link_requested(&email, kind, &origin);
                 Ok(())
             })

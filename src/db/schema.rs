@@ -53,6 +53,8 @@ diesel::table! {
         attempts -> Int4,
         due_at -> Timestamptz,
         created_at -> Timestamptz,
+        asked_from -> Nullable<Inet>,
+        turn -> Int4,
     }
 }
 

@@ -10,17 +10,20 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, update};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Binary, Inet, Integer, Interval, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Inet, Integer, Interval, Nullable, Text, Timestamptz};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
 use super::Kind;
 use crate::db::clock::{after, before, interval, now, span};
-use crate::db::schema::{mail_requests, mails};
+use crate::db::schema::mails;
 
 /// Links of one kind that an address can be sent in [`REQUESTS_WINDOW`].
 const MOST_REQUESTS: i32 = 5;
 const REQUESTS_WINDOW: Duration = Duration::from_secs(60 * 60);
+
+/// Beyond so many a network's asks are not counted any more: all of them are the last.
+const LAST_TURN: i64 = 1_000;
 
 /// Whoever takes a mail has this long to send it before others take it for lost.
 const LEASE: Duration = Duration::from_secs(5 * 60);
@@ -80,8 +83,14 @@ pub fn post(
     .execute(conn)
 }
 
-/// The same because somebody asked for a link, which anybody can: an address gets five an hour.
-pub fn request(conn: &mut PgConnection, email_digest: &[u8; 32], kind: Kind) -> QueryResult<()> {
+/// The same because somebody at `network` asked for a link, which anybody can: an address gets five an hour, and who asks for many waits
+/// for themselves.
+pub fn request(
+    conn: &mut PgConnection,
+    email_digest: &[u8; 32],
+    kind: Kind,
+    network: IpNetwork,
+) -> QueryResult<()> {
     let within = diesel::sql_query(
         "insert into mail_requests as r (email_digest, kind, requests) values ($1, $2, 1)
          on conflict (email_digest, kind) do update set
@@ -95,7 +104,17 @@ pub fn request(conn: &mut PgConnection, email_digest: &[u8; 32], kind: Kind) -> 
     .bind::<Integer, _>(MOST_REQUESTS)
     .execute(conn)?;
     if within > 0 {
-        post(conn, email_digest, kind, &Happening::default())?;
+        diesel::sql_query(
+            "insert into mails (kind, email_digest, asked_from, turn)
+             select $1, $2, $3, 1 + count(*) from (select from mails where asked_from = $3 limit $4) as waiting
+             on conflict (email_digest, kind) where kind in ('invitation', 'verification', 'password_reset')
+             do update set created_at = now()",
+        )
+        .bind::<Text, _>(kind)
+        .bind::<Binary, _>(&email_digest[..])
+        .bind::<Inet, _>(network)
+        .bind::<BigInt, _>(LAST_TURN)
+        .execute(conn)?;
     }
     Ok(())
 }
@@ -108,7 +127,7 @@ pub fn claim(conn: &mut PgConnection) -> QueryResult<Option<Waiting>> {
     // What a newer version has put in is left to it.
     let next = "update mails set attempts = attempts + 1, due_at = now() + $1
                 where id = (select id from mails where due_at <= now() and kind = any($2)
-                            order by due_at limit 1 for update skip locked)
+                            order by turn, due_at limit 1 for update skip locked)
                 returning *";
     diesel::sql_query(next)
         .bind::<Interval, _>(interval(LEASE))
@@ -159,21 +178,24 @@ pub fn give_up(conn: &mut PgConnection, batch: i64) -> QueryResult<Vec<(Uuid, Ki
 
 /// Forgets up to `batch` stale rows of requests begun at `from` or later, the oldest first. Returns when they were.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
-    let stale: Vec<(Vec<u8>, String)> = mail_requests::table
-        .filter(mail_requests::since.ge(from))
-        .filter(mail_requests::since.lt(before(now(), span(REQUESTS_WINDOW))))
-        .order(mail_requests::since)
-        .limit(batch)
-        .for_update()
-        .skip_locked()
-        .select((mail_requests::email_digest, mail_requests::kind))
-        .load(conn)?;
-    let digests: Vec<Vec<u8>> = stale.into_iter().map(|(digest, _)| digest).collect();
-    delete(
-        mail_requests::table
-            .filter(mail_requests::email_digest.eq_any(digests))
-            .filter(mail_requests::since.lt(before(now(), span(REQUESTS_WINDOW)))),
+    #[derive(QueryableByName)]
+    struct Gone {
+        #[diesel(sql_type = Timestamptz)]
+        since: DateTime<Utc>,
+    }
+    // By the whole key, and by rows that are ours already: nobody is waited for.
+    let gone: Vec<Gone> = diesel::sql_query(
+        "with stale as materialized (
+             select email_digest, kind from mail_requests where since >= $1 and since < now() - $2
+             order by since limit $3 for update skip locked
+         )
+         delete from mail_requests as r using stale
+         where r.email_digest = stale.email_digest and r.kind = stale.kind
+         returning r.since",
     )
-    .returning(mail_requests::since)
-    .get_results(conn)
+    .bind::<Timestamptz, _>(from)
+    .bind::<Interval, _>(interval(REQUESTS_WINDOW))
+    .bind::<BigInt, _>(batch)
+    .load(conn)?;
+    Ok(gone.into_iter().map(|gone| gone.since).collect())
 }

@@ -5,10 +5,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::delete;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Bool, Interval, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Bool, Interval, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::Origin;
@@ -50,24 +49,26 @@ pub fn see(conn: &mut PgConnection, user_id: Uuid, origin: &Origin) -> QueryResu
 
 /// Forgets up to `batch` places last seen at `from` or later, and not for a long time, the oldest first. Returns when they were.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
-    let stale: Vec<(Uuid, Vec<u8>)> = known_origins::table
-        .filter(known_origins::last_seen.ge(from))
-        .filter(known_origins::last_seen.lt(before(now(), span(FORGOTTEN))))
-        .order(known_origins::last_seen)
-        .limit(batch)
-        .for_update()
-        .skip_locked()
-        .select((known_origins::user_id, known_origins::origin_digest))
-        .load(conn)?;
-    let (users, digests): (Vec<Uuid>, Vec<Vec<u8>>) = stale.into_iter().unzip();
-    delete(
-        known_origins::table
-            .filter(known_origins::user_id.eq_any(users))
-            .filter(known_origins::origin_digest.eq_any(digests))
-            .filter(known_origins::last_seen.lt(before(now(), span(FORGOTTEN)))),
+    #[derive(QueryableByName)]
+    struct Gone {
+        #[diesel(sql_type = Timestamptz)]
+        last_seen: DateTime<Utc>,
+    }
+    // By the whole key, and by rows that are ours already: nobody is waited for.
+    let gone: Vec<Gone> = diesel::sql_query(
+        "with stale as materialized (
+             select user_id, origin_digest from known_origins where last_seen >= $1 and last_seen < now() - $2
+             order by last_seen limit $3 for update skip locked
+         )
+         delete from known_origins as k using stale
+         where k.user_id = stale.user_id and k.origin_digest = stale.origin_digest
+         returning k.last_seen",
     )
-    .returning(known_origins::last_seen)
-    .get_results(conn)
+    .bind::<Timestamptz, _>(from)
+    .bind::<Interval, _>(interval(FORGOTTEN))
+    .bind::<BigInt, _>(batch)
+    .load(conn)?;
+    Ok(gone.into_iter().map(|gone| gone.last_seen).collect())
 }
 
 /// How many are old enough to be forgotten.

@@ -58,7 +58,8 @@ impl Password {
         Ok(Self(normal))
     }
 
-    /// A password somebody chooses, judged here and now: see [`Proposed::judged`]. It takes milliseconds of processor time, so
+    /// A password somebody chooses, judged here and now: no rules of composition, but nothing that is tried
+    /// first (OWASP ASVS 6.2.4, 6.2.11). It takes milliseconds of processor time, so
     /// a server has [`super::Hasher::hash_proposed`] do it.
     ///
     /// # Errors

@@ -239,3 +239,33 @@ async fn mails_are_given_up_batch_by_batch_past_what_others_hold() {
     assert_eq!(app.auth.sweep(|_| ()).await.unwrap().unwrap().others, 1);
     assert_eq!(app.database().number("select count(*) from mails"), 10);
 }
+
+#[tokio::test]
+async fn a_sweep_waits_for_no_row_that_somebody_else_holds() {
+    let app = App::start_swept().await;
+    app.database().execute(
+        "insert into users (name, email) values ('a', 'a@x'), ('b', 'b@x');
+         insert into known_origins (user_id, origin_digest, last_seen)
+             select id, sha256(place), now() - interval '200 days'
+             from users, (values ('one'::bytea), ('two'), ('three')) as places (place);
+         insert into mail_requests (email_digest, kind, requests, since)
+             select sha256(address), kind, 1, now() - interval '2 hours'
+             from (values ('a'::bytea), ('b')) as addresses (address), (values ('password_reset'), ('verification')) as kinds (kind)",
+    );
+    // One of each table, whose parts are those of others, too.
+    let mut holder = app.database().connect();
+    holder
+        .batch_execute(
+            "begin;
+             select from known_origins join users on users.id = user_id
+                 where email = 'a@x' and origin_digest = sha256('two') for update of known_origins;
+             select from mail_requests where email_digest = sha256('b') and kind = 'verification' for update",
+        )
+        .unwrap();
+    let swept = app.auth.sweep(|_| ()).await.unwrap().unwrap();
+    assert_eq!(swept.others, 5 + 3);
+    assert_eq!(app.database().number("select count(*) from known_origins"), 1);
+    assert_eq!(app.database().number("select count(*) from mail_requests"), 1);
+    holder.batch_execute("rollback").unwrap();
+    assert_eq!(app.auth.sweep(|_| ()).await.unwrap().unwrap().others, 2);
+}

@@ -1,5 +1,6 @@
 //! The way back in: links by mail over a real SMTP server, passwords changed, people invited.
 
+mod fairness;
 mod limits;
 mod outbox;
 mod passwords;
