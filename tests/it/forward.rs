@@ -1,7 +1,5 @@
 //! Forward authentication: as a proxy asks.
 
-mod proxies;
-
 use crate::support::{App, sql};
 
 #[tokio::test]

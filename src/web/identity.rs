@@ -1,0 +1,73 @@
+//! The headers that tell an application who asks, and requests that bring such headers of their own.
+//!
+//! A proxy that asks hands the client's headers on with its question. Many runtimes make a variable of a header's name: in upper case,
+//! with an underscore for every separator (RFC 3875 4.1.18 does so with `-`). A header that differs from one of ours in its separator
+//! alone is one of ours to them, and a header that the client names in `Connection` is dropped on the way (RFC 9110 7.6.1). Proxies that
+//! are set up as documented let neither through; a request that still brings one is not let through here.
+
+use actix_web::http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+
+use crate::users::User;
+
+/// What the application is told, in lower case.
+pub(super) const NAMES: [&str; 4] = ["remote-user", "remote-email", "remote-name", "remote-groups"];
+
+/// Who it is, as an application is told.
+pub(super) struct Identity([(HeaderName, HeaderValue); 4]);
+
+impl Identity {
+    pub(super) fn of(user: &User) -> Self {
+        let [login, email, name, groups] = NAMES.map(HeaderName::from_static);
+        Self([
+            (login, in_header(&user.email)),
+            (email, in_header(&user.email)),
+            (name, in_header(&user.name)),
+            (groups, in_header(user.role.as_str())),
+        ])
+    }
+
+    /// Each header once.
+    pub(super) fn into_headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        self.0.into_iter()
+    }
+
+    /// Does the request say of itself who it is, in any spelling? The very headers that it would be answered may be there once: a proxy
+    /// that asks twice, first who it is and then for a role, sends them with the second question.
+    pub(super) fn is_claimed_otherwise(&self, headers: &HeaderMap) -> bool {
+        let claims = headers.iter().filter(|(name, _)| is_identity(name.as_str()));
+        let mut ours: Vec<&HeaderName> = Vec::new();
+        for (name, value) in claims {
+            let is_ours = self.0.iter().any(|(its, own)| its == name && own == value);
+            if !is_ours || ours.contains(&name) {
+                return true;
+            }
+            ours.push(name);
+        }
+        names_in_connection(headers).any(is_identity)
+    }
+}
+
+/// Is this one of ours to a runtime that folds names?
+fn is_identity(name: &str) -> bool {
+    NAMES.iter().any(|ours| folded(ours).eq(folded(name)))
+}
+
+fn folded(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().map(|byte| match byte {
+        byte if byte.is_ascii_alphanumeric() => byte.to_ascii_uppercase(),
+        _ => b'_',
+    })
+}
+
+/// The headers that belong to the connection, as the request says.
+fn names_in_connection(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers
+        .get_all(CONNECTION)
+        .filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// As UTF-8, which is what proxies and applications make of it (RFC 9110 5.5 calls it obsolete and allows it).
+fn in_header(text: &str) -> HeaderValue {
+    HeaderValue::from_bytes(text.as_bytes()).unwrap_or(HeaderValue::from_static(""))
+}

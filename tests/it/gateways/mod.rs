@@ -1,0 +1,192 @@
+//! Real gateways, with the very configurations that the pages show: in front of applications, as docs/forward-auth.md says, and in front
+//! of oneseat itself, as docs/proxies.md says.
+
+mod connection;
+mod front;
+mod guard;
+mod kinds;
+mod upstream;
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+
+use crate::support::eventually;
+pub use kinds::Kind;
+
+/// What a gateway does, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub enum Task {
+    /// Lets through to this application who is signed in.
+    Guard(SocketAddr),
+    /// The same for admins alone.
+    GuardForAdmins(SocketAddr),
+    /// Stands in front of oneseat itself.
+    Front,
+}
+
+/// A running gateway, ended with the value.
+pub struct Gateway {
+    child: Child,
+    pub kind: Kind,
+    /// Where its clients come to.
+    pub address: SocketAddr,
+    /// The same without TLS, in front of oneseat.
+    pub plain: SocketAddr,
+    /// Of `seat.example.org`, in front of oneseat.
+    pub certificate: CertificateDer<'static>,
+    _dir: TempDir,
+}
+
+/// What is put into a configuration in place of what the page says.
+pub struct Site {
+    dir: PathBuf,
+    task: Task,
+    address: SocketAddr,
+    plain: SocketAddr,
+    oneseat: SocketAddr,
+}
+
+impl Site {
+    /// The text in this language below this heading, with the addresses and the files of the test.
+    fn shown(&self, heading: &str, language: &str) -> String {
+        let page = match self.task {
+            Task::Guard(_) | Task::GuardForAdmins(_) => include_str!("../../../docs/forward-auth.md"),
+            Task::Front => include_str!("../../../docs/proxies.md"),
+        };
+        let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
+        let (section, _) = section.split_once("\n## ").unwrap();
+        let (_, text) = section.split_once(&format!("```{language}\n")).unwrap();
+        self.filled(text.split_once("```").unwrap().0)
+    }
+
+    fn filled(&self, text: &str) -> String {
+        let mut text = text
+            .replace("127.0.0.1:8000", &self.address.to_string())
+            .replace("127.0.0.1:8080", &self.oneseat.to_string());
+        for installed in ["/etc/ssl/seat", "/etc/haproxy", "/etc/apache2"] {
+            text = text.replace(installed, self.dir.to_str().unwrap());
+        }
+        match self.task {
+            Task::Front => text,
+            Task::Guard(application) => text.replace("127.0.0.1:3000", &application.to_string()),
+            Task::GuardForAdmins(application) => text
+                .replace("127.0.0.1:3000", &application.to_string())
+                .replace("/auth/verify?", "/auth/verify")
+                .replace("/auth/verify", "/auth/verify?role=admin"),
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.dir.join(name);
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+}
+
+impl Gateway {
+    /// One with the configuration of its page, before this oneseat. Waits until it answers.
+    pub async fn start(kind: Kind, task: Task, oneseat: SocketAddr) -> Self {
+        let mut why = String::new();
+        for _ in 0..5 {
+            match Self::try_to_start(kind, task, oneseat).await {
+                Ok(gateway) => return gateway,
+                Err(words) => why = words,
+            }
+        }
+        panic!("{kind:?} does not start: {why}");
+    }
+
+    /// Its last words, when it ended by itself: somebody else may have taken its port.
+    async fn try_to_start(kind: Kind, task: Task, oneseat: SocketAddr) -> Result<Self, String> {
+        let dir = tempfile::Builder::new()
+            .prefix("oneseat-gateway-")
+            .tempdir()
+            .unwrap();
+        let site = Site {
+            dir: dir.path().to_owned(),
+            task,
+            address: free_address(),
+            plain: free_address(),
+            oneseat,
+        };
+        let certificate = certificate(dir.path());
+        let words = site.write("words", "");
+        let mut child = kind
+            .command(&site)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&words).unwrap())
+            .spawn()
+            .expect("a gateway is missing: script/install test installs it");
+        let mut has_ended = false;
+        eventually("the gateway answers", async || {
+            has_ended = child.try_wait().unwrap().is_some();
+            has_ended || TcpStream::connect(site.address).is_ok()
+        })
+        .await;
+        if has_ended {
+            return Err(std::fs::read_to_string(words).unwrap());
+        }
+        Ok(Self {
+            child,
+            kind,
+            address: site.address,
+            plain: site.plain,
+            certificate,
+            _dir: dir,
+        })
+    }
+
+    /// One of each kind.
+    pub async fn of_all_kinds(task: Task, oneseat: SocketAddr) -> Vec<Self> {
+        let mut all = Vec::new();
+        for kind in Kind::ALL {
+            all.push(Self::start(kind, task, oneseat).await);
+        }
+        all
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address at which nobody answers.
+pub fn free_address() -> SocketAddr {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap()
+}
+
+/// A certificate and its key where the configurations look for them.
+fn certificate(dir: &Path) -> CertificateDer<'static> {
+    let made = rcgen::generate_simple_self_signed(["seat.example.org".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    for (name, text) in [
+        ("fullchain.pem", &certificate),
+        ("privkey.pem", &key),
+        ("seat.pem", &format!("{certificate}{key}")),
+    ] {
+        std::fs::write(dir.join(name), text).unwrap();
+    }
+    made.cert.der().clone()
+}
+
+/// Does this program run as root?
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Runs a program with this file as its configuration.
+fn program(name: &str, arguments: &[&str], file: &Path) -> Command {
+    let mut command = Command::new(name);
+    command.args(arguments).arg(file);
+    command
+}
