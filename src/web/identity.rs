@@ -71,3 +71,86 @@ fn names_in_connection(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 fn in_header(text: &str) -> HeaderValue {
     HeaderValue::from_bytes(text.as_bytes()).unwrap_or(HeaderValue::from_static(""))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ada() -> Identity {
+        let [login, email, name, groups] = NAMES.map(HeaderName::from_static);
+        Identity([
+            (login, in_header("ada@example.org")),
+            (email, in_header("ada@example.org")),
+            (name, in_header("Ada Lovelace, née Byron")),
+            (groups, in_header("user")),
+        ])
+    }
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name.parse().unwrap(), in_header(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn what_says_nothing_of_who_it_is_claims_nothing() {
+        let others = [
+            ("authorization", "Bearer x"),
+            ("connection", "close, TE"),
+            ("remote-addr", "192.0.2.1"),
+            ("x-remote-user", "root"),
+            ("remoteuser", "root"),
+        ];
+        assert!(!ada().is_claimed_otherwise(&headers(&others)));
+    }
+
+    #[test]
+    fn a_second_question_of_the_same_proxy_may_hold_the_first_answer() {
+        let mut answered = HeaderMap::new();
+        for (name, value) in ada().into_headers() {
+            answered.append(name, value);
+        }
+        assert!(!ada().is_claimed_otherwise(&answered));
+        // A copy more would be a list to whoever reads it.
+        answered.append(HeaderName::from_static(NAMES[3]), in_header("user"));
+        assert!(ada().is_claimed_otherwise(&answered));
+    }
+
+    #[test]
+    fn another_value_is_a_claim_and_so_is_a_header_named_in_connection() {
+        for claim in [
+            ("remote-groups", "admin"),
+            ("remote-user", "ADA@example.org"),
+            ("remote-name", ""),
+            ("connection", "close, Remote-User"),
+            ("connection", "REMOTE_GROUPS"),
+        ] {
+            assert!(ada().is_claimed_otherwise(&headers(&[claim])), "{claim:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn another_separator_is_a_claim_whatever_it_says(name in 0..4_usize, sign in "[!#$%&'*+.^_`|~]", value in "[ -~]{0,20}") {
+            let spelled = NAMES[name].replace('-', &sign);
+            prop_assert!(ada().is_claimed_otherwise(&headers(&[(&spelled, &value)])));
+        }
+
+        #[test]
+        fn whatever_the_headers_hold_there_is_an_answer(values in vec((0..4_usize, vec(0x20..=0xff_u8, 0..20)), 0..4)) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in values {
+                let name = if name == 3 { "connection" } else { NAMES[name] };
+                if let Ok(value) = HeaderValue::from_bytes(&value) {
+                    headers.append(HeaderName::from_static(name), value);
+                }
+            }
+            ada().is_claimed_otherwise(&headers);
+        }
+    }
+}
