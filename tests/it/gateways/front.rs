@@ -109,6 +109,11 @@ async fn oneseat_gets_each_header_once_and_from_the_gateway() {
             let told = |name| request.variable(name);
             assert_eq!(told("HTTP_X_FORWARDED_FOR"), ["127.0.0.2"], "{:?}: {request:#?}", gateway.kind);
             assert_eq!(told("HTTP_HOST"), ["seat.example.org"], "{:?}: {request:#?}", gateway.kind);
+            for connection in told("HTTP_CONNECTION") {
+                let options = ["close", "keep-alive", "upgrade"];
+                let is_one = options.contains(&connection.to_lowercase().as_str());
+                assert!(is_one, "{:?}: {request:#?}", gateway.kind);
+            }
             let names = told("HTTP_X_REQUEST_ID");
             assert!(names.len() == 1 && !["chosen", "again"].contains(&names[0]), "{:?}: {request:#?}", gateway.kind);
         }
@@ -160,17 +165,18 @@ async fn slow_requests_end_at_the_gateway() {
     for gateway in Gateway::of_all_kinds(Task::Front, oneseat.address).await {
         let kind = gateway.kind;
         let head = "POST /slow HTTP/1.1\r\nHost: seat.example.org\r\nContent-Length: 8\r\n\r\n";
+        let before = oneseat.begun();
         let mut slow = Connection::tls(&gateway).await;
         slow.send(&format!("{head}half")).await;
         // Meanwhile others come and go.
         for _ in 0..3 {
             let mut quick = Connection::tls(&gateway).await;
-            quick
-                .send("GET /quick HTTP/1.1\r\nHost: seat.example.org\r\n\r\n")
-                .await;
+            let head = "GET /quick HTTP/1.1\r\nHost: seat.example.org\r\n\r\n";
+            quick.send(head).await;
             assert_eq!(quick.status().await, 200, "{kind:?}");
-            assert_eq!(oneseat.next().line, "GET /quick HTTP/1.1", "{kind:?}");
+            assert_eq!(oneseat.only_request().line, "GET /quick HTTP/1.1", "{kind:?}");
         }
+        assert_eq!(oneseat.begun() - before, 3, "{kind:?}");
         slow.send("rest").await;
         assert_eq!(slow.status().await, 200, "{kind:?}");
         let request = oneseat.only_request();
@@ -246,4 +252,11 @@ async fn no_gateway_as_documented_is_warned_of_and_one_that_hands_on_headers_is(
         let told = warnings.iter().filter(|line| line.contains(words));
         assert_eq!(told.count(), 1, "{words}: {warnings:#?}");
     }
+    // All of them after the last that came through a gateway.
+    let through = log
+        .iter()
+        .rposition(|line| line.contains("from=127.0.0.2"))
+        .unwrap();
+    let first = log.iter().position(|line| line == warnings[0]).unwrap();
+    assert!(through < first, "{log:#?}");
 }

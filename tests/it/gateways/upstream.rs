@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 
 /// Answers each request alike.
 pub struct Upstream {
     pub address: SocketAddr,
     requests: Receiver<Request>,
+    begun: Arc<AtomicUsize>,
 }
 
 /// What came.
@@ -28,13 +30,24 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, requests) = channel();
+        let begun = Arc::new(AtomicUsize::new(0));
+        let count = begun.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let sender = sender.clone();
-                std::thread::spawn(move || serve(stream, &sender, status, headers));
+                let (sender, count) = (sender.clone(), count.clone());
+                std::thread::spawn(move || serve(stream, &sender, &count, status, headers));
             }
         });
-        Self { address, requests }
+        Self {
+            address,
+            requests,
+            begun,
+        }
+    }
+
+    /// How many requests have come, or have begun to come.
+    pub fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
     }
 
     /// An application that is content with everything.
@@ -53,17 +66,13 @@ impl Upstream {
     pub fn requests(&self) -> Vec<Request> {
         self.requests.try_iter().collect()
     }
-
-    /// Waits for the next.
-    pub fn next(&self) -> Request {
-        self.requests
-            .recv_timeout(Duration::from_secs(20))
-            .expect("nothing came")
-    }
 }
 
-fn serve(mut stream: TcpStream, sender: &Sender<Request>, status: &str, headers: &str) {
+fn serve(mut stream: TcpStream, sender: &Sender<Request>, count: &AtomicUsize, status: &str, headers: &str) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
+    if reader.fill_buf().is_ok_and(|begun| !begun.is_empty()) {
+        count.fetch_add(1, Ordering::SeqCst);
+    }
     // A connection that says nothing asks whether somebody is there.
     let Some(request) = read(&mut reader) else {
         return;
