@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::connection::Connection;
 use super::upstream::{Request, Upstream};
-use super::{Gateway, Task, free_address};
+use super::{Gateway, Task, free_addresses};
 use crate::support::{Answer, App, Client};
 
 /// What oneseat says who it is, for somebody who stands in for it.
@@ -225,7 +225,8 @@ async fn the_gateway_alone_says_the_address_and_the_name() {
 async fn nobody_is_let_through_when_nobody_can_tell() {
     let application = Upstream::application();
     let somebody = |gateway: &Gateway| Client::new(gateway.address).with_token("ab".repeat(32));
-    for gateway in Gateway::of_all_kinds(Task::Guard(application.address), free_address()).await {
+    let [nobody, _] = free_addresses();
+    for gateway in Gateway::of_all_kinds(Task::Guard(application.address), nobody).await {
         let status = somebody(&gateway).get("/").await.status;
         assert!(status.is_server_error(), "{:?}: {status}", gateway.kind);
     }

@@ -54,8 +54,9 @@ fn caddy(site: &Site) -> Command {
         Task::Front => {
             let dir = site.dir.display();
             let tls = format!("\ttls {dir}/fullchain.pem {dir}/privkey.pem\n");
+            let host = site.address.ip();
             let address = format!(
-                "https://seat.example.org:{} {{\n\tbind 127.0.0.1\n{tls}",
+                "https://seat.example.org:{} {{\n\tbind {host}\n{tls}",
                 site.address.port()
             );
             shown

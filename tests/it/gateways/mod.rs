@@ -11,6 +11,7 @@ use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -94,27 +95,16 @@ impl Site {
 impl Gateway {
     /// One with the configuration of its page, before this oneseat. Waits until it answers.
     pub async fn start(kind: Kind, task: Task, oneseat: SocketAddr) -> Self {
-        let mut why = String::new();
-        for _ in 0..5 {
-            match Self::try_to_start(kind, task, oneseat).await {
-                Ok(gateway) => return gateway,
-                Err(words) => why = words,
-            }
-        }
-        panic!("{kind:?} does not start: {why}");
-    }
-
-    /// Its last words, when it ended by itself: somebody else may have taken its port.
-    async fn try_to_start(kind: Kind, task: Task, oneseat: SocketAddr) -> Result<Self, String> {
         let dir = tempfile::Builder::new()
             .prefix("oneseat-gateway-")
             .tempdir()
             .unwrap();
+        let [address, plain] = free_addresses();
         let site = Site {
             dir: dir.path().to_owned(),
             task,
-            address: free_address(),
-            plain: free_address(),
+            address,
+            plain,
             oneseat,
         };
         let certificate = certificate(dir.path());
@@ -128,20 +118,19 @@ impl Gateway {
             .expect("a gateway is missing: script/install test installs it");
         let deadline = Instant::now() + SLOWEST_START;
         while TcpStream::connect(site.address).is_err() {
-            if child.try_wait().unwrap().is_some() {
-                return Err(std::fs::read_to_string(words).unwrap());
-            }
-            assert!(Instant::now() < deadline, "{kind:?} does not answer");
+            let (has_ended, words) = (child.try_wait().unwrap(), std::fs::read_to_string(&words));
+            assert_eq!(has_ended, None, "{kind:?} does not start: {words:?}");
+            assert!(Instant::now() < deadline, "{kind:?} does not answer: {words:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(Self {
+        Self {
             child,
             kind,
             address: site.address,
             plain: site.plain,
             certificate,
             _dir: dir,
-        })
+        }
     }
 
     /// One of each kind.
@@ -161,10 +150,14 @@ impl Drop for Gateway {
     }
 }
 
-/// An address at which nobody answers.
-pub fn free_address() -> SocketAddr {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap()
+/// Two addresses at which nobody answers. The host is this call's own (all of 127.0.0.0/8 is this machine), so that nobody else takes
+/// them before the one for whom they are meant.
+pub fn free_addresses() -> [SocketAddr; 2] {
+    static CALLS: AtomicU8 = AtomicU8::new(0);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let host = [127, 1 + high % 254, low, CALLS.fetch_add(1, Ordering::Relaxed)];
+    let free = [(); 2].map(|()| TcpListener::bind(SocketAddr::from((host, 0))).unwrap());
+    free.map(|free| free.local_addr().unwrap())
 }
 
 /// A certificate and its key where the configurations look for them.
