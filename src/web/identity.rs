@@ -116,7 +116,7 @@ mod tests {
             answered.append(name, value);
         }
         assert!(!ada().is_claimed_otherwise(&answered));
-        // A copy more would be a list to whoever reads it.
+        // A second copy would be a list to the application.
         answered.append(HeaderName::from_static(NAMES[3]), in_header("user"));
         assert!(ada().is_claimed_otherwise(&answered));
     }

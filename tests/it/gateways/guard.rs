@@ -135,7 +135,7 @@ async fn no_client_says_who_it_is_in_any_spelling() {
             let status = asked(&gateway, &token, &forged).await;
             assert_eq!(status, 200, "{:?}, {separator}", gateway.kind);
             assert_is_ada(&gateway, &application.only_request());
-            // Nor does it help who is not signed in.
+            // Nor does it help anybody who is not signed in.
             let status = asked(&gateway, "none", &forged).await;
             assert_eq!(status, 401, "{:?}, {separator}", gateway.kind);
             assert!(application.requests().is_empty(), "{:?}", gateway.kind);
