@@ -14,11 +14,28 @@ use ipnetwork::IpNetwork;
 
 use crate::sessions::Origin;
 
-const X_FORWARDED_FOR: &str = "x-forwarded-for";
+pub(super) const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The networks whose word counts.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Vec<IpNetwork>);
+
+/// Whom X-Forwarded-For names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) client: IpAddr,
+    pub(super) rest: Rest,
+}
+
+/// What stands in X-Forwarded-For to the left of the client, where nobody trusted has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    Nothing,
+    /// Entries of the client's, or of proxies that are not trusted.
+    Entries,
+    /// The nearest of them is no address, although a trusted proxy wrote it or handed it on.
+    Unreadable,
+}
 
 impl TrustedProxies {
     /// Empty: nobody's.
@@ -26,32 +43,36 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }
 
     /// The nearest address that no trusted proxy stands behind. An entry that cannot be read ends the search: it is not
     /// known what stands before it.
-    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Named {
         let entries: Vec<&[u8]> = headers
             .get_all(X_FORWARDED_FOR)
             .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
             .collect();
         let mut client = peer.to_canonical();
         for entry in entries.into_iter().rev() {
-            if !self.trusts(client) {
-                break;
-            }
-            match std::str::from_utf8(entry)
-                .ok()
-                .and_then(|entry| parse(entry.trim()))
-            {
-                Some(address) => client = address,
-                None => break,
-            }
+            let rest = match read(entry) {
+                _ if !self.trusts(client) => Rest::Entries,
+                None => Rest::Unreadable,
+                Some(address) => {
+                    client = address;
+                    continue;
+                }
+            };
+            return Named { client, rest };
         }
-        client
+        let rest = Rest::Nothing;
+        Named { client, rest }
     }
+}
+
+fn read(entry: &[u8]) -> Option<IpAddr> {
+    parse(std::str::from_utf8(entry).ok()?.trim())
 }
 
 /// An address, with or without brackets and port.
@@ -80,7 +101,7 @@ impl FromRequest for ClientInfo {
 }
 
 /// Who is at the other end of the connection, which TCP always knows.
-fn peer(request: &HttpRequest) -> IpAddr {
+pub(super) fn peer(request: &HttpRequest) -> IpAddr {
     request
         .peer_addr()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
@@ -97,7 +118,7 @@ pub(super) fn origin(request: &HttpRequest) -> Origin {
     let peer = peer(request);
     let headers = request.headers();
     let address = match request.app_data::<web::Data<TrustedProxies>>() {
-        Some(proxies) => proxies.client(peer, headers),
+        Some(proxies) => proxies.client(peer, headers).client,
         None => peer,
     };
     Origin::new(address, headers.get(USER_AGENT).map(|value| value.as_bytes()))
@@ -120,7 +141,7 @@ mod tests {
                 HeaderValue::from_str(value).unwrap(),
             );
         }
-        proxies.client(peer.parse().unwrap(), &headers).to_string()
+        proxies.client(peer.parse().unwrap(), &headers).client.to_string()
     }
 
     #[test]
@@ -154,7 +175,10 @@ mod tests {
         headers.append(name.clone(), HeaderValue::from_static("6.6.6.6"));
         headers.append(name, HeaderValue::from_bytes(b"\xff, 203.0.113.9").unwrap());
         assert_eq!(
-            proxies.client("10.0.0.1".parse().unwrap(), &headers).to_string(),
+            proxies
+                .client("10.0.0.1".parse().unwrap(), &headers)
+                .client
+                .to_string(),
             "203.0.113.9"
         );
     }
@@ -195,7 +219,7 @@ mod tests {
 
         #[test]
         fn without_a_trusted_proxy_the_peer_is_the_client(peer: IpAddr, values in vec(any_value(), 0..4)) {
-            let client = TrustedProxies::default().client(peer, &forwarded(&values));
+            let client = TrustedProxies::default().client(peer, &forwarded(&values)).client;
             prop_assert_eq!(client, peer.to_canonical());
         }
 
@@ -219,10 +243,10 @@ mod tests {
             for hop in hops {
                 own.push_str(&format!(", 10.0.0.{hop}"));
             }
-            prop_assert_eq!(proxies.client(peer, &forwarded(&[own.clone().into_bytes()])), client);
+            prop_assert_eq!(proxies.client(peer, &forwarded(&[own.clone().into_bytes()])).client, client);
             let mut values = before;
             values.push([&in_the_same_header[..], b",", own.as_bytes()].concat());
-            prop_assert_eq!(proxies.client(peer, &forwarded(&values)), client);
+            prop_assert_eq!(proxies.client(peer, &forwarded(&values)).client, client);
         }
 
         #[test]

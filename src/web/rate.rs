@@ -21,6 +21,7 @@ use governor::{Quota, RateLimiter};
 
 use super::client;
 use super::problem::Problem;
+use super::proxy_check;
 use crate::auth::audit;
 use crate::network::prefix;
 
@@ -175,6 +176,7 @@ impl FromRequest for WithinLoginRate {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        proxy_check::look(request);
         let origin = client::origin(request);
         let counted = match request.app_data::<web::Data<LoginRates>>() {
             Some(rates) => rates.count(origin.address()),

@@ -24,6 +24,11 @@ pub(super) async fn name<B: MessageBody>(
 }
 
 fn given(request: &ServiceRequest) -> Option<RequestId> {
-    let name = request.headers().get(X_REQUEST_ID)?;
+    let mut names = request.headers().get_all(X_REQUEST_ID);
+    let name = names.next()?;
+    // A second one: the proxy has added its own to the client's, and nobody knows which is which.
+    if names.next().is_some() {
+        return None;
+    }
     client::is_from_a_trusted_proxy(request.request()).then(|| RequestId::given(name.as_bytes()))?
 }

@@ -19,8 +19,8 @@ use super::connection::{Connection, KEEP_ALIVE, SLOWEST_HEAD, keep_pace};
 use super::rate::LoginRates;
 use super::stopping::Stopping;
 use super::{
-    GRACE_SECONDS, client, cross_origin, panics, problem, prometheus, request_id, routes, security_headers,
-    tls,
+    GRACE_SECONDS, client, cross_origin, panics, problem, prometheus, proxy_check, request_id, routes,
+    security_headers, tls,
 };
 use crate::auth::Auth;
 use crate::config::ServeConfig;
@@ -46,10 +46,15 @@ pub(super) fn listen(
         .disable_signals();
     let stop = builder.graceful_shutdown_signal();
 
+    proxy_check::warn_of_everybody(&config.trusted_proxies);
+    let proxies = web::Data::new(client::TrustedProxies::new(config.trusted_proxies.clone()));
+    let check = web::Data::new(proxy_check::ProxyCheck::default());
+
     let app = {
         let (config, stopping) = (config.clone(), stopping.clone());
         move || {
             application(&config, &|app: &mut web::ServiceConfig| {
+                app.app_data(proxies.clone()).app_data(check.clone());
                 provide(app, &config, &auth, rates.clone(), stopping.clone());
             })
         }
@@ -147,10 +152,7 @@ fn provide(
     stopping: Stopping,
 ) {
     app.app_data(web::Data::new(auth.clone()))
-        .app_data(web::Data::new(stopping))
-        .app_data(web::Data::new(client::TrustedProxies::new(
-            config.trusted_proxies.clone(),
-        )));
+        .app_data(web::Data::new(stopping));
     if let Some(rates) = rates {
         app.app_data(rates);
     }

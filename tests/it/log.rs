@@ -80,6 +80,13 @@ async fn a_request_is_named_by_a_trusted_proxy_and_by_nobody_else() {
     assert_eq!(asked(&trusting, "edge-7/00af").await, "edge-7/00af");
     assert_ne!(asked(&trusting, "not one word").await, "not one word");
     assert_ne!(asked(&careful, "edge-7/00af").await, "edge-7/00af");
+    // Of two names one is the client's, and nobody knows which.
+    let request = trusting.visitor().request(reqwest::Method::GET, "/healthz");
+    let twice = request
+        .header("X-Request-Id", "edge-7")
+        .header("X-Request-Id", "chosen");
+    let name = Answer::of(twice).await.header("x-request-id").to_owned();
+    assert!(!["edge-7", "chosen"].contains(&name.as_str()), "{name}");
     // Success is named as well, and no name is given twice.
     let healthy = async || {
         trusting

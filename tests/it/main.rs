@@ -22,6 +22,7 @@ mod docs;
 mod embedded;
 mod endings;
 mod forward;
+mod gateways;
 mod history;
 mod hostile;
 mod http;

@@ -1,7 +1,6 @@
 //! Forward authentication: a proxy asks here before it lets a request through (nginx `auth_request`, Traefik `ForwardAuth`, Caddy
-//! `forward_auth`).
+//! `forward_auth`; HAProxy and Apache by some Lua). docs/forward-auth.md shows how.
 
-use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -10,6 +9,7 @@ use crate::auth::audit;
 use crate::users::Role;
 use crate::web::client::ClientInfo;
 use crate::web::extract::{Admin, Authenticated};
+use crate::web::identity::Identity;
 use crate::web::problem::Problem;
 use crate::web::schemas;
 
@@ -24,8 +24,8 @@ struct VerifyQuery {
 
 /// Lets a request through, or not.
 ///
-/// 200 with who it is, in headers that applications know; 401 without a live session, 403 without the role asked for. Counts as
-/// activity.
+/// 200 with who it is, in headers that applications know; 401 without a live session, 403 without the role asked for, 400 where the
+/// request brings such headers of its own, in any spelling, or names them in `Connection`. Counts as activity.
 #[utoipa::path(
     get, path = "/auth/verify", tag = "service", operation_id = "forward_auth",
     params(VerifyQuery),
@@ -56,19 +56,16 @@ pub async fn verify(
             return Err(Problem::forbidden());
         }
     }
+    let identity = Identity::of(&user);
+    if identity.is_claimed_otherwise(request.headers()) {
+        audit::forbidden(&user, request.path(), &client.0);
+        return Err(Problem::bad_request(
+            "The request says by itself who it is, which only the proxy may do (see docs/forward-auth.md)",
+        ));
+    }
     let mut answer = HttpResponse::Ok();
-    for (name, value) in [
-        (HeaderName::from_static("remote-user"), user.email.as_str()),
-        (HeaderName::from_static("remote-email"), &user.email),
-        (HeaderName::from_static("remote-name"), &user.name),
-        (HeaderName::from_static("remote-groups"), user.role.as_str()),
-    ] {
-        answer.insert_header((name, in_header(value)));
+    for header in identity.into_headers() {
+        answer.insert_header(header);
     }
     Ok(answer.finish())
-}
-
-/// As UTF-8, which is what proxies and applications make of it (RFC 9110 5.5 calls it obsolete and allows it).
-fn in_header(text: &str) -> HeaderValue {
-    HeaderValue::from_bytes(text.as_bytes()).unwrap_or(HeaderValue::from_static(""))
 }

@@ -12,7 +12,8 @@ use super::app::PASSWORD;
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    address: SocketAddr,
+    /// Scheme, host and port.
+    origin: String,
     pub token: Option<String>,
 }
 
@@ -28,14 +29,19 @@ impl Client {
     pub fn new(address: SocketAddr) -> Self {
         // Once for the whole process; a second time changes nothing.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
+        Self::built(reqwest::Client::builder(), origin(address))
+    }
+
+    /// Somebody with a way of their own to reach this origin.
+    pub fn built(builder: reqwest::ClientBuilder, origin: String) -> Self {
+        let http = builder
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build()
             .unwrap();
         Self {
             http,
-            address,
+            origin,
             token: None,
         }
     }
@@ -43,7 +49,7 @@ impl Client {
     /// The same person at another instance.
     pub fn at(&self, address: SocketAddr) -> Self {
         Self {
-            address,
+            origin: origin(address),
             ..self.clone()
         }
     }
@@ -57,9 +63,7 @@ impl Client {
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self
-            .http
-            .request(method, format!("http://{}{path}", self.address));
+        let request = self.http.request(method, format!("{}{path}", self.origin));
         match &self.token {
             Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
             None => request,
@@ -101,6 +105,10 @@ impl Client {
             .header("Oneseat-Passive", "true");
         Answer::of(request).await
     }
+}
+
+fn origin(address: SocketAddr) -> String {
+    format!("http://{address}")
 }
 
 impl Answer {

@@ -1,8 +1,8 @@
 //! Forward authentication: as a proxy asks.
 
-mod proxies;
+use reqwest::Method;
 
-use crate::support::{App, sql};
+use crate::support::{Answer, App, Client, sql};
 
 #[tokio::test]
 async fn the_answer_says_who_it_is() {
@@ -59,4 +59,36 @@ async fn being_let_through_is_activity() {
     assert_eq!(ada.get("/auth/verify").await.status, 200);
     let active = "select count(*) from sessions where last_activity > now() - interval '1 minute'";
     assert_eq!(app.database().number(active), 1);
+}
+
+/// What `/auth/verify` answers to somebody whose request brings these headers.
+async fn verified(client: &Client, headers: &[(&str, &str)]) -> Answer {
+    let mut request = client.request(Method::GET, "/auth/verify");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    Answer::of(request).await
+}
+
+#[tokio::test]
+async fn a_request_that_says_of_itself_who_it_is_is_not_let_through() {
+    let app = App::start().await;
+    let (ada, visitor) = (app.signed_in("ada").await, app.visitor());
+    for claim in [
+        ("Remote-User", "root@example.org"),
+        ("Remote_User", "ada@example.org"),
+        ("remote.groups", "user"),
+        ("REMOTE-GROUPS", "admin"),
+        ("Connection", "close, Remote-Groups"),
+    ] {
+        let answer = verified(&ada, &[claim]).await;
+        assert_eq!(answer.problem(), "400 bad_request", "{claim:?}");
+        assert!(!answer.headers.contains_key("remote-user"), "{claim:?}");
+        assert_eq!(verified(&visitor, &[claim]).await.problem(), "401 token_missing");
+    }
+    // A proxy that asks twice hands on what it was answered.
+    let first = verified(&ada, &[]).await;
+    let answered = ["remote-user", "remote-email", "remote-name", "remote-groups"];
+    let answered = answered.map(|name| (name, first.header(name)));
+    assert_eq!(verified(&ada, &answered).await.status, 200);
 }

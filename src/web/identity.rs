@@ -1,0 +1,156 @@
+//! The headers that tell an application who asks, and requests that bring such headers of their own.
+//!
+//! A proxy that asks hands the client's headers on with its question. Many runtimes make a variable of a header's name: in upper case,
+//! with an underscore for every separator (RFC 3875 4.1.18 does so with `-`). A header that differs from one of ours in its separator
+//! alone is one of ours to them, and a header that the client names in `Connection` is dropped on the way (RFC 9110 7.6.1). Proxies that
+//! are set up as documented let neither through; a request that still brings one is not let through here.
+
+use actix_web::http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+
+use crate::users::User;
+
+/// What the application is told, in lower case.
+pub(super) const NAMES: [&str; 4] = ["remote-user", "remote-email", "remote-name", "remote-groups"];
+
+/// Who it is, as an application is told.
+pub(super) struct Identity([(HeaderName, HeaderValue); 4]);
+
+impl Identity {
+    pub(super) fn of(user: &User) -> Self {
+        let [login, email, name, groups] = NAMES.map(HeaderName::from_static);
+        Self([
+            (login, in_header(&user.email)),
+            (email, in_header(&user.email)),
+            (name, in_header(&user.name)),
+            (groups, in_header(user.role.as_str())),
+        ])
+    }
+
+    /// Each header once.
+    pub(super) fn into_headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        self.0.into_iter()
+    }
+
+    /// Does the request say of itself who it is, in any spelling? The very headers that it would be answered may be there once: a proxy
+    /// that asks twice, first who it is and then for a role, sends them with the second question.
+    pub(super) fn is_claimed_otherwise(&self, headers: &HeaderMap) -> bool {
+        let claims = headers.iter().filter(|(name, _)| is_identity(name.as_str()));
+        let mut ours: Vec<&HeaderName> = Vec::new();
+        for (name, value) in claims {
+            let is_ours = self.0.iter().any(|(its, own)| its == name && own == value);
+            if !is_ours || ours.contains(&name) {
+                return true;
+            }
+            ours.push(name);
+        }
+        names_in_connection(headers).any(is_identity)
+    }
+}
+
+/// Is this one of ours to a runtime that folds names?
+fn is_identity(name: &str) -> bool {
+    NAMES.iter().any(|ours| folded(ours).eq(folded(name)))
+}
+
+fn folded(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().map(|byte| match byte {
+        byte if byte.is_ascii_alphanumeric() => byte.to_ascii_uppercase(),
+        _ => b'_',
+    })
+}
+
+/// The headers that belong to the connection, as the request says.
+fn names_in_connection(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers
+        .get_all(CONNECTION)
+        .filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// As UTF-8, which is what proxies and applications make of it (RFC 9110 5.5 calls it obsolete and allows it).
+fn in_header(text: &str) -> HeaderValue {
+    HeaderValue::from_bytes(text.as_bytes()).unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ada() -> Identity {
+        let [login, email, name, groups] = NAMES.map(HeaderName::from_static);
+        Identity([
+            (login, in_header("ada@example.org")),
+            (email, in_header("ada@example.org")),
+            (name, in_header("Ada Lovelace, née Byron")),
+            (groups, in_header("user")),
+        ])
+    }
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name.parse().unwrap(), in_header(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn what_says_nothing_of_who_it_is_claims_nothing() {
+        let others = [
+            ("authorization", "Bearer x"),
+            ("connection", "close, TE"),
+            ("remote-addr", "192.0.2.1"),
+            ("x-remote-user", "root"),
+            ("remoteuser", "root"),
+        ];
+        assert!(!ada().is_claimed_otherwise(&headers(&others)));
+    }
+
+    #[test]
+    fn a_second_question_of_the_same_proxy_may_hold_the_first_answer() {
+        let mut answered = HeaderMap::new();
+        for (name, value) in ada().into_headers() {
+            answered.append(name, value);
+        }
+        assert!(!ada().is_claimed_otherwise(&answered));
+        // A second copy would be a list to the application.
+        answered.append(HeaderName::from_static(NAMES[3]), in_header("user"));
+        assert!(ada().is_claimed_otherwise(&answered));
+    }
+
+    #[test]
+    fn another_value_is_a_claim_and_so_is_a_header_named_in_connection() {
+        for claim in [
+            ("remote-groups", "admin"),
+            ("remote-user", "ADA@example.org"),
+            ("remote-name", ""),
+            ("connection", "close, Remote-User"),
+            ("connection", "REMOTE_GROUPS"),
+        ] {
+            assert!(ada().is_claimed_otherwise(&headers(&[claim])), "{claim:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn another_separator_is_a_claim_whatever_it_says(name in 0..4_usize, sign in "[!#$%&'*+.^_`|~]", value in "[ -~]{0,20}") {
+            let spelled = NAMES[name].replace('-', &sign);
+            prop_assert!(ada().is_claimed_otherwise(&headers(&[(&spelled, &value)])));
+        }
+
+        #[test]
+        fn whatever_the_headers_hold_there_is_an_answer(values in vec((0..4_usize, vec(0x20..=0xff_u8, 0..20)), 0..4)) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in values {
+                let name = if name == 3 { "connection" } else { NAMES[name] };
+                if let Ok(value) = HeaderValue::from_bytes(&value) {
+                    headers.append(HeaderName::from_static(name), value);
+                }
+            }
+            ada().is_claimed_otherwise(&headers);
+        }
+    }
+}
