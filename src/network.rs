@@ -2,6 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+tokio::task_local! {
+    static CURRENT: Share;
+}
+
 /// Whose work it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
@@ -18,6 +22,16 @@ impl Share {
             wide: prefix(address, 24, 48),
             narrow: network_of(address),
         }
+    }
+
+    /// Of whom the request is that is being answered here; of nobody else, if none is.
+    pub fn current() -> Self {
+        CURRENT.try_with(|share| *share).unwrap_or(Self::OWN)
+    }
+
+    /// Answers the request of this one.
+    pub fn scope<F: Future>(self, answering: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, answering)
     }
 
     /// The wider network.

@@ -1,14 +1,12 @@
 //! A connection that one thread keeps for itself.
 
-use std::sync::Arc;
-
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool, PooledConnection};
-use tokio::sync::Semaphore;
 
 use super::Unavailable;
+use super::turns::Turns;
 
 type Manager = ConnectionManager<PgConnection>;
 
@@ -22,14 +20,14 @@ const PLANNED_ONCE: &str = "set plan_cache_mode = force_generic_plan; set enable
 /// finds single rows by index, and is planned for that.
 pub struct Dedicated {
     pool: Pool<Manager>,
-    turns: Arc<Semaphore>,
+    turns: Turns,
     connection: Option<PooledConnection<Manager>>,
 }
 
 impl Dedicated {
     /// Takes one connection's turn away from the others, for as long as this lives.
-    pub(super) fn new(pool: Pool<Manager>, turns: Arc<Semaphore>) -> Self {
-        turns.forget_permits(1);
+    pub(super) fn new(pool: Pool<Manager>, turns: Turns) -> Self {
+        turns.forget();
         Self {
             pool,
             turns,
@@ -73,6 +71,6 @@ impl Dedicated {
 
 impl Drop for Dedicated {
     fn drop(&mut self) {
-        self.turns.add_permits(1);
+        self.turns.give();
     }
 }

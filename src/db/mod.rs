@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod migrations;
 #[rustfmt::skip] // Written by `script/schema`.
 pub(crate) mod schema;
+mod turns;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,12 +19,14 @@ use std::time::Duration;
 
 use diesel::pg::PgConnection;
 use diesel::r2d2::{ConnectionManager, Pool};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::foreign_words::cleaned;
+use crate::network::Share;
 use crate::request_id::RequestId;
 use connection::{Customize, with_timeouts};
+
+use turns::{Full, Turns};
 
 pub use apart::Apart;
 pub use dedicated::Dedicated;
@@ -37,8 +40,8 @@ const ANSWER: Duration = Duration::from_secs(8);
 pub struct Database {
     url: Arc<str>,
     pool: Pool<ConnectionManager<PgConnection>>,
-    /// One permit for each connection: callers queue here, without a thread each.
-    turns: Arc<Semaphore>,
+    /// One for each connection: callers queue here, without a thread each.
+    turns: Turns,
 }
 
 /// Connections of a pool.
@@ -95,7 +98,7 @@ impl Database {
         Ok(Self {
             url: url.into(),
             pool,
-            turns: Arc::new(Semaphore::new(size as usize)),
+            turns: Turns::new(size as usize),
         })
     }
 
@@ -121,7 +124,7 @@ impl Database {
         Apart::open(self.url.as_ref().to_owned()).await
     }
 
-    /// Runs `work` with a connection, off the async threads.
+    /// Runs `work` with a connection, off the async threads. Callers who wait for one take turns by origin.
     ///
     /// # Errors
     /// Those of `work`, and [`Unavailable`] when no connection or no answer came in time. An answer
@@ -132,10 +135,11 @@ impl Database {
         T: Send + 'static,
         E: From<Unavailable> + Send + 'static,
     {
-        let turn = timeout(TURN, self.turns.clone().acquire_owned())
+        let busy = || Unavailable("every connection is busy".to_owned());
+        let turn = timeout(TURN, self.turns.take(Share::current()))
             .await
-            .map_err(|_| Unavailable("every connection is busy".to_owned()))?
-            .map_err(|error| Unavailable(error.to_string()))?;
+            .map_err(|_| busy())?
+            .map_err(|Full| busy())?;
         let pool = self.pool.clone();
         let answer = tokio::task::spawn_blocking(RequestId::carried(move || {
             // Moved in: a thread that is stuck keeps its turn, so no more threads than connections get stuck.

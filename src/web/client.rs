@@ -113,15 +113,19 @@ pub(super) fn is_from_a_trusted_proxy(request: &HttpRequest) -> bool {
     proxies.is_some_and(|proxies| proxies.trusts(peer(request).to_canonical()))
 }
 
+/// The address that a request comes from.
+pub(super) fn address(request: &HttpRequest) -> IpAddr {
+    let peer = peer(request);
+    match request.app_data::<web::Data<TrustedProxies>>() {
+        Some(proxies) => proxies.client(peer, request.headers()).client,
+        None => peer,
+    }
+}
+
 /// Where a request comes from.
 pub(super) fn origin(request: &HttpRequest) -> Origin {
-    let peer = peer(request);
-    let headers = request.headers();
-    let address = match request.app_data::<web::Data<TrustedProxies>>() {
-        Some(proxies) => proxies.client(peer, headers).client,
-        None => peer,
-    };
-    Origin::new(address, headers.get(USER_AGENT).map(|value| value.as_bytes()))
+    let user_agent = request.headers().get(USER_AGENT);
+    Origin::new(address(request), user_agent.map(|value| value.as_bytes()))
 }
 
 #[cfg(test)]

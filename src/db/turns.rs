@@ -1,0 +1,152 @@
+//! Turns at the pool: as many as it has connections, shared fairly among those whose requests wait for one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::fair_queue::{FairQueue, Put};
+use crate::network::Share;
+
+/// Requests that may wait: some seconds of work.
+const QUEUE: usize = 1_024;
+
+/// The turns. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Turns(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    waiting: FairQueue<oneshot::Sender<Turn>>,
+}
+
+/// One turn, given to the next when it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn(Option<Turns>);
+
+/// Too many wait.
+#[derive(Debug)]
+pub(super) struct Full;
+
+impl Turns {
+    pub(super) fn new(count: usize) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            free: count,
+            waiting: FairQueue::new(QUEUE),
+        })))
+    }
+
+    /// Waits for a turn, behind those of its own origin and in turns with others.
+    ///
+    /// # Errors
+    /// [`Full`], also later, when somebody with fewer waiting needs the place.
+    pub(super) async fn take(&self, share: Share) -> Result<Turn, Full> {
+        let turn = {
+            let mut state = self.state();
+            if state.free > 0 {
+                state.free -= 1;
+                return Ok(Turn(Some(self.clone())));
+            }
+            let (give, turn) = oneshot::channel();
+            match state.waiting.put(share, give) {
+                Put::Queued | Put::InPlaceOf(_) => turn,
+                Put::Full(_) => return Err(Full),
+            }
+        };
+        turn.await.map_err(|_| Full)
+    }
+
+    /// Takes a turn away for good, or gives it back: for a connection that is kept. Only while nobody waits for it.
+    pub(super) fn forget(&self) {
+        let mut state = self.state();
+        state.free = state.free.saturating_sub(1);
+    }
+
+    /// Gives a turn to the next who is still there.
+    pub(super) fn give(&self) {
+        loop {
+            let next = {
+                let mut state = self.state();
+                let next = state.waiting.take();
+                if next.is_none() {
+                    state.free += 1;
+                    return;
+                }
+                next
+            };
+            let Some(next) = next else { return };
+            match next.send(Turn(Some(self.clone()))) {
+                Ok(()) => return,
+                // They have gone; it is still to be given.
+                Err(mut turn) => turn.0 = None,
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(turns) = self.0.take() {
+            turns.give();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn share(address: &str) -> Share {
+        Share::of(address.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_turn_goes_to_the_network_that_has_waited_in_turn_and_not_to_who_has_gone() {
+        let turns = Turns::new(1);
+        let first = turns.take(share("192.0.2.1")).await.unwrap();
+        let mut of_many: Vec<_> = (0..3).map(|_| Box::pin(turns.take(share("192.0.2.1")))).collect();
+        for waiting in &mut of_many {
+            assert!(waiting.as_mut().now_or_never().is_none());
+        }
+        let mut other = Box::pin(turns.take(share("198.51.100.1")));
+        assert!(other.as_mut().now_or_never().is_none());
+        // The first of many has gone, which was its network's turn: the other is next.
+        drop(of_many.remove(0));
+        drop(first);
+        let others = other.as_mut().now_or_never().unwrap().unwrap();
+        assert!(of_many[0].as_mut().now_or_never().is_none());
+        drop(others);
+        drop(of_many[0].as_mut().now_or_never().unwrap().unwrap());
+        drop(of_many[1].as_mut().now_or_never().unwrap().unwrap());
+        // Nobody waits: it is free.
+        assert!(turns.take(share("203.0.113.1")).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn whose_place_is_needed_by_another_origin_is_told_at_once() {
+        let turns = Turns::new(1);
+        let _first = turns.take(Share::OWN).await.unwrap();
+        let mut many: Vec<_> = (0..QUEUE)
+            .map(|_| Box::pin(turns.take(share("192.0.2.1"))))
+            .collect();
+        for waiting in &mut many {
+            assert!(waiting.as_mut().now_or_never().is_none());
+        }
+        assert!(
+            turns
+                .take(share("192.0.2.1"))
+                .now_or_never()
+                .is_some_and(|turn| turn.is_err())
+        );
+        let mut other = Box::pin(turns.take(share("198.51.100.1")));
+        assert!(other.as_mut().now_or_never().is_none());
+        let last = many.last_mut().unwrap();
+        assert!(last.as_mut().now_or_never().is_some_and(|turn| turn.is_err()));
+    }
+}
