@@ -44,6 +44,10 @@ pub async fn exchange(world: &World, request: RequestBuilder, patience: Duration
             panic!("no answer in {DEADLINE:?}: {}", what.unwrap_or_default())
         }
     };
+    // An instance that stood still while the head came: the parser's own word, and nothing was done.
+    if answer.status == StatusCode::REQUEST_TIMEOUT && answer.text.is_empty() {
+        return Outcome::Lost;
+    }
     let at = world.now();
     let (code, body) = if answer.status.is_success() {
         let is_empty = answer.text.is_empty();
