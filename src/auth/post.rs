@@ -8,15 +8,15 @@ use diesel::{Connection, QueryResult};
 use metrics::counter;
 
 use super::measures::MAILS;
-use super::{Auth, Error};
+use super::{Auth, Error, audit};
 use crate::mail::letter::Content;
 use crate::mail::outbox::{self, Waiting};
 use crate::mail::{Carrier, Kind, Letter, NotSent};
 use crate::sessions::Device;
 use crate::token::Token;
-use crate::users::User;
 use crate::users::link::{self, Purpose};
 use crate::users::store::{self as users, Credentials};
+use crate::users::{User, short_digest};
 
 /// What became of the mail whose turn it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,18 +67,22 @@ impl Auth {
         let written = self
             .db
             .run(move |conn| {
-                conn.transaction::<_, Error, _>(|conn| {
+                let written = conn.transaction::<_, Error, _>(|conn| {
                     let written = write(conn, &claimed, &base)?;
-                    if written.is_none() {
+                    if written.is_err() {
                         outbox::discard(conn, &claimed)?;
                     }
                     Ok(written)
-                })
+                })?;
+                if let Err(OfNoUse(why)) = written {
+                    audit::mail_not_sent(claimed.kind, &short_digest(&claimed.email_digest), why);
+                }
+                Ok::<_, Error>(written)
             })
             .await;
         let (user, letter) = match written {
-            Ok(Some(written)) => written,
-            Ok(None) => return Ok(Delivery::Dropped),
+            Ok(Ok(written)) => written,
+            Ok(Err(OfNoUse(_))) => return Ok(Delivery::Dropped),
             // Of this one alone: the next goes on its way all the same.
             Err(error) => {
                 let Waiting { kind, attempts, .. } = mail;
@@ -90,12 +94,13 @@ impl Auth {
         let sent = carrier.carry(user.email, letter).await;
         match sent {
             Ok(()) => {
-                log::info!("mailed {kind} to user {id}");
+                audit::mail_sent(kind, id);
                 count(kind, "sent");
                 self.take_out(mail, Delivery::Sent).await
             }
             Err(NotSent::Ever(error)) => {
-                log::error!("{kind} to user {id} is given up, since nobody is at the address: {error}");
+                let why = format!("nobody is at the address of user {id}: {error}");
+                audit::mail_given_up(kind, mail.id, &why);
                 count(kind, "given_up");
                 self.take_out(mail, Delivery::GivenUp).await
             }
@@ -144,13 +149,22 @@ pub(super) fn count(kind: Kind, outcome: &'static str) {
     counter!(MAILS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
 }
 
-/// Whom to send what, in a transaction that comes to hold the user's row. `None`: there is nobody, or it is of no use to them any more.
-fn write(conn: &mut PgConnection, mail: &Waiting, public_url: &str) -> Result<Option<(User, Letter)>, Error> {
+/// There is nobody to send it to, or they have no use for it any more: why.
+#[derive(Clone, Copy, Debug)]
+struct OfNoUse(&'static str);
+
+/// Whom to send what, in a transaction that comes to hold the user's row.
+fn write(
+    conn: &mut PgConnection,
+    mail: &Waiting,
+    public_url: &str,
+) -> Result<Result<(User, Letter), OfNoUse>, Error> {
+    let nobody = || Ok(Err(OfNoUse("nobody has this address")));
     let Some(found) = users::find_by_digest(conn, &mail.email_digest)? else {
-        return Ok(None);
+        return nobody();
     };
     let Some(Credentials { user, password_hash }) = users::lock(conn, found.id)? else {
-        return Ok(None);
+        return nobody();
     };
     let may_sign_in = user.disabled_at.is_none();
     let forgot = format!("{public_url}/forgot");
@@ -161,15 +175,18 @@ fn write(conn: &mut PgConnection, mail: &Waiting, public_url: &str) -> Result<Op
     let with = Device::of(mail.user_agent.as_deref()).to_string();
     let link;
     let content = match mail.kind {
-        Kind::Invitation if may_sign_in && password_hash.is_none() => {
+        Kind::Invitation | Kind::Verification | Kind::PasswordReset if !may_sign_in => {
+            return Ok(Err(OfNoUse("account is disabled")));
+        }
+        Kind::Invitation if password_hash.is_none() => {
             link = open(conn, &user, Purpose::Invitation, public_url, "welcome")?;
             Content::Invitation { link: &link }
         }
-        Kind::Verification if may_sign_in && !user.email_verified => {
+        Kind::Verification if !user.email_verified => {
             link = open(conn, &user, Purpose::Verification, public_url, "verify")?;
             Content::Verification { link: &link }
         }
-        Kind::PasswordReset if may_sign_in => {
+        Kind::PasswordReset => {
             link = open(conn, &user, Purpose::PasswordReset, public_url, "reset")?;
             Content::PasswordReset { link: &link }
         }
@@ -185,11 +202,12 @@ fn write(conn: &mut PgConnection, mail: &Waiting, public_url: &str) -> Result<Op
             with: &with,
             forgot: &forgot,
         },
-        Kind::Invitation | Kind::Verification | Kind::PasswordReset => return Ok(None),
+        Kind::Invitation => return Ok(Err(OfNoUse("the user has a password"))),
+        Kind::Verification => return Ok(Err(OfNoUse("the address is verified"))),
     };
     let letter = Letter::new(&user.name, &content)
         .map_err(|error| Error::Unavailable(format!("a mail cannot be written: {error}")))?;
-    Ok(Some((user, letter)))
+    Ok(Ok((user, letter)))
 }
 
 /// A new link. The token is in the fragment: browsers send that to nobody, so it reaches no log and no other site.
