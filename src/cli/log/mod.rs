@@ -1,7 +1,7 @@
 //! The log: lines for people, or one JSON object a line for collectors. Each line of a request tells which.
 
 mod limited;
-mod line;
+pub(crate) mod line;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
@@ -20,9 +20,6 @@ use log::{Level, Record};
 use super::progress::BARS;
 use crate::auth::audit::EXPIRED;
 use limited::Limited;
-
-#[cfg(test)]
-pub(crate) use line::words;
 
 /// What is logged unless somebody says otherwise. The HTTP parser calls nonsense from a client an error of ours.
 const USUAL: &str = "info,actix_http::h1::dispatcher=off";

@@ -27,7 +27,13 @@ fn command(args: &[&str]) -> Command {
 
 /// Runs a command to its end with this text at its standard input.
 pub fn oneseat(args: &[&str], input: &str) -> Output {
+    oneseat_with(args, input, &[])
+}
+
+/// The same with this in its environment.
+pub fn oneseat_with(args: &[&str], input: &str, environment: &[(&str, &str)]) -> Output {
     let mut child = command(args)
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,0 +1,252 @@
+//! What refusals do to the log: whoever is refused again and again writes a few lines, and a sum tells the rest.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use futures_util::{StreamExt, stream};
+use oneseat::db::embedded::Embedded;
+use oneseat::db::migrations;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Database, MailServer, PASSWORD, Program, oneseat};
+
+const ADA: &str = "ada@example.org";
+/// More than anybody is refused by accident.
+const STORM: usize = 200;
+
+/// A program over this database, its log in JSON; and Ada, who is no admin.
+fn serve(url: &str, args: &[&str]) -> Program {
+    let add = [
+        "user",
+        "add",
+        ADA,
+        "--name",
+        "Ada",
+        "--verified",
+        "--password-stdin",
+    ];
+    let database = ["--database-url", url];
+    let added = oneseat(&[&add[..], &database].concat(), &format!("{PASSWORD}\n"));
+    assert!(added.status.success(), "{added:?}");
+    let usual = ["--bind", "127.0.0.1:0", "--log-format", "json"];
+    Program::serve_with(&[&usual[..], args].concat(), &[("DATABASE_URL", url.to_owned())])
+}
+
+/// Asks so often, some at a time. Returns the answers.
+async fn storm(times: usize, ask: impl AsyncFn(usize) -> Answer) -> Vec<Answer> {
+    let asked = (0..times).map(|n| ask(n));
+    stream::iter(asked).buffer_unordered(16).collect().await
+}
+
+fn every(answers: &[Answer], problem: &str) -> usize {
+    for answer in answers {
+        assert_eq!(answer.problem(), problem);
+    }
+    answers.len()
+}
+
+async fn login(client: &Client, password: &str) -> Answer {
+    client.login(ADA, password).await
+}
+
+/// The lines of the log that say this.
+fn lines<'a>(log: &'a [Value], message: &'a str, field: &'a str, value: &'a str) -> Vec<&'a Value> {
+    log.iter()
+        .filter(|line| line["message"] == message && line[field] == value)
+        .collect()
+}
+
+/// How many events these lines tell of.
+fn events(lines: &[&Value]) -> u64 {
+    lines.iter().map(|line| line["count"].as_u64().unwrap_or(1)).sum()
+}
+
+fn finish(program: Program) -> Vec<Value> {
+    let (stopped, log) = program.terminate();
+    assert!(stopped, "{log:#?}");
+    log.iter()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
+    let (database, mails) = (Database::fresh(), MailServer::start());
+    let smtp = mails.url();
+    let mail = ["--smtp-url", &smtp, "--mail-from", "oneseat <seat@example.org>"];
+    let public = ["--public-url", "http://127.0.0.1:8080", "--login-rate", "off"];
+    let program = serve(database.url(), &[&mail[..], &public].concat());
+    let service = oneseat(
+        &["client", "add", "Payroll", "--database-url", database.url()],
+        "",
+    );
+    let service = String::from_utf8(service.stdout).unwrap();
+    let word = |label: &str| {
+        let line = service.lines().find(|line| line.contains(label)).unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    };
+    let (client_id, secret) = (word("client id"), word("client secret"));
+    let visitor = program.visitor();
+    let dead = visitor.sign_in(ADA).await;
+    let ended = dead.session().await.json()["session"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let ada = visitor.sign_in(ADA).await;
+    let user = ada.session().await.json()["user"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let introspect = async |secret: &str| {
+        let request = visitor.request(Method::POST, "/auth/introspect");
+        let form = "application/x-www-form-urlencoded";
+        let request = request
+            .basic_auth(&client_id, Some(secret))
+            .header("content-type", form);
+        Answer::of(request.body(format!("token={}", dead.token()))).await
+    };
+    let change =
+        json!({ "currentPassword": "not my password", "newPassword": "nine green bottles on a wall" });
+    let forgot = json!({ "email": ADA });
+
+    let used = every(
+        &storm(STORM, async |_| dead.session().await).await,
+        "401 session_ended",
+    );
+    let shown = storm(STORM, async |_| introspect(&secret).await).await;
+    assert!(
+        shown
+            .iter()
+            .all(|answer| answer.json() == json!({ "active": false }))
+    );
+    let strangers = storm(STORM, async |_| introspect(&"ab".repeat(32)).await).await;
+    let strangers = every(&strangers, "401 invalid_client");
+    let admin = "/api/admin/sessions";
+    let forbidden = every(
+        &storm(STORM, async |_| ada.get(admin).await).await,
+        "403 forbidden",
+    );
+    let asked = storm(20, async |_| visitor.post("/auth/password/forgot", &forgot).await).await;
+    assert!(asked.iter().all(|answer| answer.status == 202));
+    for _ in 0..5 {
+        assert_eq!(
+            login(&visitor, "not the password").await.problem(),
+            "401 invalid_credentials"
+        );
+    }
+    let locked = storm(STORM, async |_| login(&visitor, PASSWORD).await).await;
+    let locked = every(&locked, "403 account_locked");
+    let path = "/auth/password/change";
+    let changes = every(
+        &storm(STORM, async |_| ada.post(path, &change).await).await,
+        "403 account_locked",
+    );
+
+    let log = finish(program);
+    for (message, field, value, times) in [
+        (
+            "session_use_after_expire",
+            "session",
+            ended.as_str(),
+            used + shown.len(),
+        ),
+        ("authn_login_fail", "client", &client_id, strangers),
+        ("authz_fail", "user", &user, forbidden),
+        ("authn_login_fail", "reason", "account is locked", locked),
+        ("authn_login_fail", "reason", "invalid credentials", 5),
+        (
+            "authn_password_change_fail",
+            "reason",
+            "account is locked",
+            changes,
+        ),
+        ("link_requested", "from", "127.0.0.1", 5),
+        ("excess_rate_limit_exceeded", "from", "127.0.0.1", 15),
+        ("authn_login_lock", "from", "127.0.0.1", 1),
+    ] {
+        let told = lines(&log, message, field, value);
+        assert_eq!(events(&told), times as u64, "{message} {value}: {told:#?}");
+        assert!((1..=6).contains(&told.len()), "{message} {value}: {told:#?}");
+        assert!(told.iter().all(|line| line["from"] == "127.0.0.1"), "{told:#?}");
+    }
+    // What was done is told each time.
+    assert_eq!(lines(&log, "session_ended", "reason", "replaced").len(), 1);
+    assert!(log.len() < 150, "{} lines", log.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_over_their_rate_writes_a_few_lines_for_each_call() {
+    let database = Database::fresh();
+    let program = serve(
+        database.url(),
+        &["--login-rate", "1", "--trusted-proxies", "127.0.0.1"],
+    );
+    let visitor = program.visitor();
+    let post = async |path: &str, origin: IpAddr| {
+        let request = visitor
+            .request(Method::POST, path)
+            .header("X-Forwarded-For", origin.to_string());
+        Answer::of(request.json(&json!({ "email": ADA, "password": "not the password" }))).await
+    };
+    let one = IpAddr::from([192, 0, 2, 7]);
+    assert_eq!(post("/auth/login", one).await.status, 401);
+    let paths = ["/auth/login", "/auth/password/reset"];
+    for path in paths {
+        every(
+            &storm(STORM, async |_| post(path, one).await).await,
+            "429 too_many_requests",
+        );
+    }
+    // And many others, each of them twice: once within their rate.
+    let origin = |n: usize| IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + u32::try_from(n).unwrap()));
+    let many = 500;
+    let within = storm(many, async |n| post("/auth/email/verify", origin(n)).await).await;
+    assert!(within.iter().all(|answer| answer.status == 400));
+    let over = storm(many, async |n| post("/auth/email/verify", origin(n)).await).await;
+    every(&over, "429 too_many_requests");
+
+    let log = finish(program);
+    let refused: Vec<&Value> = log
+        .iter()
+        .filter(|line| line["message"] == "excess_rate_limit_exceeded")
+        .collect();
+    assert_eq!(events(&refused), (2 * STORM + many) as u64);
+    assert!(refused.len() <= 300 + 51, "{} lines", refused.len());
+    for path in paths {
+        let told = lines(&log, "excess_rate_limit_exceeded", "what", path);
+        assert_eq!(events(&told), STORM as u64, "{told:#?}");
+        assert!(told.iter().all(|line| line["from"] == "192.0.2.7"), "{told:#?}");
+    }
+    let rest: Vec<&&Value> = refused
+        .iter()
+        .filter(|line| line["unwritten"].is_string())
+        .collect();
+    let [rest] = rest[..] else { panic!("{rest:#?}") };
+    assert_eq!(rest["unwritten"], rest["distinct"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_away_is_told_a_few_times_and_every_line_is_an_object() {
+    let dir = tempfile::Builder::new()
+        .prefix("oneseat-refusals-")
+        .tempdir()
+        .unwrap();
+    let embedded = Embedded::open(dir.path(), &[("fsync", "off")]).unwrap();
+    migrations::run(&embedded.url()).unwrap();
+    let program = serve(&embedded.url(), &[]);
+    let ada = program.visitor().sign_in(ADA).await;
+    embedded.stop().unwrap();
+    let asked = (0..STORM).map(|_| ada.session());
+    let answers: Vec<Answer> = stream::iter(asked).buffer_unordered(STORM).collect().await;
+    let refused = every(&answers, "503 unavailable");
+
+    let log = finish(program);
+    let told: Vec<&Value> = log
+        .iter()
+        .filter(|line| line["target"] == "oneseat::web::problem")
+        .collect();
+    assert_eq!(events(&told), refused as u64, "{told:#?}");
+    // A few reasons there may be, and a few lines for each.
+    assert!(told.len() <= 50, "{told:#?}");
+    drop(embedded);
+}
