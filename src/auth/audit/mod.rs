@@ -22,7 +22,8 @@ use crate::users::{Email, User};
 
 pub(crate) use refusals::too_many_tries;
 pub(super) use refusals::{
-    Attempt, client_refused, forbidden_meanwhile, link_refused, link_requested, mail_not_sent, password_refused, shown_after_end,
+    Attempt, client_refused, forbidden_meanwhile, link_refused, link_requested, mail_not_sent,
+    password_refused, shown_after_end,
 };
 pub use refusals::{forbidden, tell_counted, used_after_end};
 
@@ -125,21 +126,6 @@ pub(super) fn mail_sent(kind: Kind, user: Uuid) {
 /// Nobody will take the mail any more: `mail` names its row in the outbox.
 pub(super) fn mail_given_up(kind: Kind, mail: Uuid, why: &dyn fmt::Display) {
     log::error!(target: TARGET, mail:%, kind:%, reason:% = why; "mail_given_up");
-}
-
-/// A server took the mail.
-pub(super) fn mail_sent(kind: Kind, user: Uuid) {
-    log::info!(target: TARGET, user:%, kind:%; "mail_sent");
-}
-
-/// Nobody will take the mail any more: `mail` names its row in the outbox.
-pub(super) fn mail_given_up(kind: Kind, mail: Uuid, why: &dyn fmt::Display) {
-    log::error!(target: TARGET, mail:%, kind:%, reason:% = why; "mail_given_up");
-}
-
-/// A user asked for what only admins may have, and was none any more when it was to be done.
-pub(super) fn forbidden_meanwhile(user: Uuid) {
-    log::warn!(target: TARGET, user:%, why = "the role was taken away meanwhile"; "authz_fail");
 }
 
 fn agent(origin: &Origin) -> &str {
