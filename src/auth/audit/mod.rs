@@ -4,7 +4,7 @@
 //! nothing they type starts a line or a field of its own. No token, digest or password is ever an argument here.
 //!
 //! What was done is told where it was done: after the commit, on the thread that committed, and never behind an `.await`, which a
-//! caller who leaves would cut off. Each is a line, however many there are. What was refused ([`refusals`]) may be somebody's doing a
+//! caller who leaves would cut off. Each is a line, however many there are. What was refused (`refusals`) may be somebody's doing a
 //! thousand times a second, and is counted when it repeats itself.
 
 mod refusals;

@@ -48,9 +48,9 @@ impl Kind {
     }
 
     /// Counts one. Is it to be written as well?
-    fn is_written(self, origin: Option<&Origin>, subject: &str) -> bool {
+    fn is_told_now(&self, origin: Option<&Origin>, subject: &str) -> bool {
         let network = origin.map(|origin| network_of(origin.address()));
-        LIMIT.count(self, network, subject, Utc::now()) == Verdict::Write
+        LIMIT.count(self.clone(), network, subject, Utc::now()) == Verdict::Write
     }
 }
 
@@ -80,7 +80,7 @@ pub(in crate::auth) fn password_refused(attempt: Attempt, email: &Email, why: &E
     let name = email.short_digest();
     if Kind::new(event, "address")
         .because(&reason)
-        .is_written(Some(origin), &name)
+        .is_told_now(Some(origin), &name)
     {
         log::warn!(target: TARGET, address:% = name, reason:% = why, from:% = origin.address(), agent = agent(origin); "{event}");
     }
@@ -89,7 +89,7 @@ pub(in crate::auth) fn password_refused(attempt: Attempt, email: &Email, why: &E
 /// A service showed an id and a secret that do not belong together.
 pub(in crate::auth) fn client_refused(client: Uuid, origin: &Origin) {
     const KIND: Kind = Kind::new("authn_login_fail", "client");
-    if KIND.is_written(Some(origin), &client.to_string()) {
+    if KIND.is_told_now(Some(origin), &client.to_string()) {
         log::warn!(target: TARGET, client:%, from:% = origin.address(), agent = agent(origin); "authn_login_fail");
     }
 }
@@ -97,7 +97,7 @@ pub(in crate::auth) fn client_refused(client: Uuid, origin: &Origin) {
 /// Turned away before anything was looked at. `what` is the path of the call.
 pub(crate) fn too_many_tries(what: &str, origin: &Origin) {
     const KIND: Kind = Kind::new("excess_rate_limit_exceeded", "what");
-    if KIND.is_written(Some(origin), what) {
+    if KIND.is_told_now(Some(origin), what) {
         log::warn!(target: TARGET, what, from:% = origin.address(), agent = agent(origin); "excess_rate_limit_exceeded");
     }
 }
@@ -109,7 +109,7 @@ pub(in crate::auth) fn link_requested(email: &Email, kind: Mail, origin: &Origin
         ..Kind::new("link_requested", "address")
     };
     let name = email.short_digest();
-    if wanted.is_written(Some(origin), &name) {
+    if wanted.is_told_now(Some(origin), &name) {
         log::info!(target: TARGET, kind:%, address:% = name, from:% = origin.address(), agent = agent(origin); "link_requested");
     }
 }
@@ -118,7 +118,7 @@ pub(in crate::auth) fn link_requested(email: &Email, kind: Mail, origin: &Origin
 pub(in crate::auth) fn link_refused(email: &Email, kind: Mail, origin: &Origin) {
     const KIND: Kind = Kind::new("excess_rate_limit_exceeded", "address");
     let name = email.short_digest();
-    if KIND.is_written(Some(origin), &name) {
+    if KIND.is_told_now(Some(origin), &name) {
         log::warn!(target: TARGET, what = "link", kind:%, address:% = name, from:% = origin.address(), agent = agent(origin); "excess_rate_limit_exceeded");
     }
 }
@@ -129,7 +129,7 @@ pub(in crate::auth) fn mail_not_sent(kind: Mail, address: &str, reason: &'static
         level: Level::Info,
         ..Kind::new("mail_not_sent", "address").because(reason)
     };
-    if not_sent.is_written(None, address) {
+    if not_sent.is_told_now(None, address) {
         log::info!(target: TARGET, kind:%, address, reason; "mail_not_sent");
     }
 }
@@ -139,7 +139,7 @@ const USED_AFTER_END: Kind = Kind::new("session_use_after_expire", "session");
 /// A token of an ended session was shown.
 pub fn used_after_end(ending: &Ending, origin: &Origin) {
     let Ending { session, reason, .. } = ending;
-    if USED_AFTER_END.is_written(Some(origin), &session.to_string()) {
+    if USED_AFTER_END.is_told_now(Some(origin), &session.to_string()) {
         log::warn!(target: TARGET, session:%, reason:%, from:% = origin.address(), agent = agent(origin); "session_use_after_expire");
     }
 }
@@ -147,7 +147,7 @@ pub fn used_after_end(ending: &Ending, origin: &Origin) {
 /// The same, to a service, which asked about it: `from` is the service.
 pub(in crate::auth) fn shown_after_end(client: Uuid, ending: &Ending, origin: &Origin) {
     let Ending { session, reason, .. } = ending;
-    if USED_AFTER_END.is_written(Some(origin), &session.to_string()) {
+    if USED_AFTER_END.is_told_now(Some(origin), &session.to_string()) {
         log::warn!(target: TARGET, session:%, reason:%, client:%, from:% = origin.address(), agent = agent(origin); "session_use_after_expire");
     }
 }
@@ -155,7 +155,7 @@ pub(in crate::auth) fn shown_after_end(client: Uuid, ending: &Ending, origin: &O
 /// A user asked for what only admins may have.
 pub fn forbidden(user: &User, path: &str, origin: &Origin) {
     const KIND: Kind = Kind::new("authz_fail", "user");
-    if KIND.is_written(Some(origin), &user.id.to_string()) {
+    if KIND.is_told_now(Some(origin), &user.id.to_string()) {
         log::warn!(target: TARGET, user:% = user.id, resource = path, from:% = origin.address(), agent = agent(origin); "authz_fail");
     }
 }
@@ -164,7 +164,7 @@ pub fn forbidden(user: &User, path: &str, origin: &Origin) {
 pub(in crate::auth) fn forbidden_meanwhile(user: Uuid) {
     const REASON: &str = "the role was taken away meanwhile";
     let kind = Kind::new("authz_fail", "user").because(REASON);
-    if kind.is_written(None, &user.to_string()) {
+    if kind.is_told_now(None, &user.to_string()) {
         log::warn!(target: TARGET, user:%, reason = REASON; "authz_fail");
     }
 }
