@@ -1,6 +1,7 @@
 //! What refusals do to the log: whoever is refused again and again writes a few lines, and a sum tells the rest.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
 use oneseat::db::embedded::Embedded;
@@ -8,7 +9,7 @@ use oneseat::db::migrations;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Database, MailServer, PASSWORD, Program, oneseat};
+use crate::support::{Answer, Client, Database, MailServer, PASSWORD, Program, add_user, oneseat};
 
 const ADA: &str = "ada@example.org";
 /// More than anybody is refused by accident.
@@ -16,18 +17,7 @@ const STORM: usize = 200;
 
 /// A program over this database, its log in JSON; and Ada, who is no admin.
 fn serve(url: &str, args: &[&str]) -> Program {
-    let add = [
-        "user",
-        "add",
-        ADA,
-        "--name",
-        "Ada",
-        "--verified",
-        "--password-stdin",
-    ];
-    let database = ["--database-url", url];
-    let added = oneseat(&[&add[..], &database].concat(), &format!("{PASSWORD}\n"));
-    assert!(added.status.success(), "{added:?}");
+    add_user(url, ADA, "user");
     let usual = ["--bind", "127.0.0.1:0", "--log-format", "json"];
     Program::serve_with(&[&usual[..], args].concat(), &[("DATABASE_URL", url.to_owned())])
 }
@@ -45,6 +35,23 @@ fn every(answers: &[Answer], problem: &str) -> usize {
     answers.len()
 }
 
+/// A service's id and secret.
+fn service(url: &str) -> (String, String) {
+    let output = oneseat(&["client", "add", "Payroll", "--database-url", url], "");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let word = |label: &str| {
+        let line = shown.lines().find(|line| line.contains(label)).unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    };
+    (word("client id"), word("client secret"))
+}
+
+/// What `GET /auth/session` says there.
+async fn said(client: &Client, place: &str) -> String {
+    let session = client.session().await.json();
+    session.pointer(place).unwrap().as_str().unwrap().to_owned()
+}
+
 async fn login(client: &Client, password: &str) -> Answer {
     client.login(ADA, password).await
 }
@@ -54,6 +61,11 @@ fn lines<'a>(log: &'a [Value], message: &'a str, field: &'a str, value: &'a str)
     log.iter()
         .filter(|line| line["message"] == message && line[field] == value)
         .collect()
+}
+
+/// How often the first lines of a kind may have been written since: a busy machine takes its time, and sums are told each minute.
+fn periods(since: Instant) -> usize {
+    2 + usize::try_from(since.elapsed().as_secs()).unwrap() / 60
 }
 
 /// How many events these lines tell of.
@@ -71,32 +83,17 @@ fn finish(program: Program) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
-    let (database, mails) = (Database::fresh(), MailServer::start());
+    let (began, database, mails) = (Instant::now(), Database::fresh(), MailServer::start());
     let smtp = mails.url();
     let mail = ["--smtp-url", &smtp, "--mail-from", "oneseat <seat@example.org>"];
     let public = ["--public-url", "http://127.0.0.1:8080", "--login-rate", "off"];
     let program = serve(database.url(), &[&mail[..], &public].concat());
-    let service = oneseat(
-        &["client", "add", "Payroll", "--database-url", database.url()],
-        "",
-    );
-    let service = String::from_utf8(service.stdout).unwrap();
-    let word = |label: &str| {
-        let line = service.lines().find(|line| line.contains(label)).unwrap();
-        line.split_whitespace().last().unwrap().to_owned()
-    };
-    let (client_id, secret) = (word("client id"), word("client secret"));
+    let (client_id, secret) = service(database.url());
     let visitor = program.visitor();
     let dead = visitor.sign_in(ADA).await;
-    let ended = dead.session().await.json()["session"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let ended = said(&dead, "/session/id").await;
     let ada = visitor.sign_in(ADA).await;
-    let user = ada.session().await.json()["user"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let user = said(&ada, "/user/id").await;
     let introspect = async |secret: &str| {
         let request = visitor.request(Method::POST, "/auth/introspect");
         let form = "application/x-www-form-urlencoded";
@@ -166,17 +163,17 @@ async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
     ] {
         let told = lines(&log, message, field, value);
         assert_eq!(events(&told), times as u64, "{message} {value}: {told:#?}");
-        assert!((1..=6).contains(&told.len()), "{message} {value}: {told:#?}");
+        assert!(told.len() <= 6 * periods(began), "{message} {value}: {told:#?}");
         assert!(told.iter().all(|line| line["from"] == "127.0.0.1"), "{told:#?}");
     }
     // What was done is told each time.
     assert_eq!(lines(&log, "session_ended", "reason", "replaced").len(), 1);
-    assert!(log.len() < 150, "{} lines", log.len());
+    assert!(log.len() < 150 * periods(began), "{} lines", log.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_over_their_rate_writes_a_few_lines_for_each_call() {
-    let database = Database::fresh();
+    let (began, database) = (Instant::now(), Database::fresh());
     let program = serve(
         database.url(),
         &["--login-rate", "1", "--trusted-proxies", "127.0.0.1"],
@@ -188,41 +185,40 @@ async fn whoever_is_over_their_rate_writes_a_few_lines_for_each_call() {
             .header("X-Forwarded-For", origin.to_string());
         Answer::of(request.json(&json!({ "email": ADA, "password": "not the password" }))).await
     };
-    let one = IpAddr::from([192, 0, 2, 7]);
-    assert_eq!(post("/auth/login", one).await.status, 401);
-    let paths = ["/auth/login", "/auth/password/reset"];
+    let refused = |answers: &[Answer]| answers.iter().filter(|answer| answer.status == 429).count();
+    let (one, paths) = (
+        IpAddr::from([192, 0, 2, 7]),
+        ["/auth/login", "/auth/password/reset"],
+    );
+    let mut sent = Vec::new();
     for path in paths {
-        every(
-            &storm(STORM, async |_| post(path, one).await).await,
-            "429 too_many_requests",
-        );
+        sent.push(refused(&storm(STORM, async |_| post(path, one).await).await));
     }
     // And many others, each of them twice: once within their rate.
-    let origin = |n: usize| IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + u32::try_from(n).unwrap()));
-    let many = 500;
-    let within = storm(many, async |n| post("/auth/email/verify", origin(n)).await).await;
-    assert!(within.iter().all(|answer| answer.status == 400));
-    let over = storm(many, async |n| post("/auth/email/verify", origin(n)).await).await;
-    every(&over, "429 too_many_requests");
+    let many = storm(500, async |n| {
+        let origin = IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + u32::try_from(n).unwrap()));
+        post("/auth/email/verify", origin).await;
+        post("/auth/email/verify", origin).await
+    });
+    let many = refused(&many.await);
+    assert!(
+        sent.iter().all(|sent| *sent > STORM / 2) && many > 400,
+        "{sent:?} {many}"
+    );
 
     let log = finish(program);
-    let refused: Vec<&Value> = log
+    let told: Vec<&Value> = log
         .iter()
         .filter(|line| line["message"] == "excess_rate_limit_exceeded")
         .collect();
-    assert_eq!(events(&refused), (2 * STORM + many) as u64);
-    assert!(refused.len() <= 300 + 51, "{} lines", refused.len());
-    for path in paths {
+    assert_eq!(events(&told), (sent.iter().sum::<usize>() + many) as u64);
+    assert!(told.len() <= (300 + 51) * periods(began), "{} lines", told.len());
+    for (path, sent) in paths.into_iter().zip(sent) {
         let told = lines(&log, "excess_rate_limit_exceeded", "what", path);
-        assert_eq!(events(&told), STORM as u64, "{told:#?}");
+        assert_eq!(events(&told), sent as u64, "{told:#?}");
+        assert!(told.len() <= 6 * periods(began), "{told:#?}");
         assert!(told.iter().all(|line| line["from"] == "192.0.2.7"), "{told:#?}");
     }
-    let rest: Vec<&&Value> = refused
-        .iter()
-        .filter(|line| line["unwritten"].is_string())
-        .collect();
-    let [rest] = rest[..] else { panic!("{rest:#?}") };
-    assert_eq!(rest["unwritten"], rest["distinct"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
