@@ -29,7 +29,7 @@ const LINES_OF_A_KIND: u32 = 300;
 const MOST_APART: usize = 1_000;
 /// All other pairs are told from each other by a hash, up to this number.
 const MOST_DISTINCT: usize = 10_000;
-/// Sums of one kind that name network and subject, the largest; one more tells the rest.
+/// Sums of one kind that name network and subject: the largest, and those that no line names; one more tells the rest.
 const MOST_SUMS: usize = 50;
 
 /// Counts per kind. What `K` tells apart has a bound of its own.

@@ -1,5 +1,6 @@
 //! One kind of line in one period: who had how many lines, and what was counted instead.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -97,11 +98,15 @@ impl Period {
         Verdict::Write
     }
 
-    /// One for each pair, the largest; and one for the rest.
+    /// One for each pair, as far as the bound allows; and one for the rest.
     pub(super) fn sums<K: Clone>(self, kind: &K) -> Vec<Sum<K>> {
         let mut apart: Vec<(Pair, Tally)> = self.apart.into_iter().collect();
         apart.retain(|(_, tally)| tally.counted.count > 0);
-        apart.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.counted.count));
+        apart.sort_by_key(|(_, Tally { counted, .. })| (Reverse(counted.count), counted.between));
+        // Half of the sums are the largest; the other half is for those whom nobody would hear of otherwise.
+        if let Some(smaller) = apart.get_mut(MOST_SUMS / 2..) {
+            smaller.sort_by_key(|(_, tally)| tally.lines > 0);
+        }
         let rest = apart.split_off(apart.len().min(MOST_SUMS));
         let mut sums: Vec<Sum<K>> = apart
             .into_iter()
