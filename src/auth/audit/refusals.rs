@@ -15,7 +15,8 @@ use super::super::{Error, measures};
 use super::{TARGET, agent};
 use crate::log_limit::{About, LogLimit, Sum, Verdict};
 use crate::mail::Kind as Mail;
-use crate::sessions::{Ending, Origin, network_of};
+use crate::network::network_of;
+use crate::sessions::{Ending, Origin};
 use crate::users::{Email, User};
 
 static LIMIT: LazyLock<LogLimit<Kind>> = LazyLock::new(LogLimit::default);
