@@ -143,7 +143,7 @@ impl Auth {
             };
             let email = email_of(&found.user)?;
             if found.user.disabled_at.is_some() {
-                audit::mail_not_sent(kind, &email.short_digest(), "account is disabled");
+                audit::mail_not_sent(kind.as_str(), &email.short_digest(), "account is disabled");
                 return Err(Error::AccountDisabled);
             }
             outbox::post(conn, &email.digest(), kind, &Happening::default())?;

@@ -4,7 +4,8 @@
 //! lives for its whole time.
 
 use diesel::pg::PgConnection;
-use diesel::{Connection, QueryResult};
+use diesel::prelude::*;
+use diesel::sql_types::{Binary, Text};
 use metrics::counter;
 
 use super::measures::MAILS;
@@ -75,7 +76,7 @@ impl Auth {
                     Ok(written)
                 })?;
                 if let Err(OfNoUse(why)) = written {
-                    audit::mail_not_sent(claimed.kind, &short_digest(&claimed.email_digest), why);
+                    audit::mail_not_sent(claimed.kind.as_str(), &short_digest(&claimed.email_digest), why);
                 }
                 Ok::<_, Error>(written)
             })
@@ -129,7 +130,6 @@ impl Auth {
 
 /// Takes out what was asked for by strangers for addresses that nobody has: by the thousand, where each by itself would take its turn.
 fn drop_those_of_nobody(conn: &mut PgConnection) -> QueryResult<()> {
-    use diesel::RunQueryDsl;
     const BATCH: usize = 1_000;
     let drop = format!(
         "with of_nobody as materialized (
@@ -138,10 +138,29 @@ fn drop_those_of_nobody(conn: &mut PgConnection) -> QueryResult<()> {
                  and not exists (select from users where email_digest(users.email) = mails.email_digest)
              limit {BATCH} for update skip locked
          )
-         delete from mails using of_nobody where mails.id = of_nobody.id"
+         delete from mails using of_nobody where mails.id = of_nobody.id returning kind, email_digest"
     );
-    while diesel::sql_query(&drop).execute(conn)? == BATCH {}
-    Ok(())
+    loop {
+        let dropped: Vec<OfNobody> = diesel::sql_query(&drop).load(conn)?;
+        for mail in &dropped {
+            audit::mail_not_sent(&mail.kind, &short_digest(&mail.email_digest), NOBODY);
+        }
+        if dropped.len() < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+/// Why a mail for an address without an account is not sent.
+const NOBODY: &str = "nobody has this address";
+
+#[derive(QueryableByName)]
+struct OfNobody {
+    /// As it stands there: a newer version may have put it in.
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Binary)]
+    email_digest: Vec<u8>,
 }
 
 /// What became of a mail that was due.
@@ -159,7 +178,7 @@ fn write(
     mail: &Waiting,
     public_url: &str,
 ) -> Result<Result<(User, Letter), OfNoUse>, Error> {
-    let nobody = || Ok(Err(OfNoUse("nobody has this address")));
+    let nobody = || Ok(Err(OfNoUse(NOBODY)));
     let Some(found) = users::find_by_digest(conn, &mail.email_digest)? else {
         return nobody();
     };

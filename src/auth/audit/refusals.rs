@@ -125,13 +125,13 @@ pub(in crate::auth) fn link_refused(email: &Email, kind: Mail, origin: &Origin) 
 }
 
 /// A mail was asked for and none went out. `address` is a short digest.
-pub(in crate::auth) fn mail_not_sent(kind: Mail, address: &str, reason: &'static str) {
+pub(in crate::auth) fn mail_not_sent(kind: &str, address: &str, reason: &'static str) {
     let not_sent = Kind {
         level: Level::Info,
         ..Kind::new("mail_not_sent", "address").because(reason)
     };
     if not_sent.is_told_now(None, address) {
-        log::info!(target: TARGET, kind:%, address, reason; "mail_not_sent");
+        log::info!(target: TARGET, kind, address, reason; "mail_not_sent");
     }
 }
 
@@ -248,7 +248,7 @@ mod tests {
                 client_refused(Uuid::nil(), &origin);
                 link_requested(&email, Mail::PasswordReset, &origin);
                 link_refused(&email, Mail::PasswordReset, &origin);
-                mail_not_sent(Mail::PasswordReset, "5d2c0e", "no account");
+                mail_not_sent("password_reset", "5d2c0e", "no account");
             }
         };
         storm();
