@@ -5,7 +5,8 @@ use std::sync::Once;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::cli::log::{log_panic, words};
+use crate::cli::log::line::words;
+use crate::cli::log::log_panic;
 
 thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };

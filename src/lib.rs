@@ -22,9 +22,11 @@
 //! | the background actor | [`background`] |
 //! | what other programs say, fit for the log | [`foreign_words`] |
 //! | which request a line of the log tells of | [`request_id`] |
+//! | what strangers can write into the log | [`log_limit`] |
 //!
 //! Arrows run down only: `main -> cli -> web -> auth -> {users, sessions, mail} -> db`, and `background`, `config`, `crew`,
-//! `fair_queue` over `network`, `foreign_words`, `request_id` and `token` are leaves. `users`, `sessions` and `mail` never name each other; nothing below `web` names actix-web (the
+//! `fair_queue` over `network`, `foreign_words`, `log_limit`, `request_id` and `token` are leaves. `users`, `sessions` and `mail` never
+//! name each other; nothing below `web` names actix-web (the
 //! background actor names `actix`); `web` holds no SQL.
 
 pub mod auth;
@@ -37,6 +39,7 @@ pub mod crew;
 pub mod db;
 pub mod fair_queue;
 pub mod foreign_words;
+pub mod log_limit;
 pub mod mail;
 pub mod network;
 pub mod request_id;

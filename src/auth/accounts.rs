@@ -131,22 +131,22 @@ impl Auth {
         .await
     }
 
-    /// Sends the user a link to choose a new password, or their first one.
+    /// Asks for a link with which the user chooses a new password, or their first one.
     ///
     /// # Errors
-    /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
+    /// [`Error::NoSuchUser`]; [`Error::AccountDisabled`]: nobody who may not sign in is sent one; [`Error::Unavailable`].
     pub async fn send_password_link(&self, whom: impl Into<Whom>, by: Authority) -> Result<(), Error> {
-        self.change("authn_password_reset_sent", whom.into(), by, |conn, found| {
+        self.change("link_requested", whom.into(), by, |conn, found| {
             let kind = match found.password_hash {
                 Some(_) => Kind::PasswordReset,
                 None => Kind::Invitation,
             };
-            outbox::post(
-                conn,
-                &email_of(&found.user)?.digest(),
-                kind,
-                &Happening::default(),
-            )?;
+            let email = email_of(&found.user)?;
+            if found.user.disabled_at.is_some() {
+                audit::mail_not_sent(kind.as_str(), &email.short_digest(), "account is disabled");
+                return Err(Error::AccountDisabled);
+            }
+            outbox::post(conn, &email.digest(), kind, &Happening::default())?;
             Ok(Vec::new())
         })
         .await

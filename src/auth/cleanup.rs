@@ -200,7 +200,8 @@ fn sweep_batch(
     let given_up = conn.transaction(|conn| outbox::give_up(conn, BATCH))?;
     for (id, kind, since) in &given_up {
         post::count(*kind, "given_up");
-        log::error!("a mail that waited since {since:?} is given up: {kind} {id}");
+        let why = format!("it waited since {since:?}");
+        audit::mail_given_up(*kind, *id, &why);
     }
     let others = swept.others + given_up.len();
     Ok((Swept { others, ..swept }, reached))

@@ -49,7 +49,7 @@ impl Auth {
         Ok(())
     }
 
-    /// Ends every session. Returns how many there were.
+    /// Ends every session. Returns how many lived.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -57,7 +57,7 @@ impl Auth {
         self.end_many(Which::All, Authority::Operator).await
     }
 
-    /// Ends every session but the holder's own. Returns how many there were.
+    /// Ends every session but the holder's own. Returns how many lived.
     ///
     /// # Errors
     /// Those of [`Authority`]; [`Error::Unavailable`].
@@ -93,7 +93,7 @@ impl Auth {
     }
 }
 
-/// A session whose time was up before was not there to be ended.
+/// A session whose time was up before was not there to be ended, as its row says.
 fn how_many_lived(ended: &[EndedSession]) -> usize {
     let lived = |session: &&EndedSession| session.reason != EndReason::Expired;
     ended.iter().filter(lived).count()

@@ -22,15 +22,16 @@ impl Auth {
         activity: Activity,
         origin: Origin,
     ) -> Result<Option<Seat>, Error> {
-        let digest = secret.digest();
-        let is_known = self
-            .db
-            .run(move |conn| service_client::is_known(conn, client, &digest).map_err(Error::from))
+        let (digest, place) = (secret.digest(), origin.clone());
+        self.db
+            .run(move |conn| {
+                if !service_client::is_known(conn, client, &digest)? {
+                    audit::client_refused(client, &place);
+                    return Err(Error::ClientUnknown);
+                }
+                Ok(())
+            })
             .await?;
-        if !is_known {
-            audit::client_refused(client, &origin);
-            return Err(Error::ClientUnknown);
-        }
         let Some(token) = token else {
             return Ok(None);
         };
@@ -38,7 +39,7 @@ impl Auth {
             Ok(seat) => Ok(Some(seat)),
             Err(Error::TokenInvalid) => Ok(None),
             Err(Error::SessionEnded(ending)) => {
-                audit::used_after_end(&ending, &origin);
+                audit::shown_after_end(client, &ending, &origin);
                 Ok(None)
             }
             Err(error) => Err(error),

@@ -4,19 +4,20 @@
 //! lives for its whole time.
 
 use diesel::pg::PgConnection;
-use diesel::{Connection, QueryResult};
+use diesel::prelude::*;
+use diesel::sql_types::{Binary, Text};
 use metrics::counter;
 
 use super::measures::MAILS;
-use super::{Auth, Error};
+use super::{Auth, Error, audit};
 use crate::mail::letter::Content;
 use crate::mail::outbox::{self, Waiting};
 use crate::mail::{Carrier, Kind, Letter, NotSent};
 use crate::sessions::Device;
 use crate::token::Token;
-use crate::users::User;
 use crate::users::link::{self, Purpose};
 use crate::users::store::{self as users, Credentials};
+use crate::users::{User, short_digest};
 
 /// What became of the mail whose turn it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,18 +68,22 @@ impl Auth {
         let written = self
             .db
             .run(move |conn| {
-                conn.transaction::<_, Error, _>(|conn| {
+                let written = conn.transaction::<_, Error, _>(|conn| {
                     let written = write(conn, &claimed, &base)?;
-                    if written.is_none() {
+                    if written.is_err() {
                         outbox::discard(conn, &claimed)?;
                     }
                     Ok(written)
-                })
+                })?;
+                if let Err(OfNoUse(why)) = written {
+                    audit::mail_not_sent(claimed.kind.as_str(), &short_digest(&claimed.email_digest), why);
+                }
+                Ok::<_, Error>(written)
             })
             .await;
         let (user, letter) = match written {
-            Ok(Some(written)) => written,
-            Ok(None) => return Ok(Delivery::Dropped),
+            Ok(Ok(written)) => written,
+            Ok(Err(OfNoUse(_))) => return Ok(Delivery::Dropped),
             // Of this one alone: the next goes on its way all the same.
             Err(error) => {
                 let Waiting { kind, attempts, .. } = mail;
@@ -90,12 +95,13 @@ impl Auth {
         let sent = carrier.carry(user.email, letter).await;
         match sent {
             Ok(()) => {
-                log::info!("mailed {kind} to user {id}");
+                audit::mail_sent(kind, id);
                 count(kind, "sent");
                 self.take_out(mail, Delivery::Sent).await
             }
             Err(NotSent::Ever(error)) => {
-                log::error!("{kind} to user {id} is given up, since nobody is at the address: {error}");
+                let why = format!("nobody is at the address of user {id}: {error}");
+                audit::mail_given_up(kind, mail.id, &why);
                 count(kind, "given_up");
                 self.take_out(mail, Delivery::GivenUp).await
             }
@@ -124,7 +130,6 @@ impl Auth {
 
 /// Takes out what was asked for by strangers for addresses that nobody has: by the thousand, where each by itself would take its turn.
 fn drop_those_of_nobody(conn: &mut PgConnection) -> QueryResult<()> {
-    use diesel::RunQueryDsl;
     const BATCH: usize = 1_000;
     let drop = format!(
         "with of_nobody as materialized (
@@ -133,10 +138,29 @@ fn drop_those_of_nobody(conn: &mut PgConnection) -> QueryResult<()> {
                  and not exists (select from users where email_digest(users.email) = mails.email_digest)
              limit {BATCH} for update skip locked
          )
-         delete from mails using of_nobody where mails.id = of_nobody.id"
+         delete from mails using of_nobody where mails.id = of_nobody.id returning kind, email_digest"
     );
-    while diesel::sql_query(&drop).execute(conn)? == BATCH {}
-    Ok(())
+    loop {
+        let dropped: Vec<OfNobody> = diesel::sql_query(&drop).load(conn)?;
+        for mail in &dropped {
+            audit::mail_not_sent(&mail.kind, &short_digest(&mail.email_digest), NOBODY);
+        }
+        if dropped.len() < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+/// Why a mail for an address without an account is not sent.
+const NOBODY: &str = "nobody has this address";
+
+#[derive(QueryableByName)]
+struct OfNobody {
+    /// As it stands there: a newer version may have put it in.
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Binary)]
+    email_digest: Vec<u8>,
 }
 
 /// What became of a mail that was due.
@@ -144,13 +168,22 @@ pub(super) fn count(kind: Kind, outcome: &'static str) {
     counter!(MAILS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
 }
 
-/// Whom to send what, in a transaction that comes to hold the user's row. `None`: there is nobody, or it is of no use to them any more.
-fn write(conn: &mut PgConnection, mail: &Waiting, public_url: &str) -> Result<Option<(User, Letter)>, Error> {
+/// There is nobody to send it to, or they have no use for it any more: why.
+#[derive(Clone, Copy, Debug)]
+struct OfNoUse(&'static str);
+
+/// Whom to send what, in a transaction that comes to hold the user's row.
+fn write(
+    conn: &mut PgConnection,
+    mail: &Waiting,
+    public_url: &str,
+) -> Result<Result<(User, Letter), OfNoUse>, Error> {
+    let nobody = || Ok(Err(OfNoUse(NOBODY)));
     let Some(found) = users::find_by_digest(conn, &mail.email_digest)? else {
-        return Ok(None);
+        return nobody();
     };
     let Some(Credentials { user, password_hash }) = users::lock(conn, found.id)? else {
-        return Ok(None);
+        return nobody();
     };
     let may_sign_in = user.disabled_at.is_none();
     let forgot = format!("{public_url}/forgot");
@@ -161,15 +194,18 @@ fn write(conn: &mut PgConnection, mail: &Waiting, public_url: &str) -> Result<Op
     let with = Device::of(mail.user_agent.as_deref()).to_string();
     let link;
     let content = match mail.kind {
-        Kind::Invitation if may_sign_in && password_hash.is_none() => {
+        Kind::Invitation | Kind::Verification | Kind::PasswordReset if !may_sign_in => {
+            return Ok(Err(OfNoUse("account is disabled")));
+        }
+        Kind::Invitation if password_hash.is_none() => {
             link = open(conn, &user, Purpose::Invitation, public_url, "welcome")?;
             Content::Invitation { link: &link }
         }
-        Kind::Verification if may_sign_in && !user.email_verified => {
+        Kind::Verification if !user.email_verified => {
             link = open(conn, &user, Purpose::Verification, public_url, "verify")?;
             Content::Verification { link: &link }
         }
-        Kind::PasswordReset if may_sign_in => {
+        Kind::PasswordReset => {
             link = open(conn, &user, Purpose::PasswordReset, public_url, "reset")?;
             Content::PasswordReset { link: &link }
         }
@@ -185,11 +221,12 @@ fn write(conn: &mut PgConnection, mail: &Waiting, public_url: &str) -> Result<Op
             with: &with,
             forgot: &forgot,
         },
-        Kind::Invitation | Kind::Verification | Kind::PasswordReset => return Ok(None),
+        Kind::Invitation => return Ok(Err(OfNoUse("the user has a password"))),
+        Kind::Verification => return Ok(Err(OfNoUse("the address is verified"))),
     };
     let letter = Letter::new(&user.name, &content)
         .map_err(|error| Error::Unavailable(format!("a mail cannot be written: {error}")))?;
-    Ok(Some((user, letter)))
+    Ok(Ok((user, letter)))
 }
 
 /// A new link. The token is in the fragment: browsers send that to nobody, so it reaches no log and no other site.

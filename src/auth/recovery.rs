@@ -8,12 +8,12 @@ use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::accounts::{email_of, replace_password};
-use super::audit::{self, Actor};
+use super::audit::{self, Actor, Attempt};
 use super::authority::{Authority, Subject};
 use super::validator::why_ended;
 use super::{Auth, Error, Seat};
 use crate::mail::Kind;
-use crate::mail::outbox::{self, Happening};
+use crate::mail::outbox::{self, Asked, Happening};
 use crate::sessions::{EndedSession, Origin};
 use crate::token::{Token, TokenDigest};
 use crate::users::link::{self, Purpose};
@@ -48,8 +48,11 @@ impl Auth {
         let network = origin.share().wide().into();
         self.db
             .run(move |conn| {
-                conn.transaction(|conn| outbox::request(conn, &email.digest(), kind, network))?;
-                audit::link_requested(&email, kind, &origin);
+                let asked = conn.transaction(|conn| outbox::request(conn, &email.digest(), kind, network))?;
+                match asked {
+                    Asked::Waiting => audit::link_requested(&email, kind, &origin),
+                    Asked::TooOften => audit::link_refused(&email, kind, &origin),
+                }
                 Ok(())
             })
             .await
@@ -127,15 +130,10 @@ impl Auth {
         new: String,
         origin: Origin,
     ) -> Result<(), Error> {
-        let (new, email) = (Proposed::new(&new)?, email_of(&seat.user)?);
+        let new = Proposed::new(&new)?;
         for _ in 0..ATTEMPTS {
             let attempt = self.attempt_change(seat, current.clone(), new.clone(), origin.clone());
-            let attempt = attempt.await.inspect_err(|error| {
-                if matches!(error, Error::AccountLocked) {
-                    audit::sign_in_failed(&email, error, &origin);
-                }
-            });
-            if attempt? {
+            if attempt.await? {
                 return Ok(());
             }
         }
@@ -152,10 +150,12 @@ impl Auth {
     ) -> Result<bool, Error> {
         let (email, by) = (email_of(&seat.user)?, Authority::Own(seat.into()));
         let (address, session, policy) = (email.clone(), seat.session.id, self.policy.sessions);
+        let place = origin.clone();
         let credentials = self
             .db
             .run(move |conn| {
                 if lockout::is_locked(conn, &address)? {
+                    audit::password_refused(Attempt::PasswordChange, &address, &Error::AccountLocked, &place);
                     return Err(Error::AccountLocked);
                 }
                 match users::find_credentials(conn, &address)? {
@@ -171,7 +171,8 @@ impl Auth {
             .await?
             .is_none()
         {
-            return Err(match self.count_failure(email, origin).await {
+            let counted = self.count_failure(Attempt::PasswordChange, email, origin);
+            return Err(match counted.await {
                 Error::InvalidCredentials => Error::WrongPassword,
                 error => error,
             });
@@ -187,6 +188,7 @@ impl Auth {
                 return Ok(None);
             }
             if lockout::is_locked(conn, &email)? {
+                audit::password_refused(Attempt::PasswordChange, &email, &Error::AccountLocked, &origin);
                 return Err(Error::AccountLocked);
             }
             let ended = replace_password(conn, &found.user, &hash)?;

@@ -7,7 +7,7 @@
 use diesel::Connection;
 use diesel::pg::PgConnection;
 
-use super::audit::{self, Actor};
+use super::audit::{self, Actor, Attempt};
 use super::recovery::happening;
 use super::{Auth, Error};
 use crate::mail::Kind;
@@ -41,10 +41,11 @@ impl Auth {
     /// [`Error::EmailUnverified`], in this order; [`Error::Busy`] and [`Error::Unavailable`] at any point.
     pub async fn sign_in(&self, email: Email, password: Password, origin: Origin) -> Result<SignedIn, Error> {
         let done = self.attempts(&email, &password, &origin).await;
-        match &done {
-            // Said where they were decided, whether or not the caller is still there to hear.
-            Ok(_) | Err(Error::InvalidCredentials) => {}
-            Err(error) => audit::sign_in_failed(&email, error, &origin),
+        if let Err(error) = &done
+            && !is_decided(error)
+        {
+            // Whatever is decided is said where it is, whether or not the caller is still there to hear.
+            audit::password_refused(Attempt::SignIn, &email, error, &origin);
         }
         done
     }
@@ -66,11 +67,12 @@ impl Auth {
         password: Password,
         origin: Origin,
     ) -> Result<Option<SignedIn>, Error> {
-        let address = email.clone();
+        let (address, place) = (email.clone(), origin.clone());
         let credentials = self
             .db
             .run(move |conn| {
                 if lockout::is_locked(conn, &address)? {
+                    audit::password_refused(Attempt::SignIn, &address, &Error::AccountLocked, &place);
                     return Err(Error::AccountLocked);
                 }
                 Ok(users::find_credentials(conn, &address)?)
@@ -81,7 +83,7 @@ impl Auth {
         let stored = credentials.as_ref().and_then(|found| found.password_hash.clone());
         let matched = self.hasher.verify(password, stored, origin.share()).await?;
         let (Some(credentials), Some(matched)) = (credentials, matched) else {
-            return Err(self.count_failure(email, origin).await);
+            return Err(self.count_failure(Attempt::SignIn, email, origin).await);
         };
 
         let (policy, mail) = (self.policy.sessions, self.policy.mail);
@@ -103,6 +105,11 @@ impl Auth {
                         outbox::post(conn, &email.digest(), Kind::NewSignIn, &happening(&origin))?;
                     }
                     Ok(Some((SignedIn { token, user, session }, replaced)))
+                });
+                let done = done.inspect_err(|error| {
+                    if is_decided(error) {
+                        audit::password_refused(Attempt::SignIn, &email, error, &origin);
+                    }
                 })?;
                 Ok(done.map(|(signed_in, replaced)| {
                     audit::ended(&replaced, Actor::Own);
@@ -114,15 +121,17 @@ impl Auth {
     }
 
     /// The answer to a wrong password, once it is counted.
-    pub(super) async fn count_failure(&self, email: Email, origin: Origin) -> Error {
+    pub(super) async fn count_failure(&self, attempt: Attempt, email: Email, origin: Origin) -> Error {
         let policy = self.policy.lockout;
         let counted = self
             .db
             .run(move |conn| {
                 let failure = lockout::record_failure(conn, &email, &policy)?;
-                if failure != Failure::WasLocked {
-                    audit::sign_in_failed(&email, &Error::InvalidCredentials, &origin);
-                }
+                let why = match failure {
+                    Failure::Counted | Failure::Locked => Error::InvalidCredentials,
+                    Failure::WasLocked => Error::AccountLocked,
+                };
+                audit::password_refused(attempt, &email, &why, &origin);
                 if failure == Failure::Locked {
                     audit::locked(&email, &origin);
                 }
@@ -135,6 +144,11 @@ impl Auth {
             Err(error) => error,
         }
     }
+}
+
+/// Or could nothing be decided (law 5)?
+fn is_decided(error: &Error) -> bool {
+    !matches!(error, Error::Busy | Error::Unavailable(_))
 }
 
 /// Locks the user's row and confirms that what was checked still holds. `None`: the password was changed, or its hash

@@ -16,12 +16,13 @@ mod sweep;
 mod table;
 mod user;
 
-use std::fmt;
 use std::process::ExitCode;
+use std::{env, fmt};
 
 use clap::{Parser, Subcommand};
 
 use crate::config::BadValues;
+use crate::web::tell_counted;
 use log::LogFormat;
 
 /// One user, one seat: signing in ends the older session
@@ -67,7 +68,7 @@ pub struct Cli {
     #[arg(
         long,
         global = true,
-        env = "ONESEAT_LOG_FORMAT",
+        env = log::VARIABLE,
         value_name = "FORMAT",
         default_value = "human",
         hide_env_values = true,
@@ -111,6 +112,9 @@ enum Command {
     Man(man::Man),
 }
 
+/// Exit status of a command line that cannot be used.
+const USAGE: u8 = 2;
+
 /// Why a command did not do what it was asked.
 enum Failure {
     /// Exit status 2: the values given cannot be used.
@@ -122,6 +126,26 @@ enum Failure {
 }
 
 impl Cli {
+    /// Parses the command line.
+    ///
+    /// # Errors
+    /// The exit status, once what was asked for (`--help`) or what is wrong is told: in the log's format, as far as that is known.
+    pub fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            let format = LogFormat::asked_for(env::args_os(), env::var_os(log::VARIABLE));
+            match format {
+                LogFormat::Json if error.use_stderr() => {
+                    log::last_words(format, error.to_string().trim(), &[]);
+                }
+                LogFormat::Human | LogFormat::Json => {
+                    // Nobody is left to be told that it cannot be written.
+                    let _ = error.print();
+                }
+            }
+            ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
+        })
+    }
+
     /// Starts the log.
     pub fn start_log(&self) {
         log::start(self.log_format);
@@ -142,19 +166,18 @@ impl Cli {
                 Command::Man(command) => command.run(),
             }
         });
+        tell_counted();
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(Failure::Failed(words)) => {
-                eprintln!("oneseat: {words}");
+                log::last_words(self.log_format, &words, &[]);
                 ExitCode::from(1)
             }
             Err(Failure::Unread) => ExitCode::from(1),
             Err(Failure::Usage(bad)) => {
-                eprintln!("oneseat: these settings cannot be used:");
-                for line in bad.to_string().lines() {
-                    eprintln!("  {line}");
-                }
-                ExitCode::from(2)
+                let each: Vec<String> = bad.to_string().lines().map(str::to_owned).collect();
+                log::last_words(self.log_format, "these settings cannot be used:", &each);
+                ExitCode::from(USAGE)
             }
         }
     }

@@ -1,8 +1,6 @@
 //! From configuration to use cases: what every command does first.
 
-use std::io::IsTerminal;
-
-use super::Failure;
+use super::{Failure, log};
 use crate::auth::{Auth, Validator};
 use crate::config::{DatabaseConfig, DatabaseLocation, Policy, SessionPolicy};
 use crate::db::embedded::Embedded;
@@ -32,8 +30,11 @@ impl Opened {
         let (url, embedded) = match &config.location {
             DatabaseLocation::Url(url) => (url.clone(), None),
             DatabaseLocation::Embedded(dir) => {
-                if !dir.join("pgdata").exists() && std::io::stderr().is_terminal() {
-                    eprintln!("Making a private PostgreSQL in {} ...", dir.display());
+                if !dir.join("pgdata").exists() {
+                    log::meanwhile(format_args!(
+                        "Making a private PostgreSQL in {} ...",
+                        dir.display()
+                    ));
                 }
                 let embedded = Embedded::open(dir, &[]).map_err(Failure::failed)?;
                 (embedded.url(), Some(embedded))

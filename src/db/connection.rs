@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
-use diesel::r2d2::{CustomizeConnection, Error as PoolError};
+use diesel::r2d2::{CustomizeConnection, Error as PoolError, HandleError};
 use diesel::{Connection, ConnectionError, QueryResult};
 
 use super::Unavailable;
@@ -76,6 +76,16 @@ pub(super) struct Customize;
 impl CustomizeConnection<PgConnection, PoolError> for Customize {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), PoolError> {
         configure(connection).map_err(PoolError::QueryError)
+    }
+}
+
+/// Tells of connections that the pool could not open, in words that are fit for the log.
+#[derive(Debug)]
+pub(super) struct Told;
+
+impl HandleError<PoolError> for Told {
+    fn handle_error(&self, error: PoolError) {
+        log::error!("{}", Unavailable::new(&error));
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use crate::foreign_words::cleaned;
 use crate::network::Share;
 use crate::request_id::RequestId;
-use connection::{Customize, with_timeouts};
+use connection::{Customize, Told, with_timeouts};
 
 use turns::{Full, Turns};
 
@@ -94,6 +94,7 @@ impl Database {
             .min_idle(Some(1))
             .connection_timeout(TURN)
             .connection_customizer(Box::new(Customize))
+            .error_handler(Box::new(Told))
             .build_unchecked(ConnectionManager::new(with_timeouts(url)));
         Ok(Self {
             url: url.into(),

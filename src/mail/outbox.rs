@@ -42,6 +42,15 @@ pub struct Happening {
     pub user_agent: Option<String>,
 }
 
+/// What became of a request for a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A mail waits to be sent.
+    Waiting,
+    /// The address has had as many as it gets in an hour.
+    TooOften,
+}
+
 /// A mail whose turn it is.
 #[derive(Queryable, Selectable, QueryableByName, Clone, Debug)]
 #[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
@@ -90,7 +99,7 @@ pub fn request(
     email_digest: &[u8; 32],
     kind: Kind,
     network: IpNetwork,
-) -> QueryResult<()> {
+) -> QueryResult<Asked> {
     let within = diesel::sql_query(
         "insert into mail_requests as r (email_digest, kind, requests) values ($1, $2, 1)
          on conflict (email_digest, kind) do update set
@@ -103,20 +112,21 @@ pub fn request(
     .bind::<Interval, _>(interval(REQUESTS_WINDOW))
     .bind::<Integer, _>(MOST_REQUESTS)
     .execute(conn)?;
-    if within > 0 {
-        diesel::sql_query(
-            "insert into mails (kind, email_digest, asked_from, turn)
-             select $1, $2, $3, 1 + count(*) from (select from mails where asked_from = $3 limit $4) as waiting
-             on conflict (email_digest, kind) where kind in ('invitation', 'verification', 'password_reset')
-             do update set created_at = now()",
-        )
-        .bind::<Text, _>(kind)
-        .bind::<Binary, _>(&email_digest[..])
-        .bind::<Inet, _>(network)
-        .bind::<BigInt, _>(LAST_TURN)
-        .execute(conn)?;
+    if within == 0 {
+        return Ok(Asked::TooOften);
     }
-    Ok(())
+    diesel::sql_query(
+        "insert into mails (kind, email_digest, asked_from, turn)
+         select $1, $2, $3, 1 + count(*) from (select from mails where asked_from = $3 limit $4) as waiting
+         on conflict (email_digest, kind) where kind in ('invitation', 'verification', 'password_reset')
+         do update set created_at = now()",
+    )
+    .bind::<Text, _>(kind)
+    .bind::<Binary, _>(&email_digest[..])
+    .bind::<Inet, _>(network)
+    .bind::<BigInt, _>(LAST_TURN)
+    .execute(conn)?;
+    Ok(Asked::Waiting)
 }
 
 /// Takes the next mail that is due. It is the caller's until the lease ends.

@@ -72,10 +72,17 @@ impl Email {
         Sha256::digest(&self.0).into()
     }
 
-    /// Enough of the digest to tell addresses apart in a log.
+    /// See [`short_digest`].
     pub fn short_digest(&self) -> String {
-        hex::encode(&self.digest()[..6])
+        short_digest(&self.digest())
     }
+}
+
+/// Enough of an address's digest to tell it from others in a log: 12 hex characters.
+pub fn short_digest(digest: &[u8]) -> String {
+    let mut hex = hex::encode(digest);
+    hex.truncate(12);
+    hex
 }
 
 impl fmt::Display for Email {

@@ -13,7 +13,7 @@ pub mod service_client;
 pub mod store;
 mod strength;
 
-pub use email::Email;
+pub use email::{Email, short_digest};
 pub use hasher::{Hasher, PasswordHash};
 pub use name::{Name, NotAName};
 pub use password::{Password, Proposed, Unusable};

@@ -33,9 +33,10 @@ use nix::sys::socket::Backlog;
 
 use actix_web::dev::ServerHandle;
 
-use crate::auth::{Auth, measures};
+use crate::auth::{Auth, audit, measures};
 use crate::background::Background;
 use crate::config::{MailConfig, ServeConfig};
+use crate::log_limit;
 use crate::mail::Carrier;
 use postman::Postman;
 
@@ -108,6 +109,11 @@ impl Server {
             .transpose()?;
         log::info!("serving on {scheme}://{address}");
         let _sweeper = sweeper.start();
+        let _sums = Background::new(log_limit::PERIOD, || {
+            tell_counted();
+            std::future::ready(())
+        })
+        .start();
         let postman = carrier.map(|carrier| Postman::start(carrier, url, auth.clone()));
         let handle = server.handle();
         let server = actix_web::rt::spawn(server);
@@ -158,6 +164,12 @@ fn self_url(config: &ServeConfig, listener: &TcpListener) -> io::Result<String> 
 
 fn scheme(config: &ServeConfig) -> &'static str {
     if config.tls.is_some() { "https" } else { "http" }
+}
+
+/// Writes what the log has counted instead of writing it.
+pub fn tell_counted() {
+    audit::tell_counted();
+    log::logger().flush();
 }
 
 async fn sweep(auth: Auth) {

@@ -175,6 +175,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, code, words)
     }
 
+    /// 409: the account may not sign in, so what was asked for is of no use to its user.
+    pub fn account_disabled() -> Self {
+        let detail = "This account is disabled. Enable it first.";
+        Self::new(StatusCode::CONFLICT, "account_disabled", detail)
+    }
+
     /// 413.
     pub fn body_too_large(limit: usize) -> Self {
         let detail = format!("The body must not be larger than {limit} bytes");

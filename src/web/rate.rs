@@ -184,7 +184,8 @@ impl FromRequest for WithinLoginRate {
             None => Ok(()),
         };
         ready(counted.map(|()| Self(())).map_err(|seconds| {
-            audit::too_many_sign_ins(&origin);
+            let what = request.match_pattern().unwrap_or_default();
+            audit::too_many_tries(&what, &origin);
             Problem::too_many_requests(seconds)
         }))
     }

@@ -1,8 +1,10 @@
 //! The log of the program, and the names of requests in it.
 
+use std::net::TcpListener;
+
 use serde_json::Value;
 
-use crate::support::{Answer, App, Program};
+use crate::support::{Answer, App, Database, Program, oneseat_with};
 
 #[tokio::test]
 async fn collectors_get_one_object_a_line_with_the_request_that_it_tells_of() {
@@ -97,4 +99,105 @@ async fn a_request_is_named_by_a_trusted_proxy_and_by_nobody_else() {
             .to_owned()
     };
     assert_ne!(healthy().await, healthy().await);
+}
+
+/// Nobody listens there.
+const NOWHERE: &str = "postgres://127.0.0.1:1/nothing";
+
+#[test]
+fn whatever_goes_wrong_a_collector_gets_one_object_for_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let database = Database::fresh();
+    let json = ("ONESEAT_LOG_FORMAT", "json");
+    for (args, environment, status, words) in [
+        // Settings that cannot be used, two of them; no database; a port that is taken.
+        (
+            &[
+                "serve",
+                "--log-format",
+                "json",
+                "--bind",
+                "nowhere",
+                "--login-rate",
+                "many",
+            ][..],
+            &[][..],
+            2,
+            &["these settings cannot be used", "--bind", "--login-rate"][..],
+        ),
+        (
+            &["serve", "--bind", "127.0.0.1:0", "--database-url", NOWHERE],
+            &[json],
+            1,
+            &["connection to server"],
+        ),
+        (
+            &["serve", "--bind", &taken, "--database-url", database.url()],
+            &[json],
+            1,
+            &["cannot listen on", "--bind"],
+        ),
+        // What is no command line at all.
+        (&["serve", "--log-format=json", "--blind"], &[], 2, &["--blind"]),
+        (&["srve"], &[json], 2, &["srve"]),
+        (&[], &[json], 2, &["Usage"]),
+        // Short commands.
+        (
+            &["user", "list", "--database-url", NOWHERE],
+            &[json],
+            1,
+            &["connection to server"],
+        ),
+        (
+            &[
+                "user",
+                "show",
+                "nobody@example.org",
+                "--database-url",
+                database.url(),
+            ],
+            &[json],
+            1,
+            &["there is no user"],
+        ),
+    ] {
+        let output = oneseat_with(args, "", environment);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{args:?}: {told}");
+        let last = told.lines().last().unwrap();
+        for line in told.lines() {
+            assert!(serde_json::from_str::<Value>(line).is_ok(), "{args:?}: {told}");
+        }
+        let last: Value = serde_json::from_str(last).unwrap();
+        assert_eq!(
+            (&last["level"], &last["target"]),
+            (&"ERROR".into(), &"oneseat".into())
+        );
+        let message = last["message"].as_str().unwrap();
+        assert!(
+            words.iter().all(|word| message.contains(word)),
+            "{args:?}: {message}"
+        );
+    }
+}
+
+#[test]
+fn people_get_words_unless_they_ask_for_json() {
+    for (args, words) in [
+        (&["srve"][..], "error: unrecognized subcommand 'srve'"),
+        (
+            &["serve", "--login-rate", "many"],
+            "oneseat: these settings cannot be used:\n  --login-rate",
+        ),
+        (&["user", "list", "--database-url", NOWHERE], "oneseat: "),
+        // What is asked for in vain.
+        (&["serve", "--log-format", "xml"], "error: invalid value 'xml'"),
+    ] {
+        let told = String::from_utf8(oneseat_with(args, "", &[]).stderr).unwrap();
+        assert!(told.starts_with(words), "{args:?}: {told}");
+    }
+    let help = oneseat_with(&["--help"], "", &[("ONESEAT_LOG_FORMAT", "json")]);
+    assert!(help.status.success() && help.stderr.is_empty());
+    assert!(String::from_utf8(help.stdout).unwrap().contains("Usage: oneseat"));
 }

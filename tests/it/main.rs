@@ -37,6 +37,7 @@ mod outage;
 mod packaging;
 mod races;
 mod recovery;
+mod refusals;
 mod schema;
 mod sessions;
 mod sign_in;

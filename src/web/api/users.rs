@@ -10,7 +10,7 @@ use super::admin::{ListQuery, parsed};
 use super::views::UserView;
 use crate::auth::accounts::Invitation;
 use crate::auth::people::Account;
-use crate::auth::{Auth, LastAdmin};
+use crate::auth::{Auth, Error, LastAdmin};
 use crate::users::{Email, Role};
 use crate::web::body;
 use crate::web::extract::Admin;
@@ -155,7 +155,12 @@ pub async fn enable(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Resul
 #[utoipa::path(
     post, path = "/api/admin/users/{id}/password-link", tag = "admin",
     params(("id" = Uuid, Path)),
-    responses((status = 204), (status = 404, description = "`not_found`, or `no_mail`: this server sends none"), Admin),
+    responses(
+        (status = 204),
+        (status = 404, description = "`not_found`, or `no_mail`: this server sends none"),
+        (status = 409, description = "`account_disabled`: nobody who may not sign in is sent a link"),
+        Admin,
+    ),
 )]
 pub async fn send_password_link(
     admin: Admin,
@@ -164,6 +169,10 @@ pub async fn send_password_link(
 ) -> Result<HttpResponse, Problem> {
     let id = parsed(&user)?;
     auth.needs_mail()?;
-    auth.send_password_link(id, admin.authority()).await?;
+    let asked = auth.send_password_link(id, admin.authority()).await;
+    asked.map_err(|error| match error {
+        Error::AccountDisabled => Problem::account_disabled(),
+        error => error.into(),
+    })?;
     Ok(HttpResponse::NoContent().finish())
 }

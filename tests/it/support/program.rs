@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::app::PASSWORD;
 use super::client::Client;
 
 /// `oneseat` with these arguments, nothing in its environment that the test did not put there.
@@ -27,7 +28,13 @@ fn command(args: &[&str]) -> Command {
 
 /// Runs a command to its end with this text at its standard input.
 pub fn oneseat(args: &[&str], input: &str) -> Output {
+    oneseat_with(args, input, &[])
+}
+
+/// The same with this in its environment.
+pub fn oneseat_with(args: &[&str], input: &str, environment: &[(&str, &str)]) -> Output {
     let mut child = command(args)
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -35,6 +42,24 @@ pub fn oneseat(args: &[&str], input: &str) -> Output {
         .unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
+}
+
+/// Adds a verified account with everybody's password, as an operator does.
+pub fn add_user(database_url: &str, email: &str, role: &str) {
+    let add = [
+        "user",
+        "add",
+        email,
+        "--name",
+        "N",
+        "--role",
+        role,
+        "--verified",
+        "--password-stdin",
+    ];
+    let database = ["--database-url", database_url];
+    let added = oneseat(&[&add[..], &database].concat(), &format!("{PASSWORD}\n"));
+    assert!(added.status.success(), "{added:?}");
 }
 
 /// A running `oneseat serve`.

@@ -1,5 +1,7 @@
 //! The security log of the program itself: what it says, and what it never says.
 
+mod done;
+
 use reqwest::Method;
 use serde_json::json;
 
@@ -149,6 +151,7 @@ async fn what_is_refused_beside_sign_in_is_in_the_log_too() {
     assert_eq!(Answer::of(introspect).await.json(), json!({ "active": false }));
 
     let (_, log) = program.terminate();
+    let client = format!("client={}", word("client id"));
     let told = |words: &[&str]| {
         log.iter()
             .filter(|line| words.iter().all(|words| line.contains(words)))
@@ -156,10 +159,12 @@ async fn what_is_refused_beside_sign_in_is_in_the_log_too() {
     };
     for (words, times) in [
         (&["authz_fail", "/auth/verify", "from=127.0.0.1"][..], 1),
-        (&["authn_login_fail", "invalid credentials"], 5),
+        // Whose current password it is not did not try to sign in.
+        (&["authn_login_fail"], 0),
+        (&["authn_password_change_fail", "invalid credentials"], 5),
         (&["authn_login_lock"], 1),
-        (&["authn_login_fail", "account is locked"], 1),
-        (&["session_use_after_expire", "signed_out"], 1),
+        (&["authn_password_change_fail", "account is locked"], 1),
+        (&["session_use_after_expire", "signed_out", &client], 1),
     ] {
         assert_eq!(told(words), times, "{words:?} in {log:#?}");
     }

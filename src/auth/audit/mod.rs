@@ -2,6 +2,12 @@
 //!
 //! Who, where and what, each under its name; the logger adds when, in UTC, and the request. It escapes what people can choose, so that
 //! nothing they type starts a line or a field of its own. No token, digest or password is ever an argument here.
+//!
+//! What was done is told where it was done: after the commit, on the thread that committed, and never behind an `.await`, which a
+//! caller who leaves would cut off. Each is a line, however many there are. What was refused (`refusals`) may be somebody's doing a
+//! thousand times a second, and is counted when it repeats itself.
+
+mod refusals;
 
 use std::fmt;
 
@@ -10,9 +16,16 @@ use uuid::Uuid;
 
 use super::measures;
 use crate::mail::Kind;
-use crate::sessions::{EndedSession, Ending, Origin, Session};
+use crate::sessions::{EndReason, EndedSession, Origin, Session};
 use crate::users::link::Purpose;
 use crate::users::{Email, User};
+
+pub(crate) use refusals::too_many_tries;
+pub(super) use refusals::{
+    Attempt, client_refused, forbidden_meanwhile, link_refused, link_requested, mail_not_sent,
+    password_refused, shown_after_end,
+};
+pub use refusals::{forbidden, tell_counted, used_after_end};
 
 /// The log's target, for filters: `RUST_LOG=oneseat::security=info`.
 const TARGET: &str = "oneseat::security";
@@ -20,6 +33,11 @@ const TARGET: &str = "oneseat::security";
 /// The same for sessions whose time was up, which a sweep may find by the million: part of [`TARGET`] to every filter but one that
 /// names it.
 pub(crate) const EXPIRED: &str = "oneseat::security::expired";
+
+/// Is a line with this target of the security log?
+pub(crate) fn is_of_security(target: &str) -> bool {
+    [TARGET, EXPIRED].contains(&target)
+}
 
 /// On whose word something was done.
 #[derive(Clone, Copy, Debug)]
@@ -51,27 +69,12 @@ pub(super) fn signed_in(user: &User, session: &Session, origin: &Origin) {
     log::info!(target: TARGET, user:% = user.id, session:% = session.id, from:% = origin.address(), agent = agent(origin); "session_created");
 }
 
-/// The address goes in as a name for the row that counts it, never in clear: people type passwords into the wrong field.
-pub(super) fn sign_in_failed(email: &Email, why: &dyn fmt::Display, origin: &Origin) {
-    let name = email.short_digest();
-    counter!(measures::SIGN_INS, "outcome" => "failure").increment(1);
-    log::warn!(target: TARGET, address:% = name, reason:% = why, from:% = origin.address(), agent = agent(origin); "authn_login_fail");
-}
-
-/// Turned away before anything was looked at.
-pub(crate) fn too_many_sign_ins(origin: &Origin) {
-    log::warn!(target: TARGET, what = "login", from:% = origin.address(), agent = agent(origin); "excess_rate_limit_exceeded");
-}
-
 pub(super) fn locked(email: &Email, origin: &Origin) {
     log::warn!(target: TARGET, address:% = email.short_digest(), from:% = origin.address(), agent = agent(origin); "authn_login_lock");
 }
 
+/// Each row says why it ended: one whose time was up before was ended by the time, whoever came later.
 pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
-    let target = match by {
-        Actor::Time => EXPIRED,
-        Actor::Operator | Actor::Admin(_) | Actor::Own => TARGET,
-    };
     for EndedSession {
         id,
         user_id,
@@ -80,6 +83,15 @@ pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
         ..
     } in sessions
     {
+        let (target, by) = match reason {
+            EndReason::Expired => (EXPIRED, Actor::Time),
+            EndReason::SignedOut
+            | EndReason::PageClosed
+            | EndReason::Replaced
+            | EndReason::Revoked
+            | EndReason::PasswordChanged
+            | EndReason::AccountDisabled => (TARGET, by),
+        };
         counter!(measures::ENDED, "reason" => reason.as_str()).increment(1);
         log::info!(target: target, user:% = user_id, session:% = id, reason:%, at:? = ended_at, by:%; "session_ended");
     }
@@ -87,11 +99,6 @@ pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
 
 pub(super) fn user_changed(what: &str, user: Uuid, by: Actor) {
     log::info!(target: TARGET, user:%, by:%; "{what}");
-}
-
-/// Somebody asked for a mail; whether there is an account is not known here.
-pub(super) fn link_requested(email: &Email, kind: Kind, origin: &Origin) {
-    log::info!(target: TARGET, kind:%, address:% = email.short_digest(), from:% = origin.address(), agent = agent(origin); "link_requested");
 }
 
 /// A mailed link was used.
@@ -103,11 +110,6 @@ pub(super) fn link_used(user: Uuid, purpose: Purpose, origin: &Origin) {
     log::info!(target: TARGET, user:%, by = "link", purpose:%, from:% = origin.address(), agent = agent(origin); "{what}");
 }
 
-/// A service showed an id and a secret that do not belong together.
-pub(super) fn client_refused(client: Uuid, origin: &Origin) {
-    log::warn!(target: TARGET, client:%, from:% = origin.address(), agent = agent(origin); "authn_login_fail");
-}
-
 pub(super) fn client_changed(what: &str, name: &str) {
     log::info!(target: TARGET, name, by:% = Actor::Operator; "{what}");
 }
@@ -116,20 +118,14 @@ pub(super) fn unlocked(email: &Email, by: Actor) {
     log::info!(target: TARGET, address:% = email.short_digest(), by:%; "authn_login_unlock");
 }
 
-/// A token of an ended session was shown.
-pub fn used_after_end(ending: &Ending, origin: &Origin) {
-    let Ending { session, reason, .. } = ending;
-    log::warn!(target: TARGET, session:%, reason:%, from:% = origin.address(), agent = agent(origin); "session_use_after_expire");
+/// A server took the mail.
+pub(super) fn mail_sent(kind: Kind, user: Uuid) {
+    log::info!(target: TARGET, user:%, kind:%; "mail_sent");
 }
 
-/// A user asked for what only admins may have.
-pub fn forbidden(user: &User, path: &str, origin: &Origin) {
-    log::warn!(target: TARGET, user:% = user.id, resource = path, from:% = origin.address(), agent = agent(origin); "authz_fail");
-}
-
-/// A user asked for what only admins may have, and was none any more when it was to be done.
-pub(super) fn forbidden_meanwhile(user: Uuid) {
-    log::warn!(target: TARGET, user:%, why = "the role was taken away meanwhile"; "authz_fail");
+/// Nobody will take the mail any more: `mail` names its row in the outbox.
+pub(super) fn mail_given_up(kind: Kind, mail: Uuid, why: &dyn fmt::Display) {
+    log::error!(target: TARGET, mail:%, kind:%, reason:% = why; "mail_given_up");
 }
 
 fn agent(origin: &Origin) -> &str {

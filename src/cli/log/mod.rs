@@ -1,23 +1,35 @@
 //! The log: lines for people, or one JSON object a line for collectors. Each line of a request tells which.
 
+mod limited;
+pub(crate) mod line;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::fmt::Write as _;
+use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
 
+use chrono::{SecondsFormat, Utc};
 use env_logger::fmt::Formatter;
 use env_logger::{Builder, Env};
+use indicatif::ProgressDrawTarget;
 use indicatif_log_bridge::LogWrapper;
-use log::Record;
-use log::kv::{Error, Key, Value, VisitSource};
-use serde_json::{Map, Value as Json};
+use log::{Level, Record};
 
 use super::progress::BARS;
 use crate::auth::audit::EXPIRED;
-use crate::request_id::RequestId;
+use limited::Limited;
 
 /// What is logged unless somebody says otherwise. The HTTP parser calls nonsense from a client an error of ours.
 const USUAL: &str = "info,actix_http::h1::dispatcher=off";
+
+/// The variable and the flag that choose the format.
+pub(super) const VARIABLE: &str = "ONESEAT_LOG_FORMAT";
+const FLAG: &str = "--log-format";
+
+/// The format since [`start`].
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +51,22 @@ impl LogFormat {
             _ => Err("write human or json"),
         }
     }
+
+    /// What a command line asks for that is no command, as far as that can be told: the flag wins over the variable.
+    pub(super) fn asked_for(arguments: impl Iterator<Item = OsString>, variable: Option<OsString>) -> Self {
+        let mut words = arguments.map(|word| word.to_string_lossy().into_owned());
+        let flag = words.find_map(|word| match word.strip_prefix(FLAG)? {
+            "" => Some(None),
+            rest => rest.strip_prefix('=').map(|value| Some(value.to_owned())),
+        });
+        let value = match flag {
+            Some(value) => value.or_else(|| words.next()),
+            None => variable.map(|value| value.to_string_lossy().into_owned()),
+        };
+        value
+            .and_then(|value| Self::parse(&value).ok())
+            .unwrap_or_default()
+    }
 }
 
 /// Writes the log to standard error, from the level on that `RUST_LOG` names; what panics say goes there, too, on one line.
@@ -54,74 +82,75 @@ pub(super) fn start(format: LogFormat) {
     let mut logger = Builder::from_env(Env::default().default_filter_or(filter));
     let logger = match format {
         LogFormat::Human => logger.format(human),
-        LogFormat::Json => logger.format(json),
+        LogFormat::Json => {
+            // A bar is no object.
+            BARS.set_draw_target(ProgressDrawTarget::hidden());
+            logger.format(json)
+        }
     }
     .build();
     let level = logger.filter();
-    if LogWrapper::new(BARS.clone(), logger).try_init().is_ok() {
+    if LogWrapper::new(BARS.clone(), Limited::new(logger))
+        .try_init()
+        .is_ok()
+    {
         log::set_max_level(level);
     }
+    let _ = FORMAT.set(format);
     std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Tells somebody who waits at a terminal what takes its time.
+pub(super) fn meanwhile(words: fmt::Arguments<'_>) {
+    match FORMAT.get() {
+        Some(LogFormat::Json) => log::info!("{words}"),
+        Some(LogFormat::Human) | None if io::stderr().is_terminal() => {
+            let _ = writeln!(io::stderr(), "{words}");
+        }
+        Some(LogFormat::Human) | None => {}
+    }
+}
+
+/// Says why a command did not do what it was asked, whatever `RUST_LOG` leaves out: a sentence, then the points of it.
+pub(super) fn last_words(format: LogFormat, sentence: &str, points: &[String]) {
+    let told = match format {
+        LogFormat::Human => {
+            let points = points.iter().map(|point| format!("\n  {}", line::plain(point)));
+            format!(
+                "oneseat: {}{}",
+                line::plain(&sentence),
+                points.collect::<String>()
+            )
+        }
+        LogFormat::Json => {
+            let time = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+            let points = points.join("; ");
+            let space = if points.is_empty() { "" } else { " " };
+            line::json(
+                time,
+                &Record::builder()
+                    .level(Level::Error)
+                    .target("oneseat")
+                    .args(format_args!("{sentence}{space}{points}"))
+                    .build(),
+            )
+        }
+    };
+    // Nobody is left to be told that it cannot be written.
+    let _ = writeln!(io::stderr(), "{told}");
 }
 
 fn human(line: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let level = record.level();
     let style = line.default_level_style(level);
     let time = line.timestamp();
-    let target = record.target();
-    writeln!(
-        line,
-        "[{time} {style}{level:<5}{style:#} {target}] {}",
-        words(record)
-    )
-}
-
-/// What a record says, with what it names.
-pub(crate) fn words(record: &Record<'_>) -> String {
-    let mut words = record.args().to_string();
-    for (key, value) in fields(record) {
-        // Whoever chose the value starts neither a line nor a field of their own.
-        let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\');
-        let is_plain = !value.is_empty() && value.chars().all(is_plain);
-        let written = match is_plain {
-            true => write!(words, " {key}={value}"),
-            false => write!(words, " {key}={value:?}"),
-        };
-        // A String takes everything.
-        debug_assert!(written.is_ok());
-    }
-    words
+    let (target, words) = (line::name(record.target()), line::words(record));
+    writeln!(line, "[{time} {style}{level:<5}{style:#} {target}] {words}")
 }
 
 fn json(line: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
-    let mut object = Map::new();
-    let mut put = |key: &str, value: String| object.insert(key.to_owned(), Json::String(value));
-    put("time", line.timestamp_micros().to_string());
-    put("level", record.level().to_string());
-    put("target", record.target().to_owned());
-    put("message", record.args().to_string());
-    for (key, value) in fields(record) {
-        put(&key, value);
-    }
-    writeln!(line, "{}", Json::Object(object))
-}
-
-/// What the record names, and the request.
-fn fields(record: &Record<'_>) -> Vec<(String, String)> {
-    struct Fields(Vec<(String, String)>);
-    impl<'kvs> VisitSource<'kvs> for Fields {
-        fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-            self.0.push((key.as_str().to_owned(), value.to_string()));
-            Ok(())
-        }
-    }
-    let mut fields = Fields(Vec::new());
-    // Ours never fail, and a line with less is better than none.
-    let _ = record.key_values().visit(&mut fields);
-    if let Some(id) = RequestId::current() {
-        fields.0.push(("requestId".to_owned(), id.to_string()));
-    }
-    fields.0
+    let time = line.timestamp_micros().to_string();
+    writeln!(line, "{}", line::json(time, record))
 }
 
 /// One line for a panic: where, on which thread, what it said; and the way there, when `RUST_BACKTRACE` asks for it.
@@ -146,6 +175,7 @@ fn way(backtrace: &Backtrace) -> String {
 mod tests {
     use super::*;
     use crate::captured_log;
+    use crate::request_id::RequestId;
 
     #[test]
     fn a_panic_is_told_on_one_line_with_its_thread_and_its_place() {
@@ -158,7 +188,7 @@ mod tests {
         });
         let log = log.unwrap().join().unwrap();
         assert_eq!(log.len(), 1, "{log:#?}");
-        let start = "ERROR panic of the thread \"worker 7\" at src/cli/log.rs:";
+        let start = "ERROR panic of the thread \"worker 7\" at src/cli/log/mod.rs:";
         assert!(log[0].starts_with(start), "{log:#?}");
         assert!(log[0].contains(r#""on\npurpose""#), "{log:#?}");
     }
@@ -185,5 +215,20 @@ mod tests {
         let line =
             format!(r#"INFO it happened user=a1 agent="evil\n user=\"root\" id=1" empty="" requestId={id}"#);
         assert_eq!(id.scope(said).await, [line]);
+    }
+
+    #[test]
+    fn the_format_is_known_although_the_rest_of_the_command_line_is_not() {
+        let asked = |line: &str, variable: Option<&str>| {
+            let words = line.split_whitespace().map(OsString::from);
+            LogFormat::asked_for(words, variable.map(OsString::from))
+        };
+        for line in ["oneseat --log-format json", "oneseat srve --log-format=json --x"] {
+            assert_eq!(asked(line, Some("human")), LogFormat::Json);
+        }
+        assert_eq!(asked("oneseat srve", Some("json")), LogFormat::Json);
+        assert_eq!(asked("oneseat --log-format", Some("json")), LogFormat::Human);
+        assert_eq!(asked("oneseat --log-format xml", Some("json")), LogFormat::Human);
+        assert_eq!(asked("oneseat --log-formats json", None), LogFormat::Human);
     }
 }

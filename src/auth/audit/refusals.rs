@@ -1,0 +1,289 @@
+//! What was refused. The first refusals of each kind and network are lines of their own, and so is the first of each subject (an
+//! address of mail, a session, a user); what repeats itself is counted, and told once a minute and at the end in the same words,
+//! with a `count`. A line without one stands for itself alone, so counts and lines together are all that happened.
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use chrono::Utc;
+use log::kv::Value;
+use log::{Level, Record};
+use metrics::counter;
+use uuid::Uuid;
+
+use super::super::{Error, measures};
+use super::{TARGET, agent};
+use crate::log_limit::{About, LogLimit, Sum, Verdict};
+use crate::mail::Kind as Mail;
+use crate::network::network_of;
+use crate::sessions::{Ending, Origin};
+use crate::users::{Email, User};
+
+static LIMIT: LazyLock<LogLimit<Kind>> = LazyLock::new(LogLimit::default);
+
+/// Lines of one kind have one bound, and sums of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Kind {
+    event: &'static str,
+    level: Level,
+    /// The field that names whom it is about.
+    subject: &'static str,
+    reason: Option<String>,
+}
+
+impl Kind {
+    const fn new(event: &'static str, subject: &'static str) -> Self {
+        Self {
+            event,
+            level: Level::Warn,
+            subject,
+            reason: None,
+        }
+    }
+
+    fn because(self, reason: &str) -> Self {
+        Self {
+            reason: Some(reason.to_owned()),
+            ..self
+        }
+    }
+
+    /// Counts one. Is it to be written as well?
+    fn is_told_now(&self, origin: Option<&Origin>, subject: &str) -> bool {
+        let network = origin.map(|origin| network_of(origin.address()));
+        LIMIT.count(self.clone(), network, subject, Utc::now()) == Verdict::Write
+    }
+}
+
+/// Where a password was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::auth) enum Attempt {
+    /// To sign in.
+    SignIn,
+    /// By somebody who is signed in and wants another one.
+    PasswordChange,
+}
+
+/// The address goes in as a name for the row that counts it, never in clear: people type passwords into the wrong field.
+pub(in crate::auth) fn password_refused(attempt: Attempt, email: &Email, why: &Error, origin: &Origin) {
+    let event = match attempt {
+        Attempt::SignIn => {
+            counter!(measures::SIGN_INS, "outcome" => "failure").increment(1);
+            "authn_login_fail"
+        }
+        Attempt::PasswordChange => "authn_password_change_fail",
+    };
+    let reason = match why {
+        // What a database says may be new each time, and is one reason all the same.
+        Error::Unavailable(_) => "unavailable".to_owned(),
+        why => why.to_string(),
+    };
+    let name = email.short_digest();
+    if Kind::new(event, "address")
+        .because(&reason)
+        .is_told_now(Some(origin), &name)
+    {
+        log::warn!(target: TARGET, address:% = name, reason:% = why, from:% = origin.address(), agent = agent(origin); "{event}");
+    }
+}
+
+/// A service showed an id and a secret that do not belong together.
+pub(in crate::auth) fn client_refused(client: Uuid, origin: &Origin) {
+    const KIND: Kind = Kind::new("authn_login_fail", "client");
+    if KIND.is_told_now(Some(origin), &client.to_string()) {
+        log::warn!(target: TARGET, client:%, from:% = origin.address(), agent = agent(origin); "authn_login_fail");
+    }
+}
+
+/// Turned away before anything was looked at. `what` is the path of the call.
+pub(crate) fn too_many_tries(what: &str, origin: &Origin) {
+    const KIND: Kind = Kind::new("excess_rate_limit_exceeded", "what");
+    if KIND.is_told_now(Some(origin), what) {
+        log::warn!(target: TARGET, what, from:% = origin.address(), agent = agent(origin); "excess_rate_limit_exceeded");
+    }
+}
+
+/// Somebody asked for a mail, and it waits to be sent; whether there is an account is not known here.
+pub(in crate::auth) fn link_requested(email: &Email, kind: Mail, origin: &Origin) {
+    let wanted = Kind {
+        level: Level::Info,
+        ..Kind::new("link_requested", "address")
+    };
+    let name = email.short_digest();
+    if wanted.is_told_now(Some(origin), &name) {
+        log::info!(target: TARGET, kind:%, address:% = name, from:% = origin.address(), agent = agent(origin); "link_requested");
+    }
+}
+
+/// Somebody asked for a mail for an address that has had as many as it gets in an hour.
+pub(in crate::auth) fn link_refused(email: &Email, kind: Mail, origin: &Origin) {
+    const KIND: Kind = Kind::new("excess_rate_limit_exceeded", "address");
+    let name = email.short_digest();
+    if KIND.is_told_now(Some(origin), &name) {
+        log::warn!(target: TARGET, what = "link", kind:%, address:% = name, from:% = origin.address(), agent = agent(origin); "excess_rate_limit_exceeded");
+    }
+}
+
+/// A mail was asked for and none went out. `address` is a short digest.
+pub(in crate::auth) fn mail_not_sent(kind: &str, address: &str, reason: &'static str) {
+    let not_sent = Kind {
+        level: Level::Info,
+        ..Kind::new("mail_not_sent", "address").because(reason)
+    };
+    if not_sent.is_told_now(None, address) {
+        log::info!(target: TARGET, kind, address, reason; "mail_not_sent");
+    }
+}
+
+const USED_AFTER_END: Kind = Kind::new("session_use_after_expire", "session");
+
+/// A token of an ended session was shown.
+pub fn used_after_end(ending: &Ending, origin: &Origin) {
+    let Ending { session, reason, .. } = ending;
+    if USED_AFTER_END.is_told_now(Some(origin), &session.to_string()) {
+        log::warn!(target: TARGET, session:%, reason:%, from:% = origin.address(), agent = agent(origin); "session_use_after_expire");
+    }
+}
+
+/// The same, to a service, which asked about it: `from` is the service.
+pub(in crate::auth) fn shown_after_end(client: Uuid, ending: &Ending, origin: &Origin) {
+    let Ending { session, reason, .. } = ending;
+    if USED_AFTER_END.is_told_now(Some(origin), &session.to_string()) {
+        log::warn!(target: TARGET, session:%, reason:%, client:%, from:% = origin.address(), agent = agent(origin); "session_use_after_expire");
+    }
+}
+
+/// A user asked for what only admins may have.
+pub fn forbidden(user: &User, path: &str, origin: &Origin) {
+    const KIND: Kind = Kind::new("authz_fail", "user");
+    if KIND.is_told_now(Some(origin), &user.id.to_string()) {
+        log::warn!(target: TARGET, user:% = user.id, resource = path, from:% = origin.address(), agent = agent(origin); "authz_fail");
+    }
+}
+
+/// A user asked for what only admins may have, and was none any more when it was to be done.
+pub(in crate::auth) fn forbidden_meanwhile(user: Uuid) {
+    const REASON: &str = "the role was taken away meanwhile";
+    let kind = Kind::new("authz_fail", "user").because(REASON);
+    if kind.is_told_now(None, &user.to_string()) {
+        log::warn!(target: TARGET, user:%, reason = REASON; "authz_fail");
+    }
+}
+
+/// Writes what was counted since this was last called: once a [`crate::log_limit::PERIOD`], and at the end.
+pub fn tell_counted() {
+    for sum in LIMIT.sums() {
+        tell(&sum);
+    }
+}
+
+fn tell(sum: &Sum<Kind>) {
+    let Kind {
+        event,
+        level,
+        subject,
+        reason,
+    } = &sum.kind;
+    let [first, last] = sum.between();
+    let mut words: Vec<(&str, String)> = Vec::new();
+    match &sum.about {
+        About::One { network, subject: it } => {
+            words.push((subject, it.clone()));
+            words.extend(network.map(|network| ("from", in_words(network))));
+        }
+        About::Many { distinct, unwritten } => {
+            words.push(("distinct", distinct.to_string()));
+            words.push(("unwritten", unwritten.to_string()));
+        }
+    }
+    words.extend(reason.clone().map(|reason| ("reason", reason)));
+    words.extend([("first", first), ("last", last)]);
+    let mut fields = vec![("count", Value::from(sum.count))];
+    fields.extend(
+        words
+            .iter()
+            .map(|(name, word)| (*name, Value::from(word.as_str()))),
+    );
+    if *level <= log::max_level() {
+        log::logger().log(
+            &Record::builder()
+                .level(*level)
+                .target(TARGET)
+                .key_values(&fields)
+                .args(format_args!("{event}"))
+                .build(),
+        );
+    }
+}
+
+/// The address of one customer, or the network that one has.
+fn in_words(network: IpAddr) -> String {
+    match network {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(network) => format!("{network}/64"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::captured_log;
+
+    #[test]
+    fn a_storm_is_a_few_lines_and_a_sum_that_names_what_it_is_about() {
+        captured_log::start();
+        captured_log::lines();
+        let origin = Origin::new("2001:db8::7".parse().unwrap(), None);
+        let email: Email = "ada@example.org".parse().unwrap();
+        let storm = || {
+            for _ in 0..1_000 {
+                password_refused(Attempt::SignIn, &email, &Error::AccountLocked, &origin);
+                password_refused(
+                    Attempt::SignIn,
+                    &email,
+                    &Error::Unavailable("5 new words".to_owned()),
+                    &origin,
+                );
+                too_many_tries("/auth/login", &origin);
+                client_refused(Uuid::nil(), &origin);
+                link_requested(&email, Mail::PasswordReset, &origin);
+                link_refused(&email, Mail::PasswordReset, &origin);
+                mail_not_sent("password_reset", "5d2c0e", "no account");
+            }
+        };
+        storm();
+        let lines = captured_log::lines();
+        assert_eq!(lines.len(), 7 * 5, "{lines:#?}");
+        tell_counted();
+        let sums = captured_log::lines();
+        let told = |words: &[&str]| {
+            sums.iter()
+                .filter(|sum| words.iter().all(|words| sum.contains(words)))
+                .count()
+        };
+        let name = format!("address={}", email.short_digest());
+        for words in [
+            &[
+                "WARN authn_login_fail",
+                &name,
+                "reason=\"account is locked\"",
+                "first=20",
+            ][..],
+            &["WARN authn_login_fail", &name, "reason=unavailable"],
+            &["WARN authn_login_fail", "client=00000000-"],
+            &["WARN excess_rate_limit_exceeded", "what=/auth/login"],
+            &["WARN excess_rate_limit_exceeded", &name],
+            &["INFO link_requested", &name],
+        ] {
+            let words = [words, &["count=995", "from=2001:db8::/64", " last=20"]].concat();
+            assert_eq!(told(&words), 1, "{words:?} in {sums:#?}");
+        }
+        assert_eq!(
+            told(&["INFO mail_not_sent", "address=5d2c0e", "count=995"]),
+            1,
+            "{sums:#?}"
+        );
+        tell_counted();
+        assert_eq!(captured_log::lines(), [""; 0]);
+    }
+}

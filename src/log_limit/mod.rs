@@ -1,0 +1,257 @@
+//! A bound for lines of the log that strangers can cause: the first ones are written, later ones are counted, and what was counted is
+//! told in sums. Written and counted together are what happened, always.
+//!
+//! This is the counting alone: who uses it writes the lines, and the sums once a [`PERIOD`].
+
+mod period;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::mem;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use period::Period;
+
+/// How often sums are to be written.
+pub const PERIOD: Duration = Duration::from_secs(60);
+
+/// Lines of one kind in one period: from one network, for new subjects of it, and from all networks together.
+const LINES_OF_A_NETWORK: u32 = 5;
+const NEW_SUBJECTS_OF_A_NETWORK: u32 = 20;
+const LINES_OF_A_KIND: u32 = 300;
+
+/// Pairs of a network and a subject that one kind counts apart from each other, in some hundred kilobytes.
+const MOST_APART: usize = 1_000;
+/// All other pairs are told from each other by a hash, up to this number.
+const MOST_DISTINCT: usize = 10_000;
+/// Sums of one kind that name network and subject: the largest, and those that no line names; one more tells the rest.
+const MOST_SUMS: usize = 50;
+
+/// Counts per kind. What `K` tells apart has a bound of its own.
+pub struct LogLimit<K> {
+    periods: Mutex<HashMap<K, Period>>,
+}
+
+/// Whether a line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Write it.
+    Write,
+    /// It is counted, and a sum will tell.
+    Counted,
+}
+
+/// What was counted and not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum<K> {
+    /// Of which kind.
+    pub kind: K,
+    /// How often.
+    pub count: u64,
+    /// The first time.
+    pub first: DateTime<Utc>,
+    /// The last time.
+    pub last: DateTime<Utc>,
+    /// Who and what it was about.
+    pub about: About,
+}
+
+/// Whom a sum is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// One subject from one network.
+    One {
+        /// As it was given.
+        network: Option<IpAddr>,
+        /// As it was given.
+        subject: String,
+    },
+    /// More than can be named.
+    Many {
+        /// Different pairs of a network and a subject.
+        distinct: AtLeast,
+        /// Those among them that no line names.
+        unwritten: AtLeast,
+    },
+}
+
+impl<K> Sum<K> {
+    /// When the first and the last were, as lines of the log tell moments.
+    pub fn between(&self) -> [String; 2] {
+        [self.first, self.last].map(|moment| moment.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+/// A number that was counted with a bound: `12`, or `12+` when there may be more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtLeast {
+    number: usize,
+    is_exact: bool,
+}
+
+impl fmt::Display for AtLeast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = if self.is_exact { "" } else { "+" };
+        write!(f, "{}{more}", self.number)
+    }
+}
+
+impl<K> Default for LogLimit<K> {
+    fn default() -> Self {
+        Self {
+            periods: Mutex::default(),
+        }
+    }
+}
+
+impl<K: Eq + Hash> LogLimit<K> {
+    /// Counts what happened at this moment. `network` is as wide as one customer's; `subject` is what nobody who looks for somebody
+    /// can do without: each is in a line or a sum of its own, as far as the bounds allow.
+    pub fn count(&self, kind: K, network: Option<IpAddr>, subject: &str, at: DateTime<Utc>) -> Verdict {
+        self.periods()
+            .entry(kind)
+            .or_default()
+            .count(network, subject, at)
+    }
+
+    /// What was counted and not written since this was last asked. A new period begins.
+    pub fn sums(&self) -> Vec<Sum<K>>
+    where
+        K: Clone,
+    {
+        // Taken out first: whoever counts meanwhile waits for nothing that grows.
+        let periods = mem::take(&mut *self.periods());
+        let mut sums: Vec<Sum<K>> = periods
+            .into_iter()
+            .flat_map(|(kind, period)| period.sums(&kind))
+            .collect();
+        sums.sort_by_key(|sum| sum.first);
+        sums
+    }
+
+    // Nothing that could panic runs while this is held: a panic is a line of the log, and would come back here.
+    fn periods(&self) -> MutexGuard<'_, HashMap<K, Period>> {
+        self.periods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn limit() -> LogLimit<&'static str> {
+        LogLimit::default()
+    }
+
+    fn second(n: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(n)
+    }
+
+    fn network(n: u32) -> Option<IpAddr> {
+        Some(IpAddr::V4(n.into()))
+    }
+
+    fn is_written(limit: &LogLimit<&'static str>, from: u32, subject: &str, at: i64) -> bool {
+        limit.count("kind", network(from), subject, second(at)) == Verdict::Write
+    }
+
+    #[test]
+    fn the_first_are_written_and_the_rest_is_one_sum_a_period() {
+        let limit = limit();
+        let written = (0..1_000).filter(|n| is_written(&limit, 7, "a", *n)).count();
+        assert_eq!(written, 5);
+        let about = About::One {
+            network: network(7),
+            subject: "a".to_owned(),
+        };
+        let sum = Sum {
+            kind: "kind",
+            count: 995,
+            first: second(5),
+            last: second(999),
+            about,
+        };
+        assert_eq!(limit.sums(), [sum]);
+        // A new period: the first are written again, and nothing is told twice.
+        assert!(is_written(&limit, 7, "a", 1_000));
+        assert_eq!(limit.sums(), []);
+    }
+
+    #[test]
+    fn a_new_subject_has_a_line_although_its_network_has_had_its_share() {
+        let limit = limit();
+        for n in 0..100 {
+            is_written(&limit, 7, "a", n);
+        }
+        assert!(is_written(&limit, 7, "b", 100));
+        assert!(!is_written(&limit, 7, "b", 101));
+        // And another network has a share of its own, another kind as well.
+        assert!(is_written(&limit, 8, "a", 102));
+        assert_eq!(limit.count("other", network(7), "a", second(103)), Verdict::Write);
+        let subjects = (0..100).filter(|n| is_written(&limit, 7, &format!("new {n}"), 104));
+        assert_eq!(subjects.count(), 19);
+        let told: Vec<(u64, About)> = limit
+            .sums()
+            .into_iter()
+            .map(|sum| (sum.count, sum.about))
+            .collect();
+        let one = |subject: &str| About::One {
+            network: network(7),
+            subject: subject.to_owned(),
+        };
+        assert!(
+            told.contains(&(95, one("a"))) && told.contains(&(1, one("b"))),
+            "{told:#?}"
+        );
+        assert_eq!(told.iter().map(|(count, _)| count).sum::<u64>(), 95 + 1 + 81);
+    }
+
+    #[test]
+    fn origins_without_number_defeat_neither_the_bound_nor_the_count() {
+        const EACH: u32 = 3;
+        let limit = limit();
+        let mut written = 0_u64;
+        for round in 0..EACH {
+            for n in 0..20_000 {
+                written += u64::from(is_written(&limit, n, "a", i64::from(round)));
+            }
+        }
+        assert_eq!(written, 300);
+        let sums = limit.sums();
+        assert_eq!(sums.len(), 51);
+        let counted: u64 = sums.iter().map(|sum| sum.count).sum();
+        assert_eq!(written + counted, u64::from(EACH) * 20_000);
+        let many = sums.iter().find_map(|sum| match &sum.about {
+            About::Many { distinct, unwritten } => Some((distinct.to_string(), unwritten.to_string())),
+            About::One { .. } => None,
+        });
+        // 950 of those that were counted apart, of which 300 had lines; and more others than are told from each other.
+        assert_eq!(many, Some(("10950+".to_owned(), "10650+".to_owned())));
+    }
+
+    #[test]
+    fn those_without_a_line_are_counted_once_each() {
+        let limit = limit();
+        for _ in 0..2 {
+            for n in 0..1_500 {
+                is_written(&limit, 7, &n.to_string(), 0);
+            }
+        }
+        let sums = limit.sums();
+        let many = sums.iter().find_map(|sum| match &sum.about {
+            About::Many { distinct, unwritten } => Some((distinct.to_string(), unwritten.to_string())),
+            About::One { .. } => None,
+        });
+        // 50 have sums of their own, 25 others had a line: five, and twenty because they were new.
+        assert_eq!(many, Some(("1450".to_owned(), "1425".to_owned())));
+        let counted: u64 = sums.iter().map(|sum| sum.count).sum();
+        assert_eq!(counted, 3_000 - 25);
+    }
+}

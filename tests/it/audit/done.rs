@@ -1,0 +1,195 @@
+//! What was done is told: where it was done, and as it was.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use diesel::connection::SimpleConnection;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{Answer, Database, MailServer, PASSWORD, Program, add_user, eventually, oneseat, sql};
+
+/// Runs it over this database with Ada in it.
+fn serve(database: &Database, args: &[&str]) -> Program {
+    add_user(database.url(), "ada@example.org", "user");
+    let usual = ["--bind", "127.0.0.1:0"];
+    let url = ("DATABASE_URL", database.url().to_owned());
+    Program::serve_with(&[&usual, args].concat(), &[url])
+}
+
+async fn token(program: &Program, email: &str) -> String {
+    let answer = program.visitor().login(email, PASSWORD).await;
+    answer.json()["token"].as_str().unwrap().to_owned()
+}
+
+fn has_line(log: &[String], words: &[&str]) -> bool {
+    log.iter()
+        .any(|line| words.iter().all(|words| line.contains(words)))
+}
+
+/// Whoever changes their password hangs up while the change waits for the user's row. Returns whether it was changed, and the log.
+async fn hang_up_while_the_password_changes() -> (bool, Vec<String>) {
+    let database = Database::fresh();
+    let program = serve(&database, &[]);
+    let token = token(&program, "ada@example.org").await;
+    let mut holder = database.connect();
+    holder
+        .batch_execute("begin; select 1 from users for update")
+        .unwrap();
+    let body =
+        json!({ "currentPassword": PASSWORD, "newPassword": "nine green bottles on a wall" }).to_string();
+    let mut caller = TcpStream::connect(program.address).unwrap();
+    write!(
+        caller,
+        "POST /auth/password/change HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let waiting = "select count(*) from pg_stat_activity
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    eventually("the change waits", async || database.number(waiting) == 1).await;
+    caller.shutdown(Shutdown::Write).unwrap();
+    // The server has noticed when it hangs up, too: nobody waits for the answer any more.
+    let mut answer = Vec::new();
+    caller.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer, b"");
+    holder.batch_execute("rollback").unwrap();
+    drop(holder);
+    let busy = "select count(*) from pg_stat_activity where datname = current_database()
+                and application_name = 'oneseat' and xact_start is not null";
+    eventually("nothing is under way", async || database.number(busy) == 0).await;
+    let is_changed = database.number("select count(*) from sessions") == 0;
+    let (stopped, log) = program.terminate();
+    assert!(stopped);
+    (is_changed, log)
+}
+
+#[tokio::test]
+async fn a_password_change_whose_caller_leaves_is_done_and_told_or_neither() {
+    // Where the machine is so busy that PostgreSQL gives the wait up, nothing was changed.
+    for _ in 0..5 {
+        let (is_changed, log) = hang_up_while_the_password_changes().await;
+        for words in [
+            &["authn_password_change", "by=self"][..],
+            &["session_ended", "reason=password_changed", "by=self"],
+        ] {
+            assert_eq!(has_line(&log, words), is_changed, "{words:?}: {log:#?}");
+        }
+        if is_changed {
+            return;
+        }
+    }
+    panic!("no change came through");
+}
+
+#[tokio::test]
+async fn what_had_expired_is_told_as_expired_whoever_came_later() {
+    let database = Database::fresh();
+    let program = serve(&database, &[]);
+    add_user(database.url(), "grace@example.org", "user");
+    add_user(database.url(), "root@example.org", "admin");
+    token(&program, "ada@example.org").await;
+    token(&program, "grace@example.org").await;
+    database.execute(&sql::backdate_sessions("3 hours"));
+    // One makes room for the next, the other is found when all are ended.
+    token(&program, "ada@example.org").await;
+    let admin = program
+        .visitor()
+        .with_token(token(&program, "root@example.org").await);
+    let ended = admin.request(Method::DELETE, "/api/admin/sessions");
+    assert_eq!(Answer::of(ended).await.json()["ended"], 1);
+    token(&program, "ada@example.org").await;
+    let all = oneseat(&["session", "end", "--all", "--database-url", database.url()], "");
+    assert_eq!(String::from_utf8(all.stdout).unwrap(), "ended 2 sessions\n");
+
+    let (_, log) = program.terminate();
+    let told = |words: &[&str]| {
+        log.iter()
+            .filter(|line| words.iter().all(|words| line.contains(words)))
+            .count()
+    };
+    assert_eq!(
+        told(&["session_ended", "reason=expired", "by=time"]),
+        2,
+        "{log:#?}"
+    );
+    assert_eq!(told(&["session_ended", "reason=revoked"]), 1, "{log:#?}");
+    assert_eq!(told(&["session_ended"]), 3, "{log:#?}");
+}
+
+#[tokio::test]
+async fn a_mail_is_told_when_it_is_sent_and_when_it_is_not() {
+    let (database, mails) = (Database::fresh(), MailServer::start());
+    let smtp = mails.url();
+    let args = [
+        "--smtp-url",
+        &smtp,
+        "--mail-from",
+        "seat@example.org",
+        "--public-url",
+        "http://localhost",
+    ];
+    let program = serve(&database, &args);
+    add_user(database.url(), "root@example.org", "admin");
+    add_user(database.url(), "grace@example.org", "user");
+    let admin = program
+        .visitor()
+        .with_token(token(&program, "root@example.org").await);
+    let users = admin.get("/api/admin/users").await.json();
+    let id = |email: &str| {
+        let users = users["users"].as_array().unwrap();
+        users.iter().find(|user| user["email"] == email).unwrap()["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let (ada, grace) = (id("ada@example.org"), id("grace@example.org"));
+    let post = async |id: &str, verb: &str| {
+        Answer::of(admin.request(Method::POST, &format!("/api/admin/users/{id}/{verb}"))).await
+    };
+    assert_eq!(post(&grace, "password-link").await.status, 204);
+    assert!(mails.next().await.link().starts_with("/reset#"));
+    assert_eq!(post(&ada, "disable").await.status, 204);
+    assert_eq!(
+        post(&ada, "password-link").await.problem(),
+        "409 account_disabled"
+    );
+    assert_eq!(
+        database.number("select count(*) from mails where kind = 'password_reset'"),
+        0
+    );
+    for email in ["ada@example.org", "nobody@example.org"] {
+        let asked = json!({ "email": email });
+        assert_eq!(
+            program
+                .visitor()
+                .post("/auth/password/forgot", &asked)
+                .await
+                .status,
+            202
+        );
+    }
+    eventually("nothing waits", async || {
+        database.number("select count(*) from mails") == 0
+    })
+    .await;
+
+    let (_, log) = program.terminate();
+    for words in [
+        &["link_requested", "by=", &grace][..],
+        &["mail_sent", "kind=password_reset", &grace],
+        &[
+            "mail_not_sent",
+            "kind=password_reset",
+            "reason=\"account is disabled\"",
+        ],
+        &["mail_not_sent", "reason=\"nobody has this address\""],
+    ] {
+        assert!(has_line(&log, words), "{words:?} in {log:#?}");
+    }
+    assert!(
+        !has_line(&log, &["mail_sent", &ada]) && !has_line(&log, &["link_requested", &ada]),
+        "{log:#?}"
+    );
+}

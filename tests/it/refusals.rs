@@ -1,0 +1,249 @@
+//! What refusals do to the log: whoever is refused again and again writes a few lines, and a sum tells the rest.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
+
+use futures_util::{StreamExt, stream};
+use oneseat::db::embedded::Embedded;
+use oneseat::db::migrations;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Database, MailServer, PASSWORD, Program, add_user, oneseat};
+
+const ADA: &str = "ada@example.org";
+/// More than anybody is refused by accident.
+const STORM: usize = 200;
+
+/// A program over this database, its log in JSON; and Ada, who is no admin.
+fn serve(url: &str, args: &[&str]) -> Program {
+    add_user(url, ADA, "user");
+    let usual = ["--bind", "127.0.0.1:0", "--log-format", "json"];
+    Program::serve_with(&[&usual[..], args].concat(), &[("DATABASE_URL", url.to_owned())])
+}
+
+/// Asks so often, some at a time. Returns the answers.
+async fn storm(times: usize, ask: impl AsyncFn(usize) -> Answer) -> Vec<Answer> {
+    let asked = (0..times).map(|n| ask(n));
+    stream::iter(asked).buffer_unordered(16).collect().await
+}
+
+fn every(answers: &[Answer], problem: &str) -> usize {
+    for answer in answers {
+        assert_eq!(answer.problem(), problem);
+    }
+    answers.len()
+}
+
+/// A service's id and secret.
+fn service(url: &str) -> (String, String) {
+    let output = oneseat(&["client", "add", "Payroll", "--database-url", url], "");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let word = |label: &str| {
+        let line = shown.lines().find(|line| line.contains(label)).unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    };
+    (word("client id"), word("client secret"))
+}
+
+/// What `GET /auth/session` says there.
+async fn said(client: &Client, place: &str) -> String {
+    let session = client.session().await.json();
+    session.pointer(place).unwrap().as_str().unwrap().to_owned()
+}
+
+async fn login(client: &Client, password: &str) -> Answer {
+    client.login(ADA, password).await
+}
+
+/// The lines of the log that say this.
+fn lines<'a>(log: &'a [Value], message: &'a str, field: &'a str, value: &'a str) -> Vec<&'a Value> {
+    log.iter()
+        .filter(|line| line["message"] == message && line[field] == value)
+        .collect()
+}
+
+/// How often the first lines of a kind may have been written since: a busy machine takes its time, and sums are told each minute.
+fn periods(since: Instant) -> usize {
+    2 + usize::try_from(since.elapsed().as_secs()).unwrap() / 60
+}
+
+/// How many events these lines tell of.
+fn events(lines: &[&Value]) -> u64 {
+    lines.iter().map(|line| line["count"].as_u64().unwrap_or(1)).sum()
+}
+
+fn finish(program: Program) -> Vec<Value> {
+    let (stopped, log) = program.terminate();
+    assert!(stopped, "{log:#?}");
+    log.iter()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
+    let (began, database, mails) = (Instant::now(), Database::fresh(), MailServer::start());
+    let smtp = mails.url();
+    let mail = ["--smtp-url", &smtp, "--mail-from", "oneseat <seat@example.org>"];
+    let public = ["--public-url", "http://127.0.0.1:8080", "--login-rate", "off"];
+    let program = serve(database.url(), &[&mail[..], &public].concat());
+    let (client_id, secret) = service(database.url());
+    let visitor = program.visitor();
+    let dead = visitor.sign_in(ADA).await;
+    let ended = said(&dead, "/session/id").await;
+    let ada = visitor.sign_in(ADA).await;
+    let user = said(&ada, "/user/id").await;
+    let introspect = async |secret: &str| {
+        let request = visitor.request(Method::POST, "/auth/introspect");
+        let form = "application/x-www-form-urlencoded";
+        let request = request
+            .basic_auth(&client_id, Some(secret))
+            .header("content-type", form);
+        Answer::of(request.body(format!("token={}", dead.token()))).await
+    };
+    let change =
+        json!({ "currentPassword": "not my password", "newPassword": "nine green bottles on a wall" });
+    let forgot = json!({ "email": ADA });
+
+    let used = every(
+        &storm(STORM, async |_| dead.session().await).await,
+        "401 session_ended",
+    );
+    let shown = storm(STORM, async |_| introspect(&secret).await).await;
+    assert!(
+        shown
+            .iter()
+            .all(|answer| answer.json() == json!({ "active": false }))
+    );
+    let strangers = storm(STORM, async |_| introspect(&"ab".repeat(32)).await).await;
+    let strangers = every(&strangers, "401 invalid_client");
+    let admin = "/api/admin/sessions";
+    let forbidden = every(
+        &storm(STORM, async |_| ada.get(admin).await).await,
+        "403 forbidden",
+    );
+    let asked = storm(20, async |_| visitor.post("/auth/password/forgot", &forgot).await).await;
+    assert!(asked.iter().all(|answer| answer.status == 202));
+    for _ in 0..5 {
+        assert_eq!(
+            login(&visitor, "not the password").await.problem(),
+            "401 invalid_credentials"
+        );
+    }
+    let locked = storm(STORM, async |_| login(&visitor, PASSWORD).await).await;
+    let locked = every(&locked, "403 account_locked");
+    let path = "/auth/password/change";
+    let changes = every(
+        &storm(STORM, async |_| ada.post(path, &change).await).await,
+        "403 account_locked",
+    );
+
+    let log = finish(program);
+    for (message, field, value, times) in [
+        (
+            "session_use_after_expire",
+            "session",
+            ended.as_str(),
+            used + shown.len(),
+        ),
+        ("authn_login_fail", "client", &client_id, strangers),
+        ("authz_fail", "user", &user, forbidden),
+        ("authn_login_fail", "reason", "account is locked", locked),
+        ("authn_login_fail", "reason", "invalid credentials", 5),
+        (
+            "authn_password_change_fail",
+            "reason",
+            "account is locked",
+            changes,
+        ),
+        ("link_requested", "from", "127.0.0.1", 5),
+        ("excess_rate_limit_exceeded", "from", "127.0.0.1", 15),
+        ("authn_login_lock", "from", "127.0.0.1", 1),
+    ] {
+        let told = lines(&log, message, field, value);
+        assert_eq!(events(&told), times as u64, "{message} {value}: {told:#?}");
+        assert!(told.len() <= 6 * periods(began), "{message} {value}: {told:#?}");
+        assert!(told.iter().all(|line| line["from"] == "127.0.0.1"), "{told:#?}");
+    }
+    // What was done is told each time.
+    assert_eq!(lines(&log, "session_ended", "reason", "replaced").len(), 1);
+    assert!(log.len() < 150 * periods(began), "{} lines", log.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_over_their_rate_writes_a_few_lines_for_each_call() {
+    let (began, database) = (Instant::now(), Database::fresh());
+    let program = serve(
+        database.url(),
+        &["--login-rate", "1", "--trusted-proxies", "127.0.0.1"],
+    );
+    let visitor = program.visitor();
+    let post = async |path: &str, origin: IpAddr| {
+        let request = visitor
+            .request(Method::POST, path)
+            .header("X-Forwarded-For", origin.to_string());
+        Answer::of(request.json(&json!({ "email": ADA, "password": "not the password" }))).await
+    };
+    let refused = |answers: &[Answer]| answers.iter().filter(|answer| answer.status == 429).count();
+    let (one, paths) = (
+        IpAddr::from([192, 0, 2, 7]),
+        ["/auth/login", "/auth/password/reset"],
+    );
+    let mut sent = Vec::new();
+    for path in paths {
+        sent.push(refused(&storm(STORM, async |_| post(path, one).await).await));
+    }
+    // And many others, each of them twice: once within their rate, where their neighbours have left some.
+    let many = storm(1_000, async |n| {
+        let origin = 0x0a00_0000 + u32::try_from(n / 2).unwrap();
+        post("/auth/email/verify", IpAddr::V4(Ipv4Addr::from(origin))).await
+    });
+    let many = refused(&many.await);
+    assert!(
+        sent.iter().all(|sent| *sent > STORM / 2) && many > 400,
+        "{sent:?} {many}"
+    );
+
+    let log = finish(program);
+    let told: Vec<&Value> = log
+        .iter()
+        .filter(|line| line["message"] == "excess_rate_limit_exceeded")
+        .collect();
+    assert_eq!(events(&told), (sent.iter().sum::<usize>() + many) as u64);
+    assert!(told.len() <= (300 + 51) * periods(began), "{} lines", told.len());
+    for (path, sent) in paths.into_iter().zip(sent) {
+        let told = lines(&log, "excess_rate_limit_exceeded", "what", path);
+        assert_eq!(events(&told), sent as u64, "{told:#?}");
+        assert!(told.len() <= 6 * periods(began), "{told:#?}");
+        assert!(told.iter().all(|line| line["from"] == "192.0.2.7"), "{told:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_away_is_told_a_few_times_and_every_line_is_an_object() {
+    let dir = tempfile::Builder::new()
+        .prefix("oneseat-refusals-")
+        .tempdir()
+        .unwrap();
+    let embedded = Embedded::open(dir.path(), &[("fsync", "off")]).unwrap();
+    migrations::run(&embedded.url()).unwrap();
+    let program = serve(&embedded.url(), &[]);
+    let ada = program.visitor().sign_in(ADA).await;
+    embedded.stop().unwrap();
+    let asked = (0..STORM).map(|_| ada.session());
+    let answers: Vec<Answer> = stream::iter(asked).buffer_unordered(STORM).collect().await;
+    let refused = every(&answers, "503 unavailable");
+
+    let log = finish(program);
+    let told: Vec<&Value> = log
+        .iter()
+        .filter(|line| line["target"] == "oneseat::web::problem")
+        .collect();
+    assert_eq!(events(&told), refused as u64, "{told:#?}");
+    // A few reasons there may be, and a few lines for each.
+    assert!(told.len() <= 50, "{told:#?}");
+    // Whoever tells of it does so in words that are fit for the log.
+    assert!(log.iter().all(|line| line["target"] != "r2d2"), "{log:#?}");
+    drop(embedded);
+}
