@@ -2,6 +2,7 @@
 
 mod client;
 mod completions;
+mod environment;
 pub(crate) mod log;
 mod man;
 mod migrate;
@@ -19,9 +20,10 @@ mod user;
 use std::fmt;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::BadValues;
+use environment::Postgres;
 use log::LogFormat;
 
 /// One user, one seat: signing in ends the older session
@@ -50,6 +52,7 @@ Environment:
   ONESEAT_DATA_DIR  Directory of the private PostgreSQL, for every command that needs one.
   ONESEAT_...  The settings of `oneseat serve`: its page names the variable of each.
   RUST_LOG  How much is logged: error, warn, info or debug; info unless set. Parts may differ: `info,oneseat::security=warn`.
+  PG...  What libpq reads (PGSSLMODE, PGPASSFILE ...), with a database of yours; the private one obeys none of it.
   NOTIFY_SOCKET  Where `oneseat serve` says that it serves, and that it stops; systemd sets it.
 
 Files:
@@ -77,6 +80,9 @@ pub struct Cli {
 
     #[command(subcommand)]
     command: Command,
+
+    #[arg(skip)]
+    postgres: Postgres,
 }
 
 #[derive(Subcommand, Debug)]
@@ -122,6 +128,18 @@ enum Failure {
 }
 
 impl Cli {
+    /// Reads the command line; ends the program with its help, or with what is wrong with it.
+    pub fn read() -> Self {
+        let arguments = Self::command().get_matches();
+        match Self::from_arg_matches(&arguments) {
+            Ok(cli) => Self {
+                postgres: Postgres::of(&arguments),
+                ..cli
+            },
+            Err(error) => error.format(&mut Self::command()).exit(),
+        }
+    }
+
     /// Starts the log.
     pub fn start_log(&self) {
         log::start(self.log_format);
@@ -129,19 +147,7 @@ impl Cli {
 
     /// Runs the command to its end.
     pub fn run(self) -> ExitCode {
-        // One thread is enough for everything that waits; the server brings threads of its own.
-        let done = actix_web::rt::System::new().block_on(async {
-            match self.command {
-                Command::Serve(command) => command.run().await,
-                Command::Migrate(command) => command.run().await,
-                Command::Sweep(command) => command.run().await,
-                Command::Client(command) => command.run().await,
-                Command::User(command) => command.run().await,
-                Command::Session(command) => command.run().await,
-                Command::Completions(command) => command.run(),
-                Command::Man(command) => command.run(),
-            }
-        });
+        let done = self.postgres.alone().and_then(|()| self.command.run());
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(Failure::Failed(words)) => {
@@ -157,6 +163,28 @@ impl Cli {
                 ExitCode::from(2)
             }
         }
+    }
+}
+
+impl Command {
+    fn run(self) -> Result<(), Failure> {
+        // One thread is enough for everything that waits; the server brings threads of its own.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+        actix_web::rt::System::with_tokio_rt(|| runtime).block_on(async {
+            match self {
+                Self::Serve(command) => command.run().await,
+                Self::Migrate(command) => command.run().await,
+                Self::Sweep(command) => command.run().await,
+                Self::Client(command) => command.run().await,
+                Self::User(command) => command.run().await,
+                Self::Session(command) => command.run().await,
+                Self::Completions(command) => command.run(),
+                Self::Man(command) => command.run(),
+            }
+        })
     }
 }
 

@@ -16,7 +16,7 @@ pub use clocked::{Clocked, libfaketime};
 pub use database::{Database, sql};
 pub use events::EventStream;
 pub use mail::{Mail, MailServer};
-pub use program::{Program, oneseat};
+pub use program::{Program, begun, oneseat, oneseat_with};
 
 use std::time::{Duration, Instant};
 

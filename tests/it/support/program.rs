@@ -27,14 +27,25 @@ fn command(args: &[&str]) -> Command {
 
 /// Runs a command to its end with this text at its standard input.
 pub fn oneseat(args: &[&str], input: &str) -> Output {
-    let mut child = command(args)
+    oneseat_with(args, &[], input)
+}
+
+/// The same with this in its environment.
+pub fn oneseat_with(args: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
+    let mut child = begun(args, environment);
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Begins a command, with a pipe at each of its ends.
+pub fn begun(args: &[&str], environment: &[(&str, &str)]) -> Child {
+    command(args)
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
+        .unwrap()
 }
 
 /// A running `oneseat serve`.
