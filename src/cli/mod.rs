@@ -8,6 +8,7 @@ mod man;
 mod migrate;
 mod notify;
 mod open;
+mod open_files;
 mod output;
 mod password;
 mod progress;
