@@ -11,17 +11,18 @@ const OF_THE_PROGRAM: usize = 48;
 
 /// Raises the limit as far as the system allows, since the usual one is far lower than a server needs. Returns it.
 pub(super) fn raise_limit() -> usize {
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(usual, most)| {
-        match setrlimit(Resource::RLIMIT_NOFILE, most, most) {
-            Ok(()) => Ok(most),
-            Err(error) => {
-                log::debug!("the limit of open files stays as it is: {error}");
-                Ok(usual)
-            }
+    let Ok((usual, most)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        // Where nobody can tell there is none.
+        return usize::MAX;
+    };
+    let limit = match setrlimit(Resource::RLIMIT_NOFILE, most, most) {
+        Ok(()) => most,
+        Err(error) => {
+            log::debug!("the limit of open files stays as it is: {error}");
+            usual
         }
-    });
-    // Where nobody can tell there is none.
-    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    };
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// How many connections there may be at a time: as many as wanted, or as many as leave files for everything else. A
@@ -37,7 +38,10 @@ pub(super) fn connections(
 ) -> Result<usize, Failure> {
     // The number is shared among the threads, and rounded up.
     let own = OF_THE_PROGRAM + workers * (OF_A_WORKER + 1) + pool_size as usize;
-    let remedy = format!("raise it (LimitNOFILE= of systemd, ulimit -n), best to {}", own + wanted);
+    let remedy = format!(
+        "raise it (LimitNOFILE= of systemd, ulimit -n), best to {}",
+        own + wanted
+    );
     match limit.saturating_sub(own) {
         0 => Err(Failure::failed(format!(
             "no more than {limit} files may be open, and {own} are needed before the first connection: {remedy}"
@@ -70,7 +74,10 @@ mod tests {
         assert!((800..1_000).contains(&left), "{left}");
         let log = captured_log::lines();
         assert_eq!(log.len(), 1);
-        assert!(log[0].contains("LimitNOFILE") && log[0].contains("--max-connections"), "{log:?}");
+        assert!(
+            log[0].contains("LimitNOFILE") && log[0].contains("--max-connections"),
+            "{log:?}"
+        );
         assert_eq!((of(64), of(0)), (None, None));
     }
 }

@@ -355,7 +355,10 @@ mod tests {
             ]
         );
         let bad = read(&["--cors-origins", "https://a.example,https://*.b.example"]).unwrap_err();
-        assert!(bad.to_string().contains("`https://*.b.example` is not an origin"), "{bad}");
+        assert!(
+            bad.to_string().contains("`https://*.b.example` is not an origin"),
+            "{bad}"
+        );
     }
 
     #[test]

@@ -311,9 +311,6 @@ mod tests {
 
     #[test]
     fn a_machine_of_more_processors_than_workers_can_be_is_served_by_as_many_as_can_be() {
-        assert_eq!(
-            [1, 8, 512, 513, 1_024].map(usual_workers),
-            [1, 8, 512, 512, 512]
-        );
+        assert_eq!([1, 8, 512, 513, 1_024].map(usual_workers), [1, 8, 512, 512, 512]);
     }
 }

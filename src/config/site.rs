@@ -23,7 +23,8 @@ fn serialized(raw: &str) -> Option<String> {
         .syntax_violation_callback(Some(&forgive))
         .parse(raw)
         .ok()?;
-    let is_alone = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !raw.contains('@');
+    let is_alone =
+        url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !raw.contains('@');
     let is_web = matches!(url.scheme(), "http" | "https");
     (is_web && is_alone && !is_forgiven.get() && is_usual(url.host()?))
         .then(|| url.origin().ascii_serialization())
@@ -52,7 +53,10 @@ mod tests {
             ("http://b.example:443", "http://b.example:443"),
             ("http://b.example:80/", "http://b.example"),
             ("https://bücher.example", "https://xn--bcher-kva.example"),
-            ("https://BÜCHER.example:8443", "https://xn--bcher-kva.example:8443"),
+            (
+                "https://BÜCHER.example:8443",
+                "https://xn--bcher-kva.example:8443",
+            ),
             ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
             ("https://例え.テスト", "https://xn--r8jz45g.xn--zckzah"),
             ("https://my_app.example.org", "https://my_app.example.org"),

@@ -109,7 +109,9 @@ impl Running {
             match timeout(REPLACEMENT, replaced).await {
                 Ok(()) => log::warn!("another thread serves in its place"),
                 Err(_) => {
-                    return io::Error::other("a thread that serves has died, and no other one could be started");
+                    return io::Error::other(
+                        "a thread that serves has died, and no other one could be started",
+                    );
                 }
             }
         }
@@ -183,12 +185,18 @@ mod tests {
         let (fate, arriving) = (fate.clone(), workers.clone());
         let server = Server::build().workers(1).disable_signals();
         let server = server.listen("test", listener, move || {
-            assert!(!fate.stays_dead.load(Ordering::SeqCst), "on purpose: no other thread");
+            assert!(
+                !fate.stays_dead.load(Ordering::SeqCst),
+                "on purpose: no other thread"
+            );
             let (presence, fate) = (Arc::new(arriving.arrive()), fate.clone());
             fn_service(move |mut tcp: TcpStream| {
                 // Held for as long as the thread serves.
                 let _ = &presence;
-                assert!(!fate.dies.swap(false, Ordering::SeqCst), "on purpose: the thread dies");
+                assert!(
+                    !fate.dies.swap(false, Ordering::SeqCst),
+                    "on purpose: the thread dies"
+                );
                 async move { tcp.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await }
             })
         });
@@ -234,7 +242,11 @@ mod tests {
             fn_service(async |_: TcpStream| Ok::<_, ()>(()))
         });
         let started = Running::start(server.unwrap().run(), Workers::new(2), check);
-        let failed = timeout(Duration::from_secs(60), started).await.unwrap().err().unwrap();
+        let failed = timeout(Duration::from_secs(60), started)
+            .await
+            .unwrap()
+            .err()
+            .unwrap();
         assert!(failed.to_string().contains("the server cannot serve"), "{failed}");
     }
 }

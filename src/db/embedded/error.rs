@@ -51,7 +51,9 @@ pub enum Error {
         error: io::Error,
     },
     /// Somebody does not give a lock back.
-    #[error("{path} has been held for {seconds} seconds by {holders}; end that, or name another directory with --data-dir")]
+    #[error(
+        "{path} has been held for {seconds} seconds by {holders}; end that, or name another directory with --data-dir"
+    )]
     Held {
         /// The file that is locked.
         path: String,

@@ -110,8 +110,14 @@ mod tests {
         other.unlock().unwrap();
         let waited = take(&other, &path, Mode::Alone, Duration::from_millis(60)).unwrap_err();
         let words = waited.to_string();
-        assert!(words.contains(&format!("process {} (", std::process::id())), "{words}");
-        assert!(words.contains("x.lock") && !words.contains(", process"), "{words}");
+        assert!(
+            words.contains(&format!("process {} (", std::process::id())),
+            "{words}"
+        );
+        assert!(
+            words.contains("x.lock") && !words.contains(", process"),
+            "{words}"
+        );
         drop(held);
         take(&other, &path, Mode::Alone, Duration::ZERO).unwrap();
     }

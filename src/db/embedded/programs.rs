@@ -90,10 +90,7 @@ fn candidates() -> Vec<PathBuf> {
 
 /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` is 15.
 fn major_version(bin: &Path) -> Option<u32> {
-    let output = command(bin.join("postgres"))
-        .arg("--version")
-        .output()
-        .ok()?;
+    let output = command(bin.join("postgres")).arg("--version").output().ok()?;
     let words = String::from_utf8(output.stdout).ok()?;
     let version = words.split_whitespace().nth(2)?;
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();

@@ -12,12 +12,45 @@ use crate::support::{Database, Program, begun, oneseat, oneseat_with};
 
 /// Every variable that libpq's documentation names, and those of its programs.
 const OF_LIBPQ: [&str; 39] = [
-    "PGAPPNAME", "PGCHANNELBINDING", "PGCLIENTENCODING", "PGCONNECT_TIMEOUT", "PGDATA", "PGDATABASE", "PGDATESTYLE",
-    "PGGEQO", "PGGSSDELEGATION", "PGGSSENCMODE", "PGGSSLIB", "PGHOST", "PGHOSTADDR", "PGKRBSRVNAME",
-    "PGLOADBALANCEHOSTS", "PGLOCALEDIR", "PGMAXPROTOCOLVERSION", "PGMINPROTOCOLVERSION", "PGOPTIONS", "PGPASSFILE",
-    "PGPASSWORD", "PGPORT", "PGREQUIREAUTH", "PGREQUIREPEER", "PGREQUIRESSL", "PGSERVICE", "PGSERVICEFILE", "PGSSLCERT",
-    "PGSSLCERTMODE", "PGSSLCRL", "PGSSLKEY", "PGSSLMAXPROTOCOLVERSION", "PGSSLMINPROTOCOLVERSION", "PGSSLMODE",
-    "PGSSLNEGOTIATION", "PGSSLROOTCERT", "PGSYSCONFDIR", "PGTARGETSESSIONATTRS", "PGTZ",
+    "PGAPPNAME",
+    "PGCHANNELBINDING",
+    "PGCLIENTENCODING",
+    "PGCONNECT_TIMEOUT",
+    "PGDATA",
+    "PGDATABASE",
+    "PGDATESTYLE",
+    "PGGEQO",
+    "PGGSSDELEGATION",
+    "PGGSSENCMODE",
+    "PGGSSLIB",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGKRBSRVNAME",
+    "PGLOADBALANCEHOSTS",
+    "PGLOCALEDIR",
+    "PGMAXPROTOCOLVERSION",
+    "PGMINPROTOCOLVERSION",
+    "PGOPTIONS",
+    "PGPASSFILE",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGREQUIREAUTH",
+    "PGREQUIREPEER",
+    "PGREQUIRESSL",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGSSLCERT",
+    "PGSSLCERTMODE",
+    "PGSSLCRL",
+    "PGSSLKEY",
+    "PGSSLMAXPROTOCOLVERSION",
+    "PGSSLMINPROTOCOLVERSION",
+    "PGSSLMODE",
+    "PGSSLNEGOTIATION",
+    "PGSSLROOTCERT",
+    "PGSYSCONFDIR",
+    "PGTARGETSESSIONATTRS",
+    "PGTZ",
 ];
 
 fn is_root() -> bool {
@@ -50,7 +83,14 @@ async fn it_obeys_no_variable_that_is_meant_for_other_servers() {
 fn a_command_that_starts_again_without_them_still_reads_its_input() {
     let dir = data_dir();
     let add = [
-        "user", "add", "ada@example.org", "--name", "Ada", "--verified", "--password-stdin", "--data-dir",
+        "user",
+        "add",
+        "ada@example.org",
+        "--name",
+        "Ada",
+        "--verified",
+        "--password-stdin",
+        "--data-dir",
         dir.path().to_str().unwrap(),
     ];
     let added = oneseat_with(&add, &[("PGPORT", "1")], "correct horse battery staple\n");
@@ -74,7 +114,10 @@ fn over_a_database_of_the_operators_they_count() {
 async fn its_processes_see_nothing_of_the_programs_environment() {
     let dir = data_dir();
     let environment = [
-        ("ONESEAT_SMTP_URL", "smtps://seat:canary@mail.example.org".to_owned()),
+        (
+            "ONESEAT_SMTP_URL",
+            "smtps://seat:canary@mail.example.org".to_owned(),
+        ),
         ("ONESEAT_MAIL_FROM", "seat@example.org".to_owned()),
         ("ONESEAT_PUBLIC_URL", "https://seat.example.org".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "canary".to_owned()),
@@ -112,7 +155,12 @@ fn nobody_else_can_open_what_it_is_locked_by() {
     for lock in &locks {
         assert_eq!(mode(lock), 0o600, "{lock:?}");
         if is_root() {
-            let other = Command::new("cat").arg(lock).uid(65534).gid(65534).output().unwrap();
+            let other = Command::new("cat")
+                .arg(lock)
+                .uid(65534)
+                .gid(65534)
+                .output()
+                .unwrap();
             assert!(!other.status.success(), "{lock:?}");
         }
     }
@@ -151,7 +199,10 @@ fn what_lies_where_the_locks_should_be_is_not_followed() {
     symlink(&target, dir.path().join("start.lock")).unwrap();
     let refused = oneseat(&["user", "list", "--data-dir", dir.path().to_str().unwrap()], "");
     assert_eq!(refused.status.code(), Some(1));
-    assert_eq!((fs::read_to_string(&target).unwrap().as_str(), mode(&target)), ("untouched", 0o644));
+    assert_eq!(
+        (fs::read_to_string(&target).unwrap().as_str(), mode(&target)),
+        ("untouched", 0o644)
+    );
     assert!(!dir.path().join("server").exists());
 }
 
@@ -179,7 +230,10 @@ fn a_link_in_the_servers_directory_leads_nowhere() {
     fs::rename(&version, &aside).unwrap();
     symlink(&secret, &version).unwrap();
     let words = refusal();
-    assert!(words.contains("PG_VERSION") && !words.contains("canary"), "{words}");
+    assert!(
+        words.contains("PG_VERSION") && !words.contains("canary"),
+        "{words}"
+    );
     // A pipe: not waited for.
     fs::remove_file(&version).unwrap();
     nix::unistd::mkfifo(&version, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -196,7 +250,10 @@ fn a_link_in_the_servers_directory_leads_nowhere() {
     fs::rename(&cluster, dir.path().join("server/aside")).unwrap();
     symlink(other.path(), &cluster).unwrap();
     let words = refusal();
-    assert!(words.contains("pgdata") && !words.contains("postgresql-9"), "{words}");
+    assert!(
+        words.contains("pgdata") && !words.contains("postgresql-9"),
+        "{words}"
+    );
     assert_eq!(fs::read_dir(other.path()).unwrap().count(), 2);
     assert_eq!(fs::metadata(other.path()).unwrap().mtime(), before);
     fs::remove_file(&cluster).unwrap();

@@ -155,6 +155,16 @@ impl Program {
         self.signal(Signal::SIGTERM);
     }
 
+    /// Stops it in the middle of whatever it does, until [`thaw`](Self::thaw).
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Has it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     /// Ends it the hard way.
     pub fn kill(mut self) {
         self.signal(Signal::SIGKILL);
@@ -170,6 +180,7 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
+            self.thaw();
             self.signal(Signal::SIGTERM);
             let _ = self.child.wait();
         }
