@@ -41,6 +41,7 @@ use crate::mail::Carrier;
 use postman::Postman;
 use running::{Running, Workers};
 use self_check::SelfCheck;
+use stopping::Stopping;
 
 /// Requests under way when the server stops have this long to finish, and so has a mail.
 const GRACE_SECONDS: u64 = 10;
@@ -104,13 +105,7 @@ impl Server {
         let carrier = config.mail.as_ref().map(carrier).transpose()?;
         let url = self_url(&config, &listener)?;
         let (address, scheme) = (listener.local_addr()?, scheme(&config));
-        let check = match config.tls {
-            None => SelfCheck::http(address),
-            Some(_) => SelfCheck::https(address)?,
-        };
-        let workers = Workers::new(config.workers);
-        let (server, stopping) = service::listen(listener, &config, auth.clone(), workers.clone())?;
-        let mut server = Running::start(server, workers, check).await?;
+        let (mut server, stopping) = answering(listener, &config, auth.clone()).await?;
         let mut metrics = match metrics {
             None => None,
             Some(listener) => Some(measured(listener, auth.clone()).await?),
@@ -143,6 +138,22 @@ impl Server {
         }
         served.map(drop)
     }
+}
+
+/// Starts to answer.
+async fn answering(
+    listener: TcpListener,
+    config: &ServeConfig,
+    auth: Auth,
+) -> io::Result<(Running, Stopping)> {
+    let address = listener.local_addr()?;
+    let check = match config.tls {
+        None => SelfCheck::http(address),
+        Some(_) => SelfCheck::https(address)?,
+    };
+    let workers = Workers::new(config.workers);
+    let (server, stopping) = service::listen(listener, config, auth, workers.clone())?;
+    Ok((Running::start(server, workers, check).await?, stopping))
 }
 
 fn listen_on(address: SocketAddr, flag: &str) -> io::Result<TcpListener> {

@@ -144,7 +144,9 @@ fn why(ended: Result<io::Result<()>, JoinError>) -> io::Error {
         Err(error) => {
             let words = error.try_into_panic().map(words);
             let words = words.unwrap_or_else(|error| error.to_string());
-            io::Error::other(format!("the server cannot serve: a thread did not start: {words}"))
+            io::Error::other(format!(
+                "the server cannot serve: a thread did not start: {words}"
+            ))
         }
     }
 }

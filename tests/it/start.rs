@@ -15,7 +15,8 @@ fn serve_with_files(files: u32, database: &Database) -> (bool, String) {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("notify");
     let systemd = UnixDatagram::bind(&place).unwrap();
-    let script = format!("ulimit -n {files}; exec \"$0\" serve --bind 127.0.0.1:0 --workers 2 --max-connections 100");
+    let script =
+        format!("ulimit -n {files}; exec \"$0\" serve --bind 127.0.0.1:0 --workers 2 --max-connections 100");
     let mut program = Command::new("sh")
         .args(["-c", &script, env!("CARGO_BIN_EXE_oneseat")])
         .env("DATABASE_URL", database.url())

@@ -12,7 +12,7 @@
 //!
 //! A process that is killed leaves the server running and its locks released; the next one finds the server and
 //! uses it. What the operator's environment says to PostgreSQL is meant for other servers: the programs see nothing of it
-//! ([`programs`]). libpq reads the environment of this process, so a program that uses this module starts without
+//! (`programs`). libpq reads the environment of this process, so a program that uses this module starts without
 //! variables named `PG...`.
 
 mod data_dir;

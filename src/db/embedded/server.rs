@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
 use super::data_dir::ServerDir;
 use super::error::Error;
 use super::programs::{Programs, Runner, command};
@@ -160,9 +162,10 @@ impl Server {
 
 /// RFC 3986 2.3: what is not unreserved is percent-encoded.
 fn percent_encoded(text: &OsStr) -> String {
-    let encode = |byte: &u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(*byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.as_bytes().iter().map(encode).collect()
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    percent_encode(text.as_bytes(), RESERVED).to_string()
 }
