@@ -2,11 +2,13 @@
 
 mod client;
 mod completions;
+mod environment;
 pub(crate) mod log;
 mod man;
 mod migrate;
 mod notify;
 mod open;
+mod open_files;
 mod output;
 mod password;
 mod progress;
@@ -19,10 +21,11 @@ mod user;
 use std::process::ExitCode;
 use std::{env, fmt};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::BadValues;
 use crate::web::tell_counted;
+use environment::Postgres;
 use log::LogFormat;
 
 /// One user, one seat: signing in ends the older session
@@ -51,6 +54,7 @@ Environment:
   ONESEAT_DATA_DIR  Directory of the private PostgreSQL, for every command that needs one.
   ONESEAT_...  The settings of `oneseat serve`: its page names the variable of each.
   RUST_LOG  How much is logged: error, warn, info or debug; info unless set. Parts may differ: `info,oneseat::security=warn`.
+  PG...  What libpq reads (PGSSLMODE, PGPASSFILE ...), with a database of yours; the private one obeys none of it.
   NOTIFY_SOCKET  Where `oneseat serve` says that it serves, and that it stops; systemd sets it.
 
 Files:
@@ -78,6 +82,9 @@ pub struct Cli {
 
     #[command(subcommand)]
     command: Command,
+
+    #[arg(skip)]
+    postgres: Postgres,
 }
 
 #[derive(Subcommand, Debug)]
@@ -126,12 +133,12 @@ enum Failure {
 }
 
 impl Cli {
-    /// Parses the command line.
+    /// Reads the command line.
     ///
     /// # Errors
     /// The exit status, once what was asked for (`--help`) or what is wrong is told: in the log's format, as far as that is known.
     pub fn read() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|error| {
+        Self::parsed().map_err(|error| {
             let format = LogFormat::asked_for(env::args_os(), env::var_os(log::VARIABLE));
             match format {
                 LogFormat::Json if error.use_stderr() => {
@@ -146,6 +153,15 @@ impl Cli {
         })
     }
 
+    fn parsed() -> Result<Self, clap::Error> {
+        let arguments = Self::command().try_get_matches()?;
+        let cli = Self::from_arg_matches(&arguments).map_err(|error| error.format(&mut Self::command()))?;
+        Ok(Self {
+            postgres: Postgres::of(&arguments),
+            ..cli
+        })
+    }
+
     /// Starts the log.
     pub fn start_log(&self) {
         log::start(self.log_format);
@@ -153,19 +169,7 @@ impl Cli {
 
     /// Runs the command to its end.
     pub fn run(self) -> ExitCode {
-        // One thread is enough for everything that waits; the server brings threads of its own.
-        let done = actix_web::rt::System::new().block_on(async {
-            match self.command {
-                Command::Serve(command) => command.run().await,
-                Command::Migrate(command) => command.run().await,
-                Command::Sweep(command) => command.run().await,
-                Command::Client(command) => command.run().await,
-                Command::User(command) => command.run().await,
-                Command::Session(command) => command.run().await,
-                Command::Completions(command) => command.run(),
-                Command::Man(command) => command.run(),
-            }
-        });
+        let done = self.postgres.alone().and_then(|()| self.command.run());
         tell_counted();
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -180,6 +184,28 @@ impl Cli {
                 ExitCode::from(USAGE)
             }
         }
+    }
+}
+
+impl Command {
+    fn run(self) -> Result<(), Failure> {
+        // One thread is enough for everything that waits; the server brings threads of its own.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+        actix_web::rt::System::with_tokio_rt(|| runtime).block_on(async {
+            match self {
+                Self::Serve(command) => command.run().await,
+                Self::Migrate(command) => command.run().await,
+                Self::Sweep(command) => command.run().await,
+                Self::Client(command) => command.run().await,
+                Self::User(command) => command.run().await,
+                Self::Session(command) => command.run().await,
+                Self::Completions(command) => command.run(),
+                Self::Man(command) => command.run(),
+            }
+        })
     }
 }
 

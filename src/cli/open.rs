@@ -57,10 +57,7 @@ impl Opened {
         policy: Policy,
     ) -> Result<Auth, Failure> {
         let db = Database::connect(&self.url, pool_size).map_err(Failure::failed)?;
-        let hasher = Hasher::start(threads.hashers).map_err(Failure::failed)?;
-        let validator =
-            Validator::start(&db, threads.validators, policy.sessions).map_err(Failure::failed)?;
-        Ok(Auth::new(db, hasher, validator, watchers, policy))
+        auth_over(db, threads, watchers, policy)
     }
 }
 
@@ -69,7 +66,8 @@ pub(super) fn open(config: &DatabaseConfig) -> Result<(Auth, Opened), Failure> {
     open_with(config, Policy::default())
 }
 
-/// The same with a policy: one connection, one thread to hash on, nobody who validates, and nobody who watches.
+/// The same with a policy: one connection that waits as an operator does, one thread to hash on, nobody who validates, and
+/// nobody who watches.
 pub(super) fn open_with(config: &DatabaseConfig, policy: Policy) -> Result<(Auth, Opened), Failure> {
     let opened = Opened::open(config)?;
     let threads = Threads {
@@ -80,6 +78,13 @@ pub(super) fn open_with(config: &DatabaseConfig, policy: Policy) -> Result<(Auth
         sessions: SessionPolicy::AS_STORED,
         ..policy
     };
-    let auth = opened.auth(1, threads, Watchers::new(0), policy)?;
+    let db = Database::connect_patiently(&opened.url).map_err(Failure::failed)?;
+    let auth = auth_over(db, threads, Watchers::new(0), policy)?;
     Ok((auth, opened))
+}
+
+fn auth_over(db: Database, threads: Threads, watchers: Watchers, policy: Policy) -> Result<Auth, Failure> {
+    let hasher = Hasher::start(threads.hashers).map_err(Failure::failed)?;
+    let validator = Validator::start(&db, threads.validators, policy.sessions).map_err(Failure::failed)?;
+    Ok(Auth::new(db, hasher, validator, watchers, policy))
 }

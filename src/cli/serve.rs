@@ -7,10 +7,9 @@ use std::time::Duration;
 use actix_web::rt;
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use clap::Args;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::open::{Opened, Threads};
-use super::{Failure, notify, output};
+use super::{Failure, notify, open_files, output};
 use crate::auth::accounts::NewAccount;
 use crate::auth::{Auth, Error, LastAdmin};
 use crate::config::{self, DatabaseConfig, DatabaseSettings, ServeSettings, StandardOutput};
@@ -48,25 +47,23 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let (database, serve) =
+        let (database, mut serve) =
             config::serve(&self.database, &self.serve, StandardOutput::of_this_program())?;
-        let (bind, policy) = (serve.bind, serve.policy);
+        let policy = serve.policy;
         let watchers = Watchers::new(serve.max_event_streams);
         let scheme = if serve.tls.is_some() { "https" } else { "http" };
         let public_url = serve.public_url.clone();
         if serve.mail.is_none() {
             log::info!("no mail is sent: there is no --smtp-url");
         }
-        allow_many_files();
+        let files = open_files::raise_limit();
+        serve.max_connections =
+            open_files::connections(serve.max_connections, files, serve.workers, database.pool_size)?;
         let mut shutdown = Box::pin(stop_signal(1)?);
         let hurry = stop_signal(2)?;
 
         // First the port: what cannot be served is not worth a database.
-        let server = Server::bind(serve).map_err(|error| {
-            Failure::failed(format!(
-                "cannot listen on {bind}: {error}; name another address with --bind"
-            ))
-        })?;
+        let server = Server::bind(serve).map_err(Failure::failed)?;
         let address = server.address().map_err(Failure::failed)?;
         let Some(mut opened) = open(&database, &mut shutdown).await? else {
             return Ok(());
@@ -82,10 +79,13 @@ impl Serve {
         welcome(&auth, &url, embedded.is_some()).await?;
 
         let care = embedded.clone().map(|embedded| rt::spawn(look_after(embedded)));
-        tokio::select! {
-            stopped = server.run_until(auth, telling_systemd(shutdown)) => stopped.map_err(Failure::failed)?,
-            () = hurry => log::warn!("told twice to stop: requests under way are cut off"),
-        }
+        let served = tokio::select! {
+            served = server.run_until(auth, telling_systemd(shutdown)) => served,
+            () = hurry => {
+                log::warn!("told twice to stop: requests under way are cut off");
+                Ok(())
+            }
+        };
         if let Some(care) = care {
             care.abort();
             let _ = care.await;
@@ -93,7 +93,7 @@ impl Serve {
         drop(listener);
         drop(embedded);
         log::info!("stopped");
-        Ok(())
+        served.map_err(Failure::failed)
     }
 }
 
@@ -103,15 +103,6 @@ fn threads(pool_size: u32) -> Threads {
     Threads {
         hashers: std::thread::available_parallelism().map_or(1, usize::from),
         validators: (pool_size as usize - 1).min(2),
-    }
-}
-
-/// Every connection is a file: as many as the system allows, since the usual number is far fewer than a server needs.
-fn allow_many_files() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
-    if let Err(error) = raised {
-        log::debug!("the limit of open files stays as it is: {error}");
     }
 }
 
@@ -131,7 +122,7 @@ fn stop_signal(times: u8) -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-/// Says that the server serves, once it waits to be stopped, and that it stops when it is told to.
+/// Says that the server serves, once it has answered and waits to be stopped, and that it stops when it is told to.
 async fn telling_systemd(shutdown: impl Future<Output = ()>) {
     notify::tell(notify::State::Ready);
     shutdown.await;

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use ipnetwork::IpNetwork;
 
+use super::site::{origin, public_url};
 use super::{
     BadValues, DatabaseConfig, DatabaseLocation, DatabaseSettings, HistoryPolicy, HistorySettings,
-    LockoutPolicy, Policy, ServeConfig, ServeSettings, SessionPolicy, TlsConfig,
+    LockoutPolicy, MOST_WORKERS, Policy, ServeConfig, ServeSettings, SessionPolicy, TlsConfig,
 };
 
 /// The longest duration accepted: far beyond any use, well within PostgreSQL's intervals.
@@ -134,9 +135,11 @@ impl Reader {
         };
         let workers = match given(&settings.workers) {
             Some(raw) => self
-                .count("--workers", raw, 1..=512)
+                .count("--workers", raw, 1..=MOST_WORKERS)
                 .map(|workers| workers as usize),
-            None => Some(std::thread::available_parallelism().map_or(1, usize::from)),
+            None => Some(usual_workers(
+                std::thread::available_parallelism().map_or(1, usize::from),
+            )),
         };
         let public_url = match given(&settings.public_url) {
             Some(raw) => self.read("--public-url", raw, public_url).map(Some),
@@ -253,6 +256,11 @@ fn address(raw: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "not an address and port; write it like 127.0.0.1:8080".to_owned())
 }
 
+/// One for each processor, as far as that is possible.
+fn usual_workers(processors: usize) -> usize {
+    processors.min(MOST_WORKERS as usize)
+}
+
 /// NUL cannot travel to libpq, and nothing is a server of its own choice: all else it judges itself.
 fn database_url(url: &str) -> Result<DatabaseLocation, String> {
     if url.is_empty() {
@@ -272,32 +280,6 @@ pub(super) fn given(value: &Option<String>) -> Option<&str> {
 /// The parts of a comma-separated list.
 fn listed(raw: &str) -> impl Iterator<Item = &str> {
     raw.split(',').map(str::trim).filter(|part| !part.is_empty())
-}
-
-/// An origin as browsers write it: in lower case, without the port that goes without saying.
-fn origin(raw: &str) -> Result<String, String> {
-    let origin = public_url(raw)
-        .map_err(|_| format!("`{raw}` is not an origin; write it like https://app.example.org"))?
-        .to_lowercase();
-    let default_port = if origin.starts_with("https:") {
-        ":443"
-    } else {
-        ":80"
-    };
-    Ok(origin.strip_suffix(default_port).unwrap_or(&origin).to_owned())
-}
-
-fn public_url(raw: &str) -> Result<String, String> {
-    let host = raw
-        .strip_prefix("https://")
-        .or_else(|| raw.strip_prefix("http://"))
-        .map(|rest| rest.trim_end_matches('/'));
-    match host {
-        Some(host) if !host.is_empty() && !host.contains(|c: char| "/?#@ ".contains(c) || c.is_control()) => {
-            Ok(raw.trim_end_matches('/').to_owned())
-        }
-        _ => Err("write scheme and host alone, like https://seat.example.org".to_owned()),
-    }
 }
 
 fn static_dir(raw: &str) -> Result<PathBuf, String> {
@@ -321,4 +303,14 @@ fn default_data_dir() -> Option<PathBuf> {
     absolute("XDG_DATA_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
         .map(|base| base.join("oneseat"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::usual_workers;
+
+    #[test]
+    fn a_machine_of_more_processors_than_workers_can_be_is_served_by_as_many_as_can_be() {
+        assert_eq!([1, 8, 512, 513, 1_024].map(usual_workers), [1, 8, 512, 512, 512]);
+    }
 }

@@ -5,7 +5,8 @@ use tokio::time::timeout;
 
 use crate::request_id::RequestId;
 
-use super::{ANSWER, Unavailable, connect};
+use super::patience::Patience;
+use super::{Unavailable, connect};
 
 /// One connection outside the pool, for work of many transactions: what PostgreSQL keeps for a connection (an advisory lock) is
 /// kept for all of it, and given back however the work ends. A connection that fails is not replaced, because what it held is gone.
@@ -46,8 +47,11 @@ impl Apart {
 }
 
 async fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
-    timeout(ANSWER, tokio::task::spawn_blocking(RequestId::carried(work)))
-        .await
-        .map_err(|_| Unavailable::new(&"no answer in time"))?
-        .map_err(|error| Unavailable::new(&error))
+    timeout(
+        Patience::OfAClient.for_an_answer(),
+        tokio::task::spawn_blocking(RequestId::carried(work)),
+    )
+    .await
+    .map_err(|_| Unavailable::new(&"no answer in time"))?
+    .map_err(|error| Unavailable::new(&error))
 }

@@ -6,11 +6,8 @@ use diesel::r2d2::{CustomizeConnection, Error as PoolError, HandleError};
 use diesel::{Connection, ConnectionError, QueryResult};
 
 use super::Unavailable;
+use super::patience::Patience;
 use crate::foreign_words::cleaned;
-
-/// No statement, lock or forgotten transaction outlives these, so that a stuck database becomes an error.
-const SESSION_SETTINGS: &str = "set statement_timeout = '5s'; set lock_timeout = '4s'; \
-     set idle_in_transaction_session_timeout = '10s'; set timezone = 'UTC'";
 
 /// What libpq needs to notice a peer that is gone. A value in the URL itself wins.
 const LIBPQ_SETTINGS: [(&str, &str); 3] = [
@@ -64,18 +61,18 @@ fn without_secrets(words: &str) -> String {
     }
 }
 
-/// Applies [`SESSION_SETTINGS`].
-pub(super) fn configure(connection: &mut PgConnection) -> QueryResult<()> {
-    connection.batch_execute(SESSION_SETTINGS)
+/// No statement, lock or forgotten transaction outlives its bounds, so that a stuck database becomes an error.
+pub(super) fn configure(connection: &mut PgConnection, patience: Patience) -> QueryResult<()> {
+    connection.batch_execute(&format!("{}; set timezone = 'UTC'", patience.settings()))
 }
 
-/// Applies [`SESSION_SETTINGS`] to every connection of the pool.
+/// Bounds every connection of the pool.
 #[derive(Debug)]
-pub(super) struct Customize;
+pub(super) struct Customize(pub(super) Patience);
 
 impl CustomizeConnection<PgConnection, PoolError> for Customize {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), PoolError> {
-        configure(connection).map_err(PoolError::QueryError)
+        configure(connection, self.0).map_err(PoolError::QueryError)
     }
 }
 

@@ -9,6 +9,7 @@ mod connection;
 mod dedicated;
 pub mod embedded;
 pub mod migrations;
+mod patience;
 #[rustfmt::skip] // Written by `script/schema`.
 pub(crate) mod schema;
 mod turns;
@@ -25,15 +26,14 @@ use crate::foreign_words::cleaned;
 use crate::network::Share;
 use crate::request_id::RequestId;
 use connection::{Customize, Told, with_timeouts};
-
+use patience::Patience;
 use turns::{Full, Turns};
 
 pub use apart::Apart;
 pub use dedicated::Dedicated;
 
-/// How long a caller waits for its turn at the pool, and then for its answer.
+/// How long a caller waits for its turn at the pool.
 const TURN: Duration = Duration::from_secs(3);
-const ANSWER: Duration = Duration::from_secs(8);
 
 /// A pool of connections to one PostgreSQL. Cheap to clone.
 #[derive(Clone)]
@@ -42,6 +42,7 @@ pub struct Database {
     pool: Pool<ConnectionManager<PgConnection>>,
     /// One for each connection: callers queue here, without a thread each.
     turns: Turns,
+    patience: Patience,
 }
 
 /// Connections of a pool.
@@ -77,7 +78,7 @@ impl From<diesel::result::Error> for Unavailable {
 /// PostgreSQL's own words.
 pub fn connect(url: &str) -> Result<PgConnection, Unavailable> {
     let mut connection = connection::establish(url)?;
-    connection::configure(&mut connection)?;
+    connection::configure(&mut connection, Patience::OfAClient)?;
     Ok(connection)
 }
 
@@ -87,19 +88,32 @@ impl Database {
     /// # Errors
     /// PostgreSQL's own words when the first connection fails.
     pub fn connect(url: &str, size: u32) -> Result<Self, Unavailable> {
+        Self::connect_with(url, size, Patience::OfAClient)
+    }
+
+    /// One connection for an operator, who waits longer than any instance can hold anything, and is told for whom.
+    ///
+    /// # Errors
+    /// PostgreSQL's own words when the connection fails.
+    pub fn connect_patiently(url: &str) -> Result<Self, Unavailable> {
+        Self::connect_with(url, 1, Patience::OfAnOperator)
+    }
+
+    fn connect_with(url: &str, size: u32, patience: Patience) -> Result<Self, Unavailable> {
         // The pool alone would retry until its time-out, and tell less of what went wrong.
         connection::establish(url)?;
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
             .connection_timeout(TURN)
-            .connection_customizer(Box::new(Customize))
+            .connection_customizer(Box::new(Customize(patience)))
             .error_handler(Box::new(Told))
             .build_unchecked(ConnectionManager::new(with_timeouts(url)));
         Ok(Self {
             url: url.into(),
             pool,
             turns: Turns::new(size as usize),
+            patience,
         })
     }
 
@@ -142,13 +156,15 @@ impl Database {
             .map_err(|_| busy())?
             .map_err(|Full| busy())?;
         let pool = self.pool.clone();
+        let (tells, waits) = patience::watched(self.patience, &self.url);
         let answer = tokio::task::spawn_blocking(RequestId::carried(move || {
             // Moved in: a thread that is stuck keeps its turn, so no more threads than connections get stuck.
             let _turn = turn;
             let mut connection = pool.get().map_err(|error| Unavailable::new(&error))?;
+            tells.of(&mut connection);
             work(&mut connection)
         }));
-        timeout(ANSWER, answer)
+        timeout(self.patience.for_an_answer(), waits.beside(answer))
             .await
             .map_err(|_| Unavailable("no answer in time".to_owned()))?
             .map_err(|error| Unavailable(error.to_string()))?

@@ -17,8 +17,10 @@ mod proxy_check;
 pub mod rate;
 mod request_id;
 pub mod routes;
+mod running;
 mod schemas;
 mod security_headers;
+mod self_check;
 mod service;
 mod static_files;
 mod stopping;
@@ -27,11 +29,10 @@ mod tls;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use actix::Actor;
 use nix::sys::socket::Backlog;
-
-use actix_web::dev::ServerHandle;
 
 use crate::auth::{Auth, audit, measures};
 use crate::background::Background;
@@ -39,6 +40,9 @@ use crate::config::{MailConfig, ServeConfig};
 use crate::log_limit;
 use crate::mail::Carrier;
 use postman::Postman;
+use running::{Running, Workers};
+use self_check::SelfCheck;
+use stopping::Stopping;
 
 /// Requests under way when the server stops have this long to finish, and so has a mail.
 const GRACE_SECONDS: u64 = 10;
@@ -54,15 +58,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the port.
+    /// Takes the port, and that of the metrics.
     ///
     /// # Errors
-    /// When the address is in use or not this machine's.
+    /// When an address is in use or not this machine's, with the flag that names it.
     pub fn bind(config: ServeConfig) -> io::Result<Self> {
-        let listener = TcpListener::bind(config.bind)?;
+        let listener = listen_on(config.bind, "--bind")?;
         // After a restart everybody comes at once.
         nix::sys::socket::listen(&listener, Backlog::new(BACKLOG)?)?;
-        let metrics = config.metrics_bind.map(TcpListener::bind).transpose()?;
+        let metrics = config
+            .metrics_bind
+            .map(|address| listen_on(address, "--metrics-bind"))
+            .transpose()?;
         Ok(Self {
             config,
             listener,
@@ -85,29 +92,30 @@ impl Server {
 
     /// Answers until `shutdown` completes, then says that it is not ready any more, takes no new connections after the delay that
     /// was configured, and lets requests and a mail under way finish. Runs the sweeper beside it, and whoever sends the mails. It
-    /// begins to wait for `shutdown` when it answers, and not before.
+    /// begins to wait for `shutdown` when it has answered a request of its own, and not before.
     ///
     /// # Errors
-    /// When the port cannot be listened on, or the TLS certificate or the way to send mail cannot be used.
+    /// When the port cannot be listened on, or the TLS certificate or the way to send mail cannot be used; when the threads that
+    /// serve cannot be started, do not answer, or die later and cannot be replaced.
     pub async fn run_until(self, auth: Auth, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let Self {
             config,
             listener,
             metrics,
         } = self;
+        let carrier = config.mail.as_ref().map(carrier).transpose()?;
+        let url = self_url(&config, &listener)?;
+        let (address, scheme) = (listener.local_addr()?, scheme(&config));
+        let (mut server, stopping) = answering(listener, &config, auth.clone()).await?;
+        let mut metrics = match metrics {
+            None => None,
+            Some(listener) => Some(measured(listener, auth.clone()).await?),
+        };
+        log::info!("serving on {scheme}://{address}");
         let sweeper = {
             let auth = auth.clone();
             Background::new(config.cleanup_interval, move || sweep(auth.clone()))
         };
-        let carrier = config.mail.as_ref().map(carrier).transpose()?;
-        let url = self_url(&config, &listener)?;
-        let stop_delay = config.stop_delay;
-        let (address, scheme) = (listener.local_addr()?, scheme(&config));
-        let (server, stopping) = service::listen(listener, &config, auth.clone())?;
-        let metrics = metrics
-            .map(|listener| measured(listener, auth.clone()))
-            .transpose()?;
-        log::info!("serving on {scheme}://{address}");
         let _sweeper = sweeper.start();
         let _sums = Background::new(log_limit::PERIOD, || {
             tell_counted();
@@ -115,11 +123,14 @@ impl Server {
         })
         .start();
         let postman = carrier.map(|carrier| Postman::start(carrier, url, auth.clone()));
-        let handle = server.handle();
-        let server = actix_web::rt::spawn(server);
-        shutdown.await;
+        let served = tokio::select! {
+            () = shutdown => Ok(config.stop_delay),
+            error = server.failed() => Err(error),
+            error = Running::any_failed(metrics.as_mut().map(|(metrics, _)| metrics)) => Err(error),
+        };
         stopping.begin();
-        actix_web::rt::time::sleep(stop_delay).await;
+        // What cannot serve is not waited for.
+        actix_web::rt::time::sleep(*served.as_ref().unwrap_or(&Duration::ZERO)).await;
         // Streams never finish by themselves; everything else may.
         auth.close_streams();
         let mails = async {
@@ -127,23 +138,47 @@ impl Server {
                 postman.stop().await;
             }
         };
-        tokio::join!(handle.stop(true), mails);
+        tokio::join!(server.stop(), mails);
         if let Some((metrics, _)) = metrics {
-            metrics.stop(false).await;
+            metrics.cut_off().await;
         }
-        server.await.map_err(io::Error::other)?
+        served.map(drop)
     }
 }
 
+/// Starts to answer.
+async fn answering(
+    listener: TcpListener,
+    config: &ServeConfig,
+    auth: Auth,
+) -> io::Result<(Running, Stopping)> {
+    let address = listener.local_addr()?;
+    let check = match config.tls {
+        None => SelfCheck::http(address),
+        Some(_) => SelfCheck::https(address)?,
+    };
+    let workers = Workers::new(config.workers);
+    let (server, stopping) = service::listen(listener, config, auth, workers.clone())?;
+    Ok((Running::start(server, workers, check).await?, stopping))
+}
+
+fn listen_on(address: SocketAddr, flag: &str) -> io::Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| {
+        let words = format!("cannot listen on {address}: {error}; name another address with {flag}");
+        io::Error::new(error.kind(), words)
+    })
+}
+
 /// Counts from now on, and tells the counts there.
-fn measured(listener: TcpListener, auth: Auth) -> io::Result<(ServerHandle, impl Sized)> {
+async fn measured(listener: TcpListener, auth: Auth) -> io::Result<(Running, impl Sized)> {
     let counts = measures::start().map_err(io::Error::other)?;
-    log::info!("metrics on http://{}/metrics", listener.local_addr()?);
+    let address = listener.local_addr()?;
     let upkeep = prometheus::upkeep(counts.clone()).start();
-    let server = prometheus::listen(listener, auth, counts)?;
-    let handle = server.handle();
-    actix_web::rt::spawn(server);
-    Ok((handle, upkeep))
+    let workers = Workers::new(prometheus::WORKERS);
+    let server = prometheus::listen(listener, auth, counts, workers.clone())?;
+    let server = Running::start(server, workers, SelfCheck::http(address)).await?;
+    log::info!("metrics on http://{address}/metrics");
+    Ok((server, upkeep))
 }
 
 /// Whoever takes the mails.

@@ -13,6 +13,7 @@ use actix_web::{App, HttpResponse, HttpServer};
 use metrics::{counter, histogram};
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use super::running::Workers;
 use crate::auth::Auth;
 use crate::auth::measures::{REQUEST_SECONDS, REQUESTS};
 use crate::background::Background;
@@ -22,15 +23,24 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// How often the histograms are put in order, whether or not anybody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// The threads that answer.
+pub(super) const WORKERS: usize = 1;
+
 /// Answers `GET /metrics` and nothing else.
-pub(super) fn listen(listener: TcpListener, auth: Auth, handle: PrometheusHandle) -> io::Result<Server> {
+pub(super) fn listen(
+    listener: TcpListener,
+    auth: Auth,
+    handle: PrometheusHandle,
+    workers: Workers,
+) -> io::Result<Server> {
     let server = HttpServer::new(move || {
         App::new()
+            .app_data(Data::new(workers.arrive()))
             .app_data(Data::new(auth.clone()))
             .app_data(Data::new(handle.clone()))
             .route("/metrics", web::get().to(scrape))
     });
-    Ok(server.workers(1).disable_signals().listen(listener)?.run())
+    Ok(server.workers(WORKERS).disable_signals().listen(listener)?.run())
 }
 
 /// Keeps the histograms small.

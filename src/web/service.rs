@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, KEEP_ALIVE, SLOWEST_HEAD, keep_pace};
 use super::rate::LoginRates;
+use super::running::Workers;
 use super::stopping::Stopping;
 use super::{
     GRACE_SECONDS, client, cross_origin, panics, problem, prometheus, proxy_check, request_id, routes,
@@ -33,6 +34,7 @@ pub(super) fn listen(
     listener: TcpListener,
     config: &ServeConfig,
     auth: Auth,
+    workers: Workers,
 ) -> io::Result<(Server, Stopping)> {
     let stopping = Stopping::default();
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
@@ -56,6 +58,7 @@ pub(super) fn listen(
             application(&config, &|app: &mut web::ServiceConfig| {
                 app.app_data(proxies.clone()).app_data(check.clone());
                 provide(app, &config, &auth, rates.clone(), stopping.clone());
+                app.app_data(web::Data::new(workers.arrive()));
             })
         }
     };

@@ -1,11 +1,14 @@
 //! TLS for an installation without a proxy: TLS 1.2 and 1.3, HTTP/1.1.
 //!
-//! The certificate is read again when its files change, so that its renewal needs no restart.
+//! The certificate is read again when its files change, so that its renewal needs no restart. A thread of its own reads: a
+//! file system that hangs holds up that thread, and handshakes go on with what was read last.
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -17,8 +20,10 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 
 use crate::config::TlsConfig;
 
-/// The files are looked at no more often than this.
+/// Between two looks at the files.
 const CHECK: Duration = Duration::from_secs(10);
+/// A look that takes longer is worth a line in the log: the certificate will not be renewed meanwhile.
+const SLOW_LOOK: Duration = Duration::from_secs(30);
 
 /// What makes TLS of a connection.
 ///
@@ -26,7 +31,7 @@ const CHECK: Duration = Duration::from_secs(10);
 /// When the files cannot be read or do not belong together, in words.
 pub(super) fn acceptor(files: &TlsConfig) -> io::Result<TlsAcceptor> {
     let provider = Arc::new(ring::default_provider());
-    let certificate = Certificate::read(files.clone(), provider.clone())?;
+    let certificate = Certificate::read(files.clone(), provider.clone(), CHECK)?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
@@ -39,34 +44,35 @@ pub(super) fn acceptor(files: &TlsConfig) -> io::Result<TlsAcceptor> {
 /// The certificate in the files, as of the last look.
 #[derive(Debug)]
 struct Certificate {
-    files: TlsConfig,
-    provider: Arc<CryptoProvider>,
-    current: Mutex<Current>,
+    current: Arc<Current>,
+    /// Gone with this, and then nobody looks any more.
+    _looking: Sender<()>,
 }
 
-#[derive(Debug)]
-struct Current {
-    key: Arc<CertifiedKey>,
-    written: Written,
-    looked_at: Instant,
-}
+/// Locked for the time of a copy, by handshakes and by whoever replaces it.
+type Current = RwLock<Arc<CertifiedKey>>;
 
 /// When the certificate and the key were last written.
 type Written = [Option<SystemTime>; 2];
 
 impl Certificate {
-    fn read(files: TlsConfig, provider: Arc<CryptoProvider>) -> io::Result<Self> {
-        let written = written(&files);
-        let key = Arc::new(load(&files, &provider)?);
+    fn read(files: TlsConfig, provider: Arc<CryptoProvider>, every: Duration) -> io::Result<Self> {
+        let (reader, current) = Reader::start(files, provider)?;
+        let (looking, ended) = channel();
+        thread::Builder::new()
+            .name("certificate".to_owned())
+            .spawn(move || look_again(reader, every, &ended))?;
         Ok(Self {
-            files,
-            provider,
-            current: Mutex::new(Current {
-                key,
-                written,
-                looked_at: Instant::now(),
-            }),
+            current,
+            _looking: looking,
         })
+    }
+
+    fn current(&self) -> Arc<CertifiedKey> {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -76,24 +82,78 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-impl Certificate {
-    fn current(&self) -> Arc<CertifiedKey> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.looked_at.elapsed() >= CHECK {
-            current.looked_at = Instant::now();
-            let written = written(&self.files);
-            if written != current.written {
-                match load(&self.files, &self.provider) {
-                    Ok(key) => {
-                        log::info!("read the TLS certificate again, because its files changed");
-                        (current.key, current.written) = (Arc::new(key), written);
-                    }
-                    // In the middle of being written, perhaps: the old one serves until the new one is whole.
-                    Err(error) => log::error!("the changed TLS certificate is not used: {error}"),
-                }
+/// Has the reader look again and again, and says so when it does not come back.
+fn look_again(mut reader: Reader, every: Duration, ended: &Receiver<()>) {
+    while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+        let (done, look) = channel();
+        let looking = thread::Builder::new()
+            .name("certificate reader".to_owned())
+            .spawn(move || {
+                reader.look();
+                // Nobody waits any more when the program has ended.
+                let _ = done.send(reader);
+            });
+        if let Err(error) = looking {
+            log::error!("the TLS certificate will not be read again: {error}");
+            return;
+        }
+        let mut looked = look.recv_timeout(SLOW_LOOK);
+        if looked.as_ref().err() == Some(&RecvTimeoutError::Timeout) {
+            log::error!(
+                "the TLS certificate cannot be read again: its files do not answer; the one read before serves on"
+            );
+            looked = look.recv().map_err(RecvTimeoutError::from);
+        }
+        match looked {
+            Ok(again) => reader = again,
+            Err(_) => {
+                log::error!("the TLS certificate will not be read again: its reader has died");
+                return;
             }
         }
-        current.key.clone()
+    }
+}
+
+/// Reads the files when they have changed.
+struct Reader {
+    files: TlsConfig,
+    provider: Arc<CryptoProvider>,
+    written: Written,
+    current: Weak<Current>,
+}
+
+impl Reader {
+    /// Reads them for the first time.
+    fn start(files: TlsConfig, provider: Arc<CryptoProvider>) -> io::Result<(Self, Arc<Current>)> {
+        // Before the content: what is written in between is read again.
+        let written = written(&files);
+        let current = Arc::new(RwLock::new(Arc::new(load(&files, &provider)?)));
+        let reader = Self {
+            files,
+            provider,
+            written,
+            current: Arc::downgrade(&current),
+        };
+        Ok((reader, current))
+    }
+
+    fn look(&mut self) {
+        let written = written(&self.files);
+        if written == self.written {
+            return;
+        }
+        match load(&self.files, &self.provider) {
+            Ok(key) => {
+                let Some(current) = self.current.upgrade() else {
+                    return;
+                };
+                *current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+                self.written = written;
+                log::info!("read the TLS certificate again, because its files changed");
+            }
+            // In the middle of being written, perhaps: the old one serves until the new one is whole.
+            Err(error) => log::error!("the changed TLS certificate is not used: {error}"),
+        }
     }
 }
 
@@ -120,6 +180,13 @@ fn load(files: &TlsConfig, provider: &CryptoProvider) -> io::Result<CertifiedKey
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::time::Instant;
+
+    use nix::fcntl::OFlag;
+
     use super::*;
 
     /// Writes a new certificate for this name, so many seconds after the one before.
@@ -129,7 +196,7 @@ mod tests {
         std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         for file in [&files.certificate, &files.key] {
-            std::fs::File::options()
+            File::options()
                 .write(true)
                 .open(file)
                 .unwrap()
@@ -138,35 +205,76 @@ mod tests {
         }
     }
 
-    /// As if the last look had been long ago.
-    fn look_again(certificate: &Certificate) -> Vec<CertificateDer<'static>> {
-        certificate.current.lock().unwrap().looked_at -= CHECK;
+    /// Looks at the files in no time.
+    const SOON: Duration = Duration::from_millis(10);
+
+    fn shown(certificate: &Certificate) -> Vec<CertificateDer<'static>> {
         certificate.current().cert.clone()
+    }
+
+    fn in_time(what: &str, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "not in time: {what}");
+            thread::sleep(SOON);
+        }
+    }
+
+    fn files(dir: &Path) -> TlsConfig {
+        TlsConfig {
+            certificate: dir.join("cert.pem"),
+            key: dir.join("key.pem"),
+        }
     }
 
     #[test]
     fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
-        let files = TlsConfig {
-            certificate: dir.path().join("cert.pem"),
-            key: dir.path().join("key.pem"),
-        };
+        let files = files(dir.path());
         write(&files, "one.example", 1);
-        let certificate = Certificate::read(files.clone(), Arc::new(ring::default_provider())).unwrap();
-        let one = certificate.current().cert.clone();
-        assert_eq!(look_again(&certificate), one);
+        let (mut reader, current) = Reader::start(files.clone(), Arc::new(ring::default_provider())).unwrap();
+        let mut look_again = || {
+            reader.look();
+            current.read().unwrap().cert.clone()
+        };
+        let one = look_again();
+        assert_eq!(look_again(), one);
         write(&files, "two.example", 2);
-        assert_eq!(
-            certificate.current().cert,
-            one,
-            "not looked at more often than need be"
-        );
-        let two = look_again(&certificate);
+        let two = look_again();
         assert_ne!(two, one);
         std::fs::write(&files.key, "half a fi").unwrap();
-        assert_eq!(look_again(&certificate), two);
+        assert_eq!(look_again(), two);
         write(&files, "three.example", 3);
-        assert_ne!(look_again(&certificate), two);
+        assert_ne!(look_again(), two);
+    }
+
+    #[test]
+    fn files_that_do_not_answer_hold_nobody_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path());
+        write(&files, "one.example", 1);
+        let certificate = Certificate::read(files.clone(), Arc::new(ring::default_provider()), SOON).unwrap();
+        let one = shown(&certificate);
+        // Opening a pipe waits for somebody who writes, as a file system does that has lost its server.
+        std::fs::remove_file(&files.certificate).unwrap();
+        nix::unistd::mkfifo(&files.certificate, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut writer = None;
+        in_time("somebody opens the file", || {
+            // Succeeds when a reader waits at the other end.
+            let mut at_once = File::options();
+            at_once.write(true).custom_flags(OFlag::O_NONBLOCK.bits());
+            writer = at_once.open(&files.certificate).ok();
+            assert_eq!(shown(&certificate), one);
+            writer.is_some()
+        });
+        // It reads, and is held up for as long as this end is open.
+        let made = rcgen::generate_simple_self_signed(["two.example".to_owned()]).unwrap();
+        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        let mut writer = writer.unwrap();
+        writer.write_all(made.cert.pem().as_bytes()).unwrap();
+        assert_eq!(shown(&certificate), one);
+        drop(writer);
+        in_time("the new one is shown", || shown(&certificate) != one);
     }
 
     #[test]

@@ -162,7 +162,7 @@ fn whatever_goes_wrong_a_collector_gets_one_object_for_it() {
             &["there is no user"],
         ),
     ] {
-        let output = oneseat_with(args, "", environment);
+        let output = oneseat_with(args, environment, "");
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(status), "{args:?}: {told}");
         let last = told.lines().last().unwrap();
@@ -194,10 +194,10 @@ fn people_get_words_unless_they_ask_for_json() {
         // What is asked for in vain.
         (&["serve", "--log-format", "xml"], "error: invalid value 'xml'"),
     ] {
-        let told = String::from_utf8(oneseat_with(args, "", &[]).stderr).unwrap();
+        let told = String::from_utf8(oneseat_with(args, &[], "").stderr).unwrap();
         assert!(told.starts_with(words), "{args:?}: {told}");
     }
-    let help = oneseat_with(&["--help"], "", &[("ONESEAT_LOG_FORMAT", "json")]);
+    let help = oneseat_with(&["--help"], &[("ONESEAT_LOG_FORMAT", "json")], "");
     assert!(help.status.success() && help.stderr.is_empty());
     assert!(String::from_utf8(help.stdout).unwrap().contains("Usage: oneseat"));
 }

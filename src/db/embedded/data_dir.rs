@@ -1,30 +1,55 @@
-//! The directory: whose it is, and the locks in it.
+//! The directory: whose it is, and what root may read in it.
 //!
 //! Root works here with care: `server/` belongs to another user, who could put a link where a file is expected. So it is
-//! handed over once, when it is made and empty, and root neither writes nor follows anything in it afterwards.
+//! handed over once, when it is made and empty. Afterwards whatever is changed in it is changed by programs of that
+//! user, and what root reads there it opens from the directory on, step by step, following no link.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::ErrorKind;
+use std::fs::{DirBuilder, File, Permissions};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use nix::dir::Dir;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::geteuid;
 
 use super::error::Error;
+use super::lock::{self, LONGEST_WAIT, Mode as LockMode};
 use super::programs::Runner;
 
 /// The longest address of a Unix socket on Linux is 107 bytes; the shortest limit elsewhere is 103.
 const LONGEST_SOCKET_PATH: usize = 103;
 
+/// Whatever is read in `server/` is far shorter.
+const LONGEST_FILE: u64 = 4_096;
+
+/// The file whose lock is held while somebody starts or stops the server. It marks a directory as ours.
+const START_LOCK: &str = "start.lock";
+/// The file whose lock is shared by all who use the server.
+const IN_USE_LOCK: &str = "in-use.lock";
+
 /// A directory that is known to be ours.
-#[derive(Clone, Debug)]
-pub(super) struct DataDir(PathBuf);
+#[derive(Debug)]
+pub(super) struct DataDir {
+    path: PathBuf,
+    dir: File,
+}
+
+/// `server/` in it, whose owner runs PostgreSQL.
+#[derive(Debug)]
+pub(super) struct ServerDir {
+    pub(super) path: PathBuf,
+    dir: File,
+}
 
 impl DataDir {
     /// Makes the directory or takes an empty one, and refuses whatever is somebody else's before anything in it is
-    /// changed. Returns it with the start lock held.
-    pub(super) fn claim(path: &Path, runner: &Runner) -> Result<(Self, File), Error> {
+    /// changed. Returns it with the start lock held, and what belongs to whoever runs PostgreSQL.
+    pub(super) fn claim(path: &Path, runner: &Runner) -> Result<(Self, File, ServerDir), Error> {
         let words = path.display().to_string();
         let is_plain = !words.contains(|c: char| c.is_control() || ",\"'".contains(c));
         if !is_plain
@@ -36,51 +61,141 @@ impl DataDir {
             .recursive(true)
             .create(path)
             .map_err(Error::at(path))?;
-        if fs::metadata(path).map_err(Error::at(path))?.uid() != geteuid().as_raw() {
+        let this = Self {
+            path: path.to_owned(),
+            dir: File::open(path).map_err(Error::at(path))?,
+        };
+        if this.dir.metadata().map_err(Error::at(path))?.uid() != geteuid().as_raw() {
             return Err(Error::OtherOwner(words));
         }
-        let is_empty = fs::read_dir(path).map_err(Error::at(path))?.next().is_none();
-        if !is_empty && !path.join("start.lock").exists() {
+        if !is_empty(&this.dir).map_err(Error::at(path))? && !has(&this.dir, START_LOCK) {
             return Err(Error::NotOurs(words));
         }
-        let this = Self(path.to_owned());
-        // Its file is what marks a directory as ours, so it is made first.
-        let start_lock = this.lock_file("start.lock")?;
-        start_lock.lock().map_err(Error::at(path))?;
+        let start_lock = this.start_lock(LONGEST_WAIT)?;
         // Who runs PostgreSQL has to get to `server/`, and needs to see nothing else.
         let mode = if runner.owner().is_some() { 0o711 } else { 0o700 };
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(Error::at(path))?;
-        this.make_server_dir(runner)?;
-        Ok((this, start_lock))
+        this.dir
+            .set_permissions(Permissions::from_mode(mode))
+            .map_err(Error::at(path))?;
+        let server = this.server_dir(runner)?;
+        Ok((this, start_lock, server))
     }
 
-    fn make_server_dir(&self, runner: &Runner) -> Result<(), Error> {
-        let server = self.server();
-        match DirBuilder::new().mode(0o700).create(&server) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
-            made => made.map_err(Error::at(&server))?,
+    /// Waits for the lock of those who start or stop the server, and takes it.
+    pub(super) fn start_lock(&self, patience: Duration) -> Result<File, Error> {
+        self.locked(START_LOCK, LockMode::Alone, patience)
+    }
+
+    /// The lock of those who use the server, shared.
+    pub(super) fn in_use_lock(&self) -> Result<File, Error> {
+        self.locked(IN_USE_LOCK, LockMode::Shared, LONGEST_WAIT)
+    }
+
+    fn locked(&self, name: &str, mode: LockMode, patience: Duration) -> Result<File, Error> {
+        let path = self.path.join(name);
+        let file = self.lock_file(name)?;
+        lock::take(&file, &path, mode, patience)?;
+        Ok(file)
+    }
+
+    /// Whoever can read a file can lock it, and keep everybody else waiting: nobody else can read these.
+    fn lock_file(&self, name: &str) -> Result<File, Error> {
+        let path = self.path.join(name);
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT;
+        let file = open_at(&self.dir, name, flags).map_err(Error::at(&path))?;
+        let found = file.metadata().map_err(Error::at(&path))?;
+        if !found.is_file() || found.uid() != geteuid().as_raw() {
+            return Err(Error::NotOurs(self.path.display().to_string()));
         }
-        if let Some((user, group)) = runner.owner() {
-            chown(&server, Some(user), Some(group)).map_err(Error::at(&server))?;
+        // Earlier versions left them readable.
+        file.set_permissions(Permissions::from_mode(0o600))
+            .map_err(Error::at(&path))?;
+        Ok(file)
+    }
+
+    fn server_dir(&self, runner: &Runner) -> Result<ServerDir, Error> {
+        let path = self.path.join("server");
+        match mkdirat(&self.dir, "server", Mode::S_IRWXU) {
+            Ok(()) | Err(nix::errno::Errno::EEXIST) => {}
+            Err(error) => return Err(Error::at(&path)(error.into())),
         }
-        Ok(())
+        let dir = open_at(&self.dir, "server", OFlag::O_DIRECTORY).map_err(Error::at(&path))?;
+        let own = geteuid().as_raw();
+        let found = dir.metadata().map_err(Error::at(&path))?.uid();
+        match runner.owner() {
+            None if found == own => {}
+            Some((user, _)) if found == user => {}
+            // Just made, or by a start that was killed before it could hand it over.
+            Some((user, group)) if found == own && is_empty(&dir).map_err(Error::at(&path))? => {
+                fchown(&dir, Some(user), Some(group)).map_err(Error::at(&path))?;
+            }
+            _ => return Err(Error::OtherOwner(path.display().to_string())),
+        }
+        Ok(ServerDir { path, dir })
+    }
+}
+
+impl ServerDir {
+    /// Is there something of this name?
+    pub(super) fn has(&self, name: &str) -> bool {
+        has(&self.dir, name)
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.0
+    /// The version that made the cluster, as it says itself. `None`: there is no cluster.
+    pub(super) fn version(&self) -> Result<Option<String>, Error> {
+        match self.cluster()? {
+            None => Ok(None),
+            Some(cluster) => self.read(&cluster, "PG_VERSION").map(Some),
+        }
     }
 
-    pub(super) fn server(&self) -> PathBuf {
-        self.0.join("server")
+    /// The process that the cluster names as its server.
+    pub(super) fn server_process(&self) -> Option<u32> {
+        let cluster = self.cluster().ok()??;
+        let text = self.read(&cluster, "postmaster.pid").ok()?;
+        text.lines().next()?.parse().ok()
     }
 
-    pub(super) fn lock_file(&self, name: &str) -> Result<File, Error> {
-        let path = self.0.join(name);
-        File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(Error::at(&path))
+    fn cluster(&self) -> Result<Option<File>, Error> {
+        match open_at(&self.dir, "pgdata", OFlag::O_DIRECTORY) {
+            Ok(cluster) => Ok(Some(cluster)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::at(&self.path.join("pgdata"))(error)),
+        }
     }
+
+    /// A short file of the same owner as the directory.
+    fn read(&self, cluster: &File, name: &str) -> Result<String, Error> {
+        let read = || {
+            let file = open_at(cluster, name, OFlag::O_RDONLY)?;
+            if !file.metadata()?.is_file() || file.metadata()?.uid() != self.dir.metadata()?.uid() {
+                return Err(io::Error::other("it is not PostgreSQL's own"));
+            }
+            let mut text = String::new();
+            file.take(LONGEST_FILE).read_to_string(&mut text)?;
+            Ok(text)
+        };
+        read().map_err(Error::at(&self.path.join("pgdata").join(name)))
+    }
+}
+
+/// Opens what has this name in the directory, if it is no link; a pipe is not waited for.
+fn open_at(dir: &impl AsFd, name: &str, flags: OFlag) -> io::Result<File> {
+    let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    Ok(openat(dir, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
+}
+
+fn has(dir: &File, name: &str) -> bool {
+    open_at(dir, name, OFlag::O_RDONLY).is_ok()
+}
+
+fn is_empty(dir: &File) -> io::Result<bool> {
+    // A place of its own to read from: the other is still at the beginning.
+    let mut dir = Dir::from_fd(open_at(dir, ".", OFlag::O_DIRECTORY)?.into())?;
+    for entry in dir.iter() {
+        if ![&b"."[..], b".."].contains(&entry?.file_name().to_bytes()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

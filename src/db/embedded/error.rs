@@ -50,6 +50,18 @@ pub enum Error {
         /// Why.
         error: io::Error,
     },
+    /// Somebody does not give a lock back.
+    #[error(
+        "{path} has been held for {seconds} seconds by {holders}; end that, or name another directory with --data-dir"
+    )]
+    Held {
+        /// The file that is locked.
+        path: String,
+        /// Who holds it.
+        holders: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// One of PostgreSQL's programs failed.
     #[error("{program} failed: {words}")]
     Program {

@@ -2,24 +2,28 @@
 //!
 //! ```text
 //! DATA_DIR/            owned by whoever runs oneseat
-//!   start.lock         held while somebody starts or stops the server
+//!   start.lock         held while somebody starts or stops the server; mode 0600, as the next
 //!   in-use.lock        held, shared, by every process that uses it: the last one out stops the server
-//!   server/            mode 0700, owned by whoever runs PostgreSQL; oneseat writes nothing in it
+//!   server/            mode 0700, owned by whoever runs PostgreSQL; only programs of that user write in it
 //!     pgdata/          the cluster; made under another name and renamed when it is whole
 //!     run/             the Unix socket: there is no TCP port
 //!     postgresql.log
 //! ```
 //!
 //! A process that is killed leaves the server running and its locks released; the next one finds the server and
-//! uses it.
+//! uses it. What the operator's environment says to PostgreSQL is meant for other servers: the programs see nothing of it
+//! (`programs`). libpq reads the environment of this process, so a program that uses this module starts without
+//! variables named `PG...`.
 
 mod data_dir;
 mod error;
+mod lock;
 mod programs;
 mod server;
 
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use diesel::RunQueryDsl;
 
@@ -30,6 +34,9 @@ use programs::Runner;
 use server::Server;
 
 const DATABASE: &str = "oneseat";
+
+/// How long the end of a program waits for the start lock. Without it the server is left running, which the next one finds.
+const FAREWELL: Duration = Duration::from_secs(15);
 
 /// A running private PostgreSQL, in use by this process until dropped.
 #[derive(Debug)]
@@ -47,10 +54,9 @@ impl Embedded {
     /// See [`Error`]; each leaves nothing behind that the next start would trip over.
     pub fn open(dir: &Path, settings: &[(&str, &str)]) -> Result<Self, Error> {
         let runner = Runner::of_this_process()?;
-        let (dir, _start_lock) = DataDir::claim(dir, &runner)?;
-        let in_use = dir.lock_file("in-use.lock")?;
-        in_use.lock_shared().map_err(Error::at(dir.path()))?;
-        let server = Server::new(dir.server(), runner, settings);
+        let (dir, _start_lock, server) = DataDir::claim(dir, &runner)?;
+        let in_use = dir.in_use_lock()?;
+        let server = Server::new(server, runner, settings);
         let ready = server.start().and_then(|()| create_database(&server));
         if let Err(error) = ready {
             // A server without a database of ours is of no use to anybody; whoever else uses it keeps it.
@@ -88,8 +94,7 @@ impl Embedded {
         if self.server.is_listening() {
             return Ok(false);
         }
-        let start_lock = self.dir.lock_file("start.lock")?;
-        start_lock.lock().map_err(Error::at(self.dir.path()))?;
+        let _start_lock = self.dir.start_lock(lock::LONGEST_WAIT)?;
         self.server.start()?;
         Ok(true)
     }
@@ -98,13 +103,13 @@ impl Embedded {
 impl Drop for Embedded {
     fn drop(&mut self) {
         // Under the start lock nobody comes in; with the lock to ourselves nobody is left.
-        let Ok(start_lock) = self.dir.lock_file("start.lock") else {
-            return;
-        };
-        if start_lock.lock().is_ok()
-            && is_alone(&self.in_use)
-            && let Err(error) = self.server.stop()
-        {
+        let stopped = self.dir.start_lock(FAREWELL).and_then(|_start_lock| {
+            if is_alone(&self.in_use) {
+                self.server.stop()?;
+            }
+            Ok(())
+        });
+        if let Err(error) = stopped {
             log::warn!("the private PostgreSQL did not stop: {error}");
         }
     }

@@ -1,5 +1,7 @@
-//! Finding PostgreSQL's server programs, and running them as somebody they accept.
+//! Finding PostgreSQL's server programs, and running them as somebody they accept, in an environment of ours: what the
+//! operator set for other programs may be secret, or meant for another server.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,21 @@ use super::error::Error;
 /// The oldest PostgreSQL with what the migrations use (`gen_random_uuid`).
 const OLDEST: u32 = 13;
 
+/// What a program needs of the environment to be found and loaded. The user `postgres` can read what it is given.
+const KEPT: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
+
+/// The program, with nothing of our environment but [`KEPT`].
+pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("LC_ALL", "C");
+    for name in KEPT {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
 /// One installation of PostgreSQL's server programs.
 #[derive(Debug)]
 pub(super) struct Programs {
@@ -19,9 +36,8 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// The newest installation, or the one that made the cluster at `pgdata`.
-    pub(super) fn find(pgdata: &Path) -> Result<Self, Error> {
-        let made_by = fs::read_to_string(pgdata.join("PG_VERSION")).ok();
+    /// The newest installation, or the one that made the cluster in this directory.
+    pub(super) fn find(made_by: Option<&str>, dir: &Path) -> Result<Self, Error> {
         let mut found: Vec<(u32, PathBuf)> = candidates()
             .into_iter()
             .filter_map(|bin| Some((major_version(&bin)?, bin)))
@@ -29,21 +45,21 @@ impl Programs {
             .collect();
         // Stable: among equals, the first place looked at wins.
         found.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
-        match made_by.as_deref().map(str::trim) {
+        match made_by.map(str::trim) {
             None => found.into_iter().next().ok_or(Error::NoPrograms),
             Some(version) => found
                 .into_iter()
                 .find(|(found, _)| found.to_string() == version)
                 .ok_or_else(|| Error::OtherVersion {
-                    dir: pgdata.display().to_string(),
-                    version: version.to_owned(),
+                    dir: dir.display().to_string(),
+                    version: version.chars().take(10).flat_map(char::escape_debug).collect(),
                 }),
         }
         .map(|(_, bin)| Self { bin })
     }
 
     pub(super) fn command(&self, program: &str) -> Command {
-        Command::new(self.bin.join(program))
+        command(self.bin.join(program))
     }
 }
 
@@ -51,7 +67,7 @@ impl Programs {
 fn candidates() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
+    if let Ok(output) = command("pg_config").arg("--bindir").output() {
         dirs.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     }
     for (parent, child) in [
@@ -74,10 +90,7 @@ fn candidates() -> Vec<PathBuf> {
 
 /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` is 15.
 fn major_version(bin: &Path) -> Option<u32> {
-    let output = Command::new(bin.join("postgres"))
-        .arg("--version")
-        .output()
-        .ok()?;
+    let output = command(bin.join("postgres")).arg("--version").output().ok()?;
     let words = String::from_utf8(output.stdout).ok()?;
     let version = words.split_whitespace().nth(2)?;
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
@@ -90,12 +103,15 @@ pub(super) struct Runner {
     owner: Option<(u32, u32)>,
 }
 
+/// The user that PostgreSQL's packages create.
+const USER: &str = "postgres";
+
 impl Runner {
     pub(super) fn of_this_process() -> Result<Self, Error> {
         if !geteuid().is_root() {
             return Ok(Self { owner: None });
         }
-        match User::from_name("postgres") {
+        match User::from_name(USER) {
             Ok(Some(user)) => Ok(Self {
                 owner: Some((user.uid.as_raw(), user.gid.as_raw())),
             }),
@@ -108,6 +124,11 @@ impl Runner {
         self.owner
     }
 
+    /// The name of that user, if it is not this process's own.
+    pub(super) fn other_user(&self) -> Option<&'static str> {
+        self.owner.map(|_| USER)
+    }
+
     /// Runs a program to its end, in a directory that it may enter; its last words when it fails.
     pub(super) fn run(&self, command: &mut Command) -> Result<(), String> {
         if let Some((user, group)) = self.owner {
@@ -115,10 +136,6 @@ impl Runner {
         }
         // The server inherits what its starter leaves open: no terminal and no pipe.
         let output = command
-            .env_remove("PGDATA")
-            // Debian's server tells systemd, too: whoever listens there waits for this program and not for that one.
-            .env_remove("NOTIFY_SOCKET")
-            .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -1,15 +1,16 @@
 //! Starting and stopping the server, through PostgreSQL's own programs.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use super::data_dir::ServerDir;
 use super::error::Error;
-use super::programs::{Programs, Runner};
+use super::programs::{Programs, Runner, command};
 use crate::db::connection::establish;
 
 /// The superuser of the private cluster; only the owner of the directory and root reach its socket.
@@ -19,6 +20,9 @@ const ROLE: &str = "oneseat";
 const START: Duration = Duration::from_secs(60);
 /// How long it may take to stop in order, in seconds, before it is stopped the way a power cut would.
 const STOP_SECONDS: &str = "10";
+
+/// What the server says once it has started.
+const LOG: &str = "postgresql.log";
 
 /// Always given; paths are relative to the cluster, so that no name of a directory has to be quoted.
 const SETTINGS: [(&str, &str); 6] = [
@@ -33,13 +37,13 @@ const SETTINGS: [(&str, &str); 6] = [
 /// One cluster's server, running or not.
 #[derive(Debug)]
 pub(super) struct Server {
-    dir: PathBuf,
+    dir: ServerDir,
     runner: Runner,
     options: String,
 }
 
 impl Server {
-    pub(super) fn new(dir: PathBuf, runner: Runner, settings: &[(&str, &str)]) -> Self {
+    pub(super) fn new(dir: ServerDir, runner: Runner, settings: &[(&str, &str)]) -> Self {
         let all = SETTINGS.iter().chain(settings);
         let options = all
             .map(|(name, value)| format!("-c {name}='{value}'"))
@@ -51,21 +55,25 @@ impl Server {
         }
     }
 
-    /// The connection URI of a database.
+    /// The connection URI of a database. There is no password to look up, and nobody else's server is spoken to.
     pub(super) fn url_of(&self, database: &str) -> String {
-        let host = percent_encoded(self.dir.join("run").as_os_str());
-        format!("postgresql://{ROLE}@{host}/{database}")
+        let encoded = |name| percent_encoded(self.dir.path.join(name).as_os_str());
+        let (host, passwords) = (encoded("run"), encoded("no-passwords"));
+        let peer = self.runner.other_user();
+        let peer = peer.map_or_else(String::new, |user| format!("&requirepeer={user}"));
+        format!("postgresql://{ROLE}@{host}/{database}?passfile={passwords}{peer}")
     }
 
     /// Does anybody listen at the socket?
     pub(super) fn is_listening(&self) -> bool {
-        UnixStream::connect(self.dir.join("run/.s.PGSQL.5432")).is_ok()
+        UnixStream::connect(self.dir.path.join("run/.s.PGSQL.5432")).is_ok()
     }
 
     /// Starts the server unless it runs; makes the cluster first if there is none. The caller holds the start lock.
     pub(super) fn start(&self) -> Result<(), Error> {
-        let programs = Programs::find(&self.dir.join("pgdata"))?;
-        if !self.dir.join("pgdata").exists() {
+        let made_by = self.dir.version()?;
+        let programs = Programs::find(made_by.as_deref(), &self.dir.path)?;
+        if made_by.is_none() {
             self.initialise(&programs)?;
         }
         let deadline = Instant::now() + START;
@@ -74,7 +82,7 @@ impl Server {
         while establish(&self.url_of("postgres")).is_err() {
             if !self.is_running(&programs) {
                 let mut start = programs.command("pg_ctl");
-                start.args(["-D", "pgdata", "-l", "postgresql.log", "-o", &self.options]);
+                start.args(["-D", "pgdata", "-l", LOG, "-o", &self.options]);
                 start.args(["-s", "-w", "-t", &START.as_secs().to_string(), "start"]);
                 return self
                     .run(&mut start)
@@ -90,7 +98,7 @@ impl Server {
 
     /// Stops the server, whoever uses it.
     pub(super) fn stop(&self) -> Result<(), Error> {
-        let programs = Programs::find(&self.dir.join("pgdata"))?;
+        let programs = Programs::find(self.dir.version()?.as_deref(), &self.dir.path)?;
         let stop = |mode| {
             let mut stop = programs.command("pg_ctl");
             stop.args(["-D", "pgdata", "-s", "-w", "-t", STOP_SECONDS, "-m", mode, "stop"]);
@@ -107,17 +115,15 @@ impl Server {
         if self.run(status.args(["-D", "pgdata", "status"])).is_err() {
             return false;
         }
-        let pid_file = self.dir.join("pgdata/postmaster.pid");
-        let pid = fs::read_to_string(&pid_file)
-            .ok()
-            .and_then(|text| text.lines().next()?.parse::<u32>().ok());
-        let Some(pid) = pid else { return true };
-        let is_another = Command::new("ps")
+        let Some(pid) = self.dir.server_process() else {
+            return true;
+        };
+        let is_another = command("ps")
             .args(["-o", "comm=", "-p", &pid.to_string()])
             .output()
             .is_ok_and(|ps| ps.status.success() && !String::from_utf8_lossy(&ps.stdout).contains("postgres"));
         if is_another {
-            let _ = fs::remove_file(&pid_file);
+            let _ = self.run(command("rm").args(["-f", "pgdata/postmaster.pid"]));
         }
         !is_another
     }
@@ -125,35 +131,30 @@ impl Server {
     fn initialise(&self, programs: &Programs) -> Result<(), Error> {
         // An earlier start that was killed may have left its `initdb` at work: each works under a name of its own, and
         // the rename is what makes a cluster whole.
-        for entry in fs::read_dir(&self.dir).map_err(Error::at(&self.dir))?.flatten() {
-            if entry.file_name().as_bytes().starts_with(b"pgdata.new.") {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
+        let make_room = "rm -rf pgdata.new.*; mkdir -p -m 700 run";
         let unfinished = format!("pgdata.new.{}", uuid::Uuid::new_v4().simple());
         let mut initdb = programs.command("initdb");
         initdb.args(["-D", &unfinished, "-U", ROLE, "--encoding=UTF8", "--no-locale"]);
         // Nobody but the owner and root can reach the socket's directory.
         initdb.args(["--auth-local=trust", "--auth-host=reject"]);
-        let mut run = Command::new("mkdir");
-        run.args(["-p", "-m", "700", "run"]);
-        self.run(&mut run).map_err(|words| self.failed("mkdir", &words))?;
-        self.run(&mut initdb)
-            .map_err(|words| self.failed("initdb", &words))?;
-        let pgdata = self.dir.join("pgdata");
-        fs::rename(self.dir.join(unfinished), &pgdata).map_err(Error::at(&pgdata))
+        for (name, step) in [
+            ("mkdir", command("sh").args(["-c", make_room])),
+            ("initdb", &mut initdb),
+            ("mv", command("mv").args([&unfinished, "pgdata"])),
+        ] {
+            self.run(step).map_err(|words| self.failed(name, &words))?;
+        }
+        Ok(())
     }
 
     fn run(&self, command: &mut Command) -> Result<(), String> {
-        self.runner.run(command.current_dir(&self.dir))
+        self.runner.run(command.current_dir(&self.dir.path))
     }
 
     fn failed(&self, program: &'static str, words: &str) -> Error {
-        let log = self.dir.join("postgresql.log");
-        let hint = if log.exists() {
-            format!(" (see {})", log.display())
-        } else {
-            String::new()
+        let hint = match self.dir.has(LOG) {
+            true => format!(" (see {})", self.dir.path.join(LOG).display()),
+            false => String::new(),
         };
         Error::program(program)(format!("{words}{hint}"))
     }
@@ -161,9 +162,10 @@ impl Server {
 
 /// RFC 3986 2.3: what is not unreserved is percent-encoded.
 fn percent_encoded(text: &OsStr) -> String {
-    let encode = |byte: &u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(*byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.as_bytes().iter().map(encode).collect()
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    percent_encode(text.as_bytes(), RESERVED).to_string()
 }

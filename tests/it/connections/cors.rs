@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use crate::support::{Answer, App, Client};
+use crate::support::{Answer, App, Client, Database, Program};
 
 /// What a browser asks before it sends what a page of another origin wants.
 async fn preflight(app: &App, origin: &str) -> Answer {
@@ -77,4 +77,28 @@ async fn without_an_origin_named_there_is_no_cors() {
     assert_eq!(preflight.problem(), "405 method_not_allowed");
     let answer = from_origin(&ada, "https://app.example.org").await;
     assert_eq!(answer.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn an_origin_is_allowed_as_browsers_send_it_however_it_was_written() {
+    let database = Database::fresh();
+    let origins = "https://bücher.example, HTTPS://App.Example.org:443/";
+    let args = [
+        "--bind",
+        "127.0.0.1:0",
+        "--database-url",
+        database.url(),
+        "--cors-origins",
+        origins,
+    ];
+    let program = Program::serve_with(&args, &[]);
+    for (origin, allowed) in [
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("https://app.example.org", "https://app.example.org"),
+        ("https://bcher.example", ""),
+        ("https://app.example.org:444", ""),
+    ] {
+        let answer = from_origin(&program.visitor(), origin).await;
+        assert_eq!(answer.header("access-control-allow-origin"), allowed, "{origin}");
+    }
 }

@@ -1,6 +1,9 @@
 //! TLS of its own.
 
+use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::{Duration, Instant};
 
 use oneseat::config::TlsConfig;
 
@@ -22,6 +25,46 @@ fn certificate(dir: &std::path::Path) -> (TlsConfig, reqwest::Certificate) {
     )
 }
 
+/// The answer to a request on a connection of its own.
+async fn first_answer(app: &App, trusted: &reqwest::Certificate) -> u16 {
+    let https = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([trusted.clone()])
+        .build()
+        .unwrap();
+    let url = format!("https://localhost:{}/healthz", app.address.port());
+    https.get(&url).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handshakes_go_on_while_the_files_of_the_certificate_do_not_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (files, trusted) = certificate(dir.path());
+    let path = files.certificate.clone();
+    let app = App::start_with(|config| config.tls = Some(files)).await;
+    assert_eq!(app.visitor().token, None);
+    // Opening a pipe waits for somebody who writes, as a file system does that has lost its server.
+    std::fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut at_once = File::options();
+    at_once
+        .write(true)
+        .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let held_up = loop {
+        // Succeeds when somebody has opened the other end, and reads from then on.
+        if let Ok(writer) = at_once.open(&path) {
+            break writer;
+        }
+        assert!(Instant::now() < deadline, "nobody reads the certificate again");
+        assert_eq!(first_answer(&app, &trusted).await, 200);
+    };
+    for _ in 0..20 {
+        assert_eq!(first_answer(&app, &trusted).await, 200);
+    }
+    drop(held_up);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
@@ -29,14 +72,7 @@ async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
     let app = App::start_with(|config| config.tls = Some(files)).await;
     // Brings what TLS needs into the process.
     assert_eq!(app.visitor().token, None);
-    let https = reqwest::Client::builder()
-        .no_proxy()
-        .tls_certs_only([trusted])
-        .build()
-        .unwrap();
-    let url = format!("https://localhost:{}/healthz", app.address.port());
-    let answer = https.get(&url).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
+    assert_eq!(first_answer(&app, &trusted).await, 200);
     // In the clear: no answer. Half a handshake: cut off.
     let address = app.address;
     let answers = tokio::task::spawn_blocking(move || {

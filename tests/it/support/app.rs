@@ -196,7 +196,8 @@ fn email(name: &str) -> String {
     format!("{name}@example.org")
 }
 
-fn config() -> ServeConfig {
+/// What a test changes a part of.
+pub fn config() -> ServeConfig {
     ServeConfig {
         bind: SocketAddr::from(([127, 0, 0, 1], 0)),
         workers: 2,
@@ -216,7 +217,8 @@ fn config() -> ServeConfig {
     }
 }
 
-fn auth(url: &str, config: &ServeConfig, watchers: Watchers) -> Auth {
+/// The use cases over a database.
+pub fn auth(url: &str, config: &ServeConfig, watchers: Watchers) -> Auth {
     let db = oneseat::db::Database::connect(url, 6).unwrap();
     let validator = Validator::start(&db, 2, config.policy.sessions).unwrap();
     Auth::new(db, Hasher::start(2).unwrap(), validator, watchers, config.policy)

@@ -9,14 +9,14 @@ mod events;
 mod mail;
 mod program;
 
-pub use app::{App, PASSWORD};
+pub use app::{App, PASSWORD, auth, config};
 pub use browser::Browser;
 pub use client::{Answer, Client};
 pub use clocked::{Clocked, libfaketime};
 pub use database::{Database, sql};
 pub use events::EventStream;
 pub use mail::{Mail, MailServer};
-pub use program::{Program, add_user, oneseat, oneseat_with};
+pub use program::{Program, add_user, begun, oneseat, oneseat_with};
 
 use std::time::{Duration, Instant};
 

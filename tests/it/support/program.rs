@@ -28,20 +28,25 @@ fn command(args: &[&str]) -> Command {
 
 /// Runs a command to its end with this text at its standard input.
 pub fn oneseat(args: &[&str], input: &str) -> Output {
-    oneseat_with(args, input, &[])
+    oneseat_with(args, &[], input)
 }
 
 /// The same with this in its environment.
-pub fn oneseat_with(args: &[&str], input: &str, environment: &[(&str, &str)]) -> Output {
-    let mut child = command(args)
+pub fn oneseat_with(args: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
+    let mut child = begun(args, environment);
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Begins a command, with a pipe at each of its ends.
+pub fn begun(args: &[&str], environment: &[(&str, &str)]) -> Child {
+    command(args)
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
+        .unwrap()
 }
 
 /// Adds a verified account with everybody's password, as an operator does.
@@ -169,6 +174,16 @@ impl Program {
         self.signal(Signal::SIGTERM);
     }
 
+    /// Stops it in the middle of whatever it does, until [`thaw`](Self::thaw).
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Has it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     /// Ends it the hard way.
     pub fn kill(mut self) {
         self.signal(Signal::SIGKILL);
@@ -184,6 +199,7 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
+            self.thaw();
             self.signal(Signal::SIGTERM);
             let _ = self.child.wait();
         }

@@ -1,4 +1,6 @@
-//! The private PostgreSQL, through the program itself.
+//! The private PostgreSQL, through the program itself; in this folder also what keeps others out of it.
+
+mod alone;
 
 use tempfile::TempDir;
 

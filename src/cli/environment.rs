@@ -1,0 +1,75 @@
+//! What the environment says to libpq, which is meant for the operator's own servers.
+//!
+//! libpq fills whatever a connection string leaves open from variables named `PG...`: another port, a service that is
+//! defined nowhere, options that a server refuses. Over a database of the operator's that is wanted. Over the private one it
+//! would only break things, and no connection string can forbid all of it, so the program starts again without them: it
+//! stays the same process.
+
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use clap::ArgMatches;
+
+use super::Failure;
+
+/// Whose PostgreSQL a command uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Postgres {
+    /// The operator's, or none.
+    #[default]
+    Given,
+    /// A private one.
+    Private,
+}
+
+impl Postgres {
+    /// What the arguments and the environment come to, before the command is read.
+    pub(super) fn of(arguments: &ArgMatches) -> Self {
+        if let Some((_, arguments)) = arguments.subcommand() {
+            return Self::of(arguments);
+        }
+        let is_given = |name| match arguments.try_get_one::<String>(name) {
+            Ok(value) => value.is_some_and(|value| !value.trim().is_empty()),
+            // A command without a database.
+            Err(_) => true,
+        };
+        if is_given("database_url") || is_given("database_url_file") {
+            Self::Given
+        } else {
+            Self::Private
+        }
+    }
+
+    /// Sees to it that libpq obeys nothing that is meant for other servers. Returns when nothing is there to obey.
+    ///
+    /// # Errors
+    /// When the program cannot be started again.
+    pub(super) fn alone(self) -> Result<(), Failure> {
+        let names: Vec<OsString> = env::vars_os()
+            .map(|(name, _)| name)
+            .filter(|name| name.as_bytes().starts_with(b"PG"))
+            .collect();
+        if self == Self::Given || names.is_empty() {
+            return Ok(());
+        }
+        let mut arguments = env::args_os();
+        let own_name = arguments.next().unwrap_or_else(|| "oneseat".into());
+        let error = env::current_exe().map(|program| {
+            let mut again = Command::new(program);
+            again.arg0(own_name).args(arguments);
+            for name in &names {
+                again.env_remove(name);
+            }
+            again.exec()
+        });
+        let names: Vec<_> = names.iter().map(|name| name.to_string_lossy()).collect();
+        Err(Failure::failed(format!(
+            "{} would lead away from the private PostgreSQL, and this program cannot be started without them ({}); unset them",
+            names.join(", "),
+            error.unwrap_or_else(|error| error),
+        )))
+    }
+}

@@ -1,0 +1,110 @@
+//! Addresses of sites, in the form that browsers send and compare.
+
+use std::cell::Cell;
+
+use url::{Host, Url};
+
+/// An origin (RFC 6454 6.2): scheme and host in lower case, an international host in its ASCII form, and a port where it is not the
+/// usual one.
+pub(super) fn origin(raw: &str) -> Result<String, String> {
+    serialized(raw).ok_or_else(|| format!("`{raw}` is not an origin; write it like https://app.example.org"))
+}
+
+/// Where people reach a server, in the same form.
+pub(super) fn public_url(raw: &str) -> Result<String, String> {
+    serialized(raw).ok_or_else(|| "write scheme and host alone, like https://seat.example.org".to_owned())
+}
+
+fn serialized(raw: &str) -> Option<String> {
+    // A browser forgives a lot, such as a backslash or a missing slash. Whoever writes such a thing here means something else.
+    let is_forgiven = Cell::new(false);
+    let forgive = |_| is_forgiven.set(true);
+    let url = Url::options()
+        .syntax_violation_callback(Some(&forgive))
+        .parse(raw)
+        .ok()?;
+    let is_alone =
+        url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !raw.contains('@');
+    let is_web = matches!(url.scheme(), "http" | "https");
+    (is_web && is_alone && !is_forgiven.get() && is_usual(url.host()?))
+        .then(|| url.origin().ascii_serialization())
+}
+
+/// A URL may have hosts that no name server knows, such as `*.example.org`. No page comes from there.
+fn is_usual(host: Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte)),
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_what_browsers_send() {
+        for (raw, sent) in [
+            ("https://App.Example.org/", "https://app.example.org"),
+            ("HTTP://localhost:5173", "http://localhost:5173"),
+            ("https://b.example:443", "https://b.example"),
+            ("http://b.example:443", "http://b.example:443"),
+            ("http://b.example:80/", "http://b.example"),
+            ("https://bücher.example", "https://xn--bcher-kva.example"),
+            (
+                "https://BÜCHER.example:8443",
+                "https://xn--bcher-kva.example:8443",
+            ),
+            ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+            ("https://例え.テスト", "https://xn--r8jz45g.xn--zckzah"),
+            ("https://my_app.example.org", "https://my_app.example.org"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+            ("http://[2001:DB8:0:0::1]", "http://[2001:db8::1]"),
+            ("http://192.0.2.1", "http://192.0.2.1"),
+        ] {
+            assert_eq!(origin(raw).as_deref(), Ok(sent), "{raw}");
+            assert_eq!(public_url(raw).as_deref(), Ok(sent), "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_no_browser_sends_is_refused() {
+        for raw in [
+            "",
+            "*",
+            "null",
+            "app.example.org",
+            "localhost:5173",
+            "https://",
+            "https://*.example.org",
+            "https://app.example.org/path",
+            "https://app.example.org//",
+            "https://app.example.org/?",
+            "https://app.example.org?x=1",
+            "https://app.example.org#x",
+            "https://ada@app.example.org",
+            "https://@app.example.org",
+            "https://ada:secret@app.example.org",
+            "https:app.example.org",
+            "https:\\\\app.example.org",
+            "https://app.example.org\\",
+            "https://app.\texample.org",
+            "https://app example.org",
+            "https://app.example.org:port",
+            "https://app.example.org:99999",
+            "https://xn--a.example",
+            "https://a\"b.example",
+            "https://{tenant}.example.org",
+            "ftp://app.example.org",
+            "ws://app.example.org",
+            "file:///home/ada/page.html",
+            "data:text/html,x",
+            "chrome-extension://abcdefghijklmnop",
+        ] {
+            assert!(origin(raw).is_err(), "{raw}: {:?}", origin(raw));
+            assert!(public_url(raw).is_err(), "{raw}");
+        }
+    }
+}

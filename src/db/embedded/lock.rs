@@ -1,0 +1,124 @@
+//! Waiting for a lock: not for ever, and not without a word.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::error::Error;
+
+/// Longer than a start after a power cut may take, or a stop.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(90);
+/// Whoever waits longer than this is told for whom.
+const SOON: Duration = Duration::from_secs(2);
+/// The operating system knows no wait with an end.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How a lock is held.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mode {
+    /// By one process.
+    Alone,
+    /// By any number of processes, as long as none has it alone.
+    Shared,
+}
+
+/// Takes the lock of a file.
+///
+/// # Errors
+/// [`Error::Held`] when somebody has held it for as long as `patience` lasts.
+pub(super) fn take(file: &File, path: &Path, mode: Mode, patience: Duration) -> Result<(), Error> {
+    let began = Instant::now();
+    let mut is_told = false;
+    loop {
+        let taken = match mode {
+            Mode::Alone => file.try_lock(),
+            Mode::Shared => file.try_lock_shared(),
+        };
+        match taken {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(Error::at(path)(error)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if began.elapsed() >= patience {
+            return Err(Error::Held {
+                path: path.display().to_string(),
+                holders: holders(path),
+                seconds: patience.as_secs(),
+            });
+        }
+        if began.elapsed() >= SOON && !is_told {
+            is_told = true;
+            log::warn!("waiting for {}, which holds {}", holders(path), path.display());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The processes that hold a lock of this file, in words. Linux tells for each open file which locks were taken with it;
+/// an ordinary user sees their own processes only, which are the only ones that can open the file.
+fn holders(path: &Path) -> String {
+    let found: Vec<String> = processes()
+        .filter(|process| holds(process, path))
+        .filter_map(|process| {
+            let name = std::fs::read_to_string(process.join("comm")).unwrap_or_default();
+            let id = process.file_name()?.to_str()?;
+            Some(format!("process {id} ({})", name.trim().escape_debug()))
+        })
+        .collect();
+    if found.is_empty() {
+        "a process that cannot be seen from here".to_owned()
+    } else {
+        found.join(", ")
+    }
+}
+
+fn processes() -> impl Iterator<Item = std::path::PathBuf> {
+    entries(Path::new("/proc")).filter(|entry| {
+        let name = entry.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+    })
+}
+
+fn holds(process: &Path, path: &Path) -> bool {
+    entries(&process.join("fd")).any(|open| {
+        // Compared by name: to ask for more could wait for a file system that is gone.
+        std::fs::read_link(&open).is_ok_and(|name| name == path)
+            && open.file_name().is_some_and(|number| {
+                let locks = std::fs::read_to_string(process.join("fdinfo").join(number));
+                locks.is_ok_and(|text| text.lines().any(|line| line.starts_with("lock:")))
+            })
+    })
+}
+
+fn entries(dir: &Path) -> impl Iterator<Item = std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_a_lock_for_too_long_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().canonicalize().unwrap().join("x.lock");
+        let held = File::create(&path).unwrap();
+        take(&held, &path, Mode::Shared, Duration::ZERO).unwrap();
+        let other = File::open(&path).unwrap();
+        take(&other, &path, Mode::Shared, Duration::ZERO).unwrap();
+        other.unlock().unwrap();
+        let waited = take(&other, &path, Mode::Alone, Duration::from_millis(60)).unwrap_err();
+        let words = waited.to_string();
+        assert!(
+            words.contains(&format!("process {} (", std::process::id())),
+            "{words}"
+        );
+        assert!(
+            words.contains("x.lock") && !words.contains(", process"),
+            "{words}"
+        );
+        drop(held);
+        take(&other, &path, Mode::Alone, Duration::ZERO).unwrap();
+    }
+}

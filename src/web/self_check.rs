@@ -1,0 +1,174 @@
+//! Whether a server answers, found out by asking it as anybody would.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::rt::net::TcpStream;
+use actix_web::rt::time::sleep;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::CryptoProvider;
+use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme, crypto};
+
+/// A server that has not answered its first request by then is not going to.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What any answer begins with: which one it is does not matter.
+const ANSWER: &[u8] = b"HTTP/1.1 ";
+
+/// Asks one server, which listens in this process.
+pub(super) struct SelfCheck {
+    address: SocketAddr,
+    tls: Option<TlsConnector>,
+}
+
+impl SelfCheck {
+    /// Of a server in the clear.
+    pub(super) fn http(address: SocketAddr) -> Self {
+        Self {
+            address: reachable(address),
+            tls: None,
+        }
+    }
+
+    /// Of a server with TLS.
+    ///
+    /// # Errors
+    /// When this side cannot speak it.
+    pub(super) fn https(address: SocketAddr) -> io::Result<Self> {
+        let provider = Arc::new(crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(OwnCertificate(provider)))
+            .with_no_client_auth();
+        Ok(Self {
+            tls: Some(TlsConnector::from(Arc::new(config))),
+            ..Self::http(address)
+        })
+    }
+
+    /// Waits for an answer.
+    ///
+    /// # Errors
+    /// When there is none in time.
+    pub(super) async fn answered(&self) -> io::Result<()> {
+        let mut last = io::Error::from(io::ErrorKind::TimedOut);
+        let asking = async {
+            while let Err(error) = self.ask().await {
+                last = error;
+                sleep(PAUSE).await;
+            }
+        };
+        timeout(PATIENCE, asking).await.map_err(|_| {
+            let address = self.address;
+            io::Error::other(format!("the server does not answer itself on {address}: {last}"))
+        })
+    }
+
+    /// Makes a connection and leaves.
+    pub(super) async fn knock(&self) {
+        let _ = timeout(PAUSE, TcpStream::connect(self.address)).await;
+        sleep(PAUSE).await;
+    }
+
+    async fn ask(&self) -> io::Result<()> {
+        let tcp = TcpStream::connect(self.address).await?;
+        match &self.tls {
+            None => exchange(tcp).await,
+            Some(tls) => {
+                let name = ServerName::IpAddress(self.address.ip().into());
+                exchange(tls.connect(name, tcp).await?).await
+            }
+        }
+    }
+}
+
+async fn exchange(mut io: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    io.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .await?;
+    let mut answer = [0; ANSWER.len()];
+    io.read_exact(&mut answer).await?;
+    if answer == ANSWER {
+        Ok(())
+    } else {
+        Err(io::Error::other("what it answers is not HTTP"))
+    }
+}
+
+/// Where this machine reaches what listens there.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        _ => return address,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Whatever certificate is shown: who listens on our own port is known, nothing secret is said, and whether others trust the
+/// certificate is not the question.
+#[derive(Debug)]
+struct OwnCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for OwnCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_listens_everywhere_is_reached_on_this_machine() {
+        for (bind, reached) in [
+            ("0.0.0.0:80", "127.0.0.1:80"),
+            ("[::]:80", "[::1]:80"),
+            ("192.0.2.1:80", "192.0.2.1:80"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
+        ] {
+            assert_eq!(reachable(bind.parse().unwrap()), reached.parse().unwrap());
+        }
+    }
+}

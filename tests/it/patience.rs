@@ -1,0 +1,93 @@
+//! What an operator has to do although an instance hangs.
+
+use std::io::{BufRead, BufReader};
+use std::time::{Duration, Instant};
+
+use diesel::PgConnection;
+use diesel::connection::SimpleConnection;
+
+use crate::support::{App, Database, PASSWORD, Program, begun, oneseat};
+
+/// Sign-ins whose transaction has begun, and of which this holds.
+fn sign_ins(database: &Database, which: &str) -> i64 {
+    database.number(&format!(
+        "select count(*) from pg_locks join pg_stat_activity using (pid) where datname = current_database()
+             and locktype = 'advisory' and mode = 'ShareLock' and granted and {which}"
+    ))
+}
+
+/// Signs somebody in at this instance and freezes it in the middle of the transaction.
+async fn freeze_in_a_sign_in(program: &Program, database: &Database) {
+    let mut other: PgConnection = database.connect();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while Instant::now() < deadline {
+        program.thaw();
+        // Where the older session is deleted a sign-in has to wait, and holds what comes before.
+        other
+            .batch_execute("begin; lock table sessions in exclusive mode")
+            .unwrap();
+        let visitor = program.visitor();
+        let sign_in = tokio::spawn(async move { visitor.login("ada@example.org", PASSWORD).await.status });
+        while sign_ins(database, "wait_event_type = 'Lock'") == 0 && !sign_in.is_finished() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        program.freeze();
+        other.batch_execute("rollback").unwrap();
+        sign_in.abort();
+        // The statement ends, and nobody asks the next one; if it had given up before, it is tried again.
+        while sign_ins(database, "state = 'active'") > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if sign_ins(database, "state = 'idle in transaction'") > 0 {
+            return;
+        }
+    }
+    panic!("it cannot be frozen");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_every_session_outwaits_an_instance_that_is_frozen_in_a_sign_in() {
+    let app = App::start().await;
+    let grace = app.signed_in("grace").await;
+    app.add_user("ada", oneseat::users::Role::User).await;
+    let url = app.database().url();
+    let program = Program::serve_with(&["--bind", "127.0.0.1:0", "--database-url", url], &[]);
+    freeze_in_a_sign_in(&program, app.database()).await;
+
+    let ended = oneseat(&["session", "end", "--all", "--database-url", url], "");
+    let words = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success(), "{words}");
+    assert_eq!(grace.session().await.status, 401);
+    program.thaw();
+    assert_eq!(app.sessions(), 0, "nobody slipped through");
+}
+
+#[tokio::test]
+async fn whoever_keeps_an_operators_command_waiting_is_named() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let mut other = app.database().connect();
+    other
+        .batch_execute("begin; select from users for update")
+        .unwrap();
+    let disable = [
+        "user",
+        "disable",
+        "ada@example.org",
+        "--database-url",
+        app.database().url(),
+    ];
+    let mut disabling = begun(&disable, &[]);
+    let mut words = BufReader::new(disabling.stderr.take().unwrap()).lines();
+    let line = words.next().unwrap().unwrap();
+    for part in [
+        "waiting for connection",
+        "idle in transaction",
+        "pg_terminate_backend",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    other.batch_execute("rollback").unwrap();
+    assert!(disabling.wait().unwrap().success());
+    assert_eq!(ada.session().await.status, 401);
+}

@@ -1,0 +1,96 @@
+//! A start that fails ends the program, and one that does not is told when it is true.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use oneseat::sessions::watchers::Watchers;
+use oneseat::web::Server;
+
+use crate::support::{Database, auth, config, oneseat};
+
+/// Starts with so many files for a hundred connections, and ends it if it serves. Returns whether it did, with what it said.
+fn serve_with_files(files: u32, database: &Database) -> (bool, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("notify");
+    let systemd = UnixDatagram::bind(&place).unwrap();
+    let script =
+        format!("ulimit -n {files}; exec \"$0\" serve --bind 127.0.0.1:0 --workers 2 --max-connections 100");
+    let mut program = Command::new("sh")
+        .args(["-c", &script, env!("CARGO_BIN_EXE_oneseat")])
+        .env("DATABASE_URL", database.url())
+        .env("NOTIFY_SOCKET", &place)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Whichever comes first: it is ready, or it has ended.
+    systemd.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let is_ready = loop {
+        if systemd.recv(&mut [0; 64]).is_ok() {
+            break true;
+        }
+        if program.try_wait().unwrap().is_some() {
+            break false;
+        }
+    };
+    if is_ready {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(program.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    }
+    let output = program.wait_with_output().unwrap();
+    assert_eq!(output.status.success(), is_ready, "{output:?}");
+    (is_ready, String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn with_too_few_files_it_ends_in_words_and_with_few_it_serves_fewer() {
+    let database = Database::fresh();
+    for files in [9, 12, 16, 20, 24, 32, 48, 64, 76] {
+        let (is_ready, words) = serve_with_files(files, &database);
+        assert!(!is_ready, "{files}: {words}");
+        let last = words.lines().last().unwrap_or_default();
+        assert!(last.starts_with("oneseat: "), "{files}: {words}");
+    }
+    let (is_ready, words) = serve_with_files(90, &database);
+    assert!(is_ready && words.contains("so there will be"), "{words}");
+    let (is_ready, words) = serve_with_files(180, &database);
+    assert!(is_ready && !words.contains("files may be open"), "{words}");
+}
+
+#[tokio::test]
+async fn a_server_whose_threads_cannot_start_ends_and_is_never_ready() {
+    let database = Database::fresh();
+    // No start from the command line gets so far: origins are read before.
+    let mut config = config();
+    config.cors_origins = vec!["https://not an origin".to_owned()];
+    let auth = auth(database.url(), &config, Watchers::new(1));
+    let failed = tokio::task::spawn_blocking(move || {
+        let server = Server::bind(config).unwrap();
+        let ready = async { panic!("it waits to be stopped") };
+        actix_web::rt::System::new().block_on(server.run_until(auth, ready))
+    });
+    let error = failed.await.unwrap().unwrap_err().to_string();
+    assert!(error.contains("the server cannot serve"), "{error}");
+}
+
+#[test]
+fn an_address_in_use_is_told_with_the_flag_that_names_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (flag, args) in [
+        ("--bind", ["--bind", &taken, "--metrics-bind", "127.0.0.1:0"]),
+        (
+            "--metrics-bind",
+            ["--bind", "127.0.0.1:0", "--metrics-bind", &taken],
+        ),
+    ] {
+        let args = [&["serve", "--database-url", "postgres://nowhere"], &args[..]].concat();
+        let refused = oneseat(&args, "");
+        let words = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{words}");
+        assert!(words.contains(&format!("with {flag}\n")), "{words}");
+    }
+}
