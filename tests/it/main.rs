@@ -27,6 +27,7 @@ mod history;
 mod hostile;
 mod http;
 mod introspection;
+mod limits;
 mod lockout;
 mod log;
 mod manual;

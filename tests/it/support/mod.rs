@@ -9,7 +9,7 @@ mod events;
 mod mail;
 mod program;
 
-pub use app::{App, PASSWORD};
+pub use app::{App, PASSWORD, left};
 pub use browser::Browser;
 pub use client::{Answer, Client};
 pub use clocked::{Clocked, libfaketime};

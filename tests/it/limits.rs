@@ -1,0 +1,248 @@
+//! Limits change at a restart, and instances have different ones: today's judge, and nothing lives longer than was promised.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use oneseat::auth::page::Search;
+use oneseat::config::{ServeConfig, SessionPolicy};
+use oneseat::users::Role;
+use reqwest::Method;
+
+use crate::support::{Answer, App, EventStream, PASSWORD, eventually, left, oneseat, sql};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn limits(idle_minutes: u32, hours: u32) -> impl FnOnce(&mut ServeConfig) {
+    move |config| {
+        config.policy.sessions = SessionPolicy {
+            idle_timeout: MINUTE * idle_minutes,
+            activity_threshold: MINUTE,
+            max_lifetime: MINUTE * 60 * hours,
+        }
+    }
+}
+
+fn is_over(answer: &Answer) {
+    assert_eq!(answer.problem(), "401 session_ended");
+    assert_eq!(answer.json()["reason"], "expired");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stricter_limits_bind_sessions_that_are_there() {
+    let loose = App::start().await;
+    let strict = loose.another_instance_with(limits(10, 1)).await;
+    loose.add_user("ada", Role::User).await;
+    // Too long idle for the one, not for the other; and too long there.
+    for (age, activity) in [("20 minutes", "20 minutes"), ("90 minutes", "2 minutes")] {
+        for is_active in [false, true] {
+            let ada = loose.visitor().sign_in("ada@example.org").await;
+            loose.database().execute(&format!(
+                "update sessions set created_at = now() - interval '{age}', last_activity = now() - interval '{activity}',
+                     expires_at = now() - interval '{activity}' + interval '2 hours'"
+            ));
+            assert_eq!(ada.session_passively().await.status, 200);
+            let there = ada.at(strict.address);
+            is_over(&if is_active {
+                there.session().await
+            } else {
+                there.session_passively().await
+            });
+            // What one instance has told is so at every other.
+            is_over(&ada.session().await);
+        }
+    }
+    // Within them it lives, and for no longer than they say.
+    let ada = loose.visitor().sign_in("ada@example.org").await;
+    loose.database().execute(&sql::backdate_sessions("5 minutes"));
+    let seconds = left(&loose, &ada.at(strict.address).session_passively().await);
+    assert!((290..=300).contains(&seconds), "{seconds}");
+    let seconds = left(&loose, &ada.at(strict.address).session().await);
+    assert!((590..=600).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looser_limits_lengthen_nothing_that_was_promised() {
+    let strict = App::start_with(limits(10, 1)).await;
+    let loose = strict.another_instance().await;
+    strict.add_user("ada", Role::User).await;
+    let ada = strict
+        .visitor()
+        .sign_in("ada@example.org")
+        .await
+        .at(loose.address);
+    strict.database().execute(&sql::backdate_sessions("5 minutes"));
+    let seconds = left(&strict, &ada.session_passively().await);
+    assert!((290..=300).contains(&seconds), "{seconds}");
+    // The default threshold of the loose one is a quarter of an hour: let it have been longer ago, and the row still live.
+    strict.database().execute(
+        "update sessions set last_activity = now() - interval '20 minutes', created_at = now() - interval '55 minutes',
+             ends_at = now() + interval '5 minutes', expires_at = now() + interval '1 minute'",
+    );
+    let seconds = left(&strict, &ada.session().await);
+    assert!((290..=300).contains(&seconds), "{seconds}");
+    strict.database().execute(
+        "update sessions set last_activity = now() - interval '20 minutes', ends_at = now() + interval '40 minutes',
+             expires_at = now() + interval '1 minute'",
+    );
+    let seconds = left(&strict, &ada.session().await);
+    assert!((590..=600).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stricter_limits_are_written_where_lists_and_sweeps_see_them() {
+    let loose = App::start().await;
+    let ada = loose.signed_in("ada").await;
+    loose.database().execute(&sql::backdate_sessions("20 minutes"));
+    let strict = loose.another_instance_with(limits(10, 1)).await;
+    eventually("it is swept", async || {
+        let _ = strict.auth.sweep(|_| ()).await.unwrap();
+        loose.sessions() == 0
+    })
+    .await;
+    is_over(&ada.session().await);
+    assert_eq!(
+        loose.visitor().login("ada@example.org", PASSWORD).await.status,
+        200
+    );
+}
+
+/// Keeps every sweep out, for those who look at what is so before one.
+fn no_sweep(app: &App) -> PgConnection {
+    let mut connection = app.database().connect();
+    connection
+        .batch_execute("select pg_advisory_lock(x'6f6e657365617402'::bigint)")
+        .unwrap();
+    connection
+}
+
+/// As if this person had done nothing for so long.
+fn idle(app: &App, name: &str, interval: &str) {
+    app.database().execute(&format!(
+        "{} where user_id = (select id from users where email = '{name}@example.org')",
+        sql::backdate_sessions(interval)
+    ));
+}
+
+async fn sweep(app: &App) {
+    eventually("it has swept", async || {
+        app.auth.sweep(|_| ()).await.unwrap().is_some()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_and_figures_go_by_todays_limits() {
+    let loose = App::start().await;
+    let _no_sweep = no_sweep(&loose);
+    let strict = loose.another_instance_with(limits(10, 1)).await;
+    let root = strict.admin().await;
+    for name in ["ada", "bob"] {
+        loose.signed_in(name).await;
+    }
+    idle(&loose, "ada", "20 minutes");
+    idle(&loose, "bob", "4 minutes");
+    let list = root.get("/api/admin/sessions").await.json();
+    assert_eq!(list["total"], 2, "{list}");
+    let bob = &list["sessions"][1];
+    assert_eq!(bob["user"]["email"], "bob@example.org", "{list}");
+    let ends_at = bob["expiresAt"].as_str().unwrap();
+    let in_time = format!(
+        "select count(*) where timestamptz '{ends_at}' between now() and now() + interval '6 minutes'"
+    );
+    assert_eq!(strict.database().number(&in_time), 1, "{ends_at}");
+    assert_eq!(strict.auth.overview().await.unwrap().signed_in_now, 2);
+    let search = || Search::from("ada");
+    assert_eq!(strict.auth.count_live_sessions(search()).await.unwrap(), 0);
+    let accounts = strict.auth.accounts(search(), None, 10).await.unwrap();
+    assert_eq!(accounts.rows[0].session, None);
+    let email = || "ada@example.org".parse().unwrap();
+    assert!(strict.auth.profile(email()).await.unwrap().session.is_none());
+    // By the limits of the other it lives.
+    assert_eq!(loose.auth.overview().await.unwrap().signed_in_now, 3);
+    assert!(loose.auth.profile(email()).await.unwrap().session.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_over_by_todays_limits_has_expired_when_it_did_whoever_ends_it() {
+    let loose = App::start().await;
+    let _no_sweep = no_sweep(&loose);
+    let strict = loose.another_instance_with(limits(10, 1)).await;
+    let root = strict.admin().await;
+    loose.add_user("ada", Role::User).await;
+    for way in ["sign-in", "an admin", "everybody's end", "disabling"] {
+        let ada = loose.visitor().sign_in("ada@example.org").await;
+        let seat = ada.session().await.json();
+        idle(&loose, "ada", "20 minutes");
+        let delete = |path: String| Answer::of(root.request(Method::DELETE, &path));
+        match way {
+            "sign-in" => {
+                strict.visitor().sign_in("ada@example.org").await;
+            }
+            "an admin" => {
+                let id = seat["session"]["id"].as_str().unwrap();
+                let answer = delete(format!("/api/admin/sessions/{id}")).await;
+                assert_eq!(answer.problem(), "404 not_found");
+            }
+            "everybody's end" => {
+                assert_eq!(delete("/api/admin/sessions".to_owned()).await.json()["ended"], 0);
+            }
+            _ => {
+                let id = seat["user"]["id"].as_str().unwrap();
+                let answer = root
+                    .post(&format!("/api/admin/users/{id}/disable"), &serde_json::json!({}))
+                    .await;
+                assert!(answer.status.is_success(), "{answer:?}");
+            }
+        }
+        is_over(&ada.session().await);
+        let id = seat["session"]["id"].as_str().unwrap();
+        let at_its_time = format!(
+            "select count(*) from ended_sessions where id = '{id}' and ended_at = last_activity + interval '10 minutes'"
+        );
+        assert_eq!(strict.database().number(&at_its_time), 1, "{way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_hears_of_an_end_that_another_instance_has_found_by_its_own_limits() {
+    let loose = App::start().await;
+    let strict = loose.another_instance_with(limits(10, 1)).await;
+    sweep(&strict).await;
+    loose.add_user("ada", Role::User).await;
+    for teller in ["an answer", "a sweep"] {
+        let ada = loose.visitor().sign_in("ada@example.org").await;
+        let mut events = EventStream::open(&ada).await;
+        idle(&loose, "ada", "20 minutes");
+        match teller {
+            "an answer" => is_over(&ada.at(strict.address).session_passively().await),
+            _ => sweep(&strict).await,
+        }
+        let (event, data) = events.next().await.unwrap();
+        assert_eq!(event, "ended", "{teller}");
+        assert!(data.contains("expired"), "{data}");
+        assert_eq!(events.next().await, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_applies_its_limits_to_what_looser_instances_have_written_since() {
+    let loose = App::start().await;
+    let strict = loose.another_instance_with(limits(10, 1)).await;
+    loose.add_user("ada", Role::User).await;
+    for _ in 0..2 {
+        sweep(&strict).await;
+        loose.visitor().sign_in("ada@example.org").await;
+        let beyond = "select count(*) from sessions where expires_at > now() + interval '10 minutes'";
+        assert_eq!(loose.database().number(beyond), 1);
+        sweep(&strict).await;
+        assert_eq!((loose.sessions(), loose.database().number(beyond)), (1, 0));
+        // So commands, which have no limits of their own, show the same.
+        let url = loose.database().url();
+        let list = oneseat(&["session", "list", "--json", "--database-url", url], "");
+        let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
+        let ends_at = list[0]["expiresAt"].as_str().unwrap();
+        let beyond = format!("select count(*) where timestamptz '{ends_at}' > now() + interval '10 minutes'");
+        assert_eq!(loose.database().number(&beyond), 0, "{list}");
+    }
+}
