@@ -43,5 +43,6 @@ mod sessions;
 mod sign_in;
 mod support;
 mod sweep;
+mod telling;
 mod timing;
 mod validation;
