@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::sql::OVER;
-use crate::support::{Answer, App, Client, Clocked, EventStream, PASSWORD, left};
+use crate::support::{Answer, App, Client, Clocked, EventStream, NoSweep, PASSWORD, left};
 
 /// Steps of the clock, with what they are in seconds.
 const STEPS: [(&str, i64); 2] = [("-1s", -1), ("-5m", -300)];
@@ -206,6 +206,7 @@ async fn a_lock_that_was_told_to_be_over_outlives_a_step_back_of_the_clock() {
 async fn a_session_of_a_time_that_the_clock_stepped_back_from_lasts_no_longer_than_one_of_now() {
     let postgres = Clocked::start();
     let app = App::start_on(postgres.database()).await;
+    let mut no_sweep = NoSweep::over(&app);
     for name in ["ada", "bob"] {
         app.add_user(name, Role::User).await;
     }
@@ -218,7 +219,7 @@ async fn a_session_of_a_time_that_the_clock_stepped_back_from_lasts_no_longer_th
     assert!((7190..=7200).contains(&seconds), "{seconds}");
     let seconds = left(&app, &ada.session_passively().await);
     assert!(seconds <= 7200, "{seconds}");
-    while app.auth.sweep(|_| ()).await.unwrap().is_none() {}
+    no_sweep.but_of(&app).await;
     let too_long =
         "select count(*) from sessions where last_activity > now() or expires_at > now() + interval '2 hours'
         or ends_at > now() + interval '12 hours'";

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use oneseat::auth::page::Search;
@@ -11,7 +10,7 @@ use oneseat::config::{ServeConfig, SessionPolicy};
 use oneseat::users::Role;
 use reqwest::Method;
 
-use crate::support::{Answer, App, Database, EventStream, eventually, left, oneseat, sql};
+use crate::support::{Answer, App, Database, EventStream, NoSweep, left, oneseat, sql};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -28,6 +27,7 @@ fn limits(idle_minutes: u32, hours: u32) -> impl FnOnce(&mut ServeConfig) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stricter_limits_bind_sessions_that_are_there() {
     let loose = App::start().await;
+    let _no_sweep = NoSweep::over(&loose);
     let strict = loose.another_instance_with(limits(10, 1)).await;
     loose.add_user("ada", Role::User).await;
     // Too long idle for the one, not for the other; and too long there.
@@ -62,6 +62,7 @@ async fn stricter_limits_bind_sessions_that_are_there() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn looser_limits_lengthen_nothing_that_was_promised() {
     let strict = App::start_with(limits(10, 1)).await;
+    let _no_sweep = NoSweep::over(&strict);
     let loose = strict.another_instance().await;
     strict.add_user("ada", Role::User).await;
     let ada = strict
@@ -87,15 +88,6 @@ async fn looser_limits_lengthen_nothing_that_was_promised() {
     assert!((590..=600).contains(&seconds), "{seconds}");
 }
 
-/// Keeps every sweep out, for those who look at what is so before one.
-fn no_sweep(app: &App) -> PgConnection {
-    let mut connection = app.database().connect();
-    connection
-        .batch_execute("select pg_advisory_lock(x'6f6e657365617402'::bigint)")
-        .unwrap();
-    connection
-}
-
 /// As if this person had done nothing for so long.
 fn idle(app: &App, name: &str, interval: &str) {
     app.database().execute(&format!(
@@ -104,17 +96,10 @@ fn idle(app: &App, name: &str, interval: &str) {
     ));
 }
 
-async fn sweep(app: &App) {
-    eventually("it has swept", async || {
-        app.auth.sweep(|_| ()).await.unwrap().is_some()
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_and_figures_go_by_todays_limits() {
     let loose = App::start().await;
-    let _no_sweep = no_sweep(&loose);
+    let _no_sweep = NoSweep::over(&loose);
     let strict = loose.another_instance_with(limits(10, 1)).await;
     let root = strict.admin().await;
     for name in ["ada", "bob"] {
@@ -146,7 +131,7 @@ async fn lists_and_figures_go_by_todays_limits() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_over_by_todays_limits_has_expired_when_it_did_whoever_ends_it() {
     let loose = App::start().await;
-    let _no_sweep = no_sweep(&loose);
+    let _no_sweep = NoSweep::over(&loose);
     let strict = loose.another_instance_with(limits(10, 1)).await;
     let root = strict.admin().await;
     loose.add_user("ada", Role::User).await;
@@ -187,8 +172,9 @@ async fn a_session_over_by_todays_limits_has_expired_when_it_did_whoever_ends_it
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_hears_of_an_end_that_another_instance_has_found_by_its_own_limits() {
     let loose = App::start().await;
+    let mut no_sweep = NoSweep::over(&loose);
     let strict = loose.another_instance_with(limits(10, 1)).await;
-    sweep(&strict).await;
+    no_sweep.but_of(&strict).await;
     loose.add_user("ada", Role::User).await;
     for teller in ["an answer", "a sweep"] {
         let ada = loose.visitor().sign_in("ada@example.org").await;
@@ -196,7 +182,7 @@ async fn a_stream_hears_of_an_end_that_another_instance_has_found_by_its_own_lim
         idle(&loose, "ada", "20 minutes");
         match teller {
             "an answer" => ada.at(strict.address).session_passively().await.expired(),
-            _ => sweep(&strict).await,
+            _ => no_sweep.but_of(&strict).await,
         }
         let (event, data) = events.next().await.unwrap();
         assert_eq!(event, "ended", "{teller}");
@@ -208,14 +194,14 @@ async fn a_stream_hears_of_an_end_that_another_instance_has_found_by_its_own_lim
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweep_applies_its_limits_to_what_looser_instances_have_written_since() {
     let loose = App::start().await;
+    let mut no_sweep = NoSweep::over(&loose);
     let strict = loose.another_instance_with(limits(10, 1)).await;
     loose.add_user("ada", Role::User).await;
     for _ in 0..2 {
-        sweep(&strict).await;
         loose.visitor().sign_in("ada@example.org").await;
         let beyond = "select count(*) from sessions where expires_at > now() + interval '10 minutes'";
         assert_eq!(loose.database().number(beyond), 1);
-        sweep(&strict).await;
+        no_sweep.but_of(&strict).await;
         assert_eq!((loose.sessions(), loose.database().number(beyond)), (1, 0));
         // So commands, which have no limits of their own, show the same.
         let url = loose.database().url();
@@ -230,8 +216,8 @@ async fn a_sweep_applies_its_limits_to_what_looser_instances_have_written_since(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_are_applied_batch_by_batch_past_what_others_hold() {
     let loose = App::start().await;
+    let mut no_sweep = NoSweep::over(&loose);
     let strict = loose.another_instance_with(limits(10, 1)).await;
-    sweep(&strict).await;
     // Over by the idle timeout, over by the lifetime, and within both; each may last far longer by what is stored.
     loose.database().execute(
         "insert into users (name, email) select 'u' || mod(n, 3), n || '@x' from generate_series(1, 4500) n;
@@ -248,7 +234,7 @@ async fn limits_are_applied_batch_by_batch_past_what_others_hold() {
             of("u0")
         ))
         .unwrap();
-    sweep(&strict).await;
+    no_sweep.but_of(&strict).await;
     let left = |name: &str| {
         let left = format!(
             "select count(*) from sessions where {} and expires_at < now() + interval '10 minutes'",
@@ -258,7 +244,7 @@ async fn limits_are_applied_batch_by_batch_past_what_others_hold() {
     };
     assert_eq!((loose.sessions(), left("u1"), left("u2")), (1_507, 0, 1_500));
     holder.batch_execute("rollback").unwrap();
-    sweep(&strict).await;
+    no_sweep.but_of(&strict).await;
     assert_eq!((loose.sessions(), left("u2")), (1_500, 1_500));
 }
 

@@ -5,12 +5,13 @@ use futures_util::future::join_all;
 use oneseat::users::Role;
 
 use crate::support::sql::OVER;
-use crate::support::{App, Clocked, Program, eventually, oneseat};
+use crate::support::{App, Clocked, NoSweep, Program, eventually, oneseat};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_an_end_cannot_be_written_nobody_is_told_of_it() {
     let postgres = Clocked::start();
     let app = App::start_on(postgres.database()).await;
+    let _no_sweep = NoSweep::over(&app);
     let (ada, bob) = (app.signed_in("ada").await, app.signed_in("bob").await);
     let read_only = |value: &str| {
         app.database().execute(&format!(
@@ -57,6 +58,7 @@ async fn while_an_end_cannot_be_written_nobody_is_told_of_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_that_somebody_holds_is_told_when_it_is_written_and_keeps_nobody_waiting() {
     let app = App::start().await;
+    let _no_sweep = NoSweep::over(&app);
     let (ada, bob) = (app.signed_in("ada").await, app.signed_in("bob").await);
     let of_ada = "user_id = (select id from users where email like 'ada%')";
     app.database().execute(&format!("{OVER} where {of_ada}"));

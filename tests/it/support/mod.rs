@@ -7,6 +7,7 @@ mod clocked;
 mod database;
 mod events;
 mod mail;
+mod no_sweep;
 mod program;
 
 pub use app::{App, PASSWORD, left};
@@ -16,6 +17,7 @@ pub use clocked::{Clocked, libfaketime};
 pub use database::{Database, sql};
 pub use events::EventStream;
 pub use mail::{Mail, MailServer};
+pub use no_sweep::NoSweep;
 pub use program::{Program, oneseat};
 
 use std::time::{Duration, Instant};
