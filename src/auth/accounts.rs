@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::audit::{self, Actor};
 use super::authority::{Authority, LastAdmin, Subject};
 use super::{Auth, Error};
+use crate::config::SessionPolicy;
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Happening};
 use crate::sessions::history::{self, Which};
@@ -158,11 +159,12 @@ impl Auth {
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn set_password(&self, email: Email, password: Password) -> Result<(), Error> {
         let hash = self.hasher.hash(password).await?;
+        let policy = self.policy.sessions;
         self.change(
             "authn_password_change",
             Whom::Email(email),
             Authority::Operator,
-            move |conn, found| replace_password(conn, &found.user, &hash),
+            move |conn, found| replace_password(conn, &found.user, &hash, &policy),
         )
         .await
     }
@@ -226,12 +228,18 @@ impl Auth {
         by: Authority,
         last_admin: LastAdmin,
     ) -> Result<(), Error> {
+        let policy = self.policy.sessions;
         self.change("user_disabled", whom.into(), by, move |conn, found| {
             last_admin.allow(conn)?;
             let id = found.user.id;
             users::disable(conn, id)?;
             link::discard_all(conn, id)?;
-            Ok(history::end(conn, Which::OfUser(id), EndReason::AccountDisabled)?)
+            Ok(history::end(
+                conn,
+                Which::OfUser(id),
+                EndReason::AccountDisabled,
+                &policy,
+            )?)
         })
         .await
     }
@@ -253,14 +261,16 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`], [`Error::LastAdmin`]; [`Error::Unavailable`].
     pub async fn remove_user(&self, email: Email, last_admin: LastAdmin) -> Result<(), Error> {
+        let policy = self.policy.sessions;
         self.change(
             "user_deleted",
             Whom::Email(email),
             Authority::Operator,
             move |conn, found| {
                 last_admin.allow(conn)?;
-                let ended = history::end(conn, Which::OfUser(found.user.id), EndReason::AccountDisabled)?;
-                users::remove(conn, found.user.id)?;
+                let id = found.user.id;
+                let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
+                users::remove(conn, id)?;
                 Ok(ended)
             },
         )
@@ -324,6 +334,7 @@ pub(super) fn replace_password(
     conn: &mut PgConnection,
     user: &User,
     hash: &PasswordHash,
+    policy: &SessionPolicy,
 ) -> Result<Vec<EndedSession>, Error> {
     users::set_password(conn, user.id, hash)?;
     lockout::clear(conn, &email_of(user)?)?;
@@ -332,5 +343,6 @@ pub(super) fn replace_password(
         conn,
         Which::OfUser(user.id),
         EndReason::PasswordChanged,
+        policy,
     )?)
 }

@@ -12,7 +12,7 @@ use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor};
-use super::validator::why_ended;
+use super::endings::{why_ended, write_disabled};
 use super::{Auth, Error, Seat};
 use crate::config::SessionPolicy;
 use crate::sessions::{history, store as sessions};
@@ -170,7 +170,13 @@ impl Authority {
         policy: &SessionPolicy,
     ) -> Result<Error, Error> {
         match (error, self.holder()) {
-            (Error::TokenInvalid, Some(holder)) => why_ended(conn, holder.session, policy),
+            (Error::TokenInvalid, Some(holder)) => {
+                let user = users::find_by_id(conn, holder.user)?;
+                if user.is_some_and(|user| user.disabled_at.is_some()) {
+                    write_disabled(conn, &[holder.session], policy)?;
+                }
+                why_ended(conn, holder.session, policy)
+            }
             (Error::Forbidden, Some(holder)) => {
                 audit::forbidden_meanwhile(holder.user);
                 Ok(Error::Forbidden)

@@ -1,7 +1,6 @@
 //! Removing what nobody can use any more. Nothing depends on it: expired sessions are refused whether swept or not.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -12,10 +11,13 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 use metrics::counter;
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use super::audit::{self, Actor};
 use super::measures::{SWEEPS, SWEPT_ROWS};
 use super::{Auth, Error, post};
+use crate::config::SessionPolicy;
+use crate::db::Apart;
 use crate::mail::outbox;
 use crate::sessions::{history, known_origins, store};
 use crate::users::{link, lockout};
@@ -102,18 +104,13 @@ impl Auth {
         if !connection.run(try_lock).await? {
             return Ok(None);
         }
+        self.apply_limits(&mut connection).await?;
         let policy = self.policy.sessions;
-        while !self.limits_apply.load(Ordering::Relaxed) {
-            let tightened = connection
-                .run(move |conn| store::tighten(conn, &policy, BATCH).map_err(Error::from))
-                .await?;
-            self.limits_apply.store(tightened == 0, Ordering::Relaxed);
-        }
         let (mut total, mut frontier) = (Swept::default(), Frontier::START);
         loop {
             let began = Instant::now();
             let (swept, reached) = connection
-                .run(move |conn| sweep_batch(conn, retention, frontier))
+                .run(move |conn| sweep_batch(conn, retention, &policy, frontier))
                 .await?;
             if swept.is_nothing() {
                 connection.run(unlock).await?;
@@ -128,6 +125,27 @@ impl Auth {
             total.others += swept.others;
             progress(total);
             // Half of the time is everybody else's: nobody waits for a sweep, and a million rows are a lot of writing.
+            sleep(began.elapsed()).await;
+        }
+    }
+
+    /// Brings every session within today's limits, batch by batch: another instance may have looser ones, or had until now.
+    async fn apply_limits(&self, connection: &mut Apart) -> Result<(), Error> {
+        let policy = self.policy.sessions;
+        if policy == SessionPolicy::AS_STORED {
+            // A command has none.
+            return Ok(());
+        }
+        let mut from = Uuid::nil();
+        loop {
+            let began = Instant::now();
+            let reached = connection
+                .run(move |conn| store::apply_limits(conn, &policy, from, BATCH).map_err(Error::from))
+                .await?;
+            match reached {
+                Some(reached) => from = reached,
+                None => return Ok(()),
+            }
             sleep(began.elapsed()).await;
         }
     }
@@ -170,10 +188,11 @@ fn unlock(conn: &mut PgConnection) -> Result<bool, Error> {
 fn sweep_batch(
     conn: &mut PgConnection,
     retention: Duration,
+    policy: &SessionPolicy,
     from: Frontier,
 ) -> Result<(Swept, Frontier), Error> {
     let (swept, reached, expired) = conn.transaction::<_, Error, _>(|conn| {
-        let expired = history::sweep(conn, from.sessions, BATCH)?;
+        let expired = history::sweep(conn, from.sessions, BATCH, policy)?;
         let endings = history::purge(conn, retention, from.endings, BATCH)?;
         let login_failures = lockout::sweep(conn, from.login_failures, BATCH)?;
         let links = link::sweep(conn, from.links, BATCH)?;

@@ -1,5 +1,6 @@
 //! Who is signed in, who was, and who may sign in: lists for people.
 
+use chrono::{DateTime, Utc};
 use diesel::dsl::InnerJoinQuerySource;
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -8,8 +9,10 @@ use uuid::Uuid;
 
 use super::page::{Cursor, Page, Search, page};
 use super::{Auth, Error};
+use crate::config::SessionPolicy;
 use crate::db::clock::now;
 use crate::db::schema::{ended_sessions, sessions, users};
+use crate::sessions::store::{count_live, ends_at};
 use crate::sessions::{EndReason, EndedSession, Session, history};
 use crate::users::lockout::{self, Locked};
 use crate::users::{Email, User, store};
@@ -27,22 +30,18 @@ pub struct Profile {
 
 type LiveRows = InnerJoinQuerySource<sessions::table, users::table>;
 
-fn matches_live(search: &Search) -> Box<dyn BoxableExpression<LiveRows, Pg, SqlType = Bool>> {
+fn matches_live(
+    search: &Search,
+    policy: &SessionPolicy,
+) -> Box<dyn BoxableExpression<LiveRows, Pg, SqlType = Bool>> {
+    let lives = ends_at(policy).gt(now());
     match search {
-        Search::All => Box::new(sessions::expires_at.gt(now())),
-        Search::Network(network) => Box::new(
-            sessions::expires_at
-                .gt(now())
-                .and(sessions::ip_address.is_contained_by_or_eq(*network)),
-        ),
+        Search::All => Box::new(lives),
+        Search::Network(network) => Box::new(lives.and(sessions::ip_address.is_contained_by_or_eq(*network))),
         Search::Text(text) => {
             let pattern = Search::pattern(text);
             let by_name = users::name.ilike(pattern.clone());
-            Box::new(
-                sessions::expires_at
-                    .gt(now())
-                    .and(by_name.or(users::email.ilike(pattern))),
-            )
+            Box::new(lives.and(by_name.or(users::email.ilike(pattern))))
         }
     }
 }
@@ -58,11 +57,12 @@ impl Auth {
         after: Option<Cursor>,
         limit: i64,
     ) -> Result<Page<(Session, User)>, Error> {
+        let policy = self.policy.sessions;
         self.db
             .run(move |conn| {
                 let mut query = sessions::table
                     .inner_join(users::table)
-                    .filter(matches_live(&search))
+                    .filter(matches_live(&search, &policy))
                     .into_boxed();
                 if let Some(Cursor { at, id }) = after {
                     query = query.filter(sessions::last_activity.le(at)).filter(
@@ -74,8 +74,10 @@ impl Auth {
                 let rows = query
                     .order((sessions::last_activity.desc(), sessions::id.desc()))
                     .limit(limit + 1)
-                    .select((Session::as_select(), User::as_select()))
-                    .load::<(Session, User)>(conn)?;
+                    .select((Session::as_select(), ends_at(&policy), User::as_select()))
+                    .load::<(Session, DateTime<Utc>, User)>(conn)?;
+                let judged = |(session, ends_at, user): (Session, _, _)| (session.judged(ends_at), user);
+                let rows = rows.into_iter().map(judged).collect();
                 Ok(page(rows, limit, |(session, _)| Cursor {
                     at: session.last_activity,
                     id: session.id,
@@ -89,18 +91,16 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn count_live_sessions(&self, search: Search) -> Result<i64, Error> {
+        let policy = self.policy.sessions;
         self.db
             .run(move |conn| {
                 // Every session has its user: without a search there is nothing to look up.
                 let counted = match search {
-                    Search::All => sessions::table
-                        .filter(sessions::expires_at.gt(now()))
-                        .count()
-                        .get_result(conn),
+                    Search::All => count_live(conn, &policy),
                     Search::Network(_) | Search::Text(_) => {
                         let matching = sessions::table
                             .inner_join(users::table)
-                            .filter(matches_live(&search));
+                            .filter(matches_live(&search, &policy));
                         matching.count().get_result(conn)
                     }
                 };
@@ -200,19 +200,20 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn profile(&self, email: Email) -> Result<Profile, Error> {
+        let policy = self.policy.sessions;
         self.db
             .run(move |conn| {
                 let user = store::find(conn, &email)?.ok_or_else(|| Error::NoSuchUser(email.to_string()))?;
                 let session = sessions::table
                     .filter(sessions::user_id.eq(user.id))
-                    .filter(sessions::expires_at.gt(now()))
-                    .select(Session::as_select())
-                    .first(conn)
+                    .filter(ends_at(&policy).gt(now()))
+                    .select((Session::as_select(), ends_at(&policy)))
+                    .first::<(Session, DateTime<Utc>)>(conn)
                     .optional()?;
                 let is_locked = lockout::is_locked(conn, &email)?;
                 Ok(Profile {
                     user,
-                    session,
+                    session: session.map(|(session, ends_at)| session.judged(ends_at)),
                     is_locked,
                 })
             })

@@ -1,6 +1,6 @@
 //! The use cases: the only place where users and sessions meet.
 //!
-//! One file a story: [`sign_in`], [`endings`] (sign-out and revocation), [`validator`] (whose token is this?), [`watch`] (tell me
+//! One file a story: [`sign_in`], [`endings`] (sign-out, revocation, expiry), [`validator`] (whose token is this?), [`watch`] (tell me
 //! when it ends), [`recovery`] (forgotten and changed passwords), [`post`] (what is mailed), [`introspection`] (asked by services), [`accounts`] (what operators and
 //! admins do to users), [`authority`] (who still may), [`directory`] (who is signed in, who was), [`people`] (who has an account), [`overview`] (the figures), [`measures`] (the counters), [`cleanup`] and [`audit`] (the security
 //! log).
@@ -23,10 +23,7 @@ pub mod sign_in;
 pub mod validator;
 pub mod watch;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use crate::config::{Policy, SessionPolicy};
+use crate::config::Policy;
 use crate::db::{Database, Unavailable};
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
@@ -44,8 +41,6 @@ pub struct Auth {
     validator: Validator,
     watchers: Watchers,
     policy: Policy,
-    /// Sessions that were opened under looser limits have been brought within today's.
-    limits_apply: Arc<AtomicBool>,
 }
 
 impl Auth {
@@ -63,8 +58,6 @@ impl Auth {
             validator,
             watchers,
             policy,
-            // A command has none: what is stored is what it goes by.
-            limits_apply: Arc::new(AtomicBool::new(policy.sessions == SessionPolicy::AS_STORED)),
         }
     }
 

@@ -5,7 +5,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text};
 
 use super::{Auth, Error};
-use crate::sessions::EndReason;
+use crate::config::SessionPolicy;
+use crate::sessions::{EndReason, store};
 
 /// Days that the figures look back.
 pub const DAYS: usize = 30;
@@ -35,8 +36,6 @@ pub struct Overview {
 #[derive(QueryableByName)]
 struct Signed {
     #[diesel(sql_type = BigInt)]
-    live: i64,
-    #[diesel(sql_type = BigInt)]
     day: i64,
     #[diesel(sql_type = BigInt)]
     month: i64,
@@ -62,15 +61,18 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn overview(&self) -> Result<Overview, Error> {
-        self.db.run(|conn| overview(conn).map_err(Error::from)).await
+        let policy = self.policy.sessions;
+        self.db
+            .run(move |conn| overview(conn, &policy).map_err(Error::from))
+            .await
     }
 }
 
-fn overview(conn: &mut PgConnection) -> QueryResult<Overview> {
+fn overview(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<Overview> {
+    let signed_in_now = store::count_live(conn, policy)?;
     // Who began within the time and has ended has ended within it, so the index on `ended_at` serves both questions.
     let signed: Signed = diesel::sql_query(
         "select
-             (select count(*) from sessions where expires_at > now()) as live,
              count(*) filter (where created_at > now() - interval '1 day') as day,
              count(*) as month
          from (
@@ -109,7 +111,7 @@ fn overview(conn: &mut PgConnection) -> QueryResult<Overview> {
         }
     }
     Ok(Overview {
-        signed_in_now: signed.live,
+        signed_in_now,
         sign_ins: Tally {
             day: signed.day,
             month: signed.month,

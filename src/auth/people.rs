@@ -8,6 +8,7 @@ use super::page::{Cursor, Page, Search, page};
 use super::{Auth, Error};
 use crate::db::clock::now;
 use crate::db::schema::{login_failures, sessions, users};
+use crate::sessions::store;
 use crate::users::User;
 use crate::users::store::email_digest;
 
@@ -75,11 +76,12 @@ impl Auth {
         after: Option<Cursor>,
         limit: i64,
     ) -> Result<Page<Account>, Error> {
+        let policy = self.policy.sessions;
         self.db
             .run(move |conn| {
                 let seat = sessions::table.on(sessions::user_id
                     .eq(users::id)
-                    .and(sessions::expires_at.gt(now())));
+                    .and(store::ends_at(&policy).gt(now())));
                 let lock = login_failures::table.on(login_failures::email_digest
                     .eq(email_digest(users::email))
                     .and(login_failures::locked_until.gt(now().nullable())));

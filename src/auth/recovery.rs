@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::accounts::{email_of, replace_password};
 use super::audit::{self, Actor, Attempt};
 use super::authority::{Authority, Subject};
-use super::validator::why_ended;
+use super::endings::why_ended;
 use super::{Auth, Error, Seat};
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Asked, Happening};
@@ -71,25 +71,25 @@ impl Auth {
             .db
             .run(move |conn| {
                 let purposes = [Purpose::PasswordReset, Purpose::Invitation];
-                redeemable(conn, &digest, &purposes).map_err(|error| settled(conn, &digest, error))
+                redeemable(conn, &digest, &purposes).map_err(|error| settled(conn, &digest, &purposes, error))
             })
             .await?;
         // Judged and hashed without a connection in hand.
         let (about, share) = (vec![user.name, user.email], origin.share());
         let hash = self.hasher.hash_proposed(proposed, about, share).await??;
-        let is_mailed = self.policy.mail.is_on();
+        let (is_mailed, policy) = (self.policy.mail.is_on(), self.policy.sessions);
         self.db
             .run(move |conn| {
                 let done = conn.transaction::<_, Error, _>(|conn| {
                     let user = redeem(conn, &digest, purpose)?;
                     users::set_verified(conn, user.id)?;
-                    let ended = replace_password(conn, &user, &hash)?;
+                    let ended = replace_password(conn, &user, &hash, &policy)?;
                     if is_mailed && purpose == Purpose::PasswordReset {
                         tell_of_change(conn, &user, &origin)?;
                     }
                     Ok((user, ended))
                 });
-                let (user, ended) = done.map_err(|error| settled(conn, &digest, error))?;
+                let (user, ended) = done.map_err(|error| settled(conn, &digest, &[purpose], error))?;
                 audit::link_used(user.id, purpose, &origin);
                 audit::ended(&ended, Actor::Own);
                 Ok(())
@@ -111,7 +111,7 @@ impl Auth {
                     link::discard(conn, user.id, Purpose::Verification)?;
                     Ok(user)
                 });
-                let user = done.map_err(|error| settled(conn, &digest, error))?;
+                let user = done.map_err(|error| settled(conn, &digest, &[Purpose::Verification], error))?;
                 audit::link_used(user.id, Purpose::Verification, &origin);
                 Ok(())
             })
@@ -191,7 +191,7 @@ impl Auth {
                 audit::password_refused(Attempt::PasswordChange, &email, &Error::AccountLocked, &origin);
                 return Err(Error::AccountLocked);
             }
-            let ended = replace_password(conn, &found.user, &hash)?;
+            let ended = replace_password(conn, &found.user, &hash, &policy)?;
             if is_mailed {
                 tell_of_change(conn, &found.user, &origin)?;
             }
@@ -243,10 +243,12 @@ fn redeem(conn: &mut PgConnection, digest: &TokenDigest, purpose: Purpose) -> Re
     Ok(user)
 }
 
-/// The same error; a link that works no more is gone before anybody is told.
-fn settled(conn: &mut PgConnection, digest: &TokenDigest, error: Error) -> Error {
+/// The same error; a link that was refused is gone before anybody is told.
+fn settled(conn: &mut PgConnection, digest: &TokenDigest, purposes: &[Purpose], error: Error) -> Error {
     match error {
-        Error::LinkInvalid => link::settle(conn, digest).map_or_else(Error::from, |()| Error::LinkInvalid),
+        Error::LinkInvalid => {
+            link::refuse(conn, digest, purposes).map_or_else(Error::from, |_| Error::LinkInvalid)
+        }
         error => error,
     }
 }

@@ -98,7 +98,7 @@ impl Auth {
                     if let Some(hash) = &matched.stronger {
                         users::set_password(conn, user.id, hash)?;
                     }
-                    let replaced = history::end(conn, Which::OfUser(user.id), EndReason::Replaced)?;
+                    let replaced = history::end(conn, Which::OfUser(user.id), EndReason::Replaced, &policy)?;
                     let session = sessions::open(conn, user.id, &token.digest(), &origin, &policy)?;
                     lockout::clear(conn, &email)?;
                     if mail.tells_of_new_places() && known_origins::see(conn, user.id, &origin)? {

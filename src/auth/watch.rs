@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::validator::settled;
+use super::endings::settled;
 use super::{Auth, Error};
 use crate::sessions::store::Look;
 use crate::sessions::watchers::{Full, Watcher};
@@ -35,7 +35,7 @@ impl Auth {
             .db
             .run(move |conn| users::find_by_id(conn, user).map_err(Error::from))
             .await?;
-        Ok(user.is_some_and(|user| user.role == Role::Admin))
+        Ok(user.is_some_and(|user| user.role == Role::Admin && user.disabled_at.is_none()))
     }
 
     /// Ends every stream, as the instance stops.

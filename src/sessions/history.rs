@@ -1,6 +1,7 @@
 //! The table `ended_sessions`, and the one way into it: [`end`] moves a row there from `sessions`, with its reason, and tells
 //! every instance, all in one statement.
 
+use std::slice;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -8,11 +9,13 @@ use diesel::connection::SimpleConnection;
 use diesel::dsl::delete;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Interval, Text, Timestamptz, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
+use super::store::{ENDS_AT, limits};
 use super::{EndReason, Ending};
+use crate::config::SessionPolicy;
 use crate::db::clock::{before, now, span};
 use crate::db::schema::{ended_sessions, sessions};
 use crate::token::TokenDigest;
@@ -49,7 +52,7 @@ pub struct EndedSession {
 
 /// Which sessions to end.
 #[derive(Clone, Copy, Debug)]
-pub enum Which {
+pub enum Which<'a> {
     /// This one, expired or not.
     Id(Uuid),
     /// This user's, expired or not: it makes room for the next.
@@ -58,6 +61,10 @@ pub enum Which {
     AllBut(Uuid),
     /// Every one; in such a transaction, too.
     All,
+    /// Those of these whose time is up, so that it can be told; passes over rows that somebody else holds, and so never waits.
+    Over(&'a [Uuid]),
+    /// These; passes over such rows, too.
+    These(&'a [Uuid]),
 }
 
 /// Waits for an end of every session that is under way, and has later ones wait. Comes first in a transaction that opens a
@@ -73,52 +80,61 @@ pub fn keep_out_sign_ins(conn: &mut PgConnection) -> QueryResult<()> {
 }
 
 /// Ends sessions. One whose time was up before is `expired`, whatever the reason given: it was over already.
-pub fn end(conn: &mut PgConnection, which: Which, reason: EndReason) -> QueryResult<Vec<EndedSession>> {
-    let (condition, id) = match which {
-        Which::Id(id) => ("id = $1", id),
-        Which::OfUser(id) => ("user_id = $1", id),
-        Which::AllBut(id) => ("id <> $1", id),
-        Which::All => ("id <> $1", Uuid::nil()),
+///
+/// Whoever is about to tell that a session is over calls this first: what was told has been written, so no clock that steps back
+/// revives it.
+pub fn end(
+    conn: &mut PgConnection,
+    which: Which<'_>,
+    reason: EndReason,
+    policy: &SessionPolicy,
+) -> QueryResult<Vec<EndedSession>> {
+    let (condition, ids) = match &which {
+        Which::Id(id) => ("id = any($4)".to_owned(), slice::from_ref(id)),
+        Which::OfUser(id) => ("user_id = any($4)".to_owned(), slice::from_ref(id)),
+        Which::AllBut(id) => ("id <> all($4)".to_owned(), slice::from_ref(id)),
+        Which::All => ("id <> all($4)".to_owned(), &[][..]),
+        Which::Over(ids) => (
+            unless_held(&format!("id = any($4) and {ENDS_AT} <= statement_timestamp()")),
+            *ids,
+        ),
+        Which::These(ids) => (unless_held("id = any($4)"), *ids),
     };
     if matches!(which, Which::All | Which::AllBut(_)) {
         // Of a million sessions the end takes half a minute, and half an end would be none.
         conn.batch_execute("set local statement_timeout = '60s'")?;
     }
-    diesel::sql_query(moved(condition, UNLESS_EXPIRED))
-        .bind::<SqlUuid, _>(id)
+    let (idle_timeout, max_lifetime) = limits(policy);
+    diesel::sql_query(moved(&condition))
+        .bind::<Interval, _>(idle_timeout)
+        .bind::<Interval, _>(max_lifetime)
         .bind::<Text, _>(reason)
-        .load(conn)
-}
-
-/// Ends these sessions for good, whatever their rows say, because somebody is about to be told that they ended: a clock that steps back
-/// afterwards revives nothing. In a transaction; who holds such a row is waited for only shortly.
-pub fn settle(conn: &mut PgConnection, ids: &[Uuid], reason: EndReason) -> QueryResult<Vec<EndedSession>> {
-    conn.batch_execute("set local lock_timeout = '250ms'")?;
-    // In one order, so that two who settle the same ones do not wait for each other.
-    let these = "id in (select id from sessions where id = any($1) order by id for update)";
-    diesel::sql_query(moved(these, "$2"))
         .bind::<Array<SqlUuid>, _>(ids)
-        .bind::<Text, _>(reason)
         .load(conn)
 }
-
-/// The reason given, or that the time was up before.
-const UNLESS_EXPIRED: &str = "case when expires_at <= statement_timestamp() then 'expired' else $2 end";
 
 /// Ends up to `batch` sessions whose time was up at `from` or later, the oldest first, passing over rows that somebody else
-/// holds. Returns them.
-pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<EndedSession>> {
-    let expired = "id in (select id from sessions where expires_at between $3 and now() \
-                   order by expires_at limit $1 for update skip locked)";
-    let ended: Vec<EndedSession> = diesel::sql_query(moved(expired, UNLESS_EXPIRED))
-        .bind::<BigInt, _>(batch)
+/// holds. Returns them. It goes by what is stored, which an index finds: see [`super::store::apply_limits`].
+pub fn sweep(
+    conn: &mut PgConnection,
+    from: DateTime<Utc>,
+    batch: i64,
+    policy: &SessionPolicy,
+) -> QueryResult<Vec<EndedSession>> {
+    let (idle_timeout, max_lifetime) = limits(policy);
+    let expired = "expires_at between $4 and now() order by expires_at limit $5";
+    diesel::sql_query(moved(&unless_held(expired)))
+        .bind::<Interval, _>(idle_timeout)
+        .bind::<Interval, _>(max_lifetime)
         .bind::<Text, _>(EndReason::Expired)
         .bind::<Timestamptz, _>(from)
-        .load(conn)?;
-    if !ended.is_empty() {
-        conn.batch_execute(&format!("notify {CHANGED}"))?;
-    }
-    Ok(ended)
+        .bind::<BigInt, _>(batch)
+        .load(conn)
+}
+
+/// Those of the sessions that somebody else does not hold.
+fn unless_held(condition: &str) -> String {
+    format!("id in (select id from sessions where {condition} for update skip locked)")
 }
 
 /// How many sessions there are whose time is up.
@@ -129,23 +145,24 @@ pub fn count_expired(conn: &mut PgConnection) -> QueryResult<i64> {
         .get_result(conn)
 }
 
-/// Delete, insert and notify in one statement. Nobody is told of an expiry: whoever watches a session knows its time.
-fn moved(condition: &str, reason: &str) -> String {
+/// Delete, insert and notify in one statement; its first values are [`limits`] and the reason.
+fn moved(condition: &str) -> String {
     format!(
         "with gone as (
-             delete from sessions where {condition} returning *
+             delete from sessions where {condition} returning *, {ENDS_AT} as over_at
          ), ended as (
              insert into ended_sessions
                  (id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
                   ended_at, reason)
              select id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
-                 least(expires_at, statement_timestamp()), {reason}
+                 least(over_at, statement_timestamp()),
+                 case when over_at <= statement_timestamp() then 'expired' else $3 end
              from gone
              returning *
          )
-         select *, case when reason <> 'expired' then
+         select *,
              pg_notify('{ENDED}', json_build_object('session', id, 'reason', reason, 'at', ended_at)::text)
-         end as told
+                 as told
          from ended"
     )
 }

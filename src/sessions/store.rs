@@ -11,7 +11,7 @@ use diesel::data_types::PgInterval;
 use diesel::dsl::{AsExprOf, insert_into};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Interval, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Interval, Timestamptz, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
@@ -44,21 +44,51 @@ pub struct Session {
     pub ends_at: Option<DateTime<Utc>>,
 }
 
-/// When a session ends if nothing happens: as its row says, or earlier where today's limits are stricter.
-pub type EndsAt = earlier<
-    earlier<sessions::expires_at, after<sessions::last_activity, AsExprOf<PgInterval, Interval>>>,
-    after<sessions::created_at, AsExprOf<PgInterval, Interval>>,
->;
+impl Session {
+    /// The same as [`ends_at`] judges it: what is told.
+    pub fn judged(self, ends_at: DateTime<Utc>) -> Self {
+        Self {
+            expires_at: ends_at,
+            ..self
+        }
+    }
+}
 
-/// See [`EndsAt`]. The one definition by which it is judged whether a session lives.
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// As the migrations define it.
+    fn session_ends_at(
+        expires_at: Timestamptz,
+        last_activity: Timestamptz,
+        created_at: Timestamptz,
+        idle_timeout: Interval,
+        max_lifetime: Interval,
+    ) -> Timestamptz;
+}
+
+type Span = AsExprOf<PgInterval, Interval>;
+
+/// When a session ends if nothing happens.
+pub type EndsAt =
+    session_ends_at<sessions::expires_at, sessions::last_activity, sessions::created_at, Span, Span>;
+
+/// As its row says, or earlier where today's limits are stricter: the one definition by which it is judged whether a session lives.
 pub fn ends_at(policy: &SessionPolicy) -> EndsAt {
-    earlier(
-        earlier(
-            sessions::expires_at,
-            after(sessions::last_activity, span(policy.idle_timeout)),
-        ),
-        after(sessions::created_at, span(policy.max_lifetime)),
+    session_ends_at(
+        sessions::expires_at,
+        sessions::last_activity,
+        sessions::created_at,
+        span(policy.idle_timeout),
+        span(policy.max_lifetime),
     )
+}
+
+/// The same in a statement in words whose first two values are [`limits`].
+pub(super) const ENDS_AT: &str = "session_ends_at(expires_at, last_activity, created_at, $1, $2)";
+
+/// `$1` and `$2` of such a statement: idle timeout and maximum lifetime.
+pub(super) fn limits(policy: &SessionPolicy) -> (PgInterval, PgInterval) {
+    (interval(policy.idle_timeout), interval(policy.max_lifetime))
 }
 
 /// Seats a user. The caller has ended the older session in the same transaction, or the constraint refuses.
@@ -86,6 +116,14 @@ pub fn open(
             sessions::ends_at.eq(after(statement_timestamp(), span(policy.max_lifetime)).nullable()),
         ))
         .returning(Session::as_returning())
+        .get_result(conn)
+}
+
+/// How many live.
+pub fn count_live(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<i64> {
+    sessions::table
+        .filter(ends_at(policy).gt(now()))
+        .count()
         .get_result(conn)
 }
 
@@ -119,20 +157,19 @@ pub fn lock_living(
 /// An UPDATE of live rows, never an upsert: it can revive nothing. Rows that somebody else holds are passed over: they are being
 /// ended, which wins, or touched, which is the same. So it never waits, not even for the end of everybody.
 pub fn touch(conn: &mut PgConnection, ids: &[Uuid], policy: &SessionPolicy) -> QueryResult<Vec<Session>> {
-    diesel::sql_query(
+    let (idle_timeout, max_lifetime) = limits(policy);
+    diesel::sql_query(format!(
         "update sessions set
              last_activity = now(),
-             expires_at = least(now() + least($2, idle_timeout), created_at + $3, ends_at)
+             expires_at = least(now() + least($1, idle_timeout), created_at + $2, ends_at)
          where id in (
-             select id from sessions
-             where id = any($1) and least(expires_at, last_activity + $2, created_at + $3) > now()
-             for update skip locked
+             select id from sessions where id = any($3) and {ENDS_AT} > now() for update skip locked
          )
-         returning *",
-    )
+         returning *"
+    ))
+    .bind::<Interval, _>(idle_timeout)
+    .bind::<Interval, _>(max_lifetime)
     .bind::<Array<SqlUuid>, _>(ids)
-    .bind::<Interval, _>(interval(policy.idle_timeout))
-    .bind::<Interval, _>(interval(policy.max_lifetime))
     .load(conn)
 }
 
@@ -193,18 +230,42 @@ pub fn look_at(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> Que
     Ok(look(conn, &[id], policy)?.remove(&id).unwrap_or(Look::Forgotten))
 }
 
-/// Applies today's limits to up to `batch` sessions that have looser ones, passing over rows that somebody else holds: lists and sweeps
-/// go by what is stored. Returns how many.
-pub fn tighten(conn: &mut PgConnection, policy: &SessionPolicy, batch: i64) -> QueryResult<usize> {
-    diesel::sql_query(
-        "update sessions set expires_at = least(last_activity + $1, created_at + $2)
-         where id in (
-             select id from sessions where expires_at > least(last_activity + $1, created_at + $2)
-             limit $3 for update skip locked
-         )",
-    )
-    .bind::<Interval, _>(interval(policy.idle_timeout))
-    .bind::<Interval, _>(interval(policy.max_lifetime))
+/// Brings the next `batch` sessions after `from`, by id, within today's limits, for lists and sweeps that go by what is stored; and
+/// into the present, if they are of a time that the clock has stepped back from: what they may still last counts from now on.
+/// Passes over rows that somebody else holds. Returns how far it came; `None`: there were no more.
+pub fn apply_limits(
+    conn: &mut PgConnection,
+    policy: &SessionPolicy,
+    from: Uuid,
+    batch: i64,
+) -> QueryResult<Option<Uuid>> {
+    #[derive(QueryableByName)]
+    struct Reached {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+    }
+    let (idle_timeout, max_lifetime) = limits(policy);
+    let reached: Option<Reached> = diesel::sql_query(format!(
+        "with part as materialized (
+             select id, expires_at > {ENDS_AT} or last_activity > now()
+                 or created_at > now() and coalesce(ends_at > now() + $2, true) as is_due
+             from sessions where id > $3 order by id limit $4
+         ), due as materialized (
+             select id from sessions where id in (select id from part where is_due) for update skip locked
+         ), done as (
+             update sessions set
+                 last_activity = least(last_activity, now()),
+                 expires_at = least({ENDS_AT}, now() + $1),
+                 ends_at = case when created_at > now() then least(ends_at, now() + $2) else ends_at end
+             where id in (select id from due)
+         )
+         select id from part order by id desc limit 1"
+    ))
+    .bind::<Interval, _>(idle_timeout)
+    .bind::<Interval, _>(max_lifetime)
+    .bind::<SqlUuid, _>(from)
     .bind::<BigInt, _>(batch)
-    .execute(conn)
+    .get_result(conn)
+    .optional()?;
+    Ok(reached.map(|reached| reached.id))
 }

@@ -117,13 +117,13 @@ pub fn find(conn: &mut PgConnection, token: &TokenDigest) -> QueryResult<Option<
         .optional()
 }
 
-/// A link that works no more is gone for good, because its holder is about to be told: a clock that steps back afterwards revives
-/// nothing. Not in a transaction that the same answer rolls back.
-pub fn settle(conn: &mut PgConnection, token: &TokenDigest) -> QueryResult<()> {
-    if find(conn, token)?.is_none() {
-        delete(one_time_links::table.filter(one_time_links::token_digest.eq(token))).execute(conn)?;
-    }
-    Ok(())
+/// A link that was refused for these purposes is gone for good, whatever its row says now, because its holder is about to be told: a
+/// clock that steps back revives nothing. Not in a transaction that the same answer rolls back.
+pub fn refuse(conn: &mut PgConnection, token: &TokenDigest, purposes: &[Purpose]) -> QueryResult<usize> {
+    let refused = one_time_links::table
+        .filter(one_time_links::token_digest.eq(token))
+        .filter(one_time_links::purpose.eq_any(purposes));
+    delete(refused).execute(conn)
 }
 
 /// Ends all links of a user: for what they were, something else has been done.

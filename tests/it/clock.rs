@@ -1,20 +1,20 @@
-//! PostgreSQL's clock steps back, and limits change: what was told as ended stays so, and nothing lives longer than was promised.
+//! PostgreSQL's clock steps back: what was told as ended stays so, and nothing lasts longer than was promised.
 
-use std::time::Duration;
-
-use oneseat::auth::Authority;
-use oneseat::config::{ServeConfig, SessionPolicy};
+use oneseat::auth::{Activity, Authority, Error};
+use oneseat::sessions::EndReason;
+use oneseat::token::Token;
 use oneseat::users::Role;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Answer, App, Client, Clocked, EventStream, PASSWORD, eventually, sql};
+use crate::support::sql::OVER;
+use crate::support::{Answer, App, Client, Clocked, EventStream, NoSweep, PASSWORD, left};
 
 /// Steps of the clock, with what they are in seconds.
 const STEPS: [(&str, i64); 2] = [("-1s", -1), ("-5m", -300)];
 
 /// Every way in which somebody is told that a session is over.
-const TELLERS: [&str; 9] = [
+const TELLERS: [&str; 10] = [
     "an answer",
     "a page",
     "forward authentication",
@@ -24,14 +24,14 @@ const TELLERS: [&str; 9] = [
     "an admin who ends it",
     "an admin who ends its user's",
     "an operator who ends it",
+    "an act that began before",
 ];
 
-/// As if the time of every session were up just now.
-const OVER: &str = "update sessions set expires_at = now() - interval '50 milliseconds'";
-
-fn is_over(answer: &Answer) {
-    assert_eq!(answer.problem(), "401 session_ended");
-    assert_eq!(answer.json()["reason"], "expired");
+fn why(told: Result<(), Error>) -> EndReason {
+    match told {
+        Err(Error::SessionEnded(ending)) => ending.reason,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Lets one of them tell that Ada's session is over.
@@ -54,12 +54,14 @@ async fn tell(app: &App, ada: &Client, root: &Client, teller: &str) {
         assert!(data.contains("expired"), "{data}");
         return;
     }
+    let token = Token::parse(ada.token.as_deref().unwrap().as_bytes()).unwrap();
+    let before = app.auth.validate(&token, Activity::Passive).await.unwrap();
     app.database().execute(&of_ada);
     let ended_by = |path: String| Answer::of(root.request(Method::DELETE, &path));
     match teller {
-        "an answer" => is_over(&ada.session_passively().await),
-        "a page" => is_over(&ada.get("/dashboard").await),
-        "forward authentication" => is_over(&ada.get("/auth/verify").await),
+        "an answer" => ada.session_passively().await.expired(),
+        "a page" => ada.get("/dashboard").await.expired(),
+        "forward authentication" => ada.get("/auth/verify").await.expired(),
         "introspection" => {
             let (client, secret) = app.service(&format!("service-{}", id("session")));
             let request = app
@@ -70,7 +72,7 @@ async fn tell(app: &App, ada: &Client, root: &Client, teller: &str) {
                 .body(format!("token={}", ada.token.as_deref().unwrap()));
             assert_eq!(Answer::of(request).await.json()["active"], false);
         }
-        "a sign-out" => is_over(&ada.logout().await),
+        "a sign-out" => ada.logout().await.expired(),
         "an admin who ends it" => {
             let answer = ended_by(format!("/api/admin/sessions/{}", id("session"))).await;
             assert_eq!(answer.problem(), "404 not_found");
@@ -79,10 +81,18 @@ async fn tell(app: &App, ada: &Client, root: &Client, teller: &str) {
             let answer = ended_by(format!("/api/admin/users/{}/session", id("user"))).await;
             assert_eq!(answer.problem(), "404 not_found");
         }
-        _ => {
-            let session = id("session").parse().unwrap();
-            assert!(app.auth.revoke(session, Authority::Operator).await.is_err());
+        "an operator who ends it" => {
+            let told = app.auth.revoke(before.session.id, Authority::Operator).await;
+            assert!(matches!(told, Err(Error::NoSuchSession)), "{told:?}");
         }
+        "an act that began before" => {
+            let by = Authority::Own((&before).into());
+            assert_eq!(
+                why(app.auth.unlock_user(before.user.id, by).await),
+                EndReason::Expired
+            );
+        }
+        other => panic!("{other}"),
     }
 }
 
@@ -161,103 +171,57 @@ async fn a_session_that_plain_sql_should_have_ended_is_over_for_good_once_that_w
     assert_eq!(ada.session().await.problem(), "401 session_ended");
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
-
-fn limits(idle_minutes: u32, hours: u32) -> impl FnOnce(&mut ServeConfig) {
-    move |config| {
-        config.policy.sessions = SessionPolicy {
-            idle_timeout: MINUTE * idle_minutes,
-            activity_threshold: MINUTE,
-            max_lifetime: MINUTE * 60 * hours,
-        }
-    }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_act_that_is_refused_because_plain_sql_disabled_its_user_ends_the_session_for_good() {
+    let app = App::start().await;
+    let root = app.admin().await;
+    let token = Token::parse(root.token.as_deref().unwrap().as_bytes()).unwrap();
+    let before = app.auth.validate(&token, Activity::Passive).await.unwrap();
+    app.database().execute("update users set disabled_at = now()");
+    let by = Authority::Admin((&before).into());
+    let told = app.auth.unlock_user(before.user.id, by).await;
+    assert_eq!(why(told), EndReason::AccountDisabled);
+    app.database().execute("update users set disabled_at = null");
+    assert_eq!(root.session().await.problem(), "401 session_ended");
 }
 
-/// Seconds from now until that answer says that the session ends.
-fn left(app: &App, answer: &Answer) -> i64 {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_was_told_to_be_over_outlives_a_step_back_of_the_clock() {
+    let postgres = Clocked::start();
+    let app = App::start_on(postgres.database()).await;
+    app.add_user("ada", Role::User).await;
+    let visitor = app.visitor();
+    app.database().execute(
+        "insert into login_failures (email_digest, failed_attempts, locked_until)
+             select email_digest(email), 5, now() - interval '50 milliseconds' from users",
+    );
+    let answer = visitor.login("ada@example.org", "some other password").await;
+    assert_eq!(answer.problem(), "401 invalid_credentials");
+    postgres.set("-5m");
+    let answer = visitor.login("ada@example.org", PASSWORD).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let body: Value = answer.json();
-    let at = body["session"]["expiresAt"].as_str().unwrap();
-    app.database().number(&format!(
-        "select round(extract(epoch from timestamptz '{at}' - now()))"
-    ))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stricter_limits_bind_sessions_that_are_there() {
-    let loose = App::start().await;
-    let strict = loose.another_instance_with(limits(10, 1)).await;
-    loose.add_user("ada", Role::User).await;
-    // Too long idle for the one, not for the other; and too long there.
-    for (age, activity) in [("20 minutes", "20 minutes"), ("90 minutes", "2 minutes")] {
-        for is_active in [false, true] {
-            let ada = loose.visitor().sign_in("ada@example.org").await;
-            loose.database().execute(&format!(
-                "update sessions set created_at = now() - interval '{age}', last_activity = now() - interval '{activity}',
-                     expires_at = now() - interval '{activity}' + interval '2 hours'"
-            ));
-            assert_eq!(ada.session_passively().await.status, 200);
-            let there = ada.at(strict.address);
-            is_over(&if is_active {
-                there.session().await
-            } else {
-                there.session_passively().await
-            });
-            // What one instance has told is so at every other.
-            is_over(&ada.session().await);
-        }
+async fn a_session_of_a_time_that_the_clock_stepped_back_from_lasts_no_longer_than_one_of_now() {
+    let postgres = Clocked::start();
+    let app = App::start_on(postgres.database()).await;
+    let mut no_sweep = NoSweep::over(&app);
+    for name in ["ada", "bob"] {
+        app.add_user(name, Role::User).await;
     }
-    // Within them it lives, and for no longer than they say.
-    let ada = loose.visitor().sign_in("ada@example.org").await;
-    loose.database().execute(&sql::backdate_sessions("5 minutes"));
-    let seconds = left(&loose, &ada.at(strict.address).session_passively().await);
-    assert!((290..=300).contains(&seconds), "{seconds}");
-    let seconds = left(&loose, &ada.at(strict.address).session().await);
-    assert!((590..=600).contains(&seconds), "{seconds}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn looser_limits_lengthen_nothing_that_was_promised() {
-    let strict = App::start_with(limits(10, 1)).await;
-    let loose = strict.another_instance().await;
-    strict.add_user("ada", Role::User).await;
-    let ada = strict
-        .visitor()
-        .sign_in("ada@example.org")
-        .await
-        .at(loose.address);
-    strict.database().execute(&sql::backdate_sessions("5 minutes"));
-    let seconds = left(&strict, &ada.session_passively().await);
-    assert!((290..=300).contains(&seconds), "{seconds}");
-    // The default threshold of the loose one is a quarter of an hour: let it have been longer ago, and the row still live.
-    strict.database().execute(
-        "update sessions set last_activity = now() - interval '20 minutes', created_at = now() - interval '55 minutes',
-             ends_at = now() + interval '5 minutes', expires_at = now() + interval '1 minute'",
-    );
-    let seconds = left(&strict, &ada.session().await);
-    assert!((290..=300).contains(&seconds), "{seconds}");
-    strict.database().execute(
-        "update sessions set last_activity = now() - interval '20 minutes', ends_at = now() + interval '40 minutes',
-             expires_at = now() + interval '1 minute'",
-    );
-    let seconds = left(&strict, &ada.session().await);
-    assert!((590..=600).contains(&seconds), "{seconds}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stricter_limits_are_written_where_lists_and_sweeps_see_them() {
-    let loose = App::start().await;
-    let ada = loose.signed_in("ada").await;
-    loose.database().execute(&sql::backdate_sessions("20 minutes"));
-    let strict = loose.another_instance_with(limits(10, 1)).await;
-    eventually("it is swept", async || {
-        let _ = strict.auth.sweep(|_| ()).await.unwrap();
-        loose.sessions() == 0
-    })
-    .await;
-    is_over(&ada.session().await);
-    assert_eq!(
-        loose.visitor().login("ada@example.org", PASSWORD).await.status,
-        200
-    );
+    postgres.set("+1d");
+    let ada = app.visitor().sign_in("ada@example.org").await;
+    app.visitor().sign_in("bob@example.org").await;
+    postgres.set("+0");
+    // Whoever comes back is counted from then on, and whoever does not by the next sweep.
+    let seconds = left(&app, &ada.session().await);
+    assert!((7190..=7200).contains(&seconds), "{seconds}");
+    let seconds = left(&app, &ada.session_passively().await);
+    assert!(seconds <= 7200, "{seconds}");
+    no_sweep.but_of(&app).await;
+    let too_long =
+        "select count(*) from sessions where last_activity > now() or expires_at > now() + interval '2 hours'
+        or ends_at > now() + interval '12 hours'";
+    assert_eq!((app.sessions(), app.database().number(too_long)), (2, 0));
 }

@@ -14,7 +14,7 @@ use oneseat::users::{Hasher, Password, Role};
 use oneseat::web::Server;
 use tokio::sync::oneshot;
 
-use super::client::Client;
+use super::client::{Answer, Client};
 use super::database::Database;
 use super::eventually;
 use super::program::oneseat;
@@ -190,6 +190,16 @@ impl Drop for App {
             "select count(*) from (select from sessions group by user_id having count(*) > 1) as doubles";
         assert_eq!(self.database.number(doubles), 0, "the first law is broken");
     }
+}
+
+/// Seconds from now until that answer says that the session ends.
+pub fn left(app: &App, answer: &Answer) -> i64 {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let body = answer.json();
+    let at = body["session"]["expiresAt"].as_str().unwrap();
+    app.database().number(&format!(
+        "select round(extract(epoch from timestamptz '{at}' - now()))"
+    ))
 }
 
 fn email(name: &str) -> String {

@@ -160,4 +160,10 @@ impl Answer {
         assert_eq!(challenged, self.status == StatusCode::UNAUTHORIZED);
         format!("{} {}", self.status.as_u16(), body["code"].as_str().unwrap())
     }
+
+    /// Asserts that it tells of a session whose time was up.
+    pub fn expired(&self) {
+        assert_eq!(self.problem(), "401 session_ended");
+        assert_eq!(self.json()["reason"], "expired");
+    }
 }

@@ -145,6 +145,9 @@ fn admin(statement: &str) {
 
 /// Statements that tests share.
 pub mod sql {
+    /// As if the time of every session were up just now.
+    pub const OVER: &str = "update sessions set expires_at = now() - interval '50 milliseconds'";
+
     /// As if everything in the table had happened this much earlier.
     pub fn backdate_sessions(interval: &str) -> String {
         format!(

@@ -7,15 +7,17 @@ mod clocked;
 mod database;
 mod events;
 mod mail;
+mod no_sweep;
 mod program;
 
-pub use app::{App, PASSWORD, auth, config};
+pub use app::{App, PASSWORD, auth, config, left};
 pub use browser::Browser;
 pub use client::{Answer, Client};
 pub use clocked::{Clocked, libfaketime};
 pub use database::{Database, sql};
 pub use events::EventStream;
 pub use mail::{Mail, MailServer};
+pub use no_sweep::NoSweep;
 pub use program::{Program, add_user, begun, oneseat, oneseat_with};
 
 use std::time::{Duration, Instant};

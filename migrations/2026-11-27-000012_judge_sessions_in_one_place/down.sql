@@ -1,0 +1,1 @@
+drop function session_ends_at(timestamptz, timestamptz, timestamptz, interval, interval);

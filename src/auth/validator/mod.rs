@@ -1,0 +1,141 @@
+//! Whose token is this?
+//!
+//! Never answered from memory: each answer comes from a query that began after the question was asked (law 2), and PostgreSQL
+//! decides by its own clock whether the session still lives (law 3).
+//!
+//! What makes it fast is company: a few threads each take all questions that wait and ask the database once. An idle server
+//! has batches of one, which nothing delays; the busier it is, the fewer statements a question costs.
+
+mod batch;
+
+use std::io;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use super::{Auth, Error};
+use crate::config::SessionPolicy;
+use crate::crew::{Crew, Full};
+use crate::db::Database;
+use crate::sessions::Session;
+use crate::token::{Token, TokenDigest};
+use crate::users::User;
+use batch::{Answer, Batches, Question, Verdict};
+
+/// Questions that may wait: some tenths of a second of work.
+const QUEUE: usize = 4_096;
+
+/// Nobody waits longer for an answer, whatever the database does.
+const DEADLINE: Duration = Duration::from_secs(8);
+
+/// Of a session that is over and whose row somebody else holds, in most cases to write the same: how often to ask, and how long to wait
+/// after the first time; twice as long after each other.
+const QUESTIONS: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// Does a request count as the user being there?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// The user did something.
+    Active,
+    /// The page looked by itself: never extends a session.
+    Passive,
+}
+
+/// A live session and whose it is.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// The live session.
+    pub session: Session,
+    /// Whose it is.
+    pub user: User,
+    /// When PostgreSQL said so.
+    pub checked_at: DateTime<Utc>,
+}
+
+impl Auth {
+    /// The seat that a token holds.
+    ///
+    /// # Errors
+    /// [`Error::SessionEnded`] with the reason, for as long as it is kept; [`Error::TokenInvalid`];
+    /// [`Error::Unavailable`].
+    pub async fn validate(&self, token: &Token, activity: Activity) -> Result<Seat, Error> {
+        self.validator.ask(token.digest(), activity).await
+    }
+
+    /// Does the session end when it ends, however active its user is?
+    pub fn is_final(&self, seat: &Seat) -> bool {
+        let Session {
+            created_at,
+            expires_at,
+            ends_at,
+            ..
+        } = seat.session;
+        let lifetime = TimeDelta::from_std(self.policy.sessions.max_lifetime).unwrap_or(TimeDelta::MAX);
+        let end = created_at.checked_add_signed(lifetime);
+        end.into_iter().chain(ends_at).any(|end| expires_at >= end)
+    }
+}
+
+/// The threads that validate. Cheap to clone; they end with the last clone.
+#[derive(Clone)]
+pub struct Validator {
+    crew: Crew<Question>,
+}
+
+impl Validator {
+    /// Starts `threads` threads, each with a connection of its own: fewer than the database has, or nobody else gets one.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(db: &Database, threads: usize, policy: SessionPolicy) -> io::Result<Self> {
+        let db = db.clone();
+        let hire = move || Batches {
+            connection: db.dedicate(),
+            policy,
+        };
+        Ok(Self {
+            crew: Crew::start("validator", threads, QUEUE, hire)?,
+        })
+    }
+
+    /// Questions that wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.crew.waiting()
+    }
+
+    /// A thread never waits for a row, because everybody would wait for the thread: who asked asks again.
+    async fn ask(&self, digest: TokenDigest, activity: Activity) -> Answer {
+        let asked = async {
+            for n in 0..QUESTIONS {
+                match self.ask_once(digest, activity).await? {
+                    Verdict::Is(answer) => return answer,
+                    Verdict::Held => sleep(FIRST_PAUSE * 2_u32.pow(n)).await,
+                }
+            }
+            Err(unavailable("the end of the session is not written yet"))
+        };
+        timeout(DEADLINE, asked)
+            .await
+            .map_err(|_| unavailable("no answer in time"))?
+    }
+
+    async fn ask_once(&self, digest: TokenDigest, activity: Activity) -> Result<Verdict, Error> {
+        let (reply, verdict) = oneshot::channel();
+        let question = Question {
+            digest,
+            activity,
+            reply,
+        };
+        self.crew
+            .submit(question)
+            .map_err(|Full| unavailable("too many requests are waiting"))?;
+        verdict.await.map_err(|_| unavailable("the question was lost"))
+    }
+}
+
+fn unavailable(why: &str) -> Error {
+    Error::Unavailable(why.to_owned())
+}
