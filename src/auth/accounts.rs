@@ -7,7 +7,7 @@ use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor};
-use super::authority::{Authority, LastAdmin, Subject};
+use super::authority::{Authority, Holder, LastAdmin, Subject};
 use super::{Auth, Error};
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Happening};
@@ -53,6 +53,14 @@ pub enum Whom {
 }
 
 impl Whom {
+    /// The id of the account, if there is one.
+    pub(super) fn id(&self, conn: &mut PgConnection) -> Result<Option<Uuid>, Error> {
+        match self {
+            Self::Email(email) => Ok(users::find(conn, email)?.map(|user| user.id)),
+            Self::Id(id) => Ok(Some(*id)),
+        }
+    }
+
     fn find(&self, conn: &mut PgConnection) -> Result<User, Error> {
         match self {
             Self::Email(email) => users::find(conn, email)?,
@@ -118,17 +126,13 @@ impl Auth {
             email_verified: false,
             password_hash: None,
         };
-        let policy = self.policy.sessions;
-        let act = move |conn: &mut PgConnection| {
-            by.confirm(conn, Subject::Nobody, &policy)?;
+        let invite = move |conn: &mut PgConnection, _| {
             let user = create(conn, &new)?;
             outbox::post(conn, &new.email.digest(), Kind::Invitation, &Happening::default())?;
             Ok(user)
         };
-        self.act(by, act, |user: &User, by| {
-            audit::user_changed("user_created", user.id, by);
-        })
-        .await
+        let tell = |user: &User, by| audit::user_changed("user_created", user.id, by);
+        self.act(by, Subject::Nobody, invite, tell).await
     }
 
     /// Asks for a link with which the user chooses a new password, or their first one.
@@ -204,31 +208,34 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn unlock_user(&self, id: Uuid, by: Authority) -> Result<(), Error> {
-        let policy = self.policy.sessions;
-        let act = move |conn: &mut PgConnection| {
-            by.confirm(conn, Subject::User(id), &policy)?;
-            let email = email_of(&Whom::Id(id).find(conn)?)?;
+        let unlock = move |conn: &mut PgConnection, found: Option<Credentials>| {
+            let found = found.ok_or_else(|| Error::NoSuchUser(id.to_string()))?;
+            let email = email_of(&found.user)?;
             lockout::clear(conn, &email)?;
             Ok(email)
         };
-        self.act(by, act, |email: &Email, by| audit::unlocked(email, by))
-            .await?;
+        let tell = |email: &Email, by| audit::unlocked(email, by);
+        self.act(by, Subject::User(id.into()), unlock, tell).await?;
         Ok(())
     }
 
     /// Forbids signing in, and ends the session.
     ///
     /// # Errors
-    /// [`Error::NoSuchUser`], [`Error::LastAdmin`]; those of [`Authority`]; [`Error::Unavailable`].
+    /// [`Error::NoSuchUser`], [`Error::OwnAccount`], [`Error::LastAdmin`]; those of [`Authority`]; [`Error::Unavailable`].
     pub async fn disable(
         &self,
         whom: impl Into<Whom>,
         by: Authority,
         last_admin: LastAdmin,
     ) -> Result<(), Error> {
+        let own = by.holder().map(Holder::user);
         self.change("user_disabled", whom.into(), by, move |conn, found| {
-            last_admin.allow(conn)?;
             let id = found.user.id;
+            if own == Some(id) {
+                return Err(Error::OwnAccount);
+            }
+            last_admin.allow(conn)?;
             users::disable(conn, id)?;
             link::discard_all(conn, id)?;
             Ok(history::end(conn, Which::OfUser(id), EndReason::AccountDisabled)?)
@@ -285,24 +292,17 @@ impl Auth {
         by: Authority,
         change: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Vec<EndedSession>, Error> + Send + 'static,
     ) -> Result<(), Error> {
-        let policy = self.policy.sessions;
-        let act = move |conn: &mut PgConnection| {
-            // One who acts and is no more learns nothing of others.
-            let found = whom.find(conn);
-            let subject = found
-                .as_ref()
-                .map_or(Subject::Nobody, |user| Subject::User(user.id));
-            by.confirm(conn, subject, &policy)?;
-            let no_such_user = || Error::NoSuchUser(whom.to_string());
-            let locked = users::lock(conn, found?.id)?.ok_or_else(no_such_user)?;
-            let ended = change(conn, &locked)?;
-            Ok((locked.user, ended))
+        let subject = Subject::User(whom.clone());
+        let act = move |conn: &mut PgConnection, found: Option<Credentials>| {
+            let found = found.ok_or_else(|| Error::NoSuchUser(whom.to_string()))?;
+            let ended = change(conn, &found)?;
+            Ok((found.user, ended))
         };
         let tell = move |(user, ended): &(User, Vec<EndedSession>), by| {
             audit::user_changed(what, user.id, by);
             audit::ended(ended, by);
         };
-        self.act(by, act, tell).await?;
+        self.act(by, subject, act, tell).await?;
         Ok(())
     }
 }

@@ -3,31 +3,23 @@
 use diesel::pg::PgConnection;
 use uuid::Uuid;
 
-use super::audit::{self, Actor};
-use super::authority::{Authority, Subject};
-use super::validator::why_ended;
+use super::audit;
+use super::authority::{Authority, Holder, Subject};
 use super::{Auth, Error};
+use crate::sessions::EndReason::{self, Revoked};
+use crate::sessions::EndedSession;
 use crate::sessions::history::{self, Which};
-use crate::sessions::{EndReason, EndedSession};
 
 impl Auth {
     /// Ends the caller's own session.
     ///
     /// # Errors
-    /// [`Error::SessionEnded`] when it ended in the meantime; [`Error::Unavailable`].
-    pub async fn sign_out(&self, session: Uuid, reason: EndReason) -> Result<(), Error> {
-        let policy = self.policy.sessions;
-        self.db
-            .run(move |conn| {
-                let ended = history::end(conn, Which::Id(session), reason)?;
-                // Here, after the commit and before the caller may have gone: what was done is always said.
-                audit::ended(&ended, Actor::Own);
-                match how_many_lived(&ended) {
-                    0 => Err(why_ended(conn, session, &policy)?),
-                    _ => Ok(()),
-                }
-            })
-            .await
+    /// Those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn sign_out(&self, holder: Holder, reason: EndReason) -> Result<(), Error> {
+        let session = holder.session();
+        let (subject, by) = (Subject::Session(session), Authority::Own(holder));
+        self.end(subject, Which::Id(session), reason, by).await?;
+        Ok(())
     }
 
     /// Ends any one session.
@@ -35,9 +27,8 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchSession`]; those of [`Authority`]; [`Error::Unavailable`].
     pub async fn revoke(&self, session: Uuid, by: Authority) -> Result<(), Error> {
-        self.end(Subject::Session(session), Which::Id(session), by)
-            .await?;
-        Ok(())
+        let ended = self.end(Subject::Session(session), Which::Id(session), Revoked, by);
+        one_lived(&ended.await?)
     }
 
     /// Ends the session of a user.
@@ -45,8 +36,8 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchSession`]; those of [`Authority`]; [`Error::Unavailable`].
     pub async fn revoke_of(&self, user: Uuid, by: Authority) -> Result<(), Error> {
-        self.end(Subject::User(user), Which::OfUser(user), by).await?;
-        Ok(())
+        let ended = self.end(Subject::User(user.into()), Which::OfUser(user), Revoked, by);
+        one_lived(&ended.await?)
     }
 
     /// Ends every session. Returns how many lived.
@@ -54,42 +45,37 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn revoke_all(&self) -> Result<usize, Error> {
-        self.end_many(Which::All, Authority::Operator).await
+        let ended = self.end(Subject::Everybody, Which::All, Revoked, Authority::Operator);
+        Ok(how_many_lived(&ended.await?))
     }
 
     /// Ends every session but the holder's own. Returns how many lived.
     ///
     /// # Errors
     /// Those of [`Authority`]; [`Error::Unavailable`].
-    pub async fn revoke_all_but(&self, own: Uuid, by: Authority) -> Result<usize, Error> {
-        self.end_many(Which::AllBut(own), by).await
+    pub async fn revoke_all_others(&self, admin: Holder) -> Result<usize, Error> {
+        let which = Which::AllBut(admin.session());
+        let ended = self.end(Subject::Everybody, which, Revoked, Authority::Admin(admin));
+        Ok(how_many_lived(&ended.await?))
     }
 
-    async fn end(&self, subject: Subject, which: Which, by: Authority) -> Result<(), Error> {
-        let policy = self.policy.sessions;
-        let end = move |conn: &mut PgConnection| {
-            by.confirm(conn, subject, &policy)?;
-            Ok(history::end(conn, which, EndReason::Revoked)?)
-        };
-        let ended = self
-            .act(by, end, |ended: &Vec<EndedSession>, by| audit::ended(ended, by))
-            .await?;
-        match how_many_lived(&ended) {
-            0 => Err(Error::NoSuchSession),
-            _ => Ok(()),
-        }
+    async fn end(
+        &self,
+        subject: Subject,
+        which: Which,
+        reason: EndReason,
+        by: Authority,
+    ) -> Result<Vec<EndedSession>, Error> {
+        let end = move |conn: &mut PgConnection, _| Ok(history::end(conn, which, reason)?);
+        let tell = |ended: &Vec<EndedSession>, by| audit::ended(ended, by);
+        self.act(by, subject, end, tell).await
     }
+}
 
-    async fn end_many(&self, which: Which, by: Authority) -> Result<usize, Error> {
-        let policy = self.policy.sessions;
-        let end = move |conn: &mut PgConnection| {
-            by.confirm(conn, Subject::Everybody, &policy)?;
-            Ok(history::end(conn, which, EndReason::Revoked)?)
-        };
-        let ended = self
-            .act(by, end, |ended: &Vec<EndedSession>, by| audit::ended(ended, by))
-            .await?;
-        Ok(how_many_lived(&ended))
+fn one_lived(ended: &[EndedSession]) -> Result<(), Error> {
+    match how_many_lived(ended) {
+        0 => Err(Error::NoSuchSession),
+        _ => Ok(()),
     }
 }
 

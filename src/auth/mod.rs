@@ -31,7 +31,7 @@ use crate::db::{Database, Unavailable};
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 
-pub use authority::{Authority, LastAdmin};
+pub use authority::{Authority, Holder, LastAdmin};
 pub use error::Error;
 pub use sign_in::SignedIn;
 pub use validator::{Activity, Seat, Validator};

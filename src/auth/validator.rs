@@ -96,7 +96,11 @@ pub(super) fn settled(conn: &mut PgConnection, session: Uuid, policy: &SessionPo
 }
 
 /// Writes that sessions have ended, and says so in the log: here, by whoever was first.
-fn settle(conn: &mut PgConnection, ids: &[Uuid], reason: EndReason) -> QueryResult<Vec<EndedSession>> {
+pub(super) fn settle(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+    reason: EndReason,
+) -> QueryResult<Vec<EndedSession>> {
     let ended = conn.transaction(|conn| history::settle(conn, ids, reason))?;
     audit::ended(&ended, Actor::Time);
     Ok(ended)
