@@ -1,13 +1,12 @@
 //! What operators and admins do to accounts. Whatever takes the right to be signed in away also ends the session, in the same
 //! transaction.
 
-use std::fmt;
-
 use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor};
 use super::authority::{Authority, Holder, LastAdmin, Subject};
+use super::whom::Whom;
 use super::{Auth, Error};
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Happening};
@@ -41,54 +40,6 @@ pub struct Invitation {
     pub email: Email,
     /// What they may do.
     pub role: Role,
-}
-
-/// Which account is meant.
-#[derive(Clone, Debug)]
-pub enum Whom {
-    /// The one with this address.
-    Email(Email),
-    /// The one with this id.
-    Id(Uuid),
-}
-
-impl Whom {
-    /// The id of the account, if there is one.
-    pub(super) fn id(&self, conn: &mut PgConnection) -> Result<Option<Uuid>, Error> {
-        match self {
-            Self::Email(email) => Ok(users::find(conn, email)?.map(|user| user.id)),
-            Self::Id(id) => Ok(Some(*id)),
-        }
-    }
-
-    fn find(&self, conn: &mut PgConnection) -> Result<User, Error> {
-        match self {
-            Self::Email(email) => users::find(conn, email)?,
-            Self::Id(id) => users::find_by_id(conn, *id)?,
-        }
-        .ok_or_else(|| Error::NoSuchUser(self.to_string()))
-    }
-}
-
-impl From<Email> for Whom {
-    fn from(email: Email) -> Self {
-        Self::Email(email)
-    }
-}
-
-impl From<Uuid> for Whom {
-    fn from(id: Uuid) -> Self {
-        Self::Id(id)
-    }
-}
-
-impl fmt::Display for Whom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Email(email) => email.fmt(f),
-            Self::Id(id) => id.fmt(f),
-        }
-    }
 }
 
 impl Auth {
@@ -209,7 +160,7 @@ impl Auth {
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn unlock_user(&self, id: Uuid, by: Authority) -> Result<(), Error> {
         let unlock = move |conn: &mut PgConnection, found: Option<Credentials>| {
-            let found = found.ok_or_else(|| Error::NoSuchUser(id.to_string()))?;
+            let found = found.ok_or_else(|| Whom::Id(id).unknown())?;
             let email = email_of(&found.user)?;
             lockout::clear(conn, &email)?;
             Ok(email)
@@ -274,15 +225,6 @@ impl Auth {
         .await
     }
 
-    /// Ends the session of the user with this address.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchUser`], [`Error::NoSuchSession`]; [`Error::Unavailable`].
-    pub async fn revoke_of_email(&self, email: Email) -> Result<(), Error> {
-        let user = self.db.run(move |conn| Whom::Email(email).find(conn)).await?;
-        self.revoke_of(user.id, Authority::Operator).await
-    }
-
     /// One transaction around a user whose row is locked: no sign-in comes between. Writes down what was done, and which
     /// session ended by it.
     async fn change(
@@ -294,7 +236,7 @@ impl Auth {
     ) -> Result<(), Error> {
         let subject = Subject::User(whom.clone());
         let act = move |conn: &mut PgConnection, found: Option<Credentials>| {
-            let found = found.ok_or_else(|| Error::NoSuchUser(whom.to_string()))?;
+            let found = found.ok_or_else(|| whom.unknown())?;
             let ended = change(conn, &found)?;
             Ok((found.user, ended))
         };

@@ -12,9 +12,9 @@ use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use uuid::Uuid;
 
-use super::accounts::Whom;
 use super::audit::{self, Actor};
 use super::validator::{settle, why_ended};
+use super::whom::Whom;
 use super::{Auth, Error, Seat};
 use crate::config::SessionPolicy;
 use crate::sessions::{EndReason, Origin, history, store as sessions};

@@ -3,12 +3,14 @@
 use diesel::pg::PgConnection;
 use uuid::Uuid;
 
-use super::audit;
+use super::audit::{self, Actor};
 use super::authority::{Authority, Holder, Subject};
+use super::whom::Whom;
 use super::{Auth, Error};
 use crate::sessions::EndReason::{self, Revoked};
 use crate::sessions::EndedSession;
 use crate::sessions::history::{self, Which};
+use crate::users::store::Credentials;
 
 impl Auth {
     /// Ends the caller's own session.
@@ -34,10 +36,15 @@ impl Auth {
     /// Ends the session of a user.
     ///
     /// # Errors
-    /// [`Error::NoSuchSession`]; those of [`Authority`]; [`Error::Unavailable`].
-    pub async fn revoke_of(&self, user: Uuid, by: Authority) -> Result<(), Error> {
-        let ended = self.end(Subject::User(user.into()), Which::OfUser(user), Revoked, by);
-        one_lived(&ended.await?)
+    /// [`Error::NoSuchUser`], [`Error::NoSuchSession`]; those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn revoke_of(&self, whom: impl Into<Whom>, by: Authority) -> Result<(), Error> {
+        let whom = whom.into();
+        let subject = Subject::User(whom.clone());
+        let end = move |conn: &mut PgConnection, found: Option<Credentials>| {
+            let found = found.ok_or_else(|| whom.unknown())?;
+            Ok(history::end(conn, Which::OfUser(found.user.id), Revoked)?)
+        };
+        one_lived(&self.act(by, subject, end, told).await?)
     }
 
     /// Ends every session. Returns how many lived.
@@ -67,9 +74,13 @@ impl Auth {
         by: Authority,
     ) -> Result<Vec<EndedSession>, Error> {
         let end = move |conn: &mut PgConnection, _| Ok(history::end(conn, which, reason)?);
-        let tell = |ended: &Vec<EndedSession>, by| audit::ended(ended, by);
-        self.act(by, subject, end, tell).await
+        self.act(by, subject, end, told).await
     }
+}
+
+#[expect(clippy::ptr_arg, reason = "it is given what `act` returns")]
+fn told(ended: &Vec<EndedSession>, by: Actor) {
+    audit::ended(ended, by);
 }
 
 fn one_lived(ended: &[EndedSession]) -> Result<(), Error> {

@@ -22,6 +22,7 @@ pub mod recovery;
 pub mod sign_in;
 pub mod validator;
 pub mod watch;
+mod whom;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,6 +36,7 @@ pub use authority::{Authority, Holder, LastAdmin};
 pub use error::Error;
 pub use sign_in::SignedIn;
 pub use validator::{Activity, Seat, Validator};
+pub use whom::Whom;
 
 /// What every use case needs. Cheap to clone.
 #[derive(Clone)]

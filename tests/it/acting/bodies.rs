@@ -8,7 +8,7 @@ use oneseat::web::routes;
 use serde_json::{Value, json};
 
 use super::{DEMOTED, ENDS, end, forget_everybody, in_short, state, with_mail};
-use crate::support::{App, PASSWORD, eventually};
+use crate::support::{App, Client, PASSWORD, eventually};
 
 /// Longer than any deadline of the server.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -105,7 +105,7 @@ impl Half {
 }
 
 /// An admin, half of whose request is at the server, which has looked at their session and found it alive.
-async fn half_of_an_admin(app: &App, other: &App, row: &Row) -> (crate::support::Client, Half) {
+async fn half_of_an_admin(app: &App, other: &App, row: &Row) -> (Client, Half) {
     forget_everybody(app);
     let root = app.admin().await;
     // Old enough that activity is written down: so it shows when the token has been looked at.
