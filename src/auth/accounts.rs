@@ -1,13 +1,12 @@
 //! What operators and admins do to accounts. Whatever takes the right to be signed in away also ends the session, in the same
 //! transaction.
 
-use std::fmt;
-
 use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor};
-use super::authority::{Authority, LastAdmin, Subject};
+use super::authority::{Authority, Holder, LastAdmin, Subject};
+use super::whom::Whom;
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
 use crate::mail::Kind;
@@ -42,46 +41,6 @@ pub struct Invitation {
     pub email: Email,
     /// What they may do.
     pub role: Role,
-}
-
-/// Which account is meant.
-#[derive(Clone, Debug)]
-pub enum Whom {
-    /// The one with this address.
-    Email(Email),
-    /// The one with this id.
-    Id(Uuid),
-}
-
-impl Whom {
-    fn find(&self, conn: &mut PgConnection) -> Result<User, Error> {
-        match self {
-            Self::Email(email) => users::find(conn, email)?,
-            Self::Id(id) => users::find_by_id(conn, *id)?,
-        }
-        .ok_or_else(|| Error::NoSuchUser(self.to_string()))
-    }
-}
-
-impl From<Email> for Whom {
-    fn from(email: Email) -> Self {
-        Self::Email(email)
-    }
-}
-
-impl From<Uuid> for Whom {
-    fn from(id: Uuid) -> Self {
-        Self::Id(id)
-    }
-}
-
-impl fmt::Display for Whom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Email(email) => email.fmt(f),
-            Self::Id(id) => id.fmt(f),
-        }
-    }
 }
 
 impl Auth {
@@ -119,17 +78,13 @@ impl Auth {
             email_verified: false,
             password_hash: None,
         };
-        let policy = self.policy.sessions;
-        let act = move |conn: &mut PgConnection| {
-            by.confirm(conn, Subject::Nobody, &policy)?;
+        let invite = move |conn: &mut PgConnection, _| {
             let user = create(conn, &new)?;
             outbox::post(conn, &new.email.digest(), Kind::Invitation, &Happening::default())?;
             Ok(user)
         };
-        self.act(by, act, |user: &User, by| {
-            audit::user_changed("user_created", user.id, by);
-        })
-        .await
+        let tell = |user: &User, by| audit::user_changed("user_created", user.id, by);
+        self.act(by, Subject::Nobody, invite, tell).await
     }
 
     /// Asks for a link with which the user chooses a new password, or their first one.
@@ -206,32 +161,34 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn unlock_user(&self, id: Uuid, by: Authority) -> Result<(), Error> {
-        let policy = self.policy.sessions;
-        let act = move |conn: &mut PgConnection| {
-            by.confirm(conn, Subject::User(id), &policy)?;
-            let email = email_of(&Whom::Id(id).find(conn)?)?;
+        let unlock = move |conn: &mut PgConnection, found: Option<Credentials>| {
+            let found = found.ok_or_else(|| Whom::Id(id).unknown())?;
+            let email = email_of(&found.user)?;
             lockout::clear(conn, &email)?;
             Ok(email)
         };
-        self.act(by, act, |email: &Email, by| audit::unlocked(email, by))
-            .await?;
+        let tell = |email: &Email, by| audit::unlocked(email, by);
+        self.act(by, Subject::User(id.into()), unlock, tell).await?;
         Ok(())
     }
 
     /// Forbids signing in, and ends the session.
     ///
     /// # Errors
-    /// [`Error::NoSuchUser`], [`Error::LastAdmin`]; those of [`Authority`]; [`Error::Unavailable`].
+    /// [`Error::NoSuchUser`], [`Error::OwnAccount`], [`Error::LastAdmin`]; those of [`Authority`]; [`Error::Unavailable`].
     pub async fn disable(
         &self,
         whom: impl Into<Whom>,
         by: Authority,
         last_admin: LastAdmin,
     ) -> Result<(), Error> {
-        let policy = self.policy.sessions;
+        let (policy, own) = (self.policy.sessions, by.holder().map(Holder::user));
         self.change("user_disabled", whom.into(), by, move |conn, found| {
-            last_admin.allow(conn)?;
             let id = found.user.id;
+            if own == Some(id) {
+                return Err(Error::OwnAccount);
+            }
+            last_admin.allow(conn)?;
             users::disable(conn, id)?;
             link::discard_all(conn, id)?;
             Ok(history::end(
@@ -277,15 +234,6 @@ impl Auth {
         .await
     }
 
-    /// Ends the session of the user with this address.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchUser`], [`Error::NoSuchSession`]; [`Error::Unavailable`].
-    pub async fn revoke_of_email(&self, email: Email) -> Result<(), Error> {
-        let user = self.db.run(move |conn| Whom::Email(email).find(conn)).await?;
-        self.revoke_of(user.id, Authority::Operator).await
-    }
-
     /// One transaction around a user whose row is locked: no sign-in comes between. Writes down what was done, and which
     /// session ended by it.
     async fn change(
@@ -295,24 +243,17 @@ impl Auth {
         by: Authority,
         change: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Vec<EndedSession>, Error> + Send + 'static,
     ) -> Result<(), Error> {
-        let policy = self.policy.sessions;
-        let act = move |conn: &mut PgConnection| {
-            // One who acts and is no more learns nothing of others.
-            let found = whom.find(conn);
-            let subject = found
-                .as_ref()
-                .map_or(Subject::Nobody, |user| Subject::User(user.id));
-            by.confirm(conn, subject, &policy)?;
-            let no_such_user = || Error::NoSuchUser(whom.to_string());
-            let locked = users::lock(conn, found?.id)?.ok_or_else(no_such_user)?;
-            let ended = change(conn, &locked)?;
-            Ok((locked.user, ended))
+        let subject = Subject::User(whom.clone());
+        let act = move |conn: &mut PgConnection, found: Option<Credentials>| {
+            let found = found.ok_or_else(|| whom.unknown())?;
+            let ended = change(conn, &found)?;
+            Ok((found.user, ended))
         };
         let tell = move |(user, ended): &(User, Vec<EndedSession>), by| {
             audit::user_changed(what, user.id, by);
             audit::ended(ended, by);
         };
-        self.act(by, act, tell).await?;
+        self.act(by, subject, act, tell).await?;
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! Nobody acts after their end (law 8): who asks for something is confirmed again in the transaction that does it.
 //!
 //! A token is checked when a request begins, and the rest of the request may come much later. So what a session asks for is done only
-//! if, under lock and in the same transaction, the session still lives and its user still may.
+//! if, under lock and in the same transaction, the session still lives and its user still may. All that can be done with an
+//! [`Authority`] is to act by it in [`Auth::act`], which confirms it first: a use case cannot forget to.
 //!
 //! Everybody locks in one order, so that nobody waits in a circle: [`history::keep_out_the_end_of_all`] (or its counterpart), then
 //! users by id, then sessions by id.
@@ -13,13 +14,15 @@ use uuid::Uuid;
 
 use super::audit::{self, Actor};
 use super::endings::{why_ended, write_disabled};
+use super::whom::Whom;
 use super::{Auth, Error, Seat};
 use crate::config::SessionPolicy;
-use crate::sessions::{history, store as sessions};
-use crate::users::{Role, store as users};
+use crate::sessions::{Origin, history, store as sessions};
+use crate::users::Role;
+use crate::users::store::{self as users, Credentials};
 
 /// On whose word something is to be done.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Authority {
     /// Somebody at the command line, who could as well write in the database.
     Operator,
@@ -29,20 +32,22 @@ pub enum Authority {
     Admin(Holder),
 }
 
-/// A session and whose it is, as they were when the request began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A session and its user, as they were when the request began, and the request.
+#[derive(Clone, Debug)]
 pub struct Holder {
     session: Uuid,
     user: Uuid,
+    resource: String,
+    origin: Origin,
 }
 
-/// Whom it is done to: locked together with who does it.
-#[derive(Clone, Copy, Debug)]
+/// What it is done to, which is locked together with who does it.
+#[derive(Clone, Debug)]
 pub(super) enum Subject {
-    /// Nobody who is there already.
+    /// Nothing that is there already.
     Nobody,
     /// A user, with their session.
-    User(Uuid),
+    User(Whom),
     /// One session.
     Session(Uuid),
     /// Everybody: no sign-in is under way meanwhile.
@@ -58,71 +63,30 @@ pub enum LastAdmin {
     MayGo,
 }
 
-impl From<&Seat> for Holder {
-    fn from(seat: &Seat) -> Self {
+impl Holder {
+    /// Who asks from where for which path.
+    pub fn new(seat: &Seat, resource: &str, origin: Origin) -> Self {
         Self {
             session: seat.session.id,
             user: seat.user.id,
-        }
-    }
-}
-
-impl Authority {
-    /// Who that is in the security log.
-    pub(super) fn actor(self) -> Actor {
-        match self {
-            Self::Operator => Actor::Operator,
-            Self::Own(_) => Actor::Own,
-            Self::Admin(holder) => Actor::Admin(holder.user),
+            resource: resource.to_owned(),
+            origin,
         }
     }
 
-    fn holder(self) -> Option<Holder> {
-        match self {
-            Self::Operator => None,
-            Self::Own(holder) | Self::Admin(holder) => Some(holder),
-        }
+    /// The session with which it was asked.
+    pub(super) fn session(&self) -> Uuid {
+        self.session
     }
 
-    /// Locks who acts and whom it is done to until the transaction ends, and sees whether it may be done.
-    ///
-    /// # Errors
-    /// [`Error::TokenInvalid`] when the session lives no more, [`Error::Forbidden`] when the role is gone.
-    pub(super) fn confirm(
-        self,
-        conn: &mut PgConnection,
-        subject: Subject,
-        policy: &SessionPolicy,
-    ) -> Result<(), Error> {
-        match subject {
-            Subject::Everybody => history::keep_out_sign_ins(conn)?,
-            Subject::Nobody | Subject::User(_) | Subject::Session(_) => {
-                history::keep_out_the_end_of_all(conn)?;
-            }
-        }
-        let holder = self.holder();
-        let (other_user, other_session) = match subject {
-            Subject::User(id) => (Some(id), None),
-            Subject::Session(id) => (None, Some(id)),
-            Subject::Nobody | Subject::Everybody => (None, None),
-        };
-        let ids = |own: fn(Holder) -> Uuid, other: Option<Uuid>| -> Vec<Uuid> {
-            holder.map(own).into_iter().chain(other).collect()
-        };
-        let locked = users::lock_all(conn, &ids(|holder| holder.user, other_user))?;
-        let living = sessions::lock_living(
-            conn,
-            &ids(|holder| holder.session, other_session),
-            other_user,
-            policy,
-        )?;
-        let Some(holder) = holder else { return Ok(()) };
-        let user = locked.iter().find(|user| user.id == holder.user);
-        let user = user.filter(|user| user.disabled_at.is_none() && living.contains(&holder.session));
-        match (self, user.ok_or(Error::TokenInvalid)?.role) {
-            (Self::Admin(_), Role::User) => Err(Error::Forbidden),
-            (Self::Admin(_), Role::Admin) | (Self::Operator | Self::Own(_), _) => Ok(()),
-        }
+    /// Whose session that is.
+    pub(super) fn user(&self) -> Uuid {
+        self.user
+    }
+
+    /// Where it was asked.
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
     }
 }
 
@@ -137,51 +101,154 @@ impl LastAdmin {
 }
 
 impl Auth {
-    /// One transaction in which somebody may still do what they asked for. `tell` writes down what was done: after the commit, and
-    /// whether or not who asked is still there to hear.
+    /// One transaction in which somebody may still do what they asked for. `act` is given the user to whom it is done, if there is one.
+    /// `tell` writes down what was done: after the commit, and whether or not who asked is still there to hear.
     ///
     /// # Errors
-    /// Those of `act`; [`Error::SessionEnded`], [`Error::TokenInvalid`] or [`Error::Forbidden`] when who asked may no more.
+    /// Those of `act`; [`Error::SessionEnded`], [`Error::TokenInvalid`] or [`Error::Forbidden`] when who asked no longer may.
     pub(super) async fn act<T: Send + 'static>(
         &self,
         by: Authority,
-        act: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+        subject: Subject,
+        act: impl FnOnce(&mut PgConnection, Option<Credentials>) -> Result<T, Error> + Send + 'static,
         tell: impl FnOnce(&T, Actor) + Send + 'static,
     ) -> Result<T, Error> {
         let policy = self.policy.sessions;
         self.db
-            .run(move |conn| match conn.transaction::<_, Error, _>(act) {
-                Ok(done) => {
-                    tell(&done, by.actor());
-                    Ok(done)
+            .run(move |conn| {
+                let done = conn.transaction(|conn| {
+                    let found = by.confirm(conn, subject, &policy)?;
+                    Ok(act(conn, found)?)
+                });
+                match done {
+                    Ok(done) => {
+                        tell(&done, by.actor());
+                        Ok(done)
+                    }
+                    Err(Undone::Failed(error)) => Err(error),
+                    Err(Undone::Refused(holder, why)) => Err(why.told_to(&holder, conn, &policy)?),
                 }
-                Err(error) => Err(by.explained(conn, error, &policy)?),
             })
             .await
     }
 }
 
+/// Why a transaction did nothing.
+enum Undone {
+    Failed(Error),
+    Refused(Holder, Refusal),
+}
+
+/// Why somebody no longer may.
+enum Refusal {
+    /// The session ended, or its time is up.
+    Ended,
+    /// The user was disabled, and the session's end has not been written yet.
+    Disabled,
+    /// The user is no admin any more.
+    Demoted,
+}
+
+impl<E: Into<Error>> From<E> for Undone {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 impl Authority {
-    /// The same error, or why who asked may do nothing any more.
-    fn explained(
-        self,
+    /// Who that is in the security log.
+    fn actor(&self) -> Actor {
+        match self {
+            Self::Operator => Actor::Operator,
+            Self::Own(_) => Actor::Own,
+            Self::Admin(holder) => Actor::Admin(holder.user),
+        }
+    }
+
+    /// Who holds the session, if one is needed.
+    pub(super) fn holder(&self) -> Option<&Holder> {
+        match self {
+            Self::Operator => None,
+            Self::Own(holder) | Self::Admin(holder) => Some(holder),
+        }
+    }
+
+    /// Locks who acts and what it is done to until the transaction ends, and refuses who no longer may. Returns the user to whom it is
+    /// done.
+    fn confirm(
+        &self,
         conn: &mut PgConnection,
-        error: Error,
+        subject: Subject,
+        policy: &SessionPolicy,
+    ) -> Result<Option<Credentials>, Undone> {
+        match subject {
+            Subject::Everybody => history::keep_out_sign_ins(conn)?,
+            Subject::Nobody | Subject::User(_) | Subject::Session(_) => {
+                history::keep_out_the_end_of_all(conn)?;
+            }
+        }
+        let (other_user, other_session) = match subject {
+            Subject::User(whom) => (whom.id(conn)?, None),
+            Subject::Session(id) => (None, Some(id)),
+            Subject::Nobody | Subject::Everybody => (None, None),
+        };
+        let holder = self.holder();
+        let ids = |own: fn(&Holder) -> Uuid, other: Option<Uuid>| -> Vec<Uuid> {
+            holder.map(own).into_iter().chain(other).collect()
+        };
+        let users = users::lock_all(conn, &ids(Holder::user, other_user))?;
+        let sessions = sessions::lock_all(conn, &ids(Holder::session, other_session), other_user, policy)?;
+        if let Some(holder) = holder
+            && let Some(why) = self.refusal(holder, &users, &sessions)
+        {
+            return Err(Undone::Refused(holder.clone(), why));
+        }
+        Ok(users.into_iter().find(|found| Some(found.user.id) == other_user))
+    }
+
+    /// Why the holder no longer may, as it stands in rows that are locked.
+    fn refusal(&self, holder: &Holder, users: &[Credentials], sessions: &[(Uuid, bool)]) -> Option<Refusal> {
+        let found = users.iter().find(|found| found.user.id == holder.user);
+        let session = sessions.iter().find(|(id, _)| *id == holder.session);
+        let (Some(found), Some((_, lives))) = (found, session) else {
+            return Some(Refusal::Ended);
+        };
+        // In the validator's order.
+        if !lives {
+            return Some(Refusal::Ended);
+        }
+        if found.user.disabled_at.is_some() {
+            return Some(Refusal::Disabled);
+        }
+        match (self, found.user.role) {
+            (Self::Admin(_), Role::User) => Some(Refusal::Demoted),
+            (Self::Admin(_), Role::Admin) | (Self::Operator | Self::Own(_), _) => None,
+        }
+    }
+}
+
+impl Refusal {
+    /// What the holder is told, once it is written: what was told is true for good.
+    fn told_to(
+        self,
+        holder: &Holder,
+        conn: &mut PgConnection,
         policy: &SessionPolicy,
     ) -> Result<Error, Error> {
-        match (error, self.holder()) {
-            (Error::TokenInvalid, Some(holder)) => {
-                let user = users::find_by_id(conn, holder.user)?;
-                if user.is_some_and(|user| user.disabled_at.is_some()) {
-                    write_disabled(conn, &[holder.session], policy)?;
-                }
-                why_ended(conn, holder.session, policy)
+        match self {
+            Self::Ended => {}
+            Self::Disabled => {
+                write_disabled(conn, &[holder.session], policy)?;
             }
-            (Error::Forbidden, Some(holder)) => {
-                audit::forbidden_meanwhile(holder.user);
-                Ok(Error::Forbidden)
+            Self::Demoted => {
+                audit::forbidden(holder.user, &holder.resource, &holder.origin);
+                return Ok(Error::Forbidden);
             }
-            (error, _) => Ok(error),
         }
+        let error = why_ended(conn, holder.session, policy)?;
+        if let Error::SessionEnded(ending) = &error {
+            audit::used_after_end(ending, &holder.origin);
+        }
+        Ok(error)
     }
 }

@@ -13,12 +13,15 @@ use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor};
-use super::authority::{Authority, Subject};
+use super::authority::{Authority, Holder, Subject};
+use super::whom::Whom;
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
+use crate::sessions::EndReason::{self, Revoked};
+use crate::sessions::EndedSession;
 use crate::sessions::history::{self, Which};
 use crate::sessions::store::{Look, look_at};
-use crate::sessions::{EndReason, EndedSession};
+use crate::users::store::Credentials;
 
 /// How often, and how long after each other, to try to write an end whose row somebody else holds.
 const ATTEMPTS: u32 = 6;
@@ -28,20 +31,12 @@ impl Auth {
     /// Ends the caller's own session.
     ///
     /// # Errors
-    /// [`Error::SessionEnded`] when it ended in the meantime; [`Error::Unavailable`].
-    pub async fn sign_out(&self, session: Uuid, reason: EndReason) -> Result<(), Error> {
-        let policy = self.policy.sessions;
-        self.db
-            .run(move |conn| {
-                let ended = history::end(conn, Which::Id(session), reason, &policy)?;
-                // Here, after the commit and before the caller may have gone: what was done is always said.
-                audit::ended(&ended, Actor::Own);
-                match how_many_lived(&ended) {
-                    0 => Err(why_ended(conn, session, &policy)?),
-                    _ => Ok(()),
-                }
-            })
-            .await
+    /// Those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn sign_out(&self, holder: Holder, reason: EndReason) -> Result<(), Error> {
+        let session = holder.session();
+        let (subject, by) = (Subject::Session(session), Authority::Own(holder));
+        self.end(subject, Which::Id(session), reason, by).await?;
+        Ok(())
     }
 
     /// Ends any one session.
@@ -49,18 +44,27 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchSession`]; those of [`Authority`]; [`Error::Unavailable`].
     pub async fn revoke(&self, session: Uuid, by: Authority) -> Result<(), Error> {
-        self.end(Subject::Session(session), Which::Id(session), by)
-            .await?;
-        Ok(())
+        let ended = self.end(Subject::Session(session), Which::Id(session), Revoked, by);
+        one_lived(&ended.await?)
     }
 
     /// Ends the session of a user.
     ///
     /// # Errors
-    /// [`Error::NoSuchSession`]; those of [`Authority`]; [`Error::Unavailable`].
-    pub async fn revoke_of(&self, user: Uuid, by: Authority) -> Result<(), Error> {
-        self.end(Subject::User(user), Which::OfUser(user), by).await?;
-        Ok(())
+    /// [`Error::NoSuchUser`], [`Error::NoSuchSession`]; those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn revoke_of(&self, whom: impl Into<Whom>, by: Authority) -> Result<(), Error> {
+        let whom = whom.into();
+        let (subject, policy) = (Subject::User(whom.clone()), self.policy.sessions);
+        let end = move |conn: &mut PgConnection, found: Option<Credentials>| {
+            let found = found.ok_or_else(|| whom.unknown())?;
+            Ok(history::end(
+                conn,
+                Which::OfUser(found.user.id),
+                Revoked,
+                &policy,
+            )?)
+        };
+        one_lived(&self.act(by, subject, end, told).await?)
     }
 
     /// Ends every session. Returns how many lived.
@@ -68,42 +72,42 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn revoke_all(&self) -> Result<usize, Error> {
-        self.end_many(Which::All, Authority::Operator).await
+        let ended = self.end(Subject::Everybody, Which::All, Revoked, Authority::Operator);
+        Ok(how_many_lived(&ended.await?))
     }
 
     /// Ends every session but the holder's own. Returns how many lived.
     ///
     /// # Errors
     /// Those of [`Authority`]; [`Error::Unavailable`].
-    pub async fn revoke_all_but(&self, own: Uuid, by: Authority) -> Result<usize, Error> {
-        self.end_many(Which::AllBut(own), by).await
+    pub async fn revoke_all_others(&self, admin: Holder) -> Result<usize, Error> {
+        let which = Which::AllBut(admin.session());
+        let ended = self.end(Subject::Everybody, which, Revoked, Authority::Admin(admin));
+        Ok(how_many_lived(&ended.await?))
     }
 
-    async fn end(&self, subject: Subject, which: Which<'static>, by: Authority) -> Result<(), Error> {
+    async fn end(
+        &self,
+        subject: Subject,
+        which: Which<'static>,
+        reason: EndReason,
+        by: Authority,
+    ) -> Result<Vec<EndedSession>, Error> {
         let policy = self.policy.sessions;
-        let end = move |conn: &mut PgConnection| {
-            by.confirm(conn, subject, &policy)?;
-            Ok(history::end(conn, which, EndReason::Revoked, &policy)?)
-        };
-        let ended = self
-            .act(by, end, |ended: &Vec<EndedSession>, by| audit::ended(ended, by))
-            .await?;
-        match how_many_lived(&ended) {
-            0 => Err(Error::NoSuchSession),
-            _ => Ok(()),
-        }
+        let end = move |conn: &mut PgConnection, _| Ok(history::end(conn, which, reason, &policy)?);
+        self.act(by, subject, end, told).await
     }
+}
 
-    async fn end_many(&self, which: Which<'static>, by: Authority) -> Result<usize, Error> {
-        let policy = self.policy.sessions;
-        let end = move |conn: &mut PgConnection| {
-            by.confirm(conn, Subject::Everybody, &policy)?;
-            Ok(history::end(conn, which, EndReason::Revoked, &policy)?)
-        };
-        let ended = self
-            .act(by, end, |ended: &Vec<EndedSession>, by| audit::ended(ended, by))
-            .await?;
-        Ok(how_many_lived(&ended))
+#[expect(clippy::ptr_arg, reason = "it is given what `act` returns")]
+fn told(ended: &Vec<EndedSession>, by: Actor) {
+    audit::ended(ended, by);
+}
+
+fn one_lived(ended: &[EndedSession]) -> Result<(), Error> {
+    match how_many_lived(ended) {
+        0 => Err(Error::NoSuchSession),
+        _ => Ok(()),
     }
 }
 

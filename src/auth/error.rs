@@ -49,8 +49,13 @@ pub enum Error {
     /// What was asked for needs a role that its user has lost.
     #[error("this needs the admin role")]
     Forbidden,
+    /// Nobody disables the account with which they do it.
+    #[error("this is your own account")]
+    OwnAccount,
     /// Nobody would be left to administer.
-    #[error("this is the last admin who can sign in; make somebody else an admin first, or add --last-admin")]
+    #[error(
+        "this is the last admin who can sign in; add another admin first, or do it all the same with --last-admin"
+    )]
     LastAdmin,
     /// No session that anybody remembers has or had this token.
     #[error("invalid or expired session")]

@@ -22,16 +22,18 @@ pub mod recovery;
 pub mod sign_in;
 pub mod validator;
 pub mod watch;
+mod whom;
 
 use crate::config::Policy;
 use crate::db::{Database, Unavailable};
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 
-pub use authority::{Authority, LastAdmin};
+pub use authority::{Authority, Holder, LastAdmin};
 pub use error::Error;
 pub use sign_in::SignedIn;
 pub use validator::{Activity, Seat, Validator};
+pub use whom::Whom;
 
 /// What every use case needs. Cheap to clone.
 #[derive(Clone)]

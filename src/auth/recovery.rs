@@ -9,16 +9,16 @@ use uuid::Uuid;
 
 use super::accounts::{email_of, replace_password};
 use super::audit::{self, Actor, Attempt};
-use super::authority::{Authority, Subject};
-use super::endings::why_ended;
-use super::{Auth, Error, Seat};
+use super::authority::{Authority, Holder, Subject};
+use super::sign_in::refused;
+use super::{Auth, Error};
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Asked, Happening};
 use crate::sessions::{EndedSession, Origin};
 use crate::token::{Token, TokenDigest};
 use crate::users::link::{self, Purpose};
-use crate::users::lockout;
-use crate::users::store as users;
+use crate::users::lockout::{self, Failure};
+use crate::users::store::{self as users, Credentials};
 use crate::users::{Email, Password, Proposed, User};
 
 /// How often a password is checked again because the stored hash changed under the check.
@@ -123,17 +123,10 @@ impl Auth {
     /// # Errors
     /// [`Error::PasswordRefused`], [`Error::AccountLocked`], [`Error::WrongPassword`], which counts as a failed sign-in;
     /// those of [`Authority`] when the session ended meanwhile; [`Error::Busy`], [`Error::Unavailable`].
-    pub async fn change_password(
-        &self,
-        seat: &Seat,
-        current: Password,
-        new: String,
-        origin: Origin,
-    ) -> Result<(), Error> {
+    pub async fn change_password(&self, holder: Holder, current: Password, new: String) -> Result<(), Error> {
         let new = Proposed::new(&new)?;
         for _ in 0..ATTEMPTS {
-            let attempt = self.attempt_change(seat, current.clone(), new.clone(), origin.clone());
-            if attempt.await? {
+            if self.attempt_change(&holder, current.clone(), new.clone()).await? {
                 return Ok(());
             }
         }
@@ -141,55 +134,24 @@ impl Auth {
     }
 
     /// `false`: the stored hash changed while the password was being checked against it.
-    async fn attempt_change(
-        &self,
-        seat: &Seat,
-        current: Password,
-        new: Proposed,
-        origin: Origin,
-    ) -> Result<bool, Error> {
-        let (email, by) = (email_of(&seat.user)?, Authority::Own(seat.into()));
-        let (address, session, policy) = (email.clone(), seat.session.id, self.policy.sessions);
-        let place = origin.clone();
-        let credentials = self
-            .db
-            .run(move |conn| {
-                if lockout::is_locked(conn, &address)? {
-                    audit::password_refused(Attempt::PasswordChange, &address, &Error::AccountLocked, &place);
-                    return Err(Error::AccountLocked);
-                }
-                match users::find_credentials(conn, &address)? {
-                    Some(found) => Ok(found),
-                    None => Err(why_ended(conn, session, &policy)?),
-                }
-            })
+    async fn attempt_change(&self, holder: &Holder, current: Password, new: Proposed) -> Result<bool, Error> {
+        // Nothing is hashed for a session that ended while the body was on its way.
+        let own = self
+            .act_on_own(holder, |_, found, _| Ok(found), |_, _| ())
             .await?;
-        let checked = credentials.password_hash;
-        if self
-            .hasher
-            .verify(current, checked.clone(), origin.share())
-            .await?
-            .is_none()
-        {
-            let counted = self.count_failure(Attempt::PasswordChange, email, origin);
-            return Err(match counted.await {
-                Error::InvalidCredentials => Error::WrongPassword,
-                error => error,
-            });
+        let (checked, share) = (own.password_hash, holder.origin().share());
+        let matched = self.hasher.verify(current, checked.clone(), share).await?;
+        if matched.is_none() {
+            return Err(self.count_wrong_password(holder).await?);
         }
         // The dear part, for who has shown that they know the current one.
-        let about = vec![seat.user.name.clone(), seat.user.email.clone()];
-        let hash = self.hasher.hash_proposed(new, about, origin.share()).await??;
-        let is_mailed = self.policy.mail.is_on();
-        let change = move |conn: &mut PgConnection| {
-            by.confirm(conn, Subject::User(credentials.user.id), &policy)?;
-            let found = users::lock(conn, credentials.user.id)?.ok_or(Error::TokenInvalid)?;
+        let about = vec![own.user.name, own.user.email];
+        let hash = self.hasher.hash_proposed(new, about, share).await??;
+        let (is_mailed, origin) = (self.policy.mail.is_on(), holder.origin().clone());
+        let policy = self.policy.sessions;
+        let change = move |conn: &mut PgConnection, found: Credentials, _: &Email| {
             if found.password_hash != checked {
                 return Ok(None);
-            }
-            if lockout::is_locked(conn, &email)? {
-                audit::password_refused(Attempt::PasswordChange, &email, &Error::AccountLocked, &origin);
-                return Err(Error::AccountLocked);
             }
             let ended = replace_password(conn, &found.user, &hash, &policy)?;
             if is_mailed {
@@ -203,7 +165,46 @@ impl Auth {
                 audit::ended(ended, by);
             }
         };
-        Ok(self.act(by, change, tell).await?.is_some())
+        Ok(self.act_on_own(holder, change, tell).await?.is_some())
+    }
+
+    /// The answer to a wrong current password, once it is counted.
+    async fn count_wrong_password(&self, holder: &Holder) -> Result<Error, Error> {
+        let (policy, origin) = (self.policy.lockout, holder.origin().clone());
+        let count = move |conn: &mut PgConnection, _, email: &Email| {
+            let failure = lockout::record_failure(conn, email, &policy)?;
+            Ok((failure, email.clone()))
+        };
+        let tell = move |(failure, email): &(Failure, Email), _| {
+            refused(Attempt::PasswordChange, *failure, email, &origin);
+        };
+        let (failure, _) = self.act_on_own(holder, count, tell).await?;
+        Ok(match failure {
+            Failure::Counted | Failure::Locked => Error::WrongPassword,
+            // By others, since it was looked at.
+            Failure::WasLocked => Error::AccountLocked,
+        })
+    }
+
+    /// One transaction on the holder's own account, unless its address is locked.
+    async fn act_on_own<T: Send + 'static>(
+        &self,
+        holder: &Holder,
+        act: impl FnOnce(&mut PgConnection, Credentials, &Email) -> Result<T, Error> + Send + 'static,
+        tell: impl FnOnce(&T, Actor) + Send + 'static,
+    ) -> Result<T, Error> {
+        let subject = Subject::User(holder.user().into());
+        let origin = holder.origin().clone();
+        let act = move |conn: &mut PgConnection, found: Option<Credentials>| {
+            let found = found.ok_or(Error::TokenInvalid)?;
+            let email = email_of(&found.user)?;
+            if lockout::is_locked(conn, &email)? {
+                audit::password_refused(Attempt::PasswordChange, &email, &Error::AccountLocked, &origin);
+                return Err(Error::AccountLocked);
+            }
+            act(conn, found, &email)
+        };
+        self.act(Authority::Own(holder.clone()), subject, act, tell).await
     }
 
     /// Is there anybody to send mail?

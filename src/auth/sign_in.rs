@@ -83,7 +83,7 @@ impl Auth {
         let stored = credentials.as_ref().and_then(|found| found.password_hash.clone());
         let matched = self.hasher.verify(password, stored, origin.share()).await?;
         let (Some(credentials), Some(matched)) = (credentials, matched) else {
-            return Err(self.count_failure(Attempt::SignIn, email, origin).await);
+            return Err(self.count_failure(email, origin).await);
         };
 
         let (policy, mail) = (self.policy.sessions, self.policy.mail);
@@ -121,29 +121,30 @@ impl Auth {
     }
 
     /// The answer to a wrong password, once it is counted.
-    pub(super) async fn count_failure(&self, attempt: Attempt, email: Email, origin: Origin) -> Error {
+    async fn count_failure(&self, email: Email, origin: Origin) -> Error {
         let policy = self.policy.lockout;
         let counted = self
             .db
             .run(move |conn| {
                 let failure = lockout::record_failure(conn, &email, &policy)?;
-                let why = match failure {
-                    Failure::Counted | Failure::Locked => Error::InvalidCredentials,
-                    Failure::WasLocked => Error::AccountLocked,
-                };
-                audit::password_refused(attempt, &email, &why, &origin);
-                if failure == Failure::Locked {
-                    audit::locked(&email, &origin);
-                }
-                Ok::<_, Error>(failure)
+                Ok::<_, Error>(refused(Attempt::SignIn, failure, &email, &origin))
             })
             .await;
-        match counted {
-            Ok(Failure::Counted | Failure::Locked) => Error::InvalidCredentials,
-            Ok(Failure::WasLocked) => Error::AccountLocked,
-            Err(error) => error,
-        }
+        counted.unwrap_or_else(|error| error)
     }
+}
+
+/// Why a wrong password is refused, once that is in the security log.
+pub(super) fn refused(attempt: Attempt, failure: Failure, email: &Email, origin: &Origin) -> Error {
+    let why = match failure {
+        Failure::Counted | Failure::Locked => Error::InvalidCredentials,
+        Failure::WasLocked => Error::AccountLocked,
+    };
+    audit::password_refused(attempt, email, &why, origin);
+    if failure == Failure::Locked {
+        audit::locked(email, origin);
+    }
+    why
 }
 
 /// Or could nothing be decided (law 5)?

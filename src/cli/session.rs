@@ -119,7 +119,7 @@ impl List {
 impl End {
     async fn run(self, auth: &Auth) -> Result<(), Failure> {
         let ended = match Selected::of(self.which) {
-            Selected::User(email) => auth.revoke_of_email(email).await.map(|()| 1),
+            Selected::User(email) => auth.revoke_of(email, Authority::Operator).await.map(|()| 1),
             Selected::Id(id) => auth.revoke(id, Authority::Operator).await.map(|()| 1),
             Selected::All => auth.revoke_all().await,
         };

@@ -128,14 +128,14 @@ pub fn count_live(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResul
 }
 
 /// Locks these sessions, and a user's, until the transaction ends: in one order, so that two who lock the same ones do not wait for
-/// each other. Returns those that live.
-pub fn lock_living(
+/// each other. Returns those that are there, and whether they live.
+pub fn lock_all(
     conn: &mut PgConnection,
     ids: &[Uuid],
     of_user: Option<Uuid>,
     policy: &SessionPolicy,
-) -> QueryResult<Vec<Uuid>> {
-    let locked: Vec<(Uuid, bool)> = sessions::table
+) -> QueryResult<Vec<(Uuid, bool)>> {
+    sessions::table
         .filter(
             sessions::id
                 .eq_any(ids)
@@ -144,11 +144,7 @@ pub fn lock_living(
         .order(sessions::id)
         .select((sessions::id, ends_at(policy).gt(statement_timestamp())))
         .for_update()
-        .load(conn)?;
-    Ok(locked
-        .into_iter()
-        .filter_map(|(id, lives)| lives.then_some(id))
-        .collect())
+        .load(conn)
 }
 
 /// Writes the activity of many down and moves their expiry, never past the maximum lifetime, nor past what was promised when the

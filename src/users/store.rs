@@ -111,13 +111,14 @@ pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<Credentials
 }
 
 /// Several accounts, locked in the same way: in one order, so that two who lock the same ones do not wait for each other.
-pub fn lock_all(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<User>> {
-    users::table
+pub fn lock_all(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Credentials>> {
+    let rows = users::table
         .filter(users::id.eq_any(ids))
         .order(users::id)
-        .select(User::as_select())
+        .select((User::as_select(), users::password_hash))
         .for_update()
-        .load(conn)
+        .load(conn)?;
+    Ok(rows.into_iter().map(credentials).collect())
 }
 
 fn credentials((user, password_hash): (User, Option<String>)) -> Credentials {

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::client;
 use super::problem::Problem;
-use crate::auth::{Activity, Auth, Authority, Error, Seat, audit};
+use crate::auth::{Activity, Auth, Authority, Error, Holder, Seat, audit};
 use crate::token::Token;
 use crate::users::Role;
 
@@ -19,7 +19,11 @@ pub(super) const PASSIVE: &str = "oneseat-passive";
 
 /// A live session came with the request.
 #[derive(Clone, Debug)]
-pub struct Authenticated(pub Seat);
+pub struct Authenticated {
+    /// The session, and whose it is.
+    pub seat: Seat,
+    request: HttpRequest,
+}
 
 /// The same for what a page does by itself: whatever its headers say, it never counts as activity.
 #[derive(Clone, Debug)]
@@ -27,13 +31,33 @@ pub struct Passive(pub Seat);
 
 /// The same, and its user is an admin. The refusal of anybody else is written to the security log.
 #[derive(Clone, Debug)]
-pub struct Admin(pub Seat);
+pub struct Admin {
+    /// The session, and whose it is.
+    pub seat: Seat,
+    request: HttpRequest,
+}
+
+impl Authenticated {
+    /// Who asks for what. It is looked at again when it is done: the body may come much later.
+    pub(super) fn holder(&self) -> Holder {
+        holder(&self.seat, &self.request)
+    }
+}
 
 impl Admin {
+    /// Who asks for what, as [`Authenticated::holder`] says it.
+    pub(super) fn holder(&self) -> Holder {
+        holder(&self.seat, &self.request)
+    }
+
     /// What they do on that word is done only if it still holds then.
     pub(super) fn authority(&self) -> Authority {
-        Authority::Admin((&self.0).into())
+        Authority::Admin(self.holder())
     }
+}
+
+fn holder(seat: &Seat, request: &HttpRequest) -> Holder {
+    Holder::new(seat, request.path(), client::origin(request))
 }
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
@@ -45,7 +69,11 @@ impl FromRequest for Authenticated {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let activity = activity(request.headers());
         let seat = seat(request, activity);
-        Box::pin(async { Ok(Self(seat.await?)) })
+        let request = request.clone();
+        Box::pin(async {
+            let seat = seat.await?;
+            Ok(Self { seat, request })
+        })
     }
 }
 
@@ -70,9 +98,9 @@ impl FromRequest for Admin {
         Box::pin(async move {
             let seat = seat.await?;
             match seat.user.role {
-                Role::Admin => Ok(Self(seat)),
+                Role::Admin => Ok(Self { seat, request }),
                 Role::User => {
-                    audit::forbidden(&seat.user, request.path(), &client::origin(&request));
+                    audit::forbidden(seat.user.id, request.path(), &client::origin(&request));
                     Err(Problem::forbidden())
                 }
             }

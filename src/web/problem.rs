@@ -132,12 +132,6 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "This needs the admin role")
     }
 
-    /// 409: nobody locks themselves out.
-    pub fn own_account() -> Self {
-        let detail = "You cannot disable your own account";
-        Self::new(StatusCode::CONFLICT, "own_account", detail)
-    }
-
     /// 404.
     pub fn not_found() -> Self {
         Self::new(
@@ -263,10 +257,15 @@ impl From<auth::Error> for Problem {
                 "This server sends no mail. Please ask an administrator.",
             ),
             Error::Forbidden => Self::forbidden(),
+            Error::OwnAccount => Self::new(
+                StatusCode::CONFLICT,
+                "own_account",
+                "You cannot disable your own account",
+            ),
             Error::LastAdmin => Self::new(
                 StatusCode::CONFLICT,
                 "last_admin",
-                "This is the last administrator who can sign in. Make somebody else one first.",
+                "This is the last administrator who can sign in. Please add another one first.",
             ),
             Error::TokenInvalid => Self::token_invalid(),
             Error::SessionEnded(ending) => Self::session_ended(ending),

@@ -1,7 +1,9 @@
 //! PostgreSQL's clock steps back: what was told as ended stays so, and nothing lasts longer than was promised.
 
-use oneseat::auth::{Activity, Authority, Error};
-use oneseat::sessions::EndReason;
+use std::net::IpAddr;
+
+use oneseat::auth::{Activity, Authority, Error, Holder, Seat};
+use oneseat::sessions::{EndReason, Origin};
 use oneseat::token::Token;
 use oneseat::users::Role;
 use reqwest::Method;
@@ -12,6 +14,11 @@ use crate::support::{Answer, App, Client, Clocked, EventStream, NoSweep, PASSWOR
 
 /// Steps of the clock, with what they are in seconds.
 const STEPS: [(&str, i64); 2] = [("-1s", -1), ("-5m", -300)];
+
+/// Who asks with that seat, from nowhere in particular.
+fn holder(seat: &Seat) -> Holder {
+    Holder::new(seat, "/", Origin::new(IpAddr::from([192, 0, 2, 1]), None))
+}
 
 /// Every way in which somebody is told that a session is over.
 const TELLERS: [&str; 10] = [
@@ -86,7 +93,7 @@ async fn tell(app: &App, ada: &Client, root: &Client, teller: &str) {
             assert!(matches!(told, Err(Error::NoSuchSession)), "{told:?}");
         }
         "an act that began before" => {
-            let by = Authority::Own((&before).into());
+            let by = Authority::Own(holder(&before));
             assert_eq!(
                 why(app.auth.unlock_user(before.user.id, by).await),
                 EndReason::Expired
@@ -178,7 +185,7 @@ async fn an_act_that_is_refused_because_plain_sql_disabled_its_user_ends_the_ses
     let token = Token::parse(root.token.as_deref().unwrap().as_bytes()).unwrap();
     let before = app.auth.validate(&token, Activity::Passive).await.unwrap();
     app.database().execute("update users set disabled_at = now()");
-    let by = Authority::Admin((&before).into());
+    let by = Authority::Admin(holder(&before));
     let told = app.auth.unlock_user(before.user.id, by).await;
     assert_eq!(why(told), EndReason::AccountDisabled);
     app.database().execute("update users set disabled_at = null");

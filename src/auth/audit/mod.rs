@@ -22,8 +22,7 @@ use crate::users::{Email, User};
 
 pub(crate) use refusals::too_many_tries;
 pub(super) use refusals::{
-    Attempt, client_refused, forbidden_meanwhile, link_refused, link_requested, mail_not_sent,
-    password_refused, shown_after_end,
+    Attempt, client_refused, link_refused, link_requested, mail_not_sent, password_refused, shown_after_end,
 };
 pub use refusals::{forbidden, tell_counted, used_after_end};
 

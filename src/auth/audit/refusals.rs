@@ -17,7 +17,7 @@ use crate::log_limit::{About, LogLimit, Sum, Verdict};
 use crate::mail::Kind as Mail;
 use crate::network::network_of;
 use crate::sessions::{Ending, Origin};
-use crate::users::{Email, User};
+use crate::users::Email;
 
 static LIMIT: LazyLock<LogLimit<Kind>> = LazyLock::new(LogLimit::default);
 
@@ -154,19 +154,10 @@ pub(in crate::auth) fn shown_after_end(client: Uuid, ending: &Ending, origin: &O
 }
 
 /// A user asked for what only admins may have.
-pub fn forbidden(user: &User, path: &str, origin: &Origin) {
+pub fn forbidden(user: Uuid, path: &str, origin: &Origin) {
     const KIND: Kind = Kind::new("authz_fail", "user");
-    if KIND.is_told_now(Some(origin), &user.id.to_string()) {
-        log::warn!(target: TARGET, user:% = user.id, resource = path, from:% = origin.address(), agent = agent(origin); "authz_fail");
-    }
-}
-
-/// A user asked for what only admins may have, and was none any more when it was to be done.
-pub(in crate::auth) fn forbidden_meanwhile(user: Uuid) {
-    const REASON: &str = "the role was taken away meanwhile";
-    let kind = Kind::new("authz_fail", "user").because(REASON);
-    if kind.is_told_now(None, &user.to_string()) {
-        log::warn!(target: TARGET, user:%, reason = REASON; "authz_fail");
+    if KIND.is_told_now(Some(origin), &user.to_string()) {
+        log::warn!(target: TARGET, user:%, resource = path, from:% = origin.address(), agent = agent(origin); "authz_fail");
     }
 }
 

@@ -168,17 +168,16 @@ pub async fn verify(
     ),
 )]
 pub async fn change(
-    seat: Authenticated,
+    caller: Authenticated,
     _: WithinLoginRate,
     request: HttpRequest,
     payload: Payload,
     auth: Data<Auth>,
-    client: ClientInfo,
 ) -> Result<Json<SuccessResponse>, Problem> {
     let body: ChangeRequest = body::json(&request, payload).await?;
     let current =
         Password::typed(&body.current_password).map_err(|error| Problem::refused("bad_request", &error))?;
-    auth.change_password(&seat.0, current, body.new_password, client.0)
+    auth.change_password(caller.holder(), current, body.new_password)
         .await?;
     Ok(Json(SuccessResponse::NOW))
 }

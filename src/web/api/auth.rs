@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::views::{EndedSessionView, SessionView, UserView};
-use crate::auth::Auth;
+use crate::auth::{Auth, Seat};
 use crate::sessions::EndReason;
 use crate::users::{Email, Password};
 use crate::web::body;
@@ -114,13 +114,13 @@ impl SuccessResponse {
     responses((status = 200, body = SuccessResponse), Authenticated),
 )]
 pub async fn logout(
-    seat: Authenticated,
+    caller: Authenticated,
     request: HttpRequest,
     payload: Payload,
     auth: Data<Auth>,
 ) -> Result<Json<SuccessResponse>, Problem> {
     let request: LogoutRequest = body::optional_json(&request, payload).await?;
-    auth.sign_out(seat.0.session.id, request.reason.into()).await?;
+    auth.sign_out(caller.holder(), request.reason.into()).await?;
     Ok(Json(SuccessResponse::NOW))
 }
 
@@ -136,10 +136,11 @@ pub struct SessionResponse {
     get, path = "/auth/session", tag = "session",
     responses((status = 200, body = SessionResponse), Authenticated),
 )]
-pub async fn session(seat: Authenticated) -> Json<SessionResponse> {
+pub async fn session(caller: Authenticated) -> Json<SessionResponse> {
+    let Seat { user, session, .. } = caller.seat;
     Json(SessionResponse {
-        user: seat.0.user.into(),
-        session: seat.0.session.into(),
+        user: user.into(),
+        session: session.into(),
     })
 }
 
@@ -158,8 +159,8 @@ pub struct HistoryResponse {
     get, path = "/auth/history", tag = "session", operation_id = "own_history",
     responses((status = 200, body = HistoryResponse), Authenticated),
 )]
-pub async fn history(seat: Authenticated, auth: Data<Auth>) -> Result<Json<HistoryResponse>, Problem> {
-    let sessions = auth.history_of(seat.0.user.id, HISTORY).await?;
+pub async fn history(caller: Authenticated, auth: Data<Auth>) -> Result<Json<HistoryResponse>, Problem> {
+    let sessions = auth.history_of(caller.seat.user.id, HISTORY).await?;
     Ok(Json(HistoryResponse {
         sessions: sessions.into_iter().map(Into::into).collect(),
     }))

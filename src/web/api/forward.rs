@@ -40,11 +40,11 @@ struct VerifyQuery {
     ),
 )]
 pub async fn verify(
-    seat: Authenticated,
+    caller: Authenticated,
     request: HttpRequest,
     client: ClientInfo,
 ) -> Result<HttpResponse, Problem> {
-    let user = seat.0.user;
+    let user = caller.seat.user;
     let query = Query::<VerifyQuery>::from_query(request.query_string())
         .map_err(|_| Problem::bad_request("The query takes role, once, and nothing else"))?;
     if let Some(role) = &query.role {
@@ -52,13 +52,13 @@ pub async fn verify(
             .parse()
             .map_err(|words: String| Problem::bad_request(format!("role {words}")))?;
         if needed == Role::Admin && user.role != Role::Admin {
-            audit::forbidden(&user, request.path(), &client.0);
+            audit::forbidden(user.id, request.path(), &client.0);
             return Err(Problem::forbidden());
         }
     }
     let identity = Identity::of(&user);
     if identity.is_claimed_otherwise(request.headers()) {
-        audit::forbidden(&user, request.path(), &client.0);
+        audit::forbidden(user.id, request.path(), &client.0);
         return Err(Problem::bad_request(
             "The request says by itself who it is, which only the proxy may do (see docs/forward-auth.md)",
         ));

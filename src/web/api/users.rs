@@ -132,11 +132,8 @@ pub async fn invite(
     ),
 )]
 pub async fn disable(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Result<HttpResponse, Problem> {
-    let id = parsed(&user)?;
-    if id == admin.0.user.id {
-        return Err(Problem::own_account());
-    }
-    auth.disable(id, admin.authority(), LastAdmin::Stays).await?;
+    auth.disable(parsed(&user)?, admin.authority(), LastAdmin::Stays)
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -49,7 +49,7 @@ impl FromRequest for SignedIn {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        extract::<Authenticated, _>(request, payload, |Authenticated(seat)| Self(seat))
+        extract(request, payload, |caller: Authenticated| Self(caller.seat))
     }
 }
 
@@ -58,7 +58,7 @@ impl FromRequest for AdminPage {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        extract::<Admin, _>(request, payload, |Admin(seat)| Self(seat))
+        extract(request, payload, |caller: Admin| Self(caller.seat))
     }
 }
 

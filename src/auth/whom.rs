@@ -1,0 +1,54 @@
+//! Which account is meant: operators name it by its address, admins by its id.
+
+use std::fmt;
+
+use diesel::pg::PgConnection;
+use uuid::Uuid;
+
+use super::Error;
+use crate::users::{Email, store as users};
+
+/// Which account is meant.
+#[derive(Clone, Debug)]
+pub enum Whom {
+    /// The one with this address.
+    Email(Email),
+    /// The one with this id.
+    Id(Uuid),
+}
+
+impl Whom {
+    /// The id, unless nobody has the address.
+    pub(super) fn id(&self, conn: &mut PgConnection) -> Result<Option<Uuid>, Error> {
+        match self {
+            Self::Email(email) => Ok(users::find(conn, email)?.map(|user| user.id)),
+            Self::Id(id) => Ok(Some(*id)),
+        }
+    }
+
+    /// That there is no such account.
+    pub(super) fn unknown(&self) -> Error {
+        Error::NoSuchUser(self.to_string())
+    }
+}
+
+impl From<Email> for Whom {
+    fn from(email: Email) -> Self {
+        Self::Email(email)
+    }
+}
+
+impl From<Uuid> for Whom {
+    fn from(id: Uuid) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl fmt::Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Email(email) => email.fmt(f),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
+}

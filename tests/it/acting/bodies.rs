@@ -1,0 +1,182 @@
+//! Half a request, then the end of who asks, then the rest.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use oneseat::web::routes;
+use serde_json::{Value, json};
+
+use super::{DEMOTED, ENDS, end, forget_everybody, in_short, state, with_mail};
+use crate::support::{App, Client, PASSWORD, eventually};
+
+/// Longer than any deadline of the server.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Whose word counts on a route that takes a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Nobody's: no session is shown.
+    NoSession,
+    /// A live session's.
+    Session,
+    /// That of a live session whose user is an admin.
+    Admin,
+}
+
+/// A route that takes a body, and what a session that goes on is answered.
+pub(super) struct Row {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    needs: Needs,
+    body: Value,
+    answer: &'static str,
+}
+
+/// Every route that takes a body, with one that has an effect.
+pub(super) fn table() -> Vec<Row> {
+    use Needs::{Admin, NoSession, Session};
+    let change =
+        |current: &str| json!({ "currentPassword": current, "newPassword": "nine green bottles on a wall" });
+    let invitation = json!({ "email": "mallory@example.org", "name": "Mallory", "role": "admin" });
+    let row = |path, needs, body, answer| Row {
+        method: "POST",
+        path,
+        needs,
+        body,
+        answer,
+    };
+    let open = |path| row(path, NoSession, Value::Null, "");
+    vec![
+        open("/auth/login"),
+        open("/auth/password/forgot"),
+        open("/auth/password/reset"),
+        open("/auth/email/resend"),
+        open("/auth/email/verify"),
+        open("/auth/introspect"),
+        row("/auth/logout", Session, json!({ "reason": "signed_out" }), "200"),
+        row("/auth/password/change", Session, change(PASSWORD), "200"),
+        // Counted, for who goes on.
+        row(
+            "/auth/password/change",
+            Session,
+            change("not the current password"),
+            "403 wrong_password",
+        ),
+        row("/api/admin/users", Admin, invitation, "201"),
+    ]
+}
+
+/// A request of which the server has the head and half the body.
+pub(super) struct Half {
+    stream: TcpStream,
+    rest: String,
+}
+
+impl Half {
+    pub(super) fn sent(address: SocketAddr, token: &str, method: &str, path: &str, body: &Value) -> Self {
+        let body = body.to_string();
+        let (first, rest) = body.split_at(body.len() / 2);
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nUser-Agent: half\r\n\
+             Connection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{first}",
+            body.len()
+        )
+        .unwrap();
+        let rest = rest.to_owned();
+        Self { stream, rest }
+    }
+
+    /// Sends the rest, and reads the answer.
+    pub(super) async fn answer(mut self) -> String {
+        let read = tokio::task::spawn_blocking(move || {
+            self.stream.write_all(self.rest.as_bytes()).unwrap();
+            let mut answer = String::new();
+            self.stream.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        let answer = read.await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        in_short(head.split(' ').nth(1).unwrap(), body)
+    }
+}
+
+/// An admin, half of whose request is at the server, which has looked at their session and found it alive.
+async fn half_of_an_admin(app: &App, other: &App, row: &Row) -> (Client, Half) {
+    forget_everybody(app);
+    let root = app.admin().await;
+    // Old enough that activity is written down: so it shows when the token has been looked at.
+    app.database()
+        .execute("update sessions set last_activity = last_activity - interval '20 minutes'");
+    let token = root.token.as_deref().unwrap();
+    let half = Half::sent(other.address, token, row.method, row.path, &row.body);
+    eventually("the token has been looked at", async || {
+        let seen = "select count(*) from sessions where last_activity > now() - interval '10 minutes'";
+        app.database().number(seen) == 1
+    })
+    .await;
+    (root, half)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_for_before_the_end_is_not_done_after_it() {
+    let app = App::start_with(with_mail).await;
+    let other = app.another_instance_with(with_mail).await;
+    for row in table() {
+        let Row { path, needs, .. } = row;
+        if needs == Needs::NoSession {
+            continue;
+        }
+        for (how, answer) in ENDS {
+            // For their own account nobody needs a role.
+            if how == DEMOTED && needs == Needs::Session {
+                continue;
+            }
+            let (root, half) = half_of_an_admin(&app, &other, &row).await;
+            end(&app, &root, how).await;
+            let before = state(&app);
+            assert_eq!(half.answer().await, answer, "{path}, {how}");
+            assert_eq!(state(&app), before, "{path}, {how}");
+        }
+        // Who goes on is obeyed.
+        let (_, half) = half_of_an_admin(&app, &other, &row).await;
+        let before = state(&app);
+        assert_eq!(half.answer().await, row.answer, "{path}");
+        assert_ne!(state(&app), before, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_other_route_answers_before_the_body_has_come() {
+    let app = App::start_with(with_mail).await;
+    let (root, nobody) = (app.admin().await, uuid::Uuid::new_v4().to_string());
+    let token = root.token.as_deref().unwrap();
+    for (method, path) in routes::list() {
+        // A stream has no end to read to.
+        if path == "/auth/session/events"
+            || table()
+                .iter()
+                .any(|row| row.path == path && method == *row.method)
+        {
+            continue;
+        }
+        let path = path.replace("{id}", &nobody);
+        let mut half = Half::sent(
+            app.address,
+            token,
+            method.as_str(),
+            &path,
+            &json!({ "half": true }),
+        );
+        let mut status = [0; 12];
+        half.stream.read_exact(&mut status).unwrap();
+        let status = std::str::from_utf8(&status[9..]).unwrap().to_owned();
+        assert_ne!(
+            status, "408",
+            "{method} {path} has waited for a body: it belongs in the table"
+        );
+    }
+}

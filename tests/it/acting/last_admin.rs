@@ -1,0 +1,201 @@
+//! Somebody can always administer.
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+use oneseat::auth::{Authority, Error, LastAdmin};
+use oneseat::users::{Email, Role};
+use reqwest::Method;
+
+use super::{ROOT, id_of, second_admin};
+use crate::support::{Answer, App, Client, oneseat};
+
+const GRACE: &str = "grace@example.org";
+
+const ADMINS: &str = "select count(*) from users where role = 'admin' and disabled_at is null";
+
+/// An admin who asks for the end of another, at the same time as something else happens.
+fn disabling(by: &Client, id: &str) -> tokio::task::JoinHandle<String> {
+    let request = by.request(Method::POST, &format!("/api/admin/users/{id}/disable"));
+    tokio::spawn(async move {
+        let answer = Answer::of(request).await;
+        match answer.status.as_u16() {
+            204 => "204".to_owned(),
+            _ => answer.problem(),
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_admins_who_disable_each_other_one_stays() {
+    let app = App::start().await;
+    let other = app.another_instance().await;
+    for round in 0..25 {
+        app.database().execute("delete from users");
+        let (root, grace) = (app.admin().await, second_admin(&app).await.at(other.address));
+        let (of_root, of_grace) = (id_of(&root).await, id_of(&grace).await);
+        let (one, two) = (disabling(&root, &of_grace), disabling(&grace, &of_root));
+        let mut answers = [one.await.unwrap(), two.await.unwrap()];
+        answers.sort_unstable();
+        assert_eq!(answers, ["204", "401 session_ended"], "round {round}");
+        assert_eq!(app.database().number(ADMINS), 1, "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_admin_who_can_sign_in_is_lost_by_nobody_and_in_no_race() {
+    let app = App::start().await;
+    let other = app.another_instance().await;
+    for round in 0..20 {
+        app.database().execute("delete from users");
+        let root = app.admin().await;
+        let grace = second_admin(&app).await;
+        // An operator removes one, and the other is disabled: by another operator, or by the one who is being removed.
+        let remover = app.auth.clone();
+        let remove = async move {
+            remover
+                .remove_user(ROOT.parse::<Email>().unwrap(), LastAdmin::Stays)
+                .await
+        };
+        let remove = tokio::spawn(remove);
+        let (disabled, refused) = if round % 2 == 0 {
+            let of_grace = id_of(&grace).await;
+            let answer = disabling(&root.at(other.address), &of_grace).await.unwrap();
+            (answer == "204", answer == "401 session_ended")
+        } else {
+            let grace = GRACE.parse::<Email>().unwrap();
+            let outcome = other
+                .auth
+                .disable(grace, Authority::Operator, LastAdmin::Stays)
+                .await;
+            (outcome.is_ok(), matches!(outcome, Err(Error::LastAdmin)))
+        };
+        match remove.await.unwrap() {
+            Ok(()) => assert!(refused, "round {round}"),
+            Err(error) => assert!(
+                disabled && matches!(error, Error::LastAdmin),
+                "round {round}: {error}"
+            ),
+        }
+        assert_eq!(app.database().number(ADMINS), 1, "round {round}");
+    }
+}
+
+/// Two admins, and an operator who writes in the database.
+async fn two_admins() -> (App, PgConnection) {
+    let app = App::start().await;
+    app.add_user("root", Role::Admin).await;
+    app.add_user("grace", Role::Admin).await;
+    let operator = PgConnection::establish(app.database().url()).unwrap();
+    (app, operator)
+}
+
+#[tokio::test]
+async fn not_even_plain_sql_loses_the_last_admin_by_accident() {
+    let (app, mut operator) = two_admins().await;
+    operator
+        .batch_execute("update users set disabled_at = now() where email like 'grace%'")
+        .unwrap();
+    for statement in [
+        "update users set role = 'user' where email like 'root%'",
+        "update users set disabled_at = now()",
+        "update users set email_verified = false",
+        "update users set password_hash = null",
+        "delete from users",
+        "truncate users cascade",
+        // Another table of the name, with an admin in it, is no help.
+        "create temp table users as select * from users; delete from public.users",
+        "set search_path = pg_temp; delete from public.users",
+    ] {
+        let refused = operator.batch_execute(statement).unwrap_err().to_string();
+        assert!(refused.contains("last admin"), "{statement}: {refused}");
+    }
+    // The role may pass on within one transaction, in any order; and who means it may.
+    operator
+        .batch_execute(
+            "reset search_path;
+             begin; update users set role = 'user' where email like 'root%';
+             update users set disabled_at = null where email like 'grace%'; commit;
+             begin; set local oneseat.last_admin_may_go = 'on'; delete from users; commit",
+        )
+        .unwrap();
+    assert_eq!(app.database().number("select count(*) from users"), 0);
+    // Nobody is lost where nobody was.
+    operator.batch_execute("truncate users cascade").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_view_of_the_others_loses_no_admin() {
+    let (app, mut first) = two_admins().await;
+    for isolation in ["repeatable read", "serializable"] {
+        for second_isolation in ["read committed", isolation] {
+            let mut second = PgConnection::establish(app.database().url()).unwrap();
+            let begin = |isolation: &str, email: &str| {
+                format!(
+                    "begin isolation level {isolation}; select from users;
+                     update users set disabled_at = now() where email = '{email}'"
+                )
+            };
+            first.batch_execute(&begin(isolation, ROOT)).unwrap();
+            second.batch_execute(&begin(second_isolation, GRACE)).unwrap();
+            // Each still sees the other as an admin, and one of them waits for the other.
+            let first_to_end = std::thread::spawn(move || {
+                let outcome = first.batch_execute("commit");
+                (first, outcome)
+            });
+            let outcomes = [second.batch_execute("commit"), {
+                let (connection, outcome) = first_to_end.join().unwrap();
+                first = connection;
+                outcome
+            }];
+            let lost = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+            assert_eq!(lost, 1, "{isolation}, {second_isolation}: {outcomes:?}");
+            assert_eq!(
+                app.database().number(ADMINS),
+                1,
+                "{isolation}, {second_isolation}"
+            );
+            app.database().execute("update users set disabled_at = null");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_last_admin_is_told_to_stay_by_the_api_too() {
+    let app = App::start().await;
+    let root = app.admin().await;
+    let own = format!("/api/admin/users/{}/disable", id_of(&root).await);
+    let answer = Answer::of(root.request(Method::POST, &own)).await;
+    assert_eq!(answer.problem(), "409 own_account");
+    // Another admin who signs in, and whom the database no longer takes for one who can: then the first is the last.
+    let grace = second_admin(&app).await;
+    app.database()
+        .execute("update users set email_verified = false where email like 'grace%'");
+    let answer = Answer::of(grace.request(Method::POST, &own)).await;
+    assert_eq!(answer.problem(), "409 last_admin");
+    assert_eq!(root.session().await.status, 200);
+}
+
+#[tokio::test]
+async fn the_command_line_needs_a_word_more_for_the_last_admin() {
+    let app = App::start().await;
+    app.add_user("root", Role::Admin).await;
+    let run = |args: &[&str]| {
+        let output = oneseat(&[args, &["--database-url", app.database().url()]].concat(), "");
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (act, left) in [("disable", 0), ("enable", 1), ("remove", 0)] {
+        if act != "enable" {
+            let (done, words) = run(&["user", act, ROOT]);
+            assert!(!done && words.trim().lines().count() == 1, "{act}: {words}");
+            assert!(
+                words.contains("last admin") && words.contains("--last-admin"),
+                "{act}: {words}"
+            );
+            assert_eq!(app.database().number(ADMINS), 1, "{act}");
+            assert!(run(&["user", act, ROOT, "--last-admin"]).0, "{act}");
+        } else {
+            assert!(run(&["user", act, ROOT]).0);
+        }
+        assert_eq!(app.database().number(ADMINS), left, "{act}");
+    }
+}

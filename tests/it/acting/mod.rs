@@ -1,0 +1,146 @@
+//! Nobody acts after their end, and somebody can always administer.
+
+mod bodies;
+mod circles;
+mod last_admin;
+mod told;
+mod waits;
+
+use std::collections::BTreeSet;
+
+use oneseat::auth::{Authority, LastAdmin};
+use oneseat::config::{MailPolicy, ServeConfig};
+use oneseat::users::{Email, Password, Role};
+use oneseat::web::routes;
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::support::{App, Client, sql};
+
+const ROOT: &str = "root@example.org";
+
+/// With mail, so that nothing is refused for the lack of it.
+fn with_mail(config: &mut ServeConfig) {
+    config.policy.mail = MailPolicy::Needed;
+}
+
+/// How the session of an admin may come to its end, and what they are told then; or how they lose the role.
+const ENDS: [(&str, &str); 9] = [
+    ("signed_out", "401 session_ended signed_out"),
+    ("replaced", "401 session_ended replaced"),
+    ("revoked", "401 session_ended revoked"),
+    ("expired", "401 session_ended expired"),
+    ("new password", "401 session_ended password_changed"),
+    ("disabled", "401 session_ended account_disabled"),
+    ("disabled by plain SQL", "401 session_ended account_disabled"),
+    ("removed", "401 session_ended account_disabled"),
+    (DEMOTED, "403 forbidden"),
+];
+
+const DEMOTED: &str = "demoted";
+
+async fn end(app: &App, holder: &Client, how: &str) {
+    let email: Email = ROOT.parse().unwrap();
+    match how {
+        "signed_out" => assert_eq!(holder.logout().await.status, 200),
+        "replaced" => drop(app.visitor().sign_in(ROOT).await),
+        "revoked" => assert_eq!(app.auth.revoke_all().await.unwrap(), 1),
+        "expired" => app.database().execute(&sql::backdate_sessions("3 hours")),
+        "new password" => {
+            let password = Password::chosen("nine green bottles on a wall", &[]).unwrap();
+            app.auth.set_password(email, password).await.unwrap();
+        }
+        "disabled" => app
+            .auth
+            .disable(email, Authority::Operator, LastAdmin::MayGo)
+            .await
+            .unwrap(),
+        "disabled by plain SQL" => app.database().execute("update users set disabled_at = now()"),
+        "removed" => app.auth.remove_user(email, LastAdmin::MayGo).await.unwrap(),
+        DEMOTED => app.database().execute("update users set role = 'user'"),
+        _ => panic!("{how}"),
+    }
+}
+
+/// Nobody is left, and nothing of them.
+fn forget_everybody(app: &App) {
+    app.database().execute(
+        "delete from users; delete from ended_sessions; delete from mails; delete from login_failures",
+    );
+}
+
+/// A digest of each table that a request could change. That a session was over may be written down at any time: it is no change.
+fn state(app: &App) -> Vec<i64> {
+    let tables = [
+        "select id from sessions natural join (select id as user_id from users where disabled_at is null) as able \
+         where expires_at > now()",
+        "select id, reason from ended_sessions where reason not in ('expired', 'account_disabled')",
+        "select * from users",
+        "select * from mails",
+        "select * from mail_requests",
+        "select * from one_time_links",
+        "select * from known_origins",
+        "select * from login_failures",
+        "select * from service_clients",
+    ];
+    tables
+        .map(|table| {
+            let digest = format!(
+                "select coalesce(sum(hashtextextended(t::text, 0)::numeric) % 1000000007, 0) from ({table}) as t"
+            );
+            app.database().number(&digest)
+        })
+        .to_vec()
+}
+
+/// What an admin asks for without a body. A user and a session that are there make it something that would be done.
+fn acts(user: &str, session: &str) -> Vec<(Method, String)> {
+    vec![
+        (Method::DELETE, format!("/api/admin/sessions/{session}")),
+        (Method::DELETE, "/api/admin/sessions".to_owned()),
+        (Method::DELETE, format!("/api/admin/users/{user}/session")),
+        (Method::DELETE, format!("/api/admin/users/{user}/lock")),
+        (Method::POST, format!("/api/admin/users/{user}/disable")),
+        (Method::POST, format!("/api/admin/users/{user}/enable")),
+        (Method::POST, format!("/api/admin/users/{user}/password-link")),
+    ]
+}
+
+async fn id_of(client: &Client) -> String {
+    client.session().await.json()["user"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// A second admin, signed in.
+async fn second_admin(app: &App) -> Client {
+    app.add_user("grace", Role::Admin).await;
+    app.visitor().sign_in("grace@example.org").await
+}
+
+/// `401 session_ended revoked`, or the bare status of what is no problem.
+fn in_short(status: &str, body: &str) -> String {
+    let mut words = vec![status.to_owned()];
+    if let Ok(body) = serde_json::from_str::<Value>(body) {
+        let told = ["code", "reason"].iter().filter_map(|name| body[name].as_str());
+        words.extend(told.map(str::to_owned));
+    }
+    words.join(" ")
+}
+
+#[test]
+fn every_route_that_changes_something_is_tried() {
+    let with_a_body = bodies::table()
+        .into_iter()
+        .map(|row| (row.method.to_owned(), row.path.to_owned()));
+    let without = acts("{id}", "{id}")
+        .into_iter()
+        .map(|(method, path)| (method.to_string(), path));
+    let tried: BTreeSet<_> = with_a_body.chain(without).collect();
+    let routed = routes::list()
+        .into_iter()
+        .filter(|(method, _)| *method != Method::GET.as_str())
+        .map(|(method, path)| (method.to_string(), path.to_owned()));
+    assert_eq!(tried, routed.collect());
+}

@@ -1,0 +1,61 @@
+//! An act that has to wait, and the end of who asked for it meanwhile.
+
+use diesel::connection::SimpleConnection;
+
+use super::{acts, forget_everybody, in_short, state, with_mail};
+use crate::support::{Answer, App, eventually};
+
+/// What happens to the admin while their act waits, and what they are told.
+const MEANWHILE: [(&str, &str); 2] = [
+    (
+        "update users set disabled_at = now() where role = 'admin';
+         with gone as (delete from sessions using users where users.id = user_id and role = 'admin' returning sessions.*)
+         insert into ended_sessions select id, user_id, token_digest, ip_address, user_agent, last_activity,
+             expires_at, created_at, now(), 'revoked' from gone",
+        "401 session_ended revoked",
+    ),
+    (
+        "update users set role = 'user' where role = 'admin'",
+        "403 forbidden",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_act_that_waits_for_a_lock_is_not_done_when_its_admin_has_ended_meanwhile() {
+    let app = App::start_with(with_mail).await;
+    for n in 0..acts("", "").len() {
+        for (what, answer) in MEANWHILE {
+            forget_everybody(&app);
+            let root = app.admin().await;
+            let ada = app.signed_in("ada").await.session().await.json();
+            let id = |what: &str| ada[what]["id"].as_str().unwrap().to_owned();
+            let (method, path) = acts(&id("user"), &id("session")).swap_remove(n);
+            // So that there is something to enable and to unlock.
+            app.visitor().login("ada@example.org", "not the password").await;
+            if path.ends_with("/enable") {
+                app.database()
+                    .execute("update users set disabled_at = now() where role = 'user'");
+            }
+            // Who ends the admin is not done yet, and so the act has to wait.
+            let mut ending = app.database().connect();
+            ending.batch_execute(&format!("begin; {what}")).unwrap();
+            let request = root.request(method.clone(), &path);
+            let act = tokio::spawn(async move { Answer::of(request).await });
+            eventually("the act waits", async || {
+                let waits =
+                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+                app.database().number(waits) == 1
+            })
+            .await;
+            ending.batch_execute("commit").unwrap();
+            let before = state(&app);
+            let act = act.await.unwrap();
+            assert_eq!(
+                in_short(act.status.as_str(), &act.text),
+                answer,
+                "{method} {path}"
+            );
+            assert_eq!(state(&app), before, "{method} {path}");
+        }
+    }
+}
