@@ -6,7 +6,7 @@ use diesel::r2d2::{CustomizeConnection, Error as PoolError, HandleError};
 use diesel::{Connection, ConnectionError, QueryResult};
 
 use super::Unavailable;
-use crate::foreign_words::cleaned;
+use crate::foreign_words::Secrets;
 
 /// No statement, lock or forgotten transaction outlives these, so that a stuck database becomes an error.
 const SESSION_SETTINGS: &str = "set statement_timeout = '5s'; set lock_timeout = '4s'; \
@@ -40,7 +40,9 @@ pub(super) fn with_timeouts(url: &str) -> String {
 /// One connection outside any pool, bounded in time.
 pub(super) fn establish(url: &str) -> Result<PgConnection, Unavailable> {
     PgConnection::establish(&with_timeouts(url)).map_err(|error| match error {
-        ConnectionError::BadConnection(words) => Unavailable(without_secrets(&words)),
+        ConnectionError::BadConnection(words) if is_of_a_server(&words) => {
+            Unavailable::without(&Secrets::of_url(url), &words)
+        }
         _ => Unavailable(UNREADABLE.to_owned()),
     })
 }
@@ -48,20 +50,16 @@ pub(super) fn establish(url: &str) -> Result<PgConnection, Unavailable> {
 const UNREADABLE: &str = "the connection string cannot be used; write it like postgres://user@host/database, \
      with special characters percent-encoded";
 
-/// What a server or the way to it said, on one line. What libpq says of a string that it cannot read repeats parts of it,
-/// and a part may be a password.
-fn without_secrets(words: &str) -> String {
-    let is_of_a_server = [
+/// Did a server say it, or the way to one? What libpq says of a string that it cannot read repeats parts of it, and a part may be a
+/// password.
+fn is_of_a_server(words: &str) -> bool {
+    let starts = [
         "connection to server",
         "could not connect to server",
         "FATAL:",
         "timeout expired",
     ];
-    if is_of_a_server.iter().any(|start| words.contains(start)) {
-        cleaned(words, &[])
-    } else {
-        UNREADABLE.to_owned()
-    }
+    starts.iter().any(|start| words.contains(start))
 }
 
 /// Applies [`SESSION_SETTINGS`].
@@ -81,11 +79,11 @@ impl CustomizeConnection<PgConnection, PoolError> for Customize {
 
 /// Tells of connections that the pool could not open, in words that are fit for the log.
 #[derive(Debug)]
-pub(super) struct Told;
+pub(super) struct Told(pub(super) Secrets);
 
 impl HandleError<PoolError> for Told {
     fn handle_error(&self, error: PoolError) {
-        log::error!("{}", Unavailable::new(&error));
+        log::error!("{}", Unavailable::without(&self.0, &error));
     }
 }
 
