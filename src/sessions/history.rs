@@ -108,9 +108,13 @@ const UNLESS_EXPIRED: &str = "case when expires_at <= statement_timestamp() then
 /// Ends up to `batch` sessions whose time was up at `from` or later, the oldest first, passing over rows that somebody else
 /// holds. Returns them.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<EndedSession>> {
-    let expired = "id in (select id from sessions where expires_at between $3 and now() \
-                   order by expires_at limit $1 for update skip locked)";
-    let ended: Vec<EndedSession> = diesel::sql_query(moved(expired, UNLESS_EXPIRED))
+    // Chosen and locked once, however the deletion is planned: chosen again, it would be others.
+    let chosen = "with expired as materialized (
+                      select id from sessions where expires_at between $3 and now()
+                      order by expires_at limit $1 for update skip locked
+                  )
+                  select id from expired";
+    let ended: Vec<EndedSession> = diesel::sql_query(moved(&format!("id in ({chosen})"), UNLESS_EXPIRED))
         .bind::<BigInt, _>(batch)
         .bind::<Text, _>(EndReason::Expired)
         .bind::<Timestamptz, _>(from)
