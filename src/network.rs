@@ -39,6 +39,15 @@ impl Share {
         self.wide
     }
 
+    /// The first and the last address of the wider network.
+    pub fn wide_range(self) -> (IpAddr, IpAddr) {
+        let last = match self.wide {
+            IpAddr::V4(first) => Ipv4Addr::from_bits(first.to_bits() | u32::MAX >> 24).into(),
+            IpAddr::V6(first) => Ipv6Addr::from_bits(first.to_bits() | u128::MAX >> 48).into(),
+        };
+        (self.wide, last)
+    }
+
     /// The narrower one within it.
     pub fn narrow(self) -> IpAddr {
         self.narrow
@@ -73,6 +82,21 @@ pub fn prefix(address: IpAddr, v4_bits: u32, v6_bits: u32) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_wider_network_reaches_from_its_first_address_to_its_last() {
+        for (address, first, last) in [
+            ("192.0.2.77", "192.0.2.0", "192.0.2.255"),
+            (
+                "2001:db8:1:2:3::4",
+                "2001:db8:1::",
+                "2001:db8:1:ffff:ffff:ffff:ffff:ffff",
+            ),
+        ] {
+            let range = (first.parse().unwrap(), last.parse().unwrap());
+            assert_eq!(Share::of(address.parse().unwrap()).wide_range(), range);
+        }
+    }
 
     #[test]
     fn a_prefix_keeps_its_bits_and_no_others() {

@@ -5,13 +5,12 @@
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Text};
 use metrics::counter;
 
 use super::measures::MAILS;
 use super::{Auth, Error, audit};
 use crate::mail::letter::Content;
-use crate::mail::outbox::{self, Waiting};
+use crate::mail::outbox::{self, Next, Waiting};
 use crate::mail::{Carrier, Kind, Letter, NotSent};
 use crate::sessions::Device;
 use crate::token::Token;
@@ -45,9 +44,6 @@ impl Auth {
         public_url: &str,
         is_over: impl Fn() -> bool,
     ) -> Result<(), Error> {
-        self.db
-            .run(|conn| drop_those_of_nobody(conn).map_err(Error::from))
-            .await?;
         while !is_over() && self.deliver_next(carrier, public_url).await? != Delivery::Nothing {}
         Ok(())
     }
@@ -59,7 +55,10 @@ impl Auth {
     pub async fn deliver_next(&self, carrier: &Carrier, public_url: &str) -> Result<Delivery, Error> {
         let Some(mail) = self
             .db
-            .run(|conn| outbox::claim(conn).map_err(Error::from))
+            .run(|conn| {
+                discard_those_of_nobody(conn)?;
+                Ok::<_, Error>(outbox::claim(conn)?)
+            })
             .await?
         else {
             return Ok(Delivery::Nothing);
@@ -128,39 +127,28 @@ impl Auth {
     }
 }
 
-/// Takes out what was asked for by strangers for addresses that nobody has: by the thousand, where each by itself would take its turn.
-fn drop_those_of_nobody(conn: &mut PgConnection) -> QueryResult<()> {
-    const BATCH: usize = 1_000;
-    let drop = format!(
-        "with of_nobody as materialized (
-             select id from mails
-             where asked_from is not null and due_at <= now()
-                 and not exists (select from users where email_digest(users.email) = mails.email_digest)
-             limit {BATCH} for update skip locked
-         )
-         delete from mails using of_nobody where mails.id = of_nobody.id returning kind, email_digest"
-    );
-    loop {
-        let dropped: Vec<OfNobody> = diesel::sql_query(&drop).load(conn)?;
-        for mail in &dropped {
-            audit::mail_not_sent(&mail.kind, &short_digest(&mail.email_digest), NOBODY);
-        }
-        if dropped.len() < BATCH {
-            return Ok(());
-        }
-    }
-}
-
 /// Why a mail for an address without an account is not sent.
 const NOBODY: &str = "nobody has this address";
 
-#[derive(QueryableByName)]
-struct OfNobody {
-    /// As it stands there: a newer version may have put it in.
-    #[diesel(sql_type = Text)]
-    kind: String,
-    #[diesel(sql_type = Binary)]
-    email_digest: Vec<u8>,
+/// Clears the front of the line of what strangers asked for for addresses that nobody has: many in one step, where each by itself would
+/// take its turn.
+fn discard_those_of_nobody(conn: &mut PgConnection) -> QueryResult<()> {
+    const AT_ONCE: i64 = 200;
+    loop {
+        let front = outbox::front(conn, AT_ONCE)?;
+        if !front.first().is_some_and(|next| next.asked) {
+            return Ok(());
+        }
+        let known = users::known(conn, front.iter().map(|next| &next.email_digest[..]))?;
+        let is_of_nobody = |next: &&Next| next.asked && !known.contains(&next.email_digest);
+        let discarded = outbox::discard_all(conn, front.iter().filter(is_of_nobody))?;
+        for mail in &discarded {
+            audit::mail_not_sent(mail.kind.as_str(), &short_digest(&mail.email_digest), NOBODY);
+        }
+        if discarded.is_empty() {
+            return Ok(());
+        }
+    }
 }
 
 /// What became of a mail that was due.

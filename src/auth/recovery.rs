@@ -45,10 +45,10 @@ impl Auth {
             Request::PasswordReset => Kind::PasswordReset,
             Request::Verification => Kind::Verification,
         };
-        let network = origin.share().wide().into();
+        let share = origin.share();
         self.db
             .run(move |conn| {
-                let asked = conn.transaction(|conn| outbox::request(conn, &email.digest(), kind, network))?;
+                let asked = conn.transaction(|conn| outbox::request(conn, &email.digest(), kind, share))?;
                 match asked {
                     Asked::Waiting => audit::link_requested(&email, kind, &origin),
                     Asked::TooOften => audit::link_refused(&email, kind, &origin),

@@ -7,7 +7,7 @@ use diesel::{Connection, ConnectionError, QueryResult};
 
 use super::Unavailable;
 use super::patience::Patience;
-use crate::foreign_words::cleaned;
+use crate::foreign_words::Secrets;
 
 /// What libpq needs to notice a peer that is gone. A value in the URL itself wins.
 const LIBPQ_SETTINGS: [(&str, &str); 3] = [
@@ -37,7 +37,9 @@ pub(super) fn with_timeouts(url: &str) -> String {
 /// One connection outside any pool, bounded in time.
 pub(super) fn establish(url: &str) -> Result<PgConnection, Unavailable> {
     PgConnection::establish(&with_timeouts(url)).map_err(|error| match error {
-        ConnectionError::BadConnection(words) => Unavailable(without_secrets(&words)),
+        ConnectionError::BadConnection(words) if is_of_a_server(&words) => {
+            Unavailable::without(&Secrets::of_url(url), &words)
+        }
         _ => Unavailable(UNREADABLE.to_owned()),
     })
 }
@@ -45,20 +47,16 @@ pub(super) fn establish(url: &str) -> Result<PgConnection, Unavailable> {
 const UNREADABLE: &str = "the connection string cannot be used; write it like postgres://user@host/database, \
      with special characters percent-encoded";
 
-/// What a server or the way to it said, on one line. What libpq says of a string that it cannot read repeats parts of it,
-/// and a part may be a password.
-fn without_secrets(words: &str) -> String {
-    let is_of_a_server = [
+/// Did a server say it, or the way to one? What libpq says of a string that it cannot read repeats parts of it, and a part may be a
+/// password.
+fn is_of_a_server(words: &str) -> bool {
+    let starts = [
         "connection to server",
         "could not connect to server",
         "FATAL:",
         "timeout expired",
     ];
-    if is_of_a_server.iter().any(|start| words.contains(start)) {
-        cleaned(words, &[])
-    } else {
-        UNREADABLE.to_owned()
-    }
+    starts.iter().any(|start| words.contains(start))
 }
 
 /// No statement, lock or forgotten transaction outlives its bounds, so that a stuck database becomes an error.
@@ -78,11 +76,11 @@ impl CustomizeConnection<PgConnection, PoolError> for Customize {
 
 /// Tells of connections that the pool could not open, in words that are fit for the log.
 #[derive(Debug)]
-pub(super) struct Told;
+pub(super) struct Told(pub(super) Secrets);
 
 impl HandleError<PoolError> for Told {
     fn handle_error(&self, error: PoolError) {
-        log::error!("{}", Unavailable::new(&error));
+        log::error!("{}", Unavailable::without(&self.0, &error));
     }
 }
 

@@ -7,6 +7,7 @@ use diesel::r2d2::{ConnectionManager, Pool, PooledConnection};
 
 use super::Unavailable;
 use super::turns::Turns;
+use crate::foreign_words::Secrets;
 
 type Manager = ConnectionManager<PgConnection>;
 
@@ -21,16 +22,18 @@ const PLANNED_ONCE: &str = "set plan_cache_mode = force_generic_plan; set enable
 pub struct Dedicated {
     pool: Pool<Manager>,
     turns: Turns,
+    credentials: Secrets,
     connection: Option<PooledConnection<Manager>>,
 }
 
 impl Dedicated {
     /// Takes one connection's turn away from the others, for as long as this lives.
-    pub(super) fn new(pool: Pool<Manager>, turns: Turns) -> Self {
+    pub(super) fn new(pool: Pool<Manager>, turns: Turns, credentials: Secrets) -> Self {
         turns.forget();
         Self {
             pool,
             turns,
+            credentials,
             connection: None,
         }
     }
@@ -63,7 +66,8 @@ impl Dedicated {
     }
 
     fn take(&self) -> Result<PooledConnection<Manager>, Unavailable> {
-        let mut connection = self.pool.get().map_err(|error| Unavailable::new(&error))?;
+        let connection = self.pool.get();
+        let mut connection = connection.map_err(|error| Unavailable::without(&self.credentials, &error))?;
         connection.batch_execute(PLANNED_ONCE)?;
         Ok(connection)
     }

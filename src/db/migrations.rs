@@ -6,6 +6,7 @@ use diesel::pg::{Pg, PgConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::establish;
+use crate::foreign_words::cleaned;
 
 /// Every migration, oldest first.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -63,5 +64,5 @@ fn refuse_newer(connection: &mut PgConnection) -> Result<(), Error> {
 }
 
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    Error::Failed(error.to_string())
+    Error::Failed(cleaned(&error.to_string()))
 }

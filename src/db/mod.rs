@@ -22,7 +22,7 @@ use diesel::pg::PgConnection;
 use diesel::r2d2::{ConnectionManager, Pool};
 use tokio::time::timeout;
 
-use crate::foreign_words::cleaned;
+use crate::foreign_words::Secrets;
 use crate::network::Share;
 use crate::request_id::RequestId;
 use connection::{Customize, Told, with_timeouts};
@@ -39,6 +39,7 @@ const TURN: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct Database {
     url: Arc<str>,
+    credentials: Secrets,
     pool: Pool<ConnectionManager<PgConnection>>,
     /// One for each connection: callers queue here, without a thread each.
     turns: Turns,
@@ -60,9 +61,14 @@ pub struct Connections {
 pub struct Unavailable(String);
 
 impl Unavailable {
-    /// For what stands between the caller and the database.
+    /// For what stands between the caller and the database, in its own words as far as the log may hold them.
     pub(crate) fn new(why: &dyn fmt::Display) -> Self {
-        Self(cleaned(&why.to_string(), &[]))
+        Self::without(&Secrets::default(), why)
+    }
+
+    /// The same without the credentials of the way there.
+    fn without(credentials: &Secrets, why: &dyn fmt::Display) -> Self {
+        Self(credentials.cleaned(&why.to_string()))
     }
 }
 
@@ -102,15 +108,17 @@ impl Database {
     fn connect_with(url: &str, size: u32, patience: Patience) -> Result<Self, Unavailable> {
         // The pool alone would retry until its time-out, and tell less of what went wrong.
         connection::establish(url)?;
+        let credentials = Secrets::of_url(url);
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
             .connection_timeout(TURN)
             .connection_customizer(Box::new(Customize(patience)))
-            .error_handler(Box::new(Told))
+            .error_handler(Box::new(Told(credentials.clone())))
             .build_unchecked(ConnectionManager::new(with_timeouts(url)));
         Ok(Self {
             url: url.into(),
+            credentials,
             pool,
             turns: Turns::new(size as usize),
             patience,
@@ -128,7 +136,7 @@ impl Database {
 
     /// A connection for one thread of the caller's. There must be another one left for everybody else.
     pub fn dedicate(&self) -> Dedicated {
-        Dedicated::new(self.pool.clone(), self.turns.clone())
+        Dedicated::new(self.pool.clone(), self.turns.clone(), self.credentials.clone())
     }
 
     /// A connection outside the pool, for long work that keeps nobody else from theirs.
@@ -155,18 +163,20 @@ impl Database {
             .await
             .map_err(|_| busy())?
             .map_err(|Full| busy())?;
-        let pool = self.pool.clone();
+        let (pool, credentials) = (self.pool.clone(), self.credentials.clone());
         let (tells, waits) = patience::watched(self.patience, &self.url);
         let answer = tokio::task::spawn_blocking(RequestId::carried(move || {
             // Moved in: a thread that is stuck keeps its turn, so no more threads than connections get stuck.
             let _turn = turn;
-            let mut connection = pool.get().map_err(|error| Unavailable::new(&error))?;
+            let mut connection = pool
+                .get()
+                .map_err(|error| Unavailable::without(&credentials, &error))?;
             tells.of(&mut connection);
             work(&mut connection)
         }));
         timeout(self.patience.for_an_answer(), waits.beside(answer))
             .await
             .map_err(|_| Unavailable("no answer in time".to_owned()))?
-            .map_err(|error| Unavailable(error.to_string()))?
+            .map_err(|error| Unavailable::new(&error))?
     }
 }

@@ -53,8 +53,9 @@ diesel::table! {
         attempts -> Int4,
         due_at -> Timestamptz,
         created_at -> Timestamptz,
-        asked_from -> Nullable<Inet>,
-        turn -> Int4,
+        network -> Nullable<Inet>,
+        turn -> Float8,
+        asked -> Bool,
     }
 }
 

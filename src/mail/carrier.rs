@@ -1,22 +1,17 @@
 //! Who takes a letter away: an SMTP server, or the terminal of a server that has none.
 
-use std::fmt;
 use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp;
 use lettre::{Address, Message, SmtpTransport, Transport};
-use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
-use url::Url;
 
 use super::Letter;
-use crate::foreign_words::cleaned;
+use crate::foreign_words::Secrets;
 
 /// How long one step of the SMTP dialogue may take. All of them together are over before others take the mail for lost.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -30,22 +25,15 @@ pub enum Carrier {
     Terminal,
 }
 
-/// An SMTP server, and who writes.
-#[derive(Clone)]
+/// An SMTP server, from which address, and what it is not to repeat.
+#[derive(Clone, Debug)]
 pub struct Smtp {
     transport: SmtpTransport,
     from: Mailbox,
-    /// Its credentials in the forms in which it may repeat them.
-    secrets: Vec<String>,
+    credentials: Secrets,
 }
 
-impl fmt::Debug for Smtp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Smtp(..)")
-    }
-}
-
-/// The letter is not on its way. No word of what it says.
+/// The letter is not on its way. No word of what it says, nor whom it is for, nor how the server knows us.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSent {
     /// It may be another time.
@@ -67,12 +55,12 @@ impl Carrier {
     /// # Errors
     /// Which of the two cannot be used, in words that do not repeat the URL.
     pub fn smtp(url: &str, from: &str) -> Result<Self, String> {
-        const UNUSABLE: &str = "the SMTP server's URL cannot be used";
-        let transport = SmtpTransport::from_url(url).map_err(|_| UNUSABLE)?;
+        let transport = SmtpTransport::from_url(url).map_err(|_| "the SMTP server's URL cannot be used")?;
+        let from = from.parse().map_err(|_| format!("no sender of mail: {from}"))?;
         Ok(Self::Smtp(Box::new(Smtp {
             transport: transport.timeout(Some(SMTP_TIMEOUT)).build(),
-            from: from.parse().map_err(|_| format!("no sender of mail: {from}"))?,
-            secrets: secrets_of(&Url::parse(url).map_err(|_| UNUSABLE)?),
+            from,
+            credentials: Secrets::of_url(url),
         })))
     }
 
@@ -80,7 +68,7 @@ impl Carrier {
     /// time.
     ///
     /// # Errors
-    /// The server's own words, or the network's, without what is nobody's business.
+    /// The server's own words, or the network's, as far as the log may hold them ([`crate::foreign_words`]).
     pub async fn carry(&self, to: String, letter: Letter) -> Result<(), NotSent> {
         let (told, carried) = oneshot::channel();
         let carrier = self.clone();
@@ -93,30 +81,7 @@ impl Carrier {
 
     fn send(&self, to: &str, letter: &Letter) -> Result<(), NotSent> {
         match self {
-            Self::Smtp(smtp) => {
-                let address: Address = to
-                    .parse()
-                    .map_err(|_| NotSent::Ever("no address for SMTP".to_owned()))?;
-                let message = Message::builder()
-                    .from(smtp.from.clone())
-                    .to(Mailbox::new(None, address))
-                    .subject(letter.subject)
-                    .message_id(None)
-                    // No answer from a machine, please (RFC 3834 5).
-                    .raw_header(HeaderValue::new(
-                        HeaderName::new_from_ascii_str("Auto-Submitted"),
-                        "auto-generated".to_owned(),
-                    ))
-                    .multipart(MultiPart::alternative_plain_html(
-                        letter.text.clone(),
-                        letter.html.clone(),
-                    ))
-                    .map_err(|error| NotSent::Yet(error.to_string()))?;
-                smtp.transport
-                    .send(&message)
-                    .map(drop)
-                    .map_err(|error| refusal(&error, &smtp.secrets))
-            }
+            Self::Smtp(server) => server.send(to, letter),
             Self::Terminal => {
                 let Letter { subject, text, .. } = letter;
                 let mut out = std::io::stdout().lock();
@@ -129,43 +94,54 @@ impl Carrier {
     }
 }
 
-/// User and password, each as it is and as SMTP sends it (RFC 4616, and the older LOGIN).
-fn secrets_of(url: &Url) -> Vec<String> {
-    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let user = decoded(url.username());
-    let Some(password) = url.password().map(decoded) else {
-        return Vec::new();
-    };
-    let plain = format!("\0{user}\0{password}");
-    let encoded = [&plain, &user, &password].map(|text| BASE64.encode(text));
-    // The longest first: one may be a part of another.
-    let mut secrets: Vec<String> = encoded.into_iter().chain([user, password]).collect();
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets
-}
-
-/// Whether it is any use to try again.
-fn refusal(error: &smtp::Error, secrets: &[String]) -> NotSent {
-    let words = in_full(error);
-    let says_nobody = words.split_whitespace().any(|word| NOBODY.contains(&word));
-    let words = cleaned(&words, secrets);
-    if error.is_permanent() && says_nobody {
-        NotSent::Ever(words)
-    } else {
-        NotSent::Yet(words)
-    }
-}
-
-/// The error and what caused it.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !words.contains(&more) {
-            words = format!("{words}: {more}");
+impl Smtp {
+    fn send(&self, to: &str, letter: &Letter) -> Result<(), NotSent> {
+        let address: Address = to
+            .parse()
+            .map_err(|_| NotSent::Ever("no address for SMTP".to_owned()))?;
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, address))
+            .subject(letter.subject)
+            .message_id(None)
+            // No answer from a machine, please (RFC 3834 5).
+            .raw_header(HeaderValue::new(
+                HeaderName::new_from_ascii_str("Auto-Submitted"),
+                "auto-generated".to_owned(),
+            ))
+            .multipart(MultiPart::alternative_plain_html(
+                letter.text.clone(),
+                letter.html.clone(),
+            ))
+            .map_err(|error| NotSent::Yet(self.in_full(&error, to, letter)))?;
+        match self.transport.send(&message) {
+            Ok(_) => Ok(()),
+            Err(error) if is_nobody(&error) => Err(NotSent::Ever(self.in_full(&error, to, letter))),
+            Err(error) => Err(NotSent::Yet(self.in_full(&error, to, letter))),
         }
-        cause = error.source();
     }
-    words
+
+    /// The error and what caused it, without what only the reader of this letter is to know.
+    fn in_full(&self, error: &dyn std::error::Error, to: &str, letter: &Letter) -> String {
+        let secrets = letter
+            .tokens()
+            .fold(self.credentials.clone().and_name(to), Secrets::and);
+        let mut words = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let more = error.to_string();
+            if !words.contains(&more) {
+                words = format!("{words}: {more}");
+            }
+            cause = error.source();
+        }
+        secrets.cleaned(&words)
+    }
+}
+
+/// Is it of no use to try again? The enhanced status code begins the reply (RFC 2034 4): what stands further on may be quoted.
+fn is_nobody(error: &smtp::Error) -> bool {
+    let reply = std::error::Error::source(error).map(ToString::to_string);
+    let code = reply.as_deref().and_then(|reply| reply.split_whitespace().next());
+    error.is_permanent() && code.is_some_and(|code| NOBODY.contains(&code))
 }

@@ -4,6 +4,8 @@
 use askama::Template;
 use chrono::{DateTime, Utc};
 
+use crate::token::Token;
+
 /// A mail without its address.
 #[derive(Clone, Debug)]
 pub struct Letter {
@@ -101,6 +103,15 @@ impl Letter {
             }
             .render()?,
         })
+    }
+
+    /// The tokens of its links.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = &str> {
+        let fragments = self.text.split('#').skip(1);
+        fragments
+            .filter_map(|fragment| fragment.split(|c: char| !c.is_alphanumeric()).next())
+            // People's names may hold the sign, too.
+            .filter(|token| Token::parse(token.as_bytes()).is_some())
     }
 }
 

@@ -1,5 +1,8 @@
 //! The tables `mails` (what waits to be sent) and `mail_requests` (who asked how often).
 //!
+//! Mails wait in a line in which networks take turns: whoever causes many of them waits for themselves. An instance sends what is
+//! first, so the line is as fair over all instances as over one.
+//!
 //! Rows name an address by its digest alone, and are written in the same way whether or not an account stands behind it: that is
 //! found out when the mail is made (law 7). Delivery is at least once: a program that dies between sending a mail and removing its
 //! row sends it again.
@@ -10,20 +13,25 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, update};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Inet, Integer, Interval, Nullable, Text, Timestamptz};
+use diesel::sql_types::{
+    Array, BigInt, Binary, Bool, Inet, Integer, Interval, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
 use super::Kind;
 use crate::db::clock::{after, before, interval, now, span};
 use crate::db::schema::mails;
+use crate::network::Share;
 
 /// Links of one kind that an address can be sent in [`REQUESTS_WINDOW`].
 const MOST_REQUESTS: i32 = 5;
 const REQUESTS_WINDOW: Duration = Duration::from_secs(60 * 60);
 
-/// Beyond so many a network's asks are not counted any more: all of them are the last.
-const LAST_TURN: i64 = 1_000;
+/// Asks of one network that may wait.
+const MOST_WAITING: i64 = 1_000;
+/// A wider network ([`Share`]) may have so many times as much: mails in one turn, and asks that wait.
+const WIDE_SHARE: i64 = 16;
 
 /// Whoever takes a mail has this long to send it before others take it for lost.
 const LEASE: Duration = Duration::from_secs(5 * 60);
@@ -47,7 +55,7 @@ pub struct Happening {
 pub enum Asked {
     /// A mail waits to be sent.
     Waiting,
-    /// The address has had as many as it gets in an hour.
+    /// The address has had as many as it gets in an hour, or the network has as many waiting as it may.
     TooOften,
 }
 
@@ -80,25 +88,16 @@ pub fn post(
     kind: Kind,
     happening: &Happening,
 ) -> QueryResult<usize> {
-    diesel::sql_query(
-        "insert into mails (kind, email_digest, ip_address, user_agent) values ($1, $2, $3, $4)
-         on conflict (email_digest, kind) where kind in ('invitation', 'verification', 'password_reset')
-         do update set created_at = now()",
-    )
-    .bind::<Text, _>(kind)
-    .bind::<Binary, _>(&email_digest[..])
-    .bind::<Nullable<Inet>, _>(happening.ip_address)
-    .bind::<Nullable<Text>, _>(&happening.user_agent)
-    .execute(conn)
+    let share = happening.ip_address.map(|network| Share::of(network.ip()));
+    put(conn, email_digest, kind, happening, share, Cause::Owed)
 }
 
-/// The same because somebody at `network` asked for a link, which anybody can: an address gets five an hour, and who asks for many waits
-/// for themselves.
+/// The same because somebody asked for a link, which anybody can: an address gets five an hour, and a network has only so many waiting.
 pub fn request(
     conn: &mut PgConnection,
     email_digest: &[u8; 32],
     kind: Kind,
-    network: IpNetwork,
+    share: Share,
 ) -> QueryResult<Asked> {
     let within = diesel::sql_query(
         "insert into mail_requests as r (email_digest, kind, requests) values ($1, $2, 1)
@@ -115,33 +114,124 @@ pub fn request(
     if within == 0 {
         return Ok(Asked::TooOften);
     }
+    let happening = Happening::default();
+    Ok(
+        match put(conn, email_digest, kind, &happening, Some(share), Cause::Asked)? {
+            0 => Asked::TooOften,
+            _ => Asked::Waiting,
+        },
+    )
+}
+
+/// Why there is a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// Something happened, or an admin wants it.
+    Owed,
+    /// Somebody asked, who may be anybody.
+    Asked,
+}
+
+/// Gives the mail its turn: one later for each that its network has waiting. One that waits already is as early as the best of those who
+/// want it: nobody keeps a mail back by asking for it first.
+fn put(
+    conn: &mut PgConnection,
+    email_digest: &[u8; 32],
+    kind: Kind,
+    happening: &Happening,
+    share: Option<Share>,
+    cause: Cause,
+) -> QueryResult<usize> {
+    let range = share.map(Share::wide_range);
     diesel::sql_query(
-        "insert into mails (kind, email_digest, asked_from, turn)
-         select $1, $2, $3, 1 + count(*) from (select from mails where asked_from = $3 limit $4) as waiting
+        "insert into mails as m (kind, email_digest, ip_address, user_agent, network, asked, turn)
+         select $1, $2, $3, $4, $5, $6, greatest(narrow, wide / $9::double precision)
+         from (select count(*) filter (where network = $5) as narrow, count(*) as wide
+               from (select network from mails where network between $7 and $8 limit $11) as waiting) as line
+         where not $6 or narrow < $10 and wide < $11
          on conflict (email_digest, kind) where kind in ('invitation', 'verification', 'password_reset')
-         do update set created_at = now()",
+         do update set
+             created_at = now(),
+             asked = m.asked and excluded.asked,
+             network = case when excluded.turn < m.turn then excluded.network else m.network end,
+             turn = least(m.turn, excluded.turn)",
     )
     .bind::<Text, _>(kind)
     .bind::<Binary, _>(&email_digest[..])
-    .bind::<Inet, _>(network)
-    .bind::<BigInt, _>(LAST_TURN)
-    .execute(conn)?;
-    Ok(Asked::Waiting)
+    .bind::<Nullable<Inet>, _>(happening.ip_address)
+    .bind::<Nullable<Text>, _>(&happening.user_agent)
+    .bind::<Nullable<Inet>, _>(share.map(|share| IpNetwork::from(share.narrow())))
+    .bind::<Bool, _>(cause == Cause::Asked)
+    .bind::<Nullable<Inet>, _>(range.map(|(first, _)| IpNetwork::from(first)))
+    .bind::<Nullable<Inet>, _>(range.map(|(_, last)| IpNetwork::from(last)))
+    .bind::<BigInt, _>(WIDE_SHARE)
+    .bind::<BigInt, _>(MOST_WAITING)
+    .bind::<BigInt, _>(MOST_WAITING * WIDE_SHARE)
+    .execute(conn)
 }
+
+/// A mail that is due, seen and not taken.
+#[derive(QueryableByName, Clone, Debug)]
+#[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
+pub struct Next {
+    /// Names the row.
+    pub id: Uuid,
+    /// What it is about.
+    pub kind: Kind,
+    /// SHA-256 of the address.
+    pub email_digest: Vec<u8>,
+    /// When it was asked for, the last time if it was more than once.
+    pub created_at: DateTime<Utc>,
+    /// By somebody who may be anybody, for an address that may be nobody's.
+    pub asked: bool,
+}
+
+/// The first `most` in the line.
+pub fn front(conn: &mut PgConnection, most: i64) -> QueryResult<Vec<Next>> {
+    let front = format!("select id, kind, email_digest, created_at, asked from mails {IN_LINE} limit $2");
+    diesel::sql_query(front)
+        .bind::<Array<Text>, _>(&Kind::ALL[..])
+        .bind::<BigInt, _>(most)
+        .load(conn)
+}
+
+/// Takes mails out that are of no use to anybody, all of them at once, but for those that somebody holds or that were asked for again since
+/// they were seen: they may be of use by now. Returns those that went.
+pub fn discard_all<'a>(
+    conn: &mut PgConnection,
+    mails: impl IntoIterator<Item = &'a Next>,
+) -> QueryResult<Vec<Next>> {
+    let (ids, seen): (Vec<Uuid>, Vec<DateTime<Utc>>) =
+        mails.into_iter().map(|next| (next.id, next.created_at)).unzip();
+    diesel::sql_query(
+        "with of_no_use as materialized (
+             select m.id from mails as m join unnest($1, $2) as seen (id, created_at) using (id, created_at)
+             for update of m skip locked
+         )
+         delete from mails as m using of_no_use where m.id = of_no_use.id
+         returning m.id, m.kind, m.email_digest, m.created_at, m.asked",
+    )
+    .bind::<Array<SqlUuid>, _>(ids)
+    .bind::<Array<Timestamptz>, _>(seen)
+    .load(conn)
+}
+
+/// What is due, in its order. What a newer version has put in is left to it.
+const IN_LINE: &str = "where due_at <= now() and kind = any($1) order by turn, asked, due_at";
 
 /// Takes the next mail that is due. It is the caller's until the lease ends.
 ///
 /// Not to be called in a transaction with anything else: whoever holds the row of a user may wait for a row here, so whoever holds
 /// a row here waits for nobody.
 pub fn claim(conn: &mut PgConnection) -> QueryResult<Option<Waiting>> {
-    // What a newer version has put in is left to it.
-    let next = "update mails set attempts = attempts + 1, due_at = now() + $1
-                where id = (select id from mails where due_at <= now() and kind = any($2)
-                            order by turn, due_at limit 1 for update skip locked)
-                returning *";
+    let next = format!(
+        "update mails set attempts = attempts + 1, due_at = now() + $2
+         where id = (select id from mails {IN_LINE} limit 1 for update skip locked)
+         returning *"
+    );
     diesel::sql_query(next)
-        .bind::<Interval, _>(interval(LEASE))
         .bind::<Array<Text>, _>(&Kind::ALL[..])
+        .bind::<Interval, _>(interval(LEASE))
         .get_result(conn)
         .optional()
 }

@@ -132,9 +132,13 @@ pub fn sweep(
         .load(conn)
 }
 
-/// Those of the sessions that somebody else does not hold.
+/// Those of the sessions that somebody else does not hold. Chosen and locked once, however the deletion is planned: chosen again, they
+/// would be others.
 fn unless_held(condition: &str) -> String {
-    format!("id in (select id from sessions where {condition} for update skip locked)")
+    format!(
+        "id in (with chosen as materialized (select id from sessions where {condition} for update skip locked)
+                select id from chosen)"
+    )
 }
 
 /// How many sessions there are whose time is up.

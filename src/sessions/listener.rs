@@ -20,6 +20,7 @@ use super::watchers::Watchers;
 use super::{EndReason, Ending};
 use crate::config::SessionPolicy;
 use crate::db::{Unavailable, connect};
+use crate::foreign_words::cleaned;
 
 /// How often what has arrived is read: well within the second that a notice may take.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -140,7 +141,9 @@ impl Ear {
                 if notification.channel == ENDED {
                     match read(&notification.payload) {
                         Some(ending) => watchers.tell(ending),
-                        None => log::error!("a notice that makes no sense: {:?}", notification.payload),
+                        None => {
+                            log::error!("a notice that makes no sense: {}", cleaned(&notification.payload))
+                        }
                     }
                 }
             }

@@ -1,5 +1,7 @@
 //! The table `users`: find, create, update, delete.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, insert_into, update};
 use diesel::pg::PgConnection;
@@ -77,6 +79,19 @@ pub fn find_by_digest(conn: &mut PgConnection, digest: &[u8]) -> QueryResult<Opt
         .select(User::as_select())
         .first(conn)
         .optional()
+}
+
+/// Which of these digests are those of addresses that accounts have.
+pub fn known<'a>(
+    conn: &mut PgConnection,
+    digests: impl Iterator<Item = &'a [u8]>,
+) -> QueryResult<HashSet<Vec<u8>>> {
+    let digests: Vec<&[u8]> = digests.collect();
+    let known: Vec<Vec<u8>> = users::table
+        .filter(email_digest(users::email).eq_any(digests))
+        .select(email_digest(users::email))
+        .load(conn)?;
+    Ok(known.into_iter().collect())
 }
 
 /// The account with an id.

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use diesel::RunQueryDsl;
 
+use super::Unavailable;
 use super::connection::establish;
 use data_dir::DataDir;
 pub use error::Error;
@@ -124,6 +125,6 @@ fn create_database(server: &Server) -> Result<(), Error> {
     match diesel::sql_query(format!("create database {DATABASE}")).execute(&mut connection) {
         Ok(_) => Ok(()),
         Err(error) if error.to_string().contains("already exists") => Ok(()),
-        Err(error) => Err(Error::program("create database")(error)),
+        Err(error) => Err(Error::program("create database")(Unavailable::from(error))),
     }
 }

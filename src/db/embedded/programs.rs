@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use nix::unistd::{User, geteuid};
 
 use super::error::Error;
+use crate::foreign_words::cleaned;
 
 /// The oldest PostgreSQL with what the migrations use (`gen_random_uuid`).
 const OLDEST: u32 = 13;
@@ -146,6 +147,6 @@ impl Runner {
         }
         let words = String::from_utf8_lossy(&output.stderr);
         let last = words.lines().rfind(|line| !line.trim().is_empty());
-        Err(last.unwrap_or("it gave no reason").trim().to_owned())
+        Err(cleaned(last.unwrap_or("it gave no reason")))
     }
 }

@@ -1,22 +1,28 @@
-//! The outbox is shared fairly among those who ask for links.
+//! The outbox is shared fairly: networks take turns, whoever they are and whatever they ask for.
 
 use oneseat::auth::post::Delivery;
 use oneseat::config::MailPolicy;
-use oneseat::mail::Carrier;
-use oneseat::users::Role;
+use oneseat::mail::outbox::{self, Happening};
+use oneseat::mail::{Carrier, Kind};
+use oneseat::users::Email;
 use reqwest::Method;
 use serde_json::json;
 
 use super::ADA;
 use crate::support::{Answer, App, MailServer};
 
-/// An instance that puts mails into the outbox and sends none.
-async fn without_a_sender() -> App {
-    App::start_with(|config| {
+/// Ada, and `others` who may get mail, at an instance that puts mails into the outbox and sends none.
+async fn app(others: u32) -> App {
+    let app = App::start_with(|config| {
         config.policy.mail = MailPolicy::Needed;
         config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
     })
-    .await
+    .await;
+    app.database().execute(&format!(
+        "insert into users (name, email) values ('ada', '{ADA}');
+         insert into users (name, email) select 'u', 'user' || n || '@example.org' from generate_series(1, {others}) as n"
+    ));
+    app
 }
 
 async fn ask(app: &App, email: &str, from: &str) {
@@ -28,57 +34,156 @@ async fn ask(app: &App, email: &str, from: &str) {
     assert_eq!(Answer::of(request).await.status, 202);
 }
 
+fn user(n: u32) -> String {
+    format!("user{n}@example.org")
+}
+
+/// Somebody who takes mails away, and where they arrive.
+struct Sender<'a> {
+    app: &'a App,
+    mails: MailServer,
+    carrier: Carrier,
+}
+
+impl<'a> Sender<'a> {
+    fn of(app: &'a App) -> Self {
+        let mails = MailServer::start();
+        let carrier = Carrier::smtp(&mails.url(), "seat@example.org").unwrap();
+        Self { app, mails, carrier }
+    }
+
+    /// Sends the mail whose turn it is; says to whom.
+    async fn next(&self) -> String {
+        let delivery = self
+            .app
+            .auth
+            .deliver_next(&self.carrier, "http://127.0.0.1")
+            .await;
+        assert_eq!(delivery.unwrap(), Delivery::Sent);
+        self.mails.next().await.header("To").to_owned()
+    }
+
+    /// How many are sent before Ada's.
+    async fn before_ada(&self) -> u32 {
+        let mut before = 0;
+        while self.next().await != ADA {
+            before += 1;
+        }
+        before
+    }
+}
+
 #[tokio::test]
 async fn who_asks_for_many_links_keeps_nobody_else_waiting() {
-    let app = without_a_sender().await;
-    app.add_user("ada", Role::User).await;
-    for n in 0..40 {
-        let name = format!("user{n}");
-        app.add_user(&name, Role::User).await;
+    let app = app(40).await;
+    for n in 1..=40 {
         // One customer of IPv6, from a network of its own each time.
-        ask(
-            &app,
-            &format!("{name}@example.org"),
-            &format!("2001:db8:7:{n:x}::1"),
-        )
-        .await;
+        ask(&app, &user(n), &format!("2001:db8:7:{n:x}::1")).await;
     }
     ask(&app, ADA, "192.0.2.1").await;
-    let mails = MailServer::start();
-    let carrier = Carrier::smtp(&mails.url(), "seat@example.org").unwrap();
-    let mut before = 0;
-    loop {
-        let delivery = app.auth.deliver_next(&carrier, "http://127.0.0.1").await.unwrap();
-        assert_eq!(delivery, Delivery::Sent);
-        if mails.next().await.header("To") == ADA {
-            break;
-        }
-        before += 1;
-    }
+    let before = Sender::of(&app).before_ada().await;
     assert!(before <= 1, "{before} mails went first");
 }
 
 #[tokio::test]
-async fn asks_for_addresses_that_nobody_has_leave_at_once() {
-    let app = without_a_sender().await;
-    app.add_user("ada", Role::User).await;
+async fn who_asks_for_many_links_takes_little_from_the_neighbours() {
+    let app = app(40).await;
+    for n in 1..=40 {
+        ask(&app, &user(n), "192.0.2.1").await;
+    }
+    ask(&app, ADA, "192.0.2.77").await;
+    let before = Sender::of(&app).before_ada().await;
+    assert!(before <= 3, "{before} mails went first");
+}
+
+#[tokio::test]
+async fn nobody_keeps_a_mail_back_by_asking_for_it_first() {
+    let app = app(20).await;
+    for n in 1..=20 {
+        ask(&app, &user(n), "192.0.2.1").await;
+    }
+    ask(&app, ADA, "192.0.2.1").await;
+    ask(&app, ADA, "198.51.100.1").await;
+    // It is theirs from now on, and not one more free turn for each that somebody else has asked for.
+    ask(&app, &user(20), "198.51.100.1").await;
+    let sender = Sender::of(&app);
+    let before = sender.before_ada().await;
+    assert!(before <= 1, "{before} mails went first");
+    assert_ne!(sender.next().await, user(20));
+}
+
+#[tokio::test]
+async fn what_is_owed_goes_first_and_much_of_it_keeps_no_link_waiting() {
+    let app = app(20).await;
+    let owed = |email: &str, from: Option<&str>| {
+        let digest = email.parse::<Email>().unwrap().digest();
+        let happening = Happening {
+            ip_address: from.map(|from| from.parse().unwrap()),
+            user_agent: None,
+        };
+        let conn = &mut app.database().connect();
+        outbox::post(conn, &digest, Kind::PasswordChanged, &happening).unwrap();
+    };
+    ask(&app, &user(1), "198.51.100.1").await;
+    owed(&user(2), None);
+    // Somebody who changes a password again and again.
+    for _ in 0..20 {
+        owed(&user(3), Some("203.0.113.1"));
+    }
+    ask(&app, ADA, "192.0.2.1").await;
+    let sender = Sender::of(&app);
+    let first = [sender.next().await, sender.next().await];
+    assert_eq!(first, [user(2), user(3)]);
+    let before = sender.before_ada().await;
+    assert!(before <= 1, "{before} mails went first");
+}
+
+#[tokio::test]
+async fn a_network_has_only_so_many_waiting() {
+    let app = app(1).await;
     app.database().execute(
-        "insert into mails (kind, email_digest, asked_from, turn)
-             select 'password_reset', sha256(n::text::bytea), '2001:db8::', n from generate_series(1, 3000) as n",
+        "insert into mails (kind, email_digest, network, asked, turn)
+             select 'password_reset', sha256(n::text::bytea), '192.0.2.1', true, n from generate_series(0, 999) as n",
     );
-    ask(&app, ADA, "2001:db8::1").await;
-    let mails = MailServer::start();
-    let carrier = Carrier::smtp(&mails.url(), "seat@example.org").unwrap();
-    app.auth
-        .deliver_all(&carrier, "http://127.0.0.1", || false)
-        .await
-        .unwrap();
-    assert_eq!(mails.next().await.header("To"), ADA);
+    let waiting = || app.database().number("select count(*) from mails");
+    ask(&app, ADA, "192.0.2.1").await;
+    assert_eq!(waiting(), 1_000);
+    ask(&app, ADA, "192.0.2.2").await;
+    assert_eq!(waiting(), 1_001);
+}
+
+#[tokio::test]
+async fn asks_for_addresses_that_nobody_has_leave_at_once() {
+    let app = app(1).await;
+    app.database().execute(
+        "create extension if not exists pg_stat_statements;
+         insert into mails (kind, email_digest, network, asked, turn)
+             select 'password_reset', sha256(n::text::bytea), '2001:db8::', true, n from generate_series(0, 2999) as n",
+    );
+    // Behind all of them, and one of them wanted by somebody else, too.
+    ask(&app, &user(1), "2001:db8:0:1::1").await;
+    ask(&app, ADA, "192.0.2.1").await;
+    let sender = Sender::of(&app);
+    assert_eq!(sender.before_ada().await, 0);
+    assert_eq!(sender.next().await, user(1));
     assert_eq!(app.database().number("select count(*) from mails"), 0);
     // None of them took its turn.
     let tried = "select coalesce(sum(calls), 0) from pg_stat_statements
          where dbid = (select oid from pg_database where datname = current_database()) and query like 'update mails set attempts%'";
+    assert_eq!(app.database().number(tried), 2);
+}
+
+#[tokio::test]
+async fn an_address_that_somebody_gets_after_it_was_seen_is_not_forgotten() {
+    let app = app(1).await;
+    ask(&app, "new@example.org", "192.0.2.1").await;
+    ask(&app, "nobody@example.net", "192.0.2.2").await;
+    let conn = &mut app.database().connect();
+    let seen = outbox::front(conn, 10).unwrap();
+    assert_eq!(seen.len(), 2);
     app.database()
-        .execute("create extension if not exists pg_stat_statements");
-    assert!(app.database().number(tried) <= 3);
+        .execute("insert into users (name, email) values ('new', 'new@example.org')");
+    ask(&app, "new@example.org", "192.0.2.1").await;
+    assert_eq!(outbox::discard_all(conn, &seen).unwrap().len(), 1);
+    assert_eq!(Sender::of(&app).next().await, "new@example.org");
 }

@@ -1,25 +1,53 @@
-//! What an SMTP server says reaches the log without what it must not hold.
+//! What other servers say reaches the log without what it must not hold.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use oneseat::config::MailPolicy;
+use oneseat::users::Role;
 
 use super::{ADA, forgot};
 use crate::support::{App, Program, eventually};
-use oneseat::users::Role;
 
 /// What the program knows itself by there.
-const PASSWORD: &str = "canary-of-a-password";
+const USER: &str = "mailer@example.org";
+const PASSWORD: &str = "Canary9";
 
 /// How a server is indiscreet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Indiscretion {
-    /// Refuses a mail and quotes it.
+    /// Refuses a mail and quotes it, line by line.
     QuotesTheMail,
-    /// Refuses the credentials and repeats them.
-    RepeatsTheCredentials,
+    /// Cannot take a mail now, and quotes it in lines of its own, which break words.
+    FoldsTheMail,
+    /// Refuses the credentials and repeats them, as PLAIN sends them and as they are.
+    RepeatsPlain,
+    /// The same with LOGIN, each in a line that is broken.
+    RepeatsLogin,
+}
+
+impl Indiscretion {
+    fn code(self) -> &'static str {
+        match self {
+            Self::QuotesTheMail => "5.7.1",
+            Self::FoldsTheMail => "4.7.1",
+            Self::RepeatsPlain | Self::RepeatsLogin => "5.7.8",
+        }
+    }
+
+    /// All that a mail may be made of, in lines as that server quotes them.
+    fn quoted(self, mail: &[String]) -> Vec<String> {
+        match self {
+            Self::FoldsTheMail => {
+                let mail: Vec<char> = mail.join(" ").replace("= ", "").chars().collect();
+                mail.chunks(13).map(|line| line.iter().collect()).collect()
+            }
+            _ => mail.to_vec(),
+        }
+    }
 }
 
 /// An SMTP server of the test's own. Tells of everything that it was sent.
@@ -47,25 +75,45 @@ fn converse(mut stream: TcpStream, indiscretion: Indiscretion) -> Option<String>
     say("220 indiscreet")?;
     loop {
         let line = lines.next()?;
-        match line.split(' ').next()?.to_uppercase().as_str() {
-            "EHLO" => say("250-indiscreet\r\n250 AUTH PLAIN LOGIN")?,
-            "AUTH" => match indiscretion {
-                Indiscretion::RepeatsTheCredentials => {
-                    say(&format!(
-                        "535 5.7.8 {line} is wrong: mailer has no password {PASSWORD}"
-                    ))?;
-                    return Some(line);
-                }
-                Indiscretion::QuotesTheMail => say("235 2.7.0 welcome")?,
-            },
-            "DATA" => {
+        match (line.split(' ').next()?.to_uppercase().as_str(), indiscretion) {
+            ("EHLO", Indiscretion::RepeatsLogin) => say("250-indiscreet\r\n250 AUTH LOGIN")?,
+            ("EHLO", _) => say("250-indiscreet\r\n250 AUTH PLAIN")?,
+            ("AUTH", Indiscretion::RepeatsPlain) => {
+                say(&format!(
+                    "535 5.7.8 {line} is wrong: {USER} has no password {PASSWORD}"
+                ))?;
+                return Some(line);
+            }
+            ("AUTH", Indiscretion::RepeatsLogin) => {
+                say("334 VXNlcm5hbWU6")?;
+                let user = lines.next()?;
+                say("334 UGFzc3dvcmQ6")?;
+                let password = lines.next()?;
+                let (one, two) = password.split_at(5);
+                say(&format!(
+                    "535-5.7.8 {user}\r\n535-5.7.8 {one}=\r\n535-5.7.8 {two}\r\n535 5.7.8 {PASSWORD}?"
+                ))?;
+                return Some(format!("{user}\n{password}"));
+            }
+            ("AUTH", _) => say("235 2.7.0 welcome")?,
+            ("DATA", _) => {
                 say("354 go on")?;
                 let mail: Vec<String> = lines.by_ref().take_while(|line| line != ".").collect();
-                let quoted: Vec<String> = mail.iter().map(|line| format!("554-5.7.1 {line}")).collect();
-                say(&format!("{}\r\n554 5.7.1 that was the mail", quoted.join("\r\n")))?;
+                let (code, reply) = (
+                    indiscretion.code(),
+                    if indiscretion == Indiscretion::FoldsTheMail {
+                        451
+                    } else {
+                        554
+                    },
+                );
+                for line in indiscretion.quoted(&mail) {
+                    say(&format!("{reply}-{code} {line}"))?;
+                }
+                say(&format!("{reply} {code} that was the mail"))?;
                 return Some(mail.join("\n"));
             }
-            "QUIT" => return None,
+            ("QUIT", _) => return None,
             _ => say("250 2.0.0 fine")?,
         }
     }
@@ -73,8 +121,13 @@ fn converse(mut stream: TcpStream, indiscretion: Indiscretion) -> Option<String>
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_indiscreet_server_puts_no_link_and_no_password_into_the_log() {
-    for indiscretion in [Indiscretion::QuotesTheMail, Indiscretion::RepeatsTheCredentials] {
-        for format in ["human", "json"] {
+    for (indiscretion, formats) in [
+        (Indiscretion::QuotesTheMail, &["human", "json"][..]),
+        (Indiscretion::RepeatsPlain, &["human", "json"]),
+        (Indiscretion::FoldsTheMail, &["human"]),
+        (Indiscretion::RepeatsLogin, &["json"]),
+    ] {
+        for format in formats {
             let app = App::start_with(|config| config.policy.mail = MailPolicy::Needed).await;
             app.add_user("ada", Role::User).await;
             let (address, sent) = server(indiscretion);
@@ -91,7 +144,10 @@ async fn an_indiscreet_server_puts_no_link_and_no_password_into_the_log() {
                 ],
                 &[
                     ("DATABASE_URL", app.database().url().to_owned()),
-                    ("ONESEAT_SMTP_URL", format!("smtp://mailer:{PASSWORD}@{address}")),
+                    (
+                        "ONESEAT_SMTP_URL",
+                        format!("smtp://{}:{PASSWORD}@{address}", USER.replace('@', "%40")),
+                    ),
                     ("RUST_LOG", "trace".to_owned()),
                 ],
             );
@@ -112,11 +168,7 @@ async fn an_indiscreet_server_puts_no_link_and_no_password_into_the_log() {
             assert!(stopped, "{rest:#?}");
             log.extend(rest);
             let told = log.iter().find(|line| line.contains("could not mail")).unwrap();
-            let code = match indiscretion {
-                Indiscretion::QuotesTheMail => "5.7.1",
-                Indiscretion::RepeatsTheCredentials => "5.7.8",
-            };
-            assert!(told.contains(code), "{told}");
+            assert!(told.contains(indiscretion.code()), "{told}");
             let secrets = secrets(indiscretion, &was_sent.unwrap());
             for line in &log {
                 for secret in &secrets {
@@ -130,22 +182,76 @@ async fn an_indiscreet_server_puts_no_link_and_no_password_into_the_log() {
 
 /// What must not be in the log of what a server was sent.
 fn secrets(indiscretion: Indiscretion, was_sent: &str) -> Vec<String> {
-    let mut secrets = vec![PASSWORD.to_owned()];
+    let mut secrets = vec![
+        PASSWORD.to_owned(),
+        BASE64.encode(PASSWORD),
+        USER.to_owned(),
+        ADA.to_owned(),
+    ];
     match indiscretion {
-        Indiscretion::RepeatsTheCredentials => {
+        Indiscretion::RepeatsPlain => {
             let (_, encoded) = was_sent.rsplit_once(' ').unwrap();
             secrets.push(encoded.to_owned());
         }
-        Indiscretion::QuotesTheMail => {
+        Indiscretion::RepeatsLogin => {
+            assert!(was_sent.contains(&BASE64.encode(PASSWORD)), "{was_sent}");
+            secrets.extend(was_sent.lines().map(str::to_owned));
+            // A part of it in a line of its own.
+            secrets.push(BASE64.encode(PASSWORD)[..5].to_owned());
+        }
+        Indiscretion::QuotesTheMail | Indiscretion::FoldsTheMail => {
             let mail = was_sent.replace("=\n", "").replace("=3D", "=");
             let (_, token) = mail.split_once("/reset#").unwrap();
             let token: String = token.chars().take_while(char::is_ascii_hexdigit).collect();
             assert_eq!(token.len(), 64, "{mail}");
-            // Any half of it is too much.
-            secrets.push(token[..32].to_owned());
-            secrets.push(token[32..].to_owned());
-            secrets.push(ADA.to_owned());
+            // Any part of it is too much.
+            let parts = token.as_bytes().windows(8);
+            secrets.extend(parts.map(|part| String::from_utf8(part.to_vec()).unwrap()));
         }
     }
     secrets
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_and_whoever_notifies_through_it_put_no_address_and_no_link_into_the_log() {
+    let app = App::start_with(|config| config.policy.mail = MailPolicy::Needed).await;
+    let token = "c0ffee".repeat(10) + "cafe";
+    let quoted = format!("Key (email)=({ADA}) http://localhost/reset#{token} {token}");
+    app.database().execute(&format!(
+        "create function refuse() returns trigger language plpgsql as
+             $$ begin raise exception E'no room for\\n{quoted}'; end $$;
+         create trigger refuse before insert on mail_requests for each row execute function refuse()"
+    ));
+    let program = Program::serve_with(
+        &[
+            "--bind",
+            "127.0.0.1:0",
+            "--public-url",
+            "http://127.0.0.1:8080",
+            "--mail-from",
+            "seat@example.org",
+        ],
+        &[
+            ("DATABASE_URL", app.database().url().to_owned()),
+            ("ONESEAT_SMTP_URL", "smtp://127.0.0.1:1".to_owned()),
+            ("RUST_LOG", "trace".to_owned()),
+        ],
+    );
+    assert_eq!(forgot(&program.visitor(), ADA).await.status, 503);
+    app.database()
+        .execute(&format!("notify oneseat_session_ended, 'no notice of {quoted}'"));
+    let mut log = Vec::new();
+    eventually("both are in the log", async || {
+        log.extend(program.said());
+        ["no room for Key [...]", "no notice of Key [...]"]
+            .iter()
+            .all(|words| log.iter().any(|line| line.contains(words)))
+    })
+    .await;
+    let (stopped, rest) = program.terminate();
+    assert!(stopped, "{rest:#?}");
+    log.extend(rest);
+    for secret in [ADA, &token] {
+        assert_eq!(log.iter().find(|line| line.contains(secret)), None);
+    }
 }

@@ -1,0 +1,144 @@
+//! Secrets that are known, and where they are in a text.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
+
+use super::{LEFT_OUT, on_one_line};
+
+/// Letters and digits of a name. A shorter one is part of other words, and a name opens nothing.
+const SHORTEST_NAME: usize = 6;
+
+/// What this program knows and nobody is to read. Empty by default.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// As they are compared.
+    forms: Vec<Vec<char>>,
+}
+
+// Also in the words of a panic.
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets(..)")
+    }
+}
+
+impl Secrets {
+    /// The credentials in a URL, as in `smtps://user:password@host` or `postgres://user:password@host/database`, or in libpq's
+    /// other form, as in `host=db user=user password=password`. In whatever form a server may repeat them: as they are, and as the
+    /// commands of RFC 4954 and RFC 4616 carry them.
+    pub fn of_url(url: &str) -> Self {
+        let (user, password) = credentials(url);
+        let mut secrets = Self::default();
+        for (user, password) in [
+            (user.as_str(), password.as_str()),
+            (&decoded(&user), &decoded(&password)),
+        ] {
+            secrets.add(password);
+            secrets = secrets.and_name(user);
+            if !password.is_empty() {
+                secrets.add_encoded(&format!("\0{user}\0{password}"));
+            }
+        }
+        secrets
+    }
+
+    /// These and one more, for as long as it is one.
+    #[must_use]
+    pub fn and(mut self, secret: &str) -> Self {
+        self.add(secret);
+        self
+    }
+
+    /// These and somebody's name or address.
+    #[must_use]
+    pub fn and_name(mut self, name: &str) -> Self {
+        if comparable(name).len() >= SHORTEST_NAME {
+            self.add(name);
+        }
+        self
+    }
+
+    fn add(&mut self, secret: &str) {
+        self.add_form(secret);
+        self.add_encoded(secret);
+    }
+
+    fn add_encoded(&mut self, secret: &str) {
+        self.add_form(&STANDARD.encode(secret));
+        self.add_form(&hex::encode(secret));
+    }
+
+    fn add_form(&mut self, form: &str) {
+        let form = comparable(&on_one_line(form));
+        if !form.is_empty() && !self.forms.contains(&form) {
+            self.forms.push(form);
+        }
+    }
+
+    /// The line with a mark in place of each.
+    pub(super) fn taken_out_of(&self, line: &str) -> String {
+        let chars: Vec<char> = line.chars().collect();
+        let (places, folded): (Vec<usize>, Vec<char>) = chars
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| c.is_alphanumeric())
+            .flat_map(|(place, c)| c.to_lowercase().map(move |c| (place, c)))
+            .unzip();
+        let mut is_secret = vec![false; chars.len()];
+        for form in &self.forms {
+            for (start, window) in folded.windows(form.len()).enumerate() {
+                if window == form {
+                    is_secret[places[start]..=places[start + form.len() - 1]].fill(true);
+                }
+            }
+        }
+        // The padding of base64 belongs to it.
+        for place in 1..chars.len() {
+            is_secret[place] |= is_secret[place - 1] && chars[place] == '=';
+        }
+        let mut left = String::new();
+        for (place, c) in chars.into_iter().enumerate() {
+            if !is_secret[place] {
+                left.push(c);
+            } else if place == 0 || !is_secret[place - 1] {
+                left.push_str(LEFT_OUT);
+            }
+        }
+        left
+    }
+}
+
+/// Letters and digits alone, without case: a secret that was folded, quoted or escaped is found all the same. Nothing of a secret
+/// that has neither.
+pub(super) fn comparable(text: &str) -> Vec<char> {
+    text.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// User and password as they are written there; empty where there is none.
+fn credentials(url: &str) -> (String, String) {
+    if let Some((_, rest)) = url.split_once("://") {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let info = authority.rsplit_once('@').map_or("", |(info, _)| info);
+        let (user, password) = info.split_once(':').unwrap_or((info, ""));
+        let of_query = value_of("password", rest.split(['?', '&']).skip(1));
+        let password = of_query.unwrap_or(password);
+        return (user.to_owned(), password.to_owned());
+    }
+    let parts = || url.split_whitespace();
+    let of = |name| value_of(name, parts()).unwrap_or_default().to_owned();
+    (of("user"), of("password"))
+}
+
+fn value_of<'a>(name: &str, mut pairs: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn decoded(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
+}
