@@ -6,6 +6,7 @@ mod client;
 mod clocked;
 mod database;
 mod events;
+mod gate;
 mod mail;
 mod program;
 
@@ -15,6 +16,7 @@ pub use client::{Answer, Client};
 pub use clocked::{Clocked, libfaketime};
 pub use database::{Database, sql};
 pub use events::EventStream;
+pub use gate::Gate;
 pub use mail::{Mail, MailServer};
 pub use program::{Program, oneseat};
 
