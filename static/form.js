@@ -80,11 +80,11 @@ export function enter(form, { send, done, refused }) {
       await send(values);
       done?.(values);
     } catch (error) {
-      // Whoever ended it has taken the form away.
-      if (error instanceof SessionEnded) return;
-      if (!(error instanceof Problem)) return refuse(form, WORDS.offline);
+      if (!(error instanceof Problem || error instanceof SessionEnded)) return refuse(form, WORDS.offline);
       const passwords = form.querySelectorAll("[type=password]");
       for (const input of passwords) input.value = "";
+      // The form was taken away with the session, or the page was left: nobody waits for words.
+      if (error instanceof SessionEnded) return;
       const wayOut = refused?.(error) ? undefined : WAYS_OUT[error.code];
       refuse(form, wordsFor(error), { field: passwords[0], wayOut });
     } finally {

@@ -26,7 +26,10 @@ export interface User {
 export interface Options {
   /** Where oneseat is; where this module came from unless told. */
   server?: string | URL;
-  /** Those that are given the token, too: of an application that stands behind the seat, say. */
+  /**
+   * Those that are given the token, too: of an application that stands behind the seat, say. Each is a scheme, a host and perhaps a
+   * port (`https://app.example.org`); a path, even `/`, is refused.
+   */
   origins?: string[];
 }
 
@@ -55,8 +58,9 @@ export class SessionEnded extends Error {
   readonly ending: Ending;
 }
 
-/** One seat at one oneseat. */
+/** One seat at one oneseat: one session or none, in the order of the calls. Two in one page are like two pages. */
 export class Oneseat {
+  /** @throws {TypeError} The server, or one of the origins, is none that a token can be given to. */
   constructor(options?: Options);
   /** Where oneseat is: its origin. */
   readonly server: string;
@@ -66,12 +70,14 @@ export class Oneseat {
   /**
    * Takes the seat. Whoever held it is signed out.
    * @throws {Problem} `invalid_credentials`, `account_locked`, `email_unverified`, `account_disabled`, `too_many_requests`, ...
+   * @throws {SessionEnded} It was overtaken: by another `signIn`, by `signOut`, or since the page was left. What it opens all the same
+   *   is ended at the server.
    * @throws {TypeError} The server cannot be reached.
    */
   signIn(email: string, password: string): Promise<User>;
 
   /**
-   * Gives the seat up: here at once, and on the server if it can be reached.
+   * Gives the seat up: here at once, and on the server if it can be reached. A sign-in that has no answer yet is given up, too.
    * @returns Whether the server knows. Where it does not, the session ends there by its time-out.
    */
   signOut(): Promise<boolean>;
@@ -85,7 +91,7 @@ export class Oneseat {
   changePassword(currentPassword: string, newPassword: string): Promise<void>;
 
   /**
-   * `fetch` with the token. A 401 from the server ends the session here; what waits for an answer when it ends is aborted.
+   * `fetch` with the token. A 401 for the token ends the session here; what waits for an answer when it ends is aborted.
    * @param url Of the server, or of one of the `origins`; relative to the page.
    * @param options `passive` marks what a page does by itself: it is no activity.
    * @throws {SessionEnded} There is none, or it ended meanwhile.
@@ -94,7 +100,8 @@ export class Oneseat {
   fetch(url: string | URL, options?: RequestInit & { passive?: boolean }): Promise<Response>;
 
   /**
-   * Calls the listener when a session ends: once for each, whoever ended it, this page included.
+   * Calls the listener when a session ends: once for each, whoever ended it, this page included. One that throws is
+   * reported, and changes nothing.
    * @returns Call it to be told no more.
    */
   onEnded(listener: (ending: Ending) => void): () => void;

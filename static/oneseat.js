@@ -10,6 +10,27 @@
 //     await seat.signIn(email, password);
 //     const response = await seat.fetch("https://seat.example.org/auth/session");
 //     await seat.signOut();
+//
+// A page holds one session or none. What happens to it has one order, that of the calls, however the answers of the network come:
+//
+//     event                           | the session held here           | a sign-in that has no answer yet
+//     --------------------------------+---------------------------------+---------------------------------
+//     signIn()                        | stays                           | is overtaken
+//     a session is opened             | ends: `replaced`, or for        | becomes the session held
+//                                     | another user `signed_out`       |
+//     a sign-in is refused or lost    | stays                           | fails
+//     signOut(), pagehide             | ends, and the server is told    | is overtaken
+//     a 401, an `ended` of the stream | ends                            | goes on
+//
+// - A sign-in that is overtaken rejects with `SessionEnded` at once. What it opens all the same is ended at the server as soon as the
+//   answer is here, and never held. One that has not been sent never is.
+// - Sign-ins are sent one at a time: the next when the one before is answered, and the server told of what ended. So the last is the
+//   last at the server, too.
+// - From `pagehide` to `pageshow` nobody signs in.
+// - Listeners are called when the change is made. One that throws is reported like any error that nobody catches, and changes nothing.
+// - An answer that is lost (the network was cut, the page was closed) may leave a session at the server that no page holds. The user's next
+//   sign-in replaces it; until then it lasts as long as one that nobody uses.
+// - Two `Oneseat` in one page are like two pages: each holds a session of its own, and for one user the later takes the seat.
 
 /**
  * @typedef {"signed_out" | "page_closed" | "replaced" | "expired" | "revoked" | "password_changed" | "account_disabled"} Reason
@@ -33,7 +54,8 @@
 /**
  * @typedef {object} Options
  * @property {string | URL} [server] Where oneseat is; where this module came from unless told.
- * @property {string[]} [origins] Those that are given the token, too: of an application that stands behind the seat, say.
+ * @property {string[]} [origins] Those that are given the token, too: of an application that stands behind the seat, say. Each is a
+ * scheme, a host and perhaps a port (`https://app.example.org`); a path, even `/`, is refused.
  */
 
 /** An answer that is not the one hoped for (RFC 9457). */
@@ -72,6 +94,8 @@ export class SessionEnded extends Error {
   }
 }
 
+/** An answer that has not come by then is lost, in milliseconds. The server says much earlier when it is too busy. */
+const PATIENCE = 60_000;
 /** The server sends something every 20 seconds; a stream that is silent for longer than this is dead. In milliseconds. */
 const SILENCE = 45_000;
 /** The pauses before a broken stream is opened again, in milliseconds: the first, and the longest. */
@@ -102,10 +126,30 @@ class Session {
   }
 }
 
+/** A sign-in, from the call to its outcome. The first outcome counts. */
+class Attempt {
+  /** @type {Ending | null} What came of it before its answer did. */
+  overtaken = null;
+  /** @type {PromiseWithResolvers<User>} */
+  outcome = Promise.withResolvers();
+
+  /** @param {Ending} ending */
+  overtake(ending) {
+    this.overtaken ??= ending;
+    this.outcome.reject(new SessionEnded(ending));
+  }
+}
+
 /** One seat at one oneseat. */
 export class Oneseat {
   /** @type {Session | null} */
   #session = null;
+  /** @type {Attempt | null} The last. */
+  #attempt = null;
+  /** @type {Promise<boolean>} Settles when the server has answered; whether it then knows of all that is over here. Never rejects. */
+  #told = Promise.resolve(true);
+  /** Between `pagehide` and `pageshow`. */
+  #hidden = false;
   /** @type {Set<string>} */
   #origins;
   /** @type {Set<(ending: Ending) => void>} */
@@ -113,12 +157,22 @@ export class Oneseat {
   /** @type {Set<() => void>} */
   #changedListeners = new Set();
 
-  /** @param {Options} [options] */
+  /**
+   * @param {Options} [options]
+   * @throws {TypeError} The server, or one of the origins, is none that a token can be given to.
+   */
   constructor({ server = import.meta.url, origins = [] } = {}) {
+    const url = new URL(server, document.baseURI);
+    if (!isWeb(url)) throw new TypeError(`server must be an address of http or https, not ${url.protocol}`);
+    if (!Array.isArray(origins)) throw new TypeError("origins must be an array of strings");
     /** Where oneseat is: its origin. @readonly */
-    this.server = new URL(server, document.baseURI).origin;
-    this.#origins = new Set([this.server, ...origins.map((origin) => new URL(origin).origin)]);
-    addEventListener("pagehide", () => this.#leave());
+    this.server = url.origin;
+    this.#origins = new Set([this.server, ...origins.map(originOf)]);
+    addEventListener("pagehide", () => {
+      this.#hidden = true;
+      this.#leave("page_closed");
+    });
+    addEventListener("pageshow", () => { this.#hidden = false; });
   }
 
   /** Who is signed in here. */
@@ -132,28 +186,24 @@ export class Oneseat {
    * @param {string} password
    * @returns {Promise<User>}
    * @throws {Problem} `invalid_credentials`, `account_locked`, `email_unverified`, `account_disabled`, `too_many_requests`, ...
+   * @throws {SessionEnded} It was overtaken: by another `signIn`, by `signOut`, or since the page was left.
    * @throws {TypeError} The server cannot be reached.
    */
   async signIn(email, password) {
-    const response = await fetch(`${this.server}/auth/login`, { ...POST, body: JSON.stringify({ email, password }) });
-    if (!response.ok) throw await Problem.from(response);
-    const { token, user } = await response.json();
-    // The session of before is over at the server, too: this one replaced it.
-    if (this.#session) this.#end(this.#session, { reason: "replaced", endedAt: null });
-    this.#session = new Session(token, user);
-    this.#listen(this.#session);
-    return user;
+    this.#overtake("replaced");
+    const attempt = new Attempt();
+    this.#attempt = attempt;
+    if (this.#hidden) this.#overtake("page_closed");
+    this.#told = this.#told.then((told) => (attempt.overtaken ? told : this.#open(attempt, email, password)));
+    return attempt.outcome.promise;
   }
 
   /**
-   * Gives the seat up: here at once, and on the server if it can be reached.
+   * Gives the seat up: here at once, and on the server if it can be reached. A sign-in that has no answer yet is given up, too.
    * @returns {Promise<boolean>} Whether the server knows. Where it does not, the session ends there by its time-out.
    */
   async signOut() {
-    if (!this.#session) return true;
-    const told = this.#tell(this.#session, {});
-    this.#end(this.#session, { reason: "signed_out", endedAt: null });
-    return told;
+    return this.#leave("signed_out");
   }
 
   /**
@@ -167,19 +217,16 @@ export class Oneseat {
    */
   async changePassword(currentPassword, newPassword) {
     const session = this.#session;
-    const body = JSON.stringify({ currentPassword, newPassword });
-    try {
-      const response = await this.fetch(`${this.server}/auth/password/change`, { ...POST, body });
-      if (!response.ok) throw await Problem.from(response);
-      if (session) this.#end(session, { reason: "password_changed", endedAt: null });
-    } catch (error) {
-      // Whether the answer or the stream tells first is chance.
-      if (!(error instanceof SessionEnded) || error.ending.reason !== "password_changed") throw error;
-    }
+    if (!session) throw new SessionEnded(UNKNOWN);
+    // Not aborted when the session ends: that is what it does, and only the answer says whether this did it.
+    const response = await post(`${this.server}/auth/password/change`, { currentPassword, newPassword }, session.token);
+    if (response.status === 401) throw this.#refused(session, await body(response));
+    if (!response.ok) throw await Problem.from(response);
+    this.#end(session, { reason: "password_changed", endedAt: null });
   }
 
   /**
-   * `fetch` with the token. A 401 from the server ends the session here; what waits for an answer when it ends is aborted.
+   * `fetch` with the token. A 401 for the token ends the session here; what waits for an answer when it ends is aborted.
    * @param {string | URL} url Of the server, or of one of the `origins`.
    * @param {RequestInit & { passive?: boolean }} [options] `passive` marks what a page does by itself: it is no activity.
    * @returns {Promise<Response>}
@@ -190,13 +237,14 @@ export class Oneseat {
     const session = this.#session;
     if (!session) throw new SessionEnded(UNKNOWN);
     const target = new URL(url, document.baseURI);
-    if (!this.#origins.has(target.origin)) throw new TypeError(`${target.origin} must not be given the token`);
+    if (!isWeb(target) || !this.#origins.has(target.origin)) throw new TypeError(`${target.origin} must not be given the token`);
     const response = await ask(session, target, options);
     if (response.status !== 401) return response;
-    if (target.origin === this.server) throw this.#refused(session, await body(response));
     // An application may have reasons of its own to say 401. Asking does not count as activity.
-    const asked = await ask(session, new URL("/auth/session", this.server), { passive: true });
-    if (asked.status === 401) throw this.#refused(session, await body(asked));
+    const isOwn = target.origin === this.server;
+    const asked = isOwn ? response.clone() : await ask(session, new URL("/auth/session", this.server), { passive: true });
+    const problem = await body(asked);
+    if (asked.status === 401 && !OF_OTHER_SECRETS.includes(problem.code)) throw this.#refused(session, problem);
     return response;
   }
 
@@ -220,36 +268,68 @@ export class Oneseat {
     return () => this.#changedListeners.delete(listener);
   }
 
+  /** @param {Reason} reason */
+  #overtake(reason) {
+    this.#attempt?.overtake({ reason, endedAt: null });
+  }
+
+  /**
+   * One sign-in, up to what becomes of its answer. Settles as `#told` does.
+   * @param {Attempt} attempt
+   * @param {string} email
+   * @param {string} password
+   */
+  async #open(attempt, email, password) {
+    let opened;
+    try {
+      opened = await login(this.server, email, password);
+    } catch (error) {
+      attempt.outcome.reject(error);
+      // What a gateway says of a server that does not answer leaves open what that did.
+      return error instanceof Problem && error.status < 500;
+    }
+    const held = this.#session;
+    const isSameUser = held?.user.id === opened.user.id;
+    let told = Promise.resolve(true);
+    // A user's one session is replaced at the server already, even by a sign-in that was overtaken; another user's is not.
+    if (held && isSameUser) {
+      this.#end(held, { reason: "replaced", endedAt: null });
+    } else if (held && !attempt.overtaken) {
+      told = tell(this.server, held, "signed_out");
+      this.#end(held, { reason: "signed_out", endedAt: null });
+    }
+    // Looked at last: a listener may just have asked for something else.
+    if (attempt.overtaken) return all(told, tell(this.server, opened, attempt.overtaken.reason));
+    this.#session = opened;
+    this.#listen(opened);
+    attempt.outcome.resolve(opened.user);
+    return told;
+  }
+
+  /** @param {"signed_out" | "page_closed"} reason */
+  #leave(reason) {
+    this.#overtake(reason);
+    if (!this.#session) return this.#told;
+    const session = this.#session;
+    // Before any listener asks for something else.
+    this.#told = all(this.#told, tell(this.server, session, reason));
+    const told = this.#told;
+    this.#end(session, { reason, endedAt: null });
+    return told;
+  }
+
   /** @param {Session} session @param {Ending} ending */
   #end(session, ending) {
     if (this.#session !== session) return;
     this.#session = null;
     session.end(ending);
-    for (const listener of this.#endedListeners) listener(ending);
+    notify(this.#endedListeners, ending);
   }
 
   /** The server does not take the token. @param {Session} session @param {Record<string, any>} problem */
   #refused(session, { reason = null, endedAt = null }) {
     this.#end(session, { reason, endedAt });
     return session.signal.reason;
-  }
-
-  /** The page goes, and the session with it. A page that the browser keeps for "back" comes back signed out. */
-  #leave() {
-    if (!this.#session) return;
-    this.#tell(this.#session, { body: JSON.stringify({ reason: "page_closed" }) });
-    this.#end(this.#session, { reason: "page_closed", endedAt: null });
-  }
-
-  /** @param {Session} session @param {RequestInit} options */
-  async #tell({ token }, options) {
-    const headers = { ...POST.headers, Authorization: `Bearer ${token}` };
-    try {
-      const response = await fetch(`${this.server}/auth/logout`, { ...POST, ...options, headers, keepalive: true });
-      return response.ok || response.status === 401;
-    } catch {
-      return false;
-    }
   }
 
   /** Keeps an event stream open for as long as the session lives; the server ends it with the reason. @param {Session} session */
@@ -305,18 +385,85 @@ export class Oneseat {
   }
 
   #changed() {
-    for (const listener of this.#changedListeners) listener();
+    notify(this.#changedListeners);
   }
 }
 
 /** @type {Ending} */
 const UNKNOWN = { reason: null, endedAt: null };
 
-const POST = {
-  method: "POST",
-  headers: { "Content-Type": "application/json" },
-  credentials: /** @type {RequestCredentials} */ ("omit"),
-};
+/** 401 for what was sent beside the token. */
+const OF_OTHER_SECRETS = ["invalid_credentials", "invalid_client"];
+
+/** @param {URL} url */
+function isWeb({ protocol }) {
+  return protocol === "https:" || protocol === "http:";
+}
+
+/**
+ * The form in which browsers compare it. Nothing else has one that stands for one place only: "null" is the origin of any file.
+ * @param {unknown} text
+ */
+function originOf(text) {
+  if (typeof text === "string" && /^https?:\/\/[^/?#\\@\s]+$/i.test(text) && URL.canParse(text)) return new URL(text).origin;
+  throw new TypeError(`origins must hold strings such as "https://app.example.org", without a path, not ${JSON.stringify(text)}`);
+}
+
+/** @template {unknown[]} A @param {Set<(...args: A) => void>} listeners @param {A} args */
+function notify(listeners, ...args) {
+  for (const listener of [...listeners]) {
+    try {
+      if (listeners.has(listener)) listener(...args);
+    } catch (error) {
+      reportError(error);
+    }
+  }
+}
+
+/** @param {Promise<boolean>[]} told */
+async function all(...told) {
+  return (await Promise.all(told)).every(Boolean);
+}
+
+/** @param {string} server @param {string} email @param {string} password */
+async function login(server, email, password) {
+  const response = await post(`${server}/auth/login`, { email, password });
+  if (!response.ok) throw await Problem.from(response);
+  const { token, user } = await response.json().catch(unreachable);
+  return new Session(token, user);
+}
+
+/** @param {unknown} cause @returns {never} */
+function unreachable(cause) {
+  throw new TypeError("The server cannot be reached.", { cause });
+}
+
+/** Ends a session at the server. Resolves to whether it knows. @param {string} server @param {Session} session @param {Reason | null} reason */
+async function tell(server, { token }, reason) {
+  try {
+    const why = reason === "page_closed" ? { reason } : {};
+    const response = await post(`${server}/auth/logout`, why, token, { keepalive: true });
+    return response.ok || response.status === 401;
+  } catch {
+    return false;
+  }
+}
+
+/** What is asked of the server alone. @param {string} url @param {object} content @param {string} [token] @param {RequestInit} [options] */
+function post(url, content, token, options) {
+  const headers = new Headers({ "Content-Type": "application/json" });
+  if (token) headers.set("Authorization", `Bearer ${token}`);
+  return fetch(url, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(content),
+    credentials: "omit",
+    // Secrets go where they were sent and no further.
+    redirect: "error",
+    signal: AbortSignal.timeout(PATIENCE),
+    ...options,
+  }).catch(unreachable);
+}
 
 /**
  * @param {Session} session

@@ -22,7 +22,13 @@ const WORDS = {
 };
 
 /** What this page did itself is no news. */
-const ENDED_HERE = { signed_out: WORDS.signedOut, page_closed: WORDS.left, password_changed: WORDS.passwordChanged };
+const ENDED_HERE = {
+  signed_out: WORDS.signedOut,
+  page_closed: WORDS.left,
+  password_changed: WORDS.passwordChanged,
+  // Signed in once more from a form that was still there.
+  replaced: "",
+};
 
 /** What happened, and what to make of it. */
 const ENDINGS = {

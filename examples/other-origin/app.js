@@ -29,6 +29,8 @@ at("login").addEventListener("submit", async (event) => {
     show();
     say("");
   } catch (error) {
+    // Something later was asked for, and says by itself what becomes of it.
+    if (error instanceof SessionEnded) return;
     say(error instanceof Problem ? error.message : "oneseat cannot be reached.");
   }
 });
@@ -51,7 +53,10 @@ at("ask").addEventListener("click", async () => {
   }
 });
 
-at("leave").addEventListener("click", () => seat.signOut());
+at("leave").addEventListener("click", async () => {
+  const isTold = await seat.signOut();
+  if (!isTold && !seat.user) say("The seat is left here. The server could not be told; the session ends there by itself.");
+});
 
 show();
 say("");

@@ -14,14 +14,14 @@ use oneseat::users::Role;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Files on an origin of their own.
-struct Site {
-    address: SocketAddr,
+pub(super) struct Site {
+    pub(super) address: SocketAddr,
     dir: TempDir,
     server: Child,
 }
 
 impl Site {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut server = Command::new("/usr/bin/python3")
             .args([
@@ -54,12 +54,12 @@ impl Site {
         }
     }
 
-    fn origin(&self) -> String {
+    pub(super) fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Puts the example here, for a server at this address.
-    fn show_the_example(&self, server: SocketAddr) {
+    pub(super) fn show_the_example(&self, server: SocketAddr) {
         for entry in std::fs::read_dir(Path::new(ROOT).join("examples/other-origin")).unwrap() {
             let file = entry.unwrap().path();
             let text = std::fs::read_to_string(&file).unwrap();
@@ -85,7 +85,7 @@ async fn example() -> (App, Site) {
     (app, site)
 }
 
-async fn sign_in(browser: &Browser, password: &str) {
+pub(super) async fn sign_in(browser: &Browser, password: &str) {
     browser.fill("[name=email]", ADA).await;
     browser.fill("[name=password]", password).await;
     browser.click("#login button").await;

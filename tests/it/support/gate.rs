@@ -1,0 +1,157 @@
+//! A network between a browser and a server, which keeps answers back until a test lets them go.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::PATIENCE;
+
+/// An answer that the server has given and the browser has not got. Dropped, it never gets it: the connection is cut.
+pub struct Held(oneshot::Sender<()>);
+
+impl Held {
+    /// Lets it go.
+    pub fn deliver(self) {
+        // The browser may have left in the meantime.
+        let _ = self.0.send(());
+    }
+}
+
+/// What the connections share.
+struct Road {
+    server: SocketAddr,
+    /// The request lines so far.
+    asked: Mutex<Vec<String>>,
+    /// How the request lines begin whose answers are kept back.
+    holds: Mutex<Option<&'static str>>,
+    held: mpsc::UnboundedSender<Held>,
+}
+
+/// The way to one server.
+pub struct Gate {
+    /// For the browser, in place of the server's own.
+    pub address: SocketAddr,
+    road: Arc<Road>,
+    held: mpsc::UnboundedReceiver<Held>,
+    accepting: JoinHandle<()>,
+}
+
+impl Gate {
+    /// Lets everything through.
+    pub async fn before(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, held) = mpsc::unbounded_channel();
+        let road = Arc::new(Road {
+            server,
+            asked: Mutex::default(),
+            holds: Mutex::default(),
+            held: sender,
+        });
+        let shared = road.clone();
+        let accepting = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(carry(client, shared.clone()));
+            }
+        });
+        Self {
+            address,
+            road,
+            held,
+            accepting,
+        }
+    }
+
+    /// Keeps answers to these requests back from now on, for example to `POST /auth/login`.
+    pub fn hold(&self, request: &'static str) {
+        *self.road.holds.lock().unwrap() = Some(request);
+    }
+
+    /// Keeps no further answer back.
+    pub fn hold_nothing(&self) {
+        *self.road.holds.lock().unwrap() = None;
+    }
+
+    /// The next answer that is kept back, as soon as the server has given it.
+    pub async fn held(&mut self) -> Held {
+        let held = timeout(PATIENCE, self.held.recv()).await;
+        held.expect("no answer to keep back").unwrap()
+    }
+
+    /// How often this was asked.
+    pub fn asked(&self, request: &str) -> usize {
+        let asked = self.road.asked.lock().unwrap();
+        asked.iter().filter(|line| line.starts_with(request)).count()
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// One request and its answer.
+async fn carry(mut client: TcpStream, road: Arc<Road>) -> io::Result<()> {
+    let (line, request) = read(&mut client).await?;
+    road.asked.lock().unwrap().push(line.clone());
+    let is_held = road
+        .holds
+        .lock()
+        .unwrap()
+        .is_some_and(|held| line.starts_with(held));
+    let mut server = TcpStream::connect(road.server).await?;
+    server.write_all(&request).await?;
+    if !is_held {
+        copy_bidirectional(&mut client, &mut server).await?;
+        return Ok(());
+    }
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer).await?;
+    let (deliver, delivered) = oneshot::channel();
+    let _ = road.held.send(Held(deliver));
+    if delivered.await.is_ok() {
+        client.write_all(&answer).await?;
+        client.shutdown().await?;
+    }
+    Ok(())
+}
+
+/// The first line of a request, and the request as it goes on: for one answer on one connection.
+async fn read(client: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break at + 4;
+        }
+        if client.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    };
+    let mut body = bytes.split_off(end);
+    let head = String::from_utf8_lossy(&bytes).into_owned();
+    let named = |line: &str, name: &str| line.to_ascii_lowercase().starts_with(name);
+    let length = head
+        .lines()
+        .find(|line| named(line, "content-length:"))
+        .map_or(0, |line| line["content-length:".len()..].trim().parse().unwrap());
+    while body.len() < length {
+        if client.read_buf(&mut body).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    let mut lines: Vec<&str> = head
+        .trim_end()
+        .lines()
+        .filter(|line| !named(line, "connection:"))
+        .collect();
+    lines.push("Connection: close");
+    let request = [format!("{}\r\n\r\n", lines.join("\r\n")).as_bytes(), &body].concat();
+    Ok((lines[0].to_owned(), request))
+}
