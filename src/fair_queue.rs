@@ -260,5 +260,29 @@ mod tests {
             let before = std::iter::from_fn(|| queue.take()).take_while(|is_new| !is_new).count();
             prop_assert!(before <= networks, "{} of {}", before, networks);
         }
+
+        #[test]
+        fn who_has_sent_more_waits_for_as_many_of_each_other_network_as_of_its_own(
+            others in vec((1..8_u8, any::<u8>()), 0..100),
+            own in 1..20_usize,
+        ) {
+            let mut queue = FairQueue::new(256);
+            for (network, customer) in &others {
+                queue.put(Share::of(IpAddr::from([192, 0, *network, *customer])), None);
+            }
+            let networks = queue.networks.len();
+            for position in 1..=own {
+                queue.put(share("198.51.100.1"), Some(position));
+            }
+            let mut before = 0;
+            while let Some(taken) = queue.take() {
+                match taken {
+                    None => before += 1,
+                    Some(position) => prop_assert!(before <= networks * position, "{} of {}", before, networks),
+                }
+            }
+            // Nobody rests while somebody waits.
+            prop_assert_eq!(before, others.len());
+        }
     }
 }

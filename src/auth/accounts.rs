@@ -28,7 +28,7 @@ pub struct NewAccount {
     pub role: Role,
     /// Whether the address is known to be theirs.
     pub email_verified: bool,
-    /// See [`Password::chosen`].
+    /// A random one, or one that was chosen and judged.
     pub password: Password,
 }
 

@@ -113,7 +113,8 @@ pub struct ServeSettings {
     )]
     pub stop_delay: String,
 
-    /// Most connections at a time; those beyond wait to be accepted
+    /// Most connections at a time; those beyond wait to be accepted. One network (a /24 of IPv4, a /48 of IPv6) has at most
+    /// four fifths of them, unless it is a trusted proxy's
     #[arg(
         long,
         env = "ONESEAT_MAX_CONNECTIONS",

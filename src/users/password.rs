@@ -59,8 +59,8 @@ impl Password {
     }
 
     /// A password somebody chooses, judged here and now: no rules of composition, but nothing that is tried
-    /// first (OWASP ASVS 6.2.4, 6.2.11). It takes milliseconds of processor time, so
-    /// a server has [`super::Hasher::hash_proposed`] do it.
+    /// first (OWASP ASVS 6.2.4, 6.2.11). It takes milliseconds of processor time: it is for programs in which nobody else waits for this
+    /// thread, and a server has [`super::Hasher::hash_proposed`] do it.
     ///
     /// # Errors
     /// [`Unusable`].
@@ -117,40 +117,9 @@ impl Proposed {
     /// # Errors
     /// [`Unusable::Guessable`].
     pub(super) fn judged(self, about: &[&str]) -> Result<Password, Unusable> {
-        let Self(password) = self;
-        let words = words(about);
-        if is_made_of(&password.0, &words) {
-            let why = "it says little more than your name, your address or what this service is called";
-            return Err(Unusable::Guessable(why.to_owned()));
-        }
-        match strength::weakness(&password.0, &words) {
-            Some(why) => Err(Unusable::Guessable(why)),
-            None => Ok(password),
-        }
+        strength::judge(&self.0.0, about)?;
+        Ok(self.0)
     }
-}
-
-/// Is so little left without these words that it would not do as a password of its own? zxcvbn knows them, too, but thinks that
-/// their order is hard to guess.
-fn is_made_of(password: &str, words: &[&str]) -> bool {
-    const LEAST: usize = 8;
-    let mut rest = password.to_lowercase();
-    for word in words.iter().filter(|word| word.chars().count() > 2) {
-        rest = rest.replace(&word.to_lowercase(), "");
-    }
-    rest.chars()
-        .filter(|c| c.is_alphanumeric() || !c.is_ascii())
-        .count()
-        < LEAST
-}
-
-/// Each as it is and in its parts, and what this program is called.
-fn words<'a>(about: &[&'a str]) -> Vec<&'a str> {
-    let parts = about
-        .iter()
-        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()))
-        .filter(|part| part.chars().count() > 2);
-    about.iter().copied().chain(parts).chain(["oneseat"]).collect()
 }
 
 impl fmt::Debug for Password {

@@ -1,155 +1,254 @@
-//! Is a password too easy to guess? Asked of zxcvbn, which knows what is tried first, within bounds of what that may cost.
+//! How hard a password is to guess, at a cost that is bounded whatever was typed.
 //!
-//! zxcvbn tries every reading of characters that may stand for letters, and every word at every place: of some long texts that takes
-//! seconds. So it is shown a piece at a time, with few such characters. A text is at least as hard to guess as the hardest of
-//! its pieces; one estimate then takes some milliseconds, fifteen at most of all that was tried.
+//! The estimator looks every part of a text up in its lists, and all of them again for each way to read look-alikes back into letters
+//! (`$` as s, `1` as i or l). Of some texts of a hundred characters that is seconds of processor time. So it is given an excerpt that
+//! costs at most some milliseconds. To guess the whole one has to guess the excerpt, so what is said of it holds for the whole.
 
 use zxcvbn::feedback::Feedback;
 use zxcvbn::{Score, zxcvbn};
 
-/// Code points of a piece: room for a phrase of several words.
-const PIECE: usize = 48;
+use super::Unusable;
 
-/// Different characters that stand for letters, in one piece. Somebody who uses more of them has not disguised a word.
-const DISGUISES: usize = 4;
+/// Most code points of an excerpt.
+const LONGEST: usize = 48;
 
-/// Each character that zxcvbn may read as a letter, and one that is only itself.
-const READ_AS_LETTERS: [(char, char); 20] = [
-    ('4', '^'),
-    ('@', '&'),
-    ('8', '*'),
-    ('(', '-'),
-    ('{', '_'),
-    ('[', '='),
-    ('<', '~'),
-    ('3', '?'),
-    ('6', ';'),
-    ('9', ':'),
-    ('1', ','),
-    ('!', '.'),
-    ('|', '/'),
-    ('7', '\''),
-    ('$', '`'),
-    ('5', '"'),
-    ('+', '#'),
-    ('0', '>'),
-    ('%', ')'),
-    ('2', ']'),
+/// Most work for an excerpt: the square of its length, which is about the number of its parts, times its readings.
+const MOST_WORK: usize = 48 * 1_024;
+
+/// Most words about somebody that the estimator knows; each of them is no longer than an excerpt.
+const MOST_WORDS: usize = 24;
+
+/// What is left without words about its owner has at least so many letters, or it would not do as a password of its own.
+const LEAST_BESIDE_WORDS: usize = 8;
+
+/// Repetitions shorter than this are left alone: words have some, and years.
+const SHORTEST_REPETITION: usize = 9;
+
+/// The look-alikes that the estimator knows: of a, b, c, e, g, i, l, o, s, t, x and z.
+const LOOK_ALIKES: [&str; 12] = [
+    "4@", "8", "({[<", "3", "69", "1!|", "1|7", "0", "$5", "+7", "%", "2",
 ];
 
-/// Words about a person that are looked for at most, and how long each may be.
-const WORDS: usize = 32;
-const WORD: usize = 64;
-
-/// Why the text would soon be guessed, if it would. `words` are what somebody who guesses knows beside.
-pub(super) fn weakness(text: &str, words: &[&str]) -> Option<String> {
-    let words: Vec<&str> = words
-        .iter()
-        .copied()
-        .filter(|word| word.chars().count() <= WORD)
-        .take(WORDS)
-        .collect();
-    let mut warning = None;
-    for piece in pieces(text) {
-        let estimate = zxcvbn(&with_few_disguises(&piece), &words);
-        if estimate.score() >= Score::Three {
-            return None;
-        }
-        warning = warning.or_else(|| estimate.feedback().and_then(Feedback::warning));
+/// Would somebody who tries likely passwords first soon try this one? `about` is what is known of its owner: name, address.
+///
+/// # Errors
+/// [`Unusable::Guessable`] with the reason, which does not repeat the password.
+pub(super) fn judge(password: &str, about: &[&str]) -> Result<(), Unusable> {
+    let words = words(about);
+    let rest = without(password, &words);
+    let is_letter = |c: &char| c.is_alphanumeric() || !c.is_ascii();
+    if rest.chars().filter(is_letter).count() < LEAST_BESIDE_WORDS {
+        let why = "it says little more than your name, your address or what this service is called";
+        return Err(Unusable::Guessable(why.to_owned()));
     }
-    let told = warning.map(|warning| warning.to_string());
-    Some(told.unwrap_or_else(|| "it is made of repeated or well-known parts".to_owned()))
-}
-
-/// The text in pieces of at most [`PIECE`] characters, the last of them as long as the others; of one that repeats itself, what it repeats.
-fn pieces(text: &str) -> Vec<String> {
-    let mut all: Vec<char> = text.chars().collect();
-    all.truncate(period(&all));
-    let starts = (0..all.len()).step_by(PIECE);
-    starts
-        .map(|start| {
-            let start = start.min(all.len().saturating_sub(PIECE));
-            all.iter().skip(start).take(PIECE).collect()
-        })
-        .collect()
-}
-
-/// After how many characters the text says the same again, at least twice; its length, if it does not.
-fn period(text: &[char]) -> usize {
-    let repeats = |length: &usize| text.iter().zip(&text[*length..]).all(|(one, other)| one == other);
-    (1..=text.len() / 2).find(repeats).unwrap_or(text.len())
-}
-
-/// The same with no more than [`DISGUISES`] different characters that could be letters.
-fn with_few_disguises(piece: &str) -> String {
-    let mut seen = Vec::new();
-    let plain = |c: char| {
-        let Some((_, itself)) = READ_AS_LETTERS.iter().find(|(disguise, _)| *disguise == c) else {
-            return c;
-        };
-        if !seen.contains(&c) {
-            if seen.len() == DISGUISES {
-                return *itself;
-            }
-            seen.push(c);
-        }
-        c
+    let all: Vec<char> = password.chars().collect();
+    let excerpt: String = if is_affordable(&all) {
+        password.to_owned()
+    } else {
+        excerpt(&rest).into_iter().collect()
     };
-    piece.chars().map(plain).collect()
+    let strength = zxcvbn(&excerpt, &known(words));
+    if strength.score() >= Score::Three {
+        return Ok(());
+    }
+    let why = match strength.feedback().and_then(Feedback::warning) {
+        Some(warning) => warning.to_string(),
+        None => "it is made of repeated or well-known parts".to_owned(),
+    };
+    Err(Unusable::Guessable(why))
+}
+
+/// Each as it is and in its parts, and what this program is called.
+fn words<'a>(about: &[&'a str]) -> Vec<&'a str> {
+    let parts = about
+        .iter()
+        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()))
+        .filter(|part| part.chars().count() > 2);
+    about.iter().copied().chain(["oneseat"]).chain(parts).collect()
+}
+
+/// Those that the estimator is told.
+fn known(mut words: Vec<&str>) -> Vec<&str> {
+    words.retain(|word| word.chars().count() <= LONGEST);
+    words.truncate(MOST_WORDS);
+    words
+}
+
+/// In lower case, and without these words. The estimator knows them, too, but thinks that their order is hard to guess.
+fn without(password: &str, words: &[&str]) -> String {
+    let mut rest = password.to_lowercase();
+    for word in words.iter().filter(|word| word.chars().count() > 2) {
+        rest = rest.replace(&word.to_lowercase(), "");
+    }
+    rest
+}
+
+/// What the estimator is given of a text that would cost too much: repetitions as two copies or, where that is still too much, as one,
+/// and then as much from the beginning as can be afforded.
+fn excerpt(text: &str) -> Vec<char> {
+    let all: Vec<char> = text.chars().collect();
+    let twice = with_copies(&all, 2);
+    let mut kept = if is_affordable(&twice) {
+        twice
+    } else {
+        with_copies(&all, 1)
+    };
+    let affordable = (1..=kept.len())
+        .take_while(|length| is_affordable(&kept[..*length]))
+        .count();
+    kept.truncate(affordable);
+    kept
+}
+
+fn is_affordable(text: &[char]) -> bool {
+    text.len() <= LONGEST && text.len() * text.len() * readings(text) <= MOST_WORK
+}
+
+/// At most so many ways there are to read look-alikes back into letters. One that stands for two letters may be read as either.
+fn readings(text: &[char]) -> usize {
+    let mut seen = Vec::new();
+    let ways = LOOK_ALIKES.map(|of_a_letter| {
+        let mut ways = 0;
+        for look_alike in of_a_letter.chars().filter(|c| text.contains(c)) {
+            ways += if seen.contains(&look_alike) { 2 } else { 1 };
+            seen.push(look_alike);
+        }
+        ways.max(1)
+    });
+    ways.into_iter().product()
+}
+
+/// The text with at most so many copies of whatever comes several times in a row.
+fn with_copies(text: &[char], most: usize) -> Vec<char> {
+    let (mut kept, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let Repetition { period, copies, same } = repetition(rest).unwrap_or(Repetition::NONE);
+        kept.extend(&rest[..period * copies.min(most)]);
+        // At the end, what has begun once more says nothing new either.
+        let passed = if same == rest.len() { same } else { period * copies };
+        rest = &rest[passed..];
+    }
+    kept
+}
+
+/// How a text begins.
+struct Repetition {
+    /// The length of what comes several times in a row.
+    period: usize,
+    /// How often it does.
+    copies: usize,
+    /// For how many characters it goes on, the last of which may be the beginning of one more.
+    same: usize,
+}
+
+impl Repetition {
+    /// One character, once.
+    const NONE: Self = Self {
+        period: 1,
+        copies: 1,
+        same: 1,
+    };
+}
+
+/// The shortest part with which a text begins and that comes at least twice in a row.
+fn repetition(text: &[char]) -> Option<Repetition> {
+    (1..=text.len() / 2).find_map(|period| {
+        let pairs = text.iter().zip(&text[period..]);
+        let same = period + pairs.take_while(|(one, next)| one == next).count();
+        let copies = same / period;
+        let found = Repetition { period, copies, same };
+        (copies > 1 && period * copies >= SHORTEST_REPETITION).then_some(found)
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
 
+    fn is_weak(password: &str) -> bool {
+        judge(password, &["Ada Lovelace", "ada.lovelace@analytical.example"]).is_err()
+    }
+
     #[test]
-    fn a_weak_text_is_no_stronger_for_being_repeated() {
-        for weak in [
-            "aaaaaaaaaaaaaaaaaaaa",
-            "passwordpassword1",
+    fn what_is_weak_stays_weak_however_long_it_is_made() {
+        for part in [
+            "a",
+            "ab",
+            "password",
+            "P@ssw0rd!",
             "qwertyuiop",
-            "abcdefghijkl",
-            "ada",
+            "1qaz2wsx",
+            "01.01.1990",
+            "!@#$%^&*()_+",
+            "abcdefghijklmnopqrstuvwxyz",
+            "zyxwvutsrqponmlkjihgfedcba",
+            "1234567890!@#$%^&*()",
+            "Ada Lovelace ",
+            "iloveyou ada.lovelace@analytical.example ",
         ] {
-            let long: String = weak.chars().cycle().take(128).collect();
-            assert!(weakness(&long, &["ada"]).is_some(), "{weak}");
+            let long: String = part.chars().cycle().take(128).collect();
+            assert!(is_weak(&long), "{part} again and again");
+            let times = 100 / part.len() * part.len();
+            for (before, after) in [("dragon", ""), ("", "dragon"), ("Ada", "sunshine")] {
+                let long = format!("{before}{}{after}", &long[..times]);
+                // What is readable in many ways is cut early.
+                if readings(&long.chars().collect::<Vec<_>>()) <= 24 {
+                    assert!(is_weak(&long), "{long}");
+                }
+            }
         }
     }
 
     #[test]
-    fn a_text_with_one_strong_piece_is_strong() {
-        let strong = "correct horse battery staple";
-        for text in [
-            format!("{}{strong}", "a".repeat(100)),
-            format!("{strong}{}", "a".repeat(100)),
-            strong.to_owned(),
-        ] {
-            assert_eq!(weakness(&text, &[]), None, "{text}");
+    fn what_is_strong_stays_strong_however_long_it_is() {
+        let strong = "many words that nobody else would have put into this row, and some more of them behind";
+        for length in [15, 28, 47, 48, 49, 60, strong.len()] {
+            assert!(!is_weak(&strong[..length]), "{}", &strong[..length]);
         }
+        // What is before and behind says who it is, or is repeated.
+        for beside in [
+            "Ada Lovelace ",
+            "ada.lovelace@analytical.example",
+            &"so ".repeat(20),
+        ] {
+            assert!(!is_weak(&format!("{beside} has many words for this")), "{beside}");
+            assert!(!is_weak(&format!("many words has this for {beside}")), "{beside}");
+        }
+    }
+
+    #[test]
+    fn what_comes_again_and_again_is_told_by_two_copies() {
+        let excerpt = |text: &str| excerpt(text).into_iter().collect::<String>();
+        assert_eq!(excerpt(&"dragon".repeat(21)), "dragondragon");
+        assert_eq!(excerpt(&format!("1999 {}!", "sun ".repeat(30))), "1999 sun sun !");
+        // Two of this would be too long.
+        let once = "thirty characters, once or more";
+        assert_eq!(excerpt(&once.repeat(4)), once);
+        assert_eq!(excerpt(&format!("{}{}", "x".repeat(40), "y".repeat(40))), "xxyy");
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
         #[test]
-        fn whatever_is_typed_the_estimator_is_shown_little_at_a_time(text in "[ -~\u{e0}-\u{ff}]{0,128}") {
-            let pieces = pieces(&text);
-            prop_assert!(pieces.len() <= 3);
-            for piece in &pieces {
-                let shown = with_few_disguises(piece);
-                prop_assert!(shown.chars().count() <= PIECE);
-                let disguises: BTreeSet<char> = shown
-                    .chars()
-                    .filter(|c| READ_AS_LETTERS.iter().any(|(disguise, _)| disguise == c))
-                    .collect();
-                prop_assert!(disguises.len() <= DISGUISES);
-                prop_assert!(text.contains(piece.as_str()));
+        fn whatever_was_typed_the_estimators_work_is_bounded(text in "[ -~]{1,128}|[a-z0-9]{1,128}|\\PC{1,128}") {
+            let all: Vec<char> = text.chars().collect();
+            let excerpt = excerpt(&text);
+            prop_assert!(is_affordable(&excerpt));
+            prop_assert!(!excerpt.is_empty());
+            if let Some(Repetition { period, copies, .. }) = repetition(&all) {
+                prop_assert!((1..copies).all(|n| all[..period] == all[n * period..][..period]));
             }
-            // Nothing is left out but what is said again.
-            let shown: usize = pieces.iter().map(|piece| piece.chars().count()).sum();
-            prop_assert!(shown >= period(&text.chars().collect::<Vec<_>>()));
+        }
+
+        #[test]
+        fn whoever_it_is_the_words_are_bounded(name in "\\PC{1,200}", address in "[a-z.+-]{1,64}@[a-z.-]{1,180}") {
+            let about = [name.as_str(), address.as_str()];
+            let words = known(words(&about));
+            prop_assert!(words.len() <= MOST_WORDS && words.contains(&"oneseat"));
+            prop_assert!(words.iter().all(|word| word.chars().count() <= LONGEST));
         }
     }
 }

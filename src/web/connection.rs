@@ -28,6 +28,8 @@ use futures_util::stream::poll_fn as poll_stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::places::Place;
+
 /// From the first byte of a request to the end of its head.
 pub(super) const SLOWEST_HEAD: Duration = Duration::from_secs(5);
 /// What the parser leaves to us is cut off without an answer; so where both watch, the parser's `408` comes first.
@@ -47,6 +49,8 @@ const SLOWEST_READER: Duration = Duration::from_secs(20);
 /// A byte stream with its patience.
 pub(super) struct Connection<Io> {
     io: Io,
+    /// Given back when the connection is closed.
+    _place: Place,
     pace: Rc<Pace>,
     writing: Patience,
 }
@@ -165,9 +169,10 @@ impl Patience {
 }
 
 impl<Io> Connection<Io> {
-    pub(super) fn new(io: Io) -> Self {
+    pub(super) fn new(io: Io, place: Place) -> Self {
         Self {
             io,
+            _place: place,
             pace: Rc::default(),
             writing: Patience::default(),
         }

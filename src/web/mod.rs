@@ -10,6 +10,7 @@ mod identity;
 mod openapi;
 pub mod pages;
 mod panics;
+mod places;
 mod postman;
 pub mod problem;
 mod prometheus;

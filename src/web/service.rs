@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::connection::{Connection, KEEP_ALIVE, SLOWEST_HEAD, keep_pace};
+use super::places::{Place, Places};
 use super::rate::LoginRates;
 use super::running::Workers;
 use super::stopping::Stopping;
@@ -41,15 +42,18 @@ pub(super) fn listen(
     let rates = config
         .login_rate
         .map(|rate| web::Data::new(LoginRates::new(rate)));
+    let of_a_worker = config.max_connections.div_ceil(config.workers);
+    let proxies = client::TrustedProxies::new(config.trusted_proxies.clone());
+    let places = Places::new(of_a_worker.saturating_mul(config.workers), proxies.clone());
     let builder = Server::build()
         .workers(config.workers)
-        .max_concurrent_connections(config.max_connections.div_ceil(config.workers))
+        .max_concurrent_connections(of_a_worker)
         .shutdown_timeout(GRACE_SECONDS)
         .disable_signals();
     let stop = builder.graceful_shutdown_signal();
 
     proxy_check::warn_of_everybody(&config.trusted_proxies);
-    let proxies = web::Data::new(client::TrustedProxies::new(config.trusted_proxies.clone()));
+    let proxies = web::Data::new(proxies);
     let check = web::Data::new(proxy_check::ProxyCheck::default());
 
     let app = {
@@ -64,23 +68,25 @@ pub(super) fn listen(
     };
     let server = match tls {
         None => builder.listen("http", listener, move || {
-            fn_service(async |tcp: TcpStream| {
-                let peer = tcp.peer_addr()?;
-                tcp.set_nodelay(true)?;
-                Ok::<_, io::Error>((Connection::new(tcp), Some(peer)))
+            let places = places.clone();
+            fn_service(move |tcp: TcpStream| {
+                let places = places.clone();
+                async move {
+                    let (peer, place) = admit(&tcp, &places)?;
+                    Ok::<_, io::Error>((Connection::new(tcp, place), Some(peer)))
+                }
             })
             .map_err(|error| log::debug!("{error}"))
             .and_then(http(app(), &stop))
         }),
         Some(tls) => builder.listen("https", listener, move || {
-            let tls = tls.clone();
+            let (tls, places) = (tls.clone(), places.clone());
             fn_service(move |tcp: TcpStream| {
-                let tls = tls.clone();
+                let (tls, places) = (tls.clone(), places.clone());
                 async move {
-                    let peer = tcp.peer_addr()?;
-                    tcp.set_nodelay(true)?;
+                    let (peer, place) = admit(&tcp, &places)?;
                     let stream = timeout(SLOWEST_HANDSHAKE, tls.accept(tcp)).await??;
-                    Ok::<_, io::Error>((Connection::new(stream), Some(peer)))
+                    Ok::<_, io::Error>((Connection::new(stream, place), Some(peer)))
                 }
             })
             .map_err(|error| log::debug!("{error}"))
@@ -88,6 +94,16 @@ pub(super) fn listen(
         }),
     }?;
     Ok((server.run(), stopping))
+}
+
+/// Who is at the other end, with a place; before anything is done for them.
+fn admit(tcp: &TcpStream, places: &Places) -> io::Result<(SocketAddr, Place)> {
+    let peer = tcp.peer_addr()?;
+    let place = places
+        .take(peer.ip())
+        .ok_or_else(|| io::Error::other("a network has too many connections for one more"))?;
+    tcp.set_nodelay(true)?;
+    Ok((peer, place))
 }
 
 /// HTTP/1.1 over whatever bytes travel on.

@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::support::App;
+use crate::support::{App, eventually};
 
 /// More than any deadline of the server, in seconds.
 const PATIENCE: u64 = 40;
@@ -17,6 +17,18 @@ const PATIENCE: u64 = 40;
 /// A connection of the test's own.
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(PATIENCE)))
+        .unwrap();
+    stream
+}
+
+/// A connection from another address of this machine.
+async fn connect_from(from: [u8; 4], address: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((from, 0))).unwrap();
+    let stream = socket.connect(address).await.unwrap().into_std().unwrap();
+    stream.set_nonblocking(false).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(PATIENCE)))
         .unwrap();
@@ -240,4 +252,42 @@ async fn connections_beyond_the_limit_wait_for_their_turn() {
         .set_read_timeout(Some(Duration::from_secs(PATIENCE)))
         .unwrap();
     assert!(fifth.read(&mut [0; 64]).unwrap() > 0);
+}
+
+/// Is a request on a new connection answered? The connection is kept, if it is.
+fn served(address: SocketAddr) -> Option<TcpStream> {
+    let mut stream = connect(address);
+    let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut answer = [0; 12];
+    let is_answered = asked.is_ok() && stream.read_exact(&mut answer).is_ok();
+    is_answered.then_some(stream)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_network_leaves_a_fifth_of_all_connections_to_others() {
+    let app = App::start_with(|config| {
+        config.workers = 1;
+        config.max_connections = 20;
+    })
+    .await;
+    let mut kept: Vec<TcpStream> = (0..30).map_while(|_| served(app.address)).collect();
+    assert_eq!(kept.len(), 16);
+    for n in 1..=3 {
+        first_request(&mut connect_from([127, 0, n, 1], app.address).await);
+    }
+    // What it gives back it may have again.
+    kept.truncate(8);
+    eventually("there is a place again", async || served(app.address).is_some()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trusted_proxy_may_have_every_connection() {
+    let app = App::start_with(|config| {
+        config.workers = 1;
+        config.max_connections = 20;
+        config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    })
+    .await;
+    let kept: Vec<TcpStream> = (0..20).map_while(|_| served(app.address)).collect();
+    assert_eq!(kept.len(), 20);
 }

@@ -1,0 +1,136 @@
+//! Places for connections: as many as are configured, of which no network takes the last ones.
+//!
+//! A network may take one more as long as it has fewer than four times as many as are free. So one alone has at most four fifths of all, two have
+//! four ninths each, and however many there are, somebody else still finds a place.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::client::TrustedProxies;
+use crate::network::Share;
+
+/// How many times as many as are free one network may have.
+const OF_WHAT_IS_FREE: usize = 4;
+
+/// The places of one instance. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Places {
+    most: usize,
+    proxies: TrustedProxies,
+    taken: Arc<Mutex<Taken>>,
+}
+
+#[derive(Default)]
+struct Taken {
+    all: usize,
+    by_network: HashMap<IpAddr, usize>,
+}
+
+/// One connection's place; given back when dropped.
+pub(super) struct Place {
+    places: Places,
+    /// Of none, when it is a trusted proxy's: who is behind it is not known yet.
+    network: Option<IpAddr>,
+}
+
+impl Places {
+    pub(super) fn new(most: usize, proxies: TrustedProxies) -> Self {
+        Self {
+            most,
+            proxies,
+            taken: Arc::default(),
+        }
+    }
+
+    /// A place for one more connection, unless its network has too many of those that are left. A trusted proxy may have all.
+    pub(super) fn take(&self, peer: IpAddr) -> Option<Place> {
+        let peer = peer.to_canonical();
+        let network = (!self.proxies.trusts(peer)).then(|| Share::of(peer).wide());
+        let mut taken = self.taken();
+        if let Some(network) = network {
+            let free = self.most.saturating_sub(taken.all);
+            let own = taken.by_network.get(&network).copied().unwrap_or_default();
+            if own >= OF_WHAT_IS_FREE.saturating_mul(free) {
+                return None;
+            }
+            taken.by_network.insert(network, own + 1);
+        }
+        taken.all += 1;
+        let places = self.clone();
+        Some(Place { places, network })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        taken.all -= 1;
+        let Some(network) = self.network else { return };
+        if let Some(own) = taken.by_network.get_mut(&network) {
+            *own -= 1;
+            if *own == 0 {
+                taken.by_network.remove(&network);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn places(most: usize) -> Places {
+        Places::new(most, TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]))
+    }
+
+    fn take(places: &Places, address: &str) -> Option<Place> {
+        places.take(address.parse().unwrap())
+    }
+
+    #[test]
+    fn one_network_leaves_a_fifth_to_others_and_gets_back_what_it_gives() {
+        let places = places(100);
+        let mut hog: Vec<Place> = (0..200)
+            .filter_map(|n| take(&places, &format!("192.0.2.{n}")))
+            .collect();
+        assert_eq!(hog.len(), 80);
+        let other = take(&places, "2001:db8::1");
+        assert!(other.is_some());
+        hog.truncate(70);
+        assert!(take(&places, "192.0.2.1").is_some());
+        drop((hog, other));
+        assert_eq!(places.taken().all, 0);
+        assert!(places.taken().by_network.is_empty());
+    }
+
+    #[test]
+    fn a_trusted_proxy_has_as_many_as_there_are() {
+        let places = places(10);
+        let all: Vec<Place> = (0..10).filter_map(|_| take(&places, "10.0.0.1")).collect();
+        assert_eq!(all.len(), 10);
+        assert!(take(&places, "192.0.2.1").is_none());
+        drop(all);
+        assert!(take(&places, "192.0.2.1").is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn however_many_networks_want_all_somebody_else_finds_a_place(wanted in vec(0..20_u8, 0..2_000)) {
+            let places = places(1_000);
+            let taken: Vec<Place> = wanted
+                .iter()
+                .filter_map(|network| places.take(IpAddr::from([198, 51, *network, 1])))
+                .collect();
+            prop_assert!(taken.len() < 1_000);
+            prop_assert!(take(&places, "192.0.2.1").is_some());
+        }
+    }
+}
