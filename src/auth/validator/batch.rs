@@ -32,13 +32,11 @@ pub(super) struct Question {
     pub(super) reply: oneshot::Sender<Verdict>,
 }
 
+/// Its time is up, and somebody else holds the row: nothing is written yet, so nothing may be told.
+pub(super) struct Held;
+
 /// What a thread found.
-pub(super) enum Verdict {
-    /// The answer.
-    Is(Answer),
-    /// Its time is up, and somebody else holds the row: nothing is written yet, so nothing may be told.
-    Held,
-}
+pub(super) type Verdict = Result<Answer, Held>;
 
 /// What a thread keeps.
 pub(super) struct Batches {
@@ -138,7 +136,7 @@ impl Batches {
         for question in missing {
             match endings.get(&question.digest) {
                 Some(ending) => question.answer(Err(Error::SessionEnded(*ending))),
-                None if over.contains_key(&question.digest) => question.reply(Verdict::Held),
+                None if over.contains_key(&question.digest) => question.reply(Err(Held)),
                 None => question.answer(Err(Error::TokenInvalid)),
             }
         }
@@ -147,7 +145,7 @@ impl Batches {
 
 impl Question {
     fn answer(self, answer: Answer) {
-        self.reply(Verdict::Is(answer));
+        self.reply(Ok(answer));
     }
 
     fn reply(self, verdict: Verdict) {

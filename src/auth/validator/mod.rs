@@ -22,7 +22,7 @@ use crate::db::Database;
 use crate::sessions::Session;
 use crate::token::{Token, TokenDigest};
 use crate::users::User;
-use batch::{Answer, Batches, Question, Verdict};
+use batch::{Answer, Batches, Held, Question, Verdict};
 
 /// Questions that may wait: some tenths of a second of work.
 const QUEUE: usize = 4_096;
@@ -111,8 +111,8 @@ impl Validator {
         let asked = async {
             for n in 0..QUESTIONS {
                 match self.ask_once(digest, activity).await? {
-                    Verdict::Is(answer) => return answer,
-                    Verdict::Held => sleep(FIRST_PAUSE * 2_u32.pow(n)).await,
+                    Ok(answer) => return answer,
+                    Err(Held) => sleep(FIRST_PAUSE * 2_u32.pow(n)).await,
                 }
             }
             Err(unavailable("the end of the session is not written yet"))
