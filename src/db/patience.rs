@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::{Unavailable, connect};
+use crate::foreign_words::cleaned;
 
 /// Between two looks at whom an operator waits for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -114,6 +115,7 @@ async fn watch(url: &Arc<str>, pid: i32) {
         for Blocker { pid, words } in blockers {
             if !told.contains(&pid) {
                 told.push(pid);
+                let words = cleaned(&words);
                 log::warn!(
                     "waiting for connection {pid} of PostgreSQL ({words}); to end it: select pg_terminate_backend({pid})"
                 );
