@@ -2,7 +2,7 @@
 //!
 //! A token is checked when a request begins, and the rest of the request may come much later. So what a session asks for is done only
 //! if, under lock and in the same transaction, the session still lives and its user still may. All that can be done with an
-//! [`Authority`] is to act by it in [`Auth::act`], which confirms it first: a use case cannot forget to.
+//! [`Authority`] is to act by it in `Auth::act`, which confirms it first: a use case cannot forget to.
 //!
 //! Everybody locks in one order, so that nobody waits in a circle: [`history::keep_out_the_end_of_all`] (or its counterpart), then
 //! users by id, then sessions by id.

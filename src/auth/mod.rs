@@ -2,7 +2,7 @@
 //!
 //! One file a story: [`sign_in`], [`endings`] (sign-out, revocation, expiry), [`validator`] (whose token is this?), [`watch`] (tell me
 //! when it ends), [`recovery`] (forgotten and changed passwords), [`post`] (what is mailed), [`introspection`] (asked by services), [`accounts`] (what operators and
-//! admins do to users), [`authority`] (who still may), [`directory`] (who is signed in, who was), [`people`] (who has an account), [`overview`] (the figures), [`measures`] (the counters), [`cleanup`] and [`audit`] (the security
+//! admins do to users), [`authority`] (who still may), `whom` (which account), [`directory`] (who is signed in, who was), [`people`] (who has an account), [`overview`] (the figures), [`measures`] (the counters), [`cleanup`] and [`audit`] (the security
 //! log).
 
 pub mod accounts;
