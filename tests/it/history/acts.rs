@@ -231,10 +231,11 @@ impl Person {
         self.record(deed, "database", started, answered);
     }
 
+    /// So long ago that activity is to be written down again, and not so long that the session is over.
     pub async fn grow_old(&mut self) {
         // Whether it was done is of no consequence.
         let _ = self
-            .rewrite("last_activity = last_activity - interval '1 hour'")
+            .rewrite("last_activity = least(last_activity, now() - interval '30 minutes')")
             .await;
     }
 
