@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::ADA;
+use super::overlaps::Page;
 use crate::support::{App, Browser, PASSWORD, eventually};
 use oneseat::users::Role;
 
@@ -179,6 +181,32 @@ async fn the_token_is_given_to_the_server_and_to_origins_that_were_named_and_to_
         browser.run("return document.title").await,
         "200,TypeError,TypeError,TypeError,false"
     );
+}
+
+#[tokio::test]
+async fn an_origin_is_a_scheme_a_host_and_a_port_and_nothing_else_gets_the_token() {
+    let page = Page::open().await;
+    let refused = page
+        .browser
+        .run(
+            "const refused = ['null', '', 'app.example.org', '//app.example.org', 'https://', 'https://app.example.org/',
+                 'https://app.example.org/path', 'https://app.example.org?', 'https://app.example.org#', 'https://me@app.example.org',
+                 'https://app.example.org\\\\', ' https://app.example.org', 'https://*.example.org:no', 'file:///srv/app.html', 'file://host',
+                 'data:text/html,app', 'blob:https://app.example.org/1', 'blob:null/1', 'about:blank', 'javascript:0', 'ftp://app.example.org',
+                 null, undefined, 7, {}, [], new URL('https://app.example.org'), ['https://app.example.org']];
+             const makes = (options) => { try { new Oneseat(options); return true; } catch (error) { return !(error instanceof TypeError); } };
+             return [refused.filter((origin) => makes({ origins: [origin] })).map(String),
+                     ['https://app.example.org', new Set()].filter((origins) => makes({ origins })).map(String),
+                     ['data:text/javascript,0', 'file:///srv/oneseat.js', 'blob:null/1'].filter((server) => makes({ server }))];",
+        )
+        .await;
+    assert_eq!(refused, json!([[], [], []]));
+    let accepted = "new Oneseat({ server: 'HTTPS://Seat.Example.org/any/path', origins: ['https://APP.example.org:443', 'http://127.0.0.1:8000'] }); return true";
+    assert_eq!(page.browser.run(accepted).await, true);
+    page.sign_in(ADA).await;
+    page.begin("blob", "seat.fetch(URL.createObjectURL(new Blob(['{}'])))")
+        .await;
+    assert_eq!(page.outcome("blob").await, "TypeError");
 }
 
 #[test]
