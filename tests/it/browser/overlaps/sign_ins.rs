@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::{ADA, BOB, LOGIN, Page, sign_in};
-use crate::support::PASSWORD;
 
 #[tokio::test]
 async fn of_two_sign_ins_that_overlap_the_later_is_held_and_is_the_last_at_the_server() {
