@@ -166,6 +166,8 @@ async fn what_ended_stays_ended_and_nobody_reaches_what_is_not_theirs() {
     let expired = app.signed_in("late").await;
     app.database()
         .execute(&crate::support::sql::backdate_sessions("3 hours"));
+    // That is written once, when it is told for the first time.
+    assert_eq!(expired.session().await.problem(), "401 session_ended");
     let (ada, admin) = (app.signed_in("ada").await, app.admin().await);
     let who = ada.session().await.json();
     let bearer = |token: &Option<String>| format!("Authorization: Bearer {}", token.as_ref().unwrap());
