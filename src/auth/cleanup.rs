@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use diesel::connection::Connection;
+use diesel::connection::{Connection, SimpleConnection};
 use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -158,11 +158,15 @@ impl Auth {
         let retention = self.policy.history.retention;
         self.db
             .run(move |conn| {
-                let rows = history::count_expired(conn)?
-                    + history::count_forgettable(conn, retention)?
-                    + lockout::count_stale(conn)?
-                    + known_origins::count_stale(conn)?;
-                Ok(rows.unsigned_abs())
+                conn.transaction(|conn| {
+                    // The number is for the eyes alone: nobody waits long for it, however patient the caller is.
+                    conn.batch_execute("set local lock_timeout = '4s'")?;
+                    let rows = history::count_expired(conn)?
+                        + history::count_forgettable(conn, retention)?
+                        + lockout::count_stale(conn)?
+                        + known_origins::count_stale(conn)?;
+                    Ok(rows.unsigned_abs())
+                })
             })
             .await
     }
