@@ -1,5 +1,6 @@
-drop index mails_turn_due_at_idx;
+drop index mails_line_idx;
 create index mails_due_at_idx on mails (due_at);
 alter table mails
-    drop column asked_from,
-    drop column turn;
+    drop column network,
+    drop column turn,
+    drop column asked;

@@ -1,14 +1,15 @@
--- The outbox is shared fairly among those who ask for links: what is owed to people comes first, and each network's second ask comes
--- after everybody's first.
+-- The outbox's line: networks take turns, and whoever causes many mails waits for themselves.
 
 alter table mails
-    -- The network that asked for it, for as long as it waits; null for what nobody had to ask for.
-    add column asked_from inet,
-    -- How many asks of that network waited before it; 0 for what nobody had to ask for.
-    add column turn integer not null default 0
-        constraint mails_turn_positive check (turn >= 0);
+    -- From where it was caused, for as long as it waits.
+    add column network inet,
+    -- How many mails of its network waited when it came; of a wider network each counts for a part of one.
+    add column turn double precision not null default 0
+        constraint mails_turn_positive check (turn >= 0),
+    -- By somebody who need not be signed in; of one turn, what is owed to people goes first.
+    add column asked boolean not null default false;
 
-create index mails_asked_from_idx on mails (asked_from) where asked_from is not null;
+create index mails_network_idx on mails (network) where network is not null;
 -- The next one to send.
 drop index mails_due_at_idx;
-create index mails_turn_due_at_idx on mails (turn, due_at);
+create index mails_line_idx on mails (turn, asked, due_at);
