@@ -12,6 +12,7 @@ pub mod migrations;
 mod patience;
 #[rustfmt::skip] // Written by `script/schema`.
 pub(crate) mod schema;
+pub mod stale;
 mod turns;
 
 use std::fmt;

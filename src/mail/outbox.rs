@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::Kind;
 use crate::db::clock::{after, before, interval, now, span};
 use crate::db::schema::mails;
+use crate::db::stale::Stale;
 use crate::network::Share;
 
 /// Links of one kind that an address can be sent in [`REQUESTS_WINDOW`].
@@ -278,24 +279,10 @@ pub fn give_up(conn: &mut PgConnection, batch: i64) -> QueryResult<Vec<(Uuid, Ki
 
 /// Forgets up to `batch` stale rows of requests begun at `from` or later, the oldest first. Returns when they were.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
-    #[derive(QueryableByName)]
-    struct Gone {
-        #[diesel(sql_type = Timestamptz)]
-        since: DateTime<Utc>,
-    }
-    // By the whole key, and by rows that are ours already: nobody is waited for.
-    let gone: Vec<Gone> = diesel::sql_query(
-        "with stale as materialized (
-             select email_digest, kind from mail_requests where since >= $1 and since < now() - $2
-             order by since limit $3 for update skip locked
-         )
-         delete from mail_requests as r using stale
-         where r.email_digest = stale.email_digest and r.kind = stale.kind
-         returning r.since",
-    )
-    .bind::<Timestamptz, _>(from)
-    .bind::<Interval, _>(interval(REQUESTS_WINDOW))
-    .bind::<BigInt, _>(batch)
-    .load(conn)?;
-    Ok(gone.into_iter().map(|gone| gone.since).collect())
+    let requests = Stale {
+        table: "mail_requests",
+        key: ["email_digest", "kind"],
+        since: "since",
+    };
+    requests.forget(conn, REQUESTS_WINDOW, from, batch)
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool, Interval, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Binary, Bool, Interval, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::Origin;
 use crate::db::clock::{before, interval, now, span};
 use crate::db::schema::known_origins;
+use crate::db::stale::Stale;
 
 /// A user is told of a new place at most once in this time.
 const QUIET: Duration = Duration::from_secs(60 * 60);
@@ -49,26 +50,12 @@ pub fn see(conn: &mut PgConnection, user_id: Uuid, origin: &Origin) -> QueryResu
 
 /// Forgets up to `batch` places last seen at `from` or later, and not for a long time, the oldest first. Returns when they were.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
-    #[derive(QueryableByName)]
-    struct Gone {
-        #[diesel(sql_type = Timestamptz)]
-        last_seen: DateTime<Utc>,
-    }
-    // By the whole key, and by rows that are ours already: nobody is waited for.
-    let gone: Vec<Gone> = diesel::sql_query(
-        "with stale as materialized (
-             select user_id, origin_digest from known_origins where last_seen >= $1 and last_seen < now() - $2
-             order by last_seen limit $3 for update skip locked
-         )
-         delete from known_origins as k using stale
-         where k.user_id = stale.user_id and k.origin_digest = stale.origin_digest
-         returning k.last_seen",
-    )
-    .bind::<Timestamptz, _>(from)
-    .bind::<Interval, _>(interval(FORGOTTEN))
-    .bind::<BigInt, _>(batch)
-    .load(conn)?;
-    Ok(gone.into_iter().map(|gone| gone.last_seen).collect())
+    let places = Stale {
+        table: "known_origins",
+        key: ["user_id", "origin_digest"],
+        since: "last_seen",
+    };
+    places.forget(conn, FORGOTTEN, from, batch)
 }
 
 /// How many are old enough to be forgotten.
