@@ -1,3 +1,5 @@
+//! What is left of other programs' words, and what never is.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;

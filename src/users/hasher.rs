@@ -1,32 +1,17 @@
 //! Argon2id on a few threads of its own: a storm of sign-ins queues here, and takes neither the memory nor the threads
 //! that everything else lives on.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
-use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
-use rand::TryRng;
-use rand::rngs::SysRng;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::password_hash::{Match, Memory, NotHashed, PasswordHash, hash, verify};
 use super::{Password, Proposed, Unusable};
 use crate::crew::{Crew, Full, Worker};
 use crate::fair_queue::{FairQueue, Put};
 use crate::network::Share;
-
-/// OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
-const MEMORY_KIB: u32 = 19_456;
-const PASSES: u32 = 2;
-const LANES: u32 = 1;
-const SALT_BYTES: usize = 16;
-const HASH_BYTES: usize = 32;
-
-/// Blocks of 1 KiB that are asked for together, used or not. glibc gives what is larger than 32 MiB back to the system when it
-/// is freed, and keeps what is smaller for later; what is never used takes no memory.
-const ROOM: usize = 33 * 1_024;
 
 /// Passwords that may wait: some seconds of work, shared fairly among origins. Past it the answer is [`Error::Busy`].
 const QUEUE: usize = 256;
@@ -37,17 +22,6 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How much hashing gives way, from 0 to 19: at 10 a core shared with other work gives it a tenth.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
-
-/// A PHC string.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash(String);
-
-/// A right password.
-#[derive(Debug)]
-pub struct Match {
-    /// The same password hashed with today's parameters, if the stored hash was weaker.
-    pub stronger: Option<PasswordHash>,
-}
 
 /// Nothing was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +34,12 @@ pub enum Error {
     Failed,
 }
 
+impl From<NotHashed> for Error {
+    fn from(NotHashed: NotHashed) -> Self {
+        Self::Failed
+    }
+}
+
 /// The threads that hash. Cheap to clone; they end with the last clone.
 #[derive(Clone)]
 pub struct Hasher {
@@ -70,7 +50,6 @@ pub struct Hasher {
     dummy: Arc<PasswordHash>,
 }
 
-type Memory = Vec<Block>;
 /// Done with the memory of a thread; or without, and then it is told that there was no place for it.
 type Job = Box<dyn FnOnce(Option<&mut Memory>) + Send>;
 
@@ -78,24 +57,6 @@ type Job = Box<dyn FnOnce(Option<&mut Memory>) + Send>;
 struct Hands {
     queue: Arc<Mutex<FairQueue<Job>>>,
     memory: Memory,
-}
-
-impl PasswordHash {
-    /// As read from the database.
-    pub fn from_stored(phc: String) -> Self {
-        Self(phc)
-    }
-
-    /// As written to the database.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for PasswordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PasswordHash(..)")
-    }
 }
 
 impl Hasher {
@@ -129,8 +90,8 @@ impl Hasher {
     /// # Errors
     /// See [`Error`].
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
-        self.submit(Share::OWN, move |memory| hash(&password, memory))
-            .await?
+        let hashed = self.submit(Share::OWN, move |memory| hash(&password, memory));
+        Ok(hashed.await??)
     }
 
     /// Judges a new password and hashes it, if it will do. `about` is what is known of whose it will be.
@@ -150,7 +111,7 @@ impl Hasher {
                 Err(why) => Ok(Err(why)),
             }
         };
-        self.submit(share, judge).await?
+        Ok(self.submit(share, judge).await??)
     }
 
     /// Is it the password? Without a stored hash the answer is no, after the same work.
@@ -164,8 +125,8 @@ impl Hasher {
         share: Share,
     ) -> Result<Option<Match>, Error> {
         let stored = stored.unwrap_or_else(|| (*self.dummy).clone());
-        self.submit(share, move |memory| verify(&password, &stored, memory))
-            .await?
+        let verified = self.submit(share, move |memory| verify(&password, &stored, memory));
+        Ok(verified.await??)
     }
 
     async fn submit<T: Send + 'static>(
@@ -234,106 +195,6 @@ fn give_way() {
     }
 }
 
-fn current_params() -> Result<Params, Error> {
-    Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).map_err(|_| Error::Failed)
-}
-
-fn hash(password: &Password, memory: &mut Memory) -> Result<PasswordHash, Error> {
-    let mut salt = [0; SALT_BYTES];
-    SysRng.try_fill_bytes(&mut salt).map_err(|_| Error::Failed)?;
-    let params = current_params()?;
-    let output = digest(
-        password,
-        &salt,
-        Algorithm::Argon2id,
-        Version::V0x13,
-        &params,
-        memory,
-    )?;
-    let phc = phc::PasswordHash {
-        algorithm: ARGON2ID_IDENT,
-        version: Some(Version::V0x13.into()),
-        params: ParamsString::try_from(&params).map_err(|_| Error::Failed)?,
-        salt: Some(Salt::new(&salt).map_err(|_| Error::Failed)?),
-        hash: Some(output),
-    };
-    Ok(PasswordHash(phc.to_string()))
-}
-
-fn verify(password: &Password, stored: &PasswordHash, memory: &mut Memory) -> Result<Option<Match>, Error> {
-    let Some(parsed) = Parsed::of(stored) else {
-        // As slow as any other wrong password: a broken account must not stand out.
-        log::error!("a stored password hash cannot be read; its user cannot sign in");
-        hash(password, memory)?;
-        return Ok(None);
-    };
-    let Parsed {
-        algorithm,
-        version,
-        params,
-        salt,
-        expected,
-    } = parsed;
-    // Compared in constant time by `Output`.
-    let is_right = digest(password, &salt, algorithm, version, &params, memory)? == expected;
-    let is_current = algorithm == Algorithm::Argon2id
-        && version == Version::V0x13
-        && params.m_cost() >= MEMORY_KIB
-        && params.t_cost() >= PASSES;
-    // For a right password the hash to store, for a wrong one the time that it would have taken.
-    let stronger = if is_current {
-        None
-    } else {
-        Some(hash(password, memory)?)
-    };
-    Ok(is_right.then_some(Match { stronger }))
-}
-
-/// A PHC string, taken apart.
-struct Parsed {
-    algorithm: Algorithm,
-    version: Version,
-    params: Params,
-    salt: Salt,
-    expected: Output,
-}
-
-impl Parsed {
-    fn of(stored: &PasswordHash) -> Option<Self> {
-        let phc = phc::PasswordHash::new(stored.as_str()).ok()?;
-        Some(Self {
-            algorithm: Algorithm::try_from(phc.algorithm.as_str()).ok()?,
-            version: phc
-                .version
-                .map_or(Ok(Version::default()), Version::try_from)
-                .ok()?,
-            params: Params::try_from(&phc).ok()?,
-            salt: phc.salt?,
-            expected: phc.hash?,
-        })
-    }
-}
-
-fn digest(
-    password: &Password,
-    salt: &[u8],
-    algorithm: Algorithm,
-    version: Version,
-    params: &Params,
-    memory: &mut Memory,
-) -> Result<Output, Error> {
-    if memory.len() < params.block_count() {
-        memory.reserve(ROOM.saturating_sub(memory.len()));
-        memory.resize(params.block_count(), Block::default());
-    }
-    let mut out = [0; Output::MAX_LENGTH];
-    let out = &mut out[..params.output_len().unwrap_or(HASH_BYTES)];
-    Argon2::new(algorithm, version, params.clone())
-        .hash_password_into_with_memory(password.as_bytes(), salt, out, &mut memory[..])
-        .map_err(|_| Error::Failed)?;
-    Output::new(out).map_err(|_| Error::Failed)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
@@ -341,74 +202,6 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
-
-    fn password(text: &str) -> Password {
-        Password::typed(text).unwrap()
-    }
-
-    #[test]
-    fn a_hash_is_argon2id_with_the_recommended_parameters() {
-        let hash = hash(&password("right"), &mut Memory::new()).unwrap();
-        assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-    }
-
-    #[test]
-    fn only_the_same_password_matches() {
-        let memory = &mut Memory::new();
-        let hash = hash(&password("right"), memory).unwrap();
-        let right = verify(&password("right"), &hash, memory).unwrap();
-        assert!(right.is_some_and(|right| right.stronger.is_none()));
-        assert!(verify(&password("Right"), &hash, memory).unwrap().is_none());
-    }
-
-    #[test]
-    fn passwords_that_differ_at_byte_73_differ() {
-        let memory = &mut Memory::new();
-        let start = "x".repeat(72);
-        let hash = hash(&password(&format!("{start}a")), memory).unwrap();
-        assert!(
-            verify(&password(&format!("{start}b")), &hash, memory)
-                .unwrap()
-                .is_none()
-        );
-    }
-
-    #[test]
-    fn a_weaker_hash_is_made_anew_when_the_password_is_right() {
-        // argon2id, m=8, t=1, p=1, of "password" and "somesalt".
-        let params = Params::new(8, 1, 1, Some(HASH_BYTES)).unwrap();
-        let memory = &mut Memory::new();
-        let version = Version::V0x13;
-        let output = digest(
-            &password("right"),
-            b"somesalt",
-            Algorithm::Argon2id,
-            version,
-            &params,
-            memory,
-        );
-        let weak = phc::PasswordHash {
-            algorithm: ARGON2ID_IDENT,
-            version: Some(version.into()),
-            params: ParamsString::try_from(&params).unwrap(),
-            salt: Some(Salt::new(b"somesalt").unwrap()),
-            hash: Some(output.unwrap()),
-        };
-        let weak = PasswordHash(weak.to_string());
-        let right = verify(&password("right"), &weak, memory).unwrap().unwrap();
-        assert!(right.stronger.unwrap().as_str().contains("m=19456,t=2,p=1"));
-        assert!(verify(&password("wrong"), &weak, memory).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_stored_hash_that_makes_no_sense_matches_nothing() {
-        let nonsense = PasswordHash("correct horse".to_owned());
-        assert!(
-            verify(&password("x"), &nonsense, &mut Memory::new())
-                .unwrap()
-                .is_none()
-        );
-    }
 
     #[tokio::test]
     async fn a_new_password_is_judged_in_its_turn_on_a_hashing_thread_and_nowhere_else() {

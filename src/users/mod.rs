@@ -8,14 +8,16 @@ pub mod link;
 pub mod lockout;
 mod name;
 mod password;
+mod password_hash;
 mod role;
 pub mod service_client;
 pub mod store;
 mod strength;
 
 pub use email::{Email, short_digest};
-pub use hasher::{Hasher, PasswordHash};
+pub use hasher::Hasher;
 pub use name::{Name, NotAName};
 pub use password::{Password, Proposed, Unusable};
+pub use password_hash::{Match, PasswordHash};
 pub use role::Role;
 pub use store::User;

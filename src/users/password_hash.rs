@@ -1,0 +1,236 @@
+//! Argon2id, in the PHC strings that the database holds.
+
+use std::fmt;
+
+use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use rand::TryRng;
+use rand::rngs::SysRng;
+
+use super::Password;
+
+/// OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+const SALT_BYTES: usize = 16;
+const HASH_BYTES: usize = 32;
+
+/// Blocks of 1 KiB that are asked for together, used or not. glibc gives what is larger than 32 MiB back to the system when it
+/// is freed, and keeps what is smaller for later; what is never used takes no memory.
+const ROOM: usize = 33 * 1_024;
+
+/// What one hash is made in, and the next in the same.
+pub(super) type Memory = Vec<Block>;
+
+/// A PHC string.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+/// A right password.
+#[derive(Debug)]
+pub struct Match {
+    /// The same password hashed with today's parameters, if the stored hash was weaker.
+    pub stronger: Option<PasswordHash>,
+}
+
+/// There was no randomness or no memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NotHashed;
+
+impl PasswordHash {
+    /// As read from the database.
+    pub fn from_stored(phc: String) -> Self {
+        Self(phc)
+    }
+
+    /// As written to the database.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(..)")
+    }
+}
+
+fn current_params() -> Result<Params, NotHashed> {
+    Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).map_err(|_| NotHashed)
+}
+
+/// A new password, with a salt of its own and today's parameters.
+pub(super) fn hash(password: &Password, memory: &mut Memory) -> Result<PasswordHash, NotHashed> {
+    let mut salt = [0; SALT_BYTES];
+    SysRng.try_fill_bytes(&mut salt).map_err(|_| NotHashed)?;
+    let params = current_params()?;
+    let output = digest(
+        password,
+        &salt,
+        Algorithm::Argon2id,
+        Version::V0x13,
+        &params,
+        memory,
+    )?;
+    let phc = phc::PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(|_| NotHashed)?,
+        salt: Some(Salt::new(&salt).map_err(|_| NotHashed)?),
+        hash: Some(output),
+    };
+    Ok(PasswordHash(phc.to_string()))
+}
+
+/// Is it the password? `None`: it is not, or the stored hash cannot be read.
+pub(super) fn verify(
+    password: &Password,
+    stored: &PasswordHash,
+    memory: &mut Memory,
+) -> Result<Option<Match>, NotHashed> {
+    let Some(parsed) = Parsed::of(stored) else {
+        // As slow as any other wrong password: a broken account must not stand out.
+        log::error!("a stored password hash cannot be read; its user cannot sign in");
+        hash(password, memory)?;
+        return Ok(None);
+    };
+    let Parsed {
+        algorithm,
+        version,
+        params,
+        salt,
+        expected,
+    } = parsed;
+    // Compared in constant time by `Output`.
+    let is_right = digest(password, &salt, algorithm, version, &params, memory)? == expected;
+    let is_current = algorithm == Algorithm::Argon2id
+        && version == Version::V0x13
+        && params.m_cost() >= MEMORY_KIB
+        && params.t_cost() >= PASSES;
+    // For a right password the hash to store, for a wrong one the time that it would have taken.
+    let stronger = if is_current {
+        None
+    } else {
+        Some(hash(password, memory)?)
+    };
+    Ok(is_right.then_some(Match { stronger }))
+}
+
+/// A PHC string, taken apart.
+struct Parsed {
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+    salt: Salt,
+    expected: Output,
+}
+
+impl Parsed {
+    fn of(stored: &PasswordHash) -> Option<Self> {
+        let phc = phc::PasswordHash::new(stored.as_str()).ok()?;
+        Some(Self {
+            algorithm: Algorithm::try_from(phc.algorithm.as_str()).ok()?,
+            version: phc
+                .version
+                .map_or(Ok(Version::default()), Version::try_from)
+                .ok()?,
+            params: Params::try_from(&phc).ok()?,
+            salt: phc.salt?,
+            expected: phc.hash?,
+        })
+    }
+}
+
+fn digest(
+    password: &Password,
+    salt: &[u8],
+    algorithm: Algorithm,
+    version: Version,
+    params: &Params,
+    memory: &mut Memory,
+) -> Result<Output, NotHashed> {
+    if memory.len() < params.block_count() {
+        memory.reserve(ROOM.saturating_sub(memory.len()));
+        memory.resize(params.block_count(), Block::default());
+    }
+    let mut out = [0; Output::MAX_LENGTH];
+    let out = &mut out[..params.output_len().unwrap_or(HASH_BYTES)];
+    Argon2::new(algorithm, version, params.clone())
+        .hash_password_into_with_memory(password.as_bytes(), salt, out, &mut memory[..])
+        .map_err(|_| NotHashed)?;
+    Output::new(out).map_err(|_| NotHashed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::typed(text).unwrap()
+    }
+
+    #[test]
+    fn a_hash_is_argon2id_with_the_recommended_parameters() {
+        let hash = hash(&password("right"), &mut Memory::new()).unwrap();
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+    }
+
+    #[test]
+    fn only_the_same_password_matches() {
+        let memory = &mut Memory::new();
+        let hash = hash(&password("right"), memory).unwrap();
+        let right = verify(&password("right"), &hash, memory).unwrap();
+        assert!(right.is_some_and(|right| right.stronger.is_none()));
+        assert!(verify(&password("Right"), &hash, memory).unwrap().is_none());
+    }
+
+    #[test]
+    fn passwords_that_differ_at_byte_73_differ() {
+        let memory = &mut Memory::new();
+        let start = "x".repeat(72);
+        let hash = hash(&password(&format!("{start}a")), memory).unwrap();
+        assert!(
+            verify(&password(&format!("{start}b")), &hash, memory)
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_weaker_hash_is_made_anew_when_the_password_is_right() {
+        // argon2id, m=8, t=1, p=1, of "password" and "somesalt".
+        let params = Params::new(8, 1, 1, Some(HASH_BYTES)).unwrap();
+        let memory = &mut Memory::new();
+        let version = Version::V0x13;
+        let output = digest(
+            &password("right"),
+            b"somesalt",
+            Algorithm::Argon2id,
+            version,
+            &params,
+            memory,
+        );
+        let weak = phc::PasswordHash {
+            algorithm: ARGON2ID_IDENT,
+            version: Some(version.into()),
+            params: ParamsString::try_from(&params).unwrap(),
+            salt: Some(Salt::new(b"somesalt").unwrap()),
+            hash: Some(output.unwrap()),
+        };
+        let weak = PasswordHash(weak.to_string());
+        let right = verify(&password("right"), &weak, memory).unwrap().unwrap();
+        assert!(right.stronger.unwrap().as_str().contains("m=19456,t=2,p=1"));
+        assert!(verify(&password("wrong"), &weak, memory).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_stored_hash_that_makes_no_sense_matches_nothing() {
+        let nonsense = PasswordHash("correct horse".to_owned());
+        assert!(
+            verify(&password("x"), &nonsense, &mut Memory::new())
+                .unwrap()
+                .is_none()
+        );
+    }
+}
