@@ -8,17 +8,7 @@ use crate::support::{Answer, App, Database, Program, oneseat_with};
 
 #[tokio::test]
 async fn collectors_get_one_object_a_line_with_the_request_that_it_tells_of() {
-    let dir = tempfile::Builder::new().prefix("oneseat-log-").tempdir().unwrap();
-    let data_dir = dir.path().to_str().unwrap();
-    let args = [
-        "--bind",
-        "127.0.0.1:0",
-        "--data-dir",
-        data_dir,
-        "--log-format",
-        "json",
-    ];
-    let program = Program::serve_with(&args, &[]);
+    let (program, _dir) = Program::alone(&["--log-format", "json"]);
     let failed = program
         .visitor()
         .login("nobody@example.org", "not\n\"the\" password")

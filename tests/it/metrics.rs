@@ -33,20 +33,7 @@ for family in read(sys.stdin.read()):
 
 #[tokio::test]
 async fn a_scrape_tells_what_happened_and_parses() {
-    let dir = tempfile::Builder::new()
-        .prefix("oneseat-metrics-")
-        .tempdir()
-        .unwrap();
-    let data_dir = dir.path().to_str().unwrap();
-    let args = [
-        "--bind",
-        "127.0.0.1:0",
-        "--metrics-bind",
-        "127.0.0.1:0",
-        "--data-dir",
-        data_dir,
-    ];
-    let program = Program::serve_with(&args, &[]);
+    let (program, _dir) = Program::alone(&["--metrics-bind", "127.0.0.1:0"]);
     let address = program.metrics_address.expect("it says where the metrics are");
     let visitor = program.visitor();
     let admin = visitor.login("admin@localhost", &program.first_password()).await;

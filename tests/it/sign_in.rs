@@ -218,17 +218,7 @@ async fn an_unknown_address_costs_as_much_as_a_wrong_password() {
     let app = App::start().await;
     app.add_user("ada", Role::User).await;
     // A process of its own, whose processor time is nobody else's.
-    let program = Program::serve_with(
-        &[
-            "--database-url",
-            app.database().url(),
-            "--bind",
-            "127.0.0.1:0",
-            "--login-rate",
-            "off",
-        ],
-        &[],
-    );
+    let program = Program::over(app.database().url());
     let mut costs = [0, 0];
     for _ in 0..12 {
         for (cost, email) in costs.iter_mut().zip(["ada@example.org", "nobody@example.org"]) {

@@ -5,7 +5,7 @@ mod done;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, Program, oneseat};
+use crate::support::{Answer, Program, add_user_with, oneseat};
 
 const PASSWORD: &str = "canary in a coal mine";
 
@@ -18,20 +18,7 @@ async fn every_event_is_one_line_and_none_holds_a_secret() {
     let path = dir.path().to_str().unwrap();
     let program = Program::serve_logging(dir.path(), "trace");
     for (email, role) in [("ada@example.org", "user"), ("root@example.org", "admin")] {
-        let add = [
-            "user",
-            "add",
-            email,
-            "--name",
-            "N",
-            "--role",
-            role,
-            "--verified",
-            "--password-stdin",
-            "--data-dir",
-            path,
-        ];
-        assert!(oneseat(&add, &format!("{PASSWORD}\n")).status.success());
+        add_user_with(PASSWORD, &["--data-dir", path], email, role);
     }
     let visitor = program.visitor();
     let login = async |email: &str, password: &str| {
@@ -111,16 +98,7 @@ async fn what_is_refused_beside_sign_in_is_in_the_log_too() {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    let add = [
-        "user",
-        "add",
-        "ada@example.org",
-        "--name",
-        "Ada",
-        "--verified",
-        "--password-stdin",
-    ];
-    operate(&add, &format!("{PASSWORD}\n"));
+    add_user_with(PASSWORD, &data_dir, "ada@example.org", "user");
     let service = operate(&["client", "add", "Payroll"], "");
     let word = |label: &str| {
         let line = service.lines().find(|line| line.contains(label)).unwrap();

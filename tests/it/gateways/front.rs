@@ -212,20 +212,7 @@ async fn in_the_clear_there_is_nothing_but_the_way_to_tls() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_gateway_as_documented_is_warned_of_and_one_that_hands_on_headers_is() {
-    let dir = tempfile::Builder::new()
-        .prefix("oneseat-front-")
-        .tempdir()
-        .unwrap();
-    let data_dir = dir.path().to_str().unwrap();
-    let args = [
-        "--bind",
-        "127.0.0.1:0",
-        "--data-dir",
-        data_dir,
-        "--trusted-proxies",
-        "127.0.0.1",
-    ];
-    let program = Program::serve_with(&args, &[]);
+    let (program, _dir) = Program::alone(&["--trusted-proxies", "127.0.0.1"]);
     for gateway in Gateway::of_all_kinds(Task::Front, program.address).await {
         let email = format!("{:?}@example.org", gateway.kind);
         for headers in [Vec::new(), forged(1)] {

@@ -134,8 +134,10 @@ impl Stage {
             }
             Fault::InstanceFrozen => {
                 let n = rng.random_range(0..PROGRAMS.len());
-                let frozen = Frozen::alone(self.programs[n].as_ref().unwrap().pid());
-                frozen.for_a_while(standstill).await;
+                let program = self.programs[n].as_ref().unwrap();
+                program.freeze();
+                tokio::time::sleep(standstill).await;
+                program.thaw();
                 if rng.random_bool(0.2) {
                     self.kill_instance(n, pause, rng).await;
                 }

@@ -10,14 +10,10 @@ use nix::unistd::Pid;
 pub struct Frozen(Vec<Pid>);
 
 impl Frozen {
-    /// One process, without those that it has started.
-    pub fn alone(pid: u32) -> Self {
-        Self::of(vec![pid_of(pid)])
-    }
-
     /// A process with its children. It is stopped first, so that no child comes while they are looked for.
     pub fn with_children(pid: u32) -> Self {
-        let mut frozen = Self::of(vec![pid_of(pid)]);
+        kill(pid_of(pid), Signal::SIGSTOP).unwrap();
+        let mut frozen = Self(vec![pid_of(pid)]);
         for child in children(pid) {
             // One that has ended meanwhile needs no stopping.
             if kill(pid_of(child), Signal::SIGSTOP).is_ok() {
@@ -25,13 +21,6 @@ impl Frozen {
             }
         }
         frozen
-    }
-
-    fn of(pids: Vec<Pid>) -> Self {
-        for pid in &pids {
-            kill(*pid, Signal::SIGSTOP).unwrap();
-        }
-        Self(pids)
     }
 
     /// Lets them stand still for so long.

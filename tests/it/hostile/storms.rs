@@ -9,7 +9,6 @@ use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::RcvBuf;
 use oneseat::users::Role;
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::{field, request};
 use crate::support::{App, PASSWORD, Program, eventually};
@@ -23,17 +22,7 @@ const LEAVING: usize = 1_000;
 async fn clients_that_leave_while_their_password_is_hashed_take_nothing_with_them() {
     let app = App::start().await;
     // A process of its own, whose threads are counted.
-    let program = Program::serve_with(
-        &[
-            "--database-url",
-            app.database().url(),
-            "--bind",
-            "127.0.0.1:0",
-            "--login-rate",
-            "off",
-        ],
-        &[],
-    );
+    let program = Program::over(app.database().url());
     let ada = app.signed_in("ada").await.at(program.address);
     assert_eq!(ada.session().await.status, 200);
     app.add_user("grace", Role::User).await;
@@ -131,7 +120,7 @@ const TEN_CONNECTIONS: u64 = 24 * 1_024;
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_nobody_takes_are_not_made() {
-    let (program, _dir) = program();
+    let (program, _dir) = Program::alone(&["--login-rate", "off"]);
     assert_eq!(program.visitor().get("/login").await.status, 200);
     let base = status(program.pid(), "RssAnon");
     // Half a megabyte of questions each would be two hundred megabytes of answers.
@@ -171,24 +160,6 @@ async fn until_it_rests(pid: u32) {
     .await;
 }
 
-/// The program over a database of its own, without a limit of sign-ins.
-fn program() -> (Program, TempDir) {
-    let dir = tempfile::Builder::new()
-        .prefix("oneseat-storm-")
-        .tempdir()
-        .unwrap();
-    let data_dir = dir.path().to_str().unwrap();
-    let args = [
-        "--bind",
-        "127.0.0.1:0",
-        "--login-rate",
-        "off",
-        "--data-dir",
-        data_dir,
-    ];
-    (Program::serve_with(&args, &[]), dir)
-}
-
 /// Sign-ins at the same time.
 const STORM: usize = 500;
 /// What may come on top of the hashes, in KiB: 48 for the buffers of a connection and what its handler holds; and 24 MiB for what
@@ -198,7 +169,7 @@ const MARGIN: u64 = STORM as u64 * 48 + 24 * 1_024;
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_logins_at_once_keep_to_their_memory_and_validation_goes_on() {
-    let (program, _dir) = program();
+    let (program, _dir) = Program::alone(&["--login-rate", "off"]);
     let visitor = program.visitor();
     let admin = visitor.login("admin@localhost", &program.first_password()).await;
     let admin = visitor.with_token(admin.json()["token"].as_str().unwrap());

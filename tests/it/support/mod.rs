@@ -20,7 +20,7 @@ pub use events::EventStream;
 pub use gate::Gate;
 pub use mail::{Mail, MailServer};
 pub use no_sweep::NoSweep;
-pub use program::{Program, add_user, begun, oneseat, oneseat_with};
+pub use program::{Program, add_user, add_user_with, begun, oneseat, oneseat_with};
 
 use std::time::{Duration, Instant};
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tempfile::TempDir;
 
 use super::app::PASSWORD;
 use super::client::Client;
@@ -51,6 +52,11 @@ pub fn begun(args: &[&str], environment: &[(&str, &str)]) -> Child {
 
 /// Adds a verified account with everybody's password, as an operator does.
 pub fn add_user(database_url: &str, email: &str, role: &str) {
+    add_user_with(PASSWORD, &["--database-url", database_url], email, role);
+}
+
+/// The same with another password, where these arguments say.
+pub fn add_user_with(password: &str, database: &[&str], email: &str, role: &str) {
     let add = [
         "user",
         "add",
@@ -62,8 +68,7 @@ pub fn add_user(database_url: &str, email: &str, role: &str) {
         "--verified",
         "--password-stdin",
     ];
-    let database = ["--database-url", database_url];
-    let added = oneseat(&[&add[..], &database].concat(), &format!("{PASSWORD}\n"));
+    let added = oneseat(&[&add[..], database].concat(), &format!("{password}\n"));
     assert!(added.status.success(), "{added:?}");
 }
 
@@ -89,6 +94,35 @@ impl Program {
         let data_dir = data_dir.to_str().unwrap();
         let mut serve = command(&["serve", "--bind", "127.0.0.1:0", "--data-dir", data_dir]);
         Self::started(serve.env("RUST_LOG", level))
+    }
+
+    /// Serves with these arguments, on any free port over an embedded PostgreSQL in a directory of its own, which goes with the second
+    /// value.
+    pub fn alone(args: &[&str]) -> (Self, TempDir) {
+        let dir = tempfile::Builder::new()
+            .prefix("oneseat-program-")
+            .tempdir()
+            .unwrap();
+        let usual = [
+            "--bind",
+            "127.0.0.1:0",
+            "--data-dir",
+            dir.path().to_str().unwrap(),
+        ];
+        (Self::serve_with(&[&usual, args].concat(), &[]), dir)
+    }
+
+    /// A process of its own over the database of a test, without a limit of sign-ins.
+    pub fn over(database_url: &str) -> Self {
+        let args = [
+            "--database-url",
+            database_url,
+            "--bind",
+            "127.0.0.1:0",
+            "--login-rate",
+            "off",
+        ];
+        Self::serve_with(&args, &[])
     }
 
     /// Serves with these arguments and this in its environment.
