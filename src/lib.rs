@@ -17,15 +17,15 @@
 //! | what is mailed, and who carries it | [`mail`] |
 //! | tokens and their digests | [`token`] |
 //! | the pool, migrations, the private PostgreSQL | [`db`] |
-//! | threads behind a bounded queue | [`crew`] |
+//! | threads behind a bounded queue | [`worker_pool`] |
 //! | a queue that origins share fairly | [`fair_queue`], [`network`] |
 //! | the background actor | [`background`] |
-//! | what other programs say, fit for the log | [`foreign_words`] |
+//! | what other programs say, fit for the log | [`redaction`] |
 //! | which request a line of the log tells of | [`request_id`] |
 //! | what strangers can write into the log | [`log_limit`] |
 //!
-//! Arrows run down only: `main -> cli -> web -> auth -> {users, sessions, mail} -> db`, and `background`, `config`, `crew`,
-//! `fair_queue` over `network`, `foreign_words`, `log_limit`, `request_id` and `token` are leaves. `users`, `sessions` and `mail` never
+//! Arrows run down only: `main -> cli -> web -> auth -> {users, sessions, mail} -> db`, and `background`, `config`, `worker_pool`,
+//! `fair_queue` over `network`, `redaction`, `log_limit`, `request_id` and `token` are leaves. `users`, `sessions` and `mail` never
 //! name each other; nothing below `web` names actix-web (the
 //! background actor names `actix`); `web` holds no SQL.
 
@@ -35,15 +35,15 @@ pub mod background;
 mod captured_log;
 pub mod cli;
 pub mod config;
-pub mod crew;
 pub mod db;
 pub mod fair_queue;
-pub mod foreign_words;
 pub mod log_limit;
 pub mod mail;
 pub mod network;
+pub mod redaction;
 pub mod request_id;
 pub mod sessions;
 pub mod token;
 pub mod users;
 pub mod web;
+pub mod worker_pool;

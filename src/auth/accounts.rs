@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::audit::{self, Actor};
 use super::authority::{Authority, Holder, LastAdmin, Subject};
-use super::whom::Whom;
+use super::user_ref::UserRef;
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
 use crate::mail::Kind;
@@ -91,7 +91,7 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::AccountDisabled`]: nobody who may not sign in is sent one; [`Error::Unavailable`].
-    pub async fn send_password_link(&self, whom: impl Into<Whom>, by: Authority) -> Result<(), Error> {
+    pub async fn send_password_link(&self, whom: impl Into<UserRef>, by: Authority) -> Result<(), Error> {
         self.change("link_requested", whom.into(), by, |conn, found| {
             let kind = match found.password_hash {
                 Some(_) => Kind::PasswordReset,
@@ -117,7 +117,7 @@ impl Auth {
         let policy = self.policy.sessions;
         self.change(
             "authn_password_change",
-            Whom::Email(email),
+            UserRef::Email(email),
             Authority::Operator,
             move |conn, found| replace_password(conn, &found.user, &hash, &policy),
         )
@@ -131,7 +131,7 @@ impl Auth {
     pub async fn verify_email(&self, email: Email) -> Result<(), Error> {
         self.change(
             "user_verified",
-            Whom::Email(email),
+            UserRef::Email(email),
             Authority::Operator,
             |conn, found| {
                 users::set_verified(conn, found.user.id)?;
@@ -162,7 +162,7 @@ impl Auth {
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn unlock_user(&self, id: Uuid, by: Authority) -> Result<(), Error> {
         let unlock = move |conn: &mut PgConnection, found: Option<Credentials>| {
-            let found = found.ok_or_else(|| Whom::Id(id).unknown())?;
+            let found = found.ok_or_else(|| UserRef::Id(id).unknown())?;
             let email = email_of(&found.user)?;
             lockout::clear(conn, &email)?;
             Ok(email)
@@ -178,7 +178,7 @@ impl Auth {
     /// [`Error::NoSuchUser`], [`Error::OwnAccount`], [`Error::LastAdmin`]; those of [`Authority`]; [`Error::Unavailable`].
     pub async fn disable(
         &self,
-        whom: impl Into<Whom>,
+        whom: impl Into<UserRef>,
         by: Authority,
         last_admin: LastAdmin,
     ) -> Result<(), Error> {
@@ -205,7 +205,7 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn enable(&self, whom: impl Into<Whom>, by: Authority) -> Result<(), Error> {
+    pub async fn enable(&self, whom: impl Into<UserRef>, by: Authority) -> Result<(), Error> {
         self.change("user_enabled", whom.into(), by, |conn, found| {
             users::enable(conn, found.user.id)?;
             Ok(Vec::new())
@@ -221,7 +221,7 @@ impl Auth {
         let policy = self.policy.sessions;
         self.change(
             "user_deleted",
-            Whom::Email(email),
+            UserRef::Email(email),
             Authority::Operator,
             move |conn, found| {
                 last_admin.allow(conn)?;
@@ -239,7 +239,7 @@ impl Auth {
     async fn change(
         &self,
         what: &'static str,
-        whom: Whom,
+        whom: UserRef,
         by: Authority,
         change: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Vec<EndedSession>, Error> + Send + 'static,
     ) -> Result<(), Error> {

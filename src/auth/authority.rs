@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::audit::{self, Actor};
 use super::endings::{why_ended, write_disabled};
-use super::whom::Whom;
+use super::user_ref::UserRef;
 use super::{Auth, Error, Seat};
 use crate::config::SessionPolicy;
 use crate::sessions::{Origin, history, store as sessions};
@@ -47,7 +47,7 @@ pub(super) enum Subject {
     /// Nothing that is there already.
     Nobody,
     /// A user, with their session.
-    User(Whom),
+    User(UserRef),
     /// One session.
     Session(Uuid),
     /// Everybody: no sign-in is under way meanwhile.

@@ -14,13 +14,13 @@ use uuid::Uuid;
 
 use super::audit::{self, Actor};
 use super::authority::{Authority, Holder, Subject};
-use super::whom::Whom;
+use super::user_ref::UserRef;
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
 use crate::sessions::EndReason::{self, Revoked};
 use crate::sessions::EndedSession;
 use crate::sessions::history::{self, Which};
-use crate::sessions::store::{Look, look_at};
+use crate::sessions::store::{SessionStatus, look_at};
 use crate::users::store::Credentials;
 
 /// How often, and how long after each other, to try to write an end whose row somebody else holds.
@@ -52,7 +52,7 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`], [`Error::NoSuchSession`]; those of [`Authority`]; [`Error::Unavailable`].
-    pub async fn revoke_of(&self, whom: impl Into<Whom>, by: Authority) -> Result<(), Error> {
+    pub async fn revoke_of(&self, whom: impl Into<UserRef>, by: Authority) -> Result<(), Error> {
         let whom = whom.into();
         let (subject, policy) = (Subject::User(whom.clone()), self.policy.sessions);
         let end = move |conn: &mut PgConnection, found: Option<Credentials>| {
@@ -139,15 +139,19 @@ pub(super) fn write_disabled(
     Ok(ended.len())
 }
 
-/// A session as it may be told of: that its time is up has been written by then. Never [`Look::Over`].
+/// A session as it may be told of: that its time is up has been written by then. Never [`SessionStatus::Over`].
 ///
 /// # Errors
 /// [`Error::Unavailable`], also when somebody holds the row for so long that it could not be written.
-pub(super) fn settled(conn: &mut PgConnection, session: Uuid, policy: &SessionPolicy) -> Result<Look, Error> {
+pub(super) fn settled(
+    conn: &mut PgConnection,
+    session: Uuid,
+    policy: &SessionPolicy,
+) -> Result<SessionStatus, Error> {
     for _ in 0..ATTEMPTS {
         match look_at(conn, session, policy)? {
-            Look::Over if write_expired(conn, &[session], policy)? == 0 => thread::sleep(PAUSE),
-            Look::Over => {}
+            SessionStatus::Over if write_expired(conn, &[session], policy)? == 0 => thread::sleep(PAUSE),
+            SessionStatus::Over => {}
             look => return Ok(look),
         }
     }
@@ -163,9 +167,11 @@ pub(super) fn why_ended(
     policy: &SessionPolicy,
 ) -> Result<Error, Error> {
     Ok(match settled(conn, session, policy)? {
-        Look::Ended(ending) => Error::SessionEnded(ending),
-        Look::Forgotten => Error::TokenInvalid,
+        SessionStatus::Ended(ending) => Error::SessionEnded(ending),
+        SessionStatus::Forgotten => Error::TokenInvalid,
         // What was seen a moment ago is no longer so, and nobody was told: ask again.
-        Look::Live(_) | Look::Over => Error::Unavailable("the session was changed meanwhile".to_owned()),
+        SessionStatus::Live(_) | SessionStatus::Over => {
+            Error::Unavailable("the session was changed meanwhile".to_owned())
+        }
     })
 }

@@ -1,28 +1,26 @@
 //! The use cases: the only place where users and sessions meet.
 //!
 //! One file a story: [`sign_in`], [`endings`] (sign-out, revocation, expiry), [`validator`] (whose token is this?), [`watch`] (tell me
-//! when it ends), [`recovery`] (forgotten and changed passwords), [`post`] (what is mailed), [`introspection`] (asked by services), [`accounts`] (what operators and
-//! admins do to users), [`authority`] (who still may), `whom` (which account), [`directory`] (who is signed in, who was), [`people`] (who has an account), [`overview`] (the figures), [`measures`] (the counters), [`cleanup`] and [`audit`] (the security
+//! when it ends), [`recovery`] (forgotten and changed passwords), [`delivery`] (what is mailed), [`introspection`] (asked by services), [`accounts`] (what operators and
+//! admins do to users), [`authority`] (who still may), `user_ref` (which account), [`lists`] (who is signed in, who was, who has an account), [`statistics`] (the figures), [`metrics`] (the counters), [`sweep`] and [`audit`] (the security
 //! log).
 
 pub mod accounts;
 pub mod audit;
 pub mod authority;
-pub mod cleanup;
-pub mod directory;
+pub mod delivery;
 pub mod endings;
 mod error;
 pub mod introspection;
-pub mod measures;
-pub mod overview;
-pub mod page;
-pub mod people;
-pub mod post;
+pub mod lists;
+pub mod metrics;
 pub mod recovery;
 pub mod sign_in;
+pub mod statistics;
+pub mod sweep;
+mod user_ref;
 pub mod validator;
 pub mod watch;
-mod whom;
 
 use crate::config::Policy;
 use crate::db::{Database, Unavailable};
@@ -32,8 +30,8 @@ use crate::users::Hasher;
 pub use authority::{Authority, Holder, LastAdmin};
 pub use error::Error;
 pub use sign_in::SignedIn;
+pub use user_ref::UserRef;
 pub use validator::{Activity, Seat, Validator};
-pub use whom::Whom;
 
 /// What every use case needs. Cheap to clone.
 #[derive(Clone)]

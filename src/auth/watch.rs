@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::endings::settled;
 use super::{Auth, Error};
-use crate::sessions::store::Look;
+use crate::sessions::store::SessionStatus;
 use crate::sessions::watchers::{Full, Watcher};
 use crate::users::{Role, store as users};
 
@@ -21,7 +21,7 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn look(&self, session: Uuid) -> Result<Look, Error> {
+    pub async fn look(&self, session: Uuid) -> Result<SessionStatus, Error> {
         let policy = self.policy.sessions;
         self.db.run(move |conn| settled(conn, session, &policy)).await
     }

@@ -26,7 +26,7 @@ const FIRST_ADMIN: &str = "admin@localhost";
 const CARE: Duration = Duration::from_secs(1);
 
 /// How long a start that is told to stop may take to come to an orderly end.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Arguments of `oneseat serve`.
 #[derive(Args, Debug)]
@@ -138,7 +138,7 @@ async fn open(
     let mut opening = tokio::task::spawn_blocking(move || Opened::open(&config));
     tokio::select! {
         opened = &mut opening => opened.map_err(Failure::failed)?.map(Some),
-        () = shutdown => match tokio::time::timeout(PATIENCE, opening).await {
+        () = shutdown => match tokio::time::timeout(TIMEOUT, opening).await {
             // Whatever came of it is dropped, and that puts everything back in order.
             Ok(_) => Ok(None),
             Err(_) => std::process::exit(1),

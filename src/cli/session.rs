@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::open::open;
 use super::{Failure, output, table};
-use crate::auth::page::{LARGEST_PAGE, Search};
+use crate::auth::lists::{LARGEST_PAGE, Search};
 use crate::auth::{Auth, Authority};
 use crate::config::{self, DatabaseSettings};
 use crate::sessions;

@@ -81,7 +81,7 @@ pub struct ServeConfig {
     /// Most event streams at a time.
     pub max_event_streams: usize,
     /// At least one second.
-    pub cleanup_interval: Duration,
+    pub sweep_interval: Duration,
 }
 
 /// A certificate chain and its private key, both in PEM form.

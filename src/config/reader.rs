@@ -185,7 +185,7 @@ impl Reader {
             raw => self.duration("--stop-delay", raw),
         };
         let sessions = self.sessions(settings);
-        let cleanup_interval = self.duration("--cleanup-interval", &settings.cleanup_interval);
+        let sweep_interval = self.duration("--sweep-interval", &settings.sweep_interval);
         let attempts = self.count("--max-failed-attempts", &settings.max_failed_attempts, 1..=100);
         let history = self.history(&settings.history);
         let streams = self.count("--max-event-streams", &settings.max_event_streams, 1..=1_000_000);
@@ -213,7 +213,7 @@ impl Reader {
                 mail: mail_policy?,
             },
             max_event_streams: streams? as usize,
-            cleanup_interval: cleanup_interval?,
+            sweep_interval: sweep_interval?,
         })
     }
 

@@ -153,11 +153,11 @@ pub struct ServeSettings {
     /// Pause between two sweeps of expired sessions
     #[arg(
         long,
-        env = "ONESEAT_CLEANUP_INTERVAL",
+        env = "ONESEAT_SWEEP_INTERVAL",
         value_name = "DURATION",
         default_value = "15m"
     )]
-    pub cleanup_interval: String,
+    pub sweep_interval: String,
 
     /// Wrong passwords in a row that lock an address
     #[arg(

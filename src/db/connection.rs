@@ -6,8 +6,8 @@ use diesel::r2d2::{CustomizeConnection, Error as PoolError, HandleError};
 use diesel::{Connection, ConnectionError, QueryResult};
 
 use super::Unavailable;
-use super::patience::Patience;
-use crate::foreign_words::Secrets;
+use super::timeouts::Timeouts;
+use crate::redaction::Secrets;
 
 /// What libpq needs to notice a peer that is gone. A value in the URL itself wins.
 const LIBPQ_SETTINGS: [(&str, &str); 3] = [
@@ -60,13 +60,13 @@ fn is_of_a_server(words: &str) -> bool {
 }
 
 /// No statement, lock or forgotten transaction outlives its bounds, so that a stuck database becomes an error.
-pub(super) fn configure(connection: &mut PgConnection, patience: Patience) -> QueryResult<()> {
-    connection.batch_execute(&format!("{}; set timezone = 'UTC'", patience.settings()))
+pub(super) fn configure(connection: &mut PgConnection, timeouts: Timeouts) -> QueryResult<()> {
+    connection.batch_execute(&format!("{}; set timezone = 'UTC'", timeouts.settings()))
 }
 
 /// Bounds every connection of the pool.
 #[derive(Debug)]
-pub(super) struct Customize(pub(super) Patience);
+pub(super) struct Customize(pub(super) Timeouts);
 
 impl CustomizeConnection<PgConnection, PoolError> for Customize {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), PoolError> {

@@ -6,7 +6,7 @@ use diesel::pg::{Pg, PgConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::establish;
-use crate::foreign_words::cleaned;
+use crate::redaction::cleaned;
 
 /// Every migration, oldest first.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");

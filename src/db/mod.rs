@@ -3,17 +3,17 @@
 //! Whatever goes wrong on the way is [`Unavailable`]: the caller learns that nothing was decided,
 //! never a wrong decision (law 5).
 
-mod apart;
 pub mod clock;
 mod connection;
-mod dedicated;
 pub mod embedded;
 pub mod migrations;
-mod patience;
+mod owned;
+mod pinned;
+mod timeouts;
 #[rustfmt::skip] // Written by `script/schema`.
 pub(crate) mod schema;
+mod fair_semaphore;
 pub mod stale;
-mod turns;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,15 +23,15 @@ use diesel::pg::PgConnection;
 use diesel::r2d2::{ConnectionManager, Pool};
 use tokio::time::timeout;
 
-use crate::foreign_words::Secrets;
 use crate::network::Share;
+use crate::redaction::Secrets;
 use crate::request_id::RequestId;
 use connection::{Customize, Told, with_timeouts};
-use patience::Patience;
-use turns::{Full, Turns};
+use fair_semaphore::{FairSemaphore, Full};
+use timeouts::Timeouts;
 
-pub use apart::Apart;
-pub use dedicated::Dedicated;
+pub use owned::OwnedConnection;
+pub use pinned::PinnedConnection;
 
 /// How long a caller waits for its turn at the pool.
 const TURN: Duration = Duration::from_secs(3);
@@ -43,8 +43,8 @@ pub struct Database {
     credentials: Secrets,
     pool: Pool<ConnectionManager<PgConnection>>,
     /// One for each connection: callers queue here, without a thread each.
-    turns: Turns,
-    patience: Patience,
+    turns: FairSemaphore,
+    timeouts: Timeouts,
 }
 
 /// Connections of a pool.
@@ -85,7 +85,7 @@ impl From<diesel::result::Error> for Unavailable {
 /// PostgreSQL's own words.
 pub fn connect(url: &str) -> Result<PgConnection, Unavailable> {
     let mut connection = connection::establish(url)?;
-    connection::configure(&mut connection, Patience::OfAClient)?;
+    connection::configure(&mut connection, Timeouts::Client)?;
     Ok(connection)
 }
 
@@ -95,7 +95,7 @@ impl Database {
     /// # Errors
     /// PostgreSQL's own words when the first connection fails.
     pub fn connect(url: &str, size: u32) -> Result<Self, Unavailable> {
-        Self::connect_with(url, size, Patience::OfAClient)
+        Self::connect_with(url, size, Timeouts::Client)
     }
 
     /// One connection for an operator, who waits longer than any instance can hold anything, and is told for whom.
@@ -103,10 +103,10 @@ impl Database {
     /// # Errors
     /// PostgreSQL's own words when the connection fails.
     pub fn connect_patiently(url: &str) -> Result<Self, Unavailable> {
-        Self::connect_with(url, 1, Patience::OfAnOperator)
+        Self::connect_with(url, 1, Timeouts::Operator)
     }
 
-    fn connect_with(url: &str, size: u32, patience: Patience) -> Result<Self, Unavailable> {
+    fn connect_with(url: &str, size: u32, timeouts: Timeouts) -> Result<Self, Unavailable> {
         // The pool alone would retry until its time-out, and tell less of what went wrong.
         connection::establish(url)?;
         let credentials = Secrets::of_url(url);
@@ -114,15 +114,15 @@ impl Database {
             .max_size(size)
             .min_idle(Some(1))
             .connection_timeout(TURN)
-            .connection_customizer(Box::new(Customize(patience)))
+            .connection_customizer(Box::new(Customize(timeouts)))
             .error_handler(Box::new(Told(credentials.clone())))
             .build_unchecked(ConnectionManager::new(with_timeouts(url)));
         Ok(Self {
             url: url.into(),
             credentials,
             pool,
-            turns: Turns::new(size as usize),
-            patience,
+            turns: FairSemaphore::new(size as usize),
+            timeouts,
         })
     }
 
@@ -136,16 +136,16 @@ impl Database {
     }
 
     /// A connection for one thread of the caller's. There must be another one left for everybody else.
-    pub fn dedicate(&self) -> Dedicated {
-        Dedicated::new(self.pool.clone(), self.turns.clone(), self.credentials.clone())
+    pub fn pin(&self) -> PinnedConnection {
+        PinnedConnection::new(self.pool.clone(), self.turns.clone(), self.credentials.clone())
     }
 
     /// A connection outside the pool, for long work that keeps nobody else from theirs.
     ///
     /// # Errors
     /// PostgreSQL's own words, or that they did not come in time.
-    pub async fn apart(&self) -> Result<Apart, Unavailable> {
-        Apart::open(self.url.as_ref().to_owned()).await
+    pub async fn own(&self) -> Result<OwnedConnection, Unavailable> {
+        OwnedConnection::open(self.url.as_ref().to_owned()).await
     }
 
     /// Runs `work` with a connection, off the async threads. Callers who wait for one take turns by origin.
@@ -165,7 +165,7 @@ impl Database {
             .map_err(|_| busy())?
             .map_err(|Full| busy())?;
         let (pool, credentials) = (self.pool.clone(), self.credentials.clone());
-        let (tells, waits) = patience::watched(self.patience, &self.url);
+        let (tells, waits) = timeouts::watched(self.timeouts, &self.url);
         let answer = tokio::task::spawn_blocking(RequestId::carried(move || {
             // Moved in: a thread that is stuck keeps its turn, so no more threads than connections get stuck.
             let _turn = turn;
@@ -175,7 +175,7 @@ impl Database {
             tells.of(&mut connection);
             work(&mut connection)
         }));
-        timeout(self.patience.for_an_answer(), waits.beside(answer))
+        timeout(self.timeouts.answer(), waits.beside(answer))
             .await
             .map_err(|_| Unavailable("no answer in time".to_owned()))?
             .map_err(|error| Unavailable::new(&error))?

@@ -1,16 +1,16 @@
 //! Mail: what waits to be sent, what it says, and who carries it.
 //!
 //! A use case writes a row into the [`outbox`] in its own transaction and is done: a server that cannot be reached, or is slow,
-//! changes no answer and loses nothing. The background actor takes the rows out, makes a [`letter`] of each and hands it to the
-//! [`carrier`].
+//! changes no answer and loses nothing. The background actor takes the rows out, makes a [`message`] of each and hands it to the
+//! [`mailer`].
 //!
 //! Nothing here knows what a user or a session is; [`crate::auth`] brings them together.
 
-pub mod carrier;
 mod kind;
-pub mod letter;
+pub mod mailer;
+pub mod message;
 pub mod outbox;
 
-pub use carrier::{Carrier, NotSent};
 pub use kind::Kind;
-pub use letter::Letter;
+pub use mailer::{Mailer, NotSent};
+pub use message::Message;

@@ -15,12 +15,12 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::history::{CHANGED, ENDED};
-use super::store::{Look, look};
+use super::store::{SessionStatus, look};
 use super::watchers::Watchers;
 use super::{EndReason, Ending};
 use crate::config::SessionPolicy;
 use crate::db::{Unavailable, connect};
-use crate::foreign_words::cleaned;
+use crate::redaction::cleaned;
 
 /// How often what has arrived is read: well within the second that a notice may take.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -163,7 +163,7 @@ impl Ear {
 fn catch_up(conn: &mut PgConnection, watchers: &Watchers) -> Result<(), Unavailable> {
     // Whose time is up is told by the stream itself, which knows when.
     for look in look(conn, &watchers.watched(), &SessionPolicy::AS_STORED)?.into_values() {
-        if let Look::Ended(ending) = look {
+        if let SessionStatus::Ended(ending) = look {
             watchers.tell(ending);
         }
     }

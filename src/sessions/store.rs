@@ -171,7 +171,7 @@ pub fn touch(conn: &mut PgConnection, ids: &[Uuid], policy: &SessionPolicy) -> Q
 
 /// Whether a session lives, as far as its holder may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum SessionStatus {
     /// It lives, and its time is up after this if nothing happens.
     Live(Duration),
     /// Its time is up, and that has not been written yet: nobody may be told before.
@@ -187,17 +187,17 @@ pub fn look(
     conn: &mut PgConnection,
     ids: &[Uuid],
     policy: &SessionPolicy,
-) -> QueryResult<HashMap<Uuid, Look>> {
+) -> QueryResult<HashMap<Uuid, SessionStatus>> {
     // The live first: a session that ends between the two questions is found by the second.
     let rows: Vec<(Uuid, DateTime<Utc>, DateTime<Utc>)> = sessions::table
         .filter(sessions::id.eq_any(ids))
         .select((sessions::id, ends_at(policy), now()))
         .load(conn)?;
-    let mut found: HashMap<Uuid, Look> = HashMap::new();
+    let mut found: HashMap<Uuid, SessionStatus> = HashMap::new();
     for (session, ends_at, now) in rows {
         let look = match (ends_at - now).to_std() {
-            Ok(left) if !left.is_zero() => Look::Live(left),
-            _ => Look::Over,
+            Ok(left) if !left.is_zero() => SessionStatus::Live(left),
+            _ => SessionStatus::Over,
         };
         found.insert(session, look);
     }
@@ -211,19 +211,21 @@ pub fn look(
                 ended_sessions::ended_at,
             ))
             .load(conn)?;
-        found.extend(missing.into_iter().map(|id| (id, Look::Forgotten)));
+        found.extend(missing.into_iter().map(|id| (id, SessionStatus::Forgotten)));
         found.extend(
             ended
                 .into_iter()
-                .map(|(session, reason, at)| (session, Look::Ended(Ending { session, reason, at }))),
+                .map(|(session, reason, at)| (session, SessionStatus::Ended(Ending { session, reason, at }))),
         );
     }
     Ok(found)
 }
 
 /// The same for one.
-pub fn look_at(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> QueryResult<Look> {
-    Ok(look(conn, &[id], policy)?.remove(&id).unwrap_or(Look::Forgotten))
+pub fn look_at(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> QueryResult<SessionStatus> {
+    Ok(look(conn, &[id], policy)?
+        .remove(&id)
+        .unwrap_or(SessionStatus::Forgotten))
 }
 
 /// Brings the next `batch` sessions after `from`, by id, within today's limits, for lists and sweeps that go by what is stored; and

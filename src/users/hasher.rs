@@ -9,9 +9,9 @@ use tokio::time::timeout;
 
 use super::password_hash::{Match, Memory, NotHashed, PasswordHash, hash, verify};
 use super::{Password, Proposed, Unusable};
-use crate::crew::{Crew, Full, Worker};
 use crate::fair_queue::{FairQueue, Put};
 use crate::network::Share;
+use crate::worker_pool::{Full, Worker, WorkerPool};
 
 /// Passwords that may wait: some seconds of work, shared fairly among origins. Past it the answer is [`Error::Busy`].
 const QUEUE: usize = 256;
@@ -44,7 +44,7 @@ impl From<NotHashed> for Error {
 #[derive(Clone)]
 pub struct Hasher {
     /// One call for each entry of the queue.
-    crew: Crew<()>,
+    pool: WorkerPool<()>,
     queue: Arc<Mutex<FairQueue<Job>>>,
     /// Verified against when there is no account: the time must not tell.
     dummy: Arc<PasswordHash>,
@@ -54,7 +54,7 @@ pub struct Hasher {
 type Job = Box<dyn FnOnce(Option<&mut Memory>) + Send>;
 
 /// One thread of low priority, and the memory that it hashes in.
-struct Hands {
+struct HashWorker {
     queue: Arc<Mutex<FairQueue<Job>>>,
     memory: Memory,
 }
@@ -68,13 +68,13 @@ impl Hasher {
         let dummy = Password::generate().map_err(|_| Error::Failed)?;
         let dummy = hash(&dummy, &mut Memory::new())?;
         let queue = Arc::new(Mutex::new(FairQueue::new(QUEUE)));
-        let hire = {
+        let make_worker = {
             let queue = queue.clone();
-            move || Hands::new(queue.clone())
+            move || HashWorker::new(queue.clone())
         };
-        let crew = Crew::start("hasher", threads, QUEUE, hire).map_err(|_| Error::Failed)?;
+        let pool = WorkerPool::start("hasher", threads, QUEUE, make_worker).map_err(|_| Error::Failed)?;
         Ok(Self {
-            crew,
+            pool,
             queue,
             dummy: Arc::new(dummy),
         })
@@ -144,7 +144,7 @@ impl Hasher {
         let put = locked(&self.queue).put(share, job);
         match put {
             // As many calls as entries: there is a place for it.
-            Put::Queued => self.crew.submit(()).map_err(|Full| Error::Busy)?,
+            Put::Queued => self.pool.submit(()).map_err(|Full| Error::Busy)?,
             Put::InPlaceOf(displaced) => displaced(None),
             Put::Full(_) => return Err(Error::Busy),
         }
@@ -160,7 +160,7 @@ fn locked(queue: &Mutex<FairQueue<Job>>) -> MutexGuard<'_, FairQueue<Job>> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Hands {
+impl HashWorker {
     fn new(queue: Arc<Mutex<FairQueue<Job>>>) -> Self {
         give_way();
         Self {
@@ -170,7 +170,7 @@ impl Hands {
     }
 }
 
-impl Worker<()> for Hands {
+impl Worker<()> for HashWorker {
     const BATCH: usize = 1;
 
     fn work(&mut self, calls: Vec<()>) {

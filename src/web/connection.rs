@@ -28,7 +28,7 @@ use futures_util::stream::poll_fn as poll_stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::places::Place;
+use super::connection_limit::Place;
 
 /// From the first byte of a request to the end of its head.
 pub(super) const SLOWEST_HEAD: Duration = Duration::from_secs(5);
@@ -46,18 +46,18 @@ const AHEAD: usize = 2 * 1_024;
 /// A client that takes nothing of its answer for so long is cut off.
 const SLOWEST_READER: Duration = Duration::from_secs(20);
 
-/// A byte stream with its patience.
+/// A byte stream that a client cannot hold open by doing nothing.
 pub(super) struct Connection<Io> {
     io: Io,
     /// Given back when the connection is closed.
     _place: Place,
-    pace: Rc<Pace>,
-    writing: Patience,
+    exchanges: Rc<Exchanges>,
+    writing: Deadline,
 }
 
 /// What a connection is doing: told by the stream, which sees bytes, and by the middleware, which sees requests.
 #[derive(Default)]
-pub(super) struct Pace {
+pub(super) struct Exchanges {
     /// Until when a head that has begun must be complete.
     head: Cell<Option<Instant>>,
     /// Requests that are being answered.
@@ -78,7 +78,7 @@ pub(super) struct Pace {
     next: Cell<Option<Waker>>,
 }
 
-impl Pace {
+impl Exchanges {
     fn bytes_came(&self) {
         if self.under_way.get() > 0 {
             self.more_came.set(true);
@@ -146,9 +146,9 @@ impl Pace {
 
 /// A timer that is set once and looked at when it rings, because setting it anew for each request would cost more than it is worth.
 #[derive(Default)]
-struct Patience(Option<Pin<Box<Sleep>>>);
+struct Deadline(Option<Pin<Box<Sleep>>>);
 
-impl Patience {
+impl Deadline {
     /// Is it over? Without a deadline never.
     fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let Some(deadline) = deadline else {
@@ -173,33 +173,33 @@ impl<Io> Connection<Io> {
         Self {
             io,
             _place: place,
-            pace: Rc::default(),
-            writing: Patience::default(),
+            exchanges: Rc::default(),
+            writing: Deadline::default(),
         }
     }
 
     /// Completes when the client has taken too long. To be polled after whatever uses the connection and in the same task: that is
     /// where deadlines come and go.
     pub(super) fn overdue(&self) -> impl Future<Output = ()> + use<Io> {
-        let (pace, mut patience) = (self.pace.clone(), Patience::default());
-        poll_fn(move |cx| patience.poll(cx, pace.head.get()))
+        let (exchanges, mut deadline) = (self.exchanges.clone(), Deadline::default());
+        poll_fn(move |cx| deadline.poll(cx, exchanges.head.get()))
     }
 
-    /// For [`keep_pace`], which finds it with the request.
-    pub(super) fn leave_pace(&self, with_each_request: &mut Extensions) {
-        with_each_request.insert(self.pace.clone());
+    /// For [`track_exchanges`], which finds it with the request.
+    pub(super) fn attach(&self, with_each_request: &mut Extensions) {
+        with_each_request.insert(self.exchanges.clone());
     }
 }
 
 impl<Io: Unpin> Connection<Io> {
-    /// A write that can be done now, or the end of the patience with a client that takes nothing.
+    /// A write that can be done now, or an error once the client has taken nothing for too long.
     fn poll_io<T>(
         &mut self,
         cx: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut Io>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if let Poll::Ready(done) = write(Pin::new(&mut self.io), cx) {
-            self.writing = Patience::default();
+            self.writing = Deadline::default();
             return Poll::Ready(done);
         }
         let deadline = match &self.writing.0 {
@@ -218,18 +218,18 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let pace = &this.pace;
-        ready!(pace.poll_ahead(cx));
-        let room = buf.remaining().min(AHEAD - pace.ahead.get());
+        let exchanges = &this.exchanges;
+        ready!(exchanges.poll_ahead(cx));
+        let room = buf.remaining().min(AHEAD - exchanges.ahead.get());
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
         let read = Pin::new(&mut this.io).poll_read(cx, &mut part);
         let came = part.filled().len();
         if came > 0 {
             buf.advance(came);
-            pace.ahead.set(pace.ahead.get() + came);
-            pace.bytes_came();
-        } else if read.is_pending() && pace.under_way.get() == 0 {
-            pace.ahead.set(0);
+            exchanges.ahead.set(exchanges.ahead.get() + came);
+            exchanges.bytes_came();
+        } else if read.is_pending() && exchanges.under_way.get() == 0 {
+            exchanges.ahead.set(0);
         }
         read
     }
@@ -242,7 +242,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let done = ready!(self.poll_io(cx, AsyncWrite::poll_flush));
-        self.pace.all_is_sent();
+        self.exchanges.all_is_sent();
         Poll::Ready(done)
     }
 
@@ -264,39 +264,39 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
 }
 
 /// Tells a connection when a request on it begins and ends.
-pub(super) async fn keep_pace<B: MessageBody>(
+pub(super) async fn track_exchanges<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let turn = request.conn_data::<Rc<Pace>>().cloned().map(|pace| {
+    let turn = request.conn_data::<Rc<Exchanges>>().cloned().map(|exchanges| {
         // The parser's own word: not only a length announces a body, but chunks, an upgrade or CONNECT, too.
         let payload = request.take_payload();
         let has_body = !matches!(payload, Payload::None);
         if has_body {
-            request.set_payload(told_at_its_end(payload, pace.clone()));
+            request.set_payload(told_at_its_end(payload, exchanges.clone()));
         }
-        Turn::begin(pace, has_body)
+        Turn::begin(exchanges, has_body)
     });
-    if let Some(Turn(pace)) = &turn {
-        poll_fn(|cx| pace.poll_sent(cx)).await;
+    if let Some(Turn(exchanges)) = &turn {
+        poll_fn(|cx| exchanges.poll_sent(cx)).await;
     }
     let answer = next.call(request).await?;
     let closes = answer
         .headers()
         .get(CONNECTION)
         .is_some_and(|value| value == "close");
-    if let Some(Turn(pace)) = &turn {
-        pace.is_last.set(closes);
+    if let Some(Turn(exchanges)) = &turn {
+        exchanges.is_last.set(closes);
     }
     Ok(answer)
 }
 
 /// The same body, and the connection learns when it has been read.
-fn told_at_its_end(mut payload: Payload, pace: Rc<Pace>) -> Payload {
+fn told_at_its_end(mut payload: Payload, exchanges: Rc<Exchanges>) -> Payload {
     let payload = poll_stream(move |cx| {
         let next = payload.poll_next_unpin(cx);
         if let Poll::Ready(None) = next {
-            pace.body_is_unread.set(false);
+            exchanges.body_is_unread.set(false);
         }
         next
     });
@@ -306,12 +306,12 @@ fn told_at_its_end(mut payload: Payload, pace: Rc<Pace>) -> Payload {
 }
 
 /// Ends with the request, however that ends.
-struct Turn(Rc<Pace>);
+struct Turn(Rc<Exchanges>);
 
 impl Turn {
-    fn begin(pace: Rc<Pace>, has_body: bool) -> Self {
-        pace.request_began(has_body);
-        Self(pace)
+    fn begin(exchanges: Rc<Exchanges>, has_body: bool) -> Self {
+        exchanges.request_began(has_body);
+        Self(exchanges)
     }
 }
 

@@ -4,13 +4,13 @@ pub mod api;
 pub mod body;
 pub mod client;
 mod connection;
+mod connection_limit;
 mod cross_origin;
 pub mod extract;
 mod identity;
 mod openapi;
 pub mod pages;
 mod panics;
-mod places;
 mod postman;
 pub mod problem;
 mod prometheus;
@@ -18,13 +18,13 @@ mod proxy_check;
 pub mod rate;
 mod request_id;
 pub mod routes;
-mod running;
 mod schemas;
 mod security_headers;
 mod self_check;
 mod service;
 mod static_files;
 mod stopping;
+mod supervisor;
 mod tls;
 
 use std::future::Future;
@@ -35,15 +35,15 @@ use std::time::Duration;
 use actix::Actor;
 use nix::sys::socket::Backlog;
 
-use crate::auth::{Auth, audit, measures};
+use crate::auth::{Auth, audit, metrics};
 use crate::background::Background;
 use crate::config::{MailConfig, ServeConfig};
 use crate::log_limit;
-use crate::mail::Carrier;
+use crate::mail::Mailer;
 use postman::Postman;
-use running::{Running, Workers};
 use self_check::SelfCheck;
 use stopping::Stopping;
+use supervisor::{Running, Workers};
 
 /// Requests under way when the server stops have this long to finish, and so has a mail.
 const GRACE_SECONDS: u64 = 10;
@@ -104,7 +104,7 @@ impl Server {
             listener,
             metrics,
         } = self;
-        let carrier = config.mail.as_ref().map(carrier).transpose()?;
+        let mailer = config.mail.as_ref().map(mailer).transpose()?;
         let url = self_url(&config, &listener)?;
         let (address, scheme) = (listener.local_addr()?, scheme(&config));
         let (mut server, stopping) = answering(listener, &config, auth.clone()).await?;
@@ -115,7 +115,7 @@ impl Server {
         log::info!("serving on {scheme}://{address}");
         let sweeper = {
             let auth = auth.clone();
-            Background::new(config.cleanup_interval, move || sweep(auth.clone()))
+            Background::new(config.sweep_interval, move || sweep(auth.clone()))
         };
         let _sweeper = sweeper.start();
         let _sums = Background::new(log_limit::PERIOD, || {
@@ -123,7 +123,7 @@ impl Server {
             std::future::ready(())
         })
         .start();
-        let postman = carrier.map(|carrier| Postman::start(carrier, url, auth.clone()));
+        let postman = mailer.map(|mailer| Postman::start(mailer, url, auth.clone()));
         let served = tokio::select! {
             () = shutdown => Ok(config.stop_delay),
             error = server.failed() => Err(error),
@@ -172,7 +172,7 @@ fn listen_on(address: SocketAddr, flag: &str) -> io::Result<TcpListener> {
 
 /// Counts from now on, and tells the counts there.
 async fn measured(listener: TcpListener, auth: Auth) -> io::Result<(Running, impl Sized)> {
-    let counts = measures::start().map_err(io::Error::other)?;
+    let counts = metrics::start().map_err(io::Error::other)?;
     let address = listener.local_addr()?;
     let upkeep = prometheus::upkeep(counts.clone()).start();
     let workers = Workers::new(prometheus::WORKERS);
@@ -183,10 +183,10 @@ async fn measured(listener: TcpListener, auth: Auth) -> io::Result<(Running, imp
 }
 
 /// Whoever takes the mails.
-fn carrier(mail: &MailConfig) -> io::Result<Carrier> {
+fn mailer(mail: &MailConfig) -> io::Result<Mailer> {
     match mail {
-        MailConfig::Smtp { url, from } => Carrier::smtp(url, from).map_err(io::Error::other),
-        MailConfig::Terminal => Ok(Carrier::Terminal),
+        MailConfig::Smtp { url, from } => Mailer::smtp(url, from).map_err(io::Error::other),
+        MailConfig::Terminal => Ok(Mailer::Terminal),
     }
 }
 

@@ -13,7 +13,7 @@ use actix_web::rt::time::timeout;
 use super::GRACE_SECONDS;
 use crate::auth::Auth;
 use crate::background::{Background, Stop};
-use crate::mail::Carrier;
+use crate::mail::Mailer;
 
 /// How often the outbox is looked into.
 const ROUND: Duration = Duration::from_secs(1);
@@ -26,15 +26,15 @@ pub(super) struct Postman {
 
 impl Postman {
     /// Begins. `public_url` is where links lead.
-    pub(super) fn start(carrier: Carrier, public_url: String, auth: Auth) -> Self {
+    pub(super) fn start(mailer: Mailer, public_url: String, auth: Auth) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let over = is_over.clone();
         let rounds = Background::new(ROUND, move || {
-            let (auth, carrier, public_url) = (auth.clone(), carrier.clone(), public_url.clone());
+            let (auth, mailer, public_url) = (auth.clone(), mailer.clone(), public_url.clone());
             let over = over.clone();
             async move {
                 let is_over = || over.load(Ordering::Relaxed);
-                if let Err(error) = auth.deliver_all(&carrier, &public_url, is_over).await {
+                if let Err(error) = auth.deliver_all(&mailer, &public_url, is_over).await {
                     log::warn!("the mails wait: {error}");
                 }
             }

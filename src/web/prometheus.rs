@@ -13,9 +13,9 @@ use actix_web::{App, HttpResponse, HttpServer};
 use metrics::{counter, histogram};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::running::Workers;
+use super::supervisor::Workers;
 use crate::auth::Auth;
-use crate::auth::measures::{REQUEST_SECONDS, REQUESTS};
+use crate::auth::metrics::{REQUEST_SECONDS, REQUESTS};
 use crate::background::Background;
 
 /// The text format of Prometheus.

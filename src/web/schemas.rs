@@ -4,8 +4,8 @@ use serde_json::Value;
 use utoipa::openapi::schema::{AllOfBuilder, Object, ObjectBuilder, Schema, SchemaType};
 use utoipa::openapi::{SchemaFormat, Type};
 
-use crate::auth::page::LARGEST_PAGE;
-use crate::auth::people::State;
+use crate::auth::lists::LARGEST_PAGE;
+use crate::auth::lists::State;
 use crate::sessions::EndReason;
 use crate::users::Role;
 

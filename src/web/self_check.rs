@@ -16,7 +16,7 @@ use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme, crypto};
 
 /// A server that has not answered its first request by then is not going to.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -68,7 +68,7 @@ impl SelfCheck {
                 sleep(PAUSE).await;
             }
         };
-        timeout(PATIENCE, asking).await.map_err(|_| {
+        timeout(TIMEOUT, asking).await.map_err(|_| {
             let address = self.address;
             io::Error::other(format!("the server does not answer itself on {address}: {last}"))
         })

@@ -15,11 +15,11 @@ use actix_web::{App, HttpResponse, web};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use super::connection::{Connection, KEEP_ALIVE, SLOWEST_HEAD, keep_pace};
-use super::places::{Place, Places};
+use super::connection::{Connection, KEEP_ALIVE, SLOWEST_HEAD, track_exchanges};
+use super::connection_limit::{ConnectionLimit, Place};
 use super::rate::LoginRates;
-use super::running::Workers;
 use super::stopping::Stopping;
+use super::supervisor::Workers;
 use super::{
     GRACE_SECONDS, client, cross_origin, panics, problem, prometheus, proxy_check, request_id, routes,
     security_headers, tls,
@@ -44,7 +44,7 @@ pub(super) fn listen(
         .map(|rate| web::Data::new(LoginRates::new(rate)));
     let of_a_worker = config.max_connections.div_ceil(config.workers);
     let proxies = client::TrustedProxies::new(config.trusted_proxies.clone());
-    let places = Places::new(of_a_worker.saturating_mul(config.workers), proxies.clone());
+    let places = ConnectionLimit::new(of_a_worker.saturating_mul(config.workers), proxies.clone());
     let builder = Server::build()
         .workers(config.workers)
         .max_concurrent_connections(of_a_worker)
@@ -97,7 +97,7 @@ pub(super) fn listen(
 }
 
 /// Who is at the other end, with a place; before anything is done for them.
-fn admit(tcp: &TcpStream, places: &Places) -> io::Result<(SocketAddr, Place)> {
+fn admit(tcp: &TcpStream, places: &ConnectionLimit) -> io::Result<(SocketAddr, Place)> {
     let peer = tcp.peer_addr()?;
     let place = places
         .take(peer.ip())
@@ -143,7 +143,7 @@ where
         .client_request_timeout(SLOWEST_HEAD)
         // A client that is gone is noticed: its stream gives its place back, its password is not hashed.
         .h1_allow_half_closed(false)
-        .on_connect_ext(|connection: &Connection<Io>, extensions| connection.leave_pace(extensions))
+        .on_connect_ext(|connection: &Connection<Io>, extensions| connection.attach(extensions))
         .h1(app);
     apply_fn_factory(http, |(connection, peer): (Connection<Io>, _), http| {
         let overdue = connection.overdue();
@@ -178,7 +178,7 @@ fn provide(
     routes::configure(app, config.static_dir.as_deref());
 }
 
-/// Around the routes, from the inside out: panics, CORS, figures, problems, headers, the name of the request, and the pace of the
+/// Around the routes, from the inside out: panics, CORS, metrics, problems, headers, the request id, and the exchanges of the
 /// connection.
 fn application(
     config: &ServeConfig,
@@ -209,7 +209,7 @@ fn application(
         .wrap(from_fn(problem::every_error_is_a_problem))
         .wrap(security_headers::on_every_response(&headers))
         .wrap(from_fn(request_id::name))
-        .wrap(from_fn(keep_pace));
+        .wrap(from_fn(track_exchanges));
     map_config(app, |()| AppConfig::default())
         .map(|answer: actix_web::dev::ServiceResponse<_>| Response::from(answer.map_into_boxed_body()))
         .map_err(move |error| security_headers::on_an_error(&error, &headers))
@@ -321,7 +321,7 @@ mod tests {
     #[actix_web::test]
     async fn whatever_answers_a_request_it_is_counted() {
         const ORIGIN: &str = "https://app.example.org";
-        let counts = crate::auth::measures::start().unwrap();
+        let counts = crate::auth::metrics::start().unwrap();
         let routes = |app: &mut web::ServiceConfig| {
             app.route("/counted/{id}", web::get().to(async || "fine"))
                 .route("/counted/{id}/panic", web::post().to(panicking));

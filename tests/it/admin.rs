@@ -271,11 +271,11 @@ async fn the_figures_count_what_happened() {
         "insert into ended_sessions select gen_random_uuid(), user_id, sha256('old'), ip_address, null, last_activity,
              expires_at, now() - interval '10 days', now() - interval '9 days', 'expired' from ended_sessions",
     );
-    let overview = app.auth.overview().await.unwrap();
-    assert_eq!(overview.signed_in_now, 2);
-    assert_eq!((overview.sign_ins.day, overview.sign_ins.month), (3, 4));
+    let statistics = app.auth.statistics().await.unwrap();
+    assert_eq!(statistics.signed_in_now, 2);
+    assert_eq!((statistics.sign_ins.day, statistics.sign_ins.month), (3, 4));
     let of = |reason: &str| {
-        overview
+        statistics
             .endings
             .iter()
             .find(|(known, _)| known.as_str() == reason)
@@ -284,7 +284,7 @@ async fn the_figures_count_what_happened() {
     };
     assert_eq!((of("signed_out").day, of("signed_out").month), (1, 1));
     assert_eq!((of("expired").day, of("expired").month), (0, 1));
-    assert_eq!(overview.by_day.iter().flatten().sum::<i64>(), 2);
+    assert_eq!(statistics.by_day.iter().flatten().sum::<i64>(), 2);
     assert_eq!(admin.get("/admin/sessions").await.status, 200);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use oneseat::auth::page::Search;
+use oneseat::auth::lists::Search;
 use oneseat::config::{ServeConfig, SessionPolicy};
 use oneseat::users::Role;
 use reqwest::Method;
@@ -116,7 +116,7 @@ async fn lists_and_figures_go_by_todays_limits() {
         "select count(*) where timestamptz '{ends_at}' between now() and now() + interval '6 minutes'"
     );
     assert_eq!(strict.database().number(&in_time), 1, "{ends_at}");
-    assert_eq!(strict.auth.overview().await.unwrap().signed_in_now, 2);
+    assert_eq!(strict.auth.statistics().await.unwrap().signed_in_now, 2);
     let search = || Search::from("ada");
     assert_eq!(strict.auth.count_live_sessions(search()).await.unwrap(), 0);
     let accounts = strict.auth.accounts(search(), None, 10).await.unwrap();
@@ -124,7 +124,7 @@ async fn lists_and_figures_go_by_todays_limits() {
     let email = || "ada@example.org".parse().unwrap();
     assert!(strict.auth.profile(email()).await.unwrap().session.is_none());
     // By the limits of the other it lives.
-    assert_eq!(loose.auth.overview().await.unwrap().signed_in_now, 3);
+    assert_eq!(loose.auth.statistics().await.unwrap().signed_in_now, 3);
     assert!(loose.auth.profile(email()).await.unwrap().session.is_some());
 }
 

@@ -100,7 +100,7 @@ fn the_dashboard_and_the_page_name_metrics_that_there_are() {
             })
             .collect()
     };
-    let there_are = names(include_str!("../../src/auth/measures.rs"));
+    let there_are = names(include_str!("../../src/auth/metrics.rs"));
     assert_eq!(
         names(include_str!("../../docs/grafana-dashboard.json")),
         there_are

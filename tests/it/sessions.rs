@@ -276,7 +276,7 @@ async fn a_sweep_of_many_batches_removes_them_all() {
 
 #[tokio::test]
 async fn the_background_actor_sweeps_by_itself() {
-    let app = App::start_with(|config| config.cleanup_interval = Duration::from_millis(50)).await;
+    let app = App::start_with(|config| config.sweep_interval = Duration::from_millis(50)).await;
     let _expired = app.signed_in("ada").await;
     app.database().execute(&sql::backdate_sessions("3 hours"));
     eventually("the expired session is gone", async || app.sessions() == 0).await;

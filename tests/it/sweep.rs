@@ -254,15 +254,15 @@ async fn mails_are_given_up_batch_by_batch_past_what_others_hold() {
              union all
              select 'password_changed', sha256(n::text::bytea), now() - interval '2 days 23 hours' from generate_series(1, 10) n",
     );
-    let mut postman = app.database().connect();
-    postman
+    let mut delivery = app.database().connect();
+    delivery
         .batch_execute(
             "begin; select from mails where created_at < now() - interval '3 days' limit 1 for update",
         )
         .unwrap();
     let swept = app.auth.sweep(|_| ()).await.unwrap().unwrap();
     assert_eq!(swept.others, 2_499);
-    postman.batch_execute("rollback").unwrap();
+    delivery.batch_execute("rollback").unwrap();
     assert_eq!(app.auth.sweep(|_| ()).await.unwrap().unwrap().others, 1);
     assert_eq!(app.database().number("select count(*) from mails"), 10);
 }

@@ -18,7 +18,7 @@ const CONNECTIONS: u32 = 10;
 const VALIDATORS: usize = 2;
 const STREAMS: usize = 10_000;
 const MAX_CONNECTIONS: usize = 20_000;
-const CLEANUP: Duration = Duration::from_secs(15 * 60);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
 /// Serves until the process ends.
 pub(super) fn serve(url: &str, workers: usize) -> Result<SocketAddr> {
@@ -38,7 +38,7 @@ pub(super) fn serve(url: &str, workers: usize) -> Result<SocketAddr> {
         trusted_proxies: Vec::new(),
         policy: Policy::default(),
         max_event_streams: STREAMS,
-        cleanup_interval: CLEANUP,
+        sweep_interval: SWEEP_INTERVAL,
     };
     let watchers = Watchers::new(STREAMS);
     let auth = auth(url, &config, watchers.clone(), workers)?;

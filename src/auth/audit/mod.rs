@@ -14,7 +14,7 @@ use std::fmt;
 use metrics::counter;
 use uuid::Uuid;
 
-use super::measures;
+use super::metrics::{ENDED, SIGN_INS};
 use crate::mail::Kind;
 use crate::sessions::{EndReason, EndedSession, Origin, Session};
 use crate::users::link::Purpose;
@@ -63,7 +63,7 @@ impl fmt::Display for Actor {
 }
 
 pub(super) fn signed_in(user: &User, session: &Session, origin: &Origin) {
-    counter!(measures::SIGN_INS, "outcome" => "success").increment(1);
+    counter!(SIGN_INS, "outcome" => "success").increment(1);
     log::info!(target: TARGET, user:% = user.id, session:% = session.id, from:% = origin.address(), agent = agent(origin); "authn_login_success");
     log::info!(target: TARGET, user:% = user.id, session:% = session.id, from:% = origin.address(), agent = agent(origin); "session_created");
 }
@@ -91,7 +91,7 @@ pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
             | EndReason::PasswordChanged
             | EndReason::AccountDisabled => (TARGET, by),
         };
-        counter!(measures::ENDED, "reason" => reason.as_str()).increment(1);
+        counter!(ENDED, "reason" => reason.as_str()).increment(1);
         log::info!(target: target, user:% = user_id, session:% = id, reason:%, at:? = ended_at, by:%; "session_ended");
     }
 }

@@ -11,7 +11,8 @@ use log::{Level, Record};
 use metrics::counter;
 use uuid::Uuid;
 
-use super::super::{Error, measures};
+use super::super::Error;
+use super::super::metrics::SIGN_INS;
 use super::{TARGET, agent};
 use crate::log_limit::{About, LogLimit, Sum, Verdict};
 use crate::mail::Kind as Mail;
@@ -68,7 +69,7 @@ pub(in crate::auth) enum Attempt {
 pub(in crate::auth) fn password_refused(attempt: Attempt, email: &Email, why: &Error, origin: &Origin) {
     let event = match attempt {
         Attempt::SignIn => {
-            counter!(measures::SIGN_INS, "outcome" => "failure").increment(1);
+            counter!(SIGN_INS, "outcome" => "failure").increment(1);
             "authn_login_fail"
         }
         Attempt::PasswordChange => "authn_password_change_fail",

@@ -11,16 +11,16 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{Activity, Seat, unavailable};
-use crate::auth::measures::{BATCH_SECONDS, BATCH_SIZE};
+use crate::auth::metrics::{BATCH_SECONDS, BATCH_SIZE};
 use crate::auth::{Error, endings};
 use crate::config::SessionPolicy;
-use crate::crew::Worker;
-use crate::db::Dedicated;
+use crate::db::PinnedConnection;
 use crate::db::clock::{before, now, span};
 use crate::db::schema::{sessions, users};
 use crate::sessions::{Ending, Session, history, store};
 use crate::token::TokenDigest;
 use crate::users::User;
+use crate::worker_pool::Worker;
 
 /// What who asked is told.
 pub(super) type Answer = Result<Seat, Error>;
@@ -39,12 +39,12 @@ pub(super) struct Held;
 pub(super) type Verdict = Result<Answer, Held>;
 
 /// What a thread keeps.
-pub(super) struct Batches {
-    pub(super) connection: Dedicated,
+pub(super) struct ValidationWorker {
+    pub(super) connection: PinnedConnection,
     pub(super) policy: SessionPolicy,
 }
 
-impl Worker<Question> for Batches {
+impl Worker<Question> for ValidationWorker {
     /// More at a time is no faster: the answers to the first would wait for the last.
     const BATCH: usize = 64;
 
@@ -88,7 +88,7 @@ impl Worker<Question> for Batches {
     }
 }
 
-impl Batches {
+impl ValidationWorker {
     /// Writes that these sessions are over, before anybody is told.
     fn write(&mut self, over: &HashMap<TokenDigest, (Uuid, OverBy)>) -> Result<(), Error> {
         let of = |by: OverBy| -> Vec<Uuid> {

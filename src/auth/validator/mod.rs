@@ -17,12 +17,12 @@ use tokio::time::{sleep, timeout};
 
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
-use crate::crew::{Crew, Full};
 use crate::db::Database;
 use crate::sessions::Session;
 use crate::token::{Token, TokenDigest};
 use crate::users::User;
-use batch::{Answer, Batches, Held, Question, Verdict};
+use crate::worker_pool::{Full, WorkerPool};
+use batch::{Answer, Held, Question, ValidationWorker, Verdict};
 
 /// Questions that may wait: some tenths of a second of work.
 const QUEUE: usize = 4_096;
@@ -82,7 +82,7 @@ impl Auth {
 /// The threads that validate. Cheap to clone; they end with the last clone.
 #[derive(Clone)]
 pub struct Validator {
-    crew: Crew<Question>,
+    pool: WorkerPool<Question>,
 }
 
 impl Validator {
@@ -92,18 +92,18 @@ impl Validator {
     /// When a thread cannot be started.
     pub fn start(db: &Database, threads: usize, policy: SessionPolicy) -> io::Result<Self> {
         let db = db.clone();
-        let hire = move || Batches {
-            connection: db.dedicate(),
+        let make_worker = move || ValidationWorker {
+            connection: db.pin(),
             policy,
         };
         Ok(Self {
-            crew: Crew::start("validator", threads, QUEUE, hire)?,
+            pool: WorkerPool::start("validator", threads, QUEUE, make_worker)?,
         })
     }
 
     /// Questions that wait for their turn.
     pub fn waiting(&self) -> usize {
-        self.crew.waiting()
+        self.pool.waiting()
     }
 
     /// A thread never waits for a row, because everybody would wait for the thread: who asked asks again.
@@ -129,7 +129,7 @@ impl Validator {
             activity,
             reply,
         };
-        self.crew
+        self.pool
             .submit(question)
             .map_err(|Full| unavailable("too many requests are waiting"))?;
         verdict.await.map_err(|_| unavailable("the question was lost"))

@@ -82,8 +82,8 @@ impl DataDir {
     }
 
     /// Waits for the lock of those who start or stop the server, and takes it.
-    pub(super) fn start_lock(&self, patience: Duration) -> Result<File, Error> {
-        self.locked(START_LOCK, LockMode::Alone, patience)
+    pub(super) fn start_lock(&self, wait: Duration) -> Result<File, Error> {
+        self.locked(START_LOCK, LockMode::Alone, wait)
     }
 
     /// The lock of those who use the server, shared.
@@ -91,10 +91,10 @@ impl DataDir {
         self.locked(IN_USE_LOCK, LockMode::Shared, LONGEST_WAIT)
     }
 
-    fn locked(&self, name: &str, mode: LockMode, patience: Duration) -> Result<File, Error> {
+    fn locked(&self, name: &str, mode: LockMode, wait: Duration) -> Result<File, Error> {
         let path = self.path.join(name);
         let file = self.lock_file(name)?;
-        lock::take(&file, &path, mode, patience)?;
+        lock::take(&file, &path, mode, wait)?;
         Ok(file)
     }
 

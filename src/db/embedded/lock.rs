@@ -25,8 +25,8 @@ pub(super) enum Mode {
 /// Takes the lock of a file.
 ///
 /// # Errors
-/// [`Error::Held`] when somebody has held it for as long as `patience` lasts.
-pub(super) fn take(file: &File, path: &Path, mode: Mode, patience: Duration) -> Result<(), Error> {
+/// [`Error::Held`] when somebody has held it for as long as `wait` lasts.
+pub(super) fn take(file: &File, path: &Path, mode: Mode, wait: Duration) -> Result<(), Error> {
     let began = Instant::now();
     let mut is_told = false;
     loop {
@@ -39,11 +39,11 @@ pub(super) fn take(file: &File, path: &Path, mode: Mode, patience: Duration) -> 
             Err(TryLockError::Error(error)) => return Err(Error::at(path)(error)),
             Err(TryLockError::WouldBlock) => {}
         }
-        if began.elapsed() >= patience {
+        if began.elapsed() >= wait {
             return Err(Error::Held {
                 path: path.display().to_string(),
                 holders: holders(path),
-                seconds: patience.as_secs(),
+                seconds: wait.as_secs(),
             });
         }
         if began.elapsed() >= SOON && !is_told {

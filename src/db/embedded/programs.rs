@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use nix::unistd::{User, geteuid};
 
 use super::error::Error;
-use crate::foreign_words::cleaned;
+use crate::redaction::cleaned;
 
 /// The oldest PostgreSQL with what the migrations use (`gen_random_uuid`).
 const OLDEST: u32 = 13;
@@ -98,7 +98,7 @@ fn major_version(bin: &Path) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// Whom PostgreSQL's programs run as: they refuse root, so for root it is `postgres`.
+/// UserRef PostgreSQL's programs run as: they refuse root, so for root it is `postgres`.
 #[derive(Debug)]
 pub(super) struct Runner {
     owner: Option<(u32, u32)>,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::views::{EndedSessionView, SessionView, UserView};
 use crate::auth::Auth;
-use crate::auth::page::{Cursor, LARGEST_PAGE, Search};
+use crate::auth::lists::{Cursor, LARGEST_PAGE, Search};
 use crate::sessions::EndReason;
 use crate::web::extract::Admin;
 use crate::web::problem::Problem;

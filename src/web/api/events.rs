@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::auth::{Auth, Error};
 use crate::sessions::Ending;
-use crate::sessions::store::Look;
+use crate::sessions::store::SessionStatus;
 use crate::sessions::watchers::Watcher;
 use crate::users::Role;
 use crate::web::extract::Passive;
@@ -77,10 +77,10 @@ pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Pro
     let watcher = auth.watch(session)?;
     // Only now, with the place taken, does "it lives" mean that its end will be told.
     let (state, left) = match auth.look(session).await? {
-        Look::Live(left) => (State::Opening, left),
-        Look::Ended(ending) => (State::Ending(ending), Duration::ZERO),
-        Look::Over => return Err(Problem::unavailable()),
-        Look::Forgotten => return Err(Problem::token_invalid()),
+        SessionStatus::Live(left) => (State::Opening, left),
+        SessionStatus::Ended(ending) => (State::Ending(ending), Duration::ZERO),
+        SessionStatus::Over => return Err(Problem::unavailable()),
+        SessionStatus::Forgotten => return Err(Problem::token_invalid()),
     };
     let events = Events {
         watcher,
@@ -136,10 +136,10 @@ impl Events {
                     return Some(": beat\n\n".to_owned());
                 }
                 () = sleep_until(self.next_look) => match self.auth.look(self.session).await {
-                    Ok(Look::Live(left)) => self.next_look = Instant::now() + left,
-                    Ok(Look::Ended(ending)) => return Some(self.last(ending)),
-                    Ok(Look::Over) | Err(Error::Unavailable(_)) => self.next_look = Instant::now() + RETRY,
-                    Ok(Look::Forgotten) | Err(_) => return None,
+                    Ok(SessionStatus::Live(left)) => self.next_look = Instant::now() + left,
+                    Ok(SessionStatus::Ended(ending)) => return Some(self.last(ending)),
+                    Ok(SessionStatus::Over) | Err(Error::Unavailable(_)) => self.next_look = Instant::now() + RETRY,
+                    Ok(SessionStatus::Forgotten) | Err(_) => return None,
                 },
             }
         }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::admin::{ListQuery, parsed};
 use super::views::UserView;
 use crate::auth::accounts::Invitation;
-use crate::auth::people::Account;
+use crate::auth::lists::Account;
 use crate::auth::{Auth, Error, LastAdmin};
 use crate::users::{Email, Role};
 use crate::web::body;

@@ -10,8 +10,8 @@ use super::moment::Moment;
 use super::past::{PastRow, in_words};
 use super::{AdminPage, render};
 use crate::auth::Auth;
-use crate::auth::overview::Overview;
-use crate::auth::page::Cursor;
+use crate::auth::lists::Cursor;
+use crate::auth::statistics::Statistics;
 use crate::sessions::Device;
 use crate::sessions::{EndReason, Session};
 use crate::users::User;
@@ -43,7 +43,7 @@ struct LockedRow {
 struct SessionsPage {
     page: &'static str,
     is_admin: bool,
-    overview: Overview,
+    statistics: Statistics,
     chart: Chart,
     q: String,
     total: i64,
@@ -105,7 +105,7 @@ pub async fn sessions(
 ) -> Result<HttpResponse, Problem> {
     let query = ListQuery::of(&request)?;
     let list = query.understood()?;
-    let overview = auth.overview().await?;
+    let statistics = auth.statistics().await?;
     let total = auth.count_live_sessions(list.search.clone()).await?;
     let page = auth.live_sessions(list.search, list.after, list.limit).await?;
     let locked = auth.locked().await?;
@@ -113,8 +113,8 @@ pub async fn sessions(
     render(&SessionsPage {
         page: "sessions",
         is_admin: true,
-        chart: Chart::of(&overview),
-        overview,
+        chart: Chart::of(&statistics),
+        statistics,
         q: query.q().to_owned(),
         total,
         rows: page

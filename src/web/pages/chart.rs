@@ -1,7 +1,7 @@
 //! Endings of the last 30 days as a small picture: one bar a day, one colour a reason.
 
 use super::past::in_words;
-use crate::auth::overview::{DAYS, Overview};
+use crate::auth::statistics::{DAYS, Statistics};
 use crate::sessions::EndReason;
 
 /// The picture's height, in its own units.
@@ -24,11 +24,11 @@ pub(super) struct Bar {
 }
 
 impl Chart {
-    pub(super) fn of(overview: &Overview) -> Self {
-        let totals = overview.by_day.iter().map(|day| day.iter().sum::<i64>());
+    pub(super) fn of(statistics: &Statistics) -> Self {
+        let totals = statistics.by_day.iter().map(|day| day.iter().sum::<i64>());
         let most = totals.clone().max().unwrap_or(0).max(1);
         let mut bars = Vec::new();
-        for (day, counts) in overview.by_day.iter().enumerate() {
+        for (day, counts) in statistics.by_day.iter().enumerate() {
             let mut below = 0;
             for (reason, count) in EndReason::ALL.into_iter().zip(counts) {
                 // From the running total, so that rounding leaves neither gaps nor overlaps.
@@ -61,20 +61,20 @@ impl Chart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::overview::Tally;
+    use crate::auth::statistics::Tally;
 
     #[test]
     fn the_highest_day_fills_the_picture_and_parts_touch() {
         let mut by_day = vec![[0; EndReason::ALL.len()]; DAYS];
         by_day[29] = [1, 1, 1, 0, 0, 0, 0];
         by_day[28] = [1, 0, 0, 0, 0, 0, 0];
-        let overview = Overview {
+        let statistics = Statistics {
             signed_in_now: 0,
             sign_ins: Tally::default(),
             endings: Vec::new(),
             by_day,
         };
-        let chart = Chart::of(&overview);
+        let chart = Chart::of(&statistics);
         let last: Vec<_> = chart.bars.iter().filter(|bar| bar.x == 290).collect();
         assert_eq!(last.iter().map(|bar| bar.height).sum::<i64>(), HEIGHT);
         assert_eq!(last.last().unwrap().y, 0);

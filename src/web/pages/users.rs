@@ -9,7 +9,7 @@ use super::admin::link;
 use super::moment::Moment;
 use super::{AdminPage, render};
 use crate::auth::Auth;
-use crate::auth::people::{Account, State};
+use crate::auth::lists::{Account, State};
 use crate::users::Role;
 use crate::web::api::admin::ListQuery;
 use crate::web::problem::Problem;

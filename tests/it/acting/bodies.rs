@@ -11,7 +11,7 @@ use super::{DEMOTED, ENDS, end, forget_everybody, in_short, state, with_mail};
 use crate::support::{App, Client, PASSWORD, eventually};
 
 /// Longer than any deadline of the server.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Whose word counts on a route that takes a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Half {
         let body = body.to_string();
         let (first, rest) = body.split_at(body.len() / 2);
         let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nUser-Agent: half\r\n\

@@ -116,7 +116,7 @@ async fn an_admin_watches_people_come_and_go_and_ends_a_session() {
     );
 
     admin.click("a[href='/admin/history']").await;
-    // The overview says so, too: the address tells the pages apart.
+    // The statistics say so, too: the address tells the pages apart.
     assert!(
         admin
             .wait_until("return location.pathname === '/admin/history'")

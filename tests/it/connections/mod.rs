@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use crate::support::{App, eventually};
 
 /// More than any deadline of the server, in seconds.
-const PATIENCE: u64 = 40;
+const TIMEOUT: u64 = 40;
 
 /// A connection of the test's own.
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream
-        .set_read_timeout(Some(Duration::from_secs(PATIENCE)))
+        .set_read_timeout(Some(Duration::from_secs(TIMEOUT)))
         .unwrap();
     stream
 }
@@ -30,7 +30,7 @@ async fn connect_from(from: [u8; 4], address: SocketAddr) -> TcpStream {
     let stream = socket.connect(address).await.unwrap().into_std().unwrap();
     stream.set_nonblocking(false).unwrap();
     stream
-        .set_read_timeout(Some(Duration::from_secs(PATIENCE)))
+        .set_read_timeout(Some(Duration::from_secs(TIMEOUT)))
         .unwrap();
     stream
 }
@@ -48,7 +48,7 @@ fn until_closed(stream: &mut TcpStream) -> String {
 
 /// Sends a byte at a time, with a pause, until the server does not take any more. Returns what it had answered.
 fn dribble(mut stream: TcpStream, endless: &str) -> String {
-    let deadline = Instant::now() + Duration::from_secs(PATIENCE);
+    let deadline = Instant::now() + Duration::from_secs(TIMEOUT);
     for byte in endless.bytes().cycle() {
         assert!(Instant::now() < deadline, "it takes a byte at a time for ever");
         if stream.write_all(&[byte]).is_err() {
@@ -154,7 +154,7 @@ async fn a_client_that_takes_its_time_is_cut_off() {
             std::thread::spawn(move || {
                 let mut stream = connect(address);
                 stream
-                    .set_write_timeout(Some(Duration::from_secs(PATIENCE)))
+                    .set_write_timeout(Some(Duration::from_secs(TIMEOUT)))
                     .unwrap();
                 let request = "GET /static/oneseat.js HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
                 // Refused once the server has given up, not before: it first waits for this side to read.
@@ -249,7 +249,7 @@ async fn connections_beyond_the_limit_wait_for_their_turn() {
     assert!([ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&waits.kind()));
     kept.pop();
     fifth
-        .set_read_timeout(Some(Duration::from_secs(PATIENCE)))
+        .set_read_timeout(Some(Duration::from_secs(TIMEOUT)))
         .unwrap();
     assert!(fifth.read(&mut [0; 64]).unwrap() > 0);
 }

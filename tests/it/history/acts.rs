@@ -198,14 +198,14 @@ impl Person {
 
     /// Does what operators do. Returns whether it was acknowledged.
     async fn operate(&mut self, deed: Deed, act: impl Future<Output = Result<(), Error>>) -> bool {
-        let patience = self.patience();
+        let wait = self.wait();
         let started = self.world.now();
-        let is_done = match timeout(patience, act).await {
+        let is_done = match timeout(wait, act).await {
             Ok(Ok(())) => true,
             Ok(Err(Error::Unavailable(_) | Error::Busy)) => false,
             Ok(Err(error)) => panic!("{deed}: {error}"),
             Err(_) => {
-                assert!(patience < DEADLINE, "no answer in {DEADLINE:?}: {deed}");
+                assert!(wait < DEADLINE, "no answer in {DEADLINE:?}: {deed}");
                 false
             }
         };

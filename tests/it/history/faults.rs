@@ -216,7 +216,7 @@ fn start(embedded: &Embedded, clock: &std::path::Path, n: usize, port: u16) -> P
         ["--trusted-proxies", "127.0.0.1/32"],
         ["--login-rate", "off"],
         // Often, so that it meets everything else.
-        ["--cleanup-interval", "1s"],
+        ["--sweep-interval", "1s"],
     ]
     .concat();
     let mut environment = Vec::new();

@@ -31,14 +31,14 @@ pub struct Reply {
     pub at: Duration,
 }
 
-/// Sends a request and waits for the whole answer, but no longer than `patience`.
-pub async fn exchange(world: &World, request: RequestBuilder, patience: Duration) -> Outcome {
+/// Sends a request and waits for the whole answer, but no longer than `wait`.
+pub async fn exchange(world: &World, request: RequestBuilder, wait: Duration) -> Outcome {
     let what = request.try_clone().and_then(|copy| copy.build().ok());
-    let answer = match timeout(patience, answer(request)).await {
+    let answer = match timeout(wait, answer(request)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) if error.is_connect() => return Outcome::NotSent,
         Ok(Err(_)) => return Outcome::Lost,
-        Err(_) if patience < DEADLINE => return Outcome::Lost,
+        Err(_) if wait < DEADLINE => return Outcome::Lost,
         Err(_) => {
             let what = what.map(|request| format!("{} {}", request.method(), request.url()));
             panic!("no answer in {DEADLINE:?}: {}", what.unwrap_or_default())

@@ -48,7 +48,7 @@ const STANDSTILL: Duration = Duration::from_secs(1);
 const LONG_STANDSTILL: Duration = Duration::from_secs(11);
 
 /// How much longer a run may take until everything has been seen that it is there to see.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_instances_that_lose_connections_are_one() {
@@ -145,7 +145,7 @@ impl Crowd {
         let elapsed = self.began.elapsed();
         let is_fine = self.people.iter().all(|person| !person.is_finished());
         let is_enough = elapsed > length && missing(&self.world, self.faults).is_empty();
-        is_fine && !is_enough && elapsed < length + PATIENCE
+        is_fine && !is_enough && elapsed < length + TIMEOUT
     }
 
     /// Everybody finishes what they do.

@@ -131,7 +131,7 @@ impl Person {
     }
 
     /// Few wait for nothing; some leave in the middle.
-    pub fn patience(&mut self) -> Duration {
+    pub fn wait(&mut self) -> Duration {
         if self.rng.random_bool(0.02) {
             Duration::from_millis(self.rng.random_range(1..30))
         } else {
@@ -146,10 +146,10 @@ impl Person {
         request: RequestBuilder,
         if_lost: Option<&Deed>,
     ) -> Option<(Reply, Duration)> {
-        let patience = self.patience();
+        let wait = self.wait();
         let started = self.world.now();
         let request = request.header("X-Forwarded-For", &self.origin);
-        match (exchange(&self.world, request, patience).await, if_lost) {
+        match (exchange(&self.world, request, wait).await, if_lost) {
             // Turned away before anything was done.
             (Outcome::Answered(reply), _) if reply.code.starts_with("429") => None,
             (Outcome::Answered(reply), _) => Some((reply, started)),

@@ -1,9 +1,9 @@
 //! The outbox is shared fairly: networks take turns, whoever they are and whatever they ask for.
 
-use oneseat::auth::post::Delivery;
+use oneseat::auth::delivery::Delivery;
 use oneseat::config::MailPolicy;
 use oneseat::mail::outbox::{self, Happening};
-use oneseat::mail::{Carrier, Kind};
+use oneseat::mail::{Kind, Mailer};
 use oneseat::users::Email;
 use reqwest::Method;
 use serde_json::json;
@@ -42,23 +42,19 @@ fn user(n: u32) -> String {
 struct Sender<'a> {
     app: &'a App,
     mails: MailServer,
-    carrier: Carrier,
+    mailer: Mailer,
 }
 
 impl<'a> Sender<'a> {
     fn of(app: &'a App) -> Self {
         let mails = MailServer::start();
-        let carrier = Carrier::smtp(&mails.url(), "seat@example.org").unwrap();
-        Self { app, mails, carrier }
+        let mailer = Mailer::smtp(&mails.url(), "seat@example.org").unwrap();
+        Self { app, mails, mailer }
     }
 
     /// Sends the mail whose turn it is; says to whom.
     async fn next(&self) -> String {
-        let delivery = self
-            .app
-            .auth
-            .deliver_next(&self.carrier, "http://127.0.0.1")
-            .await;
+        let delivery = self.app.auth.deliver_next(&self.mailer, "http://127.0.0.1").await;
         assert_eq!(delivery.unwrap(), Delivery::Sent);
         self.mails.next().await.header("To").to_owned()
     }

@@ -47,7 +47,7 @@ async fn a_mail_that_nobody_takes_for_days_is_given_up() {
     .await;
 }
 
-/// Whether the postman waits for the row of a user.
+/// Whether the delivery waits for the row of a user.
 fn waits_for_a_user(app: &App) -> bool {
     let waiting = "select count(*) from pg_stat_activity where datname = current_database()
         and wait_event_type = 'Lock' and query ilike '%from \"users\"%for update%'";
@@ -65,7 +65,7 @@ async fn a_mail_that_cannot_be_written_now_keeps_nobody_waiting() {
         .batch_execute("begin; update users set name = name where email = 'ada@example.org'")
         .unwrap();
     forgot(&app.visitor(), ADA).await;
-    eventually("the postman waits for the row", async || waits_for_a_user(&app)).await;
+    eventually("the delivery waits for the row", async || waits_for_a_user(&app)).await;
     // Whoever asks again is answered as fast as anybody, and so is whoever holds the row.
     assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
     assert_eq!(forgot(&app.visitor(), "grace@example.org").await.status, 202);
@@ -76,7 +76,7 @@ async fn a_mail_that_cannot_be_written_now_keeps_nobody_waiting() {
              do update set created_at = now(); rollback to savepoint row",
         )
         .unwrap();
-    assert!(waits_for_a_user(&app), "somebody waited for the postman");
+    assert!(waits_for_a_user(&app), "somebody waited for the delivery");
     assert_eq!(mails.next().await.header("To"), "grace@example.org");
     holder.batch_execute("commit").unwrap();
     assert_eq!(mails.next().await.header("To"), ADA);

@@ -223,7 +223,7 @@ pub fn config() -> ServeConfig {
         login_rate: None,
         max_connections: 20_000,
         stop_delay: Duration::ZERO,
-        cleanup_interval: Duration::from_secs(3600),
+        sweep_interval: Duration::from_secs(3600),
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long the page may take to become what a test waits for.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// One browser with one window, its profile empty.
 pub struct Browser {
@@ -102,7 +102,7 @@ impl Browser {
     pub async fn wait_for(&self, selector: &str) -> fantoccini::elements::Element {
         self.page
             .wait()
-            .at_most(PATIENCE)
+            .at_most(TIMEOUT)
             .for_element(Locator::Css(selector))
             .await
             .unwrap_or_else(|error| {
@@ -119,7 +119,7 @@ impl Browser {
 
     /// Waits until a script returns true; false when it never does.
     pub async fn wait_until(&self, script: &str) -> bool {
-        let deadline = std::time::Instant::now() + PATIENCE;
+        let deadline = std::time::Instant::now() + TIMEOUT;
         loop {
             if self.run(script).await == true {
                 return true;

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::client::Client;
 
 /// Longer than the pause between two beats, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// An open stream.
 pub struct EventStream {
@@ -49,7 +49,7 @@ impl EventStream {
                 }
                 continue;
             }
-            let chunk = timeout(PATIENCE, self.response.chunk())
+            let chunk = timeout(TIMEOUT, self.response.chunk())
                 .await
                 .expect("nothing comes")
                 .unwrap()?;

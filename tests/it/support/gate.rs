@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
 /// An answer that the server has given and the browser has not got. Dropped, it never gets it: the connection is cut.
 pub struct Held(oneshot::Sender<()>);
@@ -80,7 +80,7 @@ impl Gate {
 
     /// The next answer that is kept back, as soon as the server has given it.
     pub async fn held(&mut self) -> Held {
-        let held = timeout(PATIENCE, self.held.recv()).await;
+        let held = timeout(TIMEOUT, self.held.recv()).await;
         held.expect("no answer to keep back").unwrap()
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use oneseat::config::{MailConfig, MailPolicy, ServeConfig};
 
 /// Longer than the outbox's rounds and one retry.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// A mail as its reader sees it.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ impl MailServer {
                 }
             }
         });
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], self.port))).is_err() {
             assert!(Instant::now() < deadline, "the SMTP server does not answer");
             std::thread::sleep(Duration::from_millis(20));
@@ -97,7 +97,7 @@ impl MailServer {
     /// The next mail.
     pub async fn next(&self) -> Mail {
         let (_, mails) = self.running.as_ref().unwrap();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match mails.recv_timeout(Duration::from_millis(1)) {
                 Ok(mail) => return mail,

@@ -22,7 +22,7 @@ pub struct Tally {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Overview {
+pub struct Statistics {
     /// Live sessions.
     pub signed_in_now: i64,
     /// Sessions that began.
@@ -60,15 +60,15 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn overview(&self) -> Result<Overview, Error> {
+    pub async fn statistics(&self) -> Result<Statistics, Error> {
         let policy = self.policy.sessions;
         self.db
-            .run(move |conn| overview(conn, &policy).map_err(Error::from))
+            .run(move |conn| statistics(conn, &policy).map_err(Error::from))
             .await
     }
 }
 
-fn overview(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<Overview> {
+fn statistics(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<Statistics> {
     let signed_in_now = store::count_live(conn, policy)?;
     // Who began within the time and has ended has ended within it, so the index on `ended_at` serves both questions.
     let signed: Signed = diesel::sql_query(
@@ -110,7 +110,7 @@ fn overview(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<Over
             }
         }
     }
-    Ok(Overview {
+    Ok(Statistics {
         signed_in_now,
         sign_ins: Tally {
             day: signed.day,

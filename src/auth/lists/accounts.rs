@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::page::{Cursor, Page, Search, page};
-use super::{Auth, Error};
+use super::pagination::{Cursor, Page, Search, page};
+use crate::auth::{Auth, Error};
 use crate::db::clock::now;
 use crate::db::schema::{login_failures, sessions, users};
 use crate::sessions::store;

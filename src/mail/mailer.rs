@@ -1,4 +1,4 @@
-//! Who takes a letter away: an SMTP server, or the terminal of a server that has none.
+//! Who takes a message away: an SMTP server, or the terminal of a server that has none.
 
 use std::io::Write;
 use std::thread;
@@ -7,18 +7,18 @@ use std::time::Duration;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp;
-use lettre::{Address, Message, SmtpTransport, Transport};
+use lettre::{Address, SmtpTransport, Transport};
 use tokio::sync::oneshot;
 
-use super::Letter;
-use crate::foreign_words::Secrets;
+use super::Message;
+use crate::redaction::Secrets;
 
 /// How long one step of the SMTP dialogue may take. All of them together are over before others take the mail for lost.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The way a letter goes.
+/// The way a message goes.
 #[derive(Clone, Debug)]
-pub enum Carrier {
+pub enum Mailer {
     /// To an SMTP server.
     Smtp(Box<Smtp>),
     /// To standard output, for somebody who tries things out.
@@ -33,7 +33,7 @@ pub struct Smtp {
     credentials: Secrets,
 }
 
-/// The letter is not on its way. No word of what it says, nor whom it is for, nor how the server knows us.
+/// The message is not on its way. No word of what it says, nor whom it is for, nor how the server knows us.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSent {
     /// It may be another time.
@@ -48,7 +48,7 @@ pub enum NotSent {
 /// these may as well be about the sender, the password or the relaying, all of which an operator can mend.
 const NOBODY: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
 
-impl Carrier {
+impl Mailer {
     /// `url` as in `smtps://user:password@host:465` or `smtp://host:587?tls=required`; `from` as in `oneseat <seat@example.org>`.
     /// Connects to nobody yet.
     ///
@@ -64,26 +64,26 @@ impl Carrier {
         })))
     }
 
-    /// Hands the letter over, on a thread of its own: a stop waits without end for those of the runtime, and a server may take its
+    /// Hands the message over, on a thread of its own: a stop waits without end for those of the runtime, and a server may take its
     /// time.
     ///
     /// # Errors
-    /// The server's own words, or the network's, as far as the log may hold them ([`crate::foreign_words`]).
-    pub async fn carry(&self, to: String, letter: Letter) -> Result<(), NotSent> {
+    /// The server's own words, or the network's, as far as the log may hold them ([`crate::redaction`]).
+    pub async fn send(&self, to: String, message: Message) -> Result<(), NotSent> {
         let (told, carried) = oneshot::channel();
-        let carrier = self.clone();
+        let mailer = self.clone();
         thread::Builder::new()
             .name("mail".to_owned())
-            .spawn(move || told.send(carrier.send(&to, &letter)))
+            .spawn(move || told.send(mailer.send_now(&to, &message)))
             .map_err(|error| NotSent::Yet(error.to_string()))?;
         carried.await.map_err(|error| NotSent::Yet(error.to_string()))?
     }
 
-    fn send(&self, to: &str, letter: &Letter) -> Result<(), NotSent> {
+    fn send_now(&self, to: &str, message: &Message) -> Result<(), NotSent> {
         match self {
-            Self::Smtp(server) => server.send(to, letter),
+            Self::Smtp(server) => server.send_now(to, message),
             Self::Terminal => {
-                let Letter { subject, text, .. } = letter;
+                let Message { subject, text, .. } = message;
                 let mut out = std::io::stdout().lock();
                 writeln!(out, "\n  To       {to}\n  Subject  {subject}\n")
                     .and_then(|()| text.lines().try_for_each(|line| writeln!(out, "    {line}")))
@@ -95,14 +95,14 @@ impl Carrier {
 }
 
 impl Smtp {
-    fn send(&self, to: &str, letter: &Letter) -> Result<(), NotSent> {
+    fn send_now(&self, to: &str, message: &Message) -> Result<(), NotSent> {
         let address: Address = to
             .parse()
             .map_err(|_| NotSent::Ever("no address for SMTP".to_owned()))?;
-        let message = Message::builder()
+        let mime = lettre::Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, address))
-            .subject(letter.subject)
+            .subject(message.subject)
             .message_id(None)
             // No answer from a machine, please (RFC 3834 5).
             .raw_header(HeaderValue::new(
@@ -110,20 +110,20 @@ impl Smtp {
                 "auto-generated".to_owned(),
             ))
             .multipart(MultiPart::alternative_plain_html(
-                letter.text.clone(),
-                letter.html.clone(),
+                message.text.clone(),
+                message.html.clone(),
             ))
-            .map_err(|error| NotSent::Yet(self.in_full(&error, to, letter)))?;
-        match self.transport.send(&message) {
+            .map_err(|error| NotSent::Yet(self.in_full(&error, to, message)))?;
+        match self.transport.send(&mime) {
             Ok(_) => Ok(()),
-            Err(error) if is_nobody(&error) => Err(NotSent::Ever(self.in_full(&error, to, letter))),
-            Err(error) => Err(NotSent::Yet(self.in_full(&error, to, letter))),
+            Err(error) if is_nobody(&error) => Err(NotSent::Ever(self.in_full(&error, to, message))),
+            Err(error) => Err(NotSent::Yet(self.in_full(&error, to, message))),
         }
     }
 
-    /// The error and what caused it, without what only the reader of this letter is to know.
-    fn in_full(&self, error: &dyn std::error::Error, to: &str, letter: &Letter) -> String {
-        let secrets = letter
+    /// The error and what caused it, without what only the reader of this message is to know.
+    fn in_full(&self, error: &dyn std::error::Error, to: &str, message: &Message) -> String {
+        let secrets = message
             .tokens()
             .fold(self.credentials.clone().and_name(to), Secrets::and);
         let mut words = error.to_string();

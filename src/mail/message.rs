@@ -8,7 +8,7 @@ use crate::token::Token;
 
 /// A mail without its address.
 #[derive(Clone, Debug)]
-pub struct Letter {
+pub struct Message {
     /// One line.
     pub subject: &'static str,
     /// For readers of plain text.
@@ -17,7 +17,7 @@ pub struct Letter {
     pub html: String,
 }
 
-/// The facts that go into a letter. A variant for each [`super::Kind`].
+/// The facts that go into a message. A variant for each [`super::Kind`].
 #[derive(Debug)]
 pub enum Content<'a> {
     /// With the link that sets the first password.
@@ -59,23 +59,23 @@ pub enum Content<'a> {
     },
 }
 
-/// One way to show a letter: the template chooses its words by the content.
+/// One way to show a message: the template chooses its words by the content.
 #[derive(Template)]
-#[template(path = "mail/letter.txt")]
+#[template(path = "mail/message.txt")]
 struct Text<'a> {
     name: &'a str,
     content: &'a Content<'a>,
 }
 
 #[derive(Template)]
-#[template(path = "mail/letter.html")]
+#[template(path = "mail/message.html")]
 struct Html<'a> {
     subject: &'a str,
     name: &'a str,
     content: &'a Content<'a>,
 }
 
-impl Letter {
+impl Message {
     /// Writes it.
     ///
     /// # Errors

@@ -7,11 +7,11 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use metrics::counter;
 
-use super::measures::MAILS;
+use super::metrics::MAILS;
 use super::{Auth, Error, audit};
-use crate::mail::letter::Content;
+use crate::mail::message::Content;
 use crate::mail::outbox::{self, Next, Waiting};
-use crate::mail::{Carrier, Kind, Letter, NotSent};
+use crate::mail::{Kind, Mailer, Message, NotSent};
 use crate::sessions::Device;
 use crate::token::Token;
 use crate::users::link::{self, Purpose};
@@ -40,11 +40,11 @@ impl Auth {
     /// [`Error::Unavailable`]; the mail whose turn it was is sent when its lease has ended, perhaps for a second time.
     pub async fn deliver_all(
         &self,
-        carrier: &Carrier,
+        mailer: &Mailer,
         public_url: &str,
         is_over: impl Fn() -> bool,
     ) -> Result<(), Error> {
-        while !is_over() && self.deliver_next(carrier, public_url).await? != Delivery::Nothing {}
+        while !is_over() && self.deliver_next(mailer, public_url).await? != Delivery::Nothing {}
         Ok(())
     }
 
@@ -52,7 +52,7 @@ impl Auth {
     ///
     /// # Errors
     /// As [`Auth::deliver_all`].
-    pub async fn deliver_next(&self, carrier: &Carrier, public_url: &str) -> Result<Delivery, Error> {
+    pub async fn deliver_next(&self, mailer: &Mailer, public_url: &str) -> Result<Delivery, Error> {
         let Some(mail) = self
             .db
             .run(|conn| {
@@ -80,7 +80,7 @@ impl Auth {
                 Ok::<_, Error>(written)
             })
             .await;
-        let (user, letter) = match written {
+        let (user, message) = match written {
             Ok(Ok(written)) => written,
             Ok(Err(OfNoUse(_))) => return Ok(Delivery::Dropped),
             // Of this one alone: the next goes on its way all the same.
@@ -91,7 +91,7 @@ impl Auth {
             }
         };
         let (id, kind, tries) = (user.id, mail.kind, mail.attempts);
-        let sent = carrier.carry(user.email, letter).await;
+        let sent = mailer.send(user.email, message).await;
         match sent {
             Ok(()) => {
                 audit::mail_sent(kind, id);
@@ -165,7 +165,7 @@ fn write(
     conn: &mut PgConnection,
     mail: &Waiting,
     public_url: &str,
-) -> Result<Result<(User, Letter), OfNoUse>, Error> {
+) -> Result<Result<(User, Message), OfNoUse>, Error> {
     let nobody = || Ok(Err(OfNoUse(NOBODY)));
     let Some(found) = users::find_by_digest(conn, &mail.email_digest)? else {
         return nobody();
@@ -212,9 +212,9 @@ fn write(
         Kind::Invitation => return Ok(Err(OfNoUse("the user has a password"))),
         Kind::Verification => return Ok(Err(OfNoUse("the address is verified"))),
     };
-    let letter = Letter::new(&user.name, &content)
+    let message = Message::new(&user.name, &content)
         .map_err(|error| Error::Unavailable(format!("a mail cannot be written: {error}")))?;
-    Ok(Ok((user, letter)))
+    Ok(Ok((user, message)))
 }
 
 /// A new link. The token is in the fragment: browsers send that to nobody, so it reaches no log and no other site.

@@ -10,14 +10,14 @@ use crate::users::{Email, store as users};
 
 /// Which account is meant.
 #[derive(Clone, Debug)]
-pub enum Whom {
+pub enum UserRef {
     /// The one with this address.
     Email(Email),
     /// The one with this id.
     Id(Uuid),
 }
 
-impl Whom {
+impl UserRef {
     /// The id, unless nobody has the address.
     pub(super) fn id(&self, conn: &mut PgConnection) -> Result<Option<Uuid>, Error> {
         match self {
@@ -32,19 +32,19 @@ impl Whom {
     }
 }
 
-impl From<Email> for Whom {
+impl From<Email> for UserRef {
     fn from(email: Email) -> Self {
         Self::Email(email)
     }
 }
 
-impl From<Uuid> for Whom {
+impl From<Uuid> for UserRef {
     fn from(id: Uuid) -> Self {
         Self::Id(id)
     }
 }
 
-impl fmt::Display for Whom {
+impl fmt::Display for UserRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Email(email) => email.fmt(f),

@@ -1,4 +1,4 @@
-//! Places for connections: as many as are configured, of which no network takes the last ones.
+//! ConnectionLimit for connections: as many as are configured, of which no network takes the last ones.
 //!
 //! A network may take one more as long as it has fewer than four times as many as are free. So one alone has at most four fifths of all, two have
 //! four ninths each, and however many there are, somebody else still finds a place.
@@ -15,7 +15,7 @@ const OF_WHAT_IS_FREE: usize = 4;
 
 /// The places of one instance. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Places {
+pub(super) struct ConnectionLimit {
     most: usize,
     proxies: TrustedProxies,
     taken: Arc<Mutex<Taken>>,
@@ -29,12 +29,12 @@ struct Taken {
 
 /// One connection's place; given back when dropped.
 pub(super) struct Place {
-    places: Places,
+    places: ConnectionLimit,
     /// Of none, when it is a trusted proxy's: who is behind it is not known yet.
     network: Option<IpAddr>,
 }
 
-impl Places {
+impl ConnectionLimit {
     pub(super) fn new(most: usize, proxies: TrustedProxies) -> Self {
         Self {
             most,
@@ -87,11 +87,11 @@ mod tests {
 
     use super::*;
 
-    fn places(most: usize) -> Places {
-        Places::new(most, TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]))
+    fn places(most: usize) -> ConnectionLimit {
+        ConnectionLimit::new(most, TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]))
     }
 
-    fn take(places: &Places, address: &str) -> Option<Place> {
+    fn take(places: &ConnectionLimit, address: &str) -> Option<Place> {
         places.take(address.parse().unwrap())
     }
 

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::page::Search;
+use super::lists::Search;
 use super::{Auth, Error};
 
 /// Sessions ended, by `reason`. Of all instances together, each end counts at one.

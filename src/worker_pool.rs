@@ -27,7 +27,7 @@ pub trait Worker<T> {
 }
 
 /// The queue's end that takes work. Cheap to clone; the threads end with the last clone.
-pub struct Crew<T> {
+pub struct WorkerPool<T> {
     queue: Sender<T>,
 }
 
@@ -35,8 +35,8 @@ pub struct Crew<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-impl<T: Send + 'static> Crew<T> {
-    /// Starts `threads` threads, each with a worker that `hire` makes on it, behind a queue of `bound` places.
+impl<T: Send + 'static> WorkerPool<T> {
+    /// Starts `threads` threads, each with a worker that `make_worker` makes on it, behind a queue of `bound` places.
     ///
     /// # Errors
     /// When the operating system has no thread to give.
@@ -44,14 +44,14 @@ impl<T: Send + 'static> Crew<T> {
         name: &str,
         threads: usize,
         bound: usize,
-        hire: impl Fn() -> W + Clone + Send + 'static,
+        make_worker: impl Fn() -> W + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let (queue, work) = bounded(bound);
         for _ in 0..threads {
-            let (work, hire) = (work.clone(), hire.clone());
+            let (work, make_worker) = (work.clone(), make_worker.clone());
             thread::Builder::new()
                 .name(name.to_owned())
-                .spawn(move || serve(&work, hire()))?;
+                .spawn(move || serve(&work, make_worker()))?;
         }
         Ok(Self { queue })
     }
@@ -93,7 +93,7 @@ fn serve<T, W: Worker<T>>(queue: &Receiver<T>, mut worker: W) {
     }
 }
 
-impl<T> Clone for Crew<T> {
+impl<T> Clone for WorkerPool<T> {
     fn clone(&self) -> Self {
         Self {
             queue: self.queue.clone(),
@@ -101,9 +101,9 @@ impl<T> Clone for Crew<T> {
     }
 }
 
-impl<T> fmt::Debug for Crew<T> {
+impl<T> fmt::Debug for WorkerPool<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Crew")
+        f.debug_struct("WorkerPool")
             .field("waiting", &self.queue.len())
             .finish()
     }
@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn a_panic_costs_one_piece_of_work_and_no_thread() {
         let (done, seen) = channel();
-        let crew = Crew::start("picky", 1, 8, move || Picky(done.clone())).unwrap();
+        let pool = WorkerPool::start("picky", 1, 8, move || Picky(done.clone())).unwrap();
         for piece in [0, 0, 7] {
-            crew.submit(piece).unwrap();
+            pool.submit(piece).unwrap();
         }
         assert_eq!(seen.recv().unwrap(), [7]);
     }
@@ -153,13 +153,13 @@ mod tests {
     fn what_waits_is_taken_together_and_what_is_too_much_is_refused() {
         let (done, seen) = channel();
         let (go_on, permission) = bounded(8);
-        let crew = Crew::start("held", 1, 4, move || Held(permission.clone(), done.clone())).unwrap();
-        crew.submit(0).unwrap();
+        let pool = WorkerPool::start("held", 1, 4, move || Held(permission.clone(), done.clone())).unwrap();
+        pool.submit(0).unwrap();
         assert_eq!(seen.recv().unwrap(), [0]);
         for piece in 1..=4 {
-            crew.submit(piece).unwrap();
+            pool.submit(piece).unwrap();
         }
-        assert_eq!(crew.submit(5), Err(Full));
+        assert_eq!(pool.submit(5), Err(Full));
         for _ in 0..3 {
             go_on.send(()).unwrap();
         }
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn without_threads_everything_is_too_much() {
-        let crew = Crew::start("nobody", 0, 8, || Picky(channel().0)).unwrap();
-        assert_eq!(crew.submit(1), Err(Full));
+        let pool = WorkerPool::start("nobody", 0, 8, || Picky(channel().0)).unwrap();
+        assert_eq!(pool.submit(1), Err(Full));
     }
 }

@@ -14,10 +14,10 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::audit::{self, Actor};
-use super::measures::{SWEEPS, SWEPT_ROWS};
-use super::{Auth, Error, post};
+use super::metrics::{SWEEPS, SWEPT_ROWS};
+use super::{Auth, Error, delivery};
 use crate::config::SessionPolicy;
-use crate::db::Apart;
+use crate::db::OwnedConnection;
 use crate::mail::outbox;
 use crate::sessions::{history, known_origins, store};
 use crate::users::{link, lockout};
@@ -100,7 +100,7 @@ impl Auth {
     pub async fn sweep(&self, progress: impl Fn(Swept)) -> Result<Option<Swept>, Error> {
         let retention = self.policy.history.retention;
         // On the connection that holds the lock: were it lost, the lock would be another's, and the next batch fails.
-        let mut connection = self.db.apart().await?;
+        let mut connection = self.db.own().await?;
         if !connection.run(try_lock).await? {
             return Ok(None);
         }
@@ -130,7 +130,7 @@ impl Auth {
     }
 
     /// Brings every session within today's limits, batch by batch: another instance may have looser ones, or had until now.
-    async fn apply_limits(&self, connection: &mut Apart) -> Result<(), Error> {
+    async fn apply_limits(&self, connection: &mut OwnedConnection) -> Result<(), Error> {
         let policy = self.policy.sessions;
         if policy == SessionPolicy::AS_STORED {
             // A command has none.
@@ -222,7 +222,7 @@ fn sweep_batch(
     // By itself: whoever holds a row of the outbox waits for nobody.
     let given_up = conn.transaction(|conn| outbox::give_up(conn, BATCH))?;
     for (id, kind, since) in &given_up {
-        post::count(*kind, "given_up");
+        delivery::count(*kind, "given_up");
         let why = format!("it waited since {since:?}");
         audit::mail_given_up(*kind, *id, &why);
     }

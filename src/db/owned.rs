@@ -5,17 +5,17 @@ use tokio::time::timeout;
 
 use crate::request_id::RequestId;
 
-use super::patience::Patience;
+use super::timeouts::Timeouts;
 use super::{Unavailable, connect};
 
 /// One connection outside the pool, for work of many transactions: what PostgreSQL keeps for a connection (an advisory lock) is
 /// kept for all of it, and given back however the work ends. A connection that fails is not replaced, because what it held is gone.
-pub struct Apart {
+pub struct OwnedConnection {
     /// Out of its place while it is used: who does not wait for the answer does not get it back.
     connection: Option<PgConnection>,
 }
 
-impl Apart {
+impl OwnedConnection {
     pub(super) async fn open(url: String) -> Result<Self, Unavailable> {
         let connection = in_time(move || connect(&url)).await??;
         Ok(Self {
@@ -48,7 +48,7 @@ impl Apart {
 
 async fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
     timeout(
-        Patience::OfAClient.for_an_answer(),
+        Timeouts::Client.answer(),
         tokio::task::spawn_blocking(RequestId::carried(work)),
     )
     .await

@@ -6,8 +6,8 @@ use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool, PooledConnection};
 
 use super::Unavailable;
-use super::turns::Turns;
-use crate::foreign_words::Secrets;
+use super::fair_semaphore::FairSemaphore;
+use crate::redaction::Secrets;
 
 type Manager = ConnectionManager<PgConnection>;
 
@@ -19,16 +19,16 @@ const PLANNED_ONCE: &str = "set plan_cache_mode = force_generic_plan; set enable
 /// One connection of the pool, taken when first needed and kept: the pool's test of a connection, one statement for each
 /// time it is taken out, is paid once. What it is asked
 /// finds single rows by index, and is planned for that.
-pub struct Dedicated {
+pub struct PinnedConnection {
     pool: Pool<Manager>,
-    turns: Turns,
+    turns: FairSemaphore,
     credentials: Secrets,
     connection: Option<PooledConnection<Manager>>,
 }
 
-impl Dedicated {
+impl PinnedConnection {
     /// Takes one connection's turn away from the others, for as long as this lives.
-    pub(super) fn new(pool: Pool<Manager>, turns: Turns, credentials: Secrets) -> Self {
+    pub(super) fn new(pool: Pool<Manager>, turns: FairSemaphore, credentials: Secrets) -> Self {
         turns.forget();
         Self {
             pool,
@@ -73,7 +73,7 @@ impl Dedicated {
     }
 }
 
-impl Drop for Dedicated {
+impl Drop for PinnedConnection {
     fn drop(&mut self) {
         self.turns.give();
     }

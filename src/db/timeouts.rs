@@ -14,30 +14,30 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::{Unavailable, connect};
-use crate::foreign_words::cleaned;
+use crate::redaction::cleaned;
 
 /// Between two looks at whom an operator waits for.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Who waits.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Patience {
+pub(super) enum Timeouts {
     /// Somebody who can come again.
-    OfAClient,
+    Client,
     /// Somebody whose command has to be carried out.
-    OfAnOperator,
+    Operator,
 }
 
-impl Patience {
+impl Timeouts {
     /// What bounds a connection. The longest that an instance can hold a lock is an end of every session (a minute) and then
     /// ten seconds of a transaction that is forgotten: an operator waits longer than both.
     pub(super) fn settings(self) -> &'static str {
         match self {
-            Self::OfAClient => {
+            Self::Client => {
                 "set statement_timeout = '5s'; set lock_timeout = '4s'; \
                  set idle_in_transaction_session_timeout = '10s'"
             }
-            Self::OfAnOperator => {
+            Self::Operator => {
                 "set statement_timeout = '100s'; set lock_timeout = '90s'; \
                  set idle_in_transaction_session_timeout = '10s'"
             }
@@ -45,19 +45,19 @@ impl Patience {
     }
 
     /// How long a caller waits for its answer: for an operator, the wait for a lock and an end of every session.
-    pub(super) fn for_an_answer(self) -> Duration {
+    pub(super) fn answer(self) -> Duration {
         match self {
-            Self::OfAClient => Duration::from_secs(8),
-            Self::OfAnOperator => Duration::from_secs(170),
+            Self::Client => Duration::from_secs(8),
+            Self::Operator => Duration::from_secs(170),
         }
     }
 }
 
 /// Two ends: the work tells which connection it has got, and whoever waits for the work watches that connection.
-pub(super) fn watched(patience: Patience, url: &Arc<str>) -> (Tells, Waits) {
-    match patience {
-        Patience::OfAClient => (Tells(None), Waits(None)),
-        Patience::OfAnOperator => {
+pub(super) fn watched(timeouts: Timeouts, url: &Arc<str>) -> (Tells, Waits) {
+    match timeouts {
+        Timeouts::Client => (Tells(None), Waits(None)),
+        Timeouts::Operator => {
             let (tell, told) = oneshot::channel();
             (Tells(Some(tell)), Waits(Some((told, url.clone()))))
         }

@@ -1,4 +1,4 @@
-//! Turns at the pool: as many as it has connections, shared fairly among those whose requests wait for one.
+//! FairSemaphore at the pool: as many as it has connections, shared fairly among those whose requests wait for one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,7 @@ const QUEUE: usize = 1_024;
 
 /// The turns. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Turns(Arc<Mutex<State>>);
+pub(super) struct FairSemaphore(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -22,13 +22,13 @@ struct State {
 
 /// One turn, given to the next when it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(Option<Turns>);
+pub(super) struct Turn(Option<FairSemaphore>);
 
 /// Too many wait.
 #[derive(Debug)]
 pub(super) struct Full;
 
-impl Turns {
+impl FairSemaphore {
     pub(super) fn new(count: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             free: count,
@@ -108,7 +108,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_turn_goes_to_the_network_that_has_waited_in_turn_and_not_to_who_has_gone() {
-        let turns = Turns::new(1);
+        let turns = FairSemaphore::new(1);
         let first = turns.take(share("192.0.2.1")).await.unwrap();
         let mut of_many: Vec<_> = (0..3).map(|_| Box::pin(turns.take(share("192.0.2.1")))).collect();
         for waiting in &mut of_many {
@@ -130,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn whose_place_is_needed_by_another_origin_is_told_at_once() {
-        let turns = Turns::new(1);
+        let turns = FairSemaphore::new(1);
         let _first = turns.take(Share::OWN).await.unwrap();
         let mut many: Vec<_> = (0..QUEUE)
             .map(|_| Box::pin(turns.take(share("192.0.2.1"))))

@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use uuid::Uuid;
 
-use super::page::{Cursor, Page, Search, page};
-use super::{Auth, Error};
+use super::pagination::{Cursor, Page, Search, page};
+use crate::auth::{Auth, Error};
 use crate::config::SessionPolicy;
 use crate::db::clock::now;
 use crate::db::schema::{ended_sessions, sessions, users};
