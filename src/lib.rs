@@ -6,6 +6,7 @@
 //! |---|---|
 //! | flags, environment, defaults | [`config`] |
 //! | what an operator types | [`cli`] |
+//! | how the program is put together | [`app`] |
 //! | every URL | [`web::routes`] |
 //! | who a request comes from | [`web::extract`] |
 //! | how errors look in HTTP | [`web::problem`] |
@@ -19,18 +20,18 @@
 //! | the pool, migrations, the private PostgreSQL | [`db`] |
 //! | threads behind a bounded queue | [`worker_pool`] |
 //! | a queue that origins share fairly | [`fair_queue`], [`network`] |
-//! | the background actor | [`background`] |
+//! | background work | [`app::background`] |
 //! | what other programs say, fit for the log | [`redaction`] |
 //! | which request a line of the log tells of | [`request_id`] |
 //! | what strangers can write into the log | [`log_limit`] |
 //!
-//! Arrows run down only: `main -> cli -> web -> auth -> {users, sessions, mail} -> db`, and `background`, `config`, `worker_pool`,
+//! Arrows run down only: `main -> cli -> app -> web -> auth -> {users, sessions, mail} -> db`, and `config`, `worker_pool`,
 //! `fair_queue` over `network`, `redaction`, `log_limit`, `request_id` and `token` are leaves. `users`, `sessions` and `mail` never
 //! name each other; nothing below `web` names actix-web (the
 //! background actor names `actix`); `web` holds no SQL.
 
+pub mod app;
 pub mod auth;
-pub mod background;
 #[cfg(test)]
 mod captured_log;
 pub mod cli;

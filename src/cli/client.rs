@@ -3,8 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::open::open;
-use super::{Failure, output, table};
+use super::{Failure, open, output, table};
 use crate::config::{self, DatabaseSettings};
 use crate::users::Name;
 

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::open::Opened;
 use super::{Failure, output};
+use crate::app::OpenDatabase;
 use crate::config::{self, DatabaseSettings};
 
 /// Arguments of `oneseat migrate`.
@@ -18,7 +18,7 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let opened = Opened::open(&config::database(&self.database)?)?;
+        let opened = OpenDatabase::open(&config::database(&self.database)?)?;
         for version in &opened.applied {
             output::line(format_args!("applied {version}"))?;
         }

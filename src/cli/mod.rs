@@ -7,7 +7,6 @@ pub(crate) mod log;
 mod man;
 mod migrate;
 mod notify;
-mod open;
 mod open_files;
 mod output;
 mod password;
@@ -23,8 +22,10 @@ use std::{env, fmt};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::BadValues;
-use crate::web::tell_counted;
+use crate::app::background::write_sums;
+use crate::app::{self, OpenDatabase, open_for_a_command};
+use crate::auth::Auth;
+use crate::config::{BadValues, DatabaseConfig, Policy};
 use environment::Postgres;
 use log::LogFormat;
 
@@ -170,7 +171,7 @@ impl Cli {
     /// Runs the command to its end.
     pub fn run(self) -> ExitCode {
         let done = self.postgres.alone().and_then(|()| self.command.run());
-        tell_counted();
+        write_sums();
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(Failure::Failed(words)) => {
@@ -206,6 +207,17 @@ impl Command {
                 Self::Man(command) => command.run(),
             }
         })
+    }
+}
+
+/// The use cases over an operator's database, for a short command.
+fn open(config: &DatabaseConfig) -> Result<(Auth, OpenDatabase), Failure> {
+    Ok(open_for_a_command(config, Policy::default())?)
+}
+
+impl From<app::Error> for Failure {
+    fn from(error: app::Error) -> Self {
+        Self::failed(error)
     }
 }
 

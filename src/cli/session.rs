@@ -4,8 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::open::open;
-use super::{Failure, output, table};
+use super::{Failure, open, output, table};
 use crate::auth::lists::{LARGEST_PAGE, Search};
 use crate::auth::{Auth, Authority};
 use crate::config::{self, DatabaseSettings};

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::open::open_with;
 use super::{Failure, output, progress};
+use crate::app::open_for_a_command;
 use crate::config::{self, DatabaseSettings, HistorySettings, Policy};
 
 /// Arguments of `oneseat sweep`.
@@ -21,7 +21,7 @@ pub(super) struct Sweep {
 impl Sweep {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (database, history) = config::sweep(&self.database, &self.history)?;
-        let (auth, _opened) = open_with(
+        let (auth, _opened) = open_for_a_command(
             &database,
             Policy {
                 history,

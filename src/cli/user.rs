@@ -3,8 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::open::open;
-use super::{Failure, output, password, table};
+use super::{Failure, open, output, password, table};
 use crate::auth::accounts::{Invitation, NewAccount};
 use crate::auth::{Auth, Authority, Error, LastAdmin};
 use crate::config::{self, DatabaseSettings};

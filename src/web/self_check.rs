@@ -24,14 +24,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 const ANSWER: &[u8] = b"HTTP/1.1 ";
 
 /// Asks one server, which listens in this process.
-pub(super) struct SelfCheck {
+pub(crate) struct SelfCheck {
     address: SocketAddr,
     tls: Option<TlsConnector>,
 }
 
 impl SelfCheck {
     /// Of a server in the clear.
-    pub(super) fn http(address: SocketAddr) -> Self {
+    pub(crate) fn http(address: SocketAddr) -> Self {
         Self {
             address: reachable(address),
             tls: None,

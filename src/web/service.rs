@@ -21,11 +21,14 @@ use super::rate::LoginRates;
 use super::stopping::Stopping;
 use super::supervisor::Workers;
 use super::{
-    GRACE_SECONDS, client, cross_origin, panics, problem, prometheus, proxy_check, request_id, routes,
+    client, cross_origin, panics, problem, proxy_check, request_id, request_metrics, routes,
     security_headers, tls,
 };
 use crate::auth::Auth;
 use crate::config::ServeConfig;
+
+/// Requests under way when the server stops have this long to finish.
+const GRACE_SECONDS: u64 = 10;
 
 /// A client that does not finish its TLS handshake in this time is cut off.
 const SLOWEST_HANDSHAKE: Duration = Duration::from_secs(5);
@@ -204,7 +207,7 @@ fn application(
         ))
         .wrap(Condition::new(
             config.metrics_bind.is_some(),
-            from_fn(prometheus::count),
+            from_fn(request_metrics::count),
         ))
         .wrap(from_fn(problem::every_error_is_a_problem))
         .wrap(security_headers::on_every_response(&headers))

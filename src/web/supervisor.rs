@@ -4,7 +4,6 @@
 //! module knows how many there are, and tells when the server cannot go on.
 
 use std::any::Any;
-use std::future::pending;
 use std::io;
 use std::time::Duration;
 
@@ -20,14 +19,14 @@ const REPLACEMENT: Duration = Duration::from_secs(10);
 
 /// The threads that serve. Each holds a [`Presence`].
 #[derive(Clone)]
-pub(super) struct Workers {
+pub(crate) struct Workers {
     all: usize,
     present: watch::Sender<usize>,
 }
 
 impl Workers {
     /// So many are to come.
-    pub(super) fn new(all: usize) -> Self {
+    pub(crate) fn new(all: usize) -> Self {
         Self {
             all,
             present: watch::Sender::new(0),
@@ -35,7 +34,7 @@ impl Workers {
     }
 
     /// One has come.
-    pub(super) fn arrive(&self) -> Presence {
+    pub(crate) fn arrive(&self) -> Presence {
         self.present.send_modify(|present| *present += 1);
         Presence(self.clone())
     }
@@ -53,7 +52,7 @@ impl Workers {
 }
 
 /// Kept by a thread that serves, and gone with it.
-pub(super) struct Presence(Workers);
+pub(crate) struct Presence(Workers);
 
 impl Drop for Presence {
     fn drop(&mut self) {
@@ -62,7 +61,7 @@ impl Drop for Presence {
 }
 
 /// A server that runs until it is stopped.
-pub(super) struct Running {
+pub(crate) struct Running {
     handle: ServerHandle,
     task: JoinHandle<io::Result<()>>,
     workers: Workers,
@@ -74,7 +73,7 @@ impl Running {
     ///
     /// # Errors
     /// When it cannot start, or does not answer in time.
-    pub(super) async fn start(server: Server, workers: Workers, check: SelfCheck) -> io::Result<Self> {
+    pub(crate) async fn start(server: Server, workers: Workers, check: SelfCheck) -> io::Result<Self> {
         let mut this = Self {
             handle: server.handle(),
             task: actix_web::rt::spawn(server),
@@ -94,7 +93,7 @@ impl Running {
     }
 
     /// Completes with the reason when it cannot go on.
-    pub(super) async fn failed(&mut self) -> io::Error {
+    pub(crate) async fn failed(&mut self) -> io::Error {
         loop {
             tokio::select! {
                 ended = &mut self.task => return why(ended),
@@ -117,21 +116,13 @@ impl Running {
         }
     }
 
-    /// The same for a server that there may be.
-    pub(super) async fn any_failed(this: Option<&mut Self>) -> io::Error {
-        match this {
-            Some(this) => this.failed().await,
-            None => pending().await,
-        }
-    }
-
     /// Takes no new connections, lets what is under way finish, and ends.
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.handle.stop(true).await;
     }
 
     /// Ends at once.
-    pub(super) async fn cut_off(self) {
+    pub(crate) async fn cut_off(self) {
         self.handle.stop(false).await;
     }
 }

@@ -5,10 +5,9 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use oneseat::sessions::watchers::Watchers;
-use oneseat::web::Server;
+use oneseat::app::App;
 
-use crate::support::{Database, auth, config, oneseat};
+use crate::support::{Database, config, database_config, oneseat};
 
 /// Starts with so many files for a hundred connections, and ends it if it serves. Returns whether it did, with what it said.
 fn serve_with_files(files: u32, database: &Database) -> (bool, String) {
@@ -66,11 +65,12 @@ async fn a_server_whose_threads_cannot_start_ends_and_is_never_ready() {
     // No start from the command line gets so far: origins are read before.
     let mut config = config();
     config.cors_origins = vec!["https://not an origin".to_owned()];
-    let auth = auth(database.url(), &config, Watchers::new(1));
+    let database = database_config(database.url());
     let failed = tokio::task::spawn_blocking(move || {
-        let server = Server::bind(config).unwrap();
-        let ready = async { panic!("it waits to be stopped") };
-        actix_web::rt::System::new().block_on(server.run_until(auth, ready))
+        actix_web::rt::System::new().block_on(async {
+            let app = App::build(database, config).await.unwrap();
+            app.run_until(async { panic!("it waits to be stopped") }).await
+        })
     });
     let error = failed.await.unwrap().unwrap_err().to_string();
     assert!(error.contains("the server cannot serve"), "{error}");

@@ -5,7 +5,6 @@ pub(crate) mod line;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
-use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
@@ -98,17 +97,6 @@ pub(super) fn start(format: LogFormat) {
     }
     let _ = FORMAT.set(format);
     std::panic::set_hook(Box::new(log_panic));
-}
-
-/// Tells somebody who waits at a terminal what takes its time.
-pub(super) fn meanwhile(words: fmt::Arguments<'_>) {
-    match FORMAT.get() {
-        Some(LogFormat::Json) => log::info!("{words}"),
-        Some(LogFormat::Human) | None if io::stderr().is_terminal() => {
-            let _ = writeln!(io::stderr(), "{words}");
-        }
-        Some(LogFormat::Human) | None => {}
-    }
 }
 
 /// Says why a command did not do what it was asked, whatever `RUST_LOG` leaves out: a sentence, then the points of it.

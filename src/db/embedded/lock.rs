@@ -1,6 +1,7 @@
 //! Waiting for a lock: not for ever, and not without a word.
 
 use std::fs::{File, TryLockError};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -42,13 +43,17 @@ pub(super) fn take(file: &File, path: &Path, mode: Mode, wait: Duration) -> Resu
         if began.elapsed() >= wait {
             return Err(Error::Held {
                 path: path.display().to_string(),
-                holders: holders(path),
+                holders: holders(file, path),
                 seconds: wait.as_secs(),
             });
         }
         if began.elapsed() >= SOON && !is_told {
             is_told = true;
-            log::warn!("waiting for {}, which holds {}", holders(path), path.display());
+            log::warn!(
+                "waiting for {}, which holds {}",
+                holders(file, path),
+                path.display()
+            );
         }
         std::thread::sleep(PAUSE);
     }
@@ -56,7 +61,10 @@ pub(super) fn take(file: &File, path: &Path, mode: Mode, wait: Duration) -> Resu
 
 /// The processes that hold a lock of this file, in words. Linux tells for each open file which locks were taken with it;
 /// an ordinary user sees their own processes only, which are the only ones that can open the file.
-fn holders(path: &Path) -> String {
+fn holders(file: &File, path: &Path) -> String {
+    // As the system names it, whatever links lead there: a directory of systemd's own may be one.
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let path = &std::fs::read_link(own).unwrap_or_else(|_| path.to_owned());
     let found: Vec<String> = processes()
         .filter(|process| holds(process, path))
         .filter_map(|process| {
@@ -102,7 +110,9 @@ mod tests {
     #[test]
     fn who_holds_a_lock_for_too_long_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().canonicalize().unwrap().join("x.lock");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        let path = link.join("x.lock");
         let held = File::create(&path).unwrap();
         take(&held, &path, Mode::Shared, Duration::ZERO).unwrap();
         let other = File::open(&path).unwrap();

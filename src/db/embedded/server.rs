@@ -57,8 +57,10 @@ impl Server {
 
     /// The connection URI of a database. There is no password to look up, and nobody else's server is spoken to.
     pub(super) fn url_of(&self, database: &str) -> String {
-        let encoded = |name| percent_encoded(self.dir.path.join(name).as_os_str());
-        let (host, passwords) = (encoded("run"), encoded("no-passwords"));
+        // libpq looks for it by name and follows links, so the name is where nobody but the owner of the data directory writes.
+        let data_dir = self.dir.path.parent().unwrap_or(&self.dir.path);
+        let passwords = percent_encoded(data_dir.join("no-passwords").as_os_str());
+        let host = percent_encoded(self.dir.path.join("run").as_os_str());
         let peer = self.runner.other_user();
         let peer = peer.map_or_else(String::new, |user| format!("&requirepeer={user}"));
         format!("postgresql://{ROLE}@{host}/{database}?passfile={passwords}{peer}")
@@ -129,6 +131,7 @@ impl Server {
     }
 
     fn initialise(&self, programs: &Programs) -> Result<(), Error> {
+        log::info!("making a private PostgreSQL in {}", self.dir.path.display());
         // An earlier start that was killed may have left its `initdb` at work: each works under a name of its own, and
         // the rename is what makes a cluster whole.
         let make_room = "rm -rf pgdata.new.*; mkdir -p -m 700 run";

@@ -65,6 +65,9 @@ fn mode(path: &Path) -> u32 {
 async fn it_obeys_no_variable_that_is_meant_for_other_servers() {
     let dir = data_dir();
     let path = dir.path().to_str().unwrap();
+    let made = oneseat(&["migrate", "--data-dir", path], "");
+    let said = String::from_utf8(made.stderr).unwrap();
+    assert!(said.contains("making a private PostgreSQL"), "{said}");
     for name in OF_LIBPQ {
         let output = oneseat_with(&["migrate", "--data-dir", path], &[(name, "nonsense")], "");
         let said = String::from_utf8(output.stderr).unwrap();
@@ -221,10 +224,14 @@ fn a_link_in_the_servers_directory_leads_nowhere() {
         words
     };
 
-    // A file of somebody else's: not read.
+    // A file of somebody else's: not read, by libpq neither, which would complain of one that everybody can read.
     let secret = data_dir();
     let secret = secret.path().join("secret");
     fs::write(&secret, "canary\n").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    symlink(&secret, dir.path().join("server/no-passwords")).unwrap();
+    let listed = oneseat(&list, "");
+    assert!(listed.status.success() && listed.stderr.is_empty(), "{listed:?}");
     let version = cluster.join("PG_VERSION");
     let aside = cluster.join("PG_VERSION.aside");
     fs::rename(&version, &aside).unwrap();

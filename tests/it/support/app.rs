@@ -2,16 +2,14 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use oneseat::auth::Auth;
 use oneseat::auth::accounts::NewAccount;
-use oneseat::auth::{Auth, Validator};
-use oneseat::config::{Policy, ServeConfig};
-use oneseat::sessions::listener::Listener;
-use oneseat::sessions::watchers::Watchers;
-use oneseat::users::{Hasher, Password, Role};
-use oneseat::web::Server;
+use oneseat::config::{DatabaseConfig, DatabaseLocation, Policy, ServeConfig};
+use oneseat::users::{Password, Role};
 use tokio::sync::oneshot;
 
 use super::client::{Answer, Client};
@@ -29,7 +27,6 @@ pub struct App {
     database: Rc<Database>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    _listener: Listener,
 }
 
 impl App {
@@ -85,28 +82,26 @@ impl App {
     fn over(database: Rc<Database>, change: impl FnOnce(&mut ServeConfig)) -> Self {
         let mut config = config();
         change(&mut config);
-        let watchers = Watchers::new(config.max_event_streams);
-        let auth = auth(database.url(), &config, watchers.clone());
-        let listener = Listener::start(database.url().to_owned(), watchers).unwrap();
-        let server = Server::bind(config).unwrap();
-        let address = server.address().unwrap();
+        let location = database_config(database.url());
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = auth.clone();
+        let (built, building) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let shutdown = async {
-                let _ = stopped.await;
-            };
-            actix_web::rt::System::new()
-                .block_on(server.run_until(serving, shutdown))
-                .unwrap();
+            actix_web::rt::System::new().block_on(async {
+                let app = oneseat::app::App::build(location, config).await.unwrap();
+                built.send((app.address(), app.auth().clone())).unwrap();
+                let shutdown = async {
+                    let _ = stopped.await;
+                };
+                app.run_until(shutdown).await.unwrap();
+            });
         });
+        let (address, auth) = building.recv().expect("the program is built");
         Self {
             address,
             auth,
             database,
             stop: Some(stop),
             thread: Some(thread),
-            _listener: listener,
         }
     }
 
@@ -227,9 +222,10 @@ pub fn config() -> ServeConfig {
     }
 }
 
-/// The use cases over a database.
-pub fn auth(url: &str, config: &ServeConfig, watchers: Watchers) -> Auth {
-    let db = oneseat::db::Database::connect(url, 6).unwrap();
-    let validator = Validator::start(&db, 2, config.policy.sessions).unwrap();
-    Auth::new(db, Hasher::start(2).unwrap(), validator, watchers, config.policy)
+/// A database that is there, and few connections to it.
+pub fn database_config(url: &str) -> DatabaseConfig {
+    DatabaseConfig {
+        location: DatabaseLocation::Url(url.to_owned()),
+        pool_size: 6,
+    }
 }

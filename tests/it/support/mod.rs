@@ -11,7 +11,7 @@ mod mail;
 mod no_sweep;
 mod program;
 
-pub use app::{App, PASSWORD, auth, config, left};
+pub use app::{App, PASSWORD, config, database_config, left};
 pub use browser::Browser;
 pub use client::{Answer, Client};
 pub use clocked::{Clocked, libfaketime};

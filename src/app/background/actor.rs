@@ -9,14 +9,14 @@ use futures_util::FutureExt;
 
 /// Calls `step` at start and then at every `interval`; a step that is still running when its time comes again is not
 /// called twice, and one that panics is not the last.
-pub struct Background<F> {
+pub(in crate::app) struct Background<F> {
     interval: Duration,
     step: F,
 }
 
 impl<F> Background<F> {
     /// `step` is one whole piece of work; it logs its own failures.
-    pub fn new(interval: Duration, step: F) -> Self {
+    pub(in crate::app) fn new(interval: Duration, step: F) -> Self {
         Self { interval, step }
     }
 }
@@ -60,7 +60,7 @@ where
 /// Begin no step any more. Answered as soon as none is running.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Stop;
+pub(in crate::app) struct Stop;
 
 impl<F, Fut> Handler<Stop> for Background<F>
 where

@@ -1,31 +1,31 @@
 //! Sends what waits in the outbox, round by round.
 //!
-//! Looks for it by the clock and not when something is put in: what is done for an account that is there must not slow the next
-//! answer down (law 7).
+//! It looks at the clock and not at what is put in: work for an account that exists must not delay the next answer (law 7).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, Recipient};
-use actix_web::rt::time::timeout;
+use tokio::time::timeout;
 
-use super::GRACE_SECONDS;
+use super::actor::{Background, Stop};
 use crate::auth::Auth;
-use crate::background::{Background, Stop};
 use crate::mail::Mailer;
 
 /// How often the outbox is looked into.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// Somebody who sends, until told to stop.
-pub(super) struct Postman {
+/// A mail under way when the program stops has this long.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The delivery of mails, until it is told to stop.
+pub(super) struct MailDelivery {
     actor: Recipient<Stop>,
     is_over: Arc<AtomicBool>,
 }
 
-impl Postman {
-    /// Begins. `public_url` is where links lead.
+impl MailDelivery {
     pub(super) fn start(mailer: Mailer, public_url: String, auth: Auth) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let over = is_over.clone();
@@ -45,12 +45,11 @@ impl Postman {
         }
     }
 
-    /// Takes no more mails out, and waits until what became of the one under way is noted, but not without end: a server that does not
-    /// answer leaves it to its lease.
+    /// Takes no more mails out, and waits until what became of the one under way is noted. A server that does not answer in time
+    /// leaves it to its lease.
     pub(super) async fn stop(self) {
         self.is_over.store(true, Ordering::Relaxed);
-        let grace = Duration::from_secs(GRACE_SECONDS);
-        if timeout(grace, self.actor.send(Stop)).await.is_err() {
+        if timeout(GRACE, self.actor.send(Stop)).await.is_err() {
             log::warn!("a mail is still on its way and is left to it; it will be sent again");
         }
     }

@@ -1,0 +1,66 @@
+//! Work that is done again and again beside the servers.
+
+pub(super) mod actor;
+mod delivery;
+
+use std::time::Duration;
+
+use actix::{Actor, Recipient};
+
+use crate::auth::{Auth, audit};
+use crate::log_limit;
+use crate::mail::Mailer;
+use actor::{Background, Stop};
+use delivery::MailDelivery;
+
+/// Sweeps, sums of the log, and mails where there is a way to send them.
+pub(super) struct BackgroundWork {
+    _sweeper: Recipient<Stop>,
+    _sums: Recipient<Stop>,
+    delivery: Option<MailDelivery>,
+}
+
+impl BackgroundWork {
+    /// Begins at once. `public_url` is where the links in mails lead.
+    pub(super) fn start(
+        auth: &Auth,
+        sweep_interval: Duration,
+        mailer: Option<Mailer>,
+        public_url: String,
+    ) -> Self {
+        let sweeper = {
+            let auth = auth.clone();
+            Background::new(sweep_interval, move || sweep(auth.clone()))
+        };
+        let sums = Background::new(log_limit::PERIOD, || {
+            write_sums();
+            std::future::ready(())
+        });
+        Self {
+            _sweeper: sweeper.start().recipient(),
+            _sums: sums.start().recipient(),
+            delivery: mailer.map(|mailer| MailDelivery::start(mailer, public_url, auth.clone())),
+        }
+    }
+
+    /// Waits until what became of a mail under way is noted.
+    pub(super) async fn stop(self) {
+        if let Some(delivery) = self.delivery {
+            delivery.stop().await;
+        }
+    }
+}
+
+/// Writes what the log has counted instead of writing it.
+pub fn write_sums() {
+    audit::tell_counted();
+    log::logger().flush();
+}
+
+async fn sweep(auth: Auth) {
+    match auth.sweep(|_| ()).await {
+        Ok(Some(swept)) if !swept.is_nothing() => log::info!("swept {swept}"),
+        Ok(_) => {}
+        Err(error) => log::warn!("the sweep stopped: {error}"),
+    }
+}

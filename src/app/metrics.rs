@@ -1,0 +1,87 @@
+//! What Prometheus scrapes, on an address of its own: metrics are for operators alone.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix::{Actor, Recipient};
+use actix_web::http::header;
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpResponse, HttpServer};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::background::actor::{Background, Stop};
+use crate::auth::{Auth, metrics};
+use crate::web::{Running, SelfCheck, Workers, listen_on};
+
+/// The text format of Prometheus.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// How often the histograms are put in order, whether or not anybody scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// The threads that answer.
+const WORKERS: usize = 1;
+
+/// A port that is taken and does not answer yet.
+pub(super) struct MetricsExporter(TcpListener);
+
+/// An exporter that answers.
+pub(super) struct RunningExporter {
+    pub(super) server: Running,
+    _upkeep: Recipient<Stop>,
+}
+
+impl MetricsExporter {
+    /// Takes the port.
+    ///
+    /// # Errors
+    /// When it is in use or not this machine's, with the flag that names it.
+    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
+        listen_on(address, "--metrics-bind").map(Self)
+    }
+
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.0.local_addr().ok()
+    }
+
+    /// Counts from now on, and answers `GET /metrics` and nothing else.
+    ///
+    /// # Errors
+    /// When another part of the program counts already, or the server does not answer.
+    pub(super) async fn start(self, auth: Auth) -> io::Result<RunningExporter> {
+        let handle = metrics::start().map_err(io::Error::other)?;
+        let address = self.0.local_addr()?;
+        let upkeep = {
+            let handle = handle.clone();
+            Background::new(UPKEEP, move || {
+                handle.run_upkeep();
+                std::future::ready(())
+            })
+        };
+        let workers = Workers::new(WORKERS);
+        let arriving = workers.clone();
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(Data::new(arriving.arrive()))
+                .app_data(Data::new(auth.clone()))
+                .app_data(Data::new(handle.clone()))
+                .route("/metrics", web::get().to(scrape))
+        });
+        let server = server.workers(WORKERS).disable_signals().listen(self.0)?.run();
+        let server = Running::start(server, workers, SelfCheck::http(address)).await?;
+        log::info!("metrics on http://{address}/metrics");
+        Ok(RunningExporter {
+            server,
+            _upkeep: upkeep.start().recipient(),
+        })
+    }
+}
+
+async fn scrape(auth: Data<Auth>, handle: Data<PrometheusHandle>) -> HttpResponse {
+    if let Err(error) = auth.measure().await {
+        log::warn!("not all is measured: {error}");
+    }
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .content_type(CONTENT_TYPE)
+        .body(handle.render())
+}

@@ -1,0 +1,209 @@
+//! The one place where the program is put together: database, use cases, servers, background work.
+//!
+//! `oneseat serve`, the tests and the benchmark start it here, each with a configuration of its own. [`App::build`] takes the ports
+//! and opens the database; [`App::run_until`] answers, and ends with whatever ends first.
+
+pub mod background;
+mod error;
+mod metrics;
+mod open;
+
+use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::{Auth, Validator};
+use crate::config::{DatabaseConfig, MailConfig, Policy, ServeConfig};
+use crate::db::Database;
+use crate::db::embedded::Embedded;
+use crate::mail::Mailer;
+use crate::sessions::listener::Listener;
+use crate::sessions::watchers::Watchers;
+use crate::users::Hasher;
+use crate::web::Server;
+use background::BackgroundWork;
+use metrics::{MetricsExporter, RunningExporter};
+
+pub use error::Error;
+pub use open::{OpenDatabase, open_for_a_command};
+
+/// How often the private PostgreSQL is looked after.
+const CARE: Duration = Duration::from_secs(1);
+
+/// The program, put together. It holds its ports and its database, and does not answer yet.
+pub struct App {
+    server: Server,
+    address: SocketAddr,
+    public_url: Option<String>,
+    metrics: Option<MetricsExporter>,
+    mailer: Option<Mailer>,
+    auth: Auth,
+    stop_delay: Duration,
+    sweep_interval: Duration,
+    // Dropped in this order: the private PostgreSQL goes last.
+    _listener: Listener,
+    embedded: Option<Arc<Embedded>>,
+}
+
+impl App {
+    /// Takes the ports first, because what cannot be served is not worth a database; then opens the database and brings its schema
+    /// up to date.
+    ///
+    /// A caller that does not want to wait any longer goes on polling, so that a private PostgreSQL that is being made comes to an
+    /// orderly end.
+    ///
+    /// # Errors
+    /// [`Error`], in words for an operator.
+    pub async fn build(database: DatabaseConfig, config: ServeConfig) -> Result<Self, Error> {
+        let mailer = config.mail.as_ref().map(mailer).transpose()?;
+        let metrics = config.metrics_bind.map(MetricsExporter::bind).transpose()?;
+        let (policy, max_event_streams) = (config.policy, config.max_event_streams);
+        let (stop_delay, sweep_interval) = (config.stop_delay, config.sweep_interval);
+        let public_url = config.public_url.clone();
+        let server = Server::bind(config)?;
+        let address = server.address()?;
+
+        let pool_size = database.pool_size;
+        let database = tokio::task::spawn_blocking(move || OpenDatabase::open(&database))
+            .await
+            .map_err(io::Error::other)??;
+        for version in &database.applied {
+            log::info!("applied migration {version}");
+        }
+        let watchers = Watchers::new(max_event_streams);
+        let auth = auth(&database.url, pool_size, watchers.clone(), policy)?;
+        Ok(Self {
+            server,
+            address,
+            public_url,
+            metrics,
+            mailer,
+            auth,
+            stop_delay,
+            sweep_interval,
+            _listener: Listener::start(database.url, watchers)?,
+            embedded: database.embedded.map(Arc::new),
+        })
+    }
+
+    /// Where it will answer: the port that was taken, if any was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where people reach it, without a trailing slash.
+    pub fn url(&self) -> String {
+        let of_the_port = || format!("{}://{}", self.server.scheme(), self.address);
+        self.public_url.clone().unwrap_or_else(of_the_port)
+    }
+
+    /// Where Prometheus will find the metrics, if they are exported.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref()?.address()
+    }
+
+    /// The use cases.
+    pub fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
+    /// Does this program run the PostgreSQL?
+    pub fn has_private_database(&self) -> bool {
+        self.embedded.is_some()
+    }
+
+    /// Answers until `shutdown` completes, then says that it is not ready any more, takes no new connections after the delay that
+    /// was configured, and lets requests and a mail under way finish. It begins to wait for `shutdown` when it has answered a
+    /// request of its own, and not before. Dropped, it cuts off what is under way.
+    ///
+    /// # Errors
+    /// The first thing that failed: the threads that serve cannot be started, do not answer, or have died and cannot be replaced; the
+    /// TLS certificate cannot be used.
+    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let (url, scheme, embedded) = (self.url(), self.server.scheme(), self.embedded);
+        let served = async {
+            let mut server = self.server.start(self.auth.clone()).await?;
+            let mut metrics = match self.metrics {
+                None => None,
+                Some(exporter) => Some(exporter.start(self.auth.clone()).await?),
+            };
+            log::info!("serving on {scheme}://{}", self.address);
+            let background = BackgroundWork::start(&self.auth, self.sweep_interval, self.mailer, url);
+            let ended = tokio::select! {
+                () = shutdown => Ok(()),
+                error = server.failed() => Err(error),
+                error = failed(metrics.as_mut()) => Err(error),
+            };
+            server.say_unready();
+            // What cannot serve is not waited for.
+            if ended.is_ok() {
+                tokio::time::sleep(self.stop_delay).await;
+            }
+            // Streams never finish by themselves; everything else may.
+            self.auth.close_streams();
+            tokio::join!(server.stop(), background.stop());
+            if let Some(metrics) = metrics {
+                metrics.server.cut_off().await;
+            }
+            Ok(ended?)
+        };
+        tokio::select! {
+            served = served => served,
+            never = look_after(embedded.as_ref()) => match never {},
+        }
+    }
+}
+
+/// Completes with the reason when the exporter, if there is one, cannot go on.
+async fn failed(metrics: Option<&mut RunningExporter>) -> io::Error {
+    match metrics {
+        Some(metrics) => metrics.server.failed().await,
+        None => pending().await,
+    }
+}
+
+/// The use cases of a server.
+///
+/// One thread to hash for each processor. To validate, two: while one waits for the database the other talks to the workers; more only
+/// make the batches smaller. But one connection is left for everything else.
+fn auth(url: &str, pool_size: u32, watchers: Watchers, policy: Policy) -> Result<Auth, Error> {
+    let db = Database::connect(url, pool_size)?;
+    let hashers = std::thread::available_parallelism().map_or(1, usize::from);
+    let validators = (pool_size as usize - 1).min(2);
+    let validator = Validator::start(&db, validators, policy.sessions)?;
+    Ok(Auth::new(
+        db,
+        Hasher::start(hashers)?,
+        validator,
+        watchers,
+        policy,
+    ))
+}
+
+/// What mails are sent with.
+fn mailer(mail: &MailConfig) -> io::Result<Mailer> {
+    match mail {
+        MailConfig::Smtp { url, from } => Mailer::smtp(url, from).map_err(io::Error::other),
+        MailConfig::Terminal => Ok(Mailer::Terminal),
+    }
+}
+
+/// Starts the private PostgreSQL again whenever it died.
+async fn look_after(embedded: Option<&Arc<Embedded>>) -> Infallible {
+    let Some(embedded) = embedded else {
+        return pending().await;
+    };
+    loop {
+        tokio::time::sleep(CARE).await;
+        let embedded = embedded.clone();
+        match tokio::task::spawn_blocking(move || embedded.revive()).await {
+            Ok(Ok(false)) => {}
+            Ok(Ok(true)) => log::warn!("the private PostgreSQL had died and is running again"),
+            Ok(Err(error)) => log::error!("the private PostgreSQL has died: {error}"),
+            Err(error) => log::error!("the private PostgreSQL is not looked after: {error}"),
+        }
+    }
+}
