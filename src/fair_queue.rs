@@ -1,7 +1,7 @@
-//! A queue that is shared fairly among origins: whoever sends much waits for themselves, and not everybody else.
+//! A queue that is shared fairly among origins: who sends much waits for themselves, and not everybody else.
 //!
-//! Origins are nested: a network, and within it the narrower one that one customer has. Networks take turns, and within a network the
-//! narrower ones do. When the queue is full, who has the most in it gives a place to who has less.
+//! Origins are nested ([`Share::tiers`]): a provider's network, one customer's within it, and the narrowest within that. Networks of one
+//! tier take turns. When the queue is full, the network with the most entries gives a place to one with fewer.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -12,22 +12,19 @@ use crate::network::Share;
 #[derive(Debug)]
 pub struct FairQueue<T> {
     bound: usize,
-    len: usize,
-    /// The next to be served is the first.
-    networks: VecDeque<Network<T>>,
+    all: Waiting<T>,
 }
 
+/// What waits in one network, or in all. Nothing that is empty is kept.
 #[derive(Debug)]
-struct Network<T> {
-    wide: IpAddr,
-    len: usize,
-    customers: VecDeque<Customer<T>>,
-}
-
-#[derive(Debug)]
-struct Customer<T> {
-    narrow: IpAddr,
-    entries: VecDeque<T>,
+enum Waiting<T> {
+    /// Of the narrowest network: the oldest first.
+    Entries(VecDeque<T>),
+    /// Networks within this one: the next to be served first.
+    Networks {
+        len: usize,
+        inner: VecDeque<(IpAddr, Waiting<T>)>,
+    },
 }
 
 /// What became of an entry that was put in.
@@ -35,9 +32,9 @@ struct Customer<T> {
 pub enum Put<T> {
     /// It waits.
     Queued,
-    /// It waits in the place of this one, whose origin had more.
+    /// It waits in the place of this one, whose network had more.
     InPlaceOf(T),
-    /// There is no place for it: nobody has more than its own origin.
+    /// There is no place for it: no other network has more than its own.
     Full(T),
 }
 
@@ -46,112 +43,127 @@ impl<T> FairQueue<T> {
     pub fn new(bound: usize) -> Self {
         Self {
             bound,
-            len: 0,
-            networks: VecDeque::new(),
+            all: Waiting::networks(),
         }
     }
 
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.len
+        self.all.len()
     }
 
-    /// Does nobody wait?
+    /// Does nothing wait?
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Puts an entry behind the others of its origin.
     pub fn put(&mut self, share: Share, entry: T) -> Put<T> {
-        if self.len < self.bound {
-            self.push(share, entry);
+        let tiers = share.tiers();
+        if self.len() < self.bound {
+            self.all.push(&tiers, entry);
             return Put::Queued;
         }
-        match self.displace(share) {
+        match self.all.displace(&tiers) {
             Some(displaced) => {
-                self.push(share, entry);
+                self.all.push(&tiers, entry);
                 Put::InPlaceOf(displaced)
             }
             None => Put::Full(entry),
         }
     }
 
-    /// Takes the next entry: of the network whose turn it is that of the customer whose turn it is, and the oldest of theirs.
+    /// Takes the oldest entry of the network whose turn it is, tier by tier.
     pub fn take(&mut self) -> Option<T> {
-        let mut network = self.networks.pop_front()?;
-        let mut customer = network.customers.pop_front()?;
-        let entry = customer.entries.pop_front();
-        self.len -= 1;
-        network.len -= 1;
-        if !customer.entries.is_empty() {
-            network.customers.push_back(customer);
-        }
-        if network.len > 0 {
-            self.networks.push_back(network);
-        }
-        entry
+        self.all.take()
     }
+}
 
-    fn push(&mut self, share: Share, entry: T) {
-        let at = self
-            .networks
-            .iter()
-            .position(|network| network.wide == share.wide());
-        let at = at.unwrap_or_else(|| {
-            self.networks.push_back(Network {
-                wide: share.wide(),
-                len: 0,
-                customers: VecDeque::new(),
-            });
-            self.networks.len() - 1
-        });
-        let network = &mut self.networks[at];
-        network.len += 1;
-        self.len += 1;
-        let own = |customer: &&mut Customer<T>| customer.narrow == share.narrow();
-        match network.customers.iter_mut().find(own) {
-            Some(customer) => customer.entries.push_back(entry),
-            None => network.customers.push_back(Customer {
-                narrow: share.narrow(),
-                entries: VecDeque::from([entry]),
-            }),
+impl<T> Waiting<T> {
+    fn networks() -> Self {
+        Self::Networks {
+            len: 0,
+            inner: VecDeque::new(),
         }
     }
 
-    /// Takes the youngest entry of who has more than this share would have with one more.
-    fn displace(&mut self, share: Share) -> Option<T> {
-        let own = self.networks.iter().find(|network| network.wide == share.wide());
-        let own_len = own.map_or(0, |network| network.len);
-        let own_entries = own
-            .and_then(|network| {
-                network
-                    .customers
-                    .iter()
-                    .find(|customer| customer.narrow == share.narrow())
-            })
-            .map_or(0, |customer| customer.entries.len());
-        let largest = self.networks.iter().map(|network| network.len).max()?;
-        let (wide, least) = if largest > own_len + 1 {
-            let network = self.networks.iter().find(|network| network.len == largest)?;
-            (network.wide, 0)
-        } else {
-            // Nobody has more; within its own network somebody may.
-            (share.wide(), own_entries + 1)
-        };
-        let network = self.networks.iter_mut().find(|network| network.wide == wide)?;
-        let customer = network
-            .customers
-            .iter_mut()
-            .max_by_key(|customer| customer.entries.len())?;
-        if customer.entries.len() <= least {
+    fn len(&self) -> usize {
+        match self {
+            Self::Entries(entries) => entries.len(),
+            Self::Networks { len, .. } => *len,
+        }
+    }
+
+    fn push(&mut self, tiers: &[IpAddr], entry: T) {
+        match (self, tiers) {
+            (Self::Entries(entries), _) => entries.push_back(entry),
+            (Self::Networks { len, inner }, [own, narrower @ ..]) => {
+                *len += 1;
+                if let Some((_, network)) = inner.iter_mut().find(|(network, _)| network == own) {
+                    return network.push(narrower, entry);
+                }
+                let mut network = match narrower {
+                    [] => Self::Entries(VecDeque::new()),
+                    _ => Self::networks(),
+                };
+                network.push(narrower, entry);
+                inner.push_back((*own, network));
+            }
+            (Self::Networks { .. }, []) => {}
+        }
+    }
+
+    fn take(&mut self) -> Option<T> {
+        match self {
+            Self::Entries(entries) => entries.pop_front(),
+            Self::Networks { len, inner } => {
+                let (address, mut network) = inner.pop_front()?;
+                let entry = network.take()?;
+                *len -= 1;
+                if network.len() > 0 {
+                    inner.push_back((address, network));
+                }
+                Some(entry)
+            }
+        }
+    }
+
+    /// Takes the youngest entry of a network that has more than this origin's of the same tier would have with one more.
+    fn displace(&mut self, tiers: &[IpAddr]) -> Option<T> {
+        let (Self::Networks { len, inner }, [own, narrower @ ..]) = (self, tiers) else {
             return None;
+        };
+        let own_at = inner.iter().position(|(network, _)| network == own);
+        let own_len = own_at.map_or(0, |at| inner[at].1.len());
+        let largest_at = (0..inner.len()).max_by_key(|at| inner[*at].1.len())?;
+        let (at, displaced) = if inner[largest_at].1.len() > own_len + 1 {
+            (largest_at, inner[largest_at].1.give_up()?)
+        } else {
+            // No other network has more; within its own one may.
+            let at = own_at?;
+            (at, inner[at].1.displace(narrower)?)
+        };
+        *len -= 1;
+        if inner[at].1.len() == 0 {
+            inner.remove(at);
         }
-        let displaced = customer.entries.pop_back()?;
-        network.customers.retain(|customer| !customer.entries.is_empty());
-        network.len -= 1;
-        self.len -= 1;
-        self.networks.retain(|network| network.len > 0);
         Some(displaced)
+    }
+
+    /// Gives up the youngest entry of the largest network within it.
+    fn give_up(&mut self) -> Option<T> {
+        match self {
+            Self::Entries(entries) => entries.pop_back(),
+            Self::Networks { len, inner } => {
+                let at = (0..inner.len()).max_by_key(|at| inner[*at].1.len())?;
+                let given_up = inner[at].1.give_up()?;
+                *len -= 1;
+                if inner[at].1.len() == 0 {
+                    inner.remove(at);
+                }
+                Some(given_up)
+            }
+        }
     }
 }
 
@@ -186,6 +198,20 @@ mod tests {
             ("192.0.2.2", 6),
         ];
         assert_eq!(order(&entries), [1, 4, 3, 6, 2, 5]);
+    }
+
+    #[test]
+    fn a_provider_with_many_sites_does_not_keep_another_one_out() {
+        let mut queue = FairQueue::new(256);
+        for site in 0..256 {
+            assert_eq!(
+                queue.put(share(&format!("2001:db8:{site:x}::1")), site),
+                Put::Queued
+            );
+        }
+        assert!(matches!(queue.put(share("198.51.100.1"), 256), Put::InPlaceOf(_)));
+        let served: Vec<u32> = (0..2).filter_map(|_| queue.take()).collect();
+        assert!(served.contains(&256), "{served:?}");
     }
 
     #[test]
@@ -253,9 +279,9 @@ mod tests {
         ) {
             let mut queue = FairQueue::new(64);
             for (network, customer) in &others {
-                queue.put(Share::of(IpAddr::from([192, 0, *network, *customer])), false);
+                queue.put(Share::of(IpAddr::from([192, *network, 0, *customer])), false);
             }
-            let networks = queue.networks.len();
+            let networks = others.iter().map(|(network, _)| network).collect::<std::collections::BTreeSet<_>>().len();
             prop_assert!(!matches!(queue.put(share("198.51.100.1"), true), Put::Full(_)));
             let before = std::iter::from_fn(|| queue.take()).take_while(|is_new| !is_new).count();
             prop_assert!(before <= networks, "{} of {}", before, networks);
@@ -268,9 +294,9 @@ mod tests {
         ) {
             let mut queue = FairQueue::new(256);
             for (network, customer) in &others {
-                queue.put(Share::of(IpAddr::from([192, 0, *network, *customer])), None);
+                queue.put(Share::of(IpAddr::from([192, *network, 0, *customer])), None);
             }
-            let networks = queue.networks.len();
+            let networks = others.iter().map(|(network, _)| network).collect::<std::collections::BTreeSet<_>>().len();
             for position in 1..=own {
                 queue.put(share("198.51.100.1"), Some(position));
             }

@@ -1,4 +1,4 @@
-//! Who is one and the same on a network: what one customer has, and what many share.
+//! The networks that an address is in, by which work is shared out: what one customer has, and what many share.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,22 +9,25 @@ tokio::task_local! {
 /// Whose work it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// What one provider gives to many, or one customer has at most: a /24 of IPv4, a /48 of IPv6.
-    wide: IpAddr,
+    /// What one provider has: a /16 of IPv4, a /32 of IPv6.
+    allocation: IpAddr,
+    /// What one customer has at most (RFC 6177): a /24 of IPv4, a /48 of IPv6.
+    site: IpAddr,
     /// What one customer has at least: an address of IPv4, a /64 of IPv6.
-    narrow: IpAddr,
+    subnet: IpAddr,
 }
 
 impl Share {
     /// That of an address.
     pub fn of(address: IpAddr) -> Self {
         Self {
-            wide: prefix(address, 24, 48),
-            narrow: network_of(address),
+            allocation: prefix(address, 16, 32),
+            site: prefix(address, 24, 48),
+            subnet: network_of(address),
         }
     }
 
-    /// Of whom the request is that is being answered here; of nobody else, if none is.
+    /// That of the request that is being answered here, or [`Self::OWN`].
     pub fn current() -> Self {
         CURRENT.try_with(|share| *share).unwrap_or(Self::OWN)
     }
@@ -34,29 +37,35 @@ impl Share {
         CURRENT.scope(self, answering)
     }
 
-    /// The wider network.
-    pub fn wide(self) -> IpAddr {
-        self.wide
+    /// The widest network first.
+    pub fn tiers(self) -> [IpAddr; 3] {
+        [self.allocation, self.site, self.subnet]
     }
 
-    /// The first and the last address of the wider network.
-    pub fn wide_range(self) -> (IpAddr, IpAddr) {
-        let last = match self.wide {
+    /// The network of one customer at most.
+    pub fn site(self) -> IpAddr {
+        self.site
+    }
+
+    /// The first and the last address of the site.
+    pub fn site_range(self) -> (IpAddr, IpAddr) {
+        let last = match self.site {
             IpAddr::V4(first) => Ipv4Addr::from_bits(first.to_bits() | u32::MAX >> 24).into(),
             IpAddr::V6(first) => Ipv6Addr::from_bits(first.to_bits() | u128::MAX >> 48).into(),
         };
-        (self.wide, last)
+        (self.site, last)
     }
 
-    /// The narrower one within it.
-    pub fn narrow(self) -> IpAddr {
-        self.narrow
+    /// The network of one customer at least.
+    pub fn subnet(self) -> IpAddr {
+        self.subnet
     }
 
     /// That of this program's own work, such as a command.
     pub const OWN: Self = Self {
-        wide: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        narrow: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        allocation: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        site: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        subnet: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     };
 }
 
@@ -84,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wider_network_reaches_from_its_first_address_to_its_last() {
+    fn a_site_reaches_from_its_first_address_to_its_last() {
         for (address, first, last) in [
             ("192.0.2.77", "192.0.2.0", "192.0.2.255"),
             (
@@ -94,7 +103,7 @@ mod tests {
             ),
         ] {
             let range = (first.parse().unwrap(), last.parse().unwrap());
-            assert_eq!(Share::of(address.parse().unwrap()).wide_range(), range);
+            assert_eq!(Share::of(address.parse().unwrap()).site_range(), range);
         }
     }
 

@@ -1,4 +1,4 @@
-//! How each connection is opened: bounded in time, in UTC.
+//! How each connection is opened: bounded in time, in UTC, with the settings that the laws rest on.
 
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
@@ -59,9 +59,14 @@ fn is_of_a_server(words: &str) -> bool {
     starts.iter().any(|start| words.contains(start))
 }
 
+/// What the laws rest on, whatever the database's defaults are: each statement sees what was committed before it began, and an end
+/// that was told survives a crash of PostgreSQL. What an operator's standbys are to confirm is left to the operator.
+const LAWS: &str = "set timezone = 'UTC'; set default_transaction_isolation = 'read committed'; \
+     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
+
 /// No statement, lock or forgotten transaction outlives its bounds, so that a stuck database becomes an error.
 pub(super) fn configure(connection: &mut PgConnection, timeouts: Timeouts) -> QueryResult<()> {
-    connection.batch_execute(&format!("{}; set timezone = 'UTC'", timeouts.settings()))
+    connection.batch_execute(&format!("{}; {LAWS}", timeouts.settings()))
 }
 
 /// Bounds every connection of the pool.

@@ -1,8 +1,14 @@
 //! The schema's history, carried in the binary.
 
+use std::time::{Duration, Instant};
+
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::establish;
@@ -26,40 +32,123 @@ pub enum Error {
          use a oneseat at least as new as the one that made it"
     )]
     Newer(String),
+    /// Somebody else has been at it for too long.
+    #[error("{0} has held the lock of the migrations for 90 seconds; end it, or wait and try again")]
+    Held(String),
     /// A migration did not apply; the database is as it was before that one.
     #[error("a migration failed: {0}")]
     Failed(String),
 }
 
-/// Brings the schema up to date, one instance at a time, and says what was applied.
+/// Brings the schema up to date, one instance at a time, and says what was applied. Where nothing is to be done nobody is waited for.
 ///
 /// # Errors
 /// See [`Error`].
 pub fn run(url: &str) -> Result<Vec<String>, Error> {
     let mut connection = establish(url)?;
-    // Held by this connection, and so released however this function ends.
     connection
-        .batch_execute(&format!("select pg_advisory_lock({MIGRATION_LOCK})"))
+        .batch_execute(BOUNDS)
         .map_err(super::Unavailable::from)?;
-    refuse_newer(&mut connection)?;
+    if is_up_to_date(&mut connection)? {
+        return Ok(Vec::new());
+    }
+    // Held by this connection, and so released however this function ends.
+    lock(&mut connection)?;
+    is_up_to_date(&mut connection)?;
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(failed)?;
     Ok(applied.iter().map(MigrationVersion::to_string).collect())
 }
 
-fn refuse_newer(connection: &mut PgConnection) -> Result<(), Error> {
+/// A migration of a large table takes its time; a lock that somebody else holds is not waited for without end.
+const BOUNDS: &str =
+    "set lock_timeout = '90s'; set statement_timeout = 0; set idle_in_transaction_session_timeout = '60s'";
+
+/// As long as an operator's command waits for a lock.
+const LONGEST_WAIT: Duration = Duration::from_secs(90);
+/// After this long the holder is named.
+const SOON: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Has every migration of this program been applied?
+///
+/// # Errors
+/// [`Error::Newer`].
+fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, Error> {
     let known: Vec<String> = MigrationSource::<Pg>::migrations(&MIGRATIONS)
         .map_err(failed)?
         .iter()
         .map(|migration| migration.name().version().to_string())
         .collect();
-    let applied = connection.applied_migrations().map_err(failed)?;
-    match applied
-        .iter()
-        .map(MigrationVersion::to_string)
-        .find(|version| !known.contains(version))
-    {
-        Some(unknown) => Err(Error::Newer(unknown)),
-        None => Ok(()),
+    let applied = applied(connection).map_err(super::Unavailable::from)?;
+    match applied.iter().find(|version| !known.contains(version)) {
+        Some(unknown) => Err(Error::Newer(unknown.clone())),
+        None => Ok(known.iter().all(|version| applied.contains(version))),
+    }
+}
+
+/// The versions that Diesel has noted. Only read: its own question makes the table first, which two at a time must not do.
+fn applied(connection: &mut PgConnection) -> QueryResult<Vec<String>> {
+    let is_there = sql::<Bool>("to_regclass('__diesel_schema_migrations') is not null");
+    if !diesel::select(is_there).get_result(connection)? {
+        return Ok(Vec::new());
+    }
+    let versions = sql_query("select version from __diesel_schema_migrations").load(connection)?;
+    Ok(versions.into_iter().map(|Version { version }| version).collect())
+}
+
+#[derive(QueryableByName)]
+struct Version {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+/// Waits until this connection alone may migrate.
+fn lock(connection: &mut PgConnection) -> Result<(), Error> {
+    let began = Instant::now();
+    let mut is_told = false;
+    loop {
+        let lock = sql::<Bool>("pg_try_advisory_lock(")
+            .bind::<BigInt, _>(MIGRATION_LOCK)
+            .sql(")");
+        if diesel::select(lock)
+            .get_result(connection)
+            .map_err(super::Unavailable::from)?
+        {
+            return Ok(());
+        }
+        if began.elapsed() >= LONGEST_WAIT {
+            return Err(Error::Held(holder(connection)));
+        }
+        if began.elapsed() >= SOON && !is_told {
+            is_told = true;
+            log::warn!(
+                "waiting for {}, which brings the schema up to date",
+                holder(connection)
+            );
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+#[derive(QueryableByName)]
+struct Holder {
+    #[diesel(sql_type = Integer)]
+    pid: i32,
+}
+
+/// The connection that holds the lock, in words.
+fn holder(connection: &mut PgConnection) -> String {
+    // PostgreSQL shows a lock of 64 bits as two halves.
+    let holder = sql_query(
+        "select pid from pg_locks where locktype = 'advisory' and granted and objsubid = 1
+             and database = (select oid from pg_database where datname = current_database())
+             and (classid::bigint << 32 | objid::bigint) = $1",
+    );
+    match holder.bind::<BigInt, _>(MIGRATION_LOCK).get_result(connection) {
+        Ok(Holder { pid }) => {
+            format!("connection {pid} of PostgreSQL (to end it: select pg_terminate_backend({pid}))")
+        }
+        Err(_) => "a connection of PostgreSQL".to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A connection for one long piece of work.
 
+use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use tokio::time::timeout;
 
@@ -7,6 +8,11 @@ use crate::request_id::RequestId;
 
 use super::timeouts::Timeouts;
 use super::{Unavailable, connect};
+
+/// A program that is frozen between two transactions does not keep what its connection holds for ever. PostgreSQL knows this bound
+/// from version 14 on.
+const IDLE_BOUND: &str = "select set_config('idle_session_timeout', '5min', false) \
+     where current_setting('server_version_num')::int >= 140000";
 
 /// One connection outside the pool, for work of many transactions: what PostgreSQL keeps for a connection (an advisory lock) is
 /// kept for all of it, and given back however the work ends. A connection that fails is not replaced, because what it held is gone.
@@ -17,7 +23,12 @@ pub struct OwnedConnection {
 
 impl OwnedConnection {
     pub(super) async fn open(url: String) -> Result<Self, Unavailable> {
-        let connection = in_time(move || connect(&url)).await??;
+        let connection = in_time(move || {
+            let mut connection = connect(&url)?;
+            connection.batch_execute(IDLE_BOUND)?;
+            Ok::<_, Unavailable>(connection)
+        })
+        .await??;
         Ok(Self {
             connection: Some(connection),
         })

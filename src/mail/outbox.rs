@@ -143,7 +143,7 @@ fn put(
     share: Option<Share>,
     cause: Cause,
 ) -> QueryResult<usize> {
-    let range = share.map(Share::wide_range);
+    let range = share.map(Share::site_range);
     diesel::sql_query(
         "insert into mails as m (kind, email_digest, ip_address, user_agent, network, asked, turn)
          select $1, $2, $3, $4, $5, $6, greatest(narrow, wide / $9::double precision)
@@ -161,7 +161,7 @@ fn put(
     .bind::<Binary, _>(&email_digest[..])
     .bind::<Nullable<Inet>, _>(happening.ip_address)
     .bind::<Nullable<Text>, _>(&happening.user_agent)
-    .bind::<Nullable<Inet>, _>(share.map(|share| IpNetwork::from(share.narrow())))
+    .bind::<Nullable<Inet>, _>(share.map(|share| IpNetwork::from(share.subnet())))
     .bind::<Bool, _>(cause == Cause::Asked)
     .bind::<Nullable<Inet>, _>(range.map(|(first, _)| IpNetwork::from(first)))
     .bind::<Nullable<Inet>, _>(range.map(|(_, last)| IpNetwork::from(last)))

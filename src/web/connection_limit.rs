@@ -46,7 +46,7 @@ impl ConnectionLimit {
     /// A place for one more connection, unless its network has too many of those that are left. A trusted proxy may have all.
     pub(super) fn take(&self, peer: IpAddr) -> Option<Place> {
         let peer = peer.to_canonical();
-        let network = (!self.proxies.trusts(peer)).then(|| Share::of(peer).wide());
+        let network = (!self.proxies.trusts(peer)).then(|| Share::of(peer).site());
         let mut taken = self.taken();
         if let Some(network) = network {
             let free = self.most.saturating_sub(taken.all);

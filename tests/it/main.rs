@@ -17,6 +17,7 @@ mod browser;
 mod clock;
 mod commands;
 mod connections;
+mod defaults;
 mod dependencies;
 mod docs;
 mod embedded;

@@ -91,3 +91,34 @@ async fn whoever_keeps_an_operators_command_waiting_is_named() {
     assert!(disabling.wait().unwrap().success());
     assert_eq!(ada.session().await.status, 401);
 }
+
+/// The lock of those who bring the schema up to date.
+const MIGRATION_LOCK: &str = "select pg_advisory_lock(x'6f6e657365617401'::bigint)";
+
+#[tokio::test]
+async fn the_end_of_every_session_does_not_wait_for_an_instance_that_hangs_at_its_start() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let mut other = app.database().connect();
+    other.batch_execute(MIGRATION_LOCK).unwrap();
+    let url = app.database().url();
+    let ended = oneseat(&["session", "end", "--all", "--database-url", url], "");
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(ada.session().await.status, 401);
+}
+
+#[test]
+fn a_program_that_has_to_wait_for_another_one_to_migrate_says_for_which() {
+    let database = Database::fresh();
+    database.execute("drop schema public cascade; create schema public");
+    let mut other = database.connect();
+    other.batch_execute(MIGRATION_LOCK).unwrap();
+    let mut migrating = begun(&["migrate", "--database-url", database.url()], &[]);
+    let mut words = BufReader::new(migrating.stderr.take().unwrap()).lines();
+    let line = words.next().unwrap().unwrap();
+    for part in ["waiting for connection", "schema", "pg_terminate_backend"] {
+        assert!(line.contains(part), "{line}");
+    }
+    drop(other);
+    assert!(migrating.wait().unwrap().success());
+}
