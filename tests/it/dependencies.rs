@@ -20,7 +20,8 @@ fn packages() -> Vec<[String; 3]> {
     packages.iter().map(fields).collect()
 }
 
-/// `A OR B` asks for one of them, `A AND B` for both. `/` is an older `OR`. Without parentheses nothing more is allowed.
+/// `A OR B` asks for one of them, `A AND B` for both; `/` is an older `OR`. Parentheses are dropped, which can
+/// only refuse more.
 fn is_allowed(name: &str, licence: &str) -> bool {
     let (_, list) = DENY
         .split_once(
