@@ -1,140 +1,51 @@
-//! What the program is made of: under licences that allow it, from one place, and no crate that is not wanted.
+//! The program is made of what `deny.toml` allows. `cargo deny check` finds out more, but needs a network.
 
-use std::collections::BTreeMap;
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Licences that a program under MIT or Apache-2.0 may be made of.
-const LICENCES: [&str; 12] = [
-    "0BSD",
-    "Apache-2.0",
-    "Apache-2.0 WITH LLVM-exception",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "BSL-1.0",
-    "CC0-1.0",
-    "CDLA-Permissive-2.0",
-    "ISC",
-    "MIT",
-    "Unicode-3.0",
-    "Zlib",
-];
+const DENY: &str = include_str!("../../deny.toml");
 
-/// Not wanted, and why.
-const BANNED: [(&str, &str); 4] = [
-    ("openssl", "TLS is rustls"),
-    ("native-tls", "TLS is rustls"),
-    ("aws-lc-sys", "takes minutes to build; the provider is ring"),
-    ("sqlx", "the database is spoken to through Diesel"),
-];
-
-/// Only tests are made of it.
-const OF_TESTS: [&str; 1] = ["webdriver"];
-
-/// Built in two versions because others have not agreed yet. A new name here is a question before it is an answer.
-const TWICE: [&str; 26] = [
-    "base64",
-    "bit-vec",
-    "cookie",
-    "getrandom",
-    "hashbrown",
-    "http",
-    "icu_collections",
-    "icu_provider",
-    "litemap",
-    "lock_api",
-    "nom",
-    "parking_lot",
-    "parking_lot_core",
-    "rand",
-    "rand_core",
-    "syn",
-    "synstructure",
-    "thiserror",
-    "thiserror-impl",
-    "tinystr",
-    "winnow",
-    "writeable",
-    "yoke",
-    "yoke-derive",
-    "zerovec",
-    "zerovec-derive",
-];
-
-/// Every crate that is linked on this system, with what it says of itself.
-fn packages() -> Vec<Value> {
-    let host = Command::new(env!("CARGO")).args(["-vV"]).output().unwrap();
-    let host = String::from_utf8(host.stdout).unwrap();
-    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+/// Name, licence and source of every package that is linked on this system.
+fn packages() -> Vec<[String; 3]> {
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--locked", "--offline"])
-        .args(["--filter-platform", host])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["--filter-platform", "host-tuple"])
         .output()
         .unwrap();
-    assert!(
-        metadata.status.success(),
-        "{}",
-        String::from_utf8_lossy(&metadata.stderr)
-    );
     let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
-    metadata["packages"].as_array().unwrap().clone()
+    let text = |value: &Value| value.as_str().unwrap_or("none").to_owned();
+    let fields = |package: &Value| ["name", "license", "source"].map(|field| text(&package[field]));
+    let packages = metadata["packages"].as_array().unwrap();
+    packages.iter().map(fields).collect()
 }
 
-fn text<'a>(package: &'a Value, field: &str) -> &'a str {
-    package[field].as_str().unwrap_or("nothing")
-}
-
-/// `A OR B` asks for one of them, `A AND B` for both; `/` is an older way to write `OR`.
-fn is_allowed(licence: &str) -> bool {
+/// `A OR B` asks for one of them, `A AND B` for both; `/` is an older `OR`. Parentheses are dropped, which can
+/// only refuse more.
+fn is_allowed(name: &str, licence: &str) -> bool {
+    let (_, list) = DENY
+        .split_once(
+            "
+allow = [",
+        )
+        .unwrap();
+    let (list, _) = list.split_once(']').unwrap();
+    let is_listed = |licence: &str| list.contains(&format!("\"{licence}\""));
+    let is_excepted = |licence| DENY.contains(&format!("{{ crate = \"{name}\", allow = [\"{licence}\"] }}"));
     let licence = licence.replace(['(', ')'], "").replace('/', " OR ");
     licence.split(" AND ").all(|needed| {
-        needed.split(" OR ").any(|choice| {
-            LICENCES.contains(&choice.split_whitespace().collect::<Vec<_>>().join(" ").as_str())
-        })
+        let mut choices = needed.split(" OR ").map(str::trim);
+        choices.any(|choice| is_listed(choice) || is_excepted(choice))
     })
 }
 
 #[test]
-fn every_licence_is_one_that_we_may_use() {
-    let wrong: Vec<String> = packages()
-        .iter()
-        .filter(|package| !is_allowed(text(package, "license")) && !OF_TESTS.contains(&text(package, "name")))
-        .map(|package| format!("{}: {}", text(package, "name"), text(package, "license")))
-        .collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-#[test]
-fn nothing_comes_from_anywhere_but_the_registry() {
-    for package in packages() {
-        let source = package["source"].as_str();
-        let is_ours = text(&package, "name") == "oneseat";
-        assert!(
-            is_ours || source.is_some_and(|source| source.starts_with("registry+")),
-            "{package}"
-        );
+fn every_package_is_one_that_deny_toml_allows() {
+    for [name, licence, source] in packages() {
+        let is_banned = DENY.contains(&format!("{{ crate = \"{name}\", reason"));
+        let is_ours = name == "oneseat" && source == "none";
+        let what = format!("{name}, {licence}, {source}");
+        assert!(is_allowed(&name, &licence) && !is_banned, "{what}");
+        assert!(is_ours || source.starts_with("registry+"), "{what}");
     }
-}
-
-#[test]
-fn what_is_banned_is_not_there_and_what_is_there_twice_is_known() {
-    let packages = packages();
-    for (name, why) in BANNED {
-        assert!(
-            !packages.iter().any(|package| text(package, "name") == name),
-            "{name}: {why}"
-        );
-    }
-    let mut versions: BTreeMap<&str, u32> = BTreeMap::new();
-    for package in &packages {
-        *versions.entry(text(package, "name")).or_default() += 1;
-    }
-    let twice: Vec<&str> = versions
-        .into_iter()
-        .filter(|(_, count)| *count > 1)
-        .map(|(name, _)| name)
-        .collect();
-    assert_eq!(twice, TWICE, "two versions of one crate are built");
 }

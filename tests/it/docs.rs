@@ -1,21 +1,34 @@
-//! What docs/security.md names is there.
+//! What docs/security.md, docs/architecture.md and CONTRIBUTING.md name is there.
 
 use std::path::{Path, PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const DEMANDS: usize = 26;
 
-fn security() -> String {
-    std::fs::read_to_string(Path::new(ROOT).join("docs/security.md")).unwrap()
+fn read(page: &str) -> String {
+    std::fs::read_to_string(Path::new(ROOT).join(page)).unwrap()
 }
 
-/// Every `module::test` between backticks.
-fn named(text: &str) -> Vec<&str> {
-    let quoted = text.split('`').skip(1).step_by(2);
+/// Every word between backticks, in a line or in a block.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2).flat_map(str::split_whitespace)
+}
+
+/// Every `module::test`, and every `module::` for all tests of a module.
+fn named(text: &str) -> impl Iterator<Item = &str> {
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == ':';
-    quoted
-        .filter(|quoted| quoted.contains("::") && quoted.chars().all(is_name))
-        .collect()
+    words(text).filter(move |word| word.contains("::") && word.chars().all(is_name))
+}
+
+/// Every path of a file or a directory of this repository: not of what a build makes, nor of a route.
+fn paths(text: &str) -> impl Iterator<Item = &str> {
+    const ENDS: [&str; 9] = ["rs", "md", "toml", "css", "js", "ts", "html", "json", "env"];
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    words(text).filter(move |word| {
+        let end = word.rsplit_once('.').map_or("", |(_, end)| end);
+        let is_elsewhere = word.starts_with('/') || word.starts_with("target/");
+        (word.contains('/') || ENDS.contains(&end)) && word.chars().all(is_part) && !is_elsewhere
+    })
 }
 
 /// The files in which a test of this module may be: `tests/it` first, then `src`.
@@ -43,24 +56,177 @@ fn is_a_test(file: &Path, name: &str) -> bool {
     })
 }
 
+fn is_there(name: &str) -> bool {
+    let (module, test) = name.rsplit_once("::").unwrap();
+    let files = files(module);
+    files.iter().any(|file| test.is_empty() || is_a_test(file, test))
+}
+
 #[test]
-fn every_test_that_the_security_page_names_exists() {
-    let text = security();
-    let names = named(&text);
-    assert!(names.len() > 100, "{} tests", names.len());
-    let missing: Vec<_> = names
-        .into_iter()
-        .filter(|name| {
-            let (module, test) = name.rsplit_once("::").unwrap();
-            !files(module).iter().any(|file| is_a_test(file, test))
-        })
+fn every_test_that_a_page_names_exists() {
+    for (page, least) in [("docs/security.md", 100), ("CONTRIBUTING.md", 8)] {
+        let text = read(page);
+        assert!(named(&text).count() >= least, "{page}");
+        let missing: Vec<_> = named(&text).filter(|name| !is_there(name)).collect();
+        assert!(missing.is_empty(), "{page}: {missing:#?}");
+    }
+}
+
+#[test]
+fn every_path_that_a_page_names_exists() {
+    for (page, least) in [("CONTRIBUTING.md", 60), ("docs/architecture.md", 20)] {
+        let text = read(page);
+        assert!(paths(&text).count() >= least, "{page}");
+        let missing: Vec<_> = paths(&text)
+            .filter(|path| !Path::new(ROOT).join(path).exists())
+            .collect();
+        assert!(missing.is_empty(), "{page}: {missing:#?}");
+    }
+}
+
+/// Each step of a numbered list.
+fn steps(text: &str) -> Vec<&str> {
+    let is_step = |line: &&str| line.starts_with(|c: char| c.is_ascii_digit());
+    text.lines().filter(is_step).collect()
+}
+
+#[test]
+fn every_hop_of_a_walk_through_the_code_is_a_function() {
+    let text = read("docs/architecture.md");
+    let (_, walks) = text.split_once("\n## Four walks through the code\n").unwrap();
+    let hops = steps(walks.split("\n## ").next().unwrap());
+    assert!(hops.len() > 40, "{hops:#?}");
+    let is_there = |hop: &str| {
+        let mut quoted = hop.split('`').skip(1).step_by(2);
+        let (file, name) = (quoted.next().unwrap(), quoted.next().unwrap());
+        let code = std::fs::read_to_string(Path::new(ROOT).join(file)).unwrap_or_default();
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '#';
+        let names: Vec<&str> = code.split(|c| !is_part(c)).collect();
+        match file.ends_with(".rs") {
+            true => names.windows(2).any(|pair| pair == ["fn", name]),
+            false => names.contains(&name),
+        }
+    };
+    let missing: Vec<_> = hops.into_iter().filter(|hop| !is_there(hop)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// The recipes of CONTRIBUTING.md, each by its heading.
+fn recipes(text: &str) -> Vec<(&str, &str)> {
+    let (_, recipes) = text.split_once("\n## Recipes\n").unwrap();
+    let recipes = recipes.split("\n## ").next().unwrap();
+    let each = recipes.split("\n### ").skip(1);
+    each.map(|recipe| recipe.split_once('\n').unwrap()).collect()
+}
+
+#[test]
+fn every_step_of_a_recipe_names_a_file() {
+    let text = read("CONTRIBUTING.md");
+    let recipes = recipes(&text);
+    assert!(recipes.len() >= 7, "{recipes:#?}");
+    for (heading, recipe) in recipes {
+        let steps = steps(recipe);
+        assert!(steps.len() > 2, "{heading}: {recipe}");
+        let without: Vec<_> = steps.iter().filter(|step| paths(step).count() == 0).collect();
+        assert!(without.is_empty(), "{heading}: {without:#?}");
+    }
+}
+
+/// Members of the sets that recipes add to. A file that names all of them has to name the next one, too.
+const MEMBERS: [(&str, &[&str]); 5] = [
+    (
+        "Add a route",
+        &["/auth/history", "/api/admin/history", "/auth/email/verify"],
+    ),
+    (
+        "Add a setting",
+        &["login_rate", "stop_delay", "max_connections", "sweep_interval"],
+    ),
+    (
+        "Add an end reason",
+        &["signed_out", "page_closed", "replaced", "expired", "revoked"],
+    ),
+    (
+        "Add a kind of mail",
+        &["invitation", "verification", "password_changed", "new_sign_in"],
+    ),
+    (
+        "Add a metric",
+        &[
+            "oneseat_sign_ins_total",
+            "oneseat_mails_total",
+            "oneseat_live_sessions",
+        ],
+    ),
+];
+
+/// A name as it is written in SQL, in Rust, as a flag, and as a variable of the environment.
+fn spellings(name: &str) -> [String; 4] {
+    let capital = |part: &str| part[..1].to_uppercase() + &part[1..];
+    let type_name = name.split('_').map(capital).collect();
+    [
+        name.to_owned(),
+        type_name,
+        name.replace('_', "-"),
+        name.to_uppercase(),
+    ]
+}
+
+/// Every file below this directory.
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files.extend(files_below(&path)),
+            false => files.push(path),
+        }
+    }
+    files
+}
+
+/// Does this file name all members of a set? A picture names none.
+fn names_all(file: &Path, members: &[&str]) -> bool {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let is_named = |name: &&str| spellings(name).iter().any(|spelling| text.contains(spelling));
+    members.iter().all(is_named)
+}
+
+#[test]
+fn every_file_that_names_all_members_of_a_set_is_in_its_recipe() {
+    let root = Path::new(ROOT);
+    let places = [
+        "bench/src",
+        "docs",
+        "migrations",
+        "packaging",
+        "src",
+        "static",
+        "templates",
+        "tests",
+    ];
+    let files: Vec<_> = places
+        .iter()
+        .flat_map(|place| files_below(&root.join(place)))
         .collect();
+    let page = read("CONTRIBUTING.md");
+    let mut missing = Vec::new();
+    for (heading, members) in MEMBERS {
+        let recipes = recipes(&page);
+        let (_, recipe) = recipes.iter().find(|(name, _)| *name == heading).unwrap();
+        for file in files.iter().filter(|file| names_all(file, members)) {
+            let file = file.strip_prefix(root).unwrap().to_str().unwrap();
+            if file != file!() && !paths(recipe).any(|path| path == file) {
+                missing.push(format!("{heading}: {file}"));
+            }
+        }
+    }
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
 #[test]
 fn every_demand_has_a_row() {
-    let text = security();
+    let text = read("docs/security.md");
     for number in 1..=DEMANDS {
         let row = format!("| {number} |");
         assert!(

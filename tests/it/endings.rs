@@ -1,6 +1,7 @@
 //! Why a session ended: on the next request, in the history, and at once over the event stream.
 
 use oneseat::auth::{Authority, LastAdmin};
+use oneseat::sessions::EndReason;
 use oneseat::users::{Email, Password};
 use serde_json::{Value, json};
 
@@ -41,6 +42,21 @@ const REASONS: [&str; 7] = [
     "password_changed",
     "account_disabled",
 ];
+
+#[test]
+fn every_reason_is_tried_and_has_its_words_and_its_colour() {
+    assert_eq!(EndReason::ALL.map(EndReason::as_str), REASONS);
+    for (file, text) in [
+        ("docs/api.md", include_str!("../../docs/api.md")),
+        ("static/oneseat.js", include_str!("../../static/oneseat.js")),
+        ("static/oneseat.d.ts", include_str!("../../static/oneseat.d.ts")),
+        ("static/pages.js", include_str!("../../static/pages.js")),
+        ("static/oneseat.css", include_str!("../../static/oneseat.css")),
+    ] {
+        let missing: Vec<_> = REASONS.iter().filter(|reason| !text.contains(*reason)).collect();
+        assert!(missing.is_empty(), "{file}: {missing:?}");
+    }
+}
 
 #[tokio::test]
 async fn a_token_of_an_ended_session_is_told_why_and_when() {
