@@ -59,10 +59,10 @@ impl App {
     /// [`Error`], in words for an operator.
     pub async fn build(database: DatabaseConfig, config: ServeConfig) -> Result<Self, Error> {
         let mailer = config.mail.as_ref().map(mailer).transpose()?;
-        let metrics = config.metrics_bind.map(MetricsExporter::bind).transpose()?;
-        let (policy, max_event_streams) = (config.policy, config.max_event_streams);
-        let (stop_delay, sweep_interval) = (config.stop_delay, config.sweep_interval);
-        let public_url = config.public_url.clone();
+        let metrics = config.http.metrics_bind.map(MetricsExporter::bind).transpose()?;
+        let (policy, max_event_streams) = (config.policy, config.http.max_event_streams);
+        let (stop_delay, sweep_interval) = (config.http.stop_delay, config.sweep_interval);
+        let public_url = config.http.public_url.clone();
         let server = Server::bind(config)?;
         let address = server.address()?;
 

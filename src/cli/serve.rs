@@ -44,8 +44,12 @@ impl Serve {
             log::info!("no mail is sent: there is no --smtp-url");
         }
         let files = open_files::raise_limit();
-        serve.max_connections =
-            open_files::connections(serve.max_connections, files, serve.workers, database.pool_size)?;
+        serve.http.max_connections = open_files::connections(
+            serve.http.max_connections,
+            files,
+            serve.http.workers,
+            database.pool_size,
+        )?;
         let mut shutdown = Box::pin(stop_signal(1)?);
         let hurry = stop_signal(2)?;
 

@@ -3,12 +3,31 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use clap::Args;
 use lettre::SmtpTransport;
 use lettre::message::Mailbox;
 use url::Url;
 
-use super::ServeSettings;
 use super::reader::{Reader, given};
+
+/// Who carries the mails, and which. Taken by `serve`.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Mail")]
+pub struct MailSettings {
+    /// SMTP server that takes the mails, such as `smtps://user:password@mail.example.org`, with TLS unless it is on this
+    /// machine; with a private PostgreSQL and without it, they are printed if standard output is a terminal
+    #[arg(long, env = "ONESEAT_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+
+    /// Sender of the mails, such as `oneseat <seat@example.org>`
+    #[arg(long, env = "ONESEAT_MAIL_FROM", value_name = "ADDRESS")]
+    pub mail_from: Option<String>,
+
+    /// Mail people when their seat is taken from an address and browser never seen for them: on or off [default: on where
+    /// mail is sent]
+    #[arg(long, env = "ONESEAT_SIGN_IN_MAIL", value_name = "on|off")]
+    pub sign_in_mail: Option<String>,
+}
 
 /// Who carries the mails.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,45 +77,52 @@ impl MailPolicy {
     }
 }
 
-impl Reader {
+impl MailConfig {
     /// A server to send mail, a terminal to print it on, or none.
-    pub(super) fn mail(&mut self, settings: &ServeSettings, prints_mail: bool) -> Option<Option<MailConfig>> {
+    pub(super) fn read(
+        reader: &mut Reader,
+        settings: &MailSettings,
+        has_public_url: bool,
+        prints_mail: bool,
+    ) -> Option<Option<Self>> {
         let (url, from) = (given(&settings.smtp_url), given(&settings.mail_from));
         let (Some(url), Some(from)) = (url, from) else {
-            self.require(
+            reader.require(
                 url.is_none() && from.is_none(),
                 "--smtp-url and --mail-from need each other",
             );
-            return Some(prints_mail.then_some(MailConfig::Terminal));
+            return Some(prints_mail.then_some(Self::Terminal));
         };
-        self.require(
-            given(&settings.public_url).is_some(),
+        reader.require(
+            has_public_url,
             "--smtp-url needs --public-url: mails lead people to it",
         );
-        let url = self.read("--smtp-url", "(hidden)", |_| smtp_url(url));
-        let from = self.read("--mail-from", from, |from| match from.parse::<Mailbox>() {
+        let url = reader.read("--smtp-url", "(hidden)", |_| smtp_url(url));
+        let from = reader.read("--mail-from", from, |from| match from.parse::<Mailbox>() {
             Ok(_) => Ok(from.to_owned()),
             Err(_) => Err("write it like `oneseat <seat@example.org>`".to_owned()),
         });
-        Some(Some(MailConfig::Smtp {
+        Some(Some(Self::Smtp {
             url: url?,
             from: from?,
         }))
     }
+}
 
-    pub(super) fn mail_policy(&mut self, settings: &ServeSettings, sends_mail: bool) -> Option<MailPolicy> {
+impl MailPolicy {
+    pub(super) fn read(reader: &mut Reader, settings: &MailSettings, sends_mail: bool) -> Option<Self> {
         match given(&settings.sign_in_mail) {
-            Some("off") | None if !sends_mail => Some(MailPolicy::Off),
+            Some("off") | None if !sends_mail => Some(Self::Off),
             Some(_) if !sends_mail => {
-                self.require(
+                reader.require(
                     false,
                     "--sign-in-mail on needs --smtp-url, --mail-from and --public-url",
                 );
                 None
             }
-            Some("off") => Some(MailPolicy::Needed),
-            Some("on") | None => Some(MailPolicy::NewPlaces),
-            Some(raw) => self.read("--sign-in-mail", raw, |_| Err("must be on or off".to_owned())),
+            Some("off") => Some(Self::Needed),
+            Some("on") | None => Some(Self::NewPlaces),
+            Some(raw) => reader.read("--sign-in-mail", raw, |_| Err("must be on or off".to_owned())),
         }
     }
 }

@@ -1,96 +1,69 @@
 //! Flags and environment in, one typed configuration out. Nothing else reads a setting.
+//!
+//! Each subject has its flags, its type and its reading in a file of its own.
 
+mod database;
+mod http;
 mod mail;
+mod proxies;
 mod reader;
-mod settings;
+mod sessions;
 mod site;
+mod tls;
 
 use std::fmt;
 use std::io::IsTerminal;
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::{Args, Command, FromArgMatches};
 use ipnetwork::IpNetwork;
 
-pub use mail::{MailConfig, MailPolicy};
+pub use database::{DatabaseConfig, DatabaseLocation, DatabaseSettings};
+pub use http::{HttpConfig, HttpSettings};
+pub use mail::{MailConfig, MailPolicy, MailSettings};
+pub use proxies::ProxySettings;
 use reader::Reader;
-pub use settings::{DatabaseSettings, HistorySettings, ServeSettings};
+pub use sessions::{HistoryPolicy, HistorySettings, LockoutPolicy, SessionPolicy, SessionSettings};
+pub use tls::{TlsConfig, TlsSettings};
 
-/// The server crate takes no more.
-const MOST_WORKERS: u32 = 512;
-
-/// Which database, and how many connections to it.
-#[derive(Clone, Debug)]
-pub struct DatabaseConfig {
-    /// Given by the operator, or the embedded PostgreSQL's directory.
-    pub location: DatabaseLocation,
-    /// 2 to 250: one to validate with, one for everything else.
-    pub pool_size: u32,
-}
-
-/// Whose PostgreSQL it is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum DatabaseLocation {
-    /// The operator's own, as a libpq connection string.
-    Url(String),
-    /// A private one that this program runs, with everything under this directory.
-    Embedded(PathBuf),
-}
-
-// A connection string may hold a password.
-impl fmt::Debug for DatabaseLocation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(_) => f.write_str("Url(..)"),
-            Self::Embedded(dir) => f.debug_tuple("Embedded").field(dir).finish(),
-        }
-    }
+/// How to serve, still as text, so that all values can be judged together. Taken by `serve`.
+#[derive(Args, Clone, Debug)]
+pub struct ServeSettings {
+    /// Where and how.
+    #[command(flatten)]
+    pub http: HttpSettings,
+    /// Without which passwords travel in the clear.
+    #[command(flatten)]
+    pub tls: TlsSettings,
+    /// Who stands in front.
+    #[command(flatten)]
+    pub proxies: ProxySettings,
+    /// How sessions live.
+    #[command(flatten)]
+    pub sessions: SessionSettings,
+    /// How long the past is kept.
+    #[command(flatten)]
+    pub history: HistorySettings,
+    /// Who carries the mails.
+    #[command(flatten)]
+    pub mail: MailSettings,
 }
 
 /// Everything `serve` needs beside the database.
 #[derive(Clone, Debug)]
 pub struct ServeConfig {
-    /// Port 0 takes any free port.
-    pub bind: SocketAddr,
-    /// 1 to 512.
-    pub workers: usize,
-    /// `http://` or `https://` and a host in its ASCII form, without a trailing slash.
-    pub public_url: Option<String>,
-    /// Where stylesheets and scripts are read from; none: the program carries them.
-    pub static_dir: Option<PathBuf>,
-    /// Who carries the mails; none: there are none.
-    pub mail: Option<MailConfig>,
+    /// Where and how HTTP is served.
+    pub http: HttpConfig,
     /// None: in the clear, or a proxy speaks TLS.
     pub tls: Option<TlsConfig>,
-    /// Origins whose pages may use the API, as browsers write them. Empty: none but our own.
-    pub cors_origins: Vec<String>,
-    /// Sign-ins a minute from one origin; none: no limit.
-    pub login_rate: Option<NonZeroU32>,
-    /// How long to go on, unready, once told to stop: until every load balancer has noticed.
-    pub stop_delay: Duration,
-    /// Most connections at a time; those beyond wait to be accepted.
-    pub max_connections: usize,
-    /// Where metrics are told; none: nowhere.
-    pub metrics_bind: Option<SocketAddr>,
     /// Empty: nobody's forwarded address is believed.
     pub trusted_proxies: Vec<IpNetwork>,
-    /// When sessions end, addresses are locked, and the past is forgotten.
+    /// What mails are sent with; none: there are none.
+    pub mail: Option<MailConfig>,
+    /// The rules that the use cases apply.
     pub policy: Policy,
-    /// Most event streams at a time.
-    pub max_event_streams: usize,
-    /// At least one second.
+    /// Pause between two sweeps: at least one second.
     pub sweep_interval: Duration,
-}
-
-/// A certificate chain and its private key, both in PEM form.
-#[derive(Clone, Debug)]
-pub struct TlsConfig {
-    /// The chain, the server's own certificate first.
-    pub certificate: PathBuf,
-    /// PKCS #8, PKCS #1 or SEC 1.
-    pub key: PathBuf,
 }
 
 /// The rules that the use cases apply.
@@ -104,72 +77,6 @@ pub struct Policy {
     pub history: HistoryPolicy,
     /// What is told by mail.
     pub mail: MailPolicy,
-}
-
-/// How long it is kept what became of a session.
-#[derive(Clone, Copy, Debug)]
-pub struct HistoryPolicy {
-    /// Counted from the end of the session.
-    pub retention: Duration,
-}
-
-/// How long a session lives (OWASP ASVS 7.3.1, 7.3.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionPolicy {
-    /// Without activity a session ends after this.
-    pub idle_timeout: Duration,
-    /// Activity younger than this is not written down again; at most half the idle timeout.
-    pub activity_threshold: Duration,
-    /// However active, a session ends this long after sign-in; at least the idle timeout.
-    pub max_lifetime: Duration,
-}
-
-impl SessionPolicy {
-    /// For commands, which do not know the limits of the servers: each session as its row says.
-    pub const AS_STORED: Self = Self {
-        idle_timeout: CENTURIES,
-        activity_threshold: CENTURIES,
-        max_lifetime: CENTURIES,
-    };
-}
-
-/// Longer than any session, and short enough to be added to a time.
-const CENTURIES: Duration = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
-
-/// When guessing is stopped (OWASP ASVS 6.3.1).
-#[derive(Clone, Copy, Debug)]
-pub struct LockoutPolicy {
-    /// 1 to 100 (NIST SP 800-63B-4, 3.2.2: at most 100).
-    pub max_failed_attempts: i32,
-    /// How long the address stays locked.
-    pub duration: Duration,
-}
-
-impl Default for HistoryPolicy {
-    fn default() -> Self {
-        Self {
-            retention: Duration::from_secs(30 * 24 * 60 * 60),
-        }
-    }
-}
-
-impl Default for SessionPolicy {
-    fn default() -> Self {
-        Self {
-            idle_timeout: Duration::from_secs(2 * 60 * 60),
-            activity_threshold: Duration::from_secs(15 * 60),
-            max_lifetime: Duration::from_secs(12 * 60 * 60),
-        }
-    }
-}
-
-impl Default for LockoutPolicy {
-    fn default() -> Self {
-        Self {
-            max_failed_attempts: 5,
-            duration: Duration::from_secs(15 * 60),
-        }
-    }
 }
 
 /// Every value that could not be used, in words.
@@ -190,7 +97,7 @@ impl std::error::Error for BadValues {}
 /// Every value that cannot be used.
 pub fn database(settings: &DatabaseSettings) -> Result<DatabaseConfig, BadValues> {
     let mut reader = Reader::default();
-    let config = reader.database(settings);
+    let config = DatabaseConfig::read(&mut reader, settings);
     reader.finish(config)
 }
 
@@ -203,8 +110,8 @@ pub fn sweep(
     history: &HistorySettings,
 ) -> Result<(DatabaseConfig, HistoryPolicy), BadValues> {
     let mut reader = Reader::default();
-    let database = reader.database(database);
-    let history = reader.history(history);
+    let database = DatabaseConfig::read(&mut reader, database);
+    let history = HistoryPolicy::read(&mut reader, history);
     reader.finish(database.zip(history))
 }
 
@@ -238,15 +145,70 @@ pub fn serve(
     output: StandardOutput,
 ) -> Result<(DatabaseConfig, ServeConfig), BadValues> {
     let mut reader = Reader::default();
-    let database = reader.database(database);
-    let is_embedded = matches!(
-        database.as_ref().map(|database| &database.location),
-        Some(DatabaseLocation::Embedded(_))
-    );
-    // A link in a journal would let in whoever reads that.
-    let prints_mail = is_embedded && output == StandardOutput::Terminal;
-    let serve = reader.serve(serve, prints_mail);
+    let database = DatabaseConfig::read(&mut reader, database);
+    // A link in a journal would let in everybody who reads that.
+    let prints_mail =
+        database.as_ref().is_some_and(DatabaseConfig::is_embedded) && output == StandardOutput::Terminal;
+    let serve = ServeConfig::read(&mut reader, serve, prints_mail);
     reader.finish(database.zip(serve))
+}
+
+impl ServeConfig {
+    fn read(reader: &mut Reader, settings: &ServeSettings, prints_mail: bool) -> Option<Self> {
+        let http = HttpConfig::read(reader, &settings.http);
+        let tls = TlsConfig::read(reader, &settings.tls);
+        let trusted_proxies = proxies::trusted(reader, &settings.proxies);
+        // Told together with whatever else is wrong about HTTP.
+        if let (Ok(bind), Some(tls), Some(proxies)) =
+            (settings.http.bind.trim().parse(), &tls, &trusted_proxies)
+        {
+            let has_proxies = !proxies.is_empty();
+            tls::require_encryption(reader, &settings.tls, bind, tls.is_some(), has_proxies);
+        }
+        let has_public_url = reader::given(&settings.http.public_url).is_some();
+        let mail = MailConfig::read(reader, &settings.mail, has_public_url, prints_mail);
+        let sends_mail = mail.as_ref().is_none_or(Option::is_some);
+        let policy = Policy::read(reader, settings, sends_mail);
+        let sweep_interval = sessions::sweep_interval(reader, &settings.sessions);
+        Some(Self {
+            http: http?,
+            tls: tls?,
+            trusted_proxies: trusted_proxies?,
+            mail: mail?,
+            policy: policy?,
+            sweep_interval: sweep_interval?,
+        })
+    }
+
+    /// What `serve` does over a database of the operator's without a flag, whatever the environment says. For programs that serve as
+    /// a part of something else.
+    ///
+    /// # Errors
+    /// None of the defaults is bad.
+    pub fn usual() -> Result<Self, BadValues> {
+        let command = ServeSettings::augment_args(Command::new("serve")).mut_args(|arg| arg.env(None));
+        let bad = |error: clap::Error| BadValues(vec![error.to_string()]);
+        let matches = command.try_get_matches_from(["serve"]).map_err(bad)?;
+        let settings = ServeSettings::from_arg_matches(&matches).map_err(bad)?;
+        let mut reader = Reader::default();
+        let config = Self::read(&mut reader, &settings, false);
+        reader.finish(config)
+    }
+}
+
+impl Policy {
+    fn read(reader: &mut Reader, settings: &ServeSettings, sends_mail: bool) -> Option<Self> {
+        let sessions = SessionPolicy::read(reader, &settings.sessions);
+        let lockout = LockoutPolicy::read(reader, &settings.sessions);
+        let history = HistoryPolicy::read(reader, &settings.history);
+        let mail = MailPolicy::read(reader, &settings.mail, sends_mail);
+        Some(Self {
+            sessions: sessions?,
+            lockout: lockout?,
+            history: history?,
+            mail: mail?,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -277,17 +239,11 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_policies() {
-        let (_, config) = read(&["--database-url", "postgres://"]).unwrap();
-        assert_eq!(
-            config.policy.sessions.idle_timeout,
-            SessionPolicy::default().idle_timeout
-        );
-        assert_eq!(
-            config.policy.lockout.max_failed_attempts,
-            LockoutPolicy::default().max_failed_attempts
-        );
-        assert_eq!(config.bind.to_string(), "127.0.0.1:8080");
+    fn without_a_flag_and_without_an_environment_everything_is_as_usual() {
+        let usual = ServeConfig::usual().unwrap();
+        let (_, read) = read(&["--database-url", "postgres://"]).unwrap();
+        assert_eq!(format!("{usual:?}"), format!("{read:?}"));
+        assert_eq!(usual.http.bind.to_string(), "127.0.0.1:8080");
     }
 
     #[test]
@@ -318,104 +274,6 @@ mod tests {
         assert_eq!(bad.lines().count(), 5);
     }
 
-    #[test]
-    fn other_machines_are_not_served_in_the_clear_by_accident() {
-        let cert = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-        for bind in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
-            let bad = read(&["--bind", bind]).unwrap_err().to_string();
-            assert!(
-                bad.contains("--tls-cert") && bad.contains("--insecure-http"),
-                "{bad}"
-            );
-            for enough in [
-                &["--insecure-http"][..],
-                &["--trusted-proxies", "10.0.0.0/8"],
-                &["--tls-cert", cert, "--tls-key", cert],
-            ] {
-                assert!(read(&[&["--bind", bind], enough].concat()).is_ok(), "{enough:?}");
-            }
-        }
-        for bind in ["127.0.0.1:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
-            assert!(read(&["--bind", bind]).is_ok(), "{bind}");
-        }
-        let bad = read(&["--tls-cert", cert]).unwrap_err().to_string();
-        assert!(bad.contains("--tls-key"), "{bad}");
-    }
-
-    #[test]
-    fn origins_are_read_as_browsers_write_them() {
-        let origins = "https://App.example.org/, https://bücher.example,https://b.example:443";
-        let (_, config) = read(&["--cors-origins", origins]).unwrap();
-        assert_eq!(
-            config.cors_origins,
-            [
-                "https://app.example.org",
-                "https://xn--bcher-kva.example",
-                "https://b.example"
-            ]
-        );
-        let bad = read(&["--cors-origins", "https://a.example,https://*.b.example"]).unwrap_err();
-        assert!(
-            bad.to_string().contains("`https://*.b.example` is not an origin"),
-            "{bad}"
-        );
-    }
-
-    #[test]
-    fn a_login_rate_may_be_off() {
-        let rate = |raw| read(&["--login-rate", raw]).map(|(_, config)| config.login_rate);
-        assert_eq!(rate("off"), Ok(None));
-        assert_eq!(rate("7"), Ok(NonZeroU32::new(7)));
-        assert!(rate("0").is_err() && rate("many").is_err());
-    }
-
-    #[test]
-    fn values_that_contradict_each_other_are_refused() {
-        let bad = read(&["--idle-timeout", "13h", "--activity-threshold", "12h"]).unwrap_err();
-        assert_eq!(bad.to_string().lines().count(), 2);
-    }
-
-    #[test]
-    fn a_connection_string_is_never_printed() {
-        let (database, _) = read(&["--database-url", "postgres://ada:canary@db/x"]).unwrap();
-        assert!(!format!("{database:?}").contains("canary"));
-    }
-
-    #[test]
-    fn a_connection_string_may_be_in_a_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("url");
-        let of_file = || read(&["--database-url-file", file.to_str().unwrap()]);
-        std::fs::write(&file, "postgres://ada:canary@db/x\n").unwrap();
-        let (database, _) = of_file().unwrap();
-        assert_eq!(
-            database.location,
-            DatabaseLocation::Url("postgres://ada:canary@db/x".to_owned())
-        );
-        for wrong in [&b"\n"[..], b"postgres://canary\0", b"canary\xff"] {
-            std::fs::write(&file, wrong).unwrap();
-            let bad = of_file().unwrap_err().to_string();
-            assert!(
-                bad.contains("--database-url-file") && !bad.contains("canary"),
-                "{bad}"
-            );
-        }
-        std::fs::remove_file(&file).unwrap();
-        assert!(of_file().is_err());
-        let both = [
-            "--database-url",
-            "postgres://",
-            "--database-url-file",
-            "/dev/null",
-        ];
-        assert!(
-            read(&both)
-                .unwrap_err()
-                .to_string()
-                .contains("exclude each other")
-        );
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
@@ -432,7 +290,7 @@ mod tests {
                     let lasting = config.policy.lockout.duration;
                     prop_assert!(lasting >= Duration::from_secs(1) && lasting <= Duration::from_secs(10 * 366 * 86_400));
                     prop_assert!((1..=100).contains(&config.policy.lockout.max_failed_attempts));
-                    prop_assert!((1..=512).contains(&config.workers));
+                    prop_assert!((1..=512).contains(&config.http.workers));
                 }
                 Err(bad) => prop_assert!(bad.to_string().contains("--")),
             }

@@ -36,6 +36,7 @@ pub(super) fn of(config: &ServeConfig) -> Vec<(HeaderName, HeaderValue)> {
         ),
     ];
     let is_https = config
+        .http
         .public_url
         .as_deref()
         .is_some_and(|url| url.starts_with("https://"));

@@ -33,7 +33,7 @@ impl Server {
     /// # Errors
     /// When the address is in use or not this machine's, with the flag that names it.
     pub fn bind(config: ServeConfig) -> io::Result<Self> {
-        let listener = listen_on(config.bind, "--bind")?;
+        let listener = listen_on(config.http.bind, "--bind")?;
         // After a restart everybody comes at once.
         nix::sys::socket::listen(&listener, Backlog::new(BACKLOG)?)?;
         Ok(Self { config, listener })
@@ -66,7 +66,7 @@ impl Server {
             None => SelfCheck::http(address),
             Some(_) => SelfCheck::https(address)?,
         };
-        let workers = Workers::new(self.config.workers);
+        let workers = Workers::new(self.config.http.workers);
         let (server, stopping) = service::listen(self.listener, &self.config, auth, workers.clone())?;
         Ok(RunningServer {
             running: Running::start(server, workers, check).await?,

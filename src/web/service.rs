@@ -43,13 +43,14 @@ pub(super) fn listen(
     let stopping = Stopping::default();
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let rates = config
+        .http
         .login_rate
         .map(|rate| web::Data::new(LoginRates::new(rate)));
-    let of_a_worker = config.max_connections.div_ceil(config.workers);
+    let of_a_worker = config.http.max_connections.div_ceil(config.http.workers);
     let proxies = client::TrustedProxies::new(config.trusted_proxies.clone());
-    let places = ConnectionLimit::new(of_a_worker.saturating_mul(config.workers), proxies.clone());
+    let places = ConnectionLimit::new(of_a_worker.saturating_mul(config.http.workers), proxies.clone());
     let builder = Server::build()
-        .workers(config.workers)
+        .workers(config.http.workers)
         .max_concurrent_connections(of_a_worker)
         .shutdown_timeout(GRACE_SECONDS)
         .disable_signals();
@@ -178,7 +179,7 @@ fn provide(
     if let Some(rates) = rates {
         app.app_data(rates);
     }
-    routes::configure(app, config.static_dir.as_deref());
+    routes::configure(app, config.http.static_dir.as_deref());
 }
 
 /// Around the routes, from the inside out: panics, CORS, metrics, problems, headers, the request id, and the exchanges of the
@@ -202,11 +203,11 @@ fn application(
         .wrap(from_fn(panics::a_panic_is_a_problem))
         // Outside of what fails: a page of another origin may read that it did.
         .wrap(Condition::new(
-            !config.cors_origins.is_empty(),
-            cross_origin::of(&config.cors_origins),
+            !config.http.cors_origins.is_empty(),
+            cross_origin::of(&config.http.cors_origins),
         ))
         .wrap(Condition::new(
-            config.metrics_bind.is_some(),
+            config.http.metrics_bind.is_some(),
             from_fn(request_metrics::count),
         ))
         .wrap(from_fn(problem::every_error_is_a_problem))

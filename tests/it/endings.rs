@@ -215,7 +215,7 @@ async fn a_stream_outlives_an_extension_and_never_extends_by_itself() {
 
 #[tokio::test]
 async fn streams_are_bounded_for_a_session_and_in_all() {
-    let app = App::start_with(|config| config.max_event_streams = 5).await;
+    let app = App::start_with(|config| config.http.max_event_streams = 5).await;
     let ada = app.signed_in("ada").await;
     let mut open = Vec::new();
     for _ in 0..4 {

@@ -59,7 +59,8 @@ async fn every_response_carries_the_security_headers() {
 
 #[tokio::test]
 async fn https_is_made_to_stick() {
-    let app = App::start_with(|config| config.public_url = Some("https://seat.example.org".to_owned())).await;
+    let app =
+        App::start_with(|config| config.http.public_url = Some("https://seat.example.org".to_owned())).await;
     assert!(
         app.visitor()
             .get("/login")
@@ -297,7 +298,7 @@ async fn who_works_on_static_files_sees_each_change() {
     std::fs::write(files.path().join("secret.js"), "canary").unwrap();
     std::fs::write(dir.join(".hidden.js"), "canary").unwrap();
     std::fs::write(dir.join("oneseat.js"), "first").unwrap();
-    let app = App::start_with(|config| config.static_dir = Some(dir.clone())).await;
+    let app = App::start_with(|config| config.http.static_dir = Some(dir.clone())).await;
     let first = app.visitor().get("/static/oneseat.js").await;
     assert_eq!(first.text, "first");
     std::fs::write(dir.join("oneseat.js"), "second").unwrap();

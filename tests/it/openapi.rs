@@ -160,7 +160,8 @@ async fn every_call_has_its_words_its_problems_and_their_headers() {
 
 #[tokio::test]
 async fn every_header_of_an_answer_is_described() {
-    let app = App::start_with(|config| config.public_url = Some("https://seat.example.org".to_owned())).await;
+    let app =
+        App::start_with(|config| config.http.public_url = Some("https://seat.example.org".to_owned())).await;
     let description = description(&app).await;
     let ada = app.signed_in("ada").await;
     for (path, status) in [

@@ -58,6 +58,34 @@ fn settings() -> BTreeMap<String, Option<String>> {
 }
 
 #[test]
+fn every_setting_has_its_row_in_the_readme() {
+    let readme = read("README.md");
+    let rows: BTreeMap<&str, &str> = readme
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `--")?.split(" | ").skip(1);
+            Some((cells.next()?, cells.next()?))
+        })
+        .collect();
+    let settings = settings();
+    for name in rows.keys().flat_map(|names| names.split(", ")) {
+        let name = name.trim_matches('`');
+        assert!(settings.contains_key(name), "there is no setting {name}");
+    }
+    for (name, default) in settings {
+        let row = rows
+            .iter()
+            .find(|(names, _)| names.contains(&format!("`{name}`")));
+        let Some((_, words)) = row else {
+            panic!("{name} has no row in README.md");
+        };
+        if let Some(default) = default.filter(|default| !default.is_empty()) {
+            assert!(words.contains(&format!("`{default}`")), "{name}: {words}");
+        }
+    }
+}
+
+#[test]
 fn every_setting_has_its_line_in_the_file_of_the_service() {
     let settings = settings();
     assert!(settings.len() > 25, "{settings:#?}");

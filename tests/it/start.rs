@@ -64,7 +64,7 @@ async fn a_server_whose_threads_cannot_start_ends_and_is_never_ready() {
     let database = Database::fresh();
     // No start from the command line gets so far: origins are read before.
     let mut config = config();
-    config.cors_origins = vec!["https://not an origin".to_owned()];
+    config.http.cors_origins = vec!["https://not an origin".to_owned()];
     let database = database_config(database.url());
     let failed = tokio::task::spawn_blocking(move || {
         actix_web::rt::System::new().block_on(async {

@@ -64,7 +64,7 @@ pub fn run(options: &options::Host) -> Result<()> {
 
 async fn serve(options: &options::Host) -> Result<()> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let oneseat = oneseat::serve(&options.database_url, workers)?;
+    let oneseat = oneseat::serve(&options.database_url, workers).await?;
     let others = if options.with_others {
         let pool = one_query::pool(&options.database_url)?;
         let body = one_query::body(&pool, &seed::token(1))?;

@@ -81,7 +81,7 @@ impl Drop for Site {
 async fn example() -> (App, Site) {
     let site = Site::start();
     let origin = site.origin();
-    let app = App::start_with(|config| config.cors_origins = vec![origin]).await;
+    let app = App::start_with(|config| config.http.cors_origins = vec![origin]).await;
     app.add_user("ada", Role::User).await;
     site.show_the_example(app.address);
     (app, site)

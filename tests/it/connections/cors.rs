@@ -25,7 +25,7 @@ async fn from_origin(client: &Client, origin: &str) -> Answer {
 #[tokio::test]
 async fn pages_of_the_origins_named_may_use_the_api_and_no_others() {
     let app =
-        App::start_with(|config| config.cors_origins = vec!["https://app.example.org".to_owned()]).await;
+        App::start_with(|config| config.http.cors_origins = vec!["https://app.example.org".to_owned()]).await;
     let ada = app.signed_in("ada").await;
     let allowed = preflight(&app, "https://app.example.org").await;
     assert_eq!(allowed.status, 200);

@@ -232,8 +232,8 @@ async fn an_oversized_body_in_chunks_is_refused_and_its_rest_is_not_waited_for()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_beyond_the_limit_wait_for_their_turn() {
     let app = App::start_with(|config| {
-        config.workers = 1;
-        config.max_connections = 4;
+        config.http.workers = 1;
+        config.http.max_connections = 4;
     })
     .await;
     let mut kept: Vec<_> = (0..4).map(|_| connect(app.address)).collect();
@@ -266,8 +266,8 @@ fn served(address: SocketAddr) -> Option<TcpStream> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_network_leaves_a_fifth_of_all_connections_to_others() {
     let app = App::start_with(|config| {
-        config.workers = 1;
-        config.max_connections = 20;
+        config.http.workers = 1;
+        config.http.max_connections = 20;
     })
     .await;
     let mut kept: Vec<TcpStream> = (0..30).map_while(|_| served(app.address)).collect();
@@ -283,8 +283,8 @@ async fn one_network_leaves_a_fifth_of_all_connections_to_others() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trusted_proxy_may_have_every_connection() {
     let app = App::start_with(|config| {
-        config.workers = 1;
-        config.max_connections = 20;
+        config.http.workers = 1;
+        config.http.max_connections = 20;
         config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
     })
     .await;

@@ -21,7 +21,7 @@ async fn login(client: &Client, forwarded: &str) -> Answer {
 #[tokio::test]
 async fn an_origin_that_signs_in_too_often_waits_and_nobody_else_does() {
     let app = App::start_with(|config| {
-        config.login_rate = NonZeroU32::new(3);
+        config.http.login_rate = NonZeroU32::new(3);
         config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
     })
     .await;
@@ -58,7 +58,7 @@ async fn an_origin_that_signs_in_too_often_waits_and_nobody_else_does() {
 
 #[tokio::test]
 async fn without_a_trusted_proxy_no_header_makes_another_origin() {
-    let app = App::start_with(|config| config.login_rate = NonZeroU32::new(2)).await;
+    let app = App::start_with(|config| config.http.login_rate = NonZeroU32::new(2)).await;
     app.add_user("ada", Role::User).await;
     let visitor = app.visitor();
     for last in 1..=2 {
@@ -76,7 +76,7 @@ const CROWD: u32 = 600;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_customer_with_many_networks_keeps_nobody_else_from_signing_in() {
     let app = App::start_with(|config| {
-        config.login_rate = NonZeroU32::new(60);
+        config.http.login_rate = NonZeroU32::new(60);
         config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
     })
     .await;

@@ -11,7 +11,7 @@ use crate::support::{App, PASSWORD, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_told_to_stop_says_that_it_is_not_ready_and_goes_on_for_a_while() {
-    let mut app = App::start_with(|config| config.stop_delay = Duration::from_secs(10)).await;
+    let mut app = App::start_with(|config| config.http.stop_delay = Duration::from_secs(10)).await;
     let ada = app.signed_in("ada").await;
     assert_eq!(app.visitor().get("/readyz").await.status, 200);
     app.stop();

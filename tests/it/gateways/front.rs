@@ -48,9 +48,9 @@ async fn login(client: &Client, headers: Vec<(&'static str, String)>, email: &st
 async fn no_client_chooses_its_address_or_the_name_of_its_request() {
     for kind in super::Kind::ALL {
         let app = App::start_with(|config| {
-            config.login_rate = NonZeroU32::new(3);
+            config.http.login_rate = NonZeroU32::new(3);
             config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
-            config.public_url = Some("https://seat.example.org".to_owned());
+            config.http.public_url = Some("https://seat.example.org".to_owned());
         })
         .await;
         app.add_user("ada", Role::Admin).await;

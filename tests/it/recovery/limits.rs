@@ -22,7 +22,7 @@ async fn post_from(client: &Client, origin: &str, path: &str, body: &Value) -> A
 async fn every_way_to_try_a_password_or_a_link_counts_for_its_origin() {
     let app = App::start_with(|config| {
         config.policy.mail = MailPolicy::Needed;
-        config.login_rate = NonZeroU32::new(1);
+        config.http.login_rate = NonZeroU32::new(1);
         config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
     })
     .await;

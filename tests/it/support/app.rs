@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use oneseat::auth::Auth;
 use oneseat::auth::accounts::NewAccount;
-use oneseat::config::{DatabaseConfig, DatabaseLocation, Policy, ServeConfig};
+use oneseat::config::{DatabaseConfig, DatabaseLocation, ServeConfig};
 use oneseat::users::{Password, Role};
 use tokio::sync::oneshot;
 
@@ -203,23 +203,13 @@ fn email(name: &str) -> String {
 
 /// What a test changes a part of.
 pub fn config() -> ServeConfig {
-    ServeConfig {
-        bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-        workers: 2,
-        public_url: None,
-        static_dir: None,
-        trusted_proxies: Vec::new(),
-        policy: Policy::default(),
-        max_event_streams: 100,
-        metrics_bind: None,
-        mail: None,
-        tls: None,
-        cors_origins: Vec::new(),
-        login_rate: None,
-        max_connections: 20_000,
-        stop_delay: Duration::ZERO,
-        sweep_interval: Duration::from_secs(3600),
-    }
+    let mut config = ServeConfig::usual().unwrap();
+    config.http.bind = SocketAddr::from(([127, 0, 0, 1], 0));
+    config.http.workers = 2;
+    config.http.login_rate = None;
+    config.http.max_event_streams = 100;
+    config.sweep_interval = Duration::from_secs(3600);
+    config
 }
 
 /// A database that is there, and few connections to it.

@@ -35,7 +35,7 @@ async fn a_page_that_is_left_signs_nobody_in_until_it_is_back() {
 async fn a_page_that_the_browser_really_kept_comes_back_signed_out() {
     let site = Site::start();
     let origin = site.origin();
-    let app = App::start_with(|config| config.cors_origins = vec![origin]).await;
+    let app = App::start_with(|config| config.http.cors_origins = vec![origin]).await;
     app.add_user("ada", Role::User).await;
     let mut gate = Gate::before(app.address).await;
     site.show_the_example(gate.address);

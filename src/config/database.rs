@@ -1,0 +1,171 @@
+//! Which database, and how many connections to it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::reader::{Reader, given};
+
+/// Where the data is. Taken by every command.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Database settings")]
+pub struct DatabaseSettings {
+    /// PostgreSQL 13 or later; without it oneseat runs a private PostgreSQL of its own
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// File with that URL in it, such as a secret of a container or a credential of systemd
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<String>,
+
+    /// Directory of the private PostgreSQL [default: /var/lib/oneseat for root, else the user's
+    /// data directory]
+    #[arg(long, env = "ONESEAT_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<String>,
+
+    /// Connections to PostgreSQL; one or two of them only validate tokens
+    #[arg(long, env = "ONESEAT_DB_POOL_SIZE", value_name = "N", default_value = "10")]
+    pub db_pool_size: String,
+}
+
+/// Which database, and how many connections to it.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// Given by the operator, or the embedded PostgreSQL's directory.
+    pub location: DatabaseLocation,
+    /// 2 to 250: one to validate with, one for everything else.
+    pub pool_size: u32,
+}
+
+/// Whose PostgreSQL it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseLocation {
+    /// The operator's own, as a libpq connection string.
+    Url(String),
+    /// A private one that this program runs, with everything under this directory.
+    Embedded(PathBuf),
+}
+
+// A connection string may hold a password.
+impl fmt::Debug for DatabaseLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(_) => f.write_str("Url(..)"),
+            Self::Embedded(dir) => f.debug_tuple("Embedded").field(dir).finish(),
+        }
+    }
+}
+
+impl DatabaseConfig {
+    pub(super) fn read(reader: &mut Reader, settings: &DatabaseSettings) -> Option<Self> {
+        let (url, file) = (given(&settings.database_url), given(&settings.database_url_file));
+        reader.require(
+            url.is_none() || file.is_none(),
+            "--database-url and --database-url-file exclude each other",
+        );
+        let location = match (url, file) {
+            (Some(url), _) => reader.read("--database-url", "(hidden)", |_| database_url(url)),
+            (None, Some(file)) => reader.read("--database-url-file", file, |file| {
+                let url =
+                    std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"))?;
+                database_url(url.trim())
+            }),
+            (None, None) => match given(&settings.data_dir) {
+                Some(dir) => reader.read("--data-dir", dir, |dir| {
+                    std::path::absolute(dir)
+                        .map(DatabaseLocation::Embedded)
+                        .map_err(|error| error.to_string())
+                }),
+                None => reader.read("--data-dir", "", |_| {
+                    default_data_dir()
+                        .map(DatabaseLocation::Embedded)
+                        .ok_or_else(|| "neither XDG_DATA_HOME nor HOME is set; name one".to_owned())
+                }),
+            },
+        };
+        let pool_size = reader.count("--db-pool-size", &settings.db_pool_size, 2..=250);
+        Some(Self {
+            location: location?,
+            pool_size: pool_size?,
+        })
+    }
+
+    /// Does this program run the PostgreSQL?
+    pub(super) fn is_embedded(&self) -> bool {
+        matches!(self.location, DatabaseLocation::Embedded(_))
+    }
+}
+
+/// NUL cannot travel to libpq, and nothing is a server of its own choice: all else it judges itself.
+fn database_url(url: &str) -> Result<DatabaseLocation, String> {
+    if url.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if url.contains('\0') {
+        return Err("holds a NUL character".to_owned());
+    }
+    Ok(DatabaseLocation::Url(url.to_owned()))
+}
+
+fn default_data_dir() -> Option<PathBuf> {
+    if nix::unistd::geteuid().is_root() {
+        return Some(PathBuf::from("/var/lib/oneseat"));
+    }
+    // The XDG base directory specification ignores a relative path.
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .map(|base| base.join("oneseat"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::read;
+    use super::*;
+
+    #[test]
+    fn a_connection_string_is_never_printed() {
+        let (database, _) = read(&["--database-url", "postgres://ada:canary@db/x"]).unwrap();
+        assert!(!format!("{database:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_connection_string_may_be_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("url");
+        let of_file = || read(&["--database-url-file", file.to_str().unwrap()]);
+        std::fs::write(&file, "postgres://ada:canary@db/x\n").unwrap();
+        let (database, _) = of_file().unwrap();
+        assert_eq!(
+            database.location,
+            DatabaseLocation::Url("postgres://ada:canary@db/x".to_owned())
+        );
+        for wrong in [&b"\n"[..], b"postgres://canary\0", b"canary\xff"] {
+            std::fs::write(&file, wrong).unwrap();
+            let bad = of_file().unwrap_err().to_string();
+            assert!(
+                bad.contains("--database-url-file") && !bad.contains("canary"),
+                "{bad}"
+            );
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert!(of_file().is_err());
+        let both = [
+            "--database-url",
+            "postgres://",
+            "--database-url-file",
+            "/dev/null",
+        ];
+        assert!(
+            read(&both)
+                .unwrap_err()
+                .to_string()
+                .contains("exclude each other")
+        );
+    }
+}

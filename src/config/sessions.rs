@@ -1,0 +1,213 @@
+//! When sessions end, when addresses are locked, and when the past is forgotten.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::reader::Reader;
+
+/// How sessions live. Taken by `serve`.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Sessions")]
+pub struct SessionSettings {
+    /// A session ends after this long without activity
+    #[arg(
+        long,
+        env = "ONESEAT_IDLE_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "2h"
+    )]
+    pub idle_timeout: String,
+
+    /// Activity is written down at most this often
+    #[arg(
+        long,
+        env = "ONESEAT_ACTIVITY_THRESHOLD",
+        value_name = "DURATION",
+        default_value = "15m"
+    )]
+    pub activity_threshold: String,
+
+    /// A session ends after this long, however active
+    #[arg(
+        long,
+        env = "ONESEAT_MAX_LIFETIME",
+        value_name = "DURATION",
+        default_value = "12h"
+    )]
+    pub max_lifetime: String,
+
+    /// Pause between two sweeps of expired sessions
+    #[arg(
+        long,
+        env = "ONESEAT_SWEEP_INTERVAL",
+        value_name = "DURATION",
+        default_value = "15m"
+    )]
+    pub sweep_interval: String,
+
+    /// Wrong passwords in a row that lock an address
+    #[arg(
+        long,
+        env = "ONESEAT_MAX_FAILED_ATTEMPTS",
+        value_name = "N",
+        default_value = "5"
+    )]
+    pub max_failed_attempts: String,
+
+    /// How long an address stays locked
+    #[arg(long, env = "ONESEAT_LOCKOUT", value_name = "DURATION", default_value = "15m")]
+    pub lockout: String,
+}
+
+/// How long the past is kept. Taken by `serve` and `sweep`.
+#[derive(Args, Clone, Debug)]
+pub struct HistorySettings {
+    /// How long it is kept what became of a session
+    #[arg(
+        long,
+        env = "ONESEAT_HISTORY_RETENTION",
+        value_name = "DURATION",
+        default_value = "30d"
+    )]
+    pub history_retention: String,
+}
+
+/// How long it is kept what became of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct HistoryPolicy {
+    /// Counted from the end of the session.
+    pub retention: Duration,
+}
+
+/// How long a session lives (OWASP ASVS 7.3.1, 7.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionPolicy {
+    /// Without activity a session ends after this.
+    pub idle_timeout: Duration,
+    /// Activity younger than this is not written down again; at most half the idle timeout.
+    pub activity_threshold: Duration,
+    /// However active, a session ends this long after sign-in; at least the idle timeout.
+    pub max_lifetime: Duration,
+}
+
+impl SessionPolicy {
+    /// For commands, which do not know the limits of the servers: each session as its row says.
+    pub const AS_STORED: Self = Self {
+        idle_timeout: CENTURIES,
+        activity_threshold: CENTURIES,
+        max_lifetime: CENTURIES,
+    };
+}
+
+/// Longer than any session, and short enough to be added to a time.
+const CENTURIES: Duration = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
+
+/// When guessing is stopped (OWASP ASVS 6.3.1).
+#[derive(Clone, Copy, Debug)]
+pub struct LockoutPolicy {
+    /// 1 to 100 (NIST SP 800-63B-4, 3.2.2: at most 100).
+    pub max_failed_attempts: i32,
+    /// How long the address stays locked.
+    pub duration: Duration,
+}
+
+impl SessionPolicy {
+    pub(super) fn read(reader: &mut Reader, settings: &SessionSettings) -> Option<Self> {
+        let idle = reader.duration("--idle-timeout", &settings.idle_timeout);
+        let threshold = reader.duration("--activity-threshold", &settings.activity_threshold);
+        let max = reader.duration("--max-lifetime", &settings.max_lifetime);
+        let policy = Self {
+            idle_timeout: idle?,
+            activity_threshold: threshold?,
+            max_lifetime: max?,
+        };
+        reader.require(
+            policy.activity_threshold <= policy.idle_timeout / 2,
+            "--activity-threshold must be at most half of --idle-timeout, \
+             or activity would be noticed too late to count",
+        );
+        reader.require(
+            policy.idle_timeout <= policy.max_lifetime,
+            "--idle-timeout must not be longer than --max-lifetime",
+        );
+        Some(policy)
+    }
+}
+
+impl LockoutPolicy {
+    pub(super) fn read(reader: &mut Reader, settings: &SessionSettings) -> Option<Self> {
+        let attempts = reader.count("--max-failed-attempts", &settings.max_failed_attempts, 1..=100);
+        let duration = reader.duration("--lockout", &settings.lockout);
+        Some(Self {
+            max_failed_attempts: i32::try_from(attempts?).unwrap_or(i32::MAX),
+            duration: duration?,
+        })
+    }
+}
+
+impl HistoryPolicy {
+    pub(super) fn read(reader: &mut Reader, settings: &HistorySettings) -> Option<Self> {
+        let retention = reader.duration("--history-retention", &settings.history_retention);
+        Some(Self {
+            retention: retention?,
+        })
+    }
+}
+
+/// Pause between two sweeps.
+pub(super) fn sweep_interval(reader: &mut Reader, settings: &SessionSettings) -> Option<Duration> {
+    reader.duration("--sweep-interval", &settings.sweep_interval)
+}
+
+impl Default for HistoryPolicy {
+    fn default() -> Self {
+        Self {
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+        }
+    }
+}
+
+impl Default for SessionPolicy {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(2 * 60 * 60),
+            activity_threshold: Duration::from_secs(15 * 60),
+            max_lifetime: Duration::from_secs(12 * 60 * 60),
+        }
+    }
+}
+
+impl Default for LockoutPolicy {
+    fn default() -> Self {
+        Self {
+            max_failed_attempts: 5,
+            duration: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::read;
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_policies() {
+        let (_, config) = read(&["--database-url", "postgres://"]).unwrap();
+        assert_eq!(
+            config.policy.sessions.idle_timeout,
+            SessionPolicy::default().idle_timeout
+        );
+        assert_eq!(
+            config.policy.lockout.max_failed_attempts,
+            LockoutPolicy::default().max_failed_attempts
+        );
+    }
+
+    #[test]
+    fn values_that_contradict_each_other_are_refused() {
+        let bad = read(&["--idle-timeout", "13h", "--activity-threshold", "12h"]).unwrap_err();
+        assert_eq!(bad.to_string().lines().count(), 2);
+    }
+}
