@@ -58,7 +58,7 @@ pub struct ServeConfig {
     pub workers: usize,
     /// `http://` or `https://` and a host in its ASCII form, without a trailing slash.
     pub public_url: Option<String>,
-    /// Where stylesheets and scripts are read from; none: the program carries them.
+    /// Its files come before and beside the stylesheets, scripts and images that the program carries.
     pub static_dir: Option<PathBuf>,
     /// Who carries the mails; none: there are none.
     pub mail: Option<MailConfig>,
@@ -316,6 +316,16 @@ mod tests {
             assert!(bad.contains(flag), "{flag} is missing from: {bad}");
         }
         assert_eq!(bad.lines().count(), 5);
+    }
+
+    #[test]
+    fn a_directory_of_static_files_is_there_at_the_start() {
+        assert!(read(&["--static-dir", env!("CARGO_MANIFEST_DIR")]).is_ok());
+        for wrong in ["/nowhere", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
+            let bad = read(&["--static-dir", wrong]).unwrap_err().to_string();
+            assert!(bad.contains("--static-dir") && bad.contains(wrong), "{bad}");
+            assert_eq!(bad.lines().count(), 1);
+        }
     }
 
     #[test]

@@ -284,8 +284,8 @@ fn listed(raw: &str) -> impl Iterator<Item = &str> {
 
 fn static_dir(raw: &str) -> Result<PathBuf, String> {
     let dir = PathBuf::from(raw);
-    if !dir.join("oneseat.js").is_file() {
-        return Err("there is no oneseat.js in it".to_owned());
+    if !dir.is_dir() {
+        return Err("there is no such directory".to_owned());
     }
     Ok(dir)
 }

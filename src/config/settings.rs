@@ -45,7 +45,7 @@ pub struct ServeSettings {
     #[arg(long, env = "ONESEAT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Directory to read stylesheets and scripts from, for who works on them [default: the program carries them]
+    /// Directory of files that are served under `/static`, before and beside those that the program carries [default: none]
     #[arg(long, env = "ONESEAT_STATIC_DIR", value_name = "DIR")]
     pub static_dir: Option<String>,
 
