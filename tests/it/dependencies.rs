@@ -82,6 +82,35 @@ fn packages() -> Vec<Value> {
     metadata["packages"].as_array().unwrap().clone()
 }
 
+/// What the program was ordered with, by name.
+#[test]
+fn it_is_made_of_the_packages_that_were_asked_for() {
+    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+    let dependencies = manifest
+        .split("\n[")
+        .find(|table| table.starts_with("dependencies]"))
+        .unwrap();
+    for name in [
+        "actix-web",
+        "actix-files",
+        "askama",
+        "diesel",
+        "diesel_migrations",
+        "argon2",
+        "rand",
+        "serde",
+        "env_logger",
+    ] {
+        let line = format!("{name} = ");
+        assert!(dependencies.lines().any(|own| own.starts_with(&line)), "{name}");
+    }
+    let diesel = dependencies.lines().find(|line| line.starts_with("diesel = "));
+    assert!(
+        diesel.unwrap().contains("\"r2d2\""),
+        "r2d2 is the pool, by a feature of diesel"
+    );
+}
+
 fn text<'a>(package: &'a Value, field: &str) -> &'a str {
     package[field].as_str().unwrap_or("nothing")
 }
