@@ -1,8 +1,11 @@
-//! Writes a list of all that lies in `static/`, so that the program carries it and a file that is put there needs no mention.
+//! Lists all that lies in `static/`, each file compressed too, so that the program carries it and a file that is put there needs no
+//! mention.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::{env, fs, io};
+
+use flate2::{Compression, GzBuilder};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -11,17 +14,26 @@ fn main() -> io::Result<()> {
     // The same for what Diesel embeds.
     println!("cargo::rerun-if-changed=migrations");
     let of_cargo = |name| env::var_os(name).map(PathBuf::from).unwrap_or_default();
+    let out = of_cargo("OUT_DIR");
     let mut files = fs::read_dir(of_cargo("CARGO_MANIFEST_DIR").join("static"))?
         .map(|entry| Ok(entry?.path()))
         .collect::<io::Result<Vec<_>>>()?;
     files.retain(|file| file.is_file());
     files.sort();
 
-    let mut list = fs::File::create(of_cargo("OUT_DIR").join("static_files.rs"))?;
+    let mut list = fs::File::create(out.join("static_files.rs"))?;
     writeln!(list, "&[")?;
     for file in files {
         let name = file.file_name().unwrap_or_default();
-        writeln!(list, "    ({name:?}, include_bytes!({file:?}) as &[u8]),")?;
+        let gzip = out.join(name).with_added_extension("gz");
+        // Without a name or a time in it: the same files make the same program.
+        let mut compressed = GzBuilder::new().write(fs::File::create(&gzip)?, Compression::best());
+        compressed.write_all(&fs::read(&file)?)?;
+        compressed.finish()?;
+        writeln!(
+            list,
+            "    ({name:?}, include_bytes!({file:?}), include_bytes!({gzip:?})),"
+        )?;
     }
     writeln!(list, "]")
 }

@@ -34,7 +34,7 @@ pub struct HttpSettings {
     #[arg(long, env = "ONESEAT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Directory to read stylesheets and scripts from, for who works on them [default: the program carries them]
+    /// Directory of files that are served under `/static`, before and beside those that the program carries [default: none]
     #[arg(long, env = "ONESEAT_STATIC_DIR", value_name = "DIR")]
     pub static_dir: Option<String>,
 
@@ -95,7 +95,7 @@ pub struct HttpConfig {
     pub workers: usize,
     /// `http://` or `https://` and a host in its ASCII form, without a trailing slash.
     pub public_url: Option<String>,
-    /// Where stylesheets and scripts are read from; none: the program carries them.
+    /// Its files come before and beside the stylesheets, scripts and images that the program carries.
     pub static_dir: Option<PathBuf>,
     /// Where metrics are exported; none: nowhere.
     pub metrics_bind: Option<SocketAddr>,
@@ -165,8 +165,8 @@ fn usual_workers(processors: usize) -> u32 {
 
 fn static_dir(raw: &str) -> Result<PathBuf, String> {
     let dir = PathBuf::from(raw);
-    if !dir.join("oneseat.js").is_file() {
-        return Err("there is no oneseat.js in it".to_owned());
+    if !dir.is_dir() {
+        return Err("there is no such directory".to_owned());
     }
     Ok(dir)
 }
@@ -198,6 +198,16 @@ mod tests {
             bad.to_string().contains("`https://*.b.example` is not an origin"),
             "{bad}"
         );
+    }
+
+    #[test]
+    fn a_directory_of_static_files_is_there_at_the_start() {
+        assert!(read(&["--static-dir", env!("CARGO_MANIFEST_DIR")]).is_ok());
+        for wrong in ["/nowhere", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
+            let bad = read(&["--static-dir", wrong]).unwrap_err().to_string();
+            assert!(bad.contains("--static-dir") && bad.contains(wrong), "{bad}");
+            assert_eq!(bad.lines().count(), 1);
+        }
     }
 
     #[test]

@@ -101,8 +101,9 @@ fn listed(is_wanted: impl Fn(For) -> bool) -> Vec<(Method, &'static str)> {
 
 pub(super) fn configure(app: &mut web::ServiceConfig, static_dir: Option<&Path>) {
     app.app_data(web::Data::new(StaticFiles::new(static_dir)));
-    let files = ("/static/{name:.*}", vec![get(static_files::file)]);
-    for (path, entries) in map().into_iter().chain([files]) {
+    let files = ["/static/{version:[0-9a-f]{16}}/{name:.*}", "/static/{name:.*}"];
+    let files = files.map(|path| (path, vec![get(static_files::file)]));
+    for (path, entries) in map().into_iter().chain(files) {
         let allow = allow(&entries);
         let mut resource = web::resource(path);
         for (_, _, route) in entries {

@@ -1,99 +1,127 @@
-//! Stylesheets, scripts and images: part of the program, unless a developer names a directory to read them from.
+//! Stylesheets, scripts and images. The program carries its own; a file in `--static-dir` comes before the carried one of that name,
+//! and beside them.
 //!
-//! Browsers keep them, ask again at each load, and are answered 304 while they are the same (RFC 9110 13.1.2).
+//! Pages name the carried files by an address with a digest of them all in it: a browser keeps what it got there for good, and the
+//! next version has other addresses. The digest is part of the directory, so that the scripts import each other by name. At the
+//! address without it, which pages of other origins know, and with `--static-dir`, browsers ask again at each load, and are answered
+//! 304 while the file is the same (RFC 9110 13.1).
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use actix_web::http::header::{CacheControl, CacheDirective, ETag, EntityTag, Header, IfNoneMatch};
-use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_files::{NamedFile, PathBufWrap, file_extension_to_mime};
+use actix_web::http::header::{
+    AcceptEncoding, CACHE_CONTROL, ContentEncoding, ETag, Encoding, EntityTag, Header, HeaderValue,
+    IfNoneMatch, VARY,
+};
+use actix_web::mime::{self, Mime};
+use actix_web::web::{self, Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 
-/// The files that the program carries.
-const CARRIED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/static_files.rs"));
+/// Name, content, and the content compressed with gzip.
+type Carried = (&'static str, &'static [u8], &'static [u8]);
 
-/// The same, each with what tells it from other versions.
+/// The files that the program carries.
+const CARRIED: &[Carried] = include!(concat!(env!("OUT_DIR"), "/static_files.rs"));
+
 static FILES: LazyLock<Vec<(&str, File)>> = LazyLock::new(|| {
-    let file =
-        |(name, content): &(&'static str, &'static [u8])| (*name, File::of(Bytes::from_static(content)));
+    let file = |&(name, content, gzip): &Carried| (name, File::of(content).with_gzip(gzip));
     CARRIED.iter().map(file).collect()
 });
 
-/// Where the files are.
-#[derive(Clone)]
-pub(super) enum StaticFiles {
-    /// In the program.
-    Carried,
-    /// In a directory, read again for each request.
-    Directory(PathBuf),
+/// What tells the carried files from those of other versions: 16 hex digits.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let all = FILES.iter().fold(Sha256::new(), |all, (name, file)| {
+        all.chain_update(name).chain_update(&file.tag)
+    });
+    hex::encode(&all.finalize()[..8])
+});
+
+static VERSIONED: LazyLock<String> = LazyLock::new(|| format!("{PLAIN}/{}", *VERSION));
+
+/// Where the files of any version are.
+const PLAIN: &str = "/static";
+
+/// How long a browser may keep an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// Until it has asked whether it is still the same.
+    AndAsk,
+    /// For a year, the most that is usual.
+    ForGood,
 }
 
-/// One file, as it is now.
-#[derive(Clone)]
+impl Keep {
+    const fn header(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::AndAsk => "no-cache",
+            Self::ForGood => "public, max-age=31536000, immutable",
+        })
+    }
+}
+
+/// A file in the program's memory.
 pub(super) struct File {
     content: Bytes,
-    etag: EntityTag,
+    /// The content compressed, where that is shorter.
+    gzip: Option<Bytes>,
+    /// Of the content.
+    tag: String,
 }
 
 impl File {
-    pub(super) fn of(content: Bytes) -> Self {
-        let etag = EntityTag::new_strong(hex::encode(&Sha256::digest(&content)[..16]));
-        Self { content, etag }
-    }
-}
-
-impl StaticFiles {
-    pub(super) fn new(directory: Option<&Path>) -> Self {
-        directory.map_or(Self::Carried, |directory| Self::Directory(directory.to_owned()))
-    }
-
-    async fn find(&self, name: &str) -> Option<File> {
-        match self {
-            Self::Carried => {
-                let found = FILES.iter().find(|(other, _)| *other == name);
-                found.map(|(_, file)| file.clone())
-            }
-            Self::Directory(directory) => {
-                // One plain name: no way out of the directory, and nothing hidden in it.
-                if name.starts_with('.') || name.contains(['/', '\\', '\0']) {
-                    return None;
-                }
-                let path = directory.join(name);
-                let content = web::block(move || std::fs::read(path)).await.ok()?.ok()?;
-                Some(File::of(content.into()))
-            }
+    pub(super) fn of(content: impl Into<Bytes>) -> Self {
+        let content = content.into();
+        let tag = hex::encode(&Sha256::digest(&content)[..16]);
+        Self {
+            content,
+            gzip: None,
+            tag,
         }
     }
-}
 
-/// `GET /static/{name}`
-pub(super) async fn file(
-    request: HttpRequest,
-    name: web::Path<String>,
-    files: Data<StaticFiles>,
-) -> Result<HttpResponse, Problem> {
-    let file = files.find(&name).await.ok_or_else(Problem::not_found)?;
-    Ok(answer(&request, content_type(&name), file))
-}
+    pub(super) fn with_gzip(mut self, gzip: impl Into<Bytes>) -> Self {
+        self.gzip = Some(gzip.into()).filter(|gzip| gzip.len() < self.content.len());
+        self
+    }
 
-/// The file, unless the caller has it.
-pub(super) fn answer(request: &HttpRequest, content_type: &str, file: File) -> HttpResponse {
-    let is_known = is_known(request, &file.etag);
-    let mut response = if is_known {
-        HttpResponse::NotModified()
-    } else {
-        HttpResponse::Ok()
-    };
-    response
-        .insert_header(CacheControl(vec![CacheDirective::NoCache]))
-        .insert_header(ETag(file.etag));
-    if is_known {
-        response.finish()
-    } else {
-        response.content_type(content_type).body(file.content)
+    /// Whether to send it compressed (RFC 9110 12.5.3). Who accepts nothing that there is gets it as it is.
+    fn is_taken_compressed(&self, request: &HttpRequest) -> bool {
+        let there_is = [Encoding::gzip(), Encoding::identity()];
+        let chosen = AcceptEncoding::parse(request).map(|accepted| accepted.negotiate(there_is.iter()));
+        self.gzip.is_some() && matches!(chosen, Ok(Some(encoding)) if encoding == Encoding::gzip())
+    }
+
+    /// The file, unless the caller has it.
+    pub(super) fn answer(&self, request: &HttpRequest, name: &str, keep: Keep) -> HttpResponse {
+        let gzip = self.gzip.as_ref().filter(|_| self.is_taken_compressed(request));
+        // Each form has a tag of its own (RFC 9110 8.8.3.3).
+        let form = if gzip.is_some() { "-gzip" } else { "" };
+        let etag = EntityTag::new_strong(format!("{}{form}", self.tag));
+        let is_known = is_known(request, &etag);
+        let mut response = if is_known {
+            HttpResponse::NotModified()
+        } else {
+            HttpResponse::Ok()
+        };
+        response
+            .insert_header((CACHE_CONTROL, keep.header()))
+            .insert_header(ETag(etag));
+        if self.gzip.is_some() {
+            response.insert_header((VARY, "Accept-Encoding"));
+        }
+        if is_known {
+            return response.finish();
+        }
+        if gzip.is_some() {
+            response.insert_header(ContentEncoding::Gzip);
+        }
+        response
+            .content_type(content_type(name))
+            .body(gzip.unwrap_or(&self.content).clone())
     }
 }
 
@@ -106,21 +134,75 @@ fn is_known(request: &HttpRequest, etag: &EntityTag) -> bool {
     }
 }
 
-/// Nobody may guess it (`nosniff`): what has another ending than these is bytes.
-fn content_type(name: &str) -> &'static str {
-    match Path::new(name).extension().and_then(|ending| ending.to_str()) {
-        Some("css") => "text/css; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
-        // No type is registered; this is the one that its tools know.
-        Some("ts") => "application/typescript; charset=utf-8",
-        Some("json" | "map") => "application/json",
-        Some("svg") => "image/svg+xml; charset=utf-8",
-        Some("png") => "image/png",
-        Some("ico") => "image/x-icon",
-        Some("woff2") => "font/woff2",
-        Some("txt") => "text/plain; charset=utf-8",
-        _ => "application/octet-stream",
+/// The files that the program carries, and those that the operator puts over and beside them.
+pub(super) struct StaticFiles {
+    /// Read again for each request: its files may change at any time.
+    directory: Option<PathBuf>,
+}
+
+impl StaticFiles {
+    pub(super) fn new(directory: Option<&Path>) -> Self {
+        Self {
+            directory: directory.map(ToOwned::to_owned),
+        }
     }
+
+    /// The address of the directory in which our pages find the files, without a slash at its end.
+    pub(super) fn base(&self) -> &'static str {
+        match self.directory {
+            None => &VERSIONED,
+            Some(_) => PLAIN,
+        }
+    }
+
+    /// The operator's file.
+    async fn own(&self, name: &Path) -> Option<NamedFile> {
+        let (directory, name) = (self.directory.clone()?, name.to_owned());
+        let open = move || {
+            let file = directory.join(name).canonicalize().ok()?;
+            // A link leads to other files of the directory and no further. A pipe would be waited for.
+            let is_served = file.starts_with(directory.canonicalize().ok()?) && file.is_file();
+            is_served.then(|| NamedFile::open(file).ok())?
+        };
+        web::block(open).await.ok()?
+    }
+}
+
+/// `GET /static/{name}` and `GET /static/{version}/{name}`
+pub(super) async fn file(request: HttpRequest, files: Data<StaticFiles>) -> Result<HttpResponse, Problem> {
+    let asked = request.match_info();
+    // No way out of a directory, and nothing hidden in it.
+    let path = PathBufWrap::parse_path(asked.query("name"), false).map_err(|_| Problem::not_found())?;
+    let path = path.as_ref();
+    let name = path.to_str().ok_or_else(Problem::not_found)?;
+    if let Some(own) = files.own(path).await {
+        let own = own
+            .set_content_type(content_type(name))
+            .disable_content_disposition();
+        let mut response = own.into_response(&request);
+        let keep = Keep::AndAsk.header();
+        response.headers_mut().insert(CACHE_CONTROL, keep);
+        return Ok(response);
+    }
+    let found = FILES.iter().find(|(other, _)| *other == name);
+    let (_, file) = found.ok_or_else(Problem::not_found)?;
+    // A page of another version, from another instance, finds the file of this one.
+    let is_for_good = files.directory.is_none() && asked.get("version") == Some(&VERSION);
+    let keep = if is_for_good { Keep::ForGood } else { Keep::AndAsk };
+    Ok(file.answer(&request, name, keep))
+}
+
+/// Nobody may guess it (`nosniff`), nor in which encoding text is.
+fn content_type(name: &str) -> Mime {
+    let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+    let known = match ending.unwrap_or_default() {
+        // Not the video that it is elsewhere.
+        "ts" => mime::TEXT_PLAIN,
+        ending => file_extension_to_mime(ending),
+    };
+    let is_text = known.type_() == mime::TEXT || known.suffix() == Some(mime::XML);
+    let in_utf_8 = format!("{known}; charset=utf-8");
+    in_utf_8.parse().ok().filter(|_| is_text).unwrap_or(known)
 }
 
 #[cfg(test)]
@@ -140,7 +222,7 @@ mod tests {
         for (name, file) in FILES.iter() {
             let content = std::fs::read(Path::new(directory).join(name)).unwrap();
             assert_eq!(file.content, content, "{name}");
-            assert_ne!(content_type(name), "application/octet-stream", "{name}");
+            assert_ne!(content_type(name), mime::APPLICATION_OCTET_STREAM, "{name}");
         }
     }
 }

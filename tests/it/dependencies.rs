@@ -20,6 +20,35 @@ fn packages() -> Vec<[String; 3]> {
     packages.iter().map(fields).collect()
 }
 
+/// What the program was ordered with, by name.
+#[test]
+fn it_is_made_of_the_packages_that_were_asked_for() {
+    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+    let dependencies = manifest
+        .split("\n[")
+        .find(|table| table.starts_with("dependencies]"))
+        .unwrap();
+    for name in [
+        "actix-web",
+        "actix-files",
+        "askama",
+        "diesel",
+        "diesel_migrations",
+        "argon2",
+        "rand",
+        "serde",
+        "env_logger",
+    ] {
+        let line = format!("{name} = ");
+        assert!(dependencies.lines().any(|own| own.starts_with(&line)), "{name}");
+    }
+    let diesel = dependencies.lines().find(|line| line.starts_with("diesel = "));
+    assert!(
+        diesel.unwrap().contains("\"r2d2\""),
+        "r2d2 is the pool, by a feature of diesel"
+    );
+}
+
 /// `A OR B` asks for one of them, `A AND B` for both; `/` is an older `OR`. Parentheses are dropped, which can
 /// only refuse more.
 fn is_allowed(name: &str, licence: &str) -> bool {

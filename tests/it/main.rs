@@ -44,6 +44,7 @@ mod schema;
 mod sessions;
 mod sign_in;
 mod start;
+mod static_files;
 mod support;
 mod sweep;
 mod telling;

@@ -3,13 +3,12 @@
 //! A mailed link carries its token in the fragment, which browsers send to nobody: the page posts it when somebody presses the
 //! button. So a program that only looks at links in mails uses none up.
 
-use actix_web::HttpResponse;
+use actix_web::Responder;
 use actix_web::web::Data;
 use askama::Template;
 
-use super::render;
+use super::Page;
 use crate::auth::Auth;
-use crate::web::problem::Problem;
 
 #[derive(Template)]
 #[template(path = "forgot.html")]
@@ -32,15 +31,15 @@ struct VerifyPage {
 }
 
 /// Asks for a link to choose a new password.
-pub async fn forgot(auth: Data<Auth>) -> Result<HttpResponse, Problem> {
-    render(&ForgotPage {
+pub async fn forgot(auth: Data<Auth>) -> impl Responder {
+    Page(ForgotPage {
         sends_mail: auth.sends_mail(),
     })
 }
 
 /// Where the link leads that was asked for.
-pub async fn reset() -> Result<HttpResponse, Problem> {
-    render(&ChoosePasswordPage {
+pub async fn reset() -> impl Responder {
+    Page(ChoosePasswordPage {
         title: "Choose a new password",
         words: "It takes the place of the old one at once, and signs you out everywhere.",
         button: "Set the new password",
@@ -48,8 +47,8 @@ pub async fn reset() -> Result<HttpResponse, Problem> {
 }
 
 /// Where an invitation leads.
-pub async fn welcome() -> Result<HttpResponse, Problem> {
-    render(&ChoosePasswordPage {
+pub async fn welcome() -> impl Responder {
+    Page(ChoosePasswordPage {
         title: "Welcome to oneseat",
         words: "Choose the password with which you will sign in.",
         button: "Set the password",
@@ -57,8 +56,8 @@ pub async fn welcome() -> Result<HttpResponse, Problem> {
 }
 
 /// Where the link leads that verifies an address; without one, a new link can be asked for.
-pub async fn verify(auth: Data<Auth>) -> Result<HttpResponse, Problem> {
-    render(&VerifyPage {
+pub async fn verify(auth: Data<Auth>) -> impl Responder {
+    Page(VerifyPage {
         sends_mail: auth.sends_mail(),
     })
 }

@@ -1,14 +1,14 @@
 //! Who is signed in and who was, for admins.
 
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, Responder};
 use askama::Template;
 use uuid::Uuid;
 
 use super::chart::Chart;
 use super::moment::Moment;
 use super::past::{PastRow, in_words};
-use super::{AdminPage, render};
+use super::{AdminPage, Page};
 use crate::auth::Auth;
 use crate::auth::lists::Cursor;
 use crate::auth::statistics::Statistics;
@@ -102,7 +102,7 @@ pub async fn sessions(
     admin: AdminPage,
     auth: Data<Auth>,
     request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+) -> Result<impl Responder, Problem> {
     let query = ListQuery::of(&request)?;
     let list = query.understood()?;
     let statistics = auth.statistics().await?;
@@ -110,7 +110,7 @@ pub async fn sessions(
     let page = auth.live_sessions(list.search, list.after, list.limit).await?;
     let locked = auth.locked().await?;
     let own = admin.0.session.id;
-    render(&SessionsPage {
+    Ok(Page(SessionsPage {
         page: "sessions",
         is_admin: true,
         chart: Chart::of(&statistics),
@@ -136,17 +136,21 @@ pub async fn sessions(
                 until: Moment(until),
             })
             .collect(),
-    })
+    }))
 }
 
 /// Who was signed in.
-pub async fn history(_: AdminPage, auth: Data<Auth>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn history(
+    _: AdminPage,
+    auth: Data<Auth>,
+    request: HttpRequest,
+) -> Result<impl Responder, Problem> {
     let query = ListQuery::of(&request)?;
     let list = query.understood()?;
     let page = auth
         .past_sessions(list.search, list.reason, list.after, list.limit)
         .await?;
-    render(&HistoryPage {
+    Ok(Page(HistoryPage {
         page: "history",
         is_admin: true,
         q: query.q().to_owned(),
@@ -161,7 +165,7 @@ pub async fn history(_: AdminPage, auth: Data<Auth>, request: HttpRequest) -> Re
         next: page
             .next
             .map(|next| link("/admin/history", query.q(), list.reason, &next)),
-    })
+    }))
 }
 
 pub(super) fn link(path: &str, q: &str, reason: Option<EndReason>, after: &Cursor) -> String {

@@ -1,13 +1,13 @@
 //! Who is signed in, since when, from where, and for how long.
 
-use actix_web::HttpResponse;
+use actix_web::Responder;
 use actix_web::web::Data;
 use askama::Template;
 use chrono::TimeDelta;
 
 use super::moment::Moment;
 use super::past::PastRow;
-use super::{SignedIn, render};
+use super::{Page, SignedIn};
 use crate::auth::{Auth, Seat};
 use crate::sessions::Device;
 use crate::sessions::Session;
@@ -45,7 +45,7 @@ fn warn_before(session: &Session) -> TimeDelta {
 }
 
 /// The page behind the login.
-pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
+pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<impl Responder, Problem> {
     let is_final = auth.is_final(&seat.0);
     let history = auth.history_of(seat.0.user.id, RECENT).await?;
     let Seat {
@@ -53,7 +53,7 @@ pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<HttpResponse,
         user,
         checked_at,
     } = seat.0;
-    render(&DashboardPage {
+    Ok(Page(DashboardPage {
         page: "dashboard",
         name: user.name,
         email: user.email,
@@ -72,5 +72,5 @@ pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<HttpResponse,
             .into_iter()
             .map(|session| PastRow::new(session, None))
             .collect(),
-    })
+    }))
 }

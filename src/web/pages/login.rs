@@ -1,10 +1,9 @@
 //! Where everybody starts.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, Responder};
 use askama::Template;
 
-use super::{render, to_login};
-use crate::web::problem::Problem;
+use super::{Page, to_login};
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -16,6 +15,6 @@ pub async fn root() -> HttpResponse {
 }
 
 /// The form, and what becomes of a reload.
-pub async fn login() -> Result<HttpResponse, Problem> {
-    render(&LoginPage)
+pub async fn login() -> impl Responder {
+    Page(LoginPage)
 }

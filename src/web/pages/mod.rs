@@ -13,6 +13,7 @@ mod past;
 pub mod swagger;
 pub mod users;
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -20,11 +21,13 @@ use std::pin::Pin;
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError};
 use askama::Template;
 
 use super::extract::{Admin, Authenticated, has_token};
 use super::problem::Problem;
+use super::static_files::StaticFiles;
 use crate::auth::Seat;
 
 /// A page for the signed in: like [`Authenticated`], but who comes without a token is shown the way.
@@ -105,14 +108,28 @@ fn to_login() -> HttpResponse {
         .finish()
 }
 
-fn render(page: &impl Template) -> Result<HttpResponse, Problem> {
-    let html = page.render().map_err(|error| {
-        log::error!("a page could not be rendered: {error}");
-        Problem::unavailable()
-    })?;
-    Ok(HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        // The same address answers 303 without the header.
-        .insert_header((header::VARY, "authorization"))
-        .body(html))
+/// A page, which is rendered when it is known where its stylesheet and its scripts are.
+struct Page<T>(T);
+
+impl<T: Template> Responder for Page<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let files = request.app_data::<Data<StaticFiles>>();
+        let files = files.map(|files| files.base());
+        match self
+            .0
+            .render_with_values(&("files", files.as_ref().map(|base| base as &dyn Any)))
+        {
+            Ok(html) => HttpResponse::Ok()
+                .content_type("text/html; charset=utf-8")
+                // The same address answers 303 without the header.
+                .insert_header((header::VARY, "authorization"))
+                .body(html),
+            Err(error) => {
+                log::error!("a page could not be rendered: {error}");
+                Problem::unavailable().error_response()
+            }
+        }
+    }
 }

@@ -1,15 +1,18 @@
 //! Swagger UI: the description of the API to read and to try. Its files are in the program.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::{Arc, LazyLock};
 
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::Path;
+use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use flate2::read::GzDecoder;
 use utoipa_swagger_ui::{Config, serve};
 
 use crate::web::problem::Problem;
-use crate::web::static_files::{self, File};
+use crate::web::static_files::{File, Keep};
 
 /// As strict as everywhere but for the arrows and locks, which its stylesheet brings along as `data:` images.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -29,8 +32,7 @@ const FILES: [&str; 7] = [
     "favicon-32x32.png",
 ];
 
-/// Each with its content type.
-static PARTS: LazyLock<HashMap<&str, (String, File)>> = LazyLock::new(|| {
+static PARTS: LazyLock<HashMap<&str, File>> = LazyLock::new(|| {
     // No validator of another host, no other document by a query, and nothing kept: a token that is typed in is gone with the page.
     let config = Config::from("/openapi.json")
         .use_base_layout()
@@ -41,10 +43,16 @@ static PARTS: LazyLock<HashMap<&str, (String, File)>> = LazyLock::new(|| {
     let config = Arc::new(config);
     let part = |name| {
         let file = serve(name, config.clone()).ok()??;
-        Some((
-            name,
-            (file.content_type, File::of(file.bytes.into_owned().into())),
-        ))
+        let bytes = match file.bytes {
+            Cow::Borrowed(carried) => Bytes::from_static(carried),
+            Cow::Owned(written) => written.into(),
+        };
+        if !file.gzpipped {
+            return Some((name, File::of(bytes)));
+        }
+        let mut content = Vec::new();
+        GzDecoder::new(&*bytes).read_to_end(&mut content).ok()?;
+        Some((name, File::of(content).with_gzip(bytes)))
     };
     FILES.into_iter().chain([PAGE]).filter_map(part).collect()
 });
@@ -68,8 +76,8 @@ pub(in crate::web) async fn file(request: HttpRequest, name: Path<String>) -> Re
 }
 
 fn part(request: &HttpRequest, name: &str) -> Result<HttpResponse, Problem> {
-    let (content_type, file) = PARTS.get(name).ok_or_else(Problem::internal)?;
-    let mut answer = static_files::answer(request, content_type, file.clone());
+    let file = PARTS.get(name).ok_or_else(Problem::internal)?;
+    let mut answer = file.answer(request, name, Keep::AndAsk);
     let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
     answer
         .headers_mut()

@@ -1,13 +1,13 @@
 //! Who has an account, for admins.
 
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, Responder};
 use askama::Template;
 use uuid::Uuid;
 
 use super::admin::link;
 use super::moment::Moment;
-use super::{AdminPage, render};
+use super::{AdminPage, Page};
 use crate::auth::Auth;
 use crate::auth::lists::{Account, State};
 use crate::users::Role;
@@ -59,13 +59,13 @@ pub async fn users(
     admin: AdminPage,
     auth: Data<Auth>,
     request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+) -> Result<impl Responder, Problem> {
     let query = ListQuery::of(&request)?;
     let list = query.understood()?;
     let total = auth.count_accounts(list.search.clone()).await?;
     let page = auth.accounts(list.search, list.after, list.limit).await?;
     let own = admin.0.user.id;
-    render(&UsersPage {
+    Ok(Page(UsersPage {
         page: "users",
         is_admin: true,
         sends_mail: auth.sends_mail(),
@@ -77,5 +77,5 @@ pub async fn users(
             .map(|account| AccountRow::new(account, own))
             .collect(),
         next: page.next.map(|next| link("/admin/users", query.q(), None, &next)),
-    })
+    }))
 }
