@@ -22,6 +22,7 @@ mod security_headers;
 mod self_check;
 mod server;
 mod service;
+mod sliced;
 mod static_files;
 mod stopping;
 mod supervisor;

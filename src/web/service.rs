@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::connection::{Connection, KEEP_ALIVE, SLOWEST_HEAD, track_exchanges};
 use super::connection_limit::{ConnectionLimit, Place};
 use super::rate::LoginRates;
+use super::sliced::{PIECE, sliced};
 use super::stopping::Stopping;
 use super::supervisor::Workers;
 use super::{
@@ -145,6 +146,7 @@ where
         })
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(SLOWEST_HEAD)
+        .h1_write_buffer_size(PIECE)
         // A client that is gone is noticed: its stream gives its place back, its password is not hashed.
         .h1_allow_half_closed(false)
         .on_connect_ext(|connection: &Connection<Io>, extensions| connection.attach(extensions))
@@ -215,7 +217,9 @@ fn application(
         .wrap(from_fn(request_id::name))
         .wrap(from_fn(track_exchanges));
     map_config(app, |()| AppConfig::default())
-        .map(|answer: actix_web::dev::ServiceResponse<_>| Response::from(answer.map_into_boxed_body()))
+        .map(|answer: actix_web::dev::ServiceResponse<_>| {
+            Response::from(answer.map_into_boxed_body().map_body(|_, body| sliced(body)))
+        })
         .map_err(move |error| security_headers::on_an_error(&error, &headers))
 }
 
