@@ -225,7 +225,9 @@ fn application(
 
 #[cfg(test)]
 mod tests {
-    use actix_http::body::to_bytes;
+    use std::future::poll_fn;
+
+    use actix_http::body::{MessageBody, to_bytes};
     use actix_web::HttpRequest;
     use actix_web::test::TestRequest;
     use clap::Parser;
@@ -324,6 +326,23 @@ mod tests {
             let fine = app.call(TestRequest::get().uri("/fine").to_request()).await;
             assert_eq!(fine.unwrap().status(), 200);
         }
+    }
+
+    #[actix_web::test]
+    async fn no_answer_is_copied_whole_for_a_client_that_may_not_read_it() {
+        let routes = |app: &mut web::ServiceConfig| {
+            app.route("/long", web::get().to(async || "x".repeat(1_000_000)));
+        };
+        let app = application(&config(&[]), &routes);
+        let app = app.new_service(()).await.unwrap();
+        let answer = app.call(TestRequest::get().uri("/long").to_request()).await;
+        let mut body = std::pin::pin!(answer.unwrap().into_body());
+        let mut pieces = Vec::new();
+        while let Some(piece) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
+            pieces.push(piece.unwrap().len());
+        }
+        assert_eq!(pieces.iter().sum::<usize>(), 1_000_000);
+        assert!(pieces.iter().all(|length| *length <= PIECE), "{pieces:?}");
     }
 
     #[actix_web::test]
