@@ -83,7 +83,7 @@ impl List {
             let list = clients.iter().map(
                 |client| json!({ "id": client.id, "name": client.name, "createdAt": client.created_at }),
             );
-            return table::print_json(&list.collect());
+            return table::print_json(&list.collect::<Vec<_>>());
         }
         let rows = clients
             .into_iter()

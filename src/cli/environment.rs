@@ -1,4 +1,4 @@
-//! What the environment says to libpq, which is meant for the operator's own servers.
+//! What the environment says: to libpq, which is meant for the operator's own servers, and to nobody.
 //!
 //! libpq fills whatever a connection string leaves open from variables named `PG...`: another port, a service that is
 //! defined nowhere, options that a server refuses. Over a database of the operator's that is wanted. Over the private one it
@@ -9,9 +9,9 @@ use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
 
 use super::Failure;
 
@@ -58,7 +58,7 @@ impl Postgres {
         let mut arguments = env::args_os();
         let own_name = arguments.next().unwrap_or_else(|| "oneseat".into());
         let error = env::current_exe().map(|program| {
-            let mut again = Command::new(program);
+            let mut again = process::Command::new(program);
             again.arg0(own_name).args(arguments);
             for name in &names {
                 again.env_remove(name);
@@ -71,5 +71,23 @@ impl Postgres {
             names.join(", "),
             error.unwrap_or_else(|error| error),
         )))
+    }
+}
+
+/// Variables that begin like a setting and are none: most of them are misspelt.
+pub(super) fn unknown_settings(command: &Command) -> Vec<String> {
+    let mut known = Vec::new();
+    collect_variables(command, &mut known);
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names
+        .filter(|name| name.starts_with("ONESEAT_") && !known.contains(name))
+        .collect()
+}
+
+fn collect_variables(command: &Command, known: &mut Vec<String>) {
+    let variables = command.get_arguments().filter_map(|argument| argument.get_env());
+    known.extend(variables.map(|name| name.to_string_lossy().into_owned()));
+    for command in command.get_subcommands() {
+        collect_variables(command, known);
     }
 }

@@ -26,7 +26,7 @@ use crate::app::background::write_sums;
 use crate::app::{self, OpenDatabase, open_for_a_command};
 use crate::auth::Auth;
 use crate::config::{BadValues, DatabaseConfig, Policy};
-use environment::Postgres;
+use environment::{Postgres, unknown_settings};
 use log::LogFormat;
 
 /// One user, one seat: signing in ends the older session
@@ -170,6 +170,9 @@ impl Cli {
 
     /// Runs the command to its end.
     pub fn run(self) -> ExitCode {
+        for name in unknown_settings(&Self::command()) {
+            ::log::warn!("{name} is no setting of this program: `oneseat serve --help` shows all");
+        }
         let done = self.postgres.alone().and_then(|()| self.command.run());
         write_sums();
         match done {

@@ -1,5 +1,7 @@
 //! Where a new password comes from.
 
+use std::io::ErrorKind;
+
 use super::{Failure, output};
 use crate::users::Password;
 
@@ -32,7 +34,14 @@ pub(super) fn read(from_stdin: bool) -> Result<Given, Failure> {
         return Ok(Given(None));
     }
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(Failure::failed)?;
+    std::io::stdin().read_line(&mut line).map_err(|error| {
+        Failure::failed(match error.kind() {
+            ErrorKind::InvalidData => {
+                "the password on standard input is not UTF-8; convert it, as with iconv".to_owned()
+            }
+            _ => format!("the password cannot be read from standard input: {error}"),
+        })
+    })?;
     let line = line.strip_suffix('\n').unwrap_or(&line);
     let line = line.strip_suffix('\r').unwrap_or(line);
     Ok(Given(Some(line.to_owned())))

@@ -1,15 +1,15 @@
 //! `oneseat session ...`
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Failure, open, output, table};
 use crate::auth::lists::{LARGEST_PAGE, Search};
 use crate::auth::{Auth, Authority};
 use crate::config::{self, DatabaseSettings};
-use crate::sessions;
 use crate::users::Email;
+use crate::web::api::views::{SessionView, UserView};
 
 /// `oneseat session ...`
 #[derive(Subcommand, Debug)]
@@ -90,12 +90,11 @@ impl List {
             }
         }
         if self.json {
-            let list = sessions.iter().map(|(session, user)| {
-                let mut value = json_of(session);
-                value["user"] = json!({ "id": user.id, "name": user.name, "email": user.email });
-                value
+            let list = sessions.into_iter().map(|(session, user)| Row {
+                session: session.into(),
+                user: user.into(),
             });
-            return table::print_json(&list.collect());
+            return table::print_json(&list.collect::<Vec<_>>());
         }
         let rows = sessions
             .into_iter()
@@ -127,6 +126,14 @@ impl End {
             n => output::line(format_args!("ended {n} sessions")),
         }
     }
+}
+
+/// A row in JSON.
+#[derive(Serialize)]
+struct Row {
+    #[serde(flatten)]
+    session: SessionView,
+    user: UserView,
 }
 
 /// What clap's group has made sure of: exactly one.
@@ -162,15 +169,4 @@ impl Selected {
 fn session_id(text: &str) -> Result<Uuid, String> {
     text.parse()
         .map_err(|_| "must be an id as `oneseat session list` shows it".to_owned())
-}
-
-pub(super) fn json_of(session: &sessions::Session) -> Value {
-    json!({
-        "id": session.id,
-        "ipAddress": session.ip_address.ip(),
-        "userAgent": session.user_agent,
-        "createdAt": session.created_at,
-        "lastActivity": session.last_activity,
-        "expiresAt": session.expires_at,
-    })
 }

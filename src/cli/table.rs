@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{Table, presets};
-use serde_json::Value;
+use serde::Serialize;
 
 use super::{Failure, output};
 
@@ -24,8 +24,8 @@ pub(super) fn print<const N: usize>(
 }
 
 /// Prints one JSON value.
-pub(super) fn print_json(value: &Value) -> Result<(), Failure> {
-    output::line(format_args!("{value:#}"))
+pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    output::line(serde_json::to_string_pretty(value).map_err(Failure::failed)?)
 }
 
 /// A time in UTC, to the second.

@@ -1,13 +1,14 @@
 //! `oneseat user ...`
 
-use clap::{Args, Subcommand};
-use serde_json::{Value, json};
-
 use super::{Failure, open, output, password, table};
 use crate::auth::accounts::{Invitation, NewAccount};
+use crate::auth::lists::{LARGEST_PAGE, Search};
 use crate::auth::{Auth, Authority, Error, LastAdmin};
 use crate::config::{self, DatabaseSettings};
-use crate::users::{self, Email, Name, Role};
+use crate::users::{Email, Name, Role, User as UserRow};
+use crate::web::api::views::{AccountView, SessionView};
+use clap::{Args, Subcommand};
+use serde::Serialize;
 
 /// `oneseat user ...`
 #[derive(Subcommand, Debug)]
@@ -262,7 +263,7 @@ impl SetPassword {
         given.password(&[self.email.as_str()])?;
         let (auth, _opened) = open(&config)?;
         let user = auth
-            .profile(self.email.clone())
+            .account(self.email.clone())
             .await
             .map_err(Failure::failed)?
             .user;
@@ -278,19 +279,31 @@ impl SetPassword {
 impl List {
     async fn run(self) -> Result<(), Failure> {
         let (auth, _opened) = open(&config::database(&self.database)?)?;
-        let users = auth.users().await.map_err(Failure::failed)?;
-        if self.json {
-            return table::print_json(&users.iter().map(json_of).collect());
+        let (mut accounts, mut after) = (Vec::new(), None);
+        loop {
+            let page = auth
+                .accounts(Search::All, after, LARGEST_PAGE)
+                .await
+                .map_err(Failure::failed)?;
+            accounts.extend(page.rows);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
         }
-        let rows = users
+        accounts.sort_by(|one, other| one.user.email.cmp(&other.user.email));
+        if self.json {
+            let list = accounts.into_iter().map(AccountView::from);
+            return table::print_json(&list.collect::<Vec<_>>());
+        }
+        let rows = accounts
             .into_iter()
-            .map(|user| {
-                [
-                    user.email.clone(),
-                    user.name.clone(),
-                    user.role.to_string(),
-                    state(&user).to_owned(),
-                ]
+            .map(|account| {
+                let state = account.state().to_string();
+                let UserRow {
+                    email, name, role, ..
+                } = account.user;
+                [email, name, role.to_string(), state]
             })
             .collect();
         let none = "no users yet; add one with: oneseat user add EMAIL --name NAME";
@@ -298,18 +311,26 @@ impl List {
     }
 }
 
+/// An account in JSON, with its seat.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    account: AccountView,
+    session: Option<SessionView>,
+}
+
 impl Show {
     async fn run(self) -> Result<(), Failure> {
         let (auth, _opened) = open(&config::database(&self.database)?)?;
-        let profile = auth.profile(self.email).await.map_err(Failure::failed)?;
-        let user = &profile.user;
+        let account = auth.account(self.email).await.map_err(Failure::failed)?;
         if self.json {
-            let mut value = json_of(user);
-            value["locked"] = profile.is_locked.into();
-            value["session"] = profile.session.as_ref().map(super::session::json_of).into();
-            return table::print_json(&value);
+            return table::print_json(&Shown {
+                session: account.session.clone().map(Into::into),
+                account: account.into(),
+            });
         }
-        let seat = match &profile.session {
+        let user = &account.user;
+        let seat = match &account.session {
             Some(session) => format!(
                 "since {} from {}, until {}",
                 table::time(session.created_at),
@@ -322,34 +343,16 @@ impl Show {
             ["email".to_owned(), user.email.clone()],
             ["name".to_owned(), user.name.clone()],
             ["role".to_owned(), user.role.to_string()],
-            ["state".to_owned(), state(user).to_owned()],
+            ["state".to_owned(), account.state().to_string()],
             [
                 "locked".to_owned(),
-                if profile.is_locked { "yes" } else { "no" }.to_owned(),
+                account
+                    .locked_until
+                    .map_or("no".to_owned(), |until| format!("until {}", table::time(until))),
             ],
             ["added".to_owned(), table::time(user.created_at)],
             ["seat".to_owned(), seat],
         ];
         table::print(["FIELD", "VALUE"], rows, "")
     }
-}
-
-fn state(user: &users::User) -> &'static str {
-    match (user.disabled_at, user.email_verified) {
-        (Some(_), _) => "disabled",
-        (None, false) => "unverified",
-        (None, true) => "active",
-    }
-}
-
-fn json_of(user: &users::User) -> Value {
-    json!({
-        "id": user.id,
-        "name": user.name,
-        "email": user.email,
-        "role": user.role.as_str(),
-        "emailVerified": user.email_verified,
-        "disabledAt": user.disabled_at,
-        "createdAt": user.created_at,
-    })
 }

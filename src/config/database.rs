@@ -60,6 +60,20 @@ impl fmt::Debug for DatabaseLocation {
 impl DatabaseConfig {
     pub(super) fn read(reader: &mut Reader, settings: &DatabaseSettings) -> Option<Self> {
         let (url, file) = (given(&settings.database_url), given(&settings.database_url_file));
+        // What is set to nothing was to be something: a secret that is missing must not become a new and empty database.
+        for (flag, variable, raw) in [
+            ("--database-url", "DATABASE_URL", &settings.database_url),
+            (
+                "--database-url-file",
+                "DATABASE_URL_FILE",
+                &settings.database_url_file,
+            ),
+        ] {
+            reader.require(
+                raw.as_ref().is_none_or(|raw| !raw.trim().is_empty()),
+                &format!("{flag} is empty; for a private PostgreSQL leave it out and unset {variable}"),
+            );
+        }
         reader.require(
             url.is_none() || file.is_none(),
             "--database-url and --database-url-file exclude each other",
@@ -132,6 +146,14 @@ mod tests {
     fn a_connection_string_is_never_printed() {
         let (database, _) = read(&["--database-url", "postgres://ada:canary@db/x"]).unwrap();
         assert!(!format!("{database:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_connection_string_that_is_missing_is_not_a_private_database() {
+        for flag in ["--database-url", "--database-url-file"] {
+            let bad = read(&[flag, " "]).unwrap_err().to_string();
+            assert!(bad.starts_with(&format!("{flag} is empty")), "{bad}");
+        }
     }
 
     #[test]

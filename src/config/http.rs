@@ -128,9 +128,10 @@ impl HttpConfig {
         });
         let login_rate = match settings.login_rate.trim() {
             "off" => Some(None),
-            raw => reader
-                .count("--login-rate", raw, 1..=1_000_000)
-                .map(NonZeroU32::new),
+            raw => reader.read("--login-rate", raw, |raw| match raw.parse::<NonZeroU32>() {
+                Ok(rate) if rate.get() <= 1_000_000 => Ok(Some(rate)),
+                _ => Err("must be a whole number from 1 to 1000000, or off".to_owned()),
+            }),
         };
         let stop_delay = match settings.stop_delay.trim() {
             "0" | "0s" => Some(Duration::ZERO),

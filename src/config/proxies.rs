@@ -25,8 +25,42 @@ pub(super) fn trusted(reader: &mut Reader, settings: &ProxySettings) -> Option<V
     reader.read("--trusted-proxies", &settings.trusted_proxies, |raw| {
         let network = |raw: &str| {
             raw.parse()
+                .map(canonical)
                 .map_err(|_| format!("`{raw}` is not a network; write it like 10.0.0.0/8 or ::1"))
         };
         listed(raw).map(network).collect()
     })
+}
+
+/// IPv4 in disguise is IPv4, as the addresses are that it is compared with.
+fn canonical(network: IpNetwork) -> IpNetwork {
+    let mapped = match network {
+        IpNetwork::V6(v6) => v6.ip().to_ipv4_mapped().zip(v6.prefix().checked_sub(96)),
+        IpNetwork::V4(_) => None,
+    };
+    mapped
+        .and_then(|(v4, prefix)| IpNetwork::new(v4.into(), prefix).ok())
+        .unwrap_or(network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::read;
+
+    #[test]
+    fn a_network_of_ipv4_in_disguise_is_the_network_that_it_means() {
+        let proxies = "::ffff:127.0.0.2/128, ::ffff:10.0.0.0/104,10.1.0.0/16, 2001:db8::/32, ::/0";
+        let (_, config) = read(&["--database-url", "postgres://", "--trusted-proxies", proxies]).unwrap();
+        let read: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            read,
+            [
+                "127.0.0.2/32",
+                "10.0.0.0/8",
+                "10.1.0.0/16",
+                "2001:db8::/32",
+                "::/0"
+            ]
+        );
+    }
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::reader::Reader;
+use super::reader::{Reader, given};
+
+/// How often activity is written down, unless sessions are too short for that.
+const USUAL_THRESHOLD: Duration = Duration::from_secs(15 * 60);
 
 /// How sessions live. Taken by `serve`.
 #[derive(Args, Clone, Debug)]
@@ -19,14 +22,9 @@ pub struct SessionSettings {
     )]
     pub idle_timeout: String,
 
-    /// Activity is written down at most this often
-    #[arg(
-        long,
-        env = "ONESEAT_ACTIVITY_THRESHOLD",
-        value_name = "DURATION",
-        default_value = "15m"
-    )]
-    pub activity_threshold: String,
+    /// Activity is written down at most this often [default: 15m, or half of --idle-timeout if that is shorter]
+    #[arg(long, env = "ONESEAT_ACTIVITY_THRESHOLD", value_name = "DURATION")]
+    pub activity_threshold: Option<String>,
 
     /// A session ends after this long, however active
     #[arg(
@@ -115,7 +113,10 @@ pub struct LockoutPolicy {
 impl SessionPolicy {
     pub(super) fn read(reader: &mut Reader, settings: &SessionSettings) -> Option<Self> {
         let idle = reader.duration("--idle-timeout", &settings.idle_timeout);
-        let threshold = reader.duration("--activity-threshold", &settings.activity_threshold);
+        let threshold = match given(&settings.activity_threshold) {
+            Some(raw) => reader.duration("--activity-threshold", raw),
+            None => Some(idle.map_or(USUAL_THRESHOLD, |idle| USUAL_THRESHOLD.min(idle / 2))),
+        };
         let max = reader.duration("--max-lifetime", &settings.max_lifetime);
         let policy = Self {
             idle_timeout: idle?,
@@ -172,7 +173,7 @@ impl Default for SessionPolicy {
     fn default() -> Self {
         Self {
             idle_timeout: Duration::from_secs(2 * 60 * 60),
-            activity_threshold: Duration::from_secs(15 * 60),
+            activity_threshold: USUAL_THRESHOLD,
             max_lifetime: Duration::from_secs(12 * 60 * 60),
         }
     }
@@ -202,6 +203,20 @@ mod tests {
         assert_eq!(
             config.policy.lockout.max_failed_attempts,
             LockoutPolicy::default().max_failed_attempts
+        );
+    }
+
+    #[test]
+    fn a_short_idle_timeout_is_enough_to_be_told() {
+        let threshold = |flags: &[&str]| {
+            let (_, config) = read(&[&["--database-url", "postgres://"], flags].concat()).unwrap();
+            config.policy.sessions.activity_threshold.as_secs()
+        };
+        assert_eq!(threshold(&[]), 15 * 60);
+        assert_eq!(threshold(&["--idle-timeout", "10m"]), 5 * 60);
+        assert_eq!(
+            threshold(&["--idle-timeout", "10m", "--activity-threshold", "1m"]),
+            60
         );
     }
 

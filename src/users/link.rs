@@ -1,18 +1,12 @@
 //! The table `one_time_links`: what a mailed link does, and for whom. A user has at most one live link for each purpose, by
 //! constraint; a link works once, until it expires, and for the address to which it was sent.
 
-use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::backend::Backend;
-use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::dsl::{delete, insert_into};
-use diesel::expression::AsExpression;
-use diesel::pg::{Pg, PgConnection};
+use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::serialize::{self, Output, ToSql};
-use diesel::sql_types::Text;
 use diesel::upsert::excluded;
 use uuid::Uuid;
 
@@ -20,17 +14,18 @@ use super::User;
 use crate::db::clock::{after, now, span};
 use crate::db::schema::{one_time_links, users};
 use crate::token::TokenDigest;
+use crate::words::words;
 
-/// What a link is for; `one_time_links_purpose_known` holds the database to them.
-#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
-#[diesel(sql_type = Text)]
-pub enum Purpose {
-    /// Sets the first password, and shows that the address is theirs.
-    Invitation,
-    /// Shows that the address is theirs.
-    Verification,
-    /// Sets a new password.
-    PasswordReset,
+words! {
+    /// What a link is for; `one_time_links_purpose_known` holds the database to them.
+    pub enum Purpose {
+        /// Sets the first password, and shows that the address is theirs.
+        Invitation = "invitation",
+        /// Shows that the address is theirs.
+        Verification = "verification",
+        /// Sets a new password.
+        PasswordReset = "password_reset",
+    }
 }
 
 impl Purpose {
@@ -43,37 +38,6 @@ impl Purpose {
             Self::Verification => DAY,
             Self::PasswordReset => 30 * MINUTE,
         })
-    }
-
-    /// The purpose's name in the database and the log.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Invitation => "invitation",
-            Self::Verification => "verification",
-            Self::PasswordReset => "password_reset",
-        }
-    }
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl ToSql<Text, Pg> for Purpose {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        <str as ToSql<Text, Pg>>::to_sql(self.as_str(), out)
-    }
-}
-
-impl FromSql<Text, Pg> for Purpose {
-    fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
-        let name = std::str::from_utf8(bytes.as_bytes())?;
-        [Self::Invitation, Self::Verification, Self::PasswordReset]
-            .into_iter()
-            .find(|purpose| purpose.as_str() == name)
-            .ok_or_else(|| format!("no purpose of a link: {name}").into())
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a session is; [`crate::auth`] brings the two together.
 
+mod account_state;
 mod email;
 pub mod hasher;
 pub mod link;
@@ -14,6 +15,7 @@ pub mod service_client;
 pub mod store;
 mod strength;
 
+pub use account_state::AccountState;
 pub use email::{Email, short_digest};
 pub use hasher::Hasher;
 pub use name::{Name, NotAName};

@@ -143,14 +143,6 @@ fn credentials((user, password_hash): (User, Option<String>)) -> Credentials {
     }
 }
 
-/// Every account, by address.
-pub fn list(conn: &mut PgConnection) -> QueryResult<Vec<User>> {
-    users::table
-        .order(users::email)
-        .select(User::as_select())
-        .load(conn)
-}
-
 /// Is there any account?
 pub fn any(conn: &mut PgConnection) -> QueryResult<bool> {
     diesel::select(diesel::dsl::exists(users::table.select(users::id))).get_result(conn)

@@ -20,7 +20,8 @@ use super::request_id::X_REQUEST_ID;
 use super::schemas;
 use crate::auth;
 use crate::request_id::RequestId;
-use crate::sessions::Ending;
+use crate::sessions::{EndReason, Ending};
+use crate::words::words;
 
 /// The media type of RFC 9457.
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
@@ -32,11 +33,67 @@ const CHALLENGE_FAILED: &str = r#"Bearer realm="oneseat", error="invalid_token""
 /// When to try again after a 503, in seconds.
 const RETRY_AFTER: &str = "2";
 
+words! {
+    /// What kind of problem it is, for programs.
+    pub(super) enum Code {
+        /// What was sent cannot be understood.
+        BadRequest = "bad_request",
+        /// A new password will not do; the detail says why.
+        PasswordRefused = "password_refused",
+        /// A mailed link is none, was used, or its time is up.
+        LinkInvalid = "link_invalid",
+        /// No token came.
+        TokenMissing = "token_missing",
+        /// A token came that nobody knows.
+        TokenInvalid = "token_invalid",
+        /// A token came whose session has ended; why and when.
+        SessionEnded = "session_ended",
+        /// Address and password do not belong together.
+        InvalidCredentials = "invalid_credentials",
+        /// A service has not shown who it is.
+        InvalidClient = "invalid_client",
+        /// Too many wrong passwords for this address.
+        AccountLocked = "account_locked",
+        /// The address was never verified.
+        EmailUnverified = "email_unverified",
+        /// The account may not sign in.
+        AccountDisabled = "account_disabled",
+        /// The user's current password is another one.
+        WrongPassword = "wrong_password",
+        /// The role is not enough.
+        Forbidden = "forbidden",
+        /// There is nothing at this address.
+        NotFound = "not_found",
+        /// This server sends no mail.
+        NoMail = "no_mail",
+        /// The address does not take that method.
+        MethodNotAllowed = "method_not_allowed",
+        /// The body did not come in time.
+        RequestTimeout = "request_timeout",
+        /// Somebody else has the address.
+        EmailTaken = "email_taken",
+        /// Nobody would be left to administer.
+        LastAdmin = "last_admin",
+        /// Nobody disables the account with which they do it.
+        OwnAccount = "own_account",
+        /// The body is larger than it may be.
+        BodyTooLarge = "body_too_large",
+        /// The body is of another type.
+        UnsupportedMediaType = "unsupported_media_type",
+        /// Too many tries from one network.
+        TooManyRequests = "too_many_requests",
+        /// This program is at fault.
+        Internal = "internal",
+        /// Nothing was decided; try again.
+        Unavailable = "unavailable",
+    }
+}
+
 /// One error, as the caller sees it.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
-    code: &'static str,
+    code: Code,
     detail: Cow<'static, str>,
     header: Option<Box<(header::HeaderName, HeaderValue)>>,
     ending: Option<Box<Ending>>,
@@ -56,11 +113,11 @@ pub(super) struct Body<'a> {
     /// For people, in one sentence.
     detail: &'a str,
     #[schema(schema_with = schemas::code)]
-    code: &'static str,
+    code: Code,
     /// Why the session ended; only with `session_ended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::reason, required = false)]
-    reason: Option<&'static str>,
+    reason: Option<EndReason>,
     /// When it ended.
     #[serde(rename = "endedAt", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -72,7 +129,7 @@ pub(super) struct Body<'a> {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    fn new(status: StatusCode, code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
             code,
@@ -89,29 +146,29 @@ impl Problem {
         self
     }
 
-    fn unauthorized(code: &'static str, detail: &'static str, challenge: &'static str) -> Self {
+    fn unauthorized(code: Code, detail: &'static str, challenge: &'static str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, detail)
             .with(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
     /// 400, with what is wrong in one sentence.
     pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+        Self::new(StatusCode::BAD_REQUEST, Code::BadRequest, detail)
     }
 
     /// 401: no token came.
     pub fn token_missing() -> Self {
-        Self::unauthorized("token_missing", "No authentication token provided", CHALLENGE)
+        Self::unauthorized(Code::TokenMissing, "No authentication token provided", CHALLENGE)
     }
 
     /// 401: a token came and failed.
     pub fn token_invalid() -> Self {
-        Self::unauthorized("token_invalid", "Invalid or expired session", CHALLENGE_FAILED)
+        Self::unauthorized(Code::TokenInvalid, "Invalid or expired session", CHALLENGE_FAILED)
     }
 
     /// 401: a token came whose session ended; why and when.
     pub fn session_ended(ending: Ending) -> Self {
-        let problem = Self::unauthorized("session_ended", "Invalid or expired session", CHALLENGE_FAILED);
+        let problem = Self::unauthorized(Code::SessionEnded, "Invalid or expired session", CHALLENGE_FAILED);
         Self {
             ending: Some(Box::new(ending)),
             ..problem
@@ -121,7 +178,7 @@ impl Problem {
     /// 401 for a service that has not shown who it is (RFC 7662 2.3).
     pub fn invalid_client() -> Self {
         Self::unauthorized(
-            "invalid_client",
+            Code::InvalidClient,
             "The client id or secret is missing or wrong",
             CLIENT_CHALLENGE,
         )
@@ -129,14 +186,18 @@ impl Problem {
 
     /// 403: the role is not enough.
     pub fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "This needs the admin role")
+        Self::new(
+            StatusCode::FORBIDDEN,
+            Code::Forbidden,
+            "This needs the admin role",
+        )
     }
 
     /// 404.
     pub fn not_found() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
-            "not_found",
+            Code::NotFound,
             "There is nothing at this address",
         )
     }
@@ -146,7 +207,7 @@ impl Problem {
         let status = StatusCode::METHOD_NOT_ALLOWED;
         Self::new(
             status,
-            "method_not_allowed",
+            Code::MethodNotAllowed,
             "This address does not take that method",
         )
         .with(header::ALLOW, allow)
@@ -155,12 +216,16 @@ impl Problem {
     /// 408: the body did not come in time.
     pub fn too_slow() -> Self {
         let status = StatusCode::REQUEST_TIMEOUT;
-        Self::new(status, "request_timeout", "The body did not come in time")
+        Self::new(status, Code::RequestTimeout, "The body did not come in time")
             .with(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
     /// 400 for a value that is refused for a reason, in its words.
-    pub fn refused(code: &'static str, why: &dyn std::error::Error) -> Self {
+    pub fn refused(why: &dyn std::error::Error) -> Self {
+        Self::in_words(Code::BadRequest, why)
+    }
+
+    fn in_words(code: Code, why: &dyn std::error::Error) -> Self {
         // Our words start in lower case for use in the middle of a sentence.
         let words = why.to_string();
         let mut letters = words.chars();
@@ -172,14 +237,14 @@ impl Problem {
     /// 409: the account may not sign in, so what was asked for is of no use to its user.
     pub fn account_disabled() -> Self {
         let detail = "This account is disabled. Enable it first.";
-        Self::new(StatusCode::CONFLICT, "account_disabled", detail)
+        Self::new(StatusCode::CONFLICT, Code::AccountDisabled, detail)
     }
 
     /// 413.
     pub fn body_too_large(limit: usize) -> Self {
         let detail = format!("The body must not be larger than {limit} bytes");
         // What is left of the body is not waited for.
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge, detail)
             .with(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
@@ -188,7 +253,7 @@ impl Problem {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         Self::new(
             status,
-            "unsupported_media_type",
+            Code::UnsupportedMediaType,
             format!("The body must be {wanted}"),
         )
     }
@@ -197,19 +262,19 @@ impl Problem {
     pub fn too_many_requests(seconds: u64) -> Self {
         let status = StatusCode::TOO_MANY_REQUESTS;
         let detail = "There were too many attempts from your network. Please wait a moment.";
-        Self::new(status, "too_many_requests", detail).with(header::RETRY_AFTER, HeaderValue::from(seconds))
+        Self::new(status, Code::TooManyRequests, detail).with(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     /// 500: this program is at fault.
     pub fn internal() -> Self {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Self::new(status, "internal", "Something went wrong here")
+        Self::new(status, Code::Internal, "Something went wrong here")
     }
 
     /// 503: nothing was decided; try again.
     pub fn unavailable() -> Self {
         let detail = "The service is unavailable for a moment. Please try again.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, detail)
             .with(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
     }
 
@@ -218,7 +283,7 @@ impl Problem {
         match status {
             StatusCode::NOT_FOUND => Self::not_found(),
             _ if status.is_client_error() => {
-                Self::new(status, "bad_request", "The request cannot be understood")
+                Self::new(status, Code::BadRequest, "The request cannot be understood")
             }
             _ => Self::internal(),
         }
@@ -231,21 +296,23 @@ impl From<auth::Error> for Problem {
         let forbidden = |code, detail| Self::new(StatusCode::FORBIDDEN, code, detail);
         match error {
             Error::InvalidCredentials => {
-                Self::unauthorized("invalid_credentials", "Invalid credentials", CHALLENGE)
+                Self::unauthorized(Code::InvalidCredentials, "Invalid credentials", CHALLENGE)
             }
-            Error::AccountLocked => {
-                forbidden("account_locked", "Account is locked. Please reset your password.")
-            }
-            Error::EmailUnverified => {
-                forbidden("email_unverified", "Please verify your email before logging in")
-            }
-            Error::AccountDisabled => forbidden("account_disabled", "Account is disabled"),
+            Error::AccountLocked => forbidden(
+                Code::AccountLocked,
+                "Account is locked. Please reset your password.",
+            ),
+            Error::EmailUnverified => forbidden(
+                Code::EmailUnverified,
+                "Please verify your email before logging in",
+            ),
+            Error::AccountDisabled => forbidden(Code::AccountDisabled, "Account is disabled"),
             // Not 401: the token that came with it is good.
-            Error::WrongPassword => forbidden("wrong_password", "The current password is wrong"),
-            Error::PasswordRefused(why) => Self::refused("password_refused", &why),
+            Error::WrongPassword => forbidden(Code::WrongPassword, "The current password is wrong"),
+            Error::PasswordRefused(why) => Self::in_words(Code::PasswordRefused, &why),
             Error::LinkInvalid => Self::new(
                 StatusCode::BAD_REQUEST,
-                "link_invalid",
+                Code::LinkInvalid,
                 "This link is no longer valid. Please ask for a new one.",
             ),
             Error::ClientUnknown => Self::invalid_client(),
@@ -253,18 +320,18 @@ impl From<auth::Error> for Problem {
             Error::NoSuchClient(_) => Self::not_found(),
             Error::NoMail => Self::new(
                 StatusCode::NOT_FOUND,
-                "no_mail",
+                Code::NoMail,
                 "This server sends no mail. Please ask an administrator.",
             ),
             Error::Forbidden => Self::forbidden(),
             Error::OwnAccount => Self::new(
                 StatusCode::CONFLICT,
-                "own_account",
+                Code::OwnAccount,
                 "You cannot disable your own account",
             ),
             Error::LastAdmin => Self::new(
                 StatusCode::CONFLICT,
-                "last_admin",
+                Code::LastAdmin,
                 "This is the last administrator who can sign in. Please add another one first.",
             ),
             Error::TokenInvalid => Self::token_invalid(),
@@ -272,7 +339,7 @@ impl From<auth::Error> for Problem {
             Error::NoSuchUser(_) | Error::NoSuchSession => Self::not_found(),
             Error::EmailTaken(_) => Self::new(
                 StatusCode::CONFLICT,
-                "email_taken",
+                Code::EmailTaken,
                 "There is a user with this email already",
             ),
             Error::Busy => {
@@ -315,7 +382,7 @@ impl ResponseError for Problem {
                 status: self.status.as_u16(),
                 detail: &self.detail,
                 code: self.code,
-                reason: self.ending.as_ref().map(|ending| ending.reason.as_str()),
+                reason: self.ending.as_ref().map(|ending| ending.reason),
                 ended_at: self.ending.as_ref().map(|ending| ending.at),
                 request_id: self.request_id.as_ref().map(RequestId::as_str),
             })

@@ -4,39 +4,10 @@ use serde_json::Value;
 use utoipa::openapi::schema::{AllOfBuilder, Object, ObjectBuilder, Schema, SchemaType};
 use utoipa::openapi::{SchemaFormat, Type};
 
+use super::problem::Code;
 use crate::auth::lists::LARGEST_PAGE;
-use crate::auth::lists::State;
 use crate::sessions::EndReason;
-use crate::users::Role;
-
-/// All codes that a problem may have.
-const CODES: [&str; 25] = [
-    "bad_request",
-    "password_refused",
-    "link_invalid",
-    "token_missing",
-    "token_invalid",
-    "session_ended",
-    "invalid_credentials",
-    "invalid_client",
-    "account_locked",
-    "email_unverified",
-    "account_disabled",
-    "wrong_password",
-    "forbidden",
-    "not_found",
-    "no_mail",
-    "method_not_allowed",
-    "request_timeout",
-    "email_taken",
-    "last_admin",
-    "own_account",
-    "body_too_large",
-    "unsupported_media_type",
-    "too_many_requests",
-    "internal",
-    "unavailable",
-];
+use crate::users::{AccountState, Role};
 
 // utoipa takes no description from beside a field whose schema a function makes: those that need one have it here.
 
@@ -48,15 +19,15 @@ fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
 }
 
 pub(super) fn code() -> Object {
-    one_of(CODES)
+    one_of(Code::ALL.map(Code::as_str))
 }
 
 pub(super) fn role() -> Object {
-    one_of([Role::User, Role::Admin].map(Role::as_str))
+    one_of(Role::ALL.map(Role::as_str))
 }
 
 pub(super) fn state() -> Object {
-    one_of([State::Active, State::Invited, State::Unverified, State::Disabled].map(State::as_str))
+    one_of(AccountState::ALL.map(AccountState::as_str))
 }
 
 pub(super) fn reason() -> Object {

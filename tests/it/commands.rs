@@ -5,7 +5,7 @@ use std::process::Output;
 use oneseat::users::Role;
 use serde_json::Value;
 
-use crate::support::{App, PASSWORD, oneseat};
+use crate::support::{App, Database, PASSWORD, oneseat, oneseat_with};
 
 fn run(app: &App, args: &[&str], input: &str) -> (i32, String, String) {
     outcome(oneseat(
@@ -156,7 +156,7 @@ async fn lists_are_tables_and_json() {
     let shown: Value =
         serde_json::from_str(&run(&app, &["user", "show", "ada@example.org", "--json"], "").1).unwrap();
     assert_eq!(shown["session"]["id"], sessions[0]["id"]);
-    assert_eq!(shown["locked"], false);
+    assert_eq!(shown["lockedUntil"], Value::Null);
 }
 
 #[tokio::test]
@@ -294,4 +294,39 @@ async fn what_an_operator_does_is_in_the_security_log() {
         .execute(&crate::support::sql::backdate_sessions("3 hours"));
     let (_, _, log) = run(&app, &["sweep"], "");
     assert!(log.contains("reason=expired") && log.contains("by=time"), "{log}");
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_told() {
+    let database = Database::fresh();
+    let list = ["user", "list", "--database-url", database.url()];
+    let listed = oneseat_with(
+        &list,
+        &[("ONESEAT_IDEL_TIMEOUT", "5m"), ("ONESEAT_IDLE_TIMEOUT", "5m")],
+        "",
+    );
+    let said = String::from_utf8(listed.stderr).unwrap();
+    assert!(listed.status.success(), "{said}");
+    assert!(said.contains("ONESEAT_IDEL_TIMEOUT is no setting"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_password_that_is_no_text_is_refused_in_words() {
+    let database = Database::fresh();
+    let script = format!(
+        "printf '\\377' | {} user add ada@example.org --name Ada --password-stdin --database-url '{}'",
+        env!("CARGO_BIN_EXE_oneseat"),
+        database.url()
+    );
+    let refused = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("is not UTF-8") && said.lines().count() == 1,
+        "{said}"
+    );
 }

@@ -122,10 +122,10 @@ async fn lists_and_figures_go_by_todays_limits() {
     let accounts = strict.auth.accounts(search(), None, 10).await.unwrap();
     assert_eq!(accounts.rows[0].session, None);
     let email = || "ada@example.org".parse().unwrap();
-    assert!(strict.auth.profile(email()).await.unwrap().session.is_none());
+    assert!(strict.auth.account(email()).await.unwrap().session.is_none());
     // By the limits of the other it lives.
     assert_eq!(loose.auth.statistics().await.unwrap().signed_in_now, 3);
-    assert!(loose.auth.profile(email()).await.unwrap().session.is_some());
+    assert!(loose.auth.account(email()).await.unwrap().session.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

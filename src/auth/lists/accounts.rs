@@ -2,18 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use uuid::Uuid;
 
 use super::pagination::{Cursor, Page, Search, page};
 use crate::auth::{Auth, Error};
 use crate::db::clock::now;
 use crate::db::schema::{login_failures, sessions, users};
-use crate::sessions::store;
-use crate::users::User;
+use crate::sessions::{Session, store};
 use crate::users::store::email_digest;
+use crate::users::{AccountState, Email, User};
 
-/// An account as an admin sees it.
-#[derive(Queryable, Clone, Debug)]
+/// An account as an admin sees it, on a page, in the API and at the command line.
+#[derive(Clone, Debug)]
 pub struct Account {
     /// Whose.
     pub user: User,
@@ -22,46 +21,52 @@ pub struct Account {
     /// Too many wrong passwords have locked the address until then.
     pub locked_until: Option<DateTime<Utc>>,
     /// The seat that they hold now.
-    pub session: Option<Uuid>,
+    pub session: Option<Session>,
 }
 
-/// The one word for what an admin has to know first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// May not sign in.
-    Disabled,
-    /// Has not chosen a password yet.
-    Invited,
-    /// Has not shown that the address is theirs.
-    Unverified,
-    /// May sign in.
-    Active,
-}
+/// As the query returns it.
+type Row = (
+    User,
+    bool,
+    Option<DateTime<Utc>>,
+    Option<Session>,
+    Option<DateTime<Utc>>,
+);
 
-impl Account {
-    /// Whether the user may sign in, or why not.
-    pub fn state(&self) -> State {
-        if self.user.disabled_at.is_some() {
-            State::Disabled
-        } else if !self.has_password {
-            State::Invited
-        } else if !self.user.email_verified {
-            State::Unverified
-        } else {
-            State::Active
+impl From<Row> for Account {
+    fn from((user, has_password, locked_until, session, ends_at): Row) -> Self {
+        let judged = |(session, ends_at): (Session, _)| session.judged(ends_at);
+        Self {
+            user,
+            has_password,
+            locked_until,
+            session: session.zip(ends_at).map(judged),
         }
     }
 }
 
-impl State {
-    /// The state's name in bodies and on pages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Disabled => "disabled",
-            Self::Invited => "invited",
-            Self::Unverified => "unverified",
-            Self::Active => "active",
-        }
+/// Accounts with what [`Row`] holds. A macro, because the type of the query has no name that anybody could read.
+macro_rules! accounts {
+    ($policy:expr) => {{
+        let ends_at = store::ends_at(&$policy);
+        let seat = sessions::table.on(sessions::user_id.eq(users::id).and(ends_at.clone().gt(now())));
+        let lock = login_failures::table.on(login_failures::email_digest
+            .eq(email_digest(users::email))
+            .and(login_failures::locked_until.gt(now().nullable())));
+        users::table.left_join(seat).left_join(lock).select((
+            User::as_select(),
+            users::password_hash.is_not_null(),
+            login_failures::locked_until.nullable(),
+            Option::<Session>::as_select(),
+            ends_at.nullable(),
+        ))
+    }};
+}
+
+impl Account {
+    /// Whether the user may sign in, or why not.
+    pub fn state(&self) -> AccountState {
+        self.user.state(self.has_password)
     }
 }
 
@@ -79,13 +84,7 @@ impl Auth {
         let policy = self.policy.sessions;
         self.db
             .run(move |conn| {
-                let seat = sessions::table.on(sessions::user_id
-                    .eq(users::id)
-                    .and(store::ends_at(&policy).gt(now())));
-                let lock = login_failures::table.on(login_failures::email_digest
-                    .eq(email_digest(users::email))
-                    .and(login_failures::locked_until.gt(now().nullable())));
-                let mut query = users::table.left_join(seat).left_join(lock).into_boxed();
+                let mut query = accounts!(policy).into_boxed();
                 if let Some(pattern) = pattern(&search) {
                     query = query.filter(users::name.ilike(pattern.clone()).or(users::email.ilike(pattern)));
                 }
@@ -96,20 +95,33 @@ impl Auth {
                             .or(users::created_at.eq(at).and(users::id.lt(id))),
                     );
                 }
-                let accounts: Vec<Account> = query
+                let rows: Vec<Row> = query
                     .order((users::created_at.desc(), users::id.desc()))
                     .limit(limit + 1)
-                    .select((
-                        User::as_select(),
-                        users::password_hash.is_not_null(),
-                        login_failures::locked_until.nullable(),
-                        sessions::id.nullable(),
-                    ))
                     .load(conn)?;
+                let accounts = rows.into_iter().map(Account::from).collect();
                 Ok(page(accounts, limit, |account: &Account| Cursor {
                     at: account.user.created_at,
                     id: account.user.id,
                 }))
+            })
+            .await
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
+    pub async fn account(&self, email: Email) -> Result<Account, Error> {
+        let policy = self.policy.sessions;
+        self.db
+            .run(move |conn| {
+                let row: Option<Row> = accounts!(policy)
+                    .filter(users::email.eq(email.as_str()))
+                    .first(conn)
+                    .optional()?;
+                row.map(Account::from)
+                    .ok_or_else(|| Error::NoSuchUser(email.to_string()))
             })
             .await
     }

@@ -4,6 +4,5 @@ mod accounts;
 mod pagination;
 mod sessions;
 
-pub use accounts::{Account, State};
+pub use accounts::Account;
 pub use pagination::{Cursor, LARGEST_PAGE, Page, Search};
-pub use sessions::Profile;

@@ -15,18 +15,7 @@ use crate::db::schema::{ended_sessions, sessions, users};
 use crate::sessions::store::{count_live, ends_at};
 use crate::sessions::{EndReason, EndedSession, Session, history};
 use crate::users::lockout::{self, Locked};
-use crate::users::{Email, User, store};
-
-/// An account as an operator sees it.
-#[derive(Clone, Debug)]
-pub struct Profile {
-    /// The account.
-    pub user: User,
-    /// The seat it holds.
-    pub session: Option<Session>,
-    /// Whether too many wrong passwords have locked its address.
-    pub is_locked: bool,
-}
+use crate::users::{User, store};
 
 type LiveRows = InnerJoinQuerySource<sessions::table, users::table>;
 
@@ -185,38 +174,5 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn has_no_users(&self) -> Result<bool, Error> {
         self.db.run(|conn| Ok::<_, Error>(!store::any(conn)?)).await
-    }
-
-    /// Every account, by address.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn users(&self) -> Result<Vec<User>, Error> {
-        self.db.run(|conn| store::list(conn).map_err(Error::from)).await
-    }
-
-    /// One account, with its seat and its lock.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn profile(&self, email: Email) -> Result<Profile, Error> {
-        let policy = self.policy.sessions;
-        self.db
-            .run(move |conn| {
-                let user = store::find(conn, &email)?.ok_or_else(|| Error::NoSuchUser(email.to_string()))?;
-                let session = sessions::table
-                    .filter(sessions::user_id.eq(user.id))
-                    .filter(ends_at(&policy).gt(now()))
-                    .select((Session::as_select(), ends_at(&policy)))
-                    .first::<(Session, DateTime<Utc>)>(conn)
-                    .optional()?;
-                let is_locked = lockout::is_locked(conn, &email)?;
-                Ok(Profile {
-                    user,
-                    session: session.map(|(session, ends_at)| session.judged(ends_at)),
-                    is_locked,
-                })
-            })
-            .await
     }
 }

@@ -60,6 +60,10 @@ impl DataDir {
         DirBuilder::new()
             .recursive(true)
             .create(path)
+            .map_err(|error| match error.kind() {
+                ErrorKind::AlreadyExists => ErrorKind::NotADirectory.into(),
+                _ => error,
+            })
             .map_err(Error::at(path))?;
         let this = Self {
             path: path.to_owned(),

@@ -102,10 +102,7 @@ async fn request_link(
     wanted: Request,
 ) -> Result<HttpResponse, Problem> {
     let body: LinkRequest = body::json(request, payload).await?;
-    let email: Email = body
-        .email
-        .parse()
-        .map_err(|error| Problem::refused("bad_request", &error))?;
+    let email: Email = body.email.parse().map_err(|error| Problem::refused(&error))?;
     auth.request_link(email, wanted, client.0).await?;
     Ok(HttpResponse::Accepted().json(SuccessResponse::NOW))
 }
@@ -175,8 +172,7 @@ pub async fn change(
     auth: Data<Auth>,
 ) -> Result<Json<SuccessResponse>, Problem> {
     let body: ChangeRequest = body::json(&request, payload).await?;
-    let current =
-        Password::typed(&body.current_password).map_err(|error| Problem::refused("bad_request", &error))?;
+    let current = Password::typed(&body.current_password).map_err(|error| Problem::refused(&error))?;
     auth.change_password(caller.holder(), current, body.new_password)
         .await?;
     Ok(Json(SuccessResponse::NOW))

@@ -56,12 +56,8 @@ pub async fn login(
     client: ClientInfo,
 ) -> Result<Json<LoginResponse>, Problem> {
     let request: LoginRequest = body::json(&request, payload).await?;
-    let email: Email = request
-        .email
-        .parse()
-        .map_err(|error| Problem::refused("bad_request", &error))?;
-    let password =
-        Password::typed(&request.password).map_err(|error| Problem::refused("bad_request", &error))?;
+    let email: Email = request.email.parse().map_err(|error| Problem::refused(&error))?;
+    let password = Password::typed(&request.password).map_err(|error| Problem::refused(&error))?;
     let signed_in = auth.sign_in(email, password, client.0).await?;
     Ok(Json(LoginResponse {
         token: signed_in.token.reveal(),

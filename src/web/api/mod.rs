@@ -8,4 +8,4 @@ pub mod forward;
 pub mod health;
 pub mod introspect;
 pub mod users;
-mod views;
+pub(crate) mod views;

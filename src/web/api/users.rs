@@ -2,14 +2,12 @@
 
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::admin::{ListQuery, parsed};
-use super::views::UserView;
+use super::views::{AccountView, UserView};
 use crate::auth::accounts::Invitation;
-use crate::auth::lists::Account;
 use crate::auth::{Auth, Error, LastAdmin};
 use crate::users::{Email, Role};
 use crate::web::body;
@@ -17,27 +15,10 @@ use crate::web::extract::Admin;
 use crate::web::problem::Problem;
 use crate::web::schemas;
 
-/// One account of the list.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AccountRow {
-    #[serde(flatten)]
-    user: UserView,
-    #[schema(schema_with = schemas::state)]
-    state: &'static str,
-    email_verified: bool,
-    signed_in: bool,
-    #[schema(required)]
-    locked_until: Option<DateTime<Utc>>,
-    #[schema(required)]
-    disabled_at: Option<DateTime<Utc>>,
-    created_at: DateTime<Utc>,
-}
-
 /// One page of accounts.
 #[derive(Serialize, ToSchema)]
 pub struct UsersResponse {
-    users: Vec<AccountRow>,
+    users: Vec<AccountView>,
     total: i64,
     #[schema(required)]
     next: Option<String>,
@@ -52,20 +33,6 @@ pub struct InviteRequest {
     name: String,
     #[schema(schema_with = schemas::optional_role, required = false)]
     role: Option<String>,
-}
-
-impl From<Account> for AccountRow {
-    fn from(account: Account) -> Self {
-        Self {
-            state: account.state().as_str(),
-            email_verified: account.user.email_verified,
-            signed_in: account.session.is_some(),
-            locked_until: account.locked_until,
-            disabled_at: account.user.disabled_at,
-            created_at: account.user.created_at,
-            user: account.user.into(),
-        }
-    }
 }
 
 /// Who has an account, the newest first.
@@ -104,11 +71,8 @@ pub async fn invite(
 ) -> Result<HttpResponse, Problem> {
     let body: InviteRequest = body::json(&request, payload).await?;
     let invitation = Invitation {
-        email: Email::of_new_account(&body.email).map_err(|error| Problem::refused("bad_request", &error))?,
-        name: body
-            .name
-            .parse()
-            .map_err(|error| Problem::refused("bad_request", &error))?,
+        email: Email::of_new_account(&body.email).map_err(|error| Problem::refused(&error))?,
+        name: body.name.parse().map_err(|error| Problem::refused(&error))?,
         role: match body.role {
             None => Role::User,
             Some(role) => role

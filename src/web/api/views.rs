@@ -1,4 +1,4 @@
-//! What users and sessions look like in JSON: camelCase, RFC 3339 UTC, no token and no digest.
+//! What users and sessions look like in JSON, in the API and at the command line: camelCase, RFC 3339 UTC, no token and no digest.
 
 use std::net::IpAddr;
 
@@ -7,27 +7,28 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::sessions::{EndedSession, Session};
-use crate::users::User;
+use crate::auth::lists::Account;
+use crate::sessions::{EndReason, EndedSession, Session};
+use crate::users::{AccountState, Role, User};
 use crate::web::schemas;
 
 /// Who.
 #[derive(Serialize, ToSchema)]
 #[schema(as = User)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct UserView {
+pub(crate) struct UserView {
     id: Uuid,
     name: String,
     email: String,
     #[schema(schema_with = schemas::role)]
-    role: &'static str,
+    role: Role,
 }
 
 /// A live session.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Session)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SessionView {
+pub(crate) struct SessionView {
     id: Uuid,
     #[schema(schema_with = schemas::address)]
     ip_address: IpAddr,
@@ -42,7 +43,7 @@ pub(super) struct SessionView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = EndedSession)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct EndedSessionView {
+pub(crate) struct EndedSessionView {
     id: Uuid,
     #[schema(schema_with = schemas::address)]
     ip_address: IpAddr,
@@ -52,7 +53,25 @@ pub(super) struct EndedSessionView {
     last_activity: DateTime<Utc>,
     ended_at: DateTime<Utc>,
     #[schema(schema_with = schemas::reason)]
-    reason: &'static str,
+    reason: EndReason,
+}
+
+/// An account, as admins see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountRow)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AccountView {
+    #[serde(flatten)]
+    user: UserView,
+    #[schema(schema_with = schemas::state)]
+    state: AccountState,
+    email_verified: bool,
+    signed_in: bool,
+    #[schema(required)]
+    locked_until: Option<DateTime<Utc>>,
+    #[schema(required)]
+    disabled_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
 }
 
 impl From<EndedSession> for EndedSessionView {
@@ -64,7 +83,7 @@ impl From<EndedSession> for EndedSessionView {
             created_at: session.created_at,
             last_activity: session.last_activity,
             ended_at: session.ended_at,
-            reason: session.reason.as_str(),
+            reason: session.reason,
         }
     }
 }
@@ -75,7 +94,7 @@ impl From<User> for UserView {
             id: user.id,
             name: user.name,
             email: user.email,
-            role: user.role.as_str(),
+            role: user.role,
         }
     }
 }
@@ -89,6 +108,20 @@ impl From<Session> for SessionView {
             created_at: session.created_at,
             last_activity: session.last_activity,
             expires_at: session.expires_at,
+        }
+    }
+}
+
+impl From<Account> for AccountView {
+    fn from(account: Account) -> Self {
+        Self {
+            state: account.state(),
+            email_verified: account.user.email_verified,
+            signed_in: account.session.is_some(),
+            locked_until: account.locked_until,
+            disabled_at: account.user.disabled_at,
+            created_at: account.user.created_at,
+            user: account.user.into(),
         }
     }
 }

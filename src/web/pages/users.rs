@@ -9,8 +9,8 @@ use super::admin::link;
 use super::moment::Moment;
 use super::{AdminPage, Page};
 use crate::auth::Auth;
-use crate::auth::lists::{Account, State};
-use crate::users::Role;
+use crate::auth::lists::Account;
+use crate::users::{AccountState, Role};
 use crate::web::api::admin::ListQuery;
 use crate::web::problem::Problem;
 
@@ -20,7 +20,7 @@ struct AccountRow {
     email: String,
     is_admin: bool,
     is_own: bool,
-    state: State,
+    state: AccountState,
     is_signed_in: bool,
     locked_until: Option<Moment>,
     created: Moment,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use futures_util::future::join_all;
+use oneseat::auth::lists::{LARGEST_PAGE, Search};
 use oneseat::auth::{Activity, Auth, Authority, Error, Holder, LastAdmin};
 use oneseat::sessions::{EndReason, Origin};
 use oneseat::users::{Email, Password, Role};
@@ -59,7 +60,12 @@ async fn whatever_admins_do_to_each_other_nobody_waits_in_a_circle() {
     for name in NAMES {
         app.add_user(name, Role::Admin).await;
     }
-    let users = app.auth.users().await.unwrap();
+    let users = app
+        .auth
+        .accounts(Search::All, None, LARGEST_PAGE)
+        .await
+        .unwrap()
+        .rows;
     let mut rng = StdRng::seed_from_u64(1);
     for round in 0..ROUNDS {
         let mut holders = Vec::new();
@@ -70,7 +76,7 @@ async fn whatever_admins_do_to_each_other_nobody_waits_in_a_circle() {
             let auth = if n % 2 == 0 { &app.auth } else { &other.auth };
             let (what, user) = (rng.random_range(0..65), rng.random_range(0..NAMES.len()));
             let holder = holders[rng.random_range(0..NAMES.len())].clone();
-            let (auth, user) = (auth.clone(), users[user].id);
+            let (auth, user) = (auth.clone(), users[user].user.id);
             async move {
                 tokio::spawn(async move { act(&auth, what, holder, user).await })
                     .await

@@ -1,0 +1,96 @@
+//! Closed sets of words: a name for each member in the program, and one word for it in the database, in bodies and in the log.
+
+/// Makes an enum of a list of members and their words, one line each:
+///
+/// - `ALL`, the members in their order, and `as_str`, the word of one;
+/// - `Display` and `FromStr`, whose error lists all words;
+/// - `Serialize` and `Deserialize`, as the word;
+/// - `ToSql` and `FromSql`, as `text`. A constraint of the table holds the database to the words.
+macro_rules! words {
+    (
+        $(#[$about:meta])*
+        $visibility:vis enum $name:ident {
+            $( $(#[$about_member:meta])* $member:ident = $word:literal, )+
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(
+            diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+            Clone, Copy, Debug, PartialEq, Eq,
+        )]
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        $visibility enum $name {
+            $( $(#[$about_member])* $member, )+
+        }
+
+        impl $name {
+            /// All of them, in the order in which people read them.
+            $visibility const ALL: [Self; [$($word),+].len()] = [$(Self::$member),+];
+
+            /// Its word in the database, in bodies and in the log.
+            $visibility const fn as_str(self) -> &'static str {
+                match self {
+                    $( Self::$member => $word, )+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(word: &str) -> Result<Self, Self::Err> {
+                match word {
+                    $( $word => Ok(Self::$member), )+
+                    _ => Err($crate::words::unknown(&Self::ALL.map(Self::as_str))),
+                }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word: std::borrow::Cow<'de, str> = serde::Deserialize::deserialize(deserializer)?;
+                word.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg> for $name {
+            fn to_sql<'b>(
+                &'b self,
+                out: &mut diesel::serialize::Output<'b, '_, diesel::pg::Pg>,
+            ) -> diesel::serialize::Result {
+                <str as diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg>>::to_sql(self.as_str(), out)
+            }
+        }
+
+        impl diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg> for $name {
+            fn from_sql(
+                bytes: <diesel::pg::Pg as diesel::backend::Backend>::RawValue<'_>,
+            ) -> diesel::deserialize::Result<Self> {
+                Ok(std::str::from_utf8(bytes.as_bytes())?.parse()?)
+            }
+        }
+    };
+}
+
+pub(crate) use words;
+
+/// What a word must be that is none.
+pub(crate) fn unknown(all: &[&str]) -> String {
+    match all {
+        [one] => format!("must be {one}"),
+        [one, other] => format!("must be {one} or {other}"),
+        _ => format!("must be one of {}", all.join(", ")),
+    }
+}
