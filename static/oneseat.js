@@ -203,7 +203,13 @@ export class Oneseat {
     const attempt = new Attempt();
     this.#attempt = attempt;
     if (this.#left.signal.aborted) this.#overtake("page_closed");
-    this.#told = this.#told.then((told) => (attempt.overtaken ? told : this.#open(attempt, email, password)));
+    this.#told = this.#told
+      .then((told) => (attempt.overtaken ? told : this.#open(attempt, email, password)))
+      .catch((error) => {
+        attempt.outcome.reject(error);
+        // What a gateway says of a server that does not answer leaves open what that did.
+        return error instanceof Problem && error.status < 500;
+      });
     return attempt.outcome.promise;
   }
 
@@ -285,20 +291,13 @@ export class Oneseat {
   }
 
   /**
-   * One sign-in, up to what becomes of its answer. Settles as `#told` does.
+   * One sign-in, up to what becomes of its answer. Resolves as `#told` does.
    * @param {Attempt} attempt
    * @param {string} email
    * @param {string} password
    */
   async #open(attempt, email, password) {
-    let opened;
-    try {
-      opened = await login(this.server, email, password);
-    } catch (error) {
-      attempt.outcome.reject(error);
-      // What a gateway says of a server that does not answer leaves open what that did.
-      return error instanceof Problem && error.status < 500;
-    }
+    const opened = await login(this.server, email, password);
     const held = this.#session;
     const isSameUser = held?.user.id === opened.user.id;
     let told = Promise.resolve(true);
