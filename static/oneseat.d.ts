@@ -71,14 +71,15 @@ export class Oneseat {
    * Takes the seat. Whoever held it is signed out.
    * @throws {Problem} `invalid_credentials`, `account_locked`, `email_unverified`, `account_disabled`, `too_many_requests`, ...
    * @throws {SessionEnded} It was overtaken: by another `signIn`, by `signOut`, or since the page was left. What it opens all the same
-   *   is ended at the server.
-   * @throws {TypeError} The server cannot be reached.
+   *   is ended at the server, if that can be told of it.
+   * @throws {TypeError} The server cannot be reached, or what answers is not oneseat.
    */
   signIn(email: string, password: string): Promise<User>;
 
   /**
    * Gives the seat up: here at once, and on the server if it can be reached. A sign-in that has no answer yet is given up, too.
-   * @returns Whether the server knows. Where it does not, the session ends there by its time-out.
+   * @returns Whether the server knows, which takes some seconds where it is busy. Where it does not, the session ends there by its
+   *   time-out.
    */
   signOut(): Promise<boolean>;
 
@@ -86,7 +87,7 @@ export class Oneseat {
    * Sets another password, which ends this session like any other.
    * @throws {Problem} `wrong_password`, `password_refused`, ...
    * @throws {SessionEnded}
-   * @throws {TypeError} The server cannot be reached.
+   * @throws {TypeError} The server cannot be reached, or what answers is not oneseat.
    */
   changePassword(currentPassword: string, newPassword: string): Promise<void>;
 

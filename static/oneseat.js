@@ -28,8 +28,11 @@
 //   last at the server, too.
 // - From `pagehide` to `pageshow` nobody signs in.
 // - Listeners are called when the change is made. One that throws is reported like any error that nobody catches, and changes nothing.
-// - An answer that is lost (the network was cut, the page was closed) may leave a session at the server that no page holds. The user's next
-//   sign-in replaces it; until then it lasts as long as one that nobody uses.
+// - A server that is too busy to be told of an end (429, 5xx) is told again, three times within some seconds; a page that is left tells
+//   what is to be told at once, and then no more.
+// - What is no answer of oneseat's, such as the page of a network that wants a sign-in of its own, counts as lost.
+// - An answer that is lost (the network was cut, the page was closed), and an end that the server was too busy to hear of, may leave a
+//   session at the server that no page holds. The user's next sign-in replaces it; until then it lasts as long as one that nobody uses.
 // - Two `Oneseat` in one page are like two pages: each holds a session of its own, and for one user the later takes the seat.
 
 /**
@@ -101,6 +104,10 @@ const SILENCE = 45_000;
 /** The pauses before a broken stream is opened again, in milliseconds: the first, and the longest. */
 const PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
+/** The pauses before a busy server is told once more that a session is over, in milliseconds, unless it asks for longer ones. */
+const PAUSES_TO_TELL = [1_000, 2_000, 4_000];
+/** A server that asks for a longer one is told no more. */
+const LONGEST_PAUSE_TO_TELL = 10_000;
 
 /** One session of one page. What waits for an answer is aborted when it ends. */
 class Session {
@@ -148,8 +155,8 @@ export class Oneseat {
   #attempt = null;
   /** @type {Promise<boolean>} Settles when the server has answered; whether it then knows of all that is over here. Never rejects. */
   #told = Promise.resolve(true);
-  /** Between `pagehide` and `pageshow`. */
-  #hidden = false;
+  /** Aborted from `pagehide` to `pageshow`. */
+  #left = new AbortController();
   /** @type {Set<string>} */
   #origins;
   /** @type {Set<(ending: Ending) => void>} */
@@ -169,10 +176,12 @@ export class Oneseat {
     this.server = url.origin;
     this.#origins = new Set([this.server, ...origins.map(originOf)]);
     addEventListener("pagehide", () => {
-      this.#hidden = true;
+      this.#left.abort();
       this.#leave("page_closed");
     });
-    addEventListener("pageshow", () => { this.#hidden = false; });
+    addEventListener("pageshow", () => {
+      if (this.#left.signal.aborted) this.#left = new AbortController();
+    });
   }
 
   /** Who is signed in here. */
@@ -187,20 +196,27 @@ export class Oneseat {
    * @returns {Promise<User>}
    * @throws {Problem} `invalid_credentials`, `account_locked`, `email_unverified`, `account_disabled`, `too_many_requests`, ...
    * @throws {SessionEnded} It was overtaken: by another `signIn`, by `signOut`, or since the page was left.
-   * @throws {TypeError} The server cannot be reached.
+   * @throws {TypeError} The server cannot be reached, or what answers is not oneseat.
    */
   async signIn(email, password) {
     this.#overtake("replaced");
     const attempt = new Attempt();
     this.#attempt = attempt;
-    if (this.#hidden) this.#overtake("page_closed");
-    this.#told = this.#told.then((told) => (attempt.overtaken ? told : this.#open(attempt, email, password)));
+    if (this.#left.signal.aborted) this.#overtake("page_closed");
+    this.#told = this.#told
+      .then((told) => (attempt.overtaken ? told : this.#open(attempt, email, password)))
+      .catch((error) => {
+        attempt.outcome.reject(error);
+        // What a gateway says of a server that does not answer leaves open what that did.
+        return error instanceof Problem && error.status < 500;
+      });
     return attempt.outcome.promise;
   }
 
   /**
    * Gives the seat up: here at once, and on the server if it can be reached. A sign-in that has no answer yet is given up, too.
-   * @returns {Promise<boolean>} Whether the server knows. Where it does not, the session ends there by its time-out.
+   * @returns {Promise<boolean>} Whether the server knows, which takes some seconds where it is busy. Where it does not, the session ends
+   * there by its time-out.
    */
   async signOut() {
     return this.#leave("signed_out");
@@ -213,7 +229,7 @@ export class Oneseat {
    * @returns {Promise<void>}
    * @throws {Problem} `wrong_password`, `password_refused`, ...
    * @throws {SessionEnded}
-   * @throws {TypeError} The server cannot be reached.
+   * @throws {TypeError} The server cannot be reached, or what answers is not oneseat.
    */
   async changePassword(currentPassword, newPassword) {
     const session = this.#session;
@@ -222,6 +238,7 @@ export class Oneseat {
     const response = await post(`${this.server}/auth/password/change`, { currentPassword, newPassword }, session.token);
     if (response.status === 401) throw this.#refused(session, await body(response));
     if (!response.ok) throw await Problem.from(response);
+    if (!(await isDone(response))) unreachable(NOT_OURS);
     this.#end(session, { reason: "password_changed", endedAt: null });
   }
 
@@ -274,20 +291,13 @@ export class Oneseat {
   }
 
   /**
-   * One sign-in, up to what becomes of its answer. Settles as `#told` does.
+   * One sign-in, up to what becomes of its answer. Resolves as `#told` does.
    * @param {Attempt} attempt
    * @param {string} email
    * @param {string} password
    */
   async #open(attempt, email, password) {
-    let opened;
-    try {
-      opened = await login(this.server, email, password);
-    } catch (error) {
-      attempt.outcome.reject(error);
-      // What a gateway says of a server that does not answer leaves open what that did.
-      return error instanceof Problem && error.status < 500;
-    }
+    const opened = await login(this.server, email, password);
     const held = this.#session;
     const isSameUser = held?.user.id === opened.user.id;
     let told = Promise.resolve(true);
@@ -295,11 +305,11 @@ export class Oneseat {
     if (held && isSameUser) {
       this.#end(held, { reason: "replaced", endedAt: null });
     } else if (held && !attempt.overtaken) {
-      told = tell(this.server, held, "signed_out");
+      told = this.#tell(held, "signed_out");
       this.#end(held, { reason: "signed_out", endedAt: null });
     }
     // Looked at last: a listener may just have asked for something else.
-    if (attempt.overtaken) return all(told, tell(this.server, opened, attempt.overtaken.reason));
+    if (attempt.overtaken) return all(told, this.#tell(opened, attempt.overtaken.reason));
     this.#session = opened;
     this.#listen(opened);
     attempt.outcome.resolve(opened.user);
@@ -312,7 +322,7 @@ export class Oneseat {
     if (!this.#session) return this.#told;
     const session = this.#session;
     // Before any listener asks for something else.
-    this.#told = all(this.#told, tell(this.server, session, reason));
+    this.#told = all(this.#told, this.#tell(session, reason));
     const told = this.#told;
     this.#end(session, { reason, endedAt: null });
     return told;
@@ -324,6 +334,11 @@ export class Oneseat {
     this.#session = null;
     session.end(ending);
     notify(this.#endedListeners, ending);
+  }
+
+  /** @param {Session} session @param {Reason | null} reason */
+  #tell(session, reason) {
+    return tell(this.server, session, reason, this.#left.signal);
   }
 
   /** The server does not take the token. @param {Session} session @param {Record<string, any>} problem */
@@ -355,7 +370,7 @@ export class Oneseat {
       const url = new URL("/auth/session/events", this.server);
       const response = await ask(session, url, { passive: true, signal: silent.signal });
       if (response.status === 401) throw this.#refused(session, await body(response));
-      if (!response.ok || !response.body) return;
+      if (!response.ok || !response.body || !isStream(response)) return;
       opened();
       // Whatever changed while nobody listened.
       this.#changed();
@@ -369,6 +384,7 @@ export class Oneseat {
       }
     } finally {
       clearTimeout(timer);
+      silent.abort();
     }
   }
 
@@ -379,7 +395,7 @@ export class Oneseat {
     if (session.signal.aborted) return;
     if (field("event") === "changed") this.#changed();
     if (field("event") === "ended") {
-      const { reason, at } = JSON.parse(field("data") ?? "{}");
+      const { reason = null, at = null } = JSON.parse(field("data") ?? "{}");
       this.#end(session, { reason, endedAt: at });
     }
   }
@@ -429,24 +445,76 @@ async function all(...told) {
 async function login(server, email, password) {
   const response = await post(`${server}/auth/login`, { email, password });
   if (!response.ok) throw await Problem.from(response);
-  const { token, user } = await response.json().catch(unreachable);
+  const { token, user } = await body(response);
+  if (!isToken(token) || !isUser(user)) unreachable(NOT_OURS);
   return new Session(token, user);
 }
+
+const NOT_OURS = new Error("What answers is not oneseat.");
 
 /** @param {unknown} cause @returns {never} */
 function unreachable(cause) {
   throw new TypeError("The server cannot be reached.", { cause });
 }
 
-/** Ends a session at the server. Resolves to whether it knows. @param {string} server @param {Session} session @param {Reason | null} reason */
-async function tell(server, { token }, reason) {
-  try {
-    const why = reason === "page_closed" ? { reason } : {};
-    const response = await post(`${server}/auth/logout`, why, token, { keepalive: true });
-    return response.ok || response.status === 401;
-  } catch {
-    return false;
+/** Something that a header can hold. @param {unknown} token */
+function isToken(token) {
+  return typeof token === "string" && /^[!-~]+$/.test(token);
+}
+
+/** @param {any} user */
+function isUser(user) {
+  return ["id", "name", "email", "role"].every((name) => typeof user?.[name] === "string");
+}
+
+/** Does an answer say that it was done? @param {Response} response */
+async function isDone(response) {
+  return response.ok && (await body(response)).success === true;
+}
+
+/** @param {Response} response */
+function isStream(response) {
+  return response.headers.get("Content-Type")?.startsWith("text/event-stream") ?? false;
+}
+
+/**
+ * Ends a session at the server. Resolves to whether it knows. One that is busy is told again, until the page is left.
+ * @param {string} server
+ * @param {Session} session
+ * @param {Reason | null} reason
+ * @param {AbortSignal} left
+ */
+async function tell(server, { token }, reason, left) {
+  const why = reason === "page_closed" ? { reason } : {};
+  for (const shortest of [...PAUSES_TO_TELL, Infinity]) {
+    const isLast = left.aborted;
+    try {
+      const response = await post(`${server}/auth/logout`, why, token, { keepalive: true });
+      if (response.status === 401 || (await isDone(response))) return true;
+      const pause = Math.max(shortest, 1000 * Number(response.headers.get("Retry-After")) || 0);
+      const isBusy = response.status === 429 || response.status >= 500;
+      if (isLast || !isBusy || pause > LONGEST_PAUSE_TO_TELL) return false;
+      // Not all pages at once.
+      await sleep(pause * (1 + Math.random() / 4), left);
+    } catch {
+      return false;
+    }
   }
+  return false;
+}
+
+/** In milliseconds; less when the signal says so. @param {number} time @param {AbortSignal} enough @returns {Promise<void>} */
+async function sleep(time, enough) {
+  if (enough.aborted) return;
+  await new Promise((over) => {
+    const timer = setTimeout(wake, time);
+    function wake() {
+      clearTimeout(timer);
+      enough.removeEventListener("abort", wake);
+      over(undefined);
+    }
+    enough.addEventListener("abort", wake);
+  });
 }
 
 /** What is asked of the server alone. @param {string} url @param {object} content @param {string} [token] @param {RequestInit} [options] */
@@ -493,10 +561,10 @@ async function* chunks(stream) {
   for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
 }
 
-/** What an answer says, as far as it can be read. @param {Response} response @returns {Promise<Record<string, any>>} */
+/** What an answer says, as far as it can be read: an object, whatever came. @param {Response} response @returns {Promise<Record<string, any>>} */
 async function body(response) {
   try {
-    return await response.json();
+    return Object(await response.json());
   } catch {
     return {};
   }

@@ -117,7 +117,7 @@ impl App {
 
     /// Answers until `shutdown` completes, then says that it is not ready any more, takes no new connections after the delay that
     /// was configured, and lets requests and a mail under way finish. It begins to wait for `shutdown` when it has answered a
-    /// request of its own, and not before. Dropped, it cuts off what is under way.
+    /// first request, and not before. Dropped, it cuts off what is under way.
     ///
     /// # Errors
     /// The first thing that failed: the threads that serve cannot be started, do not answer, or have died and cannot be replaced; the

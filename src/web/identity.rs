@@ -12,6 +12,9 @@ use crate::users::User;
 /// What the application is told, in lower case.
 pub(super) const NAMES: [&str; 4] = ["remote-user", "remote-email", "remote-name", "remote-groups"];
 
+/// What a proxy says beside that, each in one spelling, in lower case.
+const OF_THE_PROXY: [&str; 3] = ["x-forwarded-for", "x-real-ip", "x-request-id"];
+
 /// Who it is, as an application is told.
 pub(super) struct Identity([(HeaderName, HeaderValue); 4]);
 
@@ -47,9 +50,20 @@ impl Identity {
     }
 }
 
+/// Does a header look to a runtime that folds names like one of the proxy's own, and not to the proxy?
+pub(super) fn mimics_the_proxy(headers: &HeaderMap) -> bool {
+    let is_another = |name: &HeaderName| !OF_THE_PROXY.contains(&name.as_str());
+    let mut others = headers.keys().filter(|name| is_another(name));
+    others.any(|name| is_one_of(&OF_THE_PROXY, name.as_str()))
+}
+
 /// Is this one of ours to a runtime that folds names?
 fn is_identity(name: &str) -> bool {
-    NAMES.iter().any(|ours| folded(ours).eq(folded(name)))
+    is_one_of(&NAMES, name)
+}
+
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|one| folded(one).eq(folded(name)))
 }
 
 fn folded(name: &str) -> impl Iterator<Item = u8> {
@@ -107,6 +121,26 @@ mod tests {
             ("remoteuser", "root"),
         ];
         assert!(!ada().is_claimed_otherwise(&headers(&others)));
+    }
+
+    #[test]
+    fn what_the_proxy_says_is_refused_in_every_other_spelling() {
+        for name in OF_THE_PROXY {
+            assert!(!mimics_the_proxy(&headers(&[(name, "192.0.2.1")])), "{name}");
+            for sign in "!#$%&'*+.^_`|~".chars() {
+                let spelled = name.replacen('-', &sign.to_string(), 1);
+                assert!(
+                    mimics_the_proxy(&headers(&[(&spelled, "192.0.2.1")])),
+                    "{spelled}"
+                );
+            }
+        }
+        let others = [
+            ("x_request", "x"),
+            ("x-requested_with", "x"),
+            ("xforwardedfor", "x"),
+        ];
+        assert!(!mimics_the_proxy(&headers(&others)));
     }
 
     #[test]

@@ -17,6 +17,8 @@ use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error as TlsErro
 
 /// A server that has not answered its first request by then is not going to.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// For one try, of which the connection may be lost. Longer than a client that says nothing keeps its place.
+const TRY: Duration = Duration::from_secs(10);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -63,7 +65,7 @@ impl SelfCheck {
     pub(super) async fn answered(&self) -> io::Result<()> {
         let mut last = io::Error::from(io::ErrorKind::TimedOut);
         let asking = async {
-            while let Err(error) = self.ask().await {
+            while let Err(error) = self.try_once(TRY).await {
                 last = error;
                 sleep(PAUSE).await;
             }
@@ -78,6 +80,10 @@ impl SelfCheck {
     pub(super) async fn knock(&self) {
         let _ = timeout(PAUSE, TcpStream::connect(self.address)).await;
         sleep(PAUSE).await;
+    }
+
+    async fn try_once(&self, patience: Duration) -> io::Result<()> {
+        timeout(patience, self.ask()).await?
     }
 
     async fn ask(&self) -> io::Result<()> {
@@ -158,7 +164,18 @@ impl ServerCertVerifier for OwnCertificate {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+
+    #[actix_web::test]
+    async fn a_try_that_hangs_is_given_up() {
+        // Takes the connection, and says nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let check = SelfCheck::http(silent.local_addr().unwrap());
+        let error = check.try_once(PAUSE).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
 
     #[test]
     fn what_listens_everywhere_is_reached_on_this_machine() {

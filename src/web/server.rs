@@ -56,7 +56,7 @@ impl Server {
         }
     }
 
-    /// Starts to answer, and waits until it has answered a request of its own.
+    /// Starts to answer, and waits until it has answered a request, its own or a client's.
     ///
     /// # Errors
     /// When the TLS certificate cannot be used, the threads that serve cannot be started, or do not answer.

@@ -64,10 +64,15 @@ pub(super) fn listen(
     let app = {
         let (config, stopping) = (config.clone(), stopping.clone());
         move || {
-            application(&config, &|app: &mut web::ServiceConfig| {
+            let answering = workers.clone();
+            let app = application(&config, &|app: &mut web::ServiceConfig| {
                 app.app_data(proxies.clone()).app_data(check.clone());
                 provide(app, &config, &auth, rates.clone(), stopping.clone());
                 app.app_data(web::Data::new(workers.arrive()));
+            });
+            app.map(move |answer| {
+                answering.answered();
+                answer
             })
         }
     };

@@ -5,10 +5,13 @@
 
 use std::any::Any;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::rt::task::{JoinError, JoinHandle};
+use actix_web::rt::time::sleep;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -16,12 +19,16 @@ use super::self_check::SelfCheck;
 
 /// How long a thread that died may be missing.
 const REPLACEMENT: Duration = Duration::from_secs(10);
+/// Between two looks at whether a first answer was given.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The threads that serve. Each holds a [`Presence`].
 #[derive(Clone)]
 pub(crate) struct Workers {
     all: usize,
     present: watch::Sender<usize>,
+    /// One of them has answered somebody.
+    has_answered: Arc<AtomicBool>,
 }
 
 impl Workers {
@@ -30,6 +37,21 @@ impl Workers {
         Self {
             all,
             present: watch::Sender::new(0),
+            has_answered: Arc::default(),
+        }
+    }
+
+    /// One has answered a request. Called for each.
+    pub(crate) fn answered(&self) {
+        if !self.has_answered.load(Ordering::Relaxed) {
+            self.has_answered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Completes when one has answered a request.
+    async fn first_answer(&self) {
+        while !self.has_answered.load(Ordering::Relaxed) {
+            sleep(LOOK).await;
         }
     }
 
@@ -69,7 +91,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts it, and waits until it answers.
+    /// Starts it, and waits until it answers: the check, or anybody. After a restart clients may take every place that there is before
+    /// the check comes, and keep it.
     ///
     /// # Errors
     /// When it cannot start, or does not answer in time.
@@ -86,6 +109,7 @@ impl Running {
                 Ok(()) => return Ok(this),
                 Err(error) => error,
             },
+            () = this.workers.first_answer() => return Ok(this),
         };
         // Threads that did start end, too.
         drop(this.handle.stop(false));

@@ -57,11 +57,11 @@ type Written = [Option<SystemTime>; 2];
 
 impl Certificate {
     fn read(files: TlsConfig, provider: Arc<CryptoProvider>, every: Duration) -> io::Result<Self> {
-        let (reader, current) = Reader::start(files, provider)?;
+        let (mut reader, current) = Reader::start(files, provider)?;
         let (looking, ended) = channel();
         thread::Builder::new()
             .name("certificate".to_owned())
-            .spawn(move || look_again(reader, every, &ended))?;
+            .spawn(move || look_again(|| reader.look(), every, &ended))?;
         Ok(Self {
             current,
             _looking: looking,
@@ -82,36 +82,35 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// Has the reader look again and again, and says so when it does not come back.
-fn look_again(mut reader: Reader, every: Duration, ended: &Receiver<()>) {
+/// Looks again and again until the certificate is gone. What fails once is tried again at the next round.
+fn look_again(mut look: impl FnMut() + Send, every: Duration, ended: &Receiver<()>) {
     while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-        let (done, look) = channel();
-        let looking = thread::Builder::new()
-            .name("certificate reader".to_owned())
-            .spawn(move || {
-                reader.look();
-                // Nobody waits any more when the program has ended.
-                let _ = done.send(reader);
-            });
-        if let Err(error) = looking {
-            log::error!("the TLS certificate will not be read again: {error}");
-            return;
+        if let Err(error) = look_once(&mut look) {
+            log::error!(
+                "the TLS certificate was not looked at again: {error}; the one read before serves on until the next look"
+            );
         }
-        let mut looked = look.recv_timeout(SLOW_LOOK);
-        if looked.as_ref().err() == Some(&RecvTimeoutError::Timeout) {
+    }
+}
+
+/// Looks in a thread of its own, which may die of it, and says so when it does not come back.
+fn look_once(look: &mut (impl FnMut() + Send)) -> io::Result<()> {
+    let (looking, looked) = channel::<()>();
+    thread::scope(|scope| {
+        let reader = thread::Builder::new()
+            .name("certificate reader".to_owned())
+            .spawn_scoped(scope, move || {
+                // Gone with this thread, however that ends.
+                let _looking = looking;
+                look();
+            })?;
+        if looked.recv_timeout(SLOW_LOOK) == Err(RecvTimeoutError::Timeout) {
             log::error!(
                 "the TLS certificate cannot be read again: its files do not answer; the one read before serves on"
             );
-            looked = look.recv().map_err(RecvTimeoutError::from);
         }
-        match looked {
-            Ok(again) => reader = again,
-            Err(_) => {
-                log::error!("the TLS certificate will not be read again: its reader has died");
-                return;
-            }
-        }
-    }
+        reader.join().map_err(|_| io::Error::other("its reader has died"))
+    })
 }
 
 /// Reads the files when they have changed.
@@ -275,6 +274,29 @@ mod tests {
         assert_eq!(shown(&certificate), one);
         drop(writer);
         in_time("the new one is shown", || shown(&certificate) != one);
+    }
+
+    #[test]
+    fn a_look_that_dies_is_not_the_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path());
+        write(&files, "one.example", 1);
+        let (mut reader, current) = Reader::start(files.clone(), Arc::new(ring::default_provider())).unwrap();
+        let shown = || current.read().unwrap().cert.clone();
+        let one = shown();
+        let (looking, ended) = channel();
+        thread::scope(|scope| {
+            let mut looks = 0;
+            let look = move || {
+                looks += 1;
+                assert!(looks > 2, "on purpose: the reader dies");
+                reader.look();
+            };
+            scope.spawn(move || look_again(look, SOON, &ended));
+            write(&files, "two.example", 2);
+            in_time("the new one is shown", || shown() != one);
+            drop(looking);
+        });
     }
 
     #[test]

@@ -71,7 +71,7 @@ async fn verified(client: &Client, headers: &[(&str, &str)]) -> Answer {
 }
 
 #[tokio::test]
-async fn a_request_that_says_of_itself_who_it_is_is_not_let_through() {
+async fn a_request_that_says_what_only_its_proxy_may_say_is_not_let_through() {
     let app = App::start().await;
     let (ada, visitor) = (app.signed_in("ada").await, app.visitor());
     for claim in [
@@ -80,6 +80,9 @@ async fn a_request_that_says_of_itself_who_it_is_is_not_let_through() {
         ("remote.groups", "user"),
         ("REMOTE-GROUPS", "admin"),
         ("Connection", "close, Remote-Groups"),
+        ("X_Forwarded_For", "192.0.2.1"),
+        ("X-Real.IP", "192.0.2.1"),
+        ("x_request-id", "chosen"),
     ] {
         let answer = verified(&ada, &[claim]).await;
         assert_eq!(answer.problem(), "400 bad_request", "{claim:?}");

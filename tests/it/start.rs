@@ -1,13 +1,14 @@
 //! A start that fails ends the program, and one that does not is told when it is true.
 
-use std::net::TcpListener;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use oneseat::app::App;
 
-use crate::support::{Database, config, database_config, oneseat};
+use crate::support::{self, Database, config, database_config, oneseat};
 
 /// Starts with so many files for a hundred connections, and ends it if it serves. Returns whether it did, with what it said.
 fn serve_with_files(files: u32, database: &Database) -> (bool, String) {
@@ -74,6 +75,34 @@ async fn a_server_whose_threads_cannot_start_ends_and_is_never_ready() {
     });
     let error = failed.await.unwrap().unwrap_err().to_string();
     assert!(error.contains("the server cannot serve"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_whose_places_are_all_taken_at_once_is_ready() {
+    let before = support::App::start().await;
+    let ada = before.signed_in("ada").await;
+    let database = database_config(before.database().url());
+    let mut config = config();
+    (config.http.workers, config.http.max_connections) = (1, 2);
+    let ask = format!(
+        "GET /auth/session/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
+        ada.token()
+    );
+    let ready = tokio::task::spawn_blocking(move || {
+        actix_web::rt::System::new().block_on(async {
+            let app = App::build(database, config).await.unwrap();
+            // Pages that were there before a restart, sooner than anybody else.
+            let streams = [(); 2].map(|()| {
+                let mut stream = TcpStream::connect(app.address()).unwrap();
+                stream.write_all(ask.as_bytes()).unwrap();
+                stream
+            });
+            let served = app.run_until(async {}).await;
+            drop(streams);
+            served
+        })
+    });
+    ready.await.unwrap().unwrap();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::auth::audit;
 use crate::users::Role;
 use crate::web::client::ClientInfo;
 use crate::web::extract::{Admin, Authenticated};
-use crate::web::identity::Identity;
+use crate::web::identity::{Identity, mimics_the_proxy};
 use crate::web::problem::Problem;
 use crate::web::schemas;
 
@@ -57,10 +57,11 @@ pub async fn verify(
         }
     }
     let identity = Identity::of(&user);
-    if identity.is_claimed_otherwise(request.headers()) {
+    let headers = request.headers();
+    if identity.is_claimed_otherwise(headers) || mimics_the_proxy(headers) {
         audit::forbidden(user.id, request.path(), &client.0);
         return Err(Problem::bad_request(
-            "The request says by itself who it is, which only the proxy may do (see docs/forward-auth.md)",
+            "The request says by itself what only the proxy may say (see docs/forward-auth.md)",
         ));
     }
     let mut answer = HttpResponse::Ok();

@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::Gateway;
 
 /// Nothing takes so long, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the clients are: another address than the gateway's, which is `127.0.0.1`.
 pub const CLIENT: [u8; 4] = [127, 0, 0, 2];

@@ -19,6 +19,9 @@ fn forged(n: usize) -> Vec<(&'static str, String)> {
         ("Forwarded", format!("for=198.51.100.{n}")),
         ("X-Real-IP", format!("198.51.100.{n}")),
         ("X-Request-Id", format!("chosen-{n}")),
+        // Another header to oneseat.
+        ("X_Forwarded_For", format!("198.51.100.{n}")),
+        ("X.Request.Id", format!("chosen-{n}")),
     ]
 }
 

@@ -1,11 +1,13 @@
 //! In front of an application that reads names of headers as CGI does.
 
+use std::collections::HashSet;
+
 use reqwest::Method;
 use serde_json::json;
 
 use super::connection::Connection;
 use super::upstream::{Request, Upstream};
-use super::{Gateway, Task, free_addresses};
+use super::{Gateway, Kind, Task, free_addresses};
 use crate::support::{Answer, App, Client};
 
 /// What oneseat says who it is, for somebody who stands in for it.
@@ -183,41 +185,45 @@ async fn no_client_takes_away_what_a_gateway_sets() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gateway_alone_says_the_address_and_the_name() {
     let (oneseat, application) = (Upstream::answering("200 OK", ADA), Upstream::application());
-    let forged = "X-Forwarded-For: 192.0.2.1\r\nx-forwarded-for: 192.0.2.2\r\nX-Request-Id: chosen\r\nx-request-id: again\r\n";
+    let names = ["X-Forwarded-For", "X-Request-Id", "X-Real-IP", "Forwarded"];
     for gateway in Gateway::of_all_kinds(Task::Guard(application.address), oneseat.address).await {
-        let mut names = Vec::new();
-        for _ in 0..2 {
-            assert_eq!(
-                asked(&gateway, "a-token", forged).await,
-                200,
-                "{:?}",
-                gateway.kind
-            );
+        let mut given = Vec::new();
+        // The first may stand for the next, too: names are separated twice.
+        for (first, second) in SEPARATORS.chars().zip(SEPARATORS.chars().cycle().skip(1)) {
+            let spelled = [[first, first], [first, second], ['-', first]].map(|[one, other]| {
+                names.map(|name| {
+                    let name = name
+                        .replacen('-', &one.to_string(), 1)
+                        .replace('-', &other.to_string());
+                    format!("{name}: chosen\r\n{}: chosen\r\n", name.to_lowercase())
+                })
+            });
+            let forged = spelled.concat().concat();
+            let status = asked(&gateway, "a-token", &forged).await;
+            assert_eq!(status, 200, "{:?}, {first}", gateway.kind);
             let (question, request) = (oneseat.only_request(), application.only_request());
             assert!(question.line.starts_with("GET /auth/verify"), "{question:#?}");
             assert_eq!(question.variable("HTTP_AUTHORIZATION"), ["Bearer a-token"]);
             assert_is_ada(&gateway, &request);
             for told in [&question, &request] {
-                assert_eq!(
-                    told.variable("HTTP_X_FORWARDED_FOR"),
-                    ["127.0.0.2"],
-                    "{:?}: {told:#?}",
-                    gateway.kind
-                );
+                let address = told.variable("HTTP_X_FORWARDED_FOR");
+                assert_eq!(address, ["127.0.0.2"], "{:?}, {first}: {told:#?}", gateway.kind);
+                for (name, value) in told.variables() {
+                    assert!(
+                        !value.contains(&"chosen"),
+                        "{:?}, {name}: {told:#?}",
+                        gateway.kind
+                    );
+                }
             }
-            let name = request.variable("HTTP_X_REQUEST_ID").concat();
-            assert_eq!(
-                question.variable("HTTP_X_REQUEST_ID"),
-                [&name],
-                "{:?}: {question:#?}",
-                gateway.kind
-            );
-            names.push(name);
+            let name = request.variable("HTTP_X_REQUEST_ID");
+            assert_eq!(name.len(), 1, "{:?}, {first}: {request:#?}", gateway.kind);
+            let asked_with = question.variable("HTTP_X_REQUEST_ID");
+            assert_eq!(asked_with, name, "{:?}: {question:#?}", gateway.kind);
+            given.push(name.concat());
         }
-        assert!(
-            names[0] != names[1] && !names.concat().contains("chosen"),
-            "{names:?}"
-        );
+        let different: HashSet<_> = given.iter().collect();
+        assert_eq!(different.len(), given.len(), "{:?}: {given:?}", gateway.kind);
     }
 }
 
@@ -256,4 +262,46 @@ async fn nobody_is_let_through_when_nobody_can_tell() {
         }
     }
     assert!(application.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_does_not_say_who_it_is_lets_nobody_through() {
+    let application = Upstream::application();
+    for answer in [
+        // Of some other server, which is content with everything.
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nRemote-User: \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nRemote-Groups: admin\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        "HTTP/1.0 200 OK\r\n\r\n<p>Welcome to our network",
+        "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
+        // Of none that speaks HTTP, or of one that dies.
+        "",
+        "SSH-2.0-another\r\n",
+        "HTTP/1.1 200 OK\r\nRemote-User: ada@exam",
+        "HTTP/1.1 2000 OK\r\n\r\n",
+    ] {
+        let oneseat = Upstream::saying(answer);
+        for gateway in Gateway::of_all_kinds(Task::Guard(application.address), oneseat.address).await {
+            let status = asked(&gateway, "a-token", "").await;
+            assert!(
+                (500..600).contains(&status),
+                "{:?}, {answer:?}: {status}",
+                gateway.kind
+            );
+            let told = application.requests();
+            assert!(told.is_empty(), "{:?}, {answer:?}: {told:#?}", gateway.kind);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_in_a_program_of_the_gateway_lets_nobody_through() {
+    let (oneseat, application) = (Upstream::answering("200 OK", ADA), Upstream::application());
+    for (kind, answered) in [(Kind::Haproxy, 503), (Kind::Apache, 500)] {
+        let task = Task::GuardWithAnError(application.address);
+        let gateway = Gateway::start(kind, task, oneseat.address).await;
+        assert_eq!(asked(&gateway, "a-token", "").await, answered, "{kind:?}");
+        assert!(application.requests().is_empty(), "{kind:?}");
+        assert!(oneseat.requests().is_empty(), "{kind:?} has no error");
+    }
 }

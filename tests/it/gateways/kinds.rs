@@ -63,9 +63,11 @@ fn caddy(site: &Site) -> Command {
                 .replacen("{\n", "{\n\tadmin off\n\tauto_https disable_redirects\n", 1)
                 .replace("seat.example.org {\n", &address)
         }
-        Task::Guard(_) | Task::GuardForAdmins(_) => {
-            let site = format!("http://{}", site.address);
-            format!("{{\n\tadmin off\n}}\n{}", shown.replace("app.example.org", &site))
+        _ => {
+            // Without a host of its own it would want the port of all of them.
+            let address = format!("http://{} {{\n\tbind {}\n", site.address, site.address.ip());
+            let shown = shown.replace("app.example.org {\n", &address);
+            format!("{{\n\tadmin off\n}}\n{shown}")
         }
     };
     let file = site.write("Caddyfile", &config);

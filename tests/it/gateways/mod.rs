@@ -22,6 +22,23 @@ pub use kinds::Kind;
 /// No gateway takes so long, however busy the machine is.
 const SLOWEST_START: Duration = Duration::from_secs(60);
 
+/// Time-outs as the pages show them, and ones that no busy machine comes near: how fast it is, is not what the tests ask.
+const TIMEOUTS: [(&str, &str); 13] = [
+    ("client_header_timeout  10s", "client_header_timeout  600s"),
+    ("client_body_timeout    10s", "client_body_timeout    600s"),
+    ("proxy_read_timeout       60s", "proxy_read_timeout       600s"),
+    ("read_header 10s", "read_header 600s"),
+    ("read_body 10s", "read_body 600s"),
+    ("timeout  connect       5s", "timeout  connect       600s"),
+    ("timeout  client        60s", "timeout  client        600s"),
+    ("timeout  server        60s", "timeout  server        600s"),
+    ("timeout  http-request  10s", "timeout  http-request  600s"),
+    ("timeout = 5000", "timeout = 600000"),
+    ("http.TIMEOUT = 5\n", "http.TIMEOUT = 600\n"),
+    ("header=10 body=10", "header=600 body=600"),
+    ("ProxyTimeout       60", "ProxyTimeout       600"),
+];
+
 /// What a gateway does, and for whom.
 #[derive(Clone, Copy, Debug)]
 pub enum Task {
@@ -29,6 +46,8 @@ pub enum Task {
     Guard(SocketAddr),
     /// The same for admins alone.
     GuardForAdmins(SocketAddr),
+    /// The same for nobody: what asks, where it is a program of the gateway's own, ends in an error.
+    GuardWithAnError(SocketAddr),
     /// Stands in front of oneseat itself.
     Front,
 }
@@ -59,8 +78,8 @@ impl Site {
     /// The text in this language below this heading, with the addresses and the files of the test.
     fn shown(&self, heading: &str, language: &str) -> String {
         let page = match self.task {
-            Task::Guard(_) | Task::GuardForAdmins(_) => include_str!("../../../docs/forward-auth.md"),
             Task::Front => include_str!("../../../docs/proxies.md"),
+            _ => include_str!("../../../docs/forward-auth.md"),
         };
         let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
         let (section, _) = section.split_once("\n## ").unwrap();
@@ -72,6 +91,9 @@ impl Site {
         let mut text = text
             .replace("127.0.0.1:8000", &self.address.to_string())
             .replace("127.0.0.1:8080", &self.oneseat.to_string());
+        for (shown, long) in TIMEOUTS {
+            text = text.replace(shown, long);
+        }
         for installed in ["/etc/ssl/seat", "/etc/haproxy", "/etc/apache2"] {
             text = text.replace(installed, self.dir.to_str().unwrap());
         }
@@ -82,6 +104,10 @@ impl Site {
                 .replace("127.0.0.1:3000", &application.to_string())
                 .replace("/auth/verify?", "/auth/verify")
                 .replace("/auth/verify", "/auth/verify?role=admin"),
+            Task::GuardWithAnError(application) => text
+                .replace("127.0.0.1:3000", &application.to_string())
+                .replace("core.httpclient()", "core.nothing()")
+                .replace("http.request(", "http.nothing("),
         }
     }
 
@@ -172,6 +198,17 @@ fn certificate(dir: &Path) -> CertificateDer<'static> {
         std::fs::write(dir.join(name), text).unwrap();
     }
     made.cert.der().clone()
+}
+
+#[test]
+fn every_timeout_that_is_a_long_one_here_is_on_a_page() {
+    let pages = [
+        include_str!("../../../docs/forward-auth.md"),
+        include_str!("../../../docs/proxies.md"),
+    ];
+    for (shown, _) in TIMEOUTS {
+        assert!(pages.concat().contains(shown), "{shown}");
+    }
 }
 
 /// Does this program run as root?

@@ -26,7 +26,15 @@ pub struct Request {
 
 impl Upstream {
     /// With this status line's end, and these headers, each with its line's end.
-    pub fn answering(status: &'static str, headers: &'static str) -> Self {
+    pub fn answering(status: &str, headers: &str) -> Self {
+        Self::saying(&format!(
+            "HTTP/1.1 {status}\r\n{headers}Content-Length: 2\r\nConnection: close\r\n\r\nok"
+        ))
+    }
+
+    /// With these bytes, and then it closes the connection.
+    pub fn saying(answer: &str) -> Self {
+        let answer: Arc<str> = answer.into();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, requests) = channel();
@@ -34,8 +42,8 @@ impl Upstream {
         let count = begun.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (sender, count) = (sender.clone(), count.clone());
-                std::thread::spawn(move || serve(stream, &sender, &count, status, headers));
+                let (sender, count, answer) = (sender.clone(), count.clone(), answer.clone());
+                std::thread::spawn(move || serve(stream, &sender, &count, &answer));
             }
         });
         Self {
@@ -68,7 +76,7 @@ impl Upstream {
     }
 }
 
-fn serve(mut stream: TcpStream, sender: &Sender<Request>, count: &AtomicUsize, status: &str, headers: &str) {
+fn serve(mut stream: TcpStream, sender: &Sender<Request>, count: &AtomicUsize, answer: &str) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     if reader.fill_buf().is_ok_and(|begun| !begun.is_empty()) {
         count.fetch_add(1, Ordering::SeqCst);
@@ -78,7 +86,6 @@ fn serve(mut stream: TcpStream, sender: &Sender<Request>, count: &AtomicUsize, s
         return;
     };
     let _ = sender.send(request);
-    let answer = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: 2\r\nConnection: close\r\n\r\nok");
     let _ = stream.write_all(answer.as_bytes());
 }
 

@@ -30,7 +30,19 @@ struct Road {
     asked: Mutex<Vec<String>>,
     /// How the request lines begin whose answers are kept back.
     holds: Mutex<Option<&'static str>>,
+    /// How request lines begin that never reach the server, and what they get instead; each once.
+    instead: Mutex<Vec<(&'static str, String)>>,
     held: mpsc::UnboundedSender<Held>,
+}
+
+impl Road {
+    fn instead(&self, line: &str) -> Option<String> {
+        let mut instead = self.instead.lock().unwrap();
+        let at = instead
+            .iter()
+            .position(|(request, _)| line.starts_with(request))?;
+        Some(instead.remove(at).1)
+    }
 }
 
 /// The way to one server.
@@ -52,6 +64,7 @@ impl Gate {
             server,
             asked: Mutex::default(),
             holds: Mutex::default(),
+            instead: Mutex::default(),
             held: sender,
         });
         let shared = road.clone();
@@ -76,6 +89,15 @@ impl Gate {
     /// Keeps no further answer back.
     pub fn hold_nothing(&self) {
         *self.road.holds.lock().unwrap() = None;
+    }
+
+    /// The next of these requests that no other answer waits for gets this one: the end of a status line, headers and a body.
+    pub fn answer_once(&self, request: &'static str, status: &str, headers: &str, body: &str) {
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        self.road.instead.lock().unwrap().push((request, answer));
     }
 
     /// The next answer that is kept back, as soon as the server has given it.
@@ -106,6 +128,10 @@ async fn carry(mut client: TcpStream, road: Arc<Road>) -> io::Result<()> {
         .lock()
         .unwrap()
         .is_some_and(|held| line.starts_with(held));
+    if let Some(answer) = road.instead(&line) {
+        client.write_all(answer.as_bytes()).await?;
+        return client.shutdown().await;
+    }
     let mut server = TcpStream::connect(road.server).await?;
     server.write_all(&request).await?;
     if !is_held {

@@ -1,7 +1,12 @@
 //! What ends while something else is under way.
 
+use serde_json::json;
+
+use super::leaving::{HIDE, SHOW};
 use super::{ADA, BOB, LOGIN, LOGOUT, Page};
-use crate::support::PASSWORD;
+use crate::support::{PASSWORD, eventually};
+
+const BUSY: &str = "503 Service Unavailable";
 
 #[tokio::test]
 async fn a_sign_out_during_a_sign_in_waits_for_its_answer_and_ends_what_it_opened() {
@@ -112,4 +117,104 @@ async fn a_listener_that_asks_for_something_else_has_its_way() {
     assert_eq!(page.outcome("bob").await, "SessionEnded signed_out");
     assert_eq!(page.outcome("within").await, true);
     page.agrees_on(None).await;
+}
+
+#[tokio::test]
+async fn a_busy_server_is_told_again_of_a_session_that_nobody_holds() {
+    let mut page = Page::open().await;
+    page.gate.hold(LOGIN);
+    page.begin_sign_in("sign-in", ADA).await;
+    let answer = page.gate.held().await;
+    page.begin("sign-out", "seat.signOut()").await;
+    page.gate.answer_once(LOGOUT, BUSY, "", "{}");
+    page.gate
+        .answer_once(LOGOUT, "429 Too Many Requests", "Retry-After: 1\r\n", "{}");
+    answer.deliver();
+    assert_eq!(page.outcome("sign-in").await, "SessionEnded signed_out");
+    assert_eq!(page.outcome("sign-out").await, true);
+    assert_eq!(page.gate.asked(LOGOUT), 3);
+    assert_eq!(page.app.sessions(), 0);
+}
+
+#[tokio::test]
+async fn a_busy_server_is_told_a_few_times_less_and_less_often_and_as_seldom_as_it_asks() {
+    let page = Page::open().await;
+    page.sign_in(ADA).await;
+    page.browser
+        .run(
+            "window.pauses = [];
+             const real = window.setTimeout;
+             window.setTimeout = (ring, time) => { pauses.push(Math.floor(time / 1000)); return real(ring, 0); };",
+        )
+        .await;
+    for after in ["", "Retry-After: 3\r\n", "Retry-After: soon\r\n", ""] {
+        page.gate.answer_once(LOGOUT, BUSY, after, "{}");
+    }
+    page.begin("sign-out", "seat.signOut()").await;
+    assert_eq!(page.outcome("sign-out").await, false);
+    assert_eq!(page.gate.asked(LOGOUT), 4);
+    let pauses = page
+        .browser
+        .run("return pauses.filter((time) => time > 0).slice(-3)")
+        .await;
+    assert!([json!([1, 3, 4]), json!([1, 3, 5])].contains(&pauses), "{pauses}");
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_long_pause_is_told_no_more_and_another_answer_is_no_knowledge() {
+    let page = Page::open().await;
+    for (status, headers, body) in [
+        (BUSY, "Retry-After: 3600\r\n", "{}"),
+        ("200 OK", "", "<p>Welcome to our network"),
+        ("200 OK", "", "{}"),
+        ("404 Not Found", "", "{}"),
+    ] {
+        page.sign_in(ADA).await;
+        page.gate.answer_once(LOGOUT, status, headers, body);
+        let before = page.gate.asked(LOGOUT);
+        page.begin("sign-out", "seat.signOut()").await;
+        assert_eq!(page.outcome("sign-out").await, false, "{status} {headers}{body}");
+        assert_eq!(page.gate.asked(LOGOUT), before + 1, "{status} {headers}{body}");
+        page.browser.run("delete outcomes['sign-out']").await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_left_tells_a_busy_server_once_more_and_at_once() {
+    let page = Page::open().await;
+    for last in [BUSY, "200 OK"] {
+        page.sign_in(ADA).await;
+        page.gate.answer_once(LOGOUT, BUSY, "Retry-After: 9\r\n", "{}");
+        if last == BUSY {
+            page.gate.answer_once(LOGOUT, BUSY, "", "{}");
+        }
+        let before = page.gate.asked(LOGOUT);
+        page.begin("sign-out", "seat.signOut()").await;
+        eventually("it was told once", async || page.gate.asked(LOGOUT) == before + 1).await;
+        page.ask_something_else("else").await;
+        page.browser.run(HIDE).await;
+        assert_eq!(page.outcome("sign-out").await, last == "200 OK", "{last}");
+        assert_eq!(page.gate.asked(LOGOUT), before + 2, "{last}");
+        page.browser.run(SHOW).await;
+        page.browser
+            .run("delete outcomes['sign-out']; delete outcomes.else")
+            .await;
+    }
+    page.agrees_on(None).await;
+}
+
+#[tokio::test]
+async fn a_change_of_password_that_another_answers_is_none() {
+    let page = Page::open().await;
+    page.sign_in(ADA).await;
+    page.gate.answer_once(
+        "POST /auth/password/change",
+        "200 OK",
+        "",
+        "<p>Welcome to our network",
+    );
+    let call = format!("seat.changePassword('{PASSWORD}', 'seven sleepy otters in a row')");
+    page.begin("change", &call).await;
+    assert_eq!(page.outcome("change").await, "TypeError");
+    page.agrees_on(Some(ADA)).await;
 }

@@ -31,6 +31,14 @@ class World {
   opened = new Map();
   /** Those of which an answer, or the word of their end, was lost. */
   lost = new Set();
+  /** Is the page left; how often it was; and how often before the server was first told of the end of each token. */
+  isHidden = false;
+  hides = 0;
+  told = new Map();
+  /** Token to how often the server was too busy to be told. */
+  busy = new Map();
+  /** What waits for its time. */
+  timers = new Map();
   requests = [];
   streams = [];
   calls = 0;
@@ -41,6 +49,7 @@ class World {
     const content = body && JSON.parse(body);
     if (path === "/auth/session/events") return Promise.resolve(this.stream(token, signal));
     if (path === "/auth/session") return Promise.resolve(this.isLive(token) ? json(200, { token }) : json(401, {}));
+    if (path === "/auth/logout" && !this.told.has(token)) this.told.set(token, this.isHidden ? -1 : this.hides);
     return new Promise((resolve, reject) => {
       this.requests.push({ path, token, content, resolve, reject, call: this.calls, answer: null, isCut: false });
     });
@@ -56,7 +65,7 @@ class World {
     const body = new ReadableStream({ start: (controller) => { writer = controller; } });
     signal.addEventListener("abort", () => writer.error(signal.reason));
     this.streams.push({ token, signal, writer });
-    return new Response(body);
+    return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
   }
 
   /** The server does what it was asked for. */
@@ -75,9 +84,37 @@ class World {
     } else {
       const user = [...this.live.keys()].find((user) => this.live.get(user) === token);
       this.live.delete(user);
-      request.answer = user ? json(200, {}) : json(401, {});
+      request.answer = user ? json(200, { success: true }) : json(401, {});
     }
     if (request.isCut) this.forget(request);
+  }
+
+  /** The server opens a session, and something on the way answers in its place. */
+  odd(request, answer) {
+    this.work(request);
+    if (!request.opened) return;
+    this.lost.add(request.opened);
+    request.answer = answer;
+  }
+
+  /** The server is too busy for what it was asked for. */
+  tooBusy(request) {
+    const { path, token } = request;
+    request.answer = json(503, { code: "unavailable" });
+    if (path === "/auth/logout") {
+      const times = (this.busy.get(token) ?? 0) + 1;
+      this.busy.set(token, times);
+      // Nobody tells more often than this; a page that is left tells at once, and no more.
+      if (times > 3 || this.hides > this.told.get(token)) this.lost.add(token);
+    }
+    if (request.isCut) this.forget(request);
+  }
+
+  /** Time passes. */
+  pass() {
+    const due = [...this.timers.values()];
+    this.timers.clear();
+    for (const ring of due) ring();
   }
 
   deliver(request) {
@@ -112,8 +149,17 @@ class World {
 async function interleaving(Oneseat, random, tried) {
   const world = new World();
   const page = { pagehide: [], pageshow: [] };
-  const real = { fetch: window.fetch, addEventListener: window.addEventListener };
+  const { fetch, addEventListener, setTimeout, clearTimeout } = window;
+  const real = { fetch, addEventListener, setTimeout, clearTimeout };
   window.fetch = (...asked) => world.fetch(...asked);
+  // Short times pass when chance says so, long ones do not.
+  window.setTimeout = (ring, time) => {
+    if (time > 15_000) return real.setTimeout.call(window, ring, time);
+    const timer = {};
+    world.timers.set(timer, ring);
+    return timer;
+  };
+  window.clearTimeout = (timer) => world.timers.delete(timer) || real.clearTimeout.call(window, timer);
   window.addEventListener = (kind, listener) => page[kind].push(listener);
   const seat = new Oneseat();
   window.addEventListener = real.addEventListener;
@@ -154,10 +200,13 @@ async function interleaving(Oneseat, random, tried) {
     hide: () => {
       overtake();
       isHidden = true;
+      world.isHidden = true;
+      world.hides += 1;
       for (const listener of page.pagehide) listener();
     },
     show: () => {
       isHidden = false;
+      world.isHidden = false;
       for (const listener of page.pageshow) listener();
     },
     elsewhere: () => world.live.set(pick(["ada", "bob"]), crypto.randomUUID()),
@@ -174,8 +223,18 @@ async function interleaving(Oneseat, random, tried) {
       if (isLossy && request) world.cut(request);
     },
     tell: () => world.tell(),
+    busy: () => {
+      const request = pick(world.requests.filter(({ answer }) => !answer));
+      if (request) world.tooBusy(request);
+    },
+    odd: () => {
+      const request = pick(world.requests.filter(({ path, answer, isCut }) => path === "/auth/login" && !answer && !isCut));
+      const bodies = [null, {}, "welcome", { token: "x" }, { token: "x", user: {} }, { token: "a\nb", user: { id: "ada" } }];
+      if (request) world.odd(request, json(200, pick(bodies)));
+    },
+    pass: () => world.pass(),
   };
-  const often = ["signIn", "signIn", "signIn", "wrong", "signOut", "hide", "show", "show", "elsewhere", "cut", "tell"]
+  const often = ["signIn", "signIn", "signIn", "wrong", "signOut", "hide", "show", "show", "elsewhere", "cut", "tell", "busy", "busy", "odd", "pass", "pass"]
     .concat(Array(6).fill("work"), Array(6).fill("deliver"));
 
   seat.onEnded(() => {
@@ -202,6 +261,7 @@ async function interleaving(Oneseat, random, tried) {
   for (let quiet = 0; quiet < 5; quiet += 1) {
     await turn();
     if (world.requests.length > 0) quiet = 0;
+    world.pass();
     for (const request of [...world.requests]) {
       if (!request.answer) world.work(request);
       if (!request.isCut) world.deliver(request);
@@ -224,7 +284,7 @@ async function interleaving(Oneseat, random, tried) {
   tried[held ? "holding" : "empty"] = (tried[held ? "holding" : "empty"] ?? 0) + 1;
 
   acts.hide();
-  window.fetch = real.fetch;
+  Object.assign(window, real);
   return wrong.length > 0 ? `${wrong.join("; ")}: ${log.join(" ")}` : null;
 }
 

@@ -134,3 +134,35 @@ async fn two_seats_in_one_page_are_like_two_pages() {
     assert_eq!(page.browser.run("return first.user").await, json!(null));
     page.agrees_on(Some(ADA)).await;
 }
+
+#[tokio::test]
+async fn what_is_no_answer_of_oneseats_fails_that_sign_in_and_the_next_goes_on() {
+    let page = Page::open().await;
+    page.sign_in(ADA).await;
+    let user = r#"{"id":"1","name":"ada","email":"ada@example.org","role":"user"}"#;
+    for odd in [
+        "",
+        "<p>Welcome to our network",
+        "null",
+        "[]",
+        "{}",
+        r#"{"token":"x"}"#,
+        r#"{"token":"x","user":null}"#,
+        r#"{"token":"x","user":{"id":"1"}}"#,
+        &format!(r#"{{"user":{user}}}"#),
+        &format!(r#"{{"token":"","user":{user}}}"#),
+        &format!(r#"{{"token":"a\nb","user":{user}}}"#),
+    ] {
+        page.gate.answer_once(LOGIN, "200 OK", "", odd);
+        page.begin_sign_in("odd", BOB).await;
+        assert_eq!(page.outcome("odd").await, "TypeError", "{odd}");
+        page.browser.run("delete outcomes.odd").await;
+    }
+    // Whatever came, the session that was held still is.
+    page.agrees_on(Some(ADA)).await;
+    page.sign_in(BOB).await;
+    page.agrees_on(Some(BOB)).await;
+    page.begin("sign-out", "seat.signOut()").await;
+    assert_eq!(page.outcome("sign-out").await, true);
+    page.agrees_on(None).await;
+}
