@@ -12,7 +12,7 @@ use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use uuid::Uuid;
 
-use super::audit::{self, Actor};
+use super::audit::{self, Actor, Resource};
 use super::endings::{why_ended, write_disabled};
 use super::user_ref::UserRef;
 use super::{Auth, Error, Seat};
@@ -37,7 +37,7 @@ pub enum Authority {
 pub struct Holder {
     session: Uuid,
     user: Uuid,
-    resource: String,
+    resource: Resource,
     origin: Origin,
 }
 
@@ -64,12 +64,12 @@ pub enum LastAdmin {
 }
 
 impl Holder {
-    /// Who asks from where for which path.
-    pub fn new(seat: &Seat, resource: &str, origin: Origin) -> Self {
+    /// Who asks from where for what.
+    pub fn new(seat: &Seat, resource: Resource, origin: Origin) -> Self {
         Self {
             session: seat.session.id,
             user: seat.user.id,
-            resource: resource.to_owned(),
+            resource,
             origin,
         }
     }

@@ -31,25 +31,27 @@ impl Identity {
         self.0.into_iter()
     }
 
-    /// Does the request say of itself who it is, in any spelling? The very headers that it would be answered may be there once: a proxy
+    /// The header by which the request says of itself who it is, in any spelling, as one of [`NAMES`]. The very headers that it would be answered may be there once: a proxy
     /// that asks twice, first who it is and then for a role, sends them with the second question.
-    pub(super) fn is_claimed_otherwise(&self, headers: &HeaderMap) -> bool {
-        let claims = headers.iter().filter(|(name, _)| is_identity(name.as_str()));
+    pub(super) fn claimed_otherwise(&self, headers: &HeaderMap) -> Option<&'static str> {
+        let claims = headers
+            .iter()
+            .filter_map(|(name, value)| Some((identity(name.as_str())?, name, value)));
         let mut ours: Vec<&HeaderName> = Vec::new();
-        for (name, value) in claims {
+        for (claimed, name, value) in claims {
             let is_ours = self.0.iter().any(|(its, own)| its == name && own == value);
             if !is_ours || ours.contains(&name) {
-                return true;
+                return Some(claimed);
             }
             ours.push(name);
         }
-        names_in_connection(headers).any(is_identity)
+        names_in_connection(headers).find_map(identity)
     }
 }
 
-/// Is this one of ours to a runtime that folds names?
-fn is_identity(name: &str) -> bool {
-    NAMES.iter().any(|ours| folded(ours).eq(folded(name)))
+/// Which of ours this is to a runtime that folds names.
+fn identity(name: &str) -> Option<&'static str> {
+    NAMES.into_iter().find(|ours| folded(ours).eq(folded(name)))
 }
 
 fn folded(name: &str) -> impl Iterator<Item = u8> {
@@ -106,7 +108,7 @@ mod tests {
             ("x-remote-user", "root"),
             ("remoteuser", "root"),
         ];
-        assert!(!ada().is_claimed_otherwise(&headers(&others)));
+        assert_eq!(ada().claimed_otherwise(&headers(&others)), None);
     }
 
     #[test]
@@ -115,10 +117,10 @@ mod tests {
         for (name, value) in ada().into_headers() {
             answered.append(name, value);
         }
-        assert!(!ada().is_claimed_otherwise(&answered));
+        assert_eq!(ada().claimed_otherwise(&answered), None);
         // A second copy would be a list to the application.
         answered.append(HeaderName::from_static(NAMES[3]), in_header("user"));
-        assert!(ada().is_claimed_otherwise(&answered));
+        assert_eq!(ada().claimed_otherwise(&answered), Some(NAMES[3]));
     }
 
     #[test]
@@ -130,7 +132,7 @@ mod tests {
             ("connection", "close, Remote-User"),
             ("connection", "REMOTE_GROUPS"),
         ] {
-            assert!(ada().is_claimed_otherwise(&headers(&[claim])), "{claim:?}");
+            assert!(ada().claimed_otherwise(&headers(&[claim])).is_some(), "{claim:?}");
         }
     }
 
@@ -138,7 +140,7 @@ mod tests {
         #[test]
         fn another_separator_is_a_claim_whatever_it_says(name in 0..4_usize, sign in "[!#$%&'*+.^_`|~]", value in "[ -~]{0,20}") {
             let spelled = NAMES[name].replace('-', &sign);
-            prop_assert!(ada().is_claimed_otherwise(&headers(&[(&spelled, &value)])));
+            prop_assert_eq!(ada().claimed_otherwise(&headers(&[(&spelled, &value)])), Some(NAMES[name]));
         }
 
         #[test]
@@ -150,7 +152,7 @@ mod tests {
                     headers.append(HeaderName::from_static(name), value);
                 }
             }
-            ada().is_claimed_otherwise(&headers);
+            ada().claimed_otherwise(&headers);
         }
     }
 }

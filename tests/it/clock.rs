@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use oneseat::auth::audit::Resource;
 use oneseat::auth::{Activity, Authority, Error, Holder, Seat};
 use oneseat::sessions::{EndReason, Origin};
 use oneseat::token::Token;
@@ -17,7 +18,11 @@ const STEPS: [(&str, i64); 2] = [("-1s", -1), ("-5m", -300)];
 
 /// Who asks with that seat, from nowhere in particular.
 fn holder(seat: &Seat) -> Holder {
-    Holder::new(seat, "/", Origin::new(IpAddr::from([192, 0, 2, 1]), None))
+    Holder::new(
+        seat,
+        Resource::default(),
+        Origin::new(IpAddr::from([192, 0, 2, 1]), None),
+    )
 }
 
 /// Every way in which somebody is told that a session is over.

@@ -123,6 +123,13 @@ async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
         &storm(STORM, async |_| ada.get(admin).await).await,
         "403 forbidden",
     );
+    // One more call that is not theirs, and one that is, with a header that is not.
+    assert_eq!(ada.get("/api/admin/users").await.problem(), "403 forbidden");
+    let verify = async |_| {
+        let request = ada.request(Method::GET, "/auth/verify");
+        Answer::of(request.header("Remote_User", "root@example.org")).await
+    };
+    let forged = every(&storm(STORM, verify).await, "400 bad_request");
     let asked = storm(20, async |_| visitor.post("/auth/password/forgot", &forgot).await).await;
     assert!(asked.iter().all(|answer| answer.status == 202));
     for _ in 0..5 {
@@ -148,7 +155,10 @@ async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
             used + shown.len(),
         ),
         ("authn_login_fail", "client", &client_id, strangers),
-        ("authz_fail", "user", &user, forbidden),
+        ("authz_fail", "resource", admin, forbidden),
+        ("authz_fail", "resource", "/api/admin/users", 1),
+        ("authz_fail", "user", &user, forbidden + 1),
+        ("malicious_extraneous", "user", &user, forged),
         ("authn_login_fail", "reason", "account is locked", locked),
         ("authn_login_fail", "reason", "invalid credentials", 5),
         (
@@ -163,7 +173,7 @@ async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
     ] {
         let told = lines(&log, message, field, value);
         assert_eq!(events(&told), times as u64, "{message} {value}: {told:#?}");
-        assert!(told.len() <= 6 * periods(began), "{message} {value}: {told:#?}");
+        assert!(told.len() <= 7 * periods(began), "{message} {value}: {told:#?}");
         assert!(told.iter().all(|line| line["from"] == "127.0.0.1"), "{told:#?}");
     }
     // What was done is told each time.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::auth::audit;
 use crate::users::Role;
 use crate::web::client::ClientInfo;
-use crate::web::extract::{Admin, Authenticated};
+use crate::web::extract::{self, Admin, Authenticated};
 use crate::web::identity::Identity;
 use crate::web::problem::Problem;
 use crate::web::schemas;
@@ -52,13 +52,13 @@ pub async fn verify(
             .parse()
             .map_err(|words: String| Problem::bad_request(format!("role {words}")))?;
         if needed == Role::Admin && user.role != Role::Admin {
-            audit::forbidden(user.id, request.path(), &client.0);
+            audit::forbidden(user.id, &extract::resource(&request), &client.0);
             return Err(Problem::forbidden());
         }
     }
     let identity = Identity::of(&user);
-    if identity.is_claimed_otherwise(request.headers()) {
-        audit::forbidden(user.id, request.path(), &client.0);
+    if let Some(header) = identity.claimed_otherwise(request.headers()) {
+        audit::identity_claimed(user.id, header, &client.0);
         return Err(Problem::bad_request(
             "The request says by itself who it is, which only the proxy may do (see docs/forward-auth.md)",
         ));
