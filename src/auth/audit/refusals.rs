@@ -12,7 +12,7 @@ use metrics::counter;
 use uuid::Uuid;
 
 use super::super::Error;
-use super::super::metrics::SIGN_INS;
+use super::super::metrics::{CONNECTIONS_REFUSED, SIGN_INS};
 use super::{TARGET, agent};
 use crate::log_limit::{About, LogLimit, Sum, Verdict};
 use crate::mail::Kind as Mail;
@@ -109,6 +109,17 @@ pub(crate) fn too_many_tries(what: &str, origin: &Origin) {
     const KIND: Kind = Kind::new("excess_rate_limit_exceeded", &["what"]);
     if KIND.is_told_now(Some(origin), &[what]) {
         log::warn!(target: TARGET, what, from:% = origin.address(), agent = agent(origin); "excess_rate_limit_exceeded");
+    }
+}
+
+/// A connection was not taken: those of its network are too many. Nothing is known of it but where it came from.
+pub(crate) fn connection_refused(from: IpAddr) {
+    const KIND: Kind = Kind::new("excess_rate_limit_exceeded", &["what"]);
+    const WHAT: &str = "connection";
+    counter!(CONNECTIONS_REFUSED).increment(1);
+    let from = Origin::new(from, None);
+    if KIND.is_told_now(Some(&from), &[WHAT]) {
+        log::warn!(target: TARGET, what = WHAT, from:% = from.address(); "excess_rate_limit_exceeded");
     }
 }
 
