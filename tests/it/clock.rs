@@ -52,16 +52,18 @@ async fn tell(app: &App, ada: &Client, root: &Client, teller: &str) {
     let id = |what: &str| seat[what]["id"].as_str().unwrap().to_owned();
     let of_ada = format!("{OVER} where user_id = '{}'", id("user"));
     if teller == "an event" {
-        let mut events = EventStream::open(ada).await;
-        app.database().execute(&of_ada);
-        // The stream looks when it thought that the time would be up: a new one looks at once.
-        drop(events);
-        app.database().execute(&of_ada.replace(
-            "now() - interval '50 milliseconds'",
-            "now() + interval '5 seconds'",
-        ));
-        events = EventStream::open(ada).await;
-        let (event, data) = events.next().await.unwrap();
+        // A stream looks when it thinks that the time will be up. A machine may need longer than that to open one.
+        let mut opened = None;
+        for left in ["5 seconds", "1 minute", "4 minutes"] {
+            let left = format!("now() + interval '{left}'");
+            app.database()
+                .execute(&of_ada.replace("now() - interval '50 milliseconds'", &left));
+            opened = EventStream::open_while_live(ada).await;
+            if opened.is_some() {
+                break;
+            }
+        }
+        let (event, data) = opened.unwrap().next().await.unwrap();
         assert_eq!(event, "ended");
         assert!(data.contains("expired"), "{data}");
         return;
@@ -228,7 +230,7 @@ async fn a_session_of_a_time_that_the_clock_stepped_back_from_lasts_no_longer_th
     postgres.set("+0");
     // Whoever comes back is counted from then on, and whoever does not by the next sweep.
     let seconds = left(&app, &ada.session().await);
-    assert!((7190..=7200).contains(&seconds), "{seconds}");
+    assert!((7100..=7200).contains(&seconds), "{seconds}");
     let seconds = left(&app, &ada.session_passively().await);
     assert!(seconds <= 7200, "{seconds}");
     no_sweep.but_of(&app).await;
