@@ -9,8 +9,8 @@ use crate::network::Share;
 type Network = Option<IpAddr>;
 
 /// What is taken of it. A network may take one more as long as what it has, twice, is less than what is free, and a wider one ([`Share`])
-/// as long as what it has is less. So one address alone gets a third, one /24 or /48 alone half, and whatever they take, somebody else
-/// still finds room.
+/// as long as what it has is less. So an address takes a third of what it finds, a /24 or /48 half of it. Whatever one takes, somebody else
+/// finds room; a dozen together can take all of it.
 pub(super) struct Shares {
     free: usize,
     narrow: HashMap<Network, usize>,
