@@ -136,7 +136,7 @@ impl Auth {
 /// Why a transaction did nothing.
 enum Undone {
     Failed(Error),
-    Refused(Holder, Refusal),
+    Refused(Box<Holder>, Refusal),
 }
 
 /// Why somebody no longer may.
@@ -201,7 +201,7 @@ impl Authority {
         if let Some(holder) = holder
             && let Some(why) = self.refusal(holder, &users, &sessions)
         {
-            return Err(Undone::Refused(holder.clone(), why));
+            return Err(Undone::Refused(Box::new(holder.clone()), why));
         }
         Ok(users.into_iter().find(|found| Some(found.user.id) == other_user))
     }
