@@ -126,6 +126,9 @@ fn credentials_are_taken_out_in_the_forms_in_which_they_travel() {
         );
     }
     assert_eq!(secrets.cleaned("no #$%^&*()_+!~, no mail!"), "no [...], no mail!");
+    // A sign of its own may stand where quoted-printable would break a line.
+    let secrets = Secrets::default().and("#$=%^");
+    assert_eq!(secrets.cleaned("no #$= %^ no mail"), "no [...] no mail");
     let secrets = Secrets::of_url("host=db.example.org password=hunter2 user=mailer");
     assert_eq!(
         secrets.cleaned("bad \"hunter2\" at db.example.org"),
