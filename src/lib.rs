@@ -26,7 +26,7 @@
 //! | what strangers can write into the log | [`log_limit`] |
 //!
 //! Arrows run down only: `main -> cli -> app -> web -> auth -> {users, sessions, mail} -> db`, and `config`, `worker_pool`,
-//! `fair_queue` over `network`, `redaction`, `log_limit`, `request_id`, `token` and `words` are leaves. `users`, `sessions` and `mail` never
+//! `fair_queue` and `log_limit` over `network`, `redaction`, `request_id`, `token` and `words` are leaves. `users`, `sessions` and `mail` never
 //! name each other; nothing below `web` names actix-web (the
 //! background actor names `actix`); `web` holds no SQL.
 

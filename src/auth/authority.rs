@@ -12,7 +12,7 @@ use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use uuid::Uuid;
 
-use super::audit::{self, Actor};
+use super::audit::{self, Actor, Resource};
 use super::endings::{why_ended, write_disabled};
 use super::user_ref::UserRef;
 use super::{Auth, Error, Seat};
@@ -37,7 +37,7 @@ pub enum Authority {
 pub struct Holder {
     session: Uuid,
     user: Uuid,
-    resource: String,
+    resource: Resource,
     origin: Origin,
 }
 
@@ -64,12 +64,12 @@ pub enum LastAdmin {
 }
 
 impl Holder {
-    /// Who asks from where for which path.
-    pub fn new(seat: &Seat, resource: &str, origin: Origin) -> Self {
+    /// Who asks from where for what.
+    pub fn new(seat: &Seat, resource: Resource, origin: Origin) -> Self {
         Self {
             session: seat.session.id,
             user: seat.user.id,
-            resource: resource.to_owned(),
+            resource,
             origin,
         }
     }
@@ -136,7 +136,7 @@ impl Auth {
 /// Why a transaction did nothing.
 enum Undone {
     Failed(Error),
-    Refused(Holder, Refusal),
+    Refused(Box<Holder>, Refusal),
 }
 
 /// Why somebody no longer may.
@@ -201,7 +201,7 @@ impl Authority {
         if let Some(holder) = holder
             && let Some(why) = self.refusal(holder, &users, &sessions)
         {
-            return Err(Undone::Refused(holder.clone(), why));
+            return Err(Undone::Refused(Box::new(holder.clone()), why));
         }
         Ok(users.into_iter().find(|found| Some(found.user.id) == other_user))
     }

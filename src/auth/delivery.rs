@@ -6,6 +6,7 @@
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use metrics::counter;
+use uuid::Uuid;
 
 use super::metrics::MAILS;
 use super::{Auth, Error, audit};
@@ -91,19 +92,9 @@ impl Auth {
             }
         };
         let (id, kind, tries) = (user.id, mail.kind, mail.attempts);
-        let sent = mailer.send(user.email, message).await;
-        match sent {
-            Ok(()) => {
-                audit::mail_sent(kind, id);
-                count(kind, "sent");
-                self.take_out(mail, Delivery::Sent).await
-            }
-            Err(NotSent::Ever(error)) => {
-                let why = format!("nobody is at the address of user {id}: {error}");
-                audit::mail_given_up(kind, mail.id, &why);
-                count(kind, "given_up");
-                self.take_out(mail, Delivery::GivenUp).await
-            }
+        match mailer.send(user.email, message).await {
+            Ok(()) => self.take_out(mail, id, None).await,
+            Err(NotSent::Ever(error)) => self.take_out(mail, id, Some(error)).await,
             Err(NotSent::Yet(error)) => {
                 log::warn!("could not mail {kind} to user {id} (try {tries}), and will try again: {error}");
                 self.put_back(mail).await
@@ -111,11 +102,35 @@ impl Auth {
         }
     }
 
-    async fn take_out(&self, mail: Waiting, delivery: Delivery) -> Result<Delivery, Error> {
+    /// Takes a mail out that was sent, or that nobody will take (`refused`), and tells of it once it is out: what is still in is tried
+    /// again, and told then.
+    async fn take_out(&self, mail: Waiting, user: Uuid, refused: Option<String>) -> Result<Delivery, Error> {
+        let kind = mail.kind;
         self.db
-            .run(move |conn| outbox::remove(conn, mail.id).map_err(Error::from))
-            .await?;
-        Ok(delivery)
+            .run(move |conn| {
+                let was_in = outbox::remove(conn, mail.id)? > 0;
+                match refused {
+                    None => {
+                        audit::mail_sent(kind, user);
+                        count(kind, "sent");
+                        return Ok::<_, Error>(Delivery::Sent);
+                    }
+                    // Another instance has taken it out after its lease, and told of it.
+                    Some(_) if !was_in => {}
+                    Some(error) => {
+                        let why = format!("nobody is at the address of user {user}: {error}");
+                        audit::mail_given_up(kind, mail.id, &why);
+                        count(kind, "given_up");
+                    }
+                }
+                Ok(Delivery::GivenUp)
+            })
+            .await
+            .inspect_err(|error| {
+                log::warn!(
+                    "could not take {kind} to user {user} out of the outbox, and may send it again: {error}"
+                );
+            })
     }
 
     async fn put_back(&self, mail: Waiting) -> Result<Delivery, Error> {

@@ -27,6 +27,10 @@ pub(super) const BATCH_SECONDS: &str = "oneseat_validation_batch_seconds";
 pub const REQUESTS: &str = "oneseat_http_requests_total";
 /// How long they took, by `route`.
 pub const REQUEST_SECONDS: &str = "oneseat_http_request_seconds";
+/// Connections that were not taken because their network had too many.
+pub(super) const CONNECTIONS_REFUSED: &str = "oneseat_connections_refused_total";
+/// TLS handshakes that failed or took too long.
+pub const HANDSHAKES_FAILED: &str = "oneseat_tls_handshakes_failed_total";
 
 const VALIDATION_QUEUE: &str = "oneseat_validation_queue_depth";
 const HASHING_QUEUE: &str = "oneseat_hashing_queue_depth";
@@ -79,6 +83,11 @@ fn describe() {
     describe_counter!(SIGN_INS, "Tries to sign in");
     describe_counter!(ENDED, "Sessions that ended");
     describe_counter!(MAILS, "Mails that were due");
+    describe_counter!(
+        CONNECTIONS_REFUSED,
+        "Connections not taken because their network had too many"
+    );
+    describe_counter!(HANDSHAKES_FAILED, "TLS handshakes that failed or took too long");
     describe_counter!(SWEEPS, "Sweeps");
     describe_counter!(SWEPT_ROWS, "Rows that sweeps removed");
 }

@@ -4,6 +4,7 @@
 //! This is the counting alone: who uses it writes the lines, and the sums once a [`PERIOD`].
 
 mod period;
+mod shares;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,9 +22,9 @@ use period::Period;
 pub const PERIOD: Duration = Duration::from_secs(60);
 
 /// Lines of one kind in one period: from one network, for new subjects of it, and from all networks together.
-const LINES_OF_A_NETWORK: u32 = 5;
-const NEW_SUBJECTS_OF_A_NETWORK: u32 = 20;
-const LINES_OF_A_KIND: u32 = 300;
+const LINES_OF_A_NETWORK: usize = 5;
+const NEW_SUBJECTS_OF_A_NETWORK: usize = 20;
+const LINES_OF_A_KIND: usize = 300;
 
 /// Pairs of a network and a subject that one kind counts apart from each other, in some hundred kilobytes.
 const MOST_APART: usize = 1_000;
@@ -32,9 +33,9 @@ const MOST_DISTINCT: usize = 10_000;
 /// Sums of one kind that name network and subject: the largest, and those that no line names; one more tells the rest.
 const MOST_SUMS: usize = 50;
 
-/// Counts per kind. What `K` tells apart has a bound of its own.
-pub struct LogLimit<K> {
-    periods: Mutex<HashMap<K, Period>>,
+/// Counts per kind. What `K` tells apart has a bound of its own, and so has the length of a subject `S`.
+pub struct LogLimit<K, S> {
+    periods: Mutex<HashMap<K, Period<S>>>,
 }
 
 /// Whether a line is written.
@@ -48,7 +49,7 @@ pub enum Verdict {
 
 /// What was counted and not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sum<K> {
+pub struct Sum<K, S> {
     /// Of which kind.
     pub kind: K,
     /// How often.
@@ -58,18 +59,18 @@ pub struct Sum<K> {
     /// The last time.
     pub last: DateTime<Utc>,
     /// Who and what it was about.
-    pub about: About,
+    pub about: About<S>,
 }
 
 /// Whom a sum is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum About {
+pub enum About<S> {
     /// One subject from one network.
     One {
         /// As it was given.
         network: Option<IpAddr>,
         /// As it was given.
-        subject: String,
+        subject: S,
     },
     /// More than can be named.
     Many {
@@ -80,7 +81,7 @@ pub enum About {
     },
 }
 
-impl<K> Sum<K> {
+impl<K, S> Sum<K, S> {
     /// When the first and the last were, as lines of the log tell moments.
     pub fn between(&self) -> [String; 2] {
         [self.first, self.last].map(|moment| moment.to_rfc3339_opts(SecondsFormat::Millis, true))
@@ -101,7 +102,7 @@ impl fmt::Display for AtLeast {
     }
 }
 
-impl<K> Default for LogLimit<K> {
+impl<K, S> Default for LogLimit<K, S> {
     fn default() -> Self {
         Self {
             periods: Mutex::default(),
@@ -109,10 +110,10 @@ impl<K> Default for LogLimit<K> {
     }
 }
 
-impl<K: Eq + Hash> LogLimit<K> {
+impl<K: Eq + Hash, S: Clone + Eq + Hash> LogLimit<K, S> {
     /// Counts what happened at this moment. `network` is as wide as one customer's; `subject` is what nobody who looks for somebody
     /// can do without: each is in a line or a sum of its own, as far as the bounds allow.
-    pub fn count(&self, kind: K, network: Option<IpAddr>, subject: &str, at: DateTime<Utc>) -> Verdict {
+    pub fn count(&self, kind: K, network: Option<IpAddr>, subject: S, at: DateTime<Utc>) -> Verdict {
         self.periods()
             .entry(kind)
             .or_default()
@@ -120,13 +121,13 @@ impl<K: Eq + Hash> LogLimit<K> {
     }
 
     /// What was counted and not written since this was last asked. A new period begins.
-    pub fn sums(&self) -> Vec<Sum<K>>
+    pub fn sums(&self) -> Vec<Sum<K, S>>
     where
         K: Clone,
     {
         // Taken out first: whoever counts meanwhile waits for nothing that grows.
         let periods = mem::take(&mut *self.periods());
-        let mut sums: Vec<Sum<K>> = periods
+        let mut sums: Vec<Sum<K, S>> = periods
             .into_iter()
             .flat_map(|(kind, period)| period.sums(&kind))
             .collect();
@@ -135,7 +136,7 @@ impl<K: Eq + Hash> LogLimit<K> {
     }
 
     // Nothing that could panic runs while this is held: a panic is a line of the log, and would come back here.
-    fn periods(&self) -> MutexGuard<'_, HashMap<K, Period>> {
+    fn periods(&self) -> MutexGuard<'_, HashMap<K, Period<S>>> {
         self.periods.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -146,7 +147,9 @@ mod tests {
 
     use super::*;
 
-    fn limit() -> LogLimit<&'static str> {
+    type Limit = LogLimit<&'static str, String>;
+
+    fn limit() -> Limit {
         LogLimit::default()
     }
 
@@ -158,8 +161,8 @@ mod tests {
         Some(IpAddr::V4(n.into()))
     }
 
-    fn is_written(limit: &LogLimit<&'static str>, from: u32, subject: &str, at: i64) -> bool {
-        limit.count("kind", network(from), subject, second(at)) == Verdict::Write
+    fn is_written(limit: &Limit, from: u32, subject: &str, at: i64) -> bool {
+        limit.count("kind", network(from), subject.to_owned(), second(at)) == Verdict::Write
     }
 
     #[test]
@@ -194,10 +197,13 @@ mod tests {
         assert!(!is_written(&limit, 7, "b", 101));
         // And another network has a share of its own, another kind as well.
         assert!(is_written(&limit, 8, "a", 102));
-        assert_eq!(limit.count("other", network(7), "a", second(103)), Verdict::Write);
+        assert_eq!(
+            limit.count("other", network(7), "a".to_owned(), second(103)),
+            Verdict::Write
+        );
         let subjects = (0..100).filter(|n| is_written(&limit, 7, &format!("new {n}"), 104));
         assert_eq!(subjects.count(), 19);
-        let told: Vec<(u64, About)> = limit
+        let told: Vec<(u64, About<String>)> = limit
             .sums()
             .into_iter()
             .map(|sum| (sum.count, sum.about))
@@ -232,8 +238,8 @@ mod tests {
             About::Many { distinct, unwritten } => Some((distinct.to_string(), unwritten.to_string())),
             About::One { .. } => None,
         });
-        // 950 of those that were counted apart, of which 300 had lines; and more others than are told from each other.
-        assert_eq!(many, Some(("10950+".to_owned(), "10650+".to_owned())));
+        // 950 of those that were counted apart, and more others than are told from each other, none of which had a line.
+        assert_eq!(many, Some(("10950+".to_owned(), "10950+".to_owned())));
     }
 
     #[test]
@@ -253,5 +259,56 @@ mod tests {
         assert_eq!(many, Some(("1450".to_owned(), "1425".to_owned())));
         let counted: u64 = sums.iter().map(|sum| sum.count).sum();
         assert_eq!(counted, 3_000 - 25);
+    }
+
+    /// What one network does in vain: more subjects than there is room for, each of them again and again.
+    fn flood(limit: &Limit, address: impl Fn(u32) -> IpAddr) {
+        for _ in 0..3 {
+            for n in 0..2_000 {
+                limit.count("kind", Some(address(n)), format!("made up {n}"), second(0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_network_with_subjects_without_number_switches_off_no_line_and_no_sum_of_another() {
+        let many_addresses = |n: u32| IpAddr::from([0x2001, 0xdb8, 0, n as u16, 0, 0, 0, 0]);
+        let one_address = |_: u32| IpAddr::from([192, 0, 2, 7]);
+        for flooding in [&one_address as &dyn Fn(u32) -> IpAddr, &many_addresses] {
+            let limit = limit();
+            flood(&limit, flooding);
+            let other = network(8);
+            let count = |subject: &str| limit.count("kind", other, subject.to_owned(), second(1));
+            let written = (0..50).filter(|_| count("a real service") == Verdict::Write);
+            assert_eq!(written.count(), 5);
+            let named = (0..100).filter(|n| count(&format!("service {n}")) == Verdict::Write);
+            assert_eq!(named.count(), 20);
+            // Once only, and less than anything of the flood.
+            assert_eq!(count("the last service"), Verdict::Counted);
+
+            let sums = limit.sums();
+            let of = |subject: &str| {
+                let about = About::One {
+                    network: other,
+                    subject: subject.to_owned(),
+                };
+                sums.iter().find(|sum| sum.about == about).map(|sum| sum.count)
+            };
+            assert_eq!(of("a real service"), Some(45));
+            let quiet = sums
+                .iter()
+                .filter(|sum| matches!(&sum.about, About::One { network, .. } if *network == other));
+            assert!(quiet.count() > 10, "{sums:#?}");
+            assert!(sums.len() <= 51);
+        }
+    }
+
+    #[test]
+    fn several_networks_with_subjects_without_number_leave_lines_for_one_more() {
+        let limit = limit();
+        for n in 0..10 {
+            flood(&limit, |_| IpAddr::from([198, 51, n, 1]));
+        }
+        assert!((0..5).all(|n| is_written(&limit, 7, "a", n)));
     }
 }

@@ -2,37 +2,45 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 
+use super::shares::{Shares, wide};
 use super::{
     About, AtLeast, LINES_OF_A_KIND, LINES_OF_A_NETWORK, MOST_APART, MOST_DISTINCT, MOST_SUMS,
     NEW_SUBJECTS_OF_A_NETWORK, Sum, Verdict,
 };
 
-/// Longest subject kept, in characters.
-const SUBJECT_LENGTH: usize = 200;
+/// One subject from one network.
+type Pair<S> = (Option<IpAddr>, S);
 
-type Pair = (Option<IpAddr>, String);
-
-/// Bounded in memory, whatever happens.
-#[derive(Default)]
-pub(super) struct Period {
-    lines: u32,
-    lines_of_networks: HashMap<Option<IpAddr>, u32>,
-    apart: HashMap<Pair, Tally>,
+/// Bounded in memory, whatever happens. Whether there is room to count has no say in whether a line is written.
+pub(super) struct Period<S> {
+    lines: Shares,
+    /// Those that had a line; not more of them than there are lines.
+    written: HashSet<Pair<S>>,
+    room_apart: Shares,
+    apart: HashMap<Pair<S>, Counted>,
     others: Counted,
-    others_distinct: HashSet<u64>,
+    /// The hash of each, and whether it had a line.
+    others_distinct: HashMap<u64, bool>,
     others_hasher: RandomState,
 }
 
-/// One subject from one network.
-#[derive(Default)]
-struct Tally {
-    lines: u32,
-    counted: Counted,
+impl<S> Default for Period<S> {
+    fn default() -> Self {
+        Self {
+            lines: Shares::of(LINES_OF_A_KIND),
+            written: HashSet::new(),
+            room_apart: Shares::of(MOST_APART),
+            apart: HashMap::new(),
+            others: Counted::default(),
+            others_distinct: HashMap::new(),
+            others_hasher: RandomState::new(),
+        }
+    }
 }
 
 /// What was not written.
@@ -58,7 +66,7 @@ impl Counted {
         };
     }
 
-    fn sum<K>(self, kind: K, about: About) -> Option<Sum<K>> {
+    fn sum<K, S>(self, kind: K, about: About<S>) -> Option<Sum<K, S>> {
         let (first, last) = self.between?;
         Some(Sum {
             kind,
@@ -70,64 +78,75 @@ impl Counted {
     }
 }
 
-impl Period {
-    pub(super) fn count(&mut self, network: Option<IpAddr>, subject: &str, at: DateTime<Utc>) -> Verdict {
-        let pair: Pair = (network, subject.chars().take(SUBJECT_LENGTH).collect());
-        let has_room = self.apart.len() < MOST_APART;
-        if !has_room && !self.apart.contains_key(&pair) {
+impl<S: Clone + Eq + Hash> Period<S> {
+    pub(super) fn count(&mut self, network: Option<IpAddr>, subject: S, at: DateTime<Utc>) -> Verdict {
+        let pair = (network, subject);
+        let had_a_line = self.written.contains(&pair);
+        let share = if had_a_line {
+            LINES_OF_A_NETWORK
+        } else {
+            LINES_OF_A_NETWORK + NEW_SUBJECTS_OF_A_NETWORK
+        };
+        if self.lines.taken_by(network) < share && self.lines.take(network) {
+            self.written.insert(pair);
+            return Verdict::Write;
+        }
+        if let Some(counted) = self.apart.get_mut(&pair) {
+            counted.one_more(at);
+        } else if self.room_apart.take(network) {
+            self.apart.entry(pair).or_default().one_more(at);
+        } else {
             self.others.one_more(at);
             if self.others_distinct.len() < MOST_DISTINCT {
-                self.others_distinct.insert(self.others_hasher.hash_one(&pair));
+                let hash = self.others_hasher.hash_one(&pair);
+                self.others_distinct.insert(hash, had_a_line);
             }
-            return Verdict::Counted;
         }
-        // Not more of them than there are pairs.
-        let of_network = self.lines_of_networks.entry(network).or_default();
-        let tally = self.apart.entry(pair).or_default();
-        let share = match tally.lines {
-            0 => LINES_OF_A_NETWORK + NEW_SUBJECTS_OF_A_NETWORK,
-            _ => LINES_OF_A_NETWORK,
-        };
-        if *of_network >= share || self.lines >= LINES_OF_A_KIND {
-            tally.counted.one_more(at);
-            return Verdict::Counted;
-        }
-        tally.lines += 1;
-        *of_network += 1;
-        self.lines += 1;
-        Verdict::Write
+        Verdict::Counted
     }
 
     /// One for each pair, as far as the bound allows; and one for the rest.
-    pub(super) fn sums<K: Clone>(self, kind: &K) -> Vec<Sum<K>> {
-        let mut apart: Vec<(Pair, Tally)> = self.apart.into_iter().collect();
-        apart.retain(|(_, tally)| tally.counted.count > 0);
-        apart.sort_by_key(|(_, Tally { counted, .. })| (Reverse(counted.count), counted.between));
-        // Half of the sums are the largest; the other half is for those whom nobody would hear of otherwise.
-        if let Some(smaller) = apart.get_mut(MOST_SUMS / 2..) {
-            smaller.sort_by_key(|(_, tally)| tally.lines > 0);
-        }
-        let rest = apart.split_off(apart.len().min(MOST_SUMS));
-        let mut sums: Vec<Sum<K>> = apart
+    pub(super) fn sums<K: Clone>(self, kind: &K) -> Vec<Sum<K, S>> {
+        let written = self.written;
+        let mut apart: Vec<(Pair<S>, Counted)> = self.apart.into_iter().collect();
+        apart.sort_by_key(|(_, counted)| (Reverse(counted.count), counted.between));
+        // Half of the sums are the largest; the other half is for those that nobody would hear of otherwise, and their networks take turns.
+        let smaller = apart.split_off(apart.len().min(MOST_SUMS / 2));
+        let mut turns: HashMap<Option<IpAddr>, usize> = HashMap::new();
+        let mut smaller: Vec<(bool, usize, Pair<S>, Counted)> = smaller
             .into_iter()
-            .filter_map(|((network, subject), tally)| {
-                tally.counted.sum(kind.clone(), About::One { network, subject })
+            .map(|(pair, counted)| {
+                let had_a_line = written.contains(&pair);
+                let turn = turns.entry(wide(pair.0)).or_default();
+                *turn += usize::from(!had_a_line);
+                (had_a_line, *turn, pair, counted)
+            })
+            .collect();
+        smaller.sort_by_key(|(had_a_line, turn, ..)| (*had_a_line, *turn));
+        let rest = smaller.split_off(smaller.len().min(MOST_SUMS / 2));
+        let smaller = smaller.into_iter().map(|(_, _, pair, counted)| (pair, counted));
+        let mut sums: Vec<Sum<K, S>> = apart
+            .into_iter()
+            .chain(smaller)
+            .filter_map(|((network, subject), counted)| {
+                counted.sum(kind.clone(), About::One { network, subject })
             })
             .collect();
 
         let mut counted = self.others;
-        for (_, tally) in &rest {
-            counted.add(tally.counted);
+        for (.., of_one) in &rest {
+            counted.add(*of_one);
         }
         let others = self.others_distinct.len();
         let at_least = |number| AtLeast {
             number,
             is_exact: others < MOST_DISTINCT,
         };
-        let without_a_line = rest.iter().filter(|(_, tally)| tally.lines == 0).count();
+        let without_a_line = rest.iter().filter(|(had_a_line, ..)| !had_a_line).count();
+        let others_without = self.others_distinct.values().filter(|had_a_line| !**had_a_line);
         let about = About::Many {
             distinct: at_least(rest.len() + others),
-            unwritten: at_least(without_a_line + others),
+            unwritten: at_least(without_a_line + others_without.count()),
         };
         sums.extend(counted.sum(kind.clone(), about));
         sums

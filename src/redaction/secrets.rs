@@ -16,6 +16,8 @@ const SHORTEST_NAME: usize = 6;
 pub struct Secrets {
     /// As they are compared.
     forms: Vec<Vec<char>>,
+    /// Those without a letter and a digit, which are compared as they are.
+    of_signs: Vec<Vec<char>>,
 }
 
 // Also in the words of a panic.
@@ -72,29 +74,36 @@ impl Secrets {
     }
 
     fn add_form(&mut self, form: &str) {
-        let form = comparable(&on_one_line(form));
-        if !form.is_empty() && !self.forms.contains(&form) {
-            self.forms.push(form);
+        let line = on_one_line(form);
+        let mut form = comparable(&line);
+        let mut forms = &mut self.forms;
+        if form.is_empty() {
+            form = line.chars().filter(|c| !c.is_whitespace()).collect();
+            forms = &mut self.of_signs;
+        }
+        if !form.is_empty() && !forms.contains(&form) {
+            forms.push(form);
         }
     }
 
     /// The line with a mark in place of each.
     pub(super) fn taken_out_of(&self, line: &str) -> String {
         let chars: Vec<char> = line.chars().collect();
-        let (places, folded): (Vec<usize>, Vec<char>) = chars
-            .iter()
-            .enumerate()
-            .filter(|(_, c)| c.is_alphanumeric())
-            .flat_map(|(place, c)| c.to_lowercase().map(move |c| (place, c)))
-            .unzip();
         let mut is_secret = vec![false; chars.len()];
-        for form in &self.forms {
-            for (start, window) in folded.windows(form.len()).enumerate() {
-                if window == form {
-                    is_secret[places[start]..=places[start + form.len() - 1]].fill(true);
-                }
-            }
-        }
+        let in_order = || chars.iter().copied().enumerate();
+        let letters = in_order()
+            .filter(|(_, c)| c.is_alphanumeric())
+            .flat_map(|(place, c)| c.to_lowercase().map(move |c| (place, c)));
+        mark(&self.forms, letters, &mut is_secret);
+        let signs = || in_order().filter(|(_, c)| !c.is_whitespace());
+        mark(&self.of_signs, signs(), &mut is_secret);
+        // Once more without what breaks a line of quoted-printable: words are put together again afterwards.
+        let breaks = |place: usize| chars[place] == '=' && chars.get(place + 1).is_some_and(|c| *c == ' ');
+        mark(
+            &self.of_signs,
+            signs().filter(|(place, _)| !breaks(*place)),
+            &mut is_secret,
+        );
         // The padding of base64 belongs to it.
         for place in 1..chars.len() {
             is_secret[place] |= is_secret[place - 1] && chars[place] == '=';
@@ -108,6 +117,18 @@ impl Secrets {
             }
         }
         left
+    }
+}
+
+/// Marks the places at which one of the forms is.
+fn mark(forms: &[Vec<char>], text: impl Iterator<Item = (usize, char)>, is_secret: &mut [bool]) {
+    let (places, text): (Vec<usize>, Vec<char>) = text.unzip();
+    for form in forms {
+        for (start, window) in text.windows(form.len()).enumerate() {
+            if window == form {
+                is_secret[places[start]..=places[start + form.len() - 1]].fill(true);
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! costs at most some milliseconds. To guess the whole one has to guess the excerpt, so what is said of it holds for the whole.
 
 use zxcvbn::feedback::Feedback;
-use zxcvbn::{Score, zxcvbn};
+use zxcvbn::{Entropy, Score, zxcvbn};
 
 use super::Unusable;
 
@@ -34,6 +34,15 @@ const LOOK_ALIKES: [&str; 12] = [
 /// # Errors
 /// [`Unusable::Guessable`] with the reason, which does not repeat the password.
 pub(super) fn judge(password: &str, about: &[&str]) -> Result<(), Unusable> {
+    judge_by(zxcvbn, password, about)
+}
+
+/// The same by this estimator, which is given a text and words about its owner.
+fn judge_by(
+    estimate: impl FnOnce(&str, &[&str]) -> Entropy,
+    password: &str,
+    about: &[&str],
+) -> Result<(), Unusable> {
     let words = words(about);
     let rest = without(password, &words);
     let is_letter = |c: &char| c.is_alphanumeric() || !c.is_ascii();
@@ -47,7 +56,7 @@ pub(super) fn judge(password: &str, about: &[&str]) -> Result<(), Unusable> {
     } else {
         excerpt(&rest).into_iter().collect()
     };
-    let strength = zxcvbn(&excerpt, &known(words));
+    let strength = estimate(&excerpt, &known(words));
     if strength.score() >= Score::Three {
         return Ok(());
     }
@@ -229,26 +238,42 @@ mod tests {
         assert_eq!(excerpt(&format!("{}{}", "x".repeat(40), "y".repeat(40))), "xxyy");
     }
 
+    /// The text and the words on which the estimator spends its time. `None`: it is not asked.
+    fn given_to_the_estimator(password: &str, about: &[&str]) -> Option<(String, Vec<String>)> {
+        let mut given = None;
+        let note = |text: &str, words: &[&str]| {
+            let words = words.iter().map(|word| (*word).to_owned()).collect();
+            given = Some((text.to_owned(), words));
+            zxcvbn("", &[])
+        };
+        let _ = judge_by(note, password, about);
+        given
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(512))]
 
         #[test]
-        fn whatever_was_typed_the_estimators_work_is_bounded(text in "[ -~]{1,128}|[a-z0-9]{1,128}|\\PC{1,128}") {
-            let all: Vec<char> = text.chars().collect();
-            let excerpt = excerpt(&text);
-            prop_assert!(is_affordable(&excerpt));
-            prop_assert!(!excerpt.is_empty());
-            if let Some(Repetition { period, copies, .. }) = repetition(&all) {
-                prop_assert!((1..copies).all(|n| all[..period] == all[n * period..][..period]));
+        fn whatever_was_typed_the_estimators_work_is_bounded(
+            text in "[ -~]{1,128}|[a-z0-9]{1,128}|\\PC{1,128}|[4@8({<369!|71057+%2$]{1,128}",
+            name in "\\PC{1,200}",
+            address in "[a-z.+-]{1,64}@[a-z.-]{1,180}",
+        ) {
+            if let Some((given, words)) = given_to_the_estimator(&text, &[&name, &address]) {
+                let given: Vec<char> = given.chars().collect();
+                prop_assert!((1..=48).contains(&given.len()), "{given:?}");
+                prop_assert!(given.len() * given.len() * readings(&given) <= 48 * 1_024, "{given:?}");
+                prop_assert!(words.len() <= 24 && words.contains(&"oneseat".to_owned()), "{words:?}");
+                prop_assert!(words.iter().all(|word| word.chars().count() <= 48), "{words:?}");
             }
         }
 
         #[test]
-        fn whoever_it_is_the_words_are_bounded(name in "\\PC{1,200}", address in "[a-z.+-]{1,64}@[a-z.-]{1,180}") {
-            let about = [name.as_str(), address.as_str()];
-            let words = known(words(&about));
-            prop_assert!(words.len() <= MOST_WORDS && words.contains(&"oneseat"));
-            prop_assert!(words.iter().all(|word| word.chars().count() <= LONGEST));
+        fn what_is_taken_for_a_repetition_is_one(text in "[ab]{1,128}|\\PC{1,128}") {
+            let all: Vec<char> = text.chars().collect();
+            if let Some(Repetition { period, copies, .. }) = repetition(&all) {
+                prop_assert!((1..copies).all(|n| all[..period] == all[n * period..][..period]));
+            }
         }
     }
 }

@@ -56,8 +56,16 @@ impl Admin {
     }
 }
 
+/// What is asked for, as the security log names it.
+pub(super) fn resource(request: &HttpRequest) -> audit::Resource {
+    audit::Resource {
+        path: request.path().to_owned(),
+        route: request.match_pattern().unwrap_or_default(),
+    }
+}
+
 fn holder(seat: &Seat, request: &HttpRequest) -> Holder {
-    Holder::new(seat, request.path(), client::origin(request))
+    Holder::new(seat, resource(request), client::origin(request))
 }
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
@@ -100,7 +108,7 @@ impl FromRequest for Admin {
             match seat.user.role {
                 Role::Admin => Ok(Self { seat, request }),
                 Role::User => {
-                    audit::forbidden(seat.user.id, request.path(), &client::origin(&request));
+                    audit::forbidden(seat.user.id, &resource(&request), &client::origin(&request));
                     Err(Problem::forbidden())
                 }
             }

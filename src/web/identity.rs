@@ -34,36 +34,38 @@ impl Identity {
         self.0.into_iter()
     }
 
-    /// Does the request say of itself who it is, in any spelling? The very headers that it would be answered may be there once: a proxy
+    /// The header by which the request says of itself who it is, in any spelling, as one of [`NAMES`]. The very headers that it would be answered may be there once: a proxy
     /// that asks twice, first who it is and then for a role, sends them with the second question.
-    pub(super) fn is_claimed_otherwise(&self, headers: &HeaderMap) -> bool {
-        let claims = headers.iter().filter(|(name, _)| is_identity(name.as_str()));
+    pub(super) fn claimed_otherwise(&self, headers: &HeaderMap) -> Option<&'static str> {
+        let claims = headers
+            .iter()
+            .filter_map(|(name, value)| Some((identity(name.as_str())?, name, value)));
         let mut ours: Vec<&HeaderName> = Vec::new();
-        for (name, value) in claims {
+        for (claimed, name, value) in claims {
             let is_ours = self.0.iter().any(|(its, own)| its == name && own == value);
             if !is_ours || ours.contains(&name) {
-                return true;
+                return Some(claimed);
             }
             ours.push(name);
         }
-        names_in_connection(headers).any(is_identity)
+        names_in_connection(headers).find_map(identity)
     }
 }
 
-/// Does a header look to a runtime that folds names like one of the proxy's own, and not to the proxy?
-pub(super) fn mimics_the_proxy(headers: &HeaderMap) -> bool {
-    let is_another = |name: &HeaderName| !OF_THE_PROXY.contains(&name.as_str());
-    let mut others = headers.keys().filter(|name| is_another(name));
-    others.any(|name| is_one_of(&OF_THE_PROXY, name.as_str()))
+/// Which header of the proxy's own another one looks like to a runtime that folds names, and not to the proxy.
+pub(super) fn mimicked(headers: &HeaderMap) -> Option<&'static str> {
+    let is_another = |name: &&HeaderName| !OF_THE_PROXY.contains(&name.as_str());
+    let mut others = headers.keys().filter(is_another);
+    others.find_map(|name| one_of(&OF_THE_PROXY, name.as_str()))
 }
 
-/// Is this one of ours to a runtime that folds names?
-fn is_identity(name: &str) -> bool {
-    is_one_of(&NAMES, name)
+/// Which of ours this is to a runtime that folds names.
+fn identity(name: &str) -> Option<&'static str> {
+    one_of(&NAMES, name)
 }
 
-fn is_one_of(names: &[&str], name: &str) -> bool {
-    names.iter().any(|one| folded(one).eq(folded(name)))
+fn one_of(names: &[&'static str], name: &str) -> Option<&'static str> {
+    names.iter().copied().find(|ours| folded(ours).eq(folded(name)))
 }
 
 fn folded(name: &str) -> impl Iterator<Item = u8> {
@@ -120,17 +122,18 @@ mod tests {
             ("x-remote-user", "root"),
             ("remoteuser", "root"),
         ];
-        assert!(!ada().is_claimed_otherwise(&headers(&others)));
+        assert_eq!(ada().claimed_otherwise(&headers(&others)), None);
     }
 
     #[test]
     fn what_the_proxy_says_is_refused_in_every_other_spelling() {
         for name in OF_THE_PROXY {
-            assert!(!mimics_the_proxy(&headers(&[(name, "192.0.2.1")])), "{name}");
+            assert_eq!(mimicked(&headers(&[(name, "192.0.2.1")])), None);
             for sign in "!#$%&'*+.^_`|~".chars() {
                 let spelled = name.replacen('-', &sign.to_string(), 1);
-                assert!(
-                    mimics_the_proxy(&headers(&[(&spelled, "192.0.2.1")])),
+                assert_eq!(
+                    mimicked(&headers(&[(&spelled, "192.0.2.1")])),
+                    Some(name),
                     "{spelled}"
                 );
             }
@@ -140,7 +143,7 @@ mod tests {
             ("x-requested_with", "x"),
             ("xforwardedfor", "x"),
         ];
-        assert!(!mimics_the_proxy(&headers(&others)));
+        assert_eq!(mimicked(&headers(&others)), None);
     }
 
     #[test]
@@ -149,10 +152,10 @@ mod tests {
         for (name, value) in ada().into_headers() {
             answered.append(name, value);
         }
-        assert!(!ada().is_claimed_otherwise(&answered));
+        assert_eq!(ada().claimed_otherwise(&answered), None);
         // A second copy would be a list to the application.
         answered.append(HeaderName::from_static(NAMES[3]), in_header("user"));
-        assert!(ada().is_claimed_otherwise(&answered));
+        assert_eq!(ada().claimed_otherwise(&answered), Some(NAMES[3]));
     }
 
     #[test]
@@ -164,7 +167,7 @@ mod tests {
             ("connection", "close, Remote-User"),
             ("connection", "REMOTE_GROUPS"),
         ] {
-            assert!(ada().is_claimed_otherwise(&headers(&[claim])), "{claim:?}");
+            assert!(ada().claimed_otherwise(&headers(&[claim])).is_some(), "{claim:?}");
         }
     }
 
@@ -172,7 +175,7 @@ mod tests {
         #[test]
         fn another_separator_is_a_claim_whatever_it_says(name in 0..4_usize, sign in "[!#$%&'*+.^_`|~]", value in "[ -~]{0,20}") {
             let spelled = NAMES[name].replace('-', &sign);
-            prop_assert!(ada().is_claimed_otherwise(&headers(&[(&spelled, &value)])));
+            prop_assert_eq!(ada().claimed_otherwise(&headers(&[(&spelled, &value)])), Some(NAMES[name]));
         }
 
         #[test]
@@ -184,7 +187,7 @@ mod tests {
                     headers.append(HeaderName::from_static(name), value);
                 }
             }
-            ada().is_claimed_otherwise(&headers);
+            ada().claimed_otherwise(&headers);
         }
     }
 }

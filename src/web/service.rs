@@ -12,8 +12,11 @@ use actix_web::dev::AppConfig;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpResponse, web};
+use metrics::counter;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::connection::{Connection, KEEP_ALIVE, SLOWEST_HEAD, track_exchanges};
 use super::connection_limit::{ConnectionLimit, Place};
@@ -25,7 +28,8 @@ use super::{
     client, cross_origin, panics, problem, proxy_check, request_id, request_metrics, routes,
     security_headers, tls,
 };
-use crate::auth::Auth;
+use crate::auth::metrics::HANDSHAKES_FAILED;
+use crate::auth::{Auth, audit};
 use crate::config::ServeConfig;
 
 /// Requests under way when the server stops have this long to finish.
@@ -95,7 +99,7 @@ pub(super) fn listen(
                 let (tls, places) = (tls.clone(), places.clone());
                 async move {
                     let (peer, place) = admit(&tcp, &places)?;
-                    let stream = timeout(SLOWEST_HANDSHAKE, tls.accept(tcp)).await??;
+                    let stream = shake_hands(&tls, tcp).await?;
                     Ok::<_, io::Error>((Connection::new(stream, place), Some(peer)))
                 }
             })
@@ -109,11 +113,22 @@ pub(super) fn listen(
 /// Who is at the other end, with a place; before anything is done for them.
 fn admit(tcp: &TcpStream, places: &ConnectionLimit) -> io::Result<(SocketAddr, Place)> {
     let peer = tcp.peer_addr()?;
-    let place = places
-        .take(peer.ip())
-        .ok_or_else(|| io::Error::other("a network has too many connections for one more"))?;
+    let place = places.take(peer.ip()).ok_or_else(|| {
+        audit::connection_refused(peer.ip());
+        io::Error::other("a network has too many connections for one more")
+    })?;
     tcp.set_nodelay(true)?;
     Ok((peer, place))
+}
+
+/// Makes it TLS, in time. What fails is counted: any scanner of ports may cause it, so it is in the log for who looks for faults only.
+async fn shake_hands(tls: &TlsAcceptor, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    let shaken = timeout(SLOWEST_HANDSHAKE, tls.accept(tcp)).await;
+    let shaken = shaken.map_err(io::Error::from).flatten();
+    if shaken.is_err() {
+        counter!(HANDSHAKES_FAILED).increment(1);
+    }
+    shaken
 }
 
 /// HTTP/1.1 over whatever bytes travel on.

@@ -1,5 +1,7 @@
 //! Services ask whose token they were given (RFC 7662).
 
+use std::num::NonZeroU32;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -116,6 +118,23 @@ async fn only_a_service_with_its_own_secret_is_answered() {
     )
     .await;
     assert_eq!(answer.problem(), "415 unsupported_media_type");
+}
+
+#[tokio::test]
+async fn wrong_secrets_of_its_network_keep_neither_a_service_nor_anybody_out() {
+    let app = App::start_with(|config| config.http.login_rate = NonZeroU32::new(2)).await;
+    let client = app.service("Payroll");
+    let ada = app.signed_in("ada").await;
+    let token = ada.token.unwrap();
+    let (other, _) = app.service("Canteen");
+    for _ in 0..20 {
+        let wrong = (other.clone(), "ab".repeat(32));
+        let answer = introspect(&app, &wrong, &[("token", &token)]).await;
+        assert_eq!(answer.problem(), "401 invalid_client");
+        let answer = introspect(&app, &client, &[("token", &token)]).await;
+        assert_eq!(answer.json()["active"], true);
+    }
+    app.visitor().sign_in("ada@example.org").await;
 }
 
 #[tokio::test]

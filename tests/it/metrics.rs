@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use crate::support::{Answer, Client, Program, eventually};
@@ -84,6 +85,28 @@ async fn a_scrape_tells_what_happened_and_parses() {
     // Figures are told there and nowhere else, and nothing else is told there.
     assert_eq!(visitor.get("/metrics").await.problem(), "404 not_found");
     assert_eq!(Client::new(address).get("/healthz").await.status, 404);
+}
+
+#[tokio::test]
+async fn handshakes_that_fail_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| dir.path().join(name));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    let tls = ["--tls-cert", certificate, "--tls-key", key];
+    let (program, _dir) = Program::alone(&[&tls[..], &["--metrics-bind", "127.0.0.1:0"]].concat());
+    for words in ["GET / HTTP/1.1\r\n\r\n", "\u{16}\u{3}\u{1}"] {
+        let mut stream = TcpStream::connect(program.address).unwrap();
+        stream.write_all(words.as_bytes()).unwrap();
+    }
+    let metrics = Client::new(program.metrics_address.unwrap());
+    eventually("both are counted", async || {
+        let told = metrics.get("/metrics").await.text;
+        told.contains("oneseat_tls_handshakes_failed_total 2\n")
+    })
+    .await;
 }
 
 #[test]

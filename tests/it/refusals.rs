@@ -1,6 +1,7 @@
 //! What refusals do to the log: whoever is refused again and again writes a few lines, and a sum tells the rest.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
@@ -123,6 +124,13 @@ async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
         &storm(STORM, async |_| ada.get(admin).await).await,
         "403 forbidden",
     );
+    // One more call that is not theirs, and one that is, with a header that is not.
+    assert_eq!(ada.get("/api/admin/users").await.problem(), "403 forbidden");
+    let verify = async |_| {
+        let request = ada.request(Method::GET, "/auth/verify");
+        Answer::of(request.header("Remote_User", "root@example.org")).await
+    };
+    let forged = every(&storm(STORM, verify).await, "400 bad_request");
     let asked = storm(20, async |_| visitor.post("/auth/password/forgot", &forgot).await).await;
     assert!(asked.iter().all(|answer| answer.status == 202));
     for _ in 0..5 {
@@ -148,7 +156,10 @@ async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
             used + shown.len(),
         ),
         ("authn_login_fail", "client", &client_id, strangers),
-        ("authz_fail", "user", &user, forbidden),
+        ("authz_fail", "resource", admin, forbidden),
+        ("authz_fail", "resource", "/api/admin/users", 1),
+        ("authz_fail", "user", &user, forbidden + 1),
+        ("malicious_extraneous", "user", &user, forged),
         ("authn_login_fail", "reason", "account is locked", locked),
         ("authn_login_fail", "reason", "invalid credentials", 5),
         (
@@ -163,7 +174,7 @@ async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
     ] {
         let told = lines(&log, message, field, value);
         assert_eq!(events(&told), times as u64, "{message} {value}: {told:#?}");
-        assert!(told.len() <= 6 * periods(began), "{message} {value}: {told:#?}");
+        assert!(told.len() <= 7 * periods(began), "{message} {value}: {told:#?}");
         assert!(told.iter().all(|line| line["from"] == "127.0.0.1"), "{told:#?}");
     }
     // What was done is told each time.
@@ -218,6 +229,46 @@ async fn whoever_is_over_their_rate_writes_a_few_lines_for_each_call() {
         assert!(told.len() <= 6 * periods(began), "{told:#?}");
         assert!(told.iter().all(|line| line["from"] == "192.0.2.7"), "{told:#?}");
     }
+}
+
+/// Whether a new connection is served, and the connection.
+fn is_served(address: SocketAddr) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    (asked.is_ok() && stream.read_exact(&mut [0; 12]).is_ok()).then_some(stream)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_refused_are_a_few_lines_a_sum_and_a_figure() {
+    let (began, database) = (Instant::now(), Database::fresh());
+    let few = [
+        "--workers",
+        "1",
+        "--max-connections",
+        "20",
+        "--metrics-bind",
+        "127.0.0.1:0",
+    ];
+    let program = serve(database.url(), &few);
+    let address = program.address;
+    let kept = tokio::task::spawn_blocking(move || {
+        let kept: Vec<TcpStream> = (0..STORM).filter_map(|_| is_served(address)).collect();
+        kept.len()
+    });
+    // One network has four fifths of all.
+    let kept = kept.await.unwrap();
+    assert_eq!(kept, 16);
+    let refused = STORM - kept;
+    let metrics = Client::new(program.metrics_address.unwrap());
+    let told = metrics.get("/metrics").await.text;
+    let figure = format!("oneseat_connections_refused_total {refused}\n");
+    assert!(told.contains(&figure), "{told}");
+
+    let log = finish(program);
+    let told = lines(&log, "excess_rate_limit_exceeded", "what", "connection");
+    assert_eq!(events(&told), refused as u64, "{told:#?}");
+    assert!(told.len() <= 6 * periods(began), "{told:#?}");
+    assert!(told.iter().all(|line| line["from"] == "127.0.0.1"), "{told:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,11 +20,11 @@ use crate::sessions::{EndReason, EndedSession, Origin, Session};
 use crate::users::link::Purpose;
 use crate::users::{Email, User};
 
-pub(crate) use refusals::too_many_tries;
 pub(super) use refusals::{
     Attempt, client_refused, link_refused, link_requested, mail_not_sent, password_refused, shown_after_end,
 };
-pub use refusals::{forbidden, tell_counted, used_after_end};
+pub use refusals::{Resource, forbidden, identity_claimed, tell_counted, used_after_end};
+pub(crate) use refusals::{connection_refused, too_many_tries};
 
 /// The log's target, for filters: `RUST_LOG=oneseat::security=info`.
 const TARGET: &str = "oneseat::security";

@@ -12,7 +12,7 @@ use metrics::counter;
 use uuid::Uuid;
 
 use super::super::Error;
-use super::super::metrics::SIGN_INS;
+use super::super::metrics::{CONNECTIONS_REFUSED, SIGN_INS};
 use super::{TARGET, agent};
 use crate::log_limit::{About, LogLimit, Sum, Verdict};
 use crate::mail::Kind as Mail;
@@ -20,20 +20,26 @@ use crate::network::network_of;
 use crate::sessions::{Ending, Origin};
 use crate::users::Email;
 
-static LIMIT: LazyLock<LogLimit<Kind>> = LazyLock::new(LogLimit::default);
+static LIMIT: LazyLock<LogLimit<Kind, Subject>> = LazyLock::new(LogLimit::default);
+
+/// The values of the fields that its kind names.
+type Subject = Vec<String>;
+
+/// Longest value that is told apart, in bytes.
+const LONGEST_VALUE: usize = 200;
 
 /// Lines of one kind have one bound, and sums of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
     event: &'static str,
     level: Level,
-    /// The field that names whom it is about.
-    subject: &'static str,
+    /// The fields that say whom and what it is about: each combination is told apart.
+    subject: &'static [&'static str],
     reason: Option<String>,
 }
 
 impl Kind {
-    const fn new(event: &'static str, subject: &'static str) -> Self {
+    const fn new(event: &'static str, subject: &'static [&'static str]) -> Self {
         Self {
             event,
             level: Level::Warn,
@@ -49,9 +55,11 @@ impl Kind {
         }
     }
 
-    /// Counts one. Is it to be written as well?
-    fn is_told_now(&self, origin: Option<&Origin>, subject: &str) -> bool {
+    /// Counts one, with the values of its fields. Is it to be written as well?
+    fn is_told_now(&self, origin: Option<&Origin>, subject: &[&str]) -> bool {
         let network = origin.map(|origin| network_of(origin.address()));
+        let cut = |value: &&str| value[..value.floor_char_boundary(LONGEST_VALUE)].to_owned();
+        let subject = subject.iter().map(cut).collect();
         LIMIT.count(self.clone(), network, subject, Utc::now()) == Verdict::Write
     }
 }
@@ -80,9 +88,9 @@ pub(in crate::auth) fn password_refused(attempt: Attempt, email: &Email, why: &E
         why => why.to_string(),
     };
     let name = email.short_digest();
-    if Kind::new(event, "address")
+    if Kind::new(event, &["address"])
         .because(&reason)
-        .is_told_now(Some(origin), &name)
+        .is_told_now(Some(origin), &[&name])
     {
         log::warn!(target: TARGET, address:% = name, reason:% = why, from:% = origin.address(), agent = agent(origin); "{event}");
     }
@@ -90,17 +98,28 @@ pub(in crate::auth) fn password_refused(attempt: Attempt, email: &Email, why: &E
 
 /// A service showed an id and a secret that do not belong together.
 pub(in crate::auth) fn client_refused(client: Uuid, origin: &Origin) {
-    const KIND: Kind = Kind::new("authn_login_fail", "client");
-    if KIND.is_told_now(Some(origin), &client.to_string()) {
+    const KIND: Kind = Kind::new("authn_login_fail", &["client"]);
+    if KIND.is_told_now(Some(origin), &[&client.to_string()]) {
         log::warn!(target: TARGET, client:%, from:% = origin.address(), agent = agent(origin); "authn_login_fail");
     }
 }
 
 /// Turned away before anything was looked at. `what` is the path of the call.
 pub(crate) fn too_many_tries(what: &str, origin: &Origin) {
-    const KIND: Kind = Kind::new("excess_rate_limit_exceeded", "what");
-    if KIND.is_told_now(Some(origin), what) {
+    const KIND: Kind = Kind::new("excess_rate_limit_exceeded", &["what"]);
+    if KIND.is_told_now(Some(origin), &[what]) {
         log::warn!(target: TARGET, what, from:% = origin.address(), agent = agent(origin); "excess_rate_limit_exceeded");
+    }
+}
+
+/// A connection was not taken: those of its network are too many. Nothing is known of it but where it came from.
+pub(crate) fn connection_refused(from: IpAddr) {
+    const KIND: Kind = Kind::new("excess_rate_limit_exceeded", &["what"]);
+    const WHAT: &str = "connection";
+    counter!(CONNECTIONS_REFUSED).increment(1);
+    let from = Origin::new(from, None);
+    if KIND.is_told_now(Some(&from), &[WHAT]) {
+        log::warn!(target: TARGET, what = WHAT, from:% = from.address(); "excess_rate_limit_exceeded");
     }
 }
 
@@ -108,19 +127,19 @@ pub(crate) fn too_many_tries(what: &str, origin: &Origin) {
 pub(in crate::auth) fn link_requested(email: &Email, kind: Mail, origin: &Origin) {
     let wanted = Kind {
         level: Level::Info,
-        ..Kind::new("link_requested", "address")
+        ..Kind::new("link_requested", &["kind", "address"])
     };
     let name = email.short_digest();
-    if wanted.is_told_now(Some(origin), &name) {
+    if wanted.is_told_now(Some(origin), &[kind.as_str(), &name]) {
         log::info!(target: TARGET, kind:%, address:% = name, from:% = origin.address(), agent = agent(origin); "link_requested");
     }
 }
 
 /// Somebody asked for a mail for an address that has had as many as it gets in an hour.
 pub(in crate::auth) fn link_refused(email: &Email, kind: Mail, origin: &Origin) {
-    const KIND: Kind = Kind::new("excess_rate_limit_exceeded", "address");
+    const KIND: Kind = Kind::new("excess_rate_limit_exceeded", &["what", "kind", "address"]);
     let name = email.short_digest();
-    if KIND.is_told_now(Some(origin), &name) {
+    if KIND.is_told_now(Some(origin), &["link", kind.as_str(), &name]) {
         log::warn!(target: TARGET, what = "link", kind:%, address:% = name, from:% = origin.address(), agent = agent(origin); "excess_rate_limit_exceeded");
     }
 }
@@ -129,36 +148,55 @@ pub(in crate::auth) fn link_refused(email: &Email, kind: Mail, origin: &Origin) 
 pub(in crate::auth) fn mail_not_sent(kind: &str, address: &str, reason: &'static str) {
     let not_sent = Kind {
         level: Level::Info,
-        ..Kind::new("mail_not_sent", "address").because(reason)
+        ..Kind::new("mail_not_sent", &["kind", "address"]).because(reason)
     };
-    if not_sent.is_told_now(None, address) {
+    if not_sent.is_told_now(None, &[kind, address]) {
         log::info!(target: TARGET, kind, address, reason; "mail_not_sent");
     }
 }
 
-const USED_AFTER_END: Kind = Kind::new("session_use_after_expire", "session");
-
 /// A token of an ended session was shown.
 pub fn used_after_end(ending: &Ending, origin: &Origin) {
+    const KIND: Kind = Kind::new("session_use_after_expire", &["session", "reason"]);
     let Ending { session, reason, .. } = ending;
-    if USED_AFTER_END.is_told_now(Some(origin), &session.to_string()) {
+    if KIND.is_told_now(Some(origin), &[&session.to_string(), reason.as_str()]) {
         log::warn!(target: TARGET, session:%, reason:%, from:% = origin.address(), agent = agent(origin); "session_use_after_expire");
     }
 }
 
 /// The same, to a service, which asked about it: `from` is the service.
 pub(in crate::auth) fn shown_after_end(client: Uuid, ending: &Ending, origin: &Origin) {
+    const KIND: Kind = Kind::new("session_use_after_expire", &["session", "reason", "client"]);
     let Ending { session, reason, .. } = ending;
-    if USED_AFTER_END.is_told_now(Some(origin), &session.to_string()) {
+    let subject = [&session.to_string(), reason.as_str(), &client.to_string()];
+    if KIND.is_told_now(Some(origin), &subject) {
         log::warn!(target: TARGET, session:%, reason:%, client:%, from:% = origin.address(), agent = agent(origin); "session_use_after_expire");
     }
 }
 
+/// What somebody asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Resource {
+    /// The path of the request, which a line names.
+    pub path: String,
+    /// The pattern of its route, by which calls are told apart and a sum names them: a path may hold anything.
+    pub route: String,
+}
+
 /// A user asked for what only admins may have.
-pub fn forbidden(user: Uuid, path: &str, origin: &Origin) {
-    const KIND: Kind = Kind::new("authz_fail", "user");
-    if KIND.is_told_now(Some(origin), &user.to_string()) {
+pub fn forbidden(user: Uuid, resource: &Resource, origin: &Origin) {
+    const KIND: Kind = Kind::new("authz_fail", &["user", "resource"]);
+    let Resource { path, route } = resource;
+    if KIND.is_told_now(Some(origin), &[&user.to_string(), route]) {
         log::warn!(target: TARGET, user:%, resource = path, from:% = origin.address(), agent = agent(origin); "authz_fail");
+    }
+}
+
+/// A user's request brought a header that only a proxy may write: which of them.
+pub fn identity_claimed(user: Uuid, header: &str, origin: &Origin) {
+    const KIND: Kind = Kind::new("malicious_extraneous", &["user", "header"]);
+    if KIND.is_told_now(Some(origin), &[&user.to_string(), header]) {
+        log::warn!(target: TARGET, user:%, header, from:% = origin.address(), agent = agent(origin); "malicious_extraneous");
     }
 }
 
@@ -169,7 +207,7 @@ pub fn tell_counted() {
     }
 }
 
-fn tell(sum: &Sum<Kind>) {
+fn tell(sum: &Sum<Kind, Subject>) {
     let Kind {
         event,
         level,
@@ -180,7 +218,7 @@ fn tell(sum: &Sum<Kind>) {
     let mut words: Vec<(&str, String)> = Vec::new();
     match &sum.about {
         About::One { network, subject: it } => {
-            words.push((subject, it.clone()));
+            words.extend(subject.iter().copied().zip(it.iter().cloned()));
             words.extend(network.map(|network| ("from", in_words(network))));
         }
         About::Many { distinct, unwritten } => {
@@ -218,15 +256,33 @@ fn in_words(network: IpAddr) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
     use super::*;
     use crate::captured_log;
+    use crate::sessions::EndReason;
+
+    /// What is counted is one for the whole program, so one test at a time counts.
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    fn alone() -> MutexGuard<'static, ()> {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        captured_log::start();
+        tell_counted();
+        captured_log::lines();
+        alone
+    }
 
     #[test]
     fn a_storm_is_a_few_lines_and_a_sum_that_names_what_it_is_about() {
-        captured_log::start();
-        captured_log::lines();
+        let _alone = alone();
         let origin = Origin::new("2001:db8::7".parse().unwrap(), None);
         let email: Email = "ada@example.org".parse().unwrap();
+        let ending = Ending {
+            session: Uuid::nil(),
+            reason: EndReason::Replaced,
+            at: Utc::now(),
+        };
         let storm = || {
             for _ in 0..1_000 {
                 password_refused(Attempt::SignIn, &email, &Error::AccountLocked, &origin);
@@ -241,11 +297,13 @@ mod tests {
                 link_requested(&email, Mail::PasswordReset, &origin);
                 link_refused(&email, Mail::PasswordReset, &origin);
                 mail_not_sent("password_reset", "5d2c0e", "no account");
+                identity_claimed(Uuid::nil(), "remote-user", &origin);
+                shown_after_end(Uuid::nil(), &ending, &origin);
             }
         };
         storm();
         let lines = captured_log::lines();
-        assert_eq!(lines.len(), 7 * 5, "{lines:#?}");
+        assert_eq!(lines.len(), 9 * 5, "{lines:#?}");
         tell_counted();
         let sums = captured_log::lines();
         let told = |words: &[&str]| {
@@ -264,8 +322,24 @@ mod tests {
             &["WARN authn_login_fail", &name, "reason=unavailable"],
             &["WARN authn_login_fail", "client=00000000-"],
             &["WARN excess_rate_limit_exceeded", "what=/auth/login"],
-            &["WARN excess_rate_limit_exceeded", &name],
-            &["INFO link_requested", &name],
+            &[
+                "WARN excess_rate_limit_exceeded",
+                &name,
+                "what=link",
+                "kind=password_reset",
+            ],
+            &["INFO link_requested", &name, "kind=password_reset"],
+            &[
+                "WARN malicious_extraneous",
+                "user=00000000-",
+                "header=remote-user",
+            ],
+            &[
+                "WARN session_use_after_expire",
+                "session=00000000-",
+                "reason=replaced",
+                "client=00000000-",
+            ],
         ] {
             let words = [words, &["count=995", "from=2001:db8::/64", " last=20"]].concat();
             assert_eq!(told(&words), 1, "{words:?} in {sums:#?}");
@@ -277,5 +351,31 @@ mod tests {
         );
         tell_counted();
         assert_eq!(captured_log::lines(), [""; 0]);
+    }
+
+    #[test]
+    fn every_call_that_a_user_may_not_make_is_in_a_line_however_often_another_was_tried() {
+        let _alone = alone();
+        let origin = Origin::new("192.0.2.7".parse().unwrap(), None);
+        let resource = |route: &str, id: u32| Resource {
+            path: route.replace("{id}", &id.to_string()),
+            route: route.to_owned(),
+        };
+        for n in 0..9 {
+            forbidden(Uuid::nil(), &resource("/api/admin/sessions", n), &origin);
+        }
+        for n in 0..9 {
+            forbidden(Uuid::nil(), &resource("/api/admin/users/{id}", n), &origin);
+        }
+        let lines = captured_log::lines();
+        assert_eq!(lines.len(), 6, "{lines:#?}");
+        assert!(lines[5].contains(" resource=/api/admin/users/0 "), "{lines:#?}");
+        tell_counted();
+        let sums = captured_log::lines();
+        for (resource, count) in [("/api/admin/sessions", 4), ("/api/admin/users/{id}", 8)] {
+            let words = [format!(" count={count} "), format!(" resource={resource} ")];
+            let is_it = |sum: &&String| words.iter().all(|words| sum.contains(words));
+            assert_eq!(sums.iter().filter(is_it).count(), 1, "{words:?} in {sums:#?}");
+        }
     }
 }

@@ -11,6 +11,9 @@ use super::line;
 use crate::auth::audit;
 use crate::log_limit::{About, LogLimit, Sum, Verdict};
 
+/// What is compared, and told in a sum, in bytes.
+const SUBJECT_LENGTH: usize = 500;
+
 /// The statement in the program that wrote the record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Place {
@@ -22,7 +25,7 @@ struct Place {
 /// A log, and what it has not written.
 pub(super) struct Limited<L> {
     log: L,
-    limit: LogLimit<Place>,
+    limit: LogLimit<Place, String>,
 }
 
 impl<L: Log> Limited<L> {
@@ -43,13 +46,14 @@ impl<L: Log> Limited<L> {
             level: record.level(),
             line: record.line(),
         };
-        let words = line::plain(record.args());
-        if self.limit.count(place, None, &words, now) == Verdict::Write {
+        let mut words = line::plain(record.args());
+        words.truncate(words.floor_char_boundary(SUBJECT_LENGTH));
+        if self.limit.count(place, None, words, now) == Verdict::Write {
             self.log.log(record);
         }
     }
 
-    fn tell(&self, sum: Sum<Place>) {
+    fn tell(&self, sum: Sum<Place, String>) {
         let [first, last] = sum.between();
         let words = match sum.about {
             About::One { subject, .. } => subject,

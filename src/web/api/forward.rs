@@ -8,8 +8,8 @@ use serde::Deserialize;
 use crate::auth::audit;
 use crate::users::Role;
 use crate::web::client::ClientInfo;
-use crate::web::extract::{Admin, Authenticated};
-use crate::web::identity::{Identity, mimics_the_proxy};
+use crate::web::extract::{self, Admin, Authenticated};
+use crate::web::identity::{Identity, mimicked};
 use crate::web::problem::Problem;
 use crate::web::schemas;
 
@@ -52,14 +52,14 @@ pub async fn verify(
             .parse()
             .map_err(|words: String| Problem::bad_request(format!("role {words}")))?;
         if needed == Role::Admin && user.role != Role::Admin {
-            audit::forbidden(user.id, request.path(), &client.0);
+            audit::forbidden(user.id, &extract::resource(&request), &client.0);
             return Err(Problem::forbidden());
         }
     }
     let identity = Identity::of(&user);
     let headers = request.headers();
-    if identity.is_claimed_otherwise(headers) || mimics_the_proxy(headers) {
-        audit::forbidden(user.id, request.path(), &client.0);
+    if let Some(header) = identity.claimed_otherwise(headers).or_else(|| mimicked(headers)) {
+        audit::identity_claimed(user.id, header, &client.0);
         return Err(Problem::bad_request(
             "The request says by itself what only the proxy may say (see docs/forward-auth.md)",
         ));

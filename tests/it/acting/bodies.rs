@@ -149,6 +149,20 @@ async fn what_is_asked_for_before_the_end_is_not_done_after_it() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rest_that_is_not_even_valid_is_refused_as_such_and_changes_nothing() {
+    let app = App::start_with(with_mail).await;
+    let other = app.another_instance_with(with_mail).await;
+    for row in table().into_iter().filter(|row| row.needs != Needs::NoSession) {
+        let (root, mut half) = half_of_an_admin(&app, &other, &row).await;
+        end(&app, &root, "revoked").await;
+        let before = state(&app);
+        half.rest = "}".repeat(half.rest.len());
+        assert_eq!(half.answer().await, "400 bad_request", "{}", row.path);
+        assert_eq!(state(&app), before, "{}", row.path);
+    }
+}
+
 #[tokio::test]
 async fn every_other_route_answers_before_the_body_has_come() {
     let app = App::start_with(with_mail).await;

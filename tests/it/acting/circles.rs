@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use futures_util::future::join_all;
+use oneseat::auth::audit::Resource;
 use oneseat::auth::lists::{LARGEST_PAGE, Search};
 use oneseat::auth::{Activity, Auth, Authority, Error, Holder, LastAdmin};
 use oneseat::sessions::{EndReason, Origin};
@@ -31,7 +32,7 @@ async fn admin(auth: &Auth, name: &str) -> Holder {
     let password = Password::typed(PASSWORD).unwrap();
     let signed_in = auth.sign_in(email(name), password, origin.clone()).await.unwrap();
     let seat = auth.validate(&signed_in.token, Activity::Active).await.unwrap();
-    Holder::new(&seat, "/", origin)
+    Holder::new(&seat, Resource::default(), origin)
 }
 
 /// Most of what is asked for ends nobody: so there is somebody to act until the end.

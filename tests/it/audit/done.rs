@@ -195,3 +195,48 @@ async fn a_mail_is_told_when_it_is_sent_and_when_it_is_not() {
         "{log:#?}"
     );
 }
+
+#[tokio::test]
+async fn what_became_of_a_mail_is_told_when_it_is_out_of_the_outbox_and_once() {
+    let (database, mails) = (Database::fresh(), MailServer::start());
+    let smtp = mails.url();
+    let mail = ["--smtp-url", &smtp, "--mail-from", "seat@example.org"];
+    let program = serve(
+        &database,
+        &[&mail[..], &["--public-url", "http://localhost"]].concat(),
+    );
+    add_user(database.url(), "nobody@example.org", "user");
+    database.execute(
+        "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;
+         create trigger refuse before delete on mails for each row execute function refuse()",
+    );
+    for email in ["ada@example.org", "nobody@example.org"] {
+        let asked = json!({ "email": email });
+        let answer = program.visitor().post("/auth/password/forgot", &asked).await;
+        assert_eq!(answer.status, 202);
+    }
+    let mut log = Vec::new();
+    eventually("neither can be taken out", async || {
+        log.extend(program.said());
+        let is_warning = |line: &&String| line.contains("may send it again");
+        log.iter().filter(is_warning).count() == 2
+    })
+    .await;
+    assert_eq!(mails.next().await.header("To"), "ada@example.org");
+    let events = ["mail_sent", "mail_given_up"];
+    for event in events {
+        assert!(!has_line(&log, &[event]), "{log:#?}");
+    }
+    database.execute("drop trigger refuse on mails; update mails set due_at = now()");
+    eventually("nothing waits", async || {
+        database.number("select count(*) from mails") == 0
+    })
+    .await;
+    assert_eq!(mails.next().await.header("To"), "ada@example.org");
+    let (_, rest) = program.terminate();
+    log.extend(rest);
+    for event in events {
+        let told = log.iter().filter(|line| line.contains(event));
+        assert_eq!(told.count(), 1, "{event} in {log:#?}");
+    }
+}

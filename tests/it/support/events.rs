@@ -19,17 +19,23 @@ pub struct EventStream {
 impl EventStream {
     /// Opens the stream and waits until the server has taken it in.
     pub async fn open(client: &Client) -> Self {
+        Self::open_while_live(client).await.expect("a live session")
+    }
+
+    /// The same for a session that may be over before the stream is open. `None`: it was.
+    pub async fn open_while_live(client: &Client) -> Option<Self> {
         let response = client
             .request(Method::GET, "/auth/session/events")
             .send()
             .await
             .unwrap();
+        if response.status() == 401 {
+            return None;
+        }
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self {
-            response,
-            waiting: String::new(),
-        }
+        let waiting = String::new();
+        Some(Self { response, waiting })
     }
 
     /// Name and data of the next event; comments are passed over. `None`: the stream has ended.

@@ -152,7 +152,8 @@ impl Program {
         let address = loop {
             match log.recv_timeout(Duration::from_secs(180)) {
                 Ok(line) => {
-                    if let Some(address) = address_after("serving on http://", &line) {
+                    let serving = ["serving on http://", "serving on https://"];
+                    if let Some(address) = serving.iter().find_map(|words| address_after(words, &line)) {
                         break address;
                     }
                     metrics_address = metrics_address.or(address_after("metrics on http://", &line));
