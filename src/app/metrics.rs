@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::background::actor::{Background, Stop};
 use crate::auth::{Auth, metrics};
-use crate::web::{Running, SelfCheck, Workers, listen_on};
+use crate::web::http1::{Running, SelfCheck, Workers, listen_on};
 
 /// The text format of Prometheus.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -1,34 +1,25 @@
 //! Everything that knows HTTP or HTML, and nothing that knows SQL.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`http1`] | from a port to a request: sockets, TLS, deadlines, the threads that serve |
+//! | `middleware` | what stands around every request |
+//! | [`routes`] | every URL |
+//! | [`extract`] | what a handler asks for: who it is, from where, with which body |
+//! | [`api`] | handlers that answer programs |
+//! | [`pages`] | handlers that answer people |
+//! | [`problem`] | every error |
+//! | `openapi` | the description of the API |
+//! | `static_files` | stylesheets, scripts and images |
 
 pub mod api;
-pub mod body;
-pub mod client;
-mod connection;
-mod connection_limit;
-mod cross_origin;
 pub mod extract;
-mod identity;
+pub mod http1;
+mod middleware;
 mod openapi;
 pub mod pages;
-mod panics;
 pub mod problem;
-mod proxy_check;
-pub mod rate;
-mod request_id;
-mod request_metrics;
 pub mod routes;
-mod schemas;
-mod security_headers;
-mod self_check;
-mod server;
-mod service;
-mod sliced;
 mod static_files;
-mod stopping;
-mod supervisor;
-mod tls;
 
-pub(crate) use self_check::SelfCheck;
-pub(crate) use server::listen_on;
-pub use server::{RunningServer, Server};
-pub(crate) use supervisor::{Running, Workers};
+pub use http1::{RunningServer, Server};

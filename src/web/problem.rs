@@ -16,15 +16,15 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::request_id::X_REQUEST_ID;
-use super::schemas;
 use crate::auth;
 use crate::request_id::RequestId;
 use crate::sessions::{EndReason, Ending};
+use crate::web::middleware::request_id::X_REQUEST_ID;
+use crate::web::openapi::schemas;
 use crate::words::words;
 
 /// The media type of RFC 9457.
-pub(super) const CONTENT_TYPE: &str = "application/problem+json";
+pub(in crate::web) const CONTENT_TYPE: &str = "application/problem+json";
 /// RFC 6750 3: with the error only when a token came and failed.
 const CHALLENGE: &str = r#"Bearer realm="oneseat""#;
 /// For services (RFC 7617).
@@ -35,7 +35,7 @@ const RETRY_AFTER: &str = "2";
 
 words! {
     /// What kind of problem it is, for programs.
-    pub(super) enum Code {
+    pub(in crate::web) enum Code {
         /// What was sent cannot be understood.
         BadRequest = "bad_request",
         /// A new password will not do; the detail says why.
@@ -103,7 +103,7 @@ pub struct Problem {
 /// RFC 9457.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(super) struct Body<'a> {
+pub(in crate::web) struct Body<'a> {
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
     kind: &'static str,
@@ -390,7 +390,7 @@ impl ResponseError for Problem {
 }
 
 /// Replaces the bare errors of the framework (a file that is not there, a path that cannot be decoded).
-pub(super) async fn every_error_is_a_problem(
+pub(in crate::web) async fn every_error_is_a_problem(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {

@@ -6,9 +6,9 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
 use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
 
-use super::problem::Problem;
-use super::static_files::{self, StaticFiles};
-use super::{api, openapi, pages};
+use crate::web::problem::Problem;
+use crate::web::static_files::{self, StaticFiles};
+use crate::web::{api, openapi, pages};
 
 /// One method of one path.
 type Entry = (Method, For, Route);
@@ -99,7 +99,7 @@ fn listed(is_wanted: impl Fn(For) -> bool) -> Vec<(Method, &'static str)> {
     listed
 }
 
-pub(super) fn configure(app: &mut web::ServiceConfig, static_dir: Option<&Path>) {
+pub(in crate::web) fn configure(app: &mut web::ServiceConfig, static_dir: Option<&Path>) {
     app.app_data(web::Data::new(StaticFiles::new(static_dir)));
     let files = ["/static/{version:[0-9a-f]{16}}/{name:.*}", "/static/{name:.*}"];
     let files = files.map(|path| (path, vec![get(static_files::file)]));

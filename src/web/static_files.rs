@@ -19,7 +19,7 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
 
-use super::problem::Problem;
+use crate::web::problem::Problem;
 
 /// Name, content, and the content compressed with gzip.
 type Carried = (&'static str, &'static [u8], &'static [u8]);
@@ -47,7 +47,7 @@ const PLAIN: &str = "/static";
 
 /// How long a browser may keep an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
+pub(in crate::web) enum Keep {
     /// Until it has asked whether it is still the same.
     AndAsk,
     /// For a year, the most that is usual.
@@ -64,7 +64,7 @@ impl Keep {
 }
 
 /// A file in the program's memory.
-pub(super) struct File {
+pub(in crate::web) struct File {
     content: Bytes,
     /// The content compressed, where that is shorter.
     gzip: Option<Bytes>,
@@ -73,7 +73,7 @@ pub(super) struct File {
 }
 
 impl File {
-    pub(super) fn of(content: impl Into<Bytes>) -> Self {
+    pub(in crate::web) fn of(content: impl Into<Bytes>) -> Self {
         let content = content.into();
         let tag = hex::encode(&Sha256::digest(&content)[..16]);
         Self {
@@ -83,7 +83,7 @@ impl File {
         }
     }
 
-    pub(super) fn with_gzip(mut self, gzip: impl Into<Bytes>) -> Self {
+    pub(in crate::web) fn with_gzip(mut self, gzip: impl Into<Bytes>) -> Self {
         self.gzip = Some(gzip.into()).filter(|gzip| gzip.len() < self.content.len());
         self
     }
@@ -96,7 +96,7 @@ impl File {
     }
 
     /// The file, unless the caller has it.
-    pub(super) fn answer(&self, request: &HttpRequest, name: &str, keep: Keep) -> HttpResponse {
+    pub(in crate::web) fn answer(&self, request: &HttpRequest, name: &str, keep: Keep) -> HttpResponse {
         let gzip = self.gzip.as_ref().filter(|_| self.is_taken_compressed(request));
         // Each form has a tag of its own (RFC 9110 8.8.3.3).
         let form = if gzip.is_some() { "-gzip" } else { "" };
@@ -135,20 +135,20 @@ fn is_known(request: &HttpRequest, etag: &EntityTag) -> bool {
 }
 
 /// The files that the program carries, and those that the operator puts over and beside them.
-pub(super) struct StaticFiles {
+pub(in crate::web) struct StaticFiles {
     /// Read again for each request: its files may change at any time.
     directory: Option<PathBuf>,
 }
 
 impl StaticFiles {
-    pub(super) fn new(directory: Option<&Path>) -> Self {
+    pub(in crate::web) fn new(directory: Option<&Path>) -> Self {
         Self {
             directory: directory.map(ToOwned::to_owned),
         }
     }
 
     /// The address of the directory in which our pages find the files, without a slash at its end.
-    pub(super) fn base(&self) -> &'static str {
+    pub(in crate::web) fn base(&self) -> &'static str {
         match self.directory {
             None => &VERSIONED,
             Some(_) => PLAIN,
@@ -169,7 +169,10 @@ impl StaticFiles {
 }
 
 /// `GET /static/{name}` and `GET /static/{version}/{name}`
-pub(super) async fn file(request: HttpRequest, files: Data<StaticFiles>) -> Result<HttpResponse, Problem> {
+pub(in crate::web) async fn file(
+    request: HttpRequest,
+    files: Data<StaticFiles>,
+) -> Result<HttpResponse, Problem> {
     let asked = request.match_info();
     // No way out of a directory, and nothing hidden in it.
     let path = PathBufWrap::parse_path(asked.query("name"), false).map_err(|_| Problem::not_found())?;

@@ -10,12 +10,12 @@ use crate::auth::recovery::Request;
 use crate::auth::{Auth, Error};
 use crate::token::Token;
 use crate::users::{Email, Password};
-use crate::web::body;
-use crate::web::client::ClientInfo;
 use crate::web::extract::Authenticated;
+use crate::web::extract::body;
+use crate::web::extract::client::ClientInfo;
+use crate::web::extract::rate::WithinLoginRate;
+use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
-use crate::web::rate::WithinLoginRate;
-use crate::web::schemas;
 
 /// `POST /auth/password/forgot`, `POST /auth/email/resend`
 #[derive(Deserialize, ToSchema)]

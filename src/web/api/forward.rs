@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 use crate::auth::audit;
 use crate::users::Role;
-use crate::web::client::ClientInfo;
+use crate::web::api::identity::{Identity, mimicked};
+use crate::web::extract::client::ClientInfo;
 use crate::web::extract::{self, Admin, Authenticated};
-use crate::web::identity::{Identity, mimicked};
+use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
-use crate::web::schemas;
 
 /// `GET /auth/verify`: which role the request needs, if any. A demand that is misspelt must not be none.
 #[derive(Deserialize, utoipa::IntoParams)]

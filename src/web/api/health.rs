@@ -5,8 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::Auth;
+use crate::web::http1::Stopping;
 use crate::web::problem::Problem;
-use crate::web::stopping::Stopping;
 
 /// `{"status":"ok"}`
 #[derive(Serialize, ToSchema)]

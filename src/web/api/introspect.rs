@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use crate::auth::{Activity, Auth, Seat};
 use crate::token::Token;
-use crate::web::body;
-use crate::web::client::ClientInfo;
+use crate::web::extract::body;
+use crate::web::extract::client::ClientInfo;
+use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
-use crate::web::schemas;
 
 /// RFC 7662 2.1.
 #[derive(ToSchema)]

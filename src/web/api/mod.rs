@@ -6,6 +6,7 @@ pub mod auth;
 pub mod events;
 pub mod forward;
 pub mod health;
+pub(in crate::web) mod identity;
 pub mod introspect;
 pub mod users;
 pub(crate) mod views;

@@ -5,15 +5,16 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::admin::{ListQuery, parsed};
+use super::admin::parsed;
 use super::views::{AccountView, UserView};
 use crate::auth::accounts::Invitation;
 use crate::auth::{Auth, Error, LastAdmin};
 use crate::users::{Email, Role};
-use crate::web::body;
 use crate::web::extract::Admin;
+use crate::web::extract::body;
+use crate::web::extract::list_query::ListQuery;
+use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
-use crate::web::schemas;
 
 /// One page of accounts.
 #[derive(Serialize, ToSchema)]

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::auth::lists::Account;
 use crate::sessions::{EndReason, EndedSession, Session};
 use crate::users::{AccountState, Role, User};
-use crate::web::schemas;
+use crate::web::openapi::schemas;
 
 /// Who.
 #[derive(Serialize, ToSchema)]

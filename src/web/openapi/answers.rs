@@ -15,9 +15,9 @@ use utoipa::{IntoResponses, Modify};
 
 use super::{CLIENT_SECRET, SESSION_TOKEN};
 use crate::web::api::introspect::Services;
+use crate::web::extract::rate::WithinLoginRate;
 use crate::web::extract::{Admin, Authenticated, Passive};
 use crate::web::problem;
-use crate::web::rate::WithinLoginRate;
 
 /// Name, status, and when. The words between backticks are the codes.
 const SHARED: [(&str, &str, &str); 12] = [

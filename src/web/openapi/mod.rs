@@ -5,6 +5,7 @@
 
 mod answers;
 mod headers;
+pub(in crate::web) mod schemas;
 
 use std::sync::LazyLock;
 

@@ -15,7 +15,7 @@ use crate::auth::statistics::Statistics;
 use crate::sessions::Device;
 use crate::sessions::{EndReason, Session};
 use crate::users::User;
-use crate::web::api::admin::ListQuery;
+use crate::web::extract::list_query::ListQuery;
 use crate::web::problem::Problem;
 
 /// A live session in the list.

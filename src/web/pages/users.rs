@@ -11,7 +11,7 @@ use super::{AdminPage, Page};
 use crate::auth::Auth;
 use crate::auth::lists::Account;
 use crate::users::{AccountState, Role};
-use crate::web::api::admin::ListQuery;
+use crate::web::extract::list_query::ListQuery;
 use crate::web::problem::Problem;
 
 struct AccountRow {

@@ -44,7 +44,7 @@ impl SelfCheck {
     ///
     /// # Errors
     /// When this side cannot speak it.
-    pub(super) fn https(address: SocketAddr) -> io::Result<Self> {
+    pub(in crate::web) fn https(address: SocketAddr) -> io::Result<Self> {
         let provider = Arc::new(crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -62,7 +62,7 @@ impl SelfCheck {
     ///
     /// # Errors
     /// When there is none in time.
-    pub(super) async fn answered(&self) -> io::Result<()> {
+    pub(in crate::web) async fn answered(&self) -> io::Result<()> {
         let mut last = io::Error::from(io::ErrorKind::TimedOut);
         let asking = async {
             while let Err(error) = self.try_once(TRY).await {
@@ -77,7 +77,7 @@ impl SelfCheck {
     }
 
     /// Makes a connection and leaves.
-    pub(super) async fn knock(&self) {
+    pub(in crate::web) async fn knock(&self) {
         let _ = timeout(PAUSE, TcpStream::connect(self.address)).await;
         sleep(PAUSE).await;
     }

@@ -19,11 +19,11 @@ use governor::state::StateStore;
 use governor::state::keyed::ShrinkableKeyedStateStore;
 use governor::{Quota, RateLimiter};
 
-use super::client;
-use super::problem::Problem;
-use super::proxy_check;
 use crate::auth::audit;
 use crate::network::prefix;
+use crate::web::extract::client;
+use crate::web::extract::proxy_check;
+use crate::web::problem::Problem;
 
 /// Origins remembered before those that have been quiet for a minute are forgotten.
 const CROWD: usize = 50_000;
@@ -39,7 +39,7 @@ const NETWORKS: [(u32, u32, u32); 3] = [(32, 64, 1), (32, 56, 4), (24, 48, 16)];
 const BETWEEN_TWO_LOOKS: Duration = Duration::from_secs(1);
 
 /// The counters. All of an instance's workers share one.
-pub(super) struct LoginRates<C: Clock = DefaultClock> {
+pub(in crate::web) struct LoginRates<C: Clock = DefaultClock> {
     networks: [Networks<C>; NETWORKS.len()],
 }
 
@@ -54,7 +54,7 @@ struct Networks<C: Clock> {
 
 impl LoginRates {
     /// Allows so many a minute: all of them at once, and then one whenever its share of the minute has passed.
-    pub(super) fn new(per_minute: NonZeroU32) -> Self {
+    pub(in crate::web) fn new(per_minute: NonZeroU32) -> Self {
         Self::by(DefaultClock::default(), per_minute)
     }
 }

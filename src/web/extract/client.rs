@@ -14,7 +14,7 @@ use ipnetwork::IpNetwork;
 
 use crate::sessions::Origin;
 
-pub(super) const X_FORWARDED_FOR: &str = "x-forwarded-for";
+pub(in crate::web) const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The networks whose word counts.
 #[derive(Clone, Debug, Default)]
@@ -22,14 +22,14 @@ pub struct TrustedProxies(Vec<IpNetwork>);
 
 /// Whom X-Forwarded-For names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Named {
-    pub(super) client: IpAddr,
-    pub(super) rest: Rest,
+pub(in crate::web) struct Named {
+    pub(in crate::web) client: IpAddr,
+    pub(in crate::web) rest: Rest,
 }
 
 /// What stands in X-Forwarded-For to the left of the client, where nobody trusted has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(in crate::web) enum Rest {
     Nothing,
     /// Entries of the client's, or of proxies that are not trusted.
     Entries,
@@ -43,13 +43,13 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    pub(super) fn trusts(&self, address: IpAddr) -> bool {
+    pub(in crate::web) fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }
 
     /// The nearest address that no trusted proxy stands behind. An entry that cannot be read ends the search: it is not
     /// known what stands before it.
-    pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Named {
+    pub(in crate::web) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Named {
         let entries: Vec<&[u8]> = headers
             .get_all(X_FORWARDED_FOR)
             .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
@@ -101,20 +101,20 @@ impl FromRequest for ClientInfo {
 }
 
 /// Who is at the other end of the connection, which TCP always knows.
-pub(super) fn peer(request: &HttpRequest) -> IpAddr {
+pub(in crate::web) fn peer(request: &HttpRequest) -> IpAddr {
     request
         .peer_addr()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
 }
 
 /// Is what its headers say about other things than the client to be believed?
-pub(super) fn is_from_a_trusted_proxy(request: &HttpRequest) -> bool {
+pub(in crate::web) fn is_from_a_trusted_proxy(request: &HttpRequest) -> bool {
     let proxies = request.app_data::<web::Data<TrustedProxies>>();
     proxies.is_some_and(|proxies| proxies.trusts(peer(request).to_canonical()))
 }
 
 /// The address that a request comes from.
-pub(super) fn address(request: &HttpRequest) -> IpAddr {
+pub(in crate::web) fn address(request: &HttpRequest) -> IpAddr {
     let peer = peer(request);
     match request.app_data::<web::Data<TrustedProxies>>() {
         Some(proxies) => proxies.client(peer, request.headers()).client,
@@ -123,7 +123,7 @@ pub(super) fn address(request: &HttpRequest) -> IpAddr {
 }
 
 /// Where a request comes from.
-pub(super) fn origin(request: &HttpRequest) -> Origin {
+pub(in crate::web) fn origin(request: &HttpRequest) -> Origin {
     let user_agent = request.headers().get(USER_AGENT);
     Origin::new(address(request), user_agent.map(|value| value.as_bytes()))
 }

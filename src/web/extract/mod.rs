@@ -1,6 +1,12 @@
 //! Authorisation lives in the handler's signature: what takes an [`Authenticated`] cannot be reached without a live
 //! session.
 
+pub mod body;
+pub mod client;
+pub(in crate::web) mod list_query;
+pub(in crate::web) mod proxy_check;
+pub mod rate;
+
 use std::future::Future;
 use std::pin::Pin;
 
@@ -8,14 +14,13 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
 
-use super::client;
-use super::problem::Problem;
 use crate::auth::{Activity, Auth, Authority, Error, Holder, Seat, audit};
 use crate::token::Token;
 use crate::users::Role;
+use crate::web::problem::Problem;
 
 /// A request with this header set to `true` never counts as activity.
-pub(super) const PASSIVE: &str = "oneseat-passive";
+pub(in crate::web) const PASSIVE: &str = "oneseat-passive";
 
 /// A live session came with the request.
 #[derive(Clone, Debug)]
@@ -39,25 +44,25 @@ pub struct Admin {
 
 impl Authenticated {
     /// Who asks for what. It is looked at again when it is done: the body may come much later.
-    pub(super) fn holder(&self) -> Holder {
+    pub(in crate::web) fn holder(&self) -> Holder {
         holder(&self.seat, &self.request)
     }
 }
 
 impl Admin {
     /// Who asks for what, as [`Authenticated::holder`] says it.
-    pub(super) fn holder(&self) -> Holder {
+    pub(in crate::web) fn holder(&self) -> Holder {
         holder(&self.seat, &self.request)
     }
 
     /// What they do on that word is done only if it still holds then.
-    pub(super) fn authority(&self) -> Authority {
+    pub(in crate::web) fn authority(&self) -> Authority {
         Authority::Admin(self.holder())
     }
 }
 
 /// What is asked for, as the security log names it.
-pub(super) fn resource(request: &HttpRequest) -> audit::Resource {
+pub(in crate::web) fn resource(request: &HttpRequest) -> audit::Resource {
     audit::Resource {
         path: request.path().to_owned(),
         route: request.match_pattern().unwrap_or_default(),
@@ -132,7 +137,7 @@ fn seat(request: &HttpRequest, activity: Activity) -> impl Future<Output = Resul
 }
 
 /// Does the request carry a bearer token, of whatever worth?
-pub(super) fn has_token(headers: &HeaderMap) -> bool {
+pub(in crate::web) fn has_token(headers: &HeaderMap) -> bool {
     !matches!(credentials(headers), Ok(None))
 }
 

@@ -7,15 +7,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::client::TrustedProxies;
 use crate::network::Share;
+use crate::web::extract::client::TrustedProxies;
 
 /// How many times as many as are free one network may have.
 const OF_WHAT_IS_FREE: usize = 4;
 
 /// The places of one instance. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct ConnectionLimit {
+pub(in crate::web) struct ConnectionLimit {
     most: usize,
     proxies: TrustedProxies,
     taken: Arc<Mutex<Taken>>,
@@ -28,14 +28,14 @@ struct Taken {
 }
 
 /// One connection's place; given back when dropped.
-pub(super) struct Place {
+pub(in crate::web) struct Place {
     places: ConnectionLimit,
     /// Of none, when it is a trusted proxy's: who is behind it is not known yet.
     network: Option<IpAddr>,
 }
 
 impl ConnectionLimit {
-    pub(super) fn new(most: usize, proxies: TrustedProxies) -> Self {
+    pub(in crate::web) fn new(most: usize, proxies: TrustedProxies) -> Self {
         Self {
             most,
             proxies,
@@ -44,7 +44,7 @@ impl ConnectionLimit {
     }
 
     /// A place for one more connection, unless its network has too many of those that are left. A trusted proxy may have all.
-    pub(super) fn take(&self, peer: IpAddr) -> Option<Place> {
+    pub(in crate::web) fn take(&self, peer: IpAddr) -> Option<Place> {
         let peer = peer.to_canonical();
         let network = (!self.proxies.trusts(peer)).then(|| Share::of(peer).site());
         let mut taken = self.taken();

@@ -3,14 +3,14 @@
 use actix_cors::Cors;
 use actix_web::http::{Method, header};
 
-use super::extract::PASSIVE;
-use super::request_id::X_REQUEST_ID;
+use crate::web::extract::PASSIVE;
+use crate::web::middleware::request_id::X_REQUEST_ID;
 
 /// How long a browser may remember the answer to its preflight, in seconds.
 const MAX_AGE: usize = 3_600;
 
 /// No credentials: the token travels in a header that the page sets itself, and there is no cookie to send.
-pub(super) fn of(origins: &[String]) -> Cors {
+pub(in crate::web) fn of(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods([Method::GET, Method::POST, Method::DELETE])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])

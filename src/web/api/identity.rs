@@ -10,16 +10,16 @@ use actix_web::http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use crate::users::User;
 
 /// What the application is told, in lower case.
-pub(super) const NAMES: [&str; 4] = ["remote-user", "remote-email", "remote-name", "remote-groups"];
+pub(in crate::web) const NAMES: [&str; 4] = ["remote-user", "remote-email", "remote-name", "remote-groups"];
 
 /// What a proxy says beside that, each in one spelling, in lower case.
 const OF_THE_PROXY: [&str; 3] = ["x-forwarded-for", "x-real-ip", "x-request-id"];
 
 /// Who it is, as an application is told.
-pub(super) struct Identity([(HeaderName, HeaderValue); 4]);
+pub(in crate::web) struct Identity([(HeaderName, HeaderValue); 4]);
 
 impl Identity {
-    pub(super) fn of(user: &User) -> Self {
+    pub(in crate::web) fn of(user: &User) -> Self {
         let [login, email, name, groups] = NAMES.map(HeaderName::from_static);
         Self([
             (login, in_header(&user.email)),
@@ -30,13 +30,13 @@ impl Identity {
     }
 
     /// Each header once.
-    pub(super) fn into_headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    pub(in crate::web) fn into_headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         self.0.into_iter()
     }
 
     /// The header by which the request says of itself who it is, in any spelling, as one of [`NAMES`]. The very headers that it would be answered may be there once: a proxy
     /// that asks twice, first who it is and then for a role, sends them with the second question.
-    pub(super) fn claimed_otherwise(&self, headers: &HeaderMap) -> Option<&'static str> {
+    pub(in crate::web) fn claimed_otherwise(&self, headers: &HeaderMap) -> Option<&'static str> {
         let claims = headers
             .iter()
             .filter_map(|(name, value)| Some((identity(name.as_str())?, name, value)));
@@ -53,7 +53,7 @@ impl Identity {
 }
 
 /// Which header of the proxy's own another one looks like to a runtime that folds names, and not to the proxy.
-pub(super) fn mimicked(headers: &HeaderMap) -> Option<&'static str> {
+pub(in crate::web) fn mimicked(headers: &HeaderMap) -> Option<&'static str> {
     let is_another = |name: &&HeaderName| !OF_THE_PROXY.contains(&name.as_str());
     let mut others = headers.keys().filter(is_another);
     others.find_map(|name| one_of(&OF_THE_PROXY, name.as_str()))

@@ -24,7 +24,7 @@ fn known(method: &Method) -> &'static str {
 
 /// Counts the request by the pattern of its route: addresses that nobody serves are one. Stands around whatever answers by itself, so
 /// that panics and preflights count, too.
-pub(super) async fn count<B: MessageBody>(
+pub(in crate::web) async fn count<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {

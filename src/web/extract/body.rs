@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use tokio::time::timeout;
 
-use super::problem::Problem;
+use crate::web::problem::Problem;
 
 /// Far more than an address and a password need, in bytes.
 const LIMIT: usize = 8 * 1024;
@@ -22,7 +22,10 @@ const SLOWEST: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// 400, 408, 413 or 415, in words that repeat nothing of what was sent: it may hold a password.
-pub(super) async fn json<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Problem> {
+pub(in crate::web) async fn json<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<T, Problem> {
     let is_json = matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == "application/json");
     if !is_json {
         return Err(Problem::unsupported_media_type("application/json"));
@@ -45,7 +48,7 @@ pub(super) async fn json<T: DeserializeOwned>(request: &HttpRequest, payload: Pa
 ///
 /// # Errors
 /// As [`json`].
-pub(super) async fn optional_json<T: DeserializeOwned + Default>(
+pub(in crate::web) async fn optional_json<T: DeserializeOwned + Default>(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<T, Problem> {
@@ -61,7 +64,10 @@ pub(super) async fn optional_json<T: DeserializeOwned + Default>(
 ///
 /// # Errors
 /// As [`json`].
-pub(super) async fn form(request: &HttpRequest, payload: Payload) -> Result<Vec<(String, String)>, Problem> {
+pub(in crate::web) async fn form(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Vec<(String, String)>, Problem> {
     let form = "application/x-www-form-urlencoded";
     let is_form = matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == form);
     if !is_form {

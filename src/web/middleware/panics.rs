@@ -7,10 +7,10 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use futures_util::FutureExt;
 
-use super::problem::Problem;
+use crate::web::problem::Problem;
 
 /// Catches what a handler, an extractor or a route throws.
-pub(super) async fn a_panic_is_a_problem(
+pub(in crate::web) async fn a_panic_is_a_problem(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {

@@ -29,7 +29,7 @@ const SLOW_LOOK: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// When the files cannot be read or do not belong together, in words.
-pub(super) fn acceptor(files: &TlsConfig) -> io::Result<TlsAcceptor> {
+pub(in crate::web) fn acceptor(files: &TlsConfig) -> io::Result<TlsAcceptor> {
     let provider = Arc::new(ring::default_provider());
     let certificate = Certificate::read(files.clone(), provider.clone(), CHECK)?;
     let mut config = ServerConfig::builder_with_provider(provider)

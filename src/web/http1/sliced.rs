@@ -11,13 +11,13 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
 
 /// The longest piece, in bytes.
-pub(super) const PIECE: usize = 16 * 1_024;
+pub(in crate::web) const PIECE: usize = 16 * 1_024;
 
 /// What is left of an answer.
 struct Sliced(Bytes);
 
 /// The same answer, in pieces if it is long.
-pub(super) fn sliced(body: BoxBody) -> BoxBody {
+pub(in crate::web) fn sliced(body: BoxBody) -> BoxBody {
     match body.try_into_bytes() {
         Ok(bytes) if bytes.len() > PIECE => BoxBody::new(Sliced(bytes)),
         Ok(bytes) => BoxBody::new(bytes),

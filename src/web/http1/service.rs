@@ -20,17 +20,17 @@ use tokio_rustls::server::TlsStream;
 
 use super::connection::{Connection, KEEP_ALIVE, SLOWEST_HEAD, track_exchanges};
 use super::connection_limit::{ConnectionLimit, Place};
-use super::rate::LoginRates;
 use super::sliced::{PIECE, sliced};
 use super::stopping::Stopping;
 use super::supervisor::Workers;
-use super::{
-    client, cross_origin, panics, problem, proxy_check, request_id, request_metrics, routes,
-    security_headers, tls,
-};
+use super::tls;
 use crate::auth::metrics::HANDSHAKES_FAILED;
 use crate::auth::{Auth, audit};
 use crate::config::ServeConfig;
+use crate::web::extract::rate::LoginRates;
+use crate::web::extract::{client, proxy_check};
+use crate::web::middleware::{cross_origin, panics, request_id, security_headers};
+use crate::web::{middleware, problem, routes};
 
 /// Requests under way when the server stops have this long to finish.
 const GRACE_SECONDS: u64 = 10;
@@ -39,7 +39,7 @@ const GRACE_SECONDS: u64 = 10;
 const SLOWEST_HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Starts to answer.
-pub(super) fn listen(
+pub(in crate::web) fn listen(
     listener: TcpListener,
     config: &ServeConfig,
     auth: Auth,
@@ -230,7 +230,7 @@ fn application(
         ))
         .wrap(Condition::new(
             config.http.metrics_bind.is_some(),
-            from_fn(request_metrics::count),
+            from_fn(middleware::metrics::count),
         ))
         .wrap(from_fn(problem::every_error_is_a_problem))
         .wrap(security_headers::on_every_response(&headers))
@@ -331,7 +331,7 @@ mod tests {
             let log = captured_log::lines();
             assert_eq!(log.len(), 2, "{log:#?}");
             assert!(
-                log[0].contains("src/web/service.rs") && log[0].contains("Token(..)"),
+                log[0].contains("src/web/http1/service.rs") && log[0].contains("Token(..)"),
                 "{log:#?}"
             );
             assert_eq!(

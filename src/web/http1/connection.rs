@@ -31,11 +31,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::connection_limit::Place;
 
 /// From the first byte of a request to the end of its head.
-pub(super) const SLOWEST_HEAD: Duration = Duration::from_secs(5);
+pub(in crate::web) const SLOWEST_HEAD: Duration = Duration::from_secs(5);
 /// What the parser leaves to us is cut off without an answer; so where both watch, the parser's `408` comes first.
 const AFTER_THE_PARSER: Duration = Duration::from_secs(1);
 /// An idle connection is kept this long.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
+pub(in crate::web) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A connection that is to be closed may stay open so long for what is still under way.
 const LINGER: Duration = Duration::from_secs(2);
 /// After an answer to a request whose body was not read: what is left of it may be announced and never come.
@@ -47,7 +47,7 @@ const AHEAD: usize = 2 * 1_024;
 const SLOWEST_READER: Duration = Duration::from_secs(20);
 
 /// A byte stream that a client cannot hold open by doing nothing.
-pub(super) struct Connection<Io> {
+pub(in crate::web) struct Connection<Io> {
     io: Io,
     /// Given back when the connection is closed.
     _place: Place,
@@ -57,7 +57,7 @@ pub(super) struct Connection<Io> {
 
 /// What a connection is doing: told by the stream, which sees bytes, and by the middleware, which sees requests.
 #[derive(Default)]
-pub(super) struct Exchanges {
+pub(in crate::web) struct Exchanges {
     /// Until when a head that has begun must be complete.
     head: Cell<Option<Instant>>,
     /// Requests that are being answered.
@@ -169,7 +169,7 @@ impl Deadline {
 }
 
 impl<Io> Connection<Io> {
-    pub(super) fn new(io: Io, place: Place) -> Self {
+    pub(in crate::web) fn new(io: Io, place: Place) -> Self {
         Self {
             io,
             _place: place,
@@ -180,13 +180,13 @@ impl<Io> Connection<Io> {
 
     /// Completes when the client has taken too long. To be polled after whatever uses the connection and in the same task: that is
     /// where deadlines come and go.
-    pub(super) fn overdue(&self) -> impl Future<Output = ()> + use<Io> {
+    pub(in crate::web) fn overdue(&self) -> impl Future<Output = ()> + use<Io> {
         let (exchanges, mut deadline) = (self.exchanges.clone(), Deadline::default());
         poll_fn(move |cx| deadline.poll(cx, exchanges.head.get()))
     }
 
     /// For [`track_exchanges`], which finds it with the request.
-    pub(super) fn attach(&self, with_each_request: &mut Extensions) {
+    pub(in crate::web) fn attach(&self, with_each_request: &mut Extensions) {
         with_each_request.insert(self.exchanges.clone());
     }
 }
@@ -264,7 +264,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
 }
 
 /// Tells a connection when a request on it begins and ends.
-pub(super) async fn track_exchanges<B: MessageBody>(
+pub(in crate::web) async fn track_exchanges<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {

@@ -5,15 +5,15 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 
-use super::client;
 use crate::network::Share;
 use crate::request_id::RequestId;
+use crate::web::extract::client;
 
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(in crate::web) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names the request as the proxy did, if it is one that is trusted, and tells the name with the answer. What is done for it counts for
 /// its origin.
-pub(super) async fn name<B: MessageBody>(
+pub(in crate::web) async fn name<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {

@@ -15,7 +15,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=63072000; includeSubDomains";
 
 /// `no-store` is the default too: a response that may be kept says so itself.
-pub(super) fn of(config: &ServeConfig) -> Vec<(HeaderName, HeaderValue)> {
+pub(in crate::web) fn of(config: &ServeConfig) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = vec![
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
@@ -50,7 +50,7 @@ pub(super) fn of(config: &ServeConfig) -> Vec<(HeaderName, HeaderValue)> {
 }
 
 /// On everything that the application answers.
-pub(super) fn on_every_response(headers: &[(HeaderName, HeaderValue)]) -> DefaultHeaders {
+pub(in crate::web) fn on_every_response(headers: &[(HeaderName, HeaderValue)]) -> DefaultHeaders {
     headers
         .iter()
         .cloned()
@@ -58,7 +58,10 @@ pub(super) fn on_every_response(headers: &[(HeaderName, HeaderValue)]) -> Defaul
 }
 
 /// The same on the answer to an error that nothing within the application has made an answer of.
-pub(super) fn on_an_error(error: &actix_web::Error, headers: &[(HeaderName, HeaderValue)]) -> HttpResponse {
+pub(in crate::web) fn on_an_error(
+    error: &actix_web::Error,
+    headers: &[(HeaderName, HeaderValue)],
+) -> HttpResponse {
     let mut response = error.error_response();
     for (name, value) in headers {
         response.headers_mut().insert(name.clone(), value.clone());

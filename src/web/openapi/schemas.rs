@@ -4,10 +4,10 @@ use serde_json::Value;
 use utoipa::openapi::schema::{AllOfBuilder, Object, ObjectBuilder, Schema, SchemaType};
 use utoipa::openapi::{SchemaFormat, Type};
 
-use super::problem::Code;
 use crate::auth::lists::LARGEST_PAGE;
 use crate::sessions::EndReason;
 use crate::users::{AccountState, Role};
+use crate::web::problem::Code;
 
 // utoipa takes no description from beside a field whose schema a function makes: those that need one have it here.
 
@@ -18,35 +18,35 @@ fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
         .build()
 }
 
-pub(super) fn code() -> Object {
+pub(in crate::web) fn code() -> Object {
     one_of(Code::ALL.map(Code::as_str))
 }
 
-pub(super) fn role() -> Object {
+pub(in crate::web) fn role() -> Object {
     one_of(Role::ALL.map(Role::as_str))
 }
 
-pub(super) fn state() -> Object {
+pub(in crate::web) fn state() -> Object {
     one_of(AccountState::ALL.map(AccountState::as_str))
 }
 
-pub(super) fn reason() -> Object {
+pub(in crate::web) fn reason() -> Object {
     one_of(EndReason::ALL.map(EndReason::as_str))
 }
 
 /// What the stream of a session tells.
-pub(super) fn event() -> Object {
+pub(in crate::web) fn event() -> Object {
     one_of(["ended", "changed"])
 }
 
 /// What a list is asked for: a form sends what was left empty, too.
-pub(super) fn any_reason() -> Object {
+pub(in crate::web) fn any_reason() -> Object {
     let words = EndReason::ALL.map(EndReason::as_str).into_iter().chain([""]);
     said(one_of(words), "Why the sessions ended; empty for every reason.")
 }
 
 /// The same of a page.
-pub(super) fn limit() -> Object {
+pub(in crate::web) fn limit() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Integer, Type::String]))
         .description(Some("Rows of the page: 50 unless told otherwise, 200 at most."))
@@ -57,26 +57,26 @@ pub(super) fn limit() -> Object {
 }
 
 /// What a request that a proxy asks about needs.
-pub(super) fn needed_role() -> Object {
+pub(in crate::web) fn needed_role() -> Object {
     said(role(), "The role that is needed, if not any; an admin has both.")
 }
 
 /// IPv4 or IPv6.
-pub(super) fn address() -> Object {
+pub(in crate::web) fn address() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .examples(["203.0.113.7", "2001:db8::7"])
         .build()
 }
 
-pub(super) fn token() -> Object {
+pub(in crate::web) fn token() -> Object {
     text()
         .description(Some("Shown once: 32 random bytes in hex."))
         .pattern(Some("^[0-9a-f]{64}$"))
         .build()
 }
 
-pub(super) fn email() -> Object {
+pub(in crate::web) fn email() -> Object {
     let format = SchemaFormat::Custom("idn-email".to_owned());
     text()
         .description(Some(
@@ -87,7 +87,7 @@ pub(super) fn email() -> Object {
         .build()
 }
 
-pub(super) fn typed_password() -> Object {
+pub(in crate::web) fn typed_password() -> Object {
     text()
         .description(Some("Length is counted in code points."))
         .min_length(Some(1))
@@ -95,7 +95,7 @@ pub(super) fn typed_password() -> Object {
         .build()
 }
 
-pub(super) fn new_password() -> Object {
+pub(in crate::web) fn new_password() -> Object {
     text()
         .description(Some(
             "Length is counted in code points. What is easy to guess is refused, with the reason.",
@@ -106,7 +106,7 @@ pub(super) fn new_password() -> Object {
 }
 
 /// In a group of one: schemathesis takes an asterisk at the end for what no pattern of a field allows.
-pub(super) fn name() -> Schema {
+pub(in crate::web) fn name() -> Schema {
     let printable = text().pattern(Some(r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]*$"));
     AllOfBuilder::new()
         .item(printable.max_length(Some(200)))
@@ -114,7 +114,7 @@ pub(super) fn name() -> Schema {
         .into()
 }
 
-pub(super) fn optional_role() -> Object {
+pub(in crate::web) fn optional_role() -> Object {
     let mut role = said(role(), "`user` unless told otherwise.");
     role.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
     role.enum_values.get_or_insert_default().push(Value::Null);

@@ -14,15 +14,15 @@ use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use ipnetwork::IpNetwork;
 
-use super::client::{self, Rest, TrustedProxies, X_FORWARDED_FOR};
-use super::request_id::X_REQUEST_ID;
+use crate::web::extract::client::{self, Rest, TrustedProxies, X_FORWARDED_FOR};
+use crate::web::middleware::request_id::X_REQUEST_ID;
 
 /// Proxies that are remembered; of further ones nothing is told.
 const MOST: usize = 256;
 
 /// What was seen of each proxy.
 #[derive(Debug, Default)]
-pub(super) struct ProxyCheck(Mutex<HashMap<IpAddr, Seen>>);
+pub(in crate::web) struct ProxyCheck(Mutex<HashMap<IpAddr, Seen>>);
 
 /// Of one proxy.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ impl Sign {
 }
 
 /// Looks at a request, and warns of what was not told before of the trusted proxy that sent it, if one did.
-pub(super) fn look(request: &HttpRequest) {
+pub(in crate::web) fn look(request: &HttpRequest) {
     let proxies = request.app_data::<Data<TrustedProxies>>();
     let check = request.app_data::<Data<ProxyCheck>>();
     if let Some((proxies, check)) = proxies.zip(check) {
@@ -114,7 +114,7 @@ impl Seen {
 }
 
 /// Warns at the start of a setting that trusts everybody: then the first address that a client writes is its own.
-pub(super) fn warn_of_everybody(networks: &[IpNetwork]) {
+pub(in crate::web) fn warn_of_everybody(networks: &[IpNetwork]) {
     for network in networks.iter().filter(|network| network.prefix() == 0) {
         log::warn!(
             "--trusted-proxies {network} trusts everybody: clients choose their address and the names of their requests"

@@ -1,0 +1,94 @@
+//! What a list may be asked for, in the query of its address.
+
+use actix_web::HttpRequest;
+use actix_web::web::Query;
+use serde::Deserialize;
+
+use crate::auth::lists::{Cursor, LARGEST_PAGE, Search};
+use crate::sessions::EndReason;
+use crate::web::openapi::schemas;
+use crate::web::problem::Problem;
+
+/// Rows of a page unless asked otherwise.
+const PAGE: i64 = 50;
+
+/// What a list may be asked: `q`, `limit` (1 to 200), `after` (the `next` of an earlier page), `reason` (history only).
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::web) struct ListQuery {
+    /// A part of a name or an address of mail; or an address of origin, a network, or the beginning of one.
+    #[serde(default)]
+    #[param(max_length = 1000, pattern = "^[^\\x00]*$")]
+    q: String,
+    #[param(schema_with = schemas::limit)]
+    limit: Option<String>,
+    /// The `next` of an earlier page.
+    #[param(value_type = String, required = false, pattern = "^([0-9]{1,16}_[0-9a-f]{32})?$")]
+    after: Option<String>,
+    #[param(ignore)]
+    reason: Option<String>,
+}
+
+/// What the history may be asked beside.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described: `ListQuery` reads it")]
+pub(in crate::web) struct ReasonQuery {
+    #[param(schema_with = schemas::any_reason)]
+    reason: Option<String>,
+}
+
+/// A query that has been understood.
+pub(in crate::web) struct ListRequest {
+    pub(in crate::web) search: Search,
+    pub(in crate::web) limit: i64,
+    pub(in crate::web) after: Option<Cursor>,
+    pub(in crate::web) reason: Option<EndReason>,
+}
+
+impl ListQuery {
+    /// Read in the handler and not by an extractor, which would answer before it is known who asks.
+    pub(in crate::web) fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let query = Query::<Self>::from_query(request.query_string());
+        query
+            .map(Query::into_inner)
+            .map_err(|_| Problem::bad_request("The query takes q, limit, after and reason, each once"))
+    }
+
+    pub(in crate::web) fn q(&self) -> &str {
+        self.q.trim()
+    }
+
+    pub(in crate::web) fn understood(&self) -> Result<ListRequest, Problem> {
+        if self.q.contains('\0') || self.q.len() > 1_000 {
+            return Err(Problem::bad_request("q must be at most 1000 bytes, without NUL"));
+        }
+        let limit = match given(&self.limit) {
+            None => PAGE,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+                .ok_or_else(|| {
+                    Problem::bad_request(format!("limit must be a number from 1 to {LARGEST_PAGE}"))
+                })?,
+        };
+        let after = given(&self.after)
+            .map(str::parse)
+            .transpose()
+            .map_err(Problem::bad_request)?;
+        let reason = given(&self.reason).map(str::parse).transpose();
+        let reason = reason.map_err(|words: String| Problem::bad_request(format!("reason {words}")))?;
+        Ok(ListRequest {
+            search: Search::from(self.q.as_str()),
+            limit,
+            after,
+            reason,
+        })
+    }
+}
+
+/// A form sends what was left empty, too.
+fn given(value: &Option<String>) -> Option<&str> {
+    value.as_deref().filter(|value| !value.is_empty())
+}
