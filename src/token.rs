@@ -11,10 +11,11 @@ use diesel::sql_types::Binary;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
-/// 256 bits from the operating system (OWASP ASVS 7.2.3), written as 64 lower-case hex characters.
+/// 256 bits from the operating system (OWASP ASVS 7.2.3), written as 64 lower-case hex characters. Wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token([u8; 32]);
+pub struct Token(Zeroizing<[u8; 32]>);
 
 /// SHA-256 of a token's bytes: all that the database knows of it. A fast hash is right for a secret of 256 bits.
 #[derive(AsExpression, FromSqlRow, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,29 +28,29 @@ impl Token {
     /// # Errors
     /// When the operating system has no randomness to give.
     pub fn generate() -> Result<Self, rand::rngs::SysError> {
-        let mut bytes = [0; 32];
-        SysRng.try_fill_bytes(&mut bytes)?;
+        let mut bytes = Zeroizing::new([0; 32]);
+        SysRng.try_fill_bytes(&mut *bytes)?;
         Ok(Self(bytes))
     }
 
     /// Exactly 64 lower-case hex characters; nothing else can be a token.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        let mut bytes = [0; 32];
+        let mut bytes = Zeroizing::new([0; 32]);
         if text.iter().any(u8::is_ascii_uppercase) {
             return None;
         }
-        hex::decode_to_slice(text, &mut bytes).ok()?;
+        hex::decode_to_slice(text, &mut *bytes).ok()?;
         Some(Self(bytes))
     }
 
     /// What the database knows it by.
     pub fn digest(&self) -> TokenDigest {
-        TokenDigest(Sha256::digest(self.0).into())
+        TokenDigest(Sha256::digest(*self.0).into())
     }
 
     /// The token in clear, for the one response that hands it out.
     pub fn reveal(&self) -> String {
-        hex::encode(self.0)
+        hex::encode(*self.0)
     }
 }
 
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn nothing_else_is_a_token() {
-        let token = Token([0xab; 32]).reveal();
+        let token = Token(Zeroizing::new([0xab; 32])).reveal();
         for text in [
             "",
             "ab",
@@ -115,7 +116,7 @@ mod tests {
     fn the_digest_is_that_of_the_bytes() {
         // SHA-256 of 32 zero bytes.
         let known = "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925";
-        assert_eq!(hex::encode(Token([0; 32]).digest().0), known);
+        assert_eq!(hex::encode(Token(Zeroizing::new([0; 32])).digest().0), known);
     }
 
     #[test]
@@ -143,13 +144,13 @@ mod tests {
 
         #[test]
         fn every_token_reads_back(bytes: [u8; 32]) {
-            let token = Token(bytes);
+            let token = Token(Zeroizing::new(bytes));
             prop_assert_eq!(Token::parse(token.reveal().as_bytes()), Some(token));
         }
 
         #[test]
         fn one_character_makes_another_token_or_none(bytes: [u8; 32], at in 0..64_usize, other: u8) {
-            let token = Token(bytes);
+            let token = Token(Zeroizing::new(bytes));
             let mut text = token.reveal().into_bytes();
             prop_assume!(text[at] != other);
             text[at] = other;

@@ -44,7 +44,7 @@ pub struct App {
     stop_delay: Duration,
     sweep_interval: Duration,
     // Dropped in this order: the private PostgreSQL goes last.
-    _listener: Listener,
+    listener: Listener,
     embedded: Option<Arc<Embedded>>,
 }
 
@@ -84,7 +84,7 @@ impl App {
             auth,
             stop_delay,
             sweep_interval,
-            _listener: Listener::start(database.url, watchers)?,
+            listener: Listener::start(database.url, watchers)?,
             embedded: database.embedded.map(Arc::new),
         })
     }
@@ -123,7 +123,10 @@ impl App {
     /// The first thing that failed: the threads that serve cannot be started, do not answer, or have died and cannot be replaced; the
     /// TLS certificate cannot be used.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let (url, scheme, embedded) = (self.url(), self.server.scheme(), self.embedded);
+        let (url, scheme) = (self.url(), self.server.scheme());
+        // Dropped in the order from below, also when this future is: the listener before the database that it listens to.
+        let embedded = self.embedded;
+        let _listener = self.listener;
         let served = async {
             let mut server = self.server.start(self.auth.clone()).await?;
             let mut metrics = match self.metrics {

@@ -111,7 +111,7 @@ pub(super) fn last_words(format: LogFormat, sentence: &str, points: &[String]) {
             )
         }
         LogFormat::Json => {
-            let time = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+            let time = now(SecondsFormat::Micros);
             let points = points.join("; ");
             let space = if points.is_empty() { "" } else { " " };
             line::json(
@@ -128,16 +128,21 @@ pub(super) fn last_words(format: LogFormat, sentence: &str, points: &[String]) {
     let _ = writeln!(io::stderr(), "{told}");
 }
 
+/// Now, in UTC.
+fn now(precision: SecondsFormat) -> String {
+    Utc::now().to_rfc3339_opts(precision, true)
+}
+
 fn human(line: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let level = record.level();
     let style = line.default_level_style(level);
-    let time = line.timestamp();
+    let time = now(SecondsFormat::Secs);
     let (target, words) = (line::name(record.target()), line::words(record));
     writeln!(line, "[{time} {style}{level:<5}{style:#} {target}] {words}")
 }
 
 fn json(line: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
-    let time = line.timestamp_micros().to_string();
+    let time = now(SecondsFormat::Micros);
     writeln!(line, "{}", line::json(time, record))
 }
 
