@@ -170,7 +170,7 @@ mod tests {
             assert!(!reason.to_string().contains(guessable), "it repeats the password");
         }
         for fine in [
-            "correct horse battery staple",
+            "correct-horse staple lantern ocean",
             "another long password",
             "ich mag keine Regeln",
             "tea at four with Ada Lovelace",
