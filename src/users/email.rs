@@ -9,7 +9,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::unseen::{is_mark, is_unseen};
 
-/// A trimmed, NFC, lower-case address: one spelling for one account and one lock.
+/// A trimmed, NFC, lower-case address: one spelling for one account and one lock. The table wants it so
+/// (`users_email_in_normal_form`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
