@@ -24,9 +24,10 @@
 //! | what other programs say, fit for the log | [`redaction`] |
 //! | which request a line of the log tells of | [`request_id`] |
 //! | what strangers can write into the log | [`log_limit`] |
+//! | characters that nobody sees | `unseen` |
 //!
 //! Arrows run down only: `main -> cli -> app -> web -> auth -> {users, sessions, mail} -> db`, and `config`, `worker_pool`,
-//! `fair_queue` and `log_limit` over `network`, `redaction`, `request_id`, `token` and `words` are leaves. `users`, `sessions` and `mail` never
+//! `fair_queue` and `log_limit` over `network`, `redaction`, `request_id`, `token`, `unseen` and `words` are leaves. `users`, `sessions` and `mail` never
 //! name each other; nothing below `web` names actix-web (the
 //! background actor names `actix`); `web` holds no SQL.
 
@@ -45,6 +46,7 @@ pub mod redaction;
 pub mod request_id;
 pub mod sessions;
 pub mod token;
+mod unseen;
 pub mod users;
 pub mod web;
 mod words;

@@ -21,7 +21,7 @@ pub const VISITORS: u64 = 50_000;
 /// Sessions that are asked for, evenly spread over all.
 pub const MOST_ASKED: u64 = 10_000;
 
-const PASSWORD: &str = "correct horse battery staple";
+const PASSWORD: &str = "correct horse lantern staple";
 const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 /// A database with sessions in it.

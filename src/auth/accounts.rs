@@ -43,6 +43,29 @@ pub struct Invitation {
     pub role: Role,
 }
 
+/// What became of an account.
+struct Change {
+    /// `false`: it was so before, and there is nothing to tell.
+    is_made: bool,
+    ended: Vec<EndedSession>,
+}
+
+impl Change {
+    /// One that ends no session.
+    const MADE: Self = Self {
+        is_made: true,
+        ended: Vec::new(),
+    };
+
+    /// By the number of rows that are other ones now.
+    fn of(changed: usize) -> Self {
+        Self {
+            is_made: changed > 0,
+            ..Self::MADE
+        }
+    }
+}
+
 impl Auth {
     /// Makes an account.
     ///
@@ -103,7 +126,7 @@ impl Auth {
                 return Err(Error::AccountDisabled);
             }
             outbox::post(conn, &email.digest(), kind, &Happening::default())?;
-            Ok(Vec::new())
+            Ok(Change::MADE)
         })
         .await
     }
@@ -119,7 +142,10 @@ impl Auth {
             "authn_password_change",
             UserRef::Email(email),
             Authority::Operator,
-            move |conn, found| replace_password(conn, &found.user, &hash, &policy),
+            move |conn, found| {
+                let ended = replace_password(conn, &found.user, &hash, &policy)?;
+                Ok(Change { is_made: true, ended })
+            },
         )
         .await
     }
@@ -134,9 +160,9 @@ impl Auth {
             UserRef::Email(email),
             Authority::Operator,
             |conn, found| {
-                users::set_verified(conn, found.user.id)?;
+                let verified = users::set_verified(conn, found.user.id)?;
                 link::discard(conn, found.user.id, Purpose::Verification)?;
-                Ok(Vec::new())
+                Ok(Change::of(verified))
             },
         )
         .await
@@ -150,7 +176,9 @@ impl Auth {
         self.db
             .run(move |conn| {
                 let had_failures = lockout::clear(conn, &email)?;
-                audit::unlocked(&email, Actor::Operator);
+                if had_failures {
+                    audit::unlocked(&email, Actor::Operator);
+                }
                 Ok::<_, Error>(had_failures)
             })
             .await
@@ -164,10 +192,14 @@ impl Auth {
         let unlock = move |conn: &mut PgConnection, found: Option<Credentials>| {
             let found = found.ok_or_else(|| UserRef::Id(id).unknown())?;
             let email = email_of(&found.user)?;
-            lockout::clear(conn, &email)?;
-            Ok(email)
+            let had_failures = lockout::clear(conn, &email)?;
+            Ok((email, had_failures))
         };
-        let tell = |email: &Email, by| audit::unlocked(email, by);
+        let tell = |(email, had_failures): &(Email, bool), by| {
+            if *had_failures {
+                audit::unlocked(email, by);
+            }
+        };
         self.act(by, Subject::User(id.into()), unlock, tell).await?;
         Ok(())
     }
@@ -189,14 +221,14 @@ impl Auth {
                 return Err(Error::OwnAccount);
             }
             last_admin.allow(conn)?;
-            users::disable(conn, id)?;
+            let disabled = users::disable(conn, id)?;
             link::discard_all(conn, id)?;
-            Ok(history::end(
-                conn,
-                Which::OfUser(id),
-                EndReason::AccountDisabled,
-                &policy,
-            )?)
+            // Of an account that plain SQL has disabled a session may be left.
+            let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
+            Ok(Change {
+                ended,
+                ..Change::of(disabled)
+            })
         })
         .await
     }
@@ -207,8 +239,7 @@ impl Auth {
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn enable(&self, whom: impl Into<UserRef>, by: Authority) -> Result<(), Error> {
         self.change("user_enabled", whom.into(), by, |conn, found| {
-            users::enable(conn, found.user.id)?;
-            Ok(Vec::new())
+            Ok(Change::of(users::enable(conn, found.user.id)?))
         })
         .await
     }
@@ -227,31 +258,36 @@ impl Auth {
                 last_admin.allow(conn)?;
                 let id = found.user.id;
                 let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
-                users::remove(conn, id)?;
-                Ok(ended)
+                let removed = users::remove(conn, id)?;
+                Ok(Change {
+                    ended,
+                    ..Change::of(removed)
+                })
             },
         )
         .await
     }
 
-    /// One transaction around a user whose row is locked: no sign-in comes between. Writes down what was done, and which
-    /// session ended by it.
+    /// One transaction around a user whose row is locked: no sign-in comes between. Writes down what was done, if it was not so before,
+    /// and which session ended by it.
     async fn change(
         &self,
         what: &'static str,
         whom: UserRef,
         by: Authority,
-        change: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Vec<EndedSession>, Error> + Send + 'static,
+        change: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Change, Error> + Send + 'static,
     ) -> Result<(), Error> {
         let subject = Subject::User(whom.clone());
         let act = move |conn: &mut PgConnection, found: Option<Credentials>| {
             let found = found.ok_or_else(|| whom.unknown())?;
-            let ended = change(conn, &found)?;
-            Ok((found.user, ended))
+            let change = change(conn, &found)?;
+            Ok((found.user, change))
         };
-        let tell = move |(user, ended): &(User, Vec<EndedSession>), by| {
-            audit::user_changed(what, user.id, by);
-            audit::ended(ended, by);
+        let tell = move |(user, change): &(User, Change), by| {
+            if change.is_made {
+                audit::user_changed(what, user.id, by);
+            }
+            audit::ended(&change.ended, by);
         };
         self.act(by, subject, act, tell).await?;
         Ok(())

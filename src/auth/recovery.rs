@@ -139,13 +139,13 @@ impl Auth {
         let own = self
             .act_on_own(holder, |_, found, _| Ok(found), |_, _| ())
             .await?;
-        let (checked, share) = (own.password_hash, holder.origin().share());
-        let matched = self.hasher.verify(current, checked.clone(), share).await?;
+        let share = holder.origin().share();
+        let matched = self.hasher.verify(current, Some(&own), share).await?;
         if matched.is_none() {
             return Err(self.count_wrong_password(holder).await?);
         }
         // The dear part, for who has shown that they know the current one.
-        let about = vec![own.user.name, own.user.email];
+        let (checked, about) = (own.password_hash, vec![own.user.name, own.user.email]);
         let hash = self.hasher.hash_proposed(new, about, share).await??;
         let (is_mailed, origin) = (self.policy.mail.is_on(), holder.origin().clone());
         let policy = self.policy.sessions;

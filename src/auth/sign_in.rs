@@ -80,8 +80,10 @@ impl Auth {
             .await?;
 
         // Hash even for unknown addresses: the response time must not reveal who exists.
-        let stored = credentials.as_ref().and_then(|found| found.password_hash.clone());
-        let matched = self.hasher.verify(password, stored, origin.share()).await?;
+        let matched = self
+            .hasher
+            .verify(password, credentials.as_ref(), origin.share())
+            .await?;
         let (Some(credentials), Some(matched)) = (credentials, matched) else {
             return Err(self.count_failure(email, origin).await);
         };

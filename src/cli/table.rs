@@ -5,6 +5,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::{Failure, output};
+use crate::unseen;
 
 /// Prints rows under their headings, or says that there are none.
 pub(super) fn print<const N: usize>(
@@ -35,13 +36,5 @@ pub(super) fn time(at: DateTime<Utc>) -> String {
 
 /// Names come from people: none may steer the terminal.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .collect()
+    unseen::replaced(text, char::REPLACEMENT_CHARACTER)
 }

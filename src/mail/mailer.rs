@@ -125,7 +125,7 @@ impl Smtp {
     fn in_full(&self, error: &dyn std::error::Error, to: &str, message: &Message) -> String {
         let secrets = message
             .tokens()
-            .fold(self.credentials.clone().and_name(to), Secrets::and);
+            .fold(self.credentials.clone().and_address(to), Secrets::and);
         let mut words = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -144,4 +144,26 @@ fn is_nobody(error: &smtp::Error) -> bool {
     let reply = std::error::Error::source(error).map(ToString::to_string);
     let code = reply.as_deref().and_then(|reply| reply.split_whitespace().next());
     error.is_permanent() && code.is_some_and(|code| NOBODY.contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_server_do_not_say_whom_a_mail_is_for() {
+        let Ok(Mailer::Smtp(smtp)) = Mailer::smtp("smtp://mail.example.org", "seat@example.org") else {
+            panic!("no SMTP server");
+        };
+        let message = Message {
+            subject: "",
+            text: String::new(),
+            html: String::new(),
+        };
+        let said = std::io::Error::other("550 5.7.1 user victim11 unknown: victim11 at example dot org");
+        assert_eq!(
+            smtp.in_full(&said, "victim11@example.org", &message),
+            "550 5.7.1 user [...] unknown: [...]"
+        );
+    }
 }

@@ -5,6 +5,7 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 
 use crate::token::Token;
+use crate::unseen;
 
 /// A mail without its address.
 #[derive(Clone, Debug)]
@@ -81,10 +82,7 @@ impl Message {
     /// # Errors
     /// Only if a template is at fault.
     pub fn new(name: &str, content: &Content<'_>) -> askama::Result<Self> {
-        let name: String = name
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let name = unseen::replaced(name, ' ');
         let subject = match content {
             Content::Invitation { .. } => "You are invited to oneseat",
             Content::Verification { .. } => "Verify your address for oneseat",

@@ -5,6 +5,7 @@
 //! words, numbers (a reply code, an enhanced status code), names of hosts and paths are kept, on one line; everything else is left
 //! out, and so is what nobody thought of.
 
+mod people;
 mod secrets;
 mod words;
 
@@ -30,7 +31,7 @@ impl Secrets {
     /// The words of another program on one line, at most [`MOST`] characters, without addresses, links, keys and these secrets.
     pub fn cleaned(&self, words: &str) -> String {
         let line = on_one_line(beginning(words));
-        cut(words::plain(&self.taken_out_of(&line)))
+        cut(words::plain(&self.without_words(&self.taken_out_of(&line))))
     }
 }
 

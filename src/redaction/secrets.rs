@@ -14,6 +14,8 @@ const SHORTEST_NAME: usize = 6;
 /// What this program knows and nobody is to read. Empty by default.
 #[derive(Clone, Default)]
 pub struct Secrets {
+    /// Names that are compared with whole words.
+    pub(super) words: Vec<Vec<char>>,
     /// As they are compared.
     forms: Vec<Vec<char>>,
     /// Those without a letter and a digit, which are compared as they are.

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::Device;
 use crate::network::{Share, network_of};
+use crate::unseen;
 
 /// Longest user agent kept, in characters; the column's check says the same.
 const USER_AGENT_LENGTH: usize = 512;
@@ -23,18 +24,9 @@ impl Origin {
     /// too long is cut.
     pub fn new(address: IpAddr, user_agent: Option<&[u8]>) -> Self {
         let user_agent = user_agent.map(|raw| {
-            String::from_utf8_lossy(raw)
-                .trim()
-                .chars()
-                .map(|c| {
-                    if c.is_control() {
-                        char::REPLACEMENT_CHARACTER
-                    } else {
-                        c
-                    }
-                })
-                .take(USER_AGENT_LENGTH)
-                .collect::<String>()
+            let printable =
+                unseen::replaced(String::from_utf8_lossy(raw).trim(), char::REPLACEMENT_CHARACTER);
+            printable.chars().take(USER_AGENT_LENGTH).collect::<String>()
         });
         Self {
             // ::ffff:192.0.2.1 and 192.0.2.1 are one place.
@@ -90,6 +82,7 @@ mod tests {
     #[test]
     fn a_user_agent_that_is_not_utf8_is_cleaned() {
         assert_eq!(user_agent(b"a\xffb\tc").as_deref(), Some("a\u{fffd}b\u{fffd}c"));
+        assert_eq!(user_agent("a\u{202e}b".as_bytes()).as_deref(), Some("a\u{fffd}b"));
         assert_eq!(user_agent(b"  "), None);
     }
 

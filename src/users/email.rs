@@ -7,7 +7,10 @@ use lettre::Address;
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
-/// A trimmed, NFC, lower-case address: one spelling for one account and one lock.
+use crate::unseen::{is_mark, is_unseen};
+
+/// A trimmed, NFC, lower-case address: one spelling for one account and one lock. The table wants it so
+/// (`users_email_in_normal_form`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
@@ -50,15 +53,17 @@ impl FromStr for Email {
 }
 
 impl Email {
-    /// The address of an account that is to be made: one that mail servers take, too, and not only one that people may have typed.
+    /// The address of an account that is to be made: one that mail servers take, too, and not only one that people may have typed; and
+    /// that shows all that it is made of.
     ///
     /// # Errors
     /// In words for people.
     pub fn of_new_account(text: &str) -> Result<Self, NotAnEmail> {
         let email: Self = text.parse()?;
+        let is_seen = !email.0.contains(|c| is_unseen(c) || is_mark(c));
         match email.0.parse::<Address>() {
-            Ok(_) => Ok(email),
-            Err(_) => Err(NotAnEmail),
+            Ok(_) if is_seen => Ok(email),
+            Ok(_) | Err(_) => Err(NotAnEmail),
         }
     }
 
@@ -140,6 +145,13 @@ mod tests {
             "grace@x@y",
             "grace@x..org",
             "grace",
+            "grace\u{202e}@x.org",
+            "grace\u{200b}@x.org",
+            "gra\u{ad}ce@x.org",
+            "gra\u{200d}ce@x.org",
+            "grace@x\u{2066}.org",
+            "grace@x\u{feff}.org",
+            "grace@x.org\u{e0061}",
         ] {
             assert_eq!(Email::of_new_account(text), Err(NotAnEmail), "{text}");
         }

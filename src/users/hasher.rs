@@ -1,13 +1,16 @@
 //! Argon2id on a few threads of its own: a storm of sign-ins queues here, and takes neither the memory nor the threads
 //! that everything else lives on.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use uuid::Uuid;
 
-use super::password_hash::{Match, Memory, NotHashed, PasswordHash, hash, verify};
+use super::password_hash::{Checked, Match, Memory, NotHashed, PasswordHash, hash, verify};
+use super::store::Credentials;
 use super::{Password, Proposed, Unusable};
 use crate::fair_queue::{FairQueue, Put};
 use crate::network::Share;
@@ -48,6 +51,8 @@ pub struct Hasher {
     queue: Arc<Mutex<FairQueue<Job>>>,
     /// Verified against when there is no account: the time must not tell.
     dummy: Arc<PasswordHash>,
+    /// Whose stored hash was said to be of no use: once is enough, however often strangers try it.
+    unusable: Arc<Mutex<HashSet<Uuid>>>,
 }
 
 /// Done with the memory of a thread; or without, and then it is told that there was no place for it.
@@ -77,6 +82,7 @@ impl Hasher {
             pool,
             queue,
             dummy: Arc::new(dummy),
+            unusable: Arc::default(),
         })
     }
 
@@ -114,19 +120,33 @@ impl Hasher {
         Ok(self.submit(share, judge).await??)
     }
 
-    /// Is it the password? Without a stored hash the answer is no, after the same work.
+    /// Is it the account's password? Without an account or a hash the answer is no, after the same work.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn verify(
         &self,
         password: Password,
-        stored: Option<PasswordHash>,
+        account: Option<&Credentials>,
         share: Share,
     ) -> Result<Option<Match>, Error> {
+        let id = account.map(|found| found.user.id);
+        let stored = account.and_then(|found| found.password_hash.clone());
         let stored = stored.unwrap_or_else(|| (*self.dummy).clone());
-        let verified = self.submit(share, move |memory| verify(&password, &stored, memory));
-        Ok(verified.await??)
+        let unusable = self.unusable.clone();
+        let check = move |memory: &mut Memory| {
+            Ok(match verify(&password, &stored, memory)? {
+                Checked::Right(matched) => Some(matched),
+                Checked::Wrong => None,
+                Checked::Unusable(why) => {
+                    if let Some(user) = id.filter(|id| locked(&unusable).insert(*id)) {
+                        log::error!(user:%, reason = why; "a stored password hash is of no use: its user cannot sign in without a new password");
+                    }
+                    None
+                }
+            })
+        };
+        self.submit(share, check).await?
     }
 
     async fn submit<T: Send + 'static>(
@@ -156,8 +176,8 @@ impl Hasher {
     }
 }
 
-fn locked(queue: &Mutex<FairQueue<Job>>) -> MutexGuard<'_, FairQueue<Job>> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl HashWorker {

@@ -5,6 +5,7 @@ use std::fmt;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
 
 use super::strength;
 
@@ -13,9 +14,9 @@ const LONGEST: usize = 128;
 /// Fewest code points in a new password: the only factor (NIST SP 800-63B-4, 3.1.1.2).
 const SHORTEST: usize = 15;
 
-/// A password in clear, in NFC (NIST SP 800-63B-4, 3.1.1.2), for as long as it takes to hash it.
+/// A password in clear, in NFC (NIST SP 800-63B-4, 3.1.1.2), for as long as it takes to hash it. Wiped when dropped.
 #[derive(Clone)]
-pub struct Password(String);
+pub struct Password(Zeroizing<String>);
 
 /// A new password of the right length, which nobody has judged yet.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ impl Password {
         if text.chars().take(4 * LONGEST + 1).count() > 4 * LONGEST {
             return Err(Unusable::TooLong);
         }
-        let normal: String = text.nfc().collect();
+        let normal: Zeroizing<String> = Zeroizing::new(text.nfc().collect());
         if normal.chars().count() > LONGEST {
             return Err(Unusable::TooLong);
         }
@@ -77,7 +78,7 @@ impl Password {
         const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         let mut bytes = [0; 24];
         SysRng.try_fill_bytes(&mut bytes)?;
-        let mut text = String::new();
+        let mut text = Zeroizing::new(String::with_capacity(30));
         for (at, byte) in bytes.iter().enumerate() {
             if at > 0 && at % 6 == 0 {
                 text.push('-');
@@ -170,7 +171,7 @@ mod tests {
             assert!(!reason.to_string().contains(guessable), "it repeats the password");
         }
         for fine in [
-            "correct horse battery staple",
+            "correct-horse staple lantern ocean",
             "another long password",
             "ich mag keine Regeln",
             "tea at four with Ada Lovelace",

@@ -13,6 +13,14 @@ use super::Password;
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+/// The most that a stored hash may ask for, far above any setting of use: whoever restores a wrong backup or writes in the table does not
+/// decide how much memory and time one sign-in takes.
+const MOST_MEMORY_KIB: u32 = 256 * 1_024;
+const MOST_PASSES: u32 = 64;
+const MOST_LANES: u32 = 64;
+/// Memory times passes, which is the time that it takes: 1 GiB.
+const MOST_WORK_KIB: u64 = 1_024 * 1_024;
+
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 
@@ -32,6 +40,17 @@ pub struct PasswordHash(String);
 pub struct Match {
     /// The same password hashed with today's parameters, if the stored hash was weaker.
     pub stronger: Option<PasswordHash>,
+}
+
+/// What became of a check.
+#[derive(Debug)]
+pub(super) enum Checked {
+    /// It is the password.
+    Right(Match),
+    /// It is another one.
+    Wrong,
+    /// Nobody can sign in with what is stored: why.
+    Unusable(&'static str),
 }
 
 /// There was no randomness or no memory.
@@ -83,17 +102,20 @@ pub(super) fn hash(password: &Password, memory: &mut Memory) -> Result<PasswordH
     Ok(PasswordHash(phc.to_string()))
 }
 
-/// Is it the password? `None`: it is not, or the stored hash cannot be read.
+/// Is it the password?
 pub(super) fn verify(
     password: &Password,
     stored: &PasswordHash,
     memory: &mut Memory,
-) -> Result<Option<Match>, NotHashed> {
-    let Some(parsed) = Parsed::of(stored) else {
-        // As slow as any other wrong password: a broken account must not stand out.
-        log::error!("a stored password hash cannot be read; its user cannot sign in");
-        hash(password, memory)?;
-        return Ok(None);
+) -> Result<Checked, NotHashed> {
+    let parsed = Parsed::of(stored).ok_or("it cannot be read");
+    let parsed = match parsed.and_then(Parsed::within_bounds) {
+        Ok(parsed) => parsed,
+        Err(why) => {
+            // As slow as any other wrong password: a broken account must not stand out.
+            hash(password, memory)?;
+            return Ok(Checked::Unusable(why));
+        }
     };
     let Parsed {
         algorithm,
@@ -114,7 +136,11 @@ pub(super) fn verify(
     } else {
         Some(hash(password, memory)?)
     };
-    Ok(is_right.then_some(Match { stronger }))
+    Ok(if is_right {
+        Checked::Right(Match { stronger })
+    } else {
+        Checked::Wrong
+    })
 }
 
 /// A PHC string, taken apart.
@@ -139,6 +165,19 @@ impl Parsed {
             salt: phc.salt?,
             expected: phc.hash?,
         })
+    }
+
+    fn within_bounds(self) -> Result<Self, &'static str> {
+        let (memory, passes) = (self.params.m_cost(), self.params.t_cost());
+        let is_within = memory <= MOST_MEMORY_KIB
+            && passes <= MOST_PASSES
+            && self.params.p_cost() <= MOST_LANES
+            && u64::from(memory) * u64::from(passes) <= MOST_WORK_KIB;
+        if is_within {
+            Ok(self)
+        } else {
+            Err("it asks for more memory or passes than one sign-in may take")
+        }
     }
 }
 
@@ -170,6 +209,10 @@ mod tests {
         Password::typed(text).unwrap()
     }
 
+    fn is_wrong(text: &str, hash: &PasswordHash, memory: &mut Memory) -> bool {
+        matches!(verify(&password(text), hash, memory), Ok(Checked::Wrong))
+    }
+
     #[test]
     fn a_hash_is_argon2id_with_the_recommended_parameters() {
         let hash = hash(&password("right"), &mut Memory::new()).unwrap();
@@ -181,8 +224,8 @@ mod tests {
         let memory = &mut Memory::new();
         let hash = hash(&password("right"), memory).unwrap();
         let right = verify(&password("right"), &hash, memory).unwrap();
-        assert!(right.is_some_and(|right| right.stronger.is_none()));
-        assert!(verify(&password("Right"), &hash, memory).unwrap().is_none());
+        assert!(matches!(right, Checked::Right(Match { stronger: None })));
+        assert!(is_wrong("Right", &hash, memory));
     }
 
     #[test]
@@ -190,11 +233,7 @@ mod tests {
         let memory = &mut Memory::new();
         let start = "x".repeat(72);
         let hash = hash(&password(&format!("{start}a")), memory).unwrap();
-        assert!(
-            verify(&password(&format!("{start}b")), &hash, memory)
-                .unwrap()
-                .is_none()
-        );
+        assert!(is_wrong(&format!("{start}b"), &hash, memory));
     }
 
     #[test]
@@ -219,18 +258,52 @@ mod tests {
             hash: Some(output.unwrap()),
         };
         let weak = PasswordHash(weak.to_string());
-        let right = verify(&password("right"), &weak, memory).unwrap().unwrap();
-        assert!(right.stronger.unwrap().as_str().contains("m=19456,t=2,p=1"));
-        assert!(verify(&password("wrong"), &weak, memory).unwrap().is_none());
+        let Checked::Right(Match { stronger }) = verify(&password("right"), &weak, memory).unwrap() else {
+            panic!("the right password is wrong");
+        };
+        assert!(stronger.unwrap().as_str().contains("m=19456,t=2,p=1"));
+        assert!(is_wrong("wrong", &weak, memory));
     }
 
     #[test]
     fn a_stored_hash_that_makes_no_sense_matches_nothing() {
         let nonsense = PasswordHash("correct horse".to_owned());
-        assert!(
-            verify(&password("x"), &nonsense, &mut Memory::new())
-                .unwrap()
-                .is_none()
-        );
+        let checked = verify(&password("x"), &nonsense, &mut Memory::new()).unwrap();
+        assert!(matches!(checked, Checked::Unusable(why) if why.contains("read")));
+    }
+
+    #[test]
+    fn a_stored_hash_that_asks_for_too_much_is_not_obeyed() {
+        let phc = |params: &str| {
+            let salt_and_hash = "c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+            PasswordHash(format!("$argon2id$v=19${params}${salt_and_hash}"))
+        };
+        for params in [
+            "m=4194304,t=50,p=1",
+            "m=4194304,t=1,p=1",
+            "m=262145,t=1,p=1",
+            "m=262144,t=5,p=1",
+            "m=19456,t=65,p=1",
+            "m=8,t=4294967295,p=1",
+            "m=19456,t=2,p=65",
+        ] {
+            let memory = &mut Memory::new();
+            let checked = verify(&password("x"), &phc(params), memory).unwrap();
+            assert!(
+                matches!(checked, Checked::Unusable(why) if why.contains("more memory or passes")),
+                "{params}: {checked:?}"
+            );
+            // It has cost what any wrong password costs.
+            assert_eq!(memory.len(), usize::try_from(MEMORY_KIB).unwrap(), "{params}");
+        }
+        // What others call strong is obeyed.
+        for params in [
+            "m=65536,t=3,p=4",
+            "m=262144,t=1,p=1",
+            "m=47104,t=1,p=1",
+            "m=8,t=64,p=1",
+        ] {
+            assert!(is_wrong("x", &phc(params), &mut Memory::new()), "{params}");
+        }
     }
 }

@@ -175,9 +175,9 @@ pub fn set_password(conn: &mut PgConnection, id: Uuid, hash: &PasswordHash) -> Q
         .execute(conn)
 }
 
-/// Marks the address as known to be theirs.
+/// Marks the address as known to be theirs; a second time changes nothing.
 pub fn set_verified(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
-    update(users::table.find(id))
+    update(users::table.find(id).filter(users::email_verified.eq(false)))
         .set((users::email_verified.eq(true), users::updated_at.eq(now())))
         .execute(conn)
 }

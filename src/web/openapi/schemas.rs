@@ -107,10 +107,16 @@ pub(in crate::web) fn new_password() -> Object {
 
 /// In a group of one: schemathesis takes an asterisk at the end for what no pattern of a field allows.
 pub(in crate::web) fn name() -> Schema {
-    let printable = text().pattern(Some(r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]*$"));
+    // As `Name` says. What stands beyond four digits has no escape that all readers of patterns know.
+    let printable = text().pattern(Some(concat!(
+        r"^(?=.*[^\s\u061c\u180b-\u180f\u200c-\u200f\ufe00-\ufe0f",
+        "\u{e0100}-\u{e01ef}",
+        r"])[^\x00-\x1f\x7f-\x9f\u00ad\u034f\u115f\u1160\u17b4\u17b5\u200b\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb",
+        "\u{13430}-\u{1343f}\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e00ff}\u{e01f0}-\u{e0fff}]*$",
+    )));
     AllOfBuilder::new()
         .item(printable.max_length(Some(200)))
-        .description(Some("Printable, and not white space alone."))
+        .description(Some("Printable: nothing invisible but joiners and marks of direction, and not these or white space alone."))
         .into()
 }
 

@@ -100,6 +100,10 @@ async fn not_even_plain_sql_loses_the_last_admin_by_accident() {
         "update users set disabled_at = now()",
         "update users set email_verified = false",
         "update users set password_hash = null",
+        "update users set password_hash = ''",
+        "update users set password_hash = '!'",
+        "update users set password_hash = 'x' where role = 'admin'",
+        "update users set password_hash = '$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC'",
         "delete from users",
         "truncate users cascade",
         // Another table of the name, with an admin in it, is no help.
@@ -121,6 +125,44 @@ async fn not_even_plain_sql_loses_the_last_admin_by_accident() {
     assert_eq!(app.database().number("select count(*) from users"), 0);
     // Nobody is lost where nobody was.
     operator.batch_execute("truncate users cascade").unwrap();
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_can_sign_in_with_is_refused_by_the_database() {
+    let (app, mut operator) = two_admins().await;
+    for address in [
+        "Root@Example.org",
+        "RENÉE@x.org",
+        " root@example.org",
+        "root@x.org\n",
+        "ro\tot@x",
+        "root",
+        "@x",
+        "root@",
+    ] {
+        let statement = format!("update users set email = '{address}' where email like 'root%'");
+        let refused = operator.batch_execute(&statement).unwrap_err().to_string();
+        assert!(
+            refused.contains("users_email_in_normal_form"),
+            "{address}: {refused}"
+        );
+    }
+    // All that the program takes for one is fine.
+    for text in [
+        "\u{130}@x",
+        "\u{1e9e}@x",
+        "ΑΣ@x",
+        "\u{212b}@x",
+        "I\u{307}@x",
+        "ǅ@x",
+        "Ꭰ@x",
+        "a@b@[192.0.2.1]",
+    ] {
+        let email: Email = text.parse().unwrap();
+        app.database().execute(&format!(
+            "update users set email = '{email}' where email not like 'grace%'"
+        ));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::bodies::Half;
 use crate::support::{Database, Program, eventually, oneseat};
 
-const PASSWORD: &str = "correct horse battery staple";
+const PASSWORD: &str = "correct horse lantern staple";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_act_after_the_end_is_in_the_security_log_like_any_use_after_it() {

@@ -22,6 +22,11 @@ async fn token(program: &Program, email: &str) -> String {
     answer.json()["token"].as_str().unwrap().to_owned()
 }
 
+async fn id_of_ada(program: &Program) -> String {
+    let answer = program.visitor().login("ada@example.org", PASSWORD).await;
+    answer.json()["user"]["id"].as_str().unwrap().to_owned()
+}
+
 fn has_line(log: &[String], words: &[&str]) -> bool {
     log.iter()
         .any(|line| words.iter().all(|words| line.contains(words)))
@@ -239,4 +244,88 @@ async fn what_became_of_a_mail_is_told_when_it_is_out_of_the_outbox_and_once() {
         let told = log.iter().filter(|line| line.contains(event));
         assert_eq!(told.count(), 1, "{event} in {log:#?}");
     }
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_not_told_as_done() {
+    let database = Database::fresh();
+    let program = serve(&database, &[]);
+    add_user(database.url(), "root@example.org", "admin");
+    let id = id_of_ada(&program).await;
+    let admin = program
+        .visitor()
+        .with_token(token(&program, "root@example.org").await.as_str());
+    let call = async |method: Method, what: &str| {
+        let request = admin.request(method, &format!("/api/admin/users/{id}/{what}"));
+        assert_eq!(Answer::of(request).await.status, 204, "{what}");
+    };
+    let operate = |verb: &str| {
+        let output = oneseat(
+            &["user", verb, "ada@example.org", "--database-url", database.url()],
+            "",
+        );
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    program
+        .visitor()
+        .login("ada@example.org", "not the password")
+        .await;
+    for _ in 0..2 {
+        call(Method::DELETE, "lock").await;
+    }
+    for what in ["disable", "enable"] {
+        for _ in 0..2 {
+            call(Method::POST, what).await;
+        }
+    }
+    program
+        .visitor()
+        .login("ada@example.org", "not the password")
+        .await;
+    database.execute("update users set email_verified = false where email like 'ada%'");
+    for (verb, event) in [
+        ("disable", "user_disabled"),
+        ("enable", "user_enabled"),
+        ("unlock", "authn_login_unlock"),
+        ("verify", "user_verified"),
+    ] {
+        assert!(operate(verb).contains(event), "{verb}");
+        assert!(!operate(verb).contains(event), "{verb} again");
+    }
+    let (_, log) = program.terminate();
+    for event in ["authn_login_unlock", "user_disabled", "user_enabled"] {
+        let told = log.iter().filter(|line| line.contains(event)).count();
+        assert_eq!(told, 1, "{event} in {log:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stored_hash_that_asks_for_too_much_is_told_once_and_not_obeyed() {
+    let database = Database::fresh();
+    let program = serve(&database, &[]);
+    let id = id_of_ada(&program).await;
+    database
+        .execute("update users set password_hash = replace(password_hash, 'm=19456,t=2', 'm=4194304,t=50')");
+    let mut took = Vec::new();
+    for email in [
+        "ada@example.org",
+        "ada@example.org",
+        "nobody@example.org",
+        "nobody@example.org",
+    ] {
+        let started = std::time::Instant::now();
+        let answer = program.visitor().login(email, PASSWORD).await;
+        assert_eq!(answer.problem(), "401 invalid_credentials");
+        took.push(started.elapsed());
+    }
+    // What is obeyed takes more than a minute. What exists does not stand out: exact times are another test's.
+    assert!(took.iter().all(|took| took.as_secs() < 10), "{took:?}");
+    let (_, log) = program.terminate();
+    let user = format!("user={id}");
+    let told: Vec<_> = log
+        .iter()
+        .filter(|line| line.contains("stored password hash"))
+        .collect();
+    assert!(told.len() == 1 && told[0].contains(&user), "{told:#?}");
 }

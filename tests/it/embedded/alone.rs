@@ -96,7 +96,7 @@ fn a_command_that_starts_again_without_them_still_reads_its_input() {
         "--data-dir",
         dir.path().to_str().unwrap(),
     ];
-    let added = oneseat_with(&add, &[("PGPORT", "1")], "correct horse battery staple\n");
+    let added = oneseat_with(&add, &[("PGPORT", "1")], "correct horse lantern staple\n");
     assert!(added.status.success(), "{added:?}");
 }
 

@@ -18,7 +18,7 @@ use super::eventually;
 use super::program::oneseat;
 
 /// Everybody's password.
-pub const PASSWORD: &str = "correct horse battery staple";
+pub const PASSWORD: &str = "correct horse lantern staple";
 
 /// A running instance. Several may share a database.
 pub struct App {
