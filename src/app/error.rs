@@ -5,7 +5,7 @@ use std::io;
 use crate::db::{Unavailable, embedded, migrations};
 use crate::users::hasher;
 
-/// Each says in words what an operator can do.
+/// Each error tells the operator what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A port, a thread, a file, or a server that has died.

@@ -1,4 +1,4 @@
-//! What Prometheus scrapes, on an address of its own: metrics are for operators alone.
+//! The metrics for Prometheus, on an address of their own: they are for operators alone.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -16,7 +16,7 @@ use crate::web::http1::{Running, SelfCheck, Workers, listen_on};
 
 /// The text format of Prometheus.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// How often the histograms are put in order, whether or not anybody scrapes.
+/// How often the histograms are put in order, scraped or not.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// The threads that answer.
 const WORKERS: usize = 1;
@@ -34,7 +34,7 @@ impl MetricsExporter {
     /// Takes the port.
     ///
     /// # Errors
-    /// When it is in use or not this machine's, with the flag that names it.
+    /// When it is in use or not this machine's. The error names the flag.
     pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
         listen_on(address, "--metrics-bind").map(Self)
     }
@@ -78,7 +78,7 @@ impl MetricsExporter {
 
 async fn scrape(auth: Data<Auth>, handle: Data<PrometheusHandle>) -> HttpResponse {
     if let Err(error) = auth.measure().await {
-        log::warn!("not all is measured: {error}");
+        log::warn!("not every metric could be measured: {error}");
     }
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))

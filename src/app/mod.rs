@@ -1,7 +1,8 @@
 //! The one place where the program is put together: database, use cases, servers, background work.
 //!
-//! `oneseat serve`, the tests and the benchmark start it here, each with a configuration of its own. [`App::build`] takes the ports
-//! and opens the database; [`App::run_until`] answers, and ends with whatever ends first.
+//! `oneseat serve`, the tests and the benchmark start it here, each with its own configuration.
+//! [`App::build`] takes the ports and opens the database; [`App::run_until`] answers until it is told to stop
+//! or something fails.
 
 pub mod background;
 mod error;
@@ -30,7 +31,7 @@ use metrics::{MetricsExporter, RunningExporter};
 pub use error::Error;
 pub use open::{OpenDatabase, open_for_a_command};
 
-/// How often the private PostgreSQL is looked after.
+/// Pause between two looks at the private PostgreSQL.
 const CARE: Duration = Duration::from_secs(1);
 
 /// The program, put together. It holds its ports and its database, and does not answer yet.
@@ -49,11 +50,11 @@ pub struct App {
 }
 
 impl App {
-    /// Takes the ports first, because what cannot be served is not worth a database; then opens the database and brings its schema
-    /// up to date.
+    /// Takes the ports, opens the database and brings its schema up to date. The ports come first: without
+    /// them a database is of no use.
     ///
-    /// A caller that does not want to wait any longer goes on polling, so that a private PostgreSQL that is being made comes to an
-    /// orderly end.
+    /// A caller that does not want to wait any longer must go on polling, so that a private PostgreSQL that
+    /// is being made comes to an orderly end.
     ///
     /// # Errors
     /// [`Error`], in words for an operator.
@@ -89,12 +90,12 @@ impl App {
         })
     }
 
-    /// Where it will answer: the port that was taken, if any was asked for.
+    /// The address it will answer on. Port 0 is replaced by the port that was taken.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where people reach it, without a trailing slash.
+    /// The URL for people, without a trailing slash.
     pub fn url(&self) -> String {
         let of_the_port = || format!("{}://{}", self.server.scheme(), self.address);
         self.public_url.clone().unwrap_or_else(of_the_port)
@@ -110,18 +111,18 @@ impl App {
         &self.auth
     }
 
-    /// Does this program run the PostgreSQL?
+    /// Whether this program runs the PostgreSQL.
     pub fn has_private_database(&self) -> bool {
         self.embedded.is_some()
     }
 
-    /// Answers until `shutdown` completes, then says that it is not ready any more, takes no new connections after the delay that
-    /// was configured, and lets requests and a mail under way finish. It begins to wait for `shutdown` when it has answered a
-    /// first request, and not before. Dropped, it cuts off what is under way.
+    /// Answers until `shutdown` completes. Then it says that it is not ready, waits for the configured delay,
+    /// takes no new connections, and lets requests and a mail under way finish. It polls `shutdown` only
+    /// after it has answered a first request. Dropping it cuts off what is under way.
     ///
     /// # Errors
-    /// The first thing that failed: the threads that serve cannot be started, do not answer, or have died and cannot be replaced; the
-    /// TLS certificate cannot be used.
+    /// The first failure: the threads that serve cannot be started, do not answer, or have died and cannot be
+    /// replaced; the TLS certificate cannot be used.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let (url, scheme) = (self.url(), self.server.scheme());
         // Dropped in the order from below, also when this future is: the listener before the database that it listens to.
@@ -141,7 +142,7 @@ impl App {
                 error = failed(metrics.as_mut()) => Err(error),
             };
             server.say_unready();
-            // What cannot serve is not waited for.
+            // A server that failed is not waited for.
             if ended.is_ok() {
                 tokio::time::sleep(self.stop_delay).await;
             }
@@ -170,8 +171,9 @@ async fn failed(metrics: Option<&mut RunningExporter>) -> io::Error {
 
 /// The use cases of a server.
 ///
-/// One thread to hash for each processor. To validate, two: while one waits for the database the other talks to the workers; more only
-/// make the batches smaller. But one connection is left for everything else.
+/// There is one thread to hash for each processor, and two to validate: while one waits for the database the
+/// other talks to the workers, and more only make the batches smaller. But one connection is left for
+/// everything else.
 fn auth(url: &str, pool_size: u32, watchers: Watchers, policy: Policy) -> Result<Auth, Error> {
     let db = Database::connect(url, pool_size)?;
     let hashers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -186,7 +188,7 @@ fn auth(url: &str, pool_size: u32, watchers: Watchers, policy: Policy) -> Result
     ))
 }
 
-/// What mails are sent with.
+/// Makes the mailer.
 fn mailer(mail: &MailConfig) -> io::Result<Mailer> {
     match mail {
         MailConfig::Smtp { url, from } => Mailer::smtp(url, from).map_err(io::Error::other),
@@ -194,7 +196,7 @@ fn mailer(mail: &MailConfig) -> io::Result<Mailer> {
     }
 }
 
-/// Starts the private PostgreSQL again whenever it died.
+/// Restarts the private PostgreSQL whenever it has died.
 async fn look_after(embedded: Option<&Arc<Embedded>>) -> Infallible {
     let Some(embedded) = embedded else {
         return pending().await;
@@ -206,7 +208,7 @@ async fn look_after(embedded: Option<&Arc<Embedded>>) -> Infallible {
             Ok(Ok(false)) => {}
             Ok(Ok(true)) => log::warn!("the private PostgreSQL had died and is running again"),
             Ok(Err(error)) => log::error!("the private PostgreSQL has died: {error}"),
-            Err(error) => log::error!("the private PostgreSQL is not looked after: {error}"),
+            Err(error) => log::error!("the private PostgreSQL could not be checked: {error}"),
         }
     }
 }

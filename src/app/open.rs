@@ -1,4 +1,4 @@
-//! From configuration to an open database, which every command needs first.
+//! Opens the database that is configured, which every command needs first.
 
 use super::Error;
 use crate::auth::{Auth, Validator};
@@ -8,9 +8,9 @@ use crate::db::{Database, migrations};
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 
-/// A database that is up and up to date.
+/// A database that runs, with its schema up to date.
 pub struct OpenDatabase {
-    /// For libpq.
+    /// The connection string for libpq.
     pub url: String,
     /// Held for as long as the database is used.
     pub embedded: Option<Embedded>,
@@ -19,7 +19,7 @@ pub struct OpenDatabase {
 }
 
 impl OpenDatabase {
-    /// Starts the private PostgreSQL if it is meant, and migrates. Blocks.
+    /// Starts the private PostgreSQL if it is configured, and migrates. Blocks.
     ///
     /// # Errors
     /// [`Error::Embedded`], [`Error::Migrations`].
@@ -40,8 +40,9 @@ impl OpenDatabase {
     }
 }
 
-/// The use cases of a short command: one connection that waits as an operator does, one thread to hash on, nothing that validates
-/// tokens, and no event streams. Its sessions end as their rows say, because it does not know the limits of the servers.
+/// The use cases of a short command: one connection that waits patiently, one thread to hash on, no
+/// validation of tokens, and no event streams. Its sessions end as their rows say, because a command does not
+/// know the servers' limits.
 ///
 /// # Errors
 /// Those of [`OpenDatabase::open`], and [`Error::Unavailable`].

@@ -14,7 +14,7 @@ pub(super) enum Client {
     Add(Target),
     /// List all services
     List(List),
-    /// Remove a service; its secret is good for nothing from then on
+    /// Remove a service; its secret stops working
     Remove(Target),
 }
 
@@ -59,7 +59,7 @@ impl Target {
             secret.reveal()
         ));
         if shown.is_err() {
-            // A secret that nobody has seen opens nothing.
+            // A secret that nobody has seen is of no use.
             let name = client.name.parse().map_err(Failure::failed)?;
             auth.remove_client(name).await.map_err(Failure::failed)?;
         }

@@ -1,9 +1,9 @@
-//! What the environment says: to libpq, which is meant for the operator's own servers, and to nobody.
+//! The environment variables of libpq, which are meant for the operator's own servers.
 //!
-//! libpq fills whatever a connection string leaves open from variables named `PG...`: another port, a service that is
-//! defined nowhere, options that a server refuses. Over a database of the operator's that is wanted. Over the private one it
-//! would only break things, and no connection string can forbid all of it, so the program starts again without them: it
-//! stays the same process.
+//! libpq fills whatever a connection string leaves open from variables named `PG...`: another port, a service
+//! that is defined nowhere, options that a server refuses. For a database of the operator's that is wanted.
+//! For the private one it would only break things, and no connection string can forbid all of it. So the
+//! program starts again without them, as the same process.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use clap::{ArgMatches, Command};
 
 use super::Failure;
 
-/// Whose PostgreSQL a command uses.
+/// Which PostgreSQL a command uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Postgres {
     /// The operator's, or none.
@@ -26,7 +26,7 @@ pub(super) enum Postgres {
 }
 
 impl Postgres {
-    /// What the arguments and the environment come to, before the command is read.
+    /// Finds out from the arguments and the environment, before the command is read.
     pub(super) fn of(arguments: &ArgMatches) -> Self {
         if let Some((_, arguments)) = arguments.subcommand() {
             return Self::of(arguments);
@@ -43,7 +43,7 @@ impl Postgres {
         }
     }
 
-    /// Sees to it that libpq obeys nothing that is meant for other servers. Returns when nothing is there to obey.
+    /// Keeps libpq from obeying variables that are meant for other servers. Returns when there are none.
     ///
     /// # Errors
     /// When the program cannot be started again.
@@ -74,7 +74,7 @@ impl Postgres {
     }
 }
 
-/// Variables that begin like a setting and are none: most of them are misspelt.
+/// Variables that begin like a setting and are none. Most of them are misspelt.
 pub(super) fn unknown_settings(command: &Command) -> Vec<String> {
     let mut known = Vec::new();
     collect_variables(command, &mut known);

@@ -16,7 +16,7 @@ use super::{Cli, Failure, output};
 pub(super) struct Man {
     /// The page of this command; without it, that of the program
     command: Vec<String>,
-    /// Write all pages into this directory, which must be there
+    /// Write all pages into this directory, which must exist
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     output: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What an operator types. Exit status 0: done; 1: failed, with one line on stderr; 2: wrong usage.
+//! The command line. Exit status 0: done; 1: failed, with one line on stderr; 2: wrong usage.
 
 mod client;
 mod completions;
@@ -92,18 +92,19 @@ pub struct Cli {
 enum Command {
     /// Serve the pages and the API
     ///
-    /// Takes the port, opens the database, brings its schema up to date, and serves until it is told to stop by SIGTERM, SIGINT or
-    /// SIGHUP: then it lets requests under way finish. Any number of instances may share a database.
+    /// Takes the port, opens the database, brings its schema up to date, and serves until it is told to stop
+    /// by SIGTERM, SIGINT or SIGHUP: then it lets requests under way finish. Any number of instances may
+    /// share a database.
     Serve(Box<serve::Serve>),
     /// Bring the database's schema up to date
     ///
-    /// `oneseat serve` and every other command do so by themselves. This is for who wants it done before the first instance of a new
-    /// version starts. Two at the same time wait for each other.
+    /// `oneseat serve` and every other command do so by themselves. Use this to do it before the first
+    /// instance of a new version starts. Two at the same time wait for each other.
     Migrate(migrate::Migrate),
     /// Remove expired sessions now
     ///
-    /// A running `oneseat serve` does so by itself every quarter of an hour. Nothing depends on it: an expired session is refused
-    /// whether it was swept or not.
+    /// A running `oneseat serve` does so by itself every quarter of an hour. Nothing depends on it: an
+    /// expired session is refused whether it was swept or not.
     Sweep(sweep::Sweep),
     /// Add, show and change accounts
     #[command(subcommand)]
@@ -114,7 +115,7 @@ enum Command {
     /// Show and end live sessions
     #[command(subcommand)]
     Session(session::Session),
-    /// Print what completes this program's command lines in a shell
+    /// Print a script that completes this program's command lines in a shell
     Completions(completions::Completions),
     /// Print a manual page, or write all of them
     Man(man::Man),
@@ -123,7 +124,7 @@ enum Command {
 /// Exit status of a command line that cannot be used.
 const USAGE: u8 = 2;
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 enum Failure {
     /// Exit status 2: the values given cannot be used.
     Usage(BadValues),
@@ -137,7 +138,7 @@ impl Cli {
     /// Reads the command line.
     ///
     /// # Errors
-    /// The exit status, once what was asked for (`--help`) or what is wrong is told: in the log's format, as far as that is known.
+    /// The exit status, after `--help` or the error is printed: in the log's format, as far as that is known.
     pub fn read() -> Result<Self, ExitCode> {
         Self::parsed().map_err(|error| {
             let format = LogFormat::asked_for(env::args_os(), env::var_os(log::VARIABLE));
@@ -146,7 +147,7 @@ impl Cli {
                     log::last_words(format, error.to_string().trim(), &[]);
                 }
                 LogFormat::Human | LogFormat::Json => {
-                    // Nobody is left to be told that it cannot be written.
+                    // If it cannot be written, nobody is left to be told.
                     let _ = error.print();
                 }
             }
@@ -213,7 +214,7 @@ impl Command {
     }
 }
 
-/// The use cases over an operator's database, for a short command.
+/// The use cases and the database of a short command.
 fn open(config: &DatabaseConfig) -> Result<(Auth, OpenDatabase), Failure> {
     Ok(open_for_a_command(config, Policy::default())?)
 }

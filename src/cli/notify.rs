@@ -1,20 +1,21 @@
-//! Tells systemd, or whoever set `NOTIFY_SOCKET`, how far the program is: the protocol of sd_notify(3), in one datagram.
+//! Reports the program's state to systemd, or another supervisor that set `NOTIFY_SOCKET`: the protocol of
+//! sd_notify(3), in one datagram.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// How far the program is.
+/// The program's state.
 #[derive(Clone, Copy)]
 pub(super) enum State {
-    /// Whoever asks is answered.
+    /// It answers requests.
     Ready,
-    /// It was told to stop, and does.
+    /// It was told to stop, and stops.
     Stopping,
 }
 
-/// Says so where somebody listens. What cannot be said is a line in the log: it is no reason to fail.
+/// Reports the state if `NOTIFY_SOCKET` is set. A failure is only logged, because it is no reason to fail.
 pub(super) fn tell(state: State) {
     let Some(place) = std::env::var_os("NOTIFY_SOCKET").filter(|place| !place.is_empty()) else {
         return;
@@ -30,7 +31,7 @@ pub(super) fn tell(state: State) {
     }
 }
 
-/// A path, or with an `@` in front a name in Linux's abstract namespace.
+/// A path, or after an `@` a name in Linux's abstract namespace.
 fn address(place: &OsStr) -> io::Result<SocketAddr> {
     #[cfg(target_os = "linux")]
     if let Some(name) = place.as_bytes().strip_prefix(b"@") {

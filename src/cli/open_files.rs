@@ -1,18 +1,20 @@
-//! How many files may be open: every connection is one.
+//! The limit of open files: every connection is one.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::Failure;
 
-/// What each thread that serves has open for itself, at most.
+/// Most files that each thread that serves has open for itself.
 const OF_A_WORKER: usize = 8;
-/// What the program has open for everything else: its log, its signals, a lookup, a mail, files that are read.
+/// Files that the program has open for everything else: its log, its signals, a lookup, a mail, files that
+/// are read.
 const OF_THE_PROGRAM: usize = 48;
 
-/// Raises the limit as far as the system allows, since the usual one is far lower than a server needs. Returns it.
+/// Raises the limit as far as the system allows, and returns it. The usual one is far lower than a server
+/// needs.
 pub(super) fn raise_limit() -> usize {
     let Ok((usual, most)) = getrlimit(Resource::RLIMIT_NOFILE) else {
-        // Where nobody can tell there is none.
+        // If the system cannot tell, there is none.
         return usize::MAX;
     };
     let limit = match setrlimit(Resource::RLIMIT_NOFILE, most, most) {
@@ -25,8 +27,8 @@ pub(super) fn raise_limit() -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-/// How many connections there may be at a time: as many as wanted, or as many as leave files for everything else. A
-/// server that has none left can reach neither its database nor anything else.
+/// How many connections there may be at a time: as many as wanted, or as many as leave files for everything
+/// else. A server without files can reach neither its database nor anything else.
 ///
 /// # Errors
 /// When not even one is left.

@@ -15,7 +15,7 @@ pub(super) fn text(text: &[u8]) -> Result<(), Failure> {
     let mut out = stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
-        // As with `oneseat user list | head`: whoever read it has read enough.
+        // As with `oneseat user list | head`: the reader has read enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::Unread),
         Err(error) => Err(Failure::failed(format!(
             "cannot write to standard output: {error}"

@@ -5,14 +5,14 @@ use std::io::ErrorKind;
 use super::{Failure, output};
 use crate::users::Password;
 
-/// A password to set, and whether anybody knows it yet.
+/// A password to set, and whether it was generated.
 pub(super) struct NewPassword {
     pub(super) value: Password,
     is_generated: bool,
 }
 
 impl NewPassword {
-    /// Shows it once, if nobody has seen it yet.
+    /// Prints the password once, if it was generated.
     pub(super) fn print_if_generated(&self) -> Result<(), Failure> {
         if !self.is_generated {
             return Ok(());
@@ -25,10 +25,10 @@ impl NewPassword {
     }
 }
 
-/// What was given, before it is known of whom.
+/// The password that was given, if any, before its user is known.
 pub(super) struct Given(Option<String>);
 
-/// One line of standard input, or nothing: then a random one is made.
+/// Reads one line of standard input, or nothing: then a random password is made.
 pub(super) fn read(from_stdin: bool) -> Result<Given, Failure> {
     if !from_stdin {
         return Ok(Given(None));
@@ -48,7 +48,7 @@ pub(super) fn read(from_stdin: bool) -> Result<Given, Failure> {
 }
 
 impl Given {
-    /// The password. `about` is what is known of whose it will be.
+    /// Checks the given password, or generates one. `about` is what is known of its user.
     pub(super) fn password(&self, about: &[&str]) -> Result<NewPassword, Failure> {
         let value = match &self.0 {
             Some(line) => Password::chosen(line, about).map_err(Failure::failed)?,

@@ -5,12 +5,12 @@ use std::sync::LazyLock;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// Knows of every bar, so that a line of the log goes above it and not through it. Draws nothing where standard error is no
-/// terminal.
+/// All progress bars, so that a line of the log goes above them and not through them. Draws nothing if
+/// standard error is no terminal.
 pub(super) static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// A bar for work of about so many rows. They are counted only where somebody sees the bar, and where they cannot be counted it
-/// tells how many are done: the work does not depend on it.
+/// A bar for work on about this many rows. They are counted only if the bar is visible. If they cannot be
+/// counted, it tells how many are done: the work does not depend on it.
 pub(super) async fn bar(rows: impl Future<Output = Result<u64, impl Display>>) -> ProgressBar {
     if BARS.is_hidden() {
         return ProgressBar::hidden();
@@ -21,7 +21,7 @@ pub(super) async fn bar(rows: impl Future<Output = Result<u64, impl Display>>) -
             "{wide_bar} {human_pos} of {human_len} rows, {per_sec}, {eta} left",
         ),
         Err(error) => {
-            log::debug!("nobody knows how many rows there are: {error}");
+            log::debug!("the rows could not be counted: {error}");
             (ProgressBar::no_length(), "{spinner} {human_pos} rows, {per_sec}")
         }
     };

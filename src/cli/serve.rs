@@ -16,7 +16,7 @@ use crate::users::{Email, Password, Role};
 /// The first administrator of a private database.
 const FIRST_ADMIN: &str = "admin@localhost";
 
-/// How long a start that is told to stop may take to come to an orderly end.
+/// How long a start may take to come to an orderly end when it is told to stop.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Arguments of `oneseat serve`.
@@ -69,7 +69,7 @@ impl Serve {
     }
 }
 
-/// Completes when the program is asked to stop, so many times, or its terminal goes away.
+/// Completes when the program was asked to stop this many times, by a signal or by the loss of its terminal.
 fn stop_signal(times: u8) -> Result<impl Future<Output = ()>, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
@@ -85,7 +85,7 @@ fn stop_signal(times: u8) -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-/// Says that the server serves, once it has answered and waits to be stopped, and that it stops when it is told to.
+/// Tells systemd that the server serves, and that it stops. It is first polled when the server has answered.
 async fn telling_systemd(shutdown: impl Future<Output = ()>) {
     notify::tell(notify::State::Ready);
     shutdown.await;
@@ -102,15 +102,16 @@ async fn build(
     tokio::select! {
         app = &mut building => Ok(Some(app?)),
         () = shutdown => match tokio::time::timeout(TIMEOUT, building).await {
-            // Whatever came of it is dropped, and that puts everything back in order.
+            // Dropping the result puts everything back in order.
             Ok(_) => Ok(None),
             Err(_) => std::process::exit(1),
         },
     }
 }
 
-/// Nobody can sign in to an empty database. The private one gets an admin, whose password goes to standard output this
-/// once and to no log; for a database of the operator's own there is only a hint (OWASP ASVS 6.3.2: no default account).
+/// Nobody can sign in to an empty database. The private one gets an admin, whose password goes to standard
+/// output once and to no log. For a database of the operator's own there is only a hint (OWASP ASVS 6.3.2: no
+/// default account).
 async fn welcome(app: &App) -> Result<(), Failure> {
     let auth = app.auth();
     if !auth.has_no_users().await.map_err(Failure::failed)? {
@@ -142,7 +143,7 @@ async fn welcome(app: &App) -> Result<(), Failure> {
         password.reveal()
     ));
     if shown.is_err() {
-        // A password that nobody has seen opens nothing: the next start makes another.
+        // A password that nobody has seen is of no use: the next start makes another.
         auth.remove_user(email, LastAdmin::MayGo)
             .await
             .map_err(Failure::failed)?;

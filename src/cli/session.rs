@@ -128,7 +128,7 @@ impl End {
     }
 }
 
-/// A row in JSON.
+/// A session in JSON.
 #[derive(Serialize)]
 struct Row {
     #[serde(flatten)]
@@ -136,7 +136,7 @@ struct Row {
     user: UserView,
 }
 
-/// What clap's group has made sure of: exactly one.
+/// What to end: clap's group makes sure that it is exactly one.
 enum Selected {
     User(Email),
     Id(Uuid),

@@ -34,7 +34,7 @@ pub(super) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Names come from people: none may steer the terminal.
+/// Names come from users, and must not control the terminal.
 fn printable(text: &str) -> String {
     unseen::replaced(text, char::REPLACEMENT_CHARACTER)
 }

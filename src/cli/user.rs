@@ -96,7 +96,7 @@ pub(super) struct List {
   Is the address locked, and who has the seat?
     oneseat user show ada@example.org")]
 pub(super) struct Show {
-    /// Whose account
+    /// Address of the account
     email: Email,
     /// Print JSON
     #[arg(long)]
@@ -110,7 +110,7 @@ pub(super) struct Show {
   Make one, and print it once:
     oneseat user password ada@example.org")]
 pub(super) struct SetPassword {
-    /// Whose account
+    /// Address of the account
     email: Email,
     /// Read the password from standard input (one line); otherwise one is generated and printed once
     #[arg(long)]
@@ -121,7 +121,7 @@ pub(super) struct SetPassword {
 
 #[derive(Args, Debug)]
 pub(super) struct Target {
-    /// Whose account
+    /// Address of the account
     email: Email,
     #[command(flatten)]
     database: DatabaseSettings,
@@ -198,7 +198,7 @@ impl User {
 }
 
 impl Target {
-    /// Does what needs an address and nothing else, and says what has become of it.
+    /// Runs an action that needs only an address, and prints the result.
     async fn run(
         self,
         act: impl AsyncFnOnce(Auth, Email) -> Result<&'static str, Error>,
@@ -212,7 +212,7 @@ impl Target {
 impl Add {
     async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
-        // Read before the database is opened: what cannot be used starts nothing.
+        // Read before the database is opened: a bad password starts nothing.
         let password =
             password::read(self.password_stdin)?.password(&[self.name.as_str(), self.email.as_str()])?;
         let (auth, _opened) = open(&config)?;
@@ -258,7 +258,7 @@ impl Invite {
 impl SetPassword {
     async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
-        // Read before the database is opened: what cannot be used starts nothing.
+        // Read before the database is opened: a bad password starts nothing.
         let given = password::read(self.password_stdin)?;
         given.password(&[self.email.as_str()])?;
         let (auth, _opened) = open(&config)?;
@@ -311,7 +311,7 @@ impl List {
     }
 }
 
-/// An account in JSON, with its seat.
+/// An account in JSON, with its session.
 #[derive(Serialize)]
 struct Shown {
     #[serde(flatten)]

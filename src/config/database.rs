@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::reader::{Reader, given};
 
-/// Where the data is. Taken by every command.
+/// Settings of the database. Taken by every command.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Database settings")]
 pub struct DatabaseSettings {
@@ -32,13 +32,13 @@ pub struct DatabaseSettings {
 /// Which database, and how many connections to it.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
-    /// Given by the operator, or the embedded PostgreSQL's directory.
+    /// The operator's database, or the directory of a private one.
     pub location: DatabaseLocation,
     /// 2 to 250: one to validate with, one for everything else.
     pub pool_size: u32,
 }
 
-/// Whose PostgreSQL it is.
+/// Which PostgreSQL to use.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseLocation {
     /// The operator's own, as a libpq connection string.
@@ -60,7 +60,7 @@ impl fmt::Debug for DatabaseLocation {
 impl DatabaseConfig {
     pub(super) fn read(reader: &mut Reader, settings: &DatabaseSettings) -> Option<Self> {
         let (url, file) = (given(&settings.database_url), given(&settings.database_url_file));
-        // What is set to nothing was to be something: a secret that is missing must not become a new and empty database.
+        // An empty setting is an error: a missing secret must not lead to a new and empty database.
         for (flag, variable, raw) in [
             ("--database-url", "DATABASE_URL", &settings.database_url),
             (
@@ -105,13 +105,13 @@ impl DatabaseConfig {
         })
     }
 
-    /// Does this program run the PostgreSQL?
+    /// Whether this program runs the PostgreSQL.
     pub(super) fn is_embedded(&self) -> bool {
         matches!(self.location, DatabaseLocation::Embedded(_))
     }
 }
 
-/// NUL cannot travel to libpq, and nothing is a server of its own choice: all else it judges itself.
+/// Checks what libpq does not: it cannot take NUL, and with an empty string it chooses a server itself.
 fn database_url(url: &str) -> Result<DatabaseLocation, String> {
     if url.is_empty() {
         return Err("is empty".to_owned());

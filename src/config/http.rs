@@ -10,7 +10,7 @@ use clap::Args;
 use super::reader::{Reader, given, listed};
 use super::site::{origin, public_url};
 
-/// The server crate takes no more.
+/// Most workers that the server crate takes.
 const MOST_WORKERS: u32 = 512;
 
 /// Where and how HTTP is served. Taken by `serve`.
@@ -34,7 +34,8 @@ pub struct HttpSettings {
     #[arg(long, env = "ONESEAT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Directory of files that are served under `/static`, before and beside those that the program carries [default: none]
+    /// Directory of files to serve under `/static`, in place of or in addition to the program's own [default:
+    /// none]
     #[arg(long, env = "ONESEAT_STATIC_DIR", value_name = "DIR")]
     pub static_dir: Option<String>,
 
@@ -52,12 +53,12 @@ pub struct HttpSettings {
     )]
     pub cors_origins: String,
 
-    /// Sign-ins and other tries of passwords or links a minute from one address (IPv6: one /64), at each instance; `off`
-    /// for no limit
+    /// Sign-ins and other tries of passwords or links a minute from one address (IPv6: one /64), at each
+    /// instance; `off` for no limit
     #[arg(long, env = "ONESEAT_LOGIN_RATE", value_name = "N", default_value = "60")]
     pub login_rate: String,
 
-    /// Told to stop, answer `503` to `/readyz` and go on with the rest for this long
+    /// When told to stop, answer `503` to `/readyz` and serve the rest for this long
     #[arg(
         long,
         env = "ONESEAT_STOP_DELAY",
@@ -66,8 +67,8 @@ pub struct HttpSettings {
     )]
     pub stop_delay: String,
 
-    /// Most connections at a time; those beyond wait to be accepted. One network (a /24 of IPv4, a /48 of IPv6) has at most
-    /// four fifths of them, unless it is a trusted proxy's
+    /// Most connections at a time; those beyond wait to be accepted. One network (a /24 of IPv4, a /48 of
+    /// IPv6) has at most four fifths of them, unless it is a trusted proxy's
     #[arg(
         long,
         env = "ONESEAT_MAX_CONNECTIONS",
@@ -95,17 +96,17 @@ pub struct HttpConfig {
     pub workers: usize,
     /// `http://` or `https://` and a host in its ASCII form, without a trailing slash.
     pub public_url: Option<String>,
-    /// Its files come before and beside the stylesheets, scripts and images that the program carries.
+    /// Its files replace the stylesheets, scripts and images that the program carries, or come in addition.
     pub static_dir: Option<PathBuf>,
-    /// Where metrics are exported; none: nowhere.
+    /// Where metrics are exported, if at all.
     pub metrics_bind: Option<SocketAddr>,
-    /// Origins whose pages may use the API, as browsers write them. Empty: none but our own.
+    /// Origins whose pages may use the API, as browsers write them. Empty: only our own.
     pub cors_origins: Vec<String>,
-    /// Sign-ins a minute from one origin; none: no limit.
+    /// Sign-ins a minute from one origin. `None`: no limit.
     pub login_rate: Option<NonZeroU32>,
-    /// How long to go on, unready, once told to stop: until every load balancer has noticed.
+    /// How long to go on, unready, after being told to stop: until every load balancer has noticed.
     pub stop_delay: Duration,
-    /// Most connections at a time; those beyond wait to be accepted.
+    /// Most connections at a time. Further ones wait to be accepted.
     pub max_connections: usize,
     /// Most event streams at a time.
     pub max_event_streams: usize,
@@ -159,7 +160,7 @@ fn address(raw: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "not an address and port; write it like 127.0.0.1:8080".to_owned())
 }
 
-/// One for each processor, as far as that is possible.
+/// One for each processor, up to the maximum.
 fn usual_workers(processors: usize) -> u32 {
     u32::try_from(processors).map_or(MOST_WORKERS, |processors| processors.min(MOST_WORKERS))
 }

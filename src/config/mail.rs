@@ -1,4 +1,4 @@
-//! Who carries the mails, and what they tell.
+//! How mails are sent, and which.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,12 +10,13 @@ use url::Url;
 
 use super::reader::{Reader, given};
 
-/// Who carries the mails, and which. Taken by `serve`.
+/// Settings of mail. Taken by `serve`.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Mail")]
 pub struct MailSettings {
-    /// SMTP server that takes the mails, such as `smtps://user:password@mail.example.org`, with TLS unless it is on this
-    /// machine; with a private PostgreSQL and without it, they are printed if standard output is a terminal
+    /// SMTP server that takes the mails, such as `smtps://user:password@mail.example.org`, with TLS unless it
+    /// is on this machine; without one, and with a private PostgreSQL, mails are printed if standard output
+    /// is a terminal
     #[arg(long, env = "ONESEAT_SMTP_URL", value_name = "URL", hide_env_values = true)]
     pub smtp_url: Option<String>,
 
@@ -23,13 +24,13 @@ pub struct MailSettings {
     #[arg(long, env = "ONESEAT_MAIL_FROM", value_name = "ADDRESS")]
     pub mail_from: Option<String>,
 
-    /// Mail people when their seat is taken from an address and browser never seen for them: on or off [default: on where
-    /// mail is sent]
+    /// Mail people when their seat is taken from an address and browser never seen for them: on or off
+    /// [default: on where mail is sent]
     #[arg(long, env = "ONESEAT_SIGN_IN_MAIL", value_name = "on|off")]
     pub sign_in_mail: Option<String>,
 }
 
-/// Who carries the mails.
+/// How mails are sent.
 #[derive(Clone, PartialEq, Eq)]
 pub enum MailConfig {
     /// An SMTP server.
@@ -53,32 +54,32 @@ impl fmt::Debug for MailConfig {
     }
 }
 
-/// What is told by mail.
+/// Which mails are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MailPolicy {
-    /// Nothing: there is nobody to send it.
+    /// None: there is no way to send them.
     #[default]
     Off,
     /// Links and changes of passwords, and nothing else.
     Needed,
-    /// Also that somebody signed in from a place where the user has not been seen before.
+    /// Also sign-ins from a place where the user has not been seen before.
     NewPlaces,
 }
 
 impl MailPolicy {
-    /// Is there anybody to send mail?
+    /// Whether mails are sent.
     pub fn is_on(self) -> bool {
         self != Self::Off
     }
 
-    /// Are people told of sign-ins from new places?
+    /// Whether users are told of sign-ins from new places.
     pub fn tells_of_new_places(self) -> bool {
         self == Self::NewPlaces
     }
 }
 
 impl MailConfig {
-    /// A server to send mail, a terminal to print it on, or none.
+    /// An SMTP server, a terminal to print on, or no mail.
     pub(super) fn read(
         reader: &mut Reader,
         settings: &MailSettings,
@@ -127,7 +128,7 @@ impl MailPolicy {
     }
 }
 
-/// What lettre can use, and what keeps the links and the password to itself on the way.
+/// A URL that lettre can use, and that protects the links and the password on the way.
 fn smtp_url(raw: &str) -> Result<String, String> {
     let url = Url::parse(raw)
         .ok()
@@ -146,7 +147,8 @@ fn smtp_url(raw: &str) -> Result<String, String> {
     }
 }
 
-/// TLS from the first byte, or STARTTLS and nothing without it. `opportunistic` is neither: whoever is in between can take it away.
+/// Whether TLS is required, from the first byte or by STARTTLS. With `opportunistic` it is not: an attacker
+/// on the way can take it away.
 fn is_encrypted(url: &Url) -> bool {
     let tls = url.query_pairs().find(|(name, _)| name == "tls");
     url.scheme() == "smtps" || tls.is_some_and(|(_, tls)| tls == "required")

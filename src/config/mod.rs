@@ -1,6 +1,6 @@
-//! Flags and environment in, one typed configuration out. Nothing else reads a setting.
+//! Turns flags and environment into one typed configuration. Nothing else reads a setting.
 //!
-//! Each subject has its flags, its type and its reading in a file of its own.
+//! Each subject has its flags, its type and its parsing in a file of its own.
 
 mod database;
 mod http;
@@ -26,25 +26,25 @@ use reader::Reader;
 pub use sessions::{HistoryPolicy, HistorySettings, LockoutPolicy, SessionPolicy, SessionSettings};
 pub use tls::{TlsConfig, TlsSettings};
 
-/// How to serve, still as text, so that all values can be judged together. Taken by `serve`.
+/// Settings of `serve`, still as text, so that all values can be checked together. Taken by `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeSettings {
-    /// Where and how.
+    /// Where and how HTTP is served.
     #[command(flatten)]
     pub http: HttpSettings,
-    /// Without which passwords travel in the clear.
+    /// The server's own TLS.
     #[command(flatten)]
     pub tls: TlsSettings,
-    /// Who stands in front.
+    /// Which proxies are trusted.
     #[command(flatten)]
     pub proxies: ProxySettings,
-    /// How sessions live.
+    /// When sessions end.
     #[command(flatten)]
     pub sessions: SessionSettings,
-    /// How long the past is kept.
+    /// How long the history is kept.
     #[command(flatten)]
     pub history: HistorySettings,
-    /// Who carries the mails.
+    /// How mails are sent.
     #[command(flatten)]
     pub mail: MailSettings,
 }
@@ -54,11 +54,11 @@ pub struct ServeSettings {
 pub struct ServeConfig {
     /// Where and how HTTP is served.
     pub http: HttpConfig,
-    /// None: in the clear, or a proxy speaks TLS.
+    /// `None`: in the clear, or a proxy speaks TLS.
     pub tls: Option<TlsConfig>,
-    /// Empty: nobody's forwarded address is believed.
+    /// Empty: no forwarded address counts.
     pub trusted_proxies: Vec<IpNetwork>,
-    /// What mails are sent with; none: there are none.
+    /// How mails are sent. `None`: no mail.
     pub mail: Option<MailConfig>,
     /// The rules that the use cases apply.
     pub policy: Policy,
@@ -73,9 +73,9 @@ pub struct Policy {
     pub sessions: SessionPolicy,
     /// When an address is locked.
     pub lockout: LockoutPolicy,
-    /// When the past is forgotten.
+    /// When the history is forgotten.
     pub history: HistoryPolicy,
-    /// What is told by mail.
+    /// Which mails are sent.
     pub mail: MailPolicy,
 }
 
@@ -91,7 +91,7 @@ impl fmt::Display for BadValues {
 
 impl std::error::Error for BadValues {}
 
-/// What the commands that only need data are told.
+/// Reads the settings of the commands that only need data.
 ///
 /// # Errors
 /// Every value that cannot be used.
@@ -101,7 +101,7 @@ pub fn database(settings: &DatabaseSettings) -> Result<DatabaseConfig, BadValues
     reader.finish(config)
 }
 
-/// What `sweep` is told.
+/// Reads the settings of `sweep`.
 ///
 /// # Errors
 /// Every value that cannot be used, of both groups.
@@ -118,14 +118,14 @@ pub fn sweep(
 /// Where standard output goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StandardOutput {
-    /// To somebody who looks at it.
+    /// To a person who looks at it.
     Terminal,
     /// To a file, a journal or nowhere.
     Elsewhere,
 }
 
 impl StandardOutput {
-    /// Where that of this program goes.
+    /// Where this program's standard output goes.
     pub fn of_this_program() -> Self {
         if std::io::stdout().is_terminal() {
             Self::Terminal
@@ -135,7 +135,7 @@ impl StandardOutput {
     }
 }
 
-/// What `serve` is told.
+/// Reads the settings of `serve`.
 ///
 /// # Errors
 /// Every value that cannot be used, of both groups.
@@ -146,7 +146,7 @@ pub fn serve(
 ) -> Result<(DatabaseConfig, ServeConfig), BadValues> {
     let mut reader = Reader::default();
     let database = DatabaseConfig::read(&mut reader, database);
-    // A link in a journal would let in everybody who reads that.
+    // A link in a journal would let in everybody who reads the journal.
     let prints_mail =
         database.as_ref().is_some_and(DatabaseConfig::is_embedded) && output == StandardOutput::Terminal;
     let serve = ServeConfig::read(&mut reader, serve, prints_mail);
@@ -158,7 +158,7 @@ impl ServeConfig {
         let http = HttpConfig::read(reader, &settings.http);
         let tls = TlsConfig::read(reader, &settings.tls);
         let trusted_proxies = proxies::trusted(reader, &settings.proxies);
-        // Told together with whatever else is wrong about HTTP.
+        // Told together with every other mistake about HTTP.
         if let (Ok(bind), Some(tls), Some(proxies)) =
             (settings.http.bind.trim().parse(), &tls, &trusted_proxies)
         {
@@ -180,11 +180,11 @@ impl ServeConfig {
         })
     }
 
-    /// What `serve` does over a database of the operator's without a flag, whatever the environment says. For programs that serve as
-    /// a part of something else.
+    /// The defaults of `serve` over a database of the operator's, whatever the environment says. For programs
+    /// that serve as a part of something else.
     ///
     /// # Errors
-    /// None of the defaults is bad.
+    /// Never: none of the defaults is bad.
     pub fn usual() -> Result<Self, BadValues> {
         let command = ServeSettings::augment_args(Command::new("serve")).mut_args(|arg| arg.env(None));
         let bad = |error: clap::Error| BadValues(vec![error.to_string()]);

@@ -1,11 +1,11 @@
-//! Which proxies are believed.
+//! Which proxies are trusted.
 
 use clap::Args;
 use ipnetwork::IpNetwork;
 
 use super::reader::{Reader, listed};
 
-/// Which proxies are believed. Taken by `serve`.
+/// Which proxies are trusted. Taken by `serve`.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Proxies")]
 pub struct ProxySettings {
@@ -20,7 +20,7 @@ pub struct ProxySettings {
     pub trusted_proxies: String,
 }
 
-/// The networks whose word counts.
+/// Reads the networks of the trusted proxies.
 pub(super) fn trusted(reader: &mut Reader, settings: &ProxySettings) -> Option<Vec<IpNetwork>> {
     reader.read("--trusted-proxies", &settings.trusted_proxies, |raw| {
         let network = |raw: &str| {
@@ -32,7 +32,7 @@ pub(super) fn trusted(reader: &mut Reader, settings: &ProxySettings) -> Option<V
     })
 }
 
-/// IPv4 in disguise is IPv4, as the addresses are that it is compared with.
+/// An IPv4-mapped network as IPv4, like the addresses that it is compared with.
 fn canonical(network: IpNetwork) -> IpNetwork {
     let mapped = match network {
         IpNetwork::V6(v6) => v6.ip().to_ipv4_mapped().zip(v6.prefix().checked_sub(96)),

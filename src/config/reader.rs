@@ -1,5 +1,4 @@
-//! Parses every value and remembers what was wrong with each, so that an operator who got three wrong is told about
-//! three.
+//! Parses every value and collects the errors, so that an operator who got three wrong is told about three.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -10,7 +9,7 @@ use super::BadValues;
 /// The longest duration accepted: far beyond any use, well within PostgreSQL's intervals.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// Parses values and remembers what was wrong with each.
+/// Parses values and collects the errors.
 #[derive(Default)]
 pub(super) struct Reader {
     bad: Vec<String>,
@@ -39,7 +38,7 @@ impl Reader {
         })
     }
 
-    /// The same for a value that may be left out.
+    /// Reads a value that may be left out.
     pub(super) fn read_given<T>(
         &mut self,
         flag: &str,
@@ -63,14 +62,14 @@ impl Reader {
         })
     }
 
-    /// Refuses a value that is right alone and wrong beside another.
+    /// Refuses values that are right alone and wrong together.
     pub(super) fn require(&mut self, holds: bool, otherwise: &str) {
         if !holds {
             self.bad.push(otherwise.to_owned());
         }
     }
 
-    /// Only a reading without a single complaint counts.
+    /// Returns the configuration if no value was wrong.
     pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, BadValues> {
         match read {
             Some(value) if self.bad.is_empty() => Ok(value),
@@ -79,7 +78,7 @@ impl Reader {
     }
 }
 
-/// An environment variable that is set to nothing counts as not set.
+/// The value, unless it is empty: an environment variable that is set to nothing counts as not set.
 pub(super) fn given(value: &Option<String>) -> Option<&str> {
     value.as_deref().map(str::trim).filter(|value| !value.is_empty())
 }

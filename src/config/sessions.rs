@@ -1,4 +1,4 @@
-//! When sessions end, when addresses are locked, and when the past is forgotten.
+//! When sessions end, when addresses are locked, and how long the history is kept.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::reader::{Reader, given};
 /// How often activity is written down, unless sessions are too short for that.
 const USUAL_THRESHOLD: Duration = Duration::from_secs(15 * 60);
 
-/// How sessions live. Taken by `serve`.
+/// Settings of sessions. Taken by `serve`.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Sessions")]
 pub struct SessionSettings {
@@ -22,7 +22,8 @@ pub struct SessionSettings {
     )]
     pub idle_timeout: String,
 
-    /// Activity is written down at most this often [default: 15m, or half of --idle-timeout if that is shorter]
+    /// Activity is written down at most this often [default: 15m, or half of --idle-timeout if that is
+    /// shorter]
     #[arg(long, env = "ONESEAT_ACTIVITY_THRESHOLD", value_name = "DURATION")]
     pub activity_threshold: Option<String>,
 
@@ -58,7 +59,7 @@ pub struct SessionSettings {
     pub lockout: String,
 }
 
-/// How long the past is kept. Taken by `serve` and `sweep`.
+/// Settings of the history. Taken by `serve` and `sweep`.
 #[derive(Args, Clone, Debug)]
 pub struct HistorySettings {
     /// How long it is kept what became of a session
@@ -71,7 +72,7 @@ pub struct HistorySettings {
     pub history_retention: String,
 }
 
-/// How long it is kept what became of a session.
+/// How long ended sessions are remembered.
 #[derive(Clone, Copy, Debug)]
 pub struct HistoryPolicy {
     /// Counted from the end of the session.
@@ -81,16 +82,16 @@ pub struct HistoryPolicy {
 /// How long a session lives (OWASP ASVS 7.3.1, 7.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionPolicy {
-    /// Without activity a session ends after this.
+    /// A session ends after this long without activity.
     pub idle_timeout: Duration,
     /// Activity younger than this is not written down again; at most half the idle timeout.
     pub activity_threshold: Duration,
-    /// However active, a session ends this long after sign-in; at least the idle timeout.
+    /// A session ends this long after sign-in, however active; at least the idle timeout.
     pub max_lifetime: Duration,
 }
 
 impl SessionPolicy {
-    /// For commands, which do not know the limits of the servers: each session as its row says.
+    /// For commands, which do not know the servers' limits: each session ends as its row says.
     pub const AS_STORED: Self = Self {
         idle_timeout: CENTURIES,
         activity_threshold: CENTURIES,
@@ -101,7 +102,7 @@ impl SessionPolicy {
 /// Longer than any session, and short enough to be added to a time.
 const CENTURIES: Duration = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
 
-/// When guessing is stopped (OWASP ASVS 6.3.1).
+/// When an address is locked (OWASP ASVS 6.3.1).
 #[derive(Clone, Copy, Debug)]
 pub struct LockoutPolicy {
     /// 1 to 100 (NIST SP 800-63B-4, 3.2.2: at most 100).
@@ -156,7 +157,7 @@ impl HistoryPolicy {
     }
 }
 
-/// Pause between two sweeps.
+/// Reads the pause between two sweeps.
 pub(super) fn sweep_interval(reader: &mut Reader, settings: &SessionSettings) -> Option<Duration> {
     reader.duration("--sweep-interval", &settings.sweep_interval)
 }

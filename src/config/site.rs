@@ -4,19 +4,19 @@ use std::cell::Cell;
 
 use url::{Host, Url};
 
-/// An origin (RFC 6454 6.2): scheme and host in lower case, an international host in its ASCII form, and a port where it is not the
-/// usual one.
+/// Reads an origin (RFC 6454 6.2): scheme and host in lower case, an international host in its ASCII form,
+/// and a port unless it is the usual one.
 pub(super) fn origin(raw: &str) -> Result<String, String> {
     serialized(raw).ok_or_else(|| format!("`{raw}` is not an origin; write it like https://app.example.org"))
 }
 
-/// Where people reach a server, in the same form.
+/// Reads the public URL of a server, in the form of an origin.
 pub(super) fn public_url(raw: &str) -> Result<String, String> {
     serialized(raw).ok_or_else(|| "write scheme and host alone, like https://seat.example.org".to_owned())
 }
 
 fn serialized(raw: &str) -> Option<String> {
-    // A browser forgives a lot, such as a backslash or a missing slash. Whoever writes such a thing here means something else.
+    // A browser forgives mistakes such as a backslash or a missing slash. In a setting they are refused.
     let is_forgiven = Cell::new(false);
     let forgive = |_| is_forgiven.set(true);
     let url = Url::options()
@@ -30,7 +30,7 @@ fn serialized(raw: &str) -> Option<String> {
         .then(|| url.origin().ascii_serialization())
 }
 
-/// A URL may have hosts that no name server knows, such as `*.example.org`. No page comes from there.
+/// Whether a host can exist. A URL may have hosts that no name server knows, such as `*.example.org`.
 fn is_usual(host: Host<&str>) -> bool {
     match host {
         Host::Domain(name) => name

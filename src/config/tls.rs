@@ -1,4 +1,4 @@
-//! TLS of the server's own, and where it may do without.
+//! The server's own TLS, and where it may do without.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::reader::{Reader, given};
 
-/// How passwords are kept from travelling in the clear. Taken by `serve`.
+/// Settings of TLS. Taken by `serve`.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "TLS")]
 pub struct TlsSettings {
@@ -61,7 +61,7 @@ impl TlsConfig {
     }
 }
 
-/// Passwords travel in the clear on this machine alone, unless the operator says otherwise.
+/// Passwords travel in the clear on this machine alone, unless the operator allows more.
 pub(super) fn require_encryption(
     reader: &mut Reader,
     settings: &TlsSettings,

@@ -1,13 +1,13 @@
 //! Everything that knows HTTP or HTML, and nothing that knows SQL.
 //!
-//! | room | holds |
+//! | module | holds |
 //! |---|---|
 //! | [`http1`] | from a port to a request: sockets, TLS, deadlines, the threads that serve |
-//! | `middleware` | what stands around every request |
+//! | `middleware` | what wraps every request |
 //! | [`routes`] | every URL |
-//! | [`extract`] | what a handler asks for: who it is, from where, with which body |
-//! | [`api`] | handlers that answer programs |
-//! | [`pages`] | handlers that answer people |
+//! | [`extract`] | what a handler needs: the caller, the client's address, the body |
+//! | [`api`] | handlers for programs |
+//! | [`pages`] | handlers for people |
 //! | [`problem`] | every error |
 //! | `openapi` | the description of the API |
 //! | `static_files` | stylesheets, scripts and images |

@@ -1,7 +1,7 @@
 //! Errors as RFC 9457 problems.
 //!
-//! One exhaustive match turns domain errors into HTTP; `every_error_is_a_problem` catches what the framework answers by
-//! itself.
+//! One exhaustive match turns domain errors into HTTP; `every_error_is_a_problem` replaces the framework's
+//! own errors.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,32 +25,32 @@ use crate::words::words;
 
 /// The media type of RFC 9457.
 pub(in crate::web) const CONTENT_TYPE: &str = "application/problem+json";
-/// RFC 6750 3: with the error only when a token came and failed.
+/// The challenge for users (RFC 6750 3). It has an error only when a token came and failed.
 const CHALLENGE: &str = r#"Bearer realm="oneseat""#;
-/// For services (RFC 7617).
+/// The challenge for services (RFC 7617).
 const CLIENT_CHALLENGE: &str = r#"Basic realm="oneseat", charset="UTF-8""#;
 const CHALLENGE_FAILED: &str = r#"Bearer realm="oneseat", error="invalid_token""#;
 /// When to try again after a 503, in seconds.
 const RETRY_AFTER: &str = "2";
 
 words! {
-    /// What kind of problem it is, for programs.
+    /// The kind of problem, for programs.
     pub(in crate::web) enum Code {
-        /// What was sent cannot be understood.
+        /// The request cannot be understood.
         BadRequest = "bad_request",
-        /// A new password will not do; the detail says why.
+        /// The new password is refused; the detail says why.
         PasswordRefused = "password_refused",
-        /// A mailed link is none, was used, or its time is up.
+        /// The mailed link is invalid, used or expired.
         LinkInvalid = "link_invalid",
         /// No token came.
         TokenMissing = "token_missing",
-        /// A token came that nobody knows.
+        /// The token is unknown.
         TokenInvalid = "token_invalid",
-        /// A token came whose session has ended; why and when.
+        /// The token's session has ended; the problem says why and when.
         SessionEnded = "session_ended",
         /// Address and password do not belong together.
         InvalidCredentials = "invalid_credentials",
-        /// A service has not shown who it is.
+        /// The service's id or secret is missing or wrong.
         InvalidClient = "invalid_client",
         /// Too many wrong passwords for this address.
         AccountLocked = "account_locked",
@@ -58,7 +58,7 @@ words! {
         EmailUnverified = "email_unverified",
         /// The account may not sign in.
         AccountDisabled = "account_disabled",
-        /// The user's current password is another one.
+        /// The current password is wrong.
         WrongPassword = "wrong_password",
         /// The role is not enough.
         Forbidden = "forbidden",
@@ -70,15 +70,15 @@ words! {
         MethodNotAllowed = "method_not_allowed",
         /// The body did not come in time.
         RequestTimeout = "request_timeout",
-        /// Somebody else has the address.
+        /// Another user has the address.
         EmailTaken = "email_taken",
-        /// Nobody would be left to administer.
+        /// No admin would be left.
         LastAdmin = "last_admin",
-        /// Nobody disables the account with which they do it.
+        /// Admins cannot disable their own account.
         OwnAccount = "own_account",
         /// The body is larger than it may be.
         BodyTooLarge = "body_too_large",
-        /// The body is of another type.
+        /// The body has the wrong media type.
         UnsupportedMediaType = "unsupported_media_type",
         /// Too many tries from one network.
         TooManyRequests = "too_many_requests",
@@ -100,7 +100,7 @@ pub struct Problem {
     request_id: Option<RequestId>,
 }
 
-/// RFC 9457.
+/// The body of a problem (RFC 9457).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(in crate::web) struct Body<'a> {
@@ -108,7 +108,7 @@ pub(in crate::web) struct Body<'a> {
     #[schema(example = "about:blank")]
     kind: &'static str,
     title: &'static str,
-    /// The same as the answer's.
+    /// The status of the answer.
     status: u16,
     /// For people, in one sentence.
     detail: &'a str,
@@ -122,7 +122,7 @@ pub(in crate::web) struct Body<'a> {
     #[serde(rename = "endedAt", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     ended_at: Option<DateTime<Utc>>,
-    /// What `X-Request-Id` says, too: the log knows the request by it.
+    /// The id of the request in `X-Request-Id` and in the log.
     #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     request_id: Option<&'a str>,
@@ -136,7 +136,7 @@ impl Problem {
             detail: detail.into(),
             header: None,
             ending: None,
-            // Here and not where the answer is made, which may be outside of what names the request.
+            // Here, because the response may be made outside of the request id's scope.
             request_id: RequestId::current(),
         }
     }
@@ -175,7 +175,7 @@ impl Problem {
         }
     }
 
-    /// 401 for a service that has not shown who it is (RFC 7662 2.3).
+    /// 401: the service's id or secret is missing or wrong (RFC 7662 2.3).
     pub fn invalid_client() -> Self {
         Self::unauthorized(
             Code::InvalidClient,
@@ -220,13 +220,13 @@ impl Problem {
             .with(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
-    /// 400 for a value that is refused for a reason, in its words.
+    /// 400 for a refused value. The detail is the error's text.
     pub fn refused(why: &dyn std::error::Error) -> Self {
         Self::in_words(Code::BadRequest, why)
     }
 
     fn in_words(code: Code, why: &dyn std::error::Error) -> Self {
-        // Our words start in lower case for use in the middle of a sentence.
+        // Error texts start in lower case for use in the middle of a sentence.
         let words = why.to_string();
         let mut letters = words.chars();
         let first = letters.next().map(|letter| letter.to_ascii_uppercase());
@@ -243,7 +243,7 @@ impl Problem {
     /// 413.
     pub fn body_too_large(limit: usize) -> Self {
         let detail = format!("The body must not be larger than {limit} bytes");
-        // What is left of the body is not waited for.
+        // The rest of the body is not waited for.
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge, detail)
             .with(header::CONNECTION, HeaderValue::from_static("close"))
     }
@@ -278,7 +278,7 @@ impl Problem {
             .with(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
     }
 
-    /// What the framework answered by itself, in our form.
+    /// The framework's own error in our form.
     fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found(),
@@ -343,7 +343,7 @@ impl From<auth::Error> for Problem {
                 "There is a user with this email already",
             ),
             Error::Busy => {
-                log::warn!("turned away: {error}");
+                log::warn!("a request was turned away: {error}");
                 Self::unavailable()
             }
             Error::Unavailable(_) => {
@@ -389,7 +389,7 @@ impl ResponseError for Problem {
     }
 }
 
-/// Replaces the bare errors of the framework (a file that is not there, a path that cannot be decoded).
+/// Replaces the framework's bare errors (a missing file, a path that cannot be decoded).
 pub(in crate::web) async fn every_error_is_a_problem(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -403,7 +403,7 @@ pub(in crate::web) async fn every_error_is_a_problem(
     }
     let (request, bare) = response.into_parts();
     let mut problem = Problem::of_status(status).error_response();
-    // Who may read it stays as it is.
+    // Keeps the headers by which CORS lets a page read it.
     for name in [
         header::ACCESS_CONTROL_ALLOW_ORIGIN,
         header::ACCESS_CONTROL_EXPOSE_HEADERS,

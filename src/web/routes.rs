@@ -13,7 +13,7 @@ use crate::web::{api, openapi, pages};
 /// One method of one path.
 type Entry = (Method, For, Route);
 
-/// Who reads the answer.
+/// Who reads the answer of a route.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum For {
     /// Programs: each is described in `/openapi.json`.
@@ -80,12 +80,12 @@ fn map() -> Vec<(&'static str, Vec<Entry>)> {
     ]
 }
 
-/// Every method and path that the map answers, for the test that wants each of them tried.
+/// Every method and path of the map, for the test that tries each of them.
 pub fn list() -> Vec<(Method, &'static str)> {
     listed(|_| true)
 }
 
-/// Those among them that are no pages, for the test that wants each of them described.
+/// The methods and paths that are no pages, for the test that wants each of them described.
 pub fn for_programs() -> Vec<(Method, &'static str)> {
     listed(|reader| reader == For::Programs)
 }
@@ -117,7 +117,7 @@ pub(in crate::web) fn configure(app: &mut web::ServiceConfig, static_dir: Option
     app.default_service(web::to(|| async { Err::<&str, _>(Problem::not_found()) }));
 }
 
-/// GET, and HEAD as RFC 9110 9.3.2 wants it: the same without the body.
+/// A route for GET and, without the body, HEAD (RFC 9110 9.3.2).
 fn get<F, Args>(handler: F) -> Entry
 where
     F: Handler<Args>,
@@ -128,7 +128,7 @@ where
     (Method::GET, For::Programs, route.to(handler))
 }
 
-/// The same for people.
+/// A route for GET and HEAD that answers people.
 fn page<F, Args>(handler: F) -> Entry
 where
     F: Handler<Args>,
@@ -139,7 +139,7 @@ where
     (method, For::People, route)
 }
 
-/// GET alone: an answer without an end has no head to ask for.
+/// A route for GET alone: HEAD makes no sense for an answer without an end.
 fn stream<F, Args>(handler: F) -> Entry
 where
     F: Handler<Args>,
@@ -167,7 +167,7 @@ where
     (Method::DELETE, For::Programs, web::delete().to(handler))
 }
 
-/// What `Allow` says (RFC 9110 10.2.1).
+/// The value of `Allow` (RFC 9110 10.2.1).
 fn allow(entries: &[Entry]) -> HeaderValue {
     let mut methods: Vec<&str> = Vec::new();
     for (method, _, _) in entries {

@@ -1,10 +1,10 @@
-//! Stylesheets, scripts and images. The program carries its own; a file in `--static-dir` comes before the carried one of that name,
-//! and beside them.
+//! Stylesheets, scripts and images. The program carries its own; a file in `--static-dir` replaces the
+//! carried file of that name, or comes in addition.
 //!
-//! Pages name the carried files by an address with a digest of them all in it: a browser keeps what it got there for good, and the
-//! next version has other addresses. The digest is part of the directory, so that the scripts import each other by name. At the
-//! address without it, which pages of other origins know, and with `--static-dir`, browsers ask again at each load, and are answered
-//! 304 while the file is the same (RFC 9110 13.1).
+//! Pages name the carried files by an address that holds a digest of them all. A browser keeps such a file
+//! for good, because the next version has other addresses. The digest is a directory, so that the scripts can
+//! import each other by name. At the address without the digest, which pages of other origins use, and with
+//! `--static-dir`, browsers ask again at each load, and get a 304 while the file is the same (RFC 9110 13.1).
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -32,7 +32,7 @@ static FILES: LazyLock<Vec<(&str, File)>> = LazyLock::new(|| {
     CARRIED.iter().map(file).collect()
 });
 
-/// What tells the carried files from those of other versions: 16 hex digits.
+/// The version of the carried files: 16 hex digits of their digest.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let all = FILES.iter().fold(Sha256::new(), |all, (name, file)| {
         all.chain_update(name).chain_update(&file.tag)
@@ -42,13 +42,13 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 
 static VERSIONED: LazyLock<String> = LazyLock::new(|| format!("{PLAIN}/{}", *VERSION));
 
-/// Where the files of any version are.
+/// The directory of the files of any version.
 const PLAIN: &str = "/static";
 
 /// How long a browser may keep an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum Keep {
-    /// Until it has asked whether it is still the same.
+    /// Until it has asked whether the file is still the same.
     AndAsk,
     /// For a year, the most that is usual.
     ForGood,
@@ -68,7 +68,7 @@ pub(in crate::web) struct File {
     content: Bytes,
     /// The content compressed, where that is shorter.
     gzip: Option<Bytes>,
-    /// Of the content.
+    /// The digest of the content.
     tag: String,
 }
 
@@ -88,14 +88,15 @@ impl File {
         self
     }
 
-    /// Whether to send it compressed (RFC 9110 12.5.3). Who accepts nothing that there is gets it as it is.
+    /// Whether to send it compressed (RFC 9110 12.5.3). A client that accepts neither form gets it
+    /// uncompressed.
     fn is_taken_compressed(&self, request: &HttpRequest) -> bool {
         let there_is = [Encoding::gzip(), Encoding::identity()];
         let chosen = AcceptEncoding::parse(request).map(|accepted| accepted.negotiate(there_is.iter()));
         self.gzip.is_some() && matches!(chosen, Ok(Some(encoding)) if encoding == Encoding::gzip())
     }
 
-    /// The file, unless the caller has it.
+    /// Answers with the file, or with 304 if the caller has it.
     pub(in crate::web) fn answer(&self, request: &HttpRequest, name: &str, keep: Keep) -> HttpResponse {
         let gzip = self.gzip.as_ref().filter(|_| self.is_taken_compressed(request));
         // Each form has a tag of its own (RFC 9110 8.8.3.3).
@@ -125,7 +126,7 @@ impl File {
     }
 }
 
-/// Whether the caller has just this version.
+/// Whether the caller has this version.
 fn is_known(request: &HttpRequest, etag: &EntityTag) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
@@ -134,9 +135,9 @@ fn is_known(request: &HttpRequest, etag: &EntityTag) -> bool {
     }
 }
 
-/// The files that the program carries, and those that the operator puts over and beside them.
+/// The carried files, and those that the operator adds or puts in their place.
 pub(in crate::web) struct StaticFiles {
-    /// Read again for each request: its files may change at any time.
+    /// Read again for each request, because its files may change at any time.
     directory: Option<PathBuf>,
 }
 
@@ -147,7 +148,7 @@ impl StaticFiles {
         }
     }
 
-    /// The address of the directory in which our pages find the files, without a slash at its end.
+    /// The directory in which our pages find the files, without a slash at its end.
     pub(in crate::web) fn base(&self) -> &'static str {
         match self.directory {
             None => &VERSIONED,
@@ -155,12 +156,12 @@ impl StaticFiles {
         }
     }
 
-    /// The operator's file.
+    /// The operator's file of this name.
     async fn own(&self, name: &Path) -> Option<NamedFile> {
         let (directory, name) = (self.directory.clone()?, name.to_owned());
         let open = move || {
             let file = directory.join(name).canonicalize().ok()?;
-            // A link leads to other files of the directory and no further. A pipe would be waited for.
+            // A link may lead to other files of the directory and no further. A pipe would block.
             let is_served = file.starts_with(directory.canonicalize().ok()?) && file.is_file();
             is_served.then(|| NamedFile::open(file).ok())?
         };
@@ -174,7 +175,7 @@ pub(in crate::web) async fn file(
     files: Data<StaticFiles>,
 ) -> Result<HttpResponse, Problem> {
     let asked = request.match_info();
-    // No way out of a directory, and nothing hidden in it.
+    // Nothing outside of the directory, and nothing hidden in it.
     let path = PathBufWrap::parse_path(asked.query("name"), false).map_err(|_| Problem::not_found())?;
     let path = path.as_ref();
     let name = path.to_str().ok_or_else(Problem::not_found)?;
@@ -189,17 +190,17 @@ pub(in crate::web) async fn file(
     }
     let found = FILES.iter().find(|(other, _)| *other == name);
     let (_, file) = found.ok_or_else(Problem::not_found)?;
-    // A page of another version, from another instance, finds the file of this one.
+    // A page of another version, from another instance, gets this version's file.
     let is_for_good = files.directory.is_none() && asked.get("version") == Some(&VERSION);
     let keep = if is_for_good { Keep::ForGood } else { Keep::AndAsk };
     Ok(file.answer(&request, name, keep))
 }
 
-/// Nobody may guess it (`nosniff`), nor in which encoding text is.
+/// The media type and the encoding of text. Browsers must not guess them (`nosniff`).
 fn content_type(name: &str) -> Mime {
     let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
     let known = match ending.unwrap_or_default() {
-        // Not the video that it is elsewhere.
+        // TypeScript, and not the video format.
         "ts" => mime::TEXT_PLAIN,
         ending => file_extension_to_mime(ending),
     };

@@ -1,4 +1,4 @@
-//! The background actor: calls one step again and again, and does nothing itself.
+//! The background actor: it calls one step again and again.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,8 +7,8 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, WrapFuture};
 use futures_util::FutureExt;
 
-/// Calls `step` at start and then at every `interval`; a step that is still running when its time comes again is not
-/// called twice, and one that panics is not the last.
+/// Calls `step` at start and then at every `interval`. A step that is still running when its time comes is
+/// not called again; after one that panics, the next one runs.
 pub(in crate::app) struct Background<F> {
     interval: Duration,
     step: F,
@@ -47,17 +47,15 @@ where
                 Err(panic) => Err(panic),
             };
             if done.is_err() {
-                // What it said and where is in the log already.
-                log::error!(
-                    "a step of the work in the background was lost to a panic; the next comes as ever"
-                );
+                // The message and place of the panic are in the log already.
+                log::error!("a step of the background work was lost to a panic; the next one runs as usual");
             }
         };
         ctx.wait(outlived.into_actor(self));
     }
 }
 
-/// Begin no step any more. Answered as soon as none is running.
+/// Asks the actor to begin no further step. Answered as soon as none is running.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::app) struct Stop;
@@ -69,7 +67,7 @@ where
 {
     type Result = ();
 
-    // No message is looked at while a step is waited for.
+    // The actor handles no message while it waits for a step.
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         ctx.stop();
     }
@@ -91,7 +89,7 @@ mod tests {
                 let step = move || {
                     count.set(count.get() + 1);
                     let _ = told.send(count.get());
-                    // Once before there is anything to wait for, and once while it is waited for.
+                    // Once before there is a future, and once inside of it.
                     assert_ne!(count.get(), 1, "on purpose");
                     let fails = count.get() == 2;
                     async move { assert!(!fails, "on purpose") }

@@ -1,6 +1,7 @@
-//! Sends what waits in the outbox, round by round.
+//! Sends the mails in the outbox, round by round.
 //!
-//! It looks at the clock and not at what is put in: work for an account that exists must not delay the next answer (law 7).
+//! The rounds follow the clock and not new mails: work for an account that exists must not delay the next
+//! answer (law 7).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +14,10 @@ use super::actor::{Background, Stop};
 use crate::auth::Auth;
 use crate::mail::Mailer;
 
-/// How often the outbox is looked into.
+/// Pause between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// A mail under way when the program stops has this long.
+/// How long a mail under way may take when the program stops.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The delivery of mails, until it is told to stop.
@@ -35,7 +36,7 @@ impl MailDelivery {
             async move {
                 let is_over = || over.load(Ordering::Relaxed);
                 if let Err(error) = auth.deliver_all(&mailer, &public_url, is_over).await {
-                    log::warn!("the mails wait: {error}");
+                    log::warn!("the mails in the outbox could not be sent and wait: {error}");
                 }
             }
         });
@@ -45,12 +46,12 @@ impl MailDelivery {
         }
     }
 
-    /// Takes no more mails out, and waits until what became of the one under way is noted. A server that does not answer in time
-    /// leaves it to its lease.
+    /// Takes no more mails out, and waits until the result of the one under way is noted. If the mail server
+    /// does not answer in time, that mail is left to its lease.
     pub(super) async fn stop(self) {
         self.is_over.store(true, Ordering::Relaxed);
         if timeout(GRACE, self.actor.send(Stop)).await.is_err() {
-            log::warn!("a mail is still on its way and is left to it; it will be sent again");
+            log::warn!("a mail is still being sent and is not waited for; it will be sent again");
         }
     }
 }

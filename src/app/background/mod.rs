@@ -1,4 +1,4 @@
-//! Work that is done again and again beside the servers.
+//! Work that is repeated beside the servers.
 
 pub(super) mod actor;
 mod delivery;
@@ -13,7 +13,7 @@ use crate::mail::Mailer;
 use actor::{Background, Stop};
 use delivery::MailDelivery;
 
-/// Sweeps, sums of the log, and mails where there is a way to send them.
+/// Sweeps, sums of the log, and mails if there is a way to send them.
 pub(super) struct BackgroundWork {
     _sweeper: Recipient<Stop>,
     _sums: Recipient<Stop>,
@@ -21,7 +21,7 @@ pub(super) struct BackgroundWork {
 }
 
 impl BackgroundWork {
-    /// Begins at once. `public_url` is where the links in mails lead.
+    /// Starts at once. `public_url` is where the links in mails lead.
     pub(super) fn start(
         auth: &Auth,
         sweep_interval: Duration,
@@ -43,7 +43,7 @@ impl BackgroundWork {
         }
     }
 
-    /// Waits until what became of a mail under way is noted.
+    /// Waits until the result of a mail under way is noted.
     pub(super) async fn stop(self) {
         if let Some(delivery) = self.delivery {
             delivery.stop().await;
@@ -51,7 +51,7 @@ impl BackgroundWork {
     }
 }
 
-/// Writes what the log has counted instead of writing it.
+/// Writes the sums of what the log has only counted.
 pub fn write_sums() {
     audit::tell_counted();
     log::logger().flush();

@@ -1,7 +1,9 @@
-//! A bound for what is written again and again. Warnings and errors of every crate pass here, since what they tell of may be a
-//! stranger's doing, once a request: the first of each place and those that say something new are written, the others counted.
+//! A limit for repeated lines. Warnings and errors of every crate pass here, because a stranger may cause one
+//! with each request. The first of each place and those that say something new are written, the others
+//! counted.
 //!
-//! The security log has a bound of its own, which knows who did it, and so passes; so does everything that is no warning.
+//! The security log is not limited here: it has its own limit, which knows the client. Neither is anything
+//! below a warning.
 
 use chrono::{DateTime, Utc};
 use log::kv::Value;
@@ -11,7 +13,7 @@ use super::line;
 use crate::auth::audit;
 use crate::log_limit::{About, LogLimit, Sum, Verdict};
 
-/// What is compared, and told in a sum, in bytes.
+/// Most bytes of a message that are compared, and told in a sum.
 const SUBJECT_LENGTH: usize = 500;
 
 /// The statement in the program that wrote the record.
@@ -22,7 +24,7 @@ struct Place {
     line: Option<u32>,
 }
 
-/// A log, and what it has not written.
+/// A log, and the counts of what it has not written.
 pub(super) struct Limited<L> {
     log: L,
     limit: LogLimit<Place, String>,

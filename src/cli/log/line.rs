@@ -1,7 +1,7 @@
-//! One record, one line: whatever it holds, and whichever crate wrote it.
+//! Writes each record as one line, whatever it holds and whichever crate wrote it.
 //!
-//! What could start a line, move a cursor, or turn the order of what people read around is escaped, and what is too long is cut with
-//! a mark. Both formats do so here, so that no caller has to think of it.
+//! Characters that could start a line, move a cursor, or reverse the reading direction are escaped, and text
+//! that is too long is cut with a mark. Both formats do so here, so that no caller has to think of it.
 
 use std::fmt::{self, Write as _};
 
@@ -11,7 +11,8 @@ use serde_json::Value as Json;
 
 use crate::request_id::RequestId;
 
-/// Longest message, in bytes as written. With all of its fields a line stays below the 48 KiB at which a journal cuts by itself.
+/// Longest message, in bytes as written. With all of its fields a line stays below the 48 KiB at which a
+/// journal cuts it.
 const LONGEST_MESSAGE: usize = 24 * 1024;
 /// Longest value of one field, in bytes as written: the longest user agent fits.
 const LONGEST_VALUE: usize = 2 * 1024;
@@ -20,18 +21,18 @@ const LONGEST_NAME: usize = 100;
 /// Most fields that a record may have.
 const MOST_FIELDS: usize = 10;
 
-/// What a record says, with what it names: words, then `key=value`.
+/// A record for people: its message, then `key=value`.
 pub(crate) fn words(record: &Record<'_>) -> String {
     let mut words = plain(record.args());
     for Field { name, value, .. } in fields(record, Form::Quoted) {
-        // Whoever chose the value starts neither a line nor a field of their own.
+        // A value must start neither a line nor another field.
         let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\');
         let is_plain = !value.is_empty() && value.chars().all(is_plain);
         let written = match is_plain {
             true => write!(words, " {name}={value}"),
             false => write!(words, " {name}={value:?}"),
         };
-        // A String takes everything.
+        // Writing to a String never fails.
         debug_assert!(written.is_ok());
     }
     if let Some(id) = RequestId::current() {
@@ -41,7 +42,7 @@ pub(crate) fn words(record: &Record<'_>) -> String {
     words
 }
 
-/// The same as one JSON object. Numbers are numbers, everything else is text.
+/// A record as one JSON object. Numbers are numbers, everything else is text.
 pub(super) fn json(time: String, record: &Record<'_>) -> String {
     let message = cut(record.args(), Form::Json, LONGEST_MESSAGE);
     let mut pairs: Vec<(String, Json)> = vec![
@@ -52,7 +53,7 @@ pub(super) fn json(time: String, record: &Record<'_>) -> String {
     ];
     let request = RequestId::current().map(|id| ("requestId".to_owned(), id.as_str().into()));
     for Field { name, value, number } in fields(record, Form::Json) {
-        // No field takes the place of what the line itself says, nor of another.
+        // No field replaces one of the line's own, nor another field.
         let is_taken = |(taken, _): &(String, Json)| *taken == name;
         if !pairs.iter().chain(&request).any(is_taken) {
             pairs.push((name, number.map_or_else(|| value.into(), Json::from)));
@@ -71,17 +72,17 @@ pub(super) fn plain(text: &dyn fmt::Display) -> String {
     cut(text, Form::Plain, LONGEST_MESSAGE)
 }
 
-/// A target or the name of a field: one word, which starts no other.
+/// A target or the name of a field, as one word.
 pub(super) fn name(text: &str) -> String {
     let is_plain = |c: &char| c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\' | '[' | ']');
     text.chars().filter(is_plain).take(LONGEST_NAME).collect()
 }
 
-/// One thing that a record names.
+/// One field of a record.
 struct Field {
     name: String,
     value: String,
-    /// The value, where it is one.
+    /// The value, if it is a number.
     number: Option<u64>,
 }
 
@@ -100,19 +101,19 @@ fn fields(record: &Record<'_>, form: Form) -> Vec<Field> {
         }
     }
     let mut fields = Fields(Vec::new(), form);
-    // Ours never fail, and a line with less is better than none.
+    // Our values never fail, and a line with less is better than none.
     let _ = record.key_values().visit(&mut fields);
     fields.0
 }
 
-/// How a text will be written.
+/// How a text is written.
 #[derive(Clone, Copy)]
 enum Form {
-    /// As it is, but for what is not printable: that is escaped at once.
+    /// As it is, but what is not printable is escaped at once.
     Plain,
-    /// Between quotes, by Rust's own rules, later.
+    /// Between quotes, escaped later by Rust's own rules.
     Quoted,
-    /// As a string of JSON, later.
+    /// As a JSON string, escaped later.
     Json,
 }
 
@@ -127,7 +128,7 @@ impl Form {
     }
 }
 
-/// The beginning of a text, and how long all of it was. Holds no more of it than is written.
+/// The beginning of a text, and the length of all of it. Keeps no more than is written.
 struct Beginning {
     form: Form,
     kept: String,
@@ -163,7 +164,7 @@ fn cut(text: &dyn fmt::Display, form: Form, longest: usize) -> String {
         bytes: 0,
         is_whole: true,
     };
-    // What fails on the way is told as far as it came.
+    // If formatting fails, what came before is written.
     let _ = write!(beginning, "{text}");
     match beginning {
         Beginning {
@@ -173,8 +174,8 @@ fn cut(text: &dyn fmt::Display, form: Form, longest: usize) -> String {
     }
 }
 
-/// JSON may hold everything but quotes, backslashes and ASCII's control characters as it is. Not all who split lines know that, nor
-/// do all who show them. Outside of strings there is nothing of the kind.
+/// Escapes what is not printable. JSON may hold most of it as it is, but not every program that splits or
+/// shows lines can handle that. Outside of strings there is nothing of the kind.
 fn printable(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
@@ -189,13 +190,13 @@ fn printable(json: &str) -> String {
     escaped
 }
 
-/// Does it look like what it is, in the place where it is? Not so: control characters, separators of lines and paragraphs, what turns
-/// the direction of writing around, what has no form.
+/// Whether a character looks like what it is, in its place. Control characters, separators of lines and
+/// paragraphs, marks of direction and characters without a form do not.
 fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return c == ' ' || c.is_ascii_graphic();
     }
-    // The standard library knows them. After a letter it lets accents stand, which are parts of it.
+    // The standard library knows them. After a letter it leaves accents alone, which are parts of it.
     let text = ['a', c];
     let escaped = text.iter().collect::<String>();
     escaped.escape_debug().count() == text.len()
@@ -205,7 +206,7 @@ fn is_printable(c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// Each of them starts a line somewhere, moves a cursor, or turns around what people read.
+    /// Each of them starts a line somewhere, moves a cursor, or reverses the reading direction.
     const BAD: [char; 20] = [
         '\n',
         '\u{b}',
@@ -255,7 +256,7 @@ mod tests {
             human.contains(r"one\n\u{b}\u{c}\r\0\u{8}\u{1b}\u{7f}\u{85}"),
             "{human}"
         );
-        // And nothing of it is lost on the way to a program.
+        // Nothing of it is lost to a program.
         let read: Json = serde_json::from_str(&json).unwrap();
         assert_eq!(
             (read["message"].as_str(), read["value"].as_str()),

@@ -1,4 +1,4 @@
-//! The log: lines for people, or one JSON object a line for collectors. Each line of a request tells which.
+//! The log: lines for people, or one JSON object a line for collectors. Each line of a request has its id.
 
 mod limited;
 pub(crate) mod line;
@@ -20,7 +20,7 @@ use super::progress::BARS;
 use crate::auth::audit::EXPIRED;
 use limited::Limited;
 
-/// What is logged unless somebody says otherwise. The HTTP parser calls nonsense from a client an error of ours.
+/// What is logged by default. The HTTP parser is off: it logs nonsense from a client as an error of ours.
 const USUAL: &str = "info,actix_http::h1::dispatcher=off";
 
 /// The variable and the flag that choose the format.
@@ -42,7 +42,7 @@ pub(crate) enum LogFormat {
 
 impl LogFormat {
     /// # Errors
-    /// The formats that there are.
+    /// The formats that exist.
     pub(super) fn parse(raw: &str) -> Result<Self, &'static str> {
         match raw.trim() {
             "" | "human" => Ok(Self::Human),
@@ -51,7 +51,8 @@ impl LogFormat {
         }
     }
 
-    /// What a command line asks for that is no command, as far as that can be told: the flag wins over the variable.
+    /// The format that an unusable command line asks for, as far as that can be told: the flag wins over the
+    /// variable.
     pub(super) fn asked_for(arguments: impl Iterator<Item = OsString>, variable: Option<OsString>) -> Self {
         let mut words = arguments.map(|word| word.to_string_lossy().into_owned());
         let flag = words.find_map(|word| match word.strip_prefix(FLAG)? {
@@ -68,10 +69,10 @@ impl LogFormat {
     }
 }
 
-/// Writes the log to standard error, from the level on that `RUST_LOG` names; what panics say goes there, too, on one line.
+/// Writes the log to standard error, from the level in `RUST_LOG` on. Panics go there, too, each on one line.
 ///
-/// Without that name a terminal is spared one thing: a line for each session that a sweep removes. A person needs the sum, which
-/// is told; a file or a journal gets them all.
+/// Without `RUST_LOG`, a terminal gets no line for each session that a sweep removes: a person needs the sum,
+/// which is told. A file or a journal gets them all.
 pub(super) fn start(format: LogFormat) {
     let filter = if io::stderr().is_terminal() {
         format!("{USUAL},{EXPIRED}=warn")
@@ -82,7 +83,7 @@ pub(super) fn start(format: LogFormat) {
     let logger = match format {
         LogFormat::Human => logger.format(human),
         LogFormat::Json => {
-            // A bar is no object.
+            // A progress bar is no JSON.
             BARS.set_draw_target(ProgressDrawTarget::hidden());
             logger.format(json)
         }
@@ -99,7 +100,7 @@ pub(super) fn start(format: LogFormat) {
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// Says why a command did not do what it was asked, whatever `RUST_LOG` leaves out: a sentence, then the points of it.
+/// Says why a command failed, whatever `RUST_LOG` leaves out: a sentence, then its points.
 pub(super) fn last_words(format: LogFormat, sentence: &str, points: &[String]) {
     let told = match format {
         LogFormat::Human => {
@@ -124,7 +125,7 @@ pub(super) fn last_words(format: LogFormat, sentence: &str, points: &[String]) {
             )
         }
     };
-    // Nobody is left to be told that it cannot be written.
+    // If that cannot be written, nobody is left to be told.
     let _ = writeln!(io::stderr(), "{told}");
 }
 
@@ -146,7 +147,8 @@ fn json(line: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     writeln!(line, "{}", line::json(time, record))
 }
 
-/// One line for a panic: where, on which thread, what it said; and the way there, when `RUST_BACKTRACE` asks for it.
+/// Logs a panic on one line: its thread, place and message, and the backtrace if `RUST_BACKTRACE` asks for
+/// it.
 pub(crate) fn log_panic(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("without a name");
@@ -156,7 +158,7 @@ pub(crate) fn log_panic(panic: &PanicHookInfo<'_>) {
     log::error!("panic of the thread {thread:?} at {place}: {words:?}{way}");
 }
 
-/// On one line, like everything in the log.
+/// The backtrace on one line, like everything in the log.
 fn way(backtrace: &Backtrace) -> String {
     match backtrace.status() {
         BacktraceStatus::Captured => format!("; {backtrace:?}"),

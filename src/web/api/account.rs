@@ -1,4 +1,4 @@
-//! The way back in: passwords forgotten and changed, addresses verified.
+//! Passwords forgotten and changed, and addresses verified.
 
 use actix_web::web::{Data, Json, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -53,7 +53,7 @@ pub struct ChangeRequest {
     new_password: String,
 }
 
-/// Mails a link to choose a new password, if somebody has the address.
+/// Mails a link to choose a new password, if the address has an account.
 #[utoipa::path(
     post, path = "/auth/password/forgot", tag = "account", operation_id = "forgot_password",
     request_body = LinkRequest,
@@ -73,7 +73,7 @@ pub async fn forgot(
     request_link(&request, payload, &auth, client, Request::PasswordReset).await
 }
 
-/// Mails a link to verify the address, if somebody has it and it is not verified.
+/// Mails a link to verify the address, if it has an account and is not verified.
 #[utoipa::path(
     post, path = "/auth/email/resend", tag = "account", operation_id = "resend_verification",
     request_body = LinkRequest,
@@ -93,7 +93,7 @@ pub async fn resend(
     request_link(&request, payload, &auth, client, Request::Verification).await
 }
 
-/// 202, whoever asked for whomever.
+/// Answers 202 for every address.
 async fn request_link(
     request: &HttpRequest,
     payload: Payload,
@@ -178,7 +178,7 @@ pub async fn change(
     Ok(Json(SuccessResponse::NOW))
 }
 
-/// What cannot be a token is a link that nobody was sent.
+/// A text that cannot be a token is an invalid link.
 fn link(token: &str) -> Result<Token, Error> {
     Token::parse(token.as_bytes()).ok_or(Error::LinkInvalid)
 }

@@ -1,4 +1,4 @@
-//! Everybody's sessions, for admins.
+//! All users' sessions, for admins.
 
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -30,7 +30,7 @@ pub struct SessionsResponse {
     next: Option<String>,
 }
 
-/// Who is signed in, newest activity first.
+/// Lists live sessions, newest activity first.
 #[utoipa::path(
     get, path = "/api/admin/sessions", tag = "admin", operation_id = "list_sessions",
     params(ListQuery),
@@ -117,7 +117,7 @@ pub struct HistoryResponse {
     next: Option<String>,
 }
 
-/// Who was signed in, the last to end first.
+/// Lists past sessions, the last to end first.
 #[utoipa::path(
     get, path = "/api/admin/history", tag = "admin", operation_id = "list_history",
     params(ListQuery, ReasonQuery),
@@ -153,7 +153,7 @@ pub async fn unlock(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Resul
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// What is no id names nothing. Read here and not by an extractor, which would answer before it is known who asks.
+/// Parses an id; a text that is no id is a 404. An extractor would answer before the caller is authenticated.
 pub(super) fn parsed(id: &str) -> Result<Uuid, Problem> {
     id.parse().map_err(|_| Problem::not_found())
 }

@@ -1,4 +1,4 @@
-//! Signing in, signing out, and who am I.
+//! Signing in, signing out, and the caller's own sessions.
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Payload};
@@ -37,7 +37,7 @@ pub struct LoginResponse {
     expires_at: DateTime<Utc>,
 }
 
-/// Takes the seat.
+/// Signs in and takes the seat.
 #[utoipa::path(
     post, path = "/auth/login", tag = "session",
     request_body = LoginRequest,
@@ -66,18 +66,18 @@ pub async fn login(
     }))
 }
 
-/// `POST /auth/logout` may say why; without a body the user signed out.
+/// `POST /auth/logout`: why the session ends. Without a body, the user signed out.
 #[derive(Default, Deserialize, ToSchema)]
 pub struct LogoutRequest {
     #[serde(default)]
     reason: LogoutReason,
 }
 
-/// The two ends of a session that its own page can cause.
+/// The two reasons that a page can give for the end of its session.
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogoutReason {
-    /// Somebody pressed the button.
+    /// The user pressed the button.
     #[default]
     SignedOut,
     /// The page went away.
@@ -103,7 +103,7 @@ impl SuccessResponse {
     pub(super) const NOW: Self = Self { success: true };
 }
 
-/// Gives the seat up.
+/// Signs out and gives the seat up.
 #[utoipa::path(
     post, path = "/auth/logout", tag = "session",
     request_body = Option<LogoutRequest>,
@@ -127,7 +127,7 @@ pub struct SessionResponse {
     session: SessionView,
 }
 
-/// Who am I?
+/// Shows the caller and their session.
 #[utoipa::path(
     get, path = "/auth/session", tag = "session",
     responses((status = 200, body = SessionResponse), Authenticated),
@@ -140,7 +140,7 @@ pub async fn session(caller: Authenticated) -> Json<SessionResponse> {
     })
 }
 
-/// Past sessions told at most.
+/// Most past sessions in an answer.
 const HISTORY: i64 = 50;
 
 /// `GET /auth/history`
@@ -150,7 +150,7 @@ pub struct HistoryResponse {
     sessions: Vec<EndedSessionView>,
 }
 
-/// My own past sessions, the last to end first.
+/// Lists the caller's past sessions, the last to end first.
 #[utoipa::path(
     get, path = "/auth/history", tag = "session", operation_id = "own_history",
     responses((status = 200, body = HistoryResponse), Authenticated),

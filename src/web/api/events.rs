@@ -1,7 +1,7 @@
-//! `GET /auth/session/events`: the page hears that its session ended, and why, when it happens.
+//! `GET /auth/session/events` tells the page when its session ends, and why.
 //!
-//! Server-sent events (WHATWG HTML 9.2). `ended` with `{reason, at}` is the last event of its stream; admins also get
-//! `changed`, without data, when anybody comes or goes.
+//! Server-sent events (WHATWG HTML 9.2). `ended` with `{reason, at}` is the last event of its stream; admins
+//! also get `changed`, without data, when anybody comes or goes.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::web::problem::Problem;
 
 /// Something is sent at least this often, so that proxies and pages know that the stream lives.
 const BEAT: Duration = Duration::from_secs(20);
-/// When to look again after the database gave no answer.
+/// Pause before the next look after the database gave no answer.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// One event of the stream.
@@ -32,7 +32,7 @@ const RETRY: Duration = Duration::from_secs(1);
 struct SessionEvent {
     #[schema(schema_with = schemas::event)]
     event: String,
-    /// Of `ended`: why, and when. Of `changed`: nothing.
+    /// Of `ended`: reason and time. Of `changed`: nothing.
     #[schema(
         content_media_type = "application/json",
         examples("{\"reason\":\"replaced\",\"at\":\"2026-11-24T00:20:15.973059Z\"}")
@@ -48,7 +48,7 @@ struct Events {
     user: uuid::Uuid,
     is_admin: bool,
     next_beat: Instant,
-    /// When the session's time is up, unless it was extended in the meantime.
+    /// When the session expires, unless it is extended in the meantime.
     next_look: Instant,
     state: State,
 }
@@ -62,8 +62,8 @@ enum State {
 
 /// Tells when the session ends, and why.
 ///
-/// A stream of server-sent events. `ended` with `{reason, at}` is the last; admins also get `changed` when anybody comes or goes.
-/// It is passive, and closes when the session's time is up.
+/// A stream of server-sent events. `ended` with `{reason, at}` is the last; admins also get `changed` when
+/// anybody comes or goes. It never counts as activity, and closes when the session's time is up.
 #[utoipa::path(
     get, path = "/auth/session/events", tag = "session", operation_id = "session_events",
     responses(
@@ -75,7 +75,7 @@ enum State {
 pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
     let session = seat.0.session.id;
     let watcher = auth.watch(session)?;
-    // Only now, with the place taken, does "it lives" mean that its end will be told.
+    // The place is taken before this look, so that the end of a live session is not missed.
     let (state, left) = match auth.look(session).await? {
         SessionStatus::Live(left) => (State::Opening, left),
         SessionStatus::Ended(ending) => (State::Ending(ending), Duration::ZERO),
@@ -126,7 +126,7 @@ impl Events {
                     changed.ok()?;
                     match self.auth.is_admin(self.user).await {
                         Ok(true) => return Some("event: changed\ndata:\n\n".to_owned()),
-                        // No more to be told; the page connects again as who its user is now.
+                        // The user is no admin any more. The page connects again with its new role.
                         Ok(false) => return None,
                         Err(_) => {}
                     }

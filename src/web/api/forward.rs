@@ -1,5 +1,5 @@
-//! Forward authentication: a proxy asks here before it lets a request through (nginx `auth_request`, Traefik `ForwardAuth`, Caddy
-//! `forward_auth`; HAProxy and Apache by some Lua). docs/forward-auth.md shows how.
+//! Forward authentication: a proxy asks here before it lets a request through (nginx `auth_request`, Traefik
+//! `ForwardAuth`, Caddy `forward_auth`; HAProxy and Apache with some Lua). See docs/forward-auth.md.
 
 use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
@@ -13,7 +13,7 @@ use crate::web::extract::{self, Admin, Authenticated};
 use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
 
-/// `GET /auth/verify`: which role the request needs, if any. A demand that is misspelt must not be none.
+/// `GET /auth/verify`: the role that the request needs, if any. A misspelt parameter must not count as none.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -24,8 +24,9 @@ struct VerifyQuery {
 
 /// Lets a request through, or not.
 ///
-/// 200 with who it is, in headers that applications know; 401 without a live session, 403 without the role asked for, 400 where the
-/// request brings such headers of its own, in any spelling, or names them in `Connection`. Counts as activity.
+/// 200 with the user in headers that applications know; 401 without a live session, 403 without the role
+/// asked for, 400 if the request brings such headers of its own, in any spelling, or names them in
+/// `Connection`. Counts as activity.
 #[utoipa::path(
     get, path = "/auth/verify", tag = "service", operation_id = "forward_auth",
     params(VerifyQuery),

@@ -1,21 +1,22 @@
-//! The headers that tell an application who asks, and requests that bring such headers of their own.
+//! The headers that tell an application who the user is, and requests that bring such headers of their own.
 //!
-//! A proxy that asks hands the client's headers on with its question. Many runtimes make a variable of a header's name: in upper case,
-//! with an underscore for every separator (RFC 3875 4.1.18 does so with `-`). A header that differs from one of ours in its separator
-//! alone is one of ours to them, and a header that the client names in `Connection` is dropped on the way (RFC 9110 7.6.1). Proxies that
-//! are set up as documented let neither through; a request that still brings one is not let through here.
+//! A proxy that asks also forwards the client's headers. Many runtimes make a variable of a header's name: in
+//! upper case, with an underscore for every separator (RFC 3875 4.1.18 does so with `-`). To them, a header
+//! that differs from one of ours in its separator alone is ours. A header that the client names in
+//! `Connection` is dropped on the way (RFC 9110 7.6.1). Proxies that are set up as documented let neither
+//! through; a request that still brings one is refused here.
 
 use actix_web::http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::users::User;
 
-/// What the application is told, in lower case.
+/// The headers for the application, in lower case.
 pub(in crate::web) const NAMES: [&str; 4] = ["remote-user", "remote-email", "remote-name", "remote-groups"];
 
-/// What a proxy says beside that, each in one spelling, in lower case.
+/// Other headers that the proxy sets, each in one spelling, in lower case.
 const OF_THE_PROXY: [&str; 3] = ["x-forwarded-for", "x-real-ip", "x-request-id"];
 
-/// Who it is, as an application is told.
+/// The headers that tell an application who the user is.
 pub(in crate::web) struct Identity([(HeaderName, HeaderValue); 4]);
 
 impl Identity {
@@ -34,8 +35,9 @@ impl Identity {
         self.0.into_iter()
     }
 
-    /// The header by which the request says of itself who it is, in any spelling, as one of [`NAMES`]. The very headers that it would be answered may be there once: a proxy
-    /// that asks twice, first who it is and then for a role, sends them with the second question.
+    /// The header by which the request claims an identity, in any spelling, as one of [`NAMES`]. Each header
+    /// of the answer itself may be there once: a proxy that asks twice, first for the user and then for a
+    /// role, sends them with the second question.
     pub(in crate::web) fn claimed_otherwise(&self, headers: &HeaderMap) -> Option<&'static str> {
         let claims = headers
             .iter()
@@ -52,14 +54,14 @@ impl Identity {
     }
 }
 
-/// Which header of the proxy's own another one looks like to a runtime that folds names, and not to the proxy.
+/// The proxy's header that another header looks like to a runtime that folds names.
 pub(in crate::web) fn mimicked(headers: &HeaderMap) -> Option<&'static str> {
     let is_another = |name: &&HeaderName| !OF_THE_PROXY.contains(&name.as_str());
     let mut others = headers.keys().filter(is_another);
     others.find_map(|name| one_of(&OF_THE_PROXY, name.as_str()))
 }
 
-/// Which of ours this is to a runtime that folds names.
+/// The header of [`NAMES`] that this is to a runtime that folds names.
 fn identity(name: &str) -> Option<&'static str> {
     one_of(&NAMES, name)
 }
@@ -75,7 +77,7 @@ fn folded(name: &str) -> impl Iterator<Item = u8> {
     })
 }
 
-/// The headers that belong to the connection, as the request says.
+/// The headers that the request names in `Connection`.
 fn names_in_connection(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let values = headers
         .get_all(CONNECTION)
@@ -83,7 +85,7 @@ fn names_in_connection(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// As UTF-8, which is what proxies and applications make of it (RFC 9110 5.5 calls it obsolete and allows it).
+/// The text as UTF-8, which proxies and applications expect (RFC 9110 5.5 calls it obsolete and allows it).
 fn in_header(text: &str) -> HeaderValue {
     HeaderValue::from_bytes(text.as_bytes()).unwrap_or(HeaderValue::from_static(""))
 }

@@ -17,7 +17,7 @@ use crate::web::extract::client::ClientInfo;
 use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
 
-/// RFC 7662 2.1.
+/// The form (RFC 7662 2.1).
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described: a form is read pair by pair")]
 struct IntrospectionRequest {
@@ -26,7 +26,7 @@ struct IntrospectionRequest {
     activity: Option<String>,
 }
 
-/// RFC 7662 2.2. Of a token that opens no seat: `{"active":false}` and no more.
+/// The answer (RFC 7662 2.2). Without a live session it is `{"active":false}` and no more.
 #[derive(Default, Serialize, ToSchema)]
 pub struct IntrospectionResponse {
     active: bool,
@@ -35,7 +35,7 @@ pub struct IntrospectionResponse {
     seat: Option<SeatView>,
 }
 
-/// Times are seconds since 1970.
+/// A live session. Times are seconds since 1970.
 #[derive(Serialize, ToSchema)]
 struct SeatView {
     sub: Uuid,
@@ -50,7 +50,7 @@ struct SeatView {
 }
 
 impl SeatView {
-    /// Of a token that opens no seat nothing of it is there.
+    /// The schema without required fields: without a live session there are none.
     fn or_none() -> RefOr<Schema> {
         let mut schema = <Self as utoipa::PartialSchema>::schema();
         if let RefOr::T(Schema::Object(seat)) = &mut schema {
@@ -75,7 +75,7 @@ impl From<Seat> for SeatView {
     }
 }
 
-/// Whose token is this? Does not count as activity, unless the form says `activity=true`.
+/// Tells whose token it is. Does not count as activity, unless the form says `activity=true`.
 #[utoipa::path(
     post, path = "/auth/introspect", tag = "service",
     request_body(content = IntrospectionRequest, content_type = "application/x-www-form-urlencoded"),
@@ -109,10 +109,10 @@ pub async fn introspect(
     }))
 }
 
-/// Who may ask here; `web::openapi` tells what the others are answered.
+/// The services that may introspect; `web::openapi` describes how others are refused.
 pub(in crate::web) struct Services;
 
-/// Id and secret of the service (RFC 6749 2.3.1, RFC 7617). What cannot be one is none.
+/// Id and secret of the service (RFC 6749 2.3.1, RFC 7617), if both have a valid form.
 fn basic(request: &HttpRequest) -> Option<(Uuid, Token)> {
     let mut values = request.headers().get_all(AUTHORIZATION);
     let value = values.next()?.to_str().ok()?;

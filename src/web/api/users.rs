@@ -36,7 +36,7 @@ pub struct InviteRequest {
     role: Option<String>,
 }
 
-/// Who has an account, the newest first.
+/// Lists accounts, the newest first.
 #[utoipa::path(
     get, path = "/api/admin/users", tag = "admin", operation_id = "list_users",
     params(ListQuery),

@@ -1,4 +1,5 @@
-//! What users and sessions look like in JSON, in the API and at the command line: camelCase, RFC 3339 UTC, no token and no digest.
+//! Users and sessions in JSON, for the API and the command line: camelCase, RFC 3339 UTC, no token and no
+//! digest.
 
 use std::net::IpAddr;
 
@@ -12,7 +13,7 @@ use crate::sessions::{EndReason, EndedSession, Session};
 use crate::users::{AccountState, Role, User};
 use crate::web::openapi::schemas;
 
-/// Who.
+/// A user.
 #[derive(Serialize, ToSchema)]
 #[schema(as = User)]
 #[serde(rename_all = "camelCase")]

@@ -1,4 +1,4 @@
-//! JSON bodies: how large, how slow, of which type, and what is said of a wrong one.
+//! JSON bodies and forms: their limits of size and time, their media type, and the errors.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use tokio::time::timeout;
 
 use crate::web::problem::Problem;
 
-/// Far more than an address and a password need, in bytes.
+/// Largest body, in bytes: far more than an address and a password need.
 const LIMIT: usize = 8 * 1024;
-/// A client that takes longer to send that much is cut off.
+/// Longest time that a client may take to send its body.
 const SLOWEST: Duration = Duration::from_secs(10);
 
-/// The object in the body. OWASP ASVS 3.5.2 wants `application/json` and nothing else, because that is what a form of
-/// another origin cannot send.
+/// Reads a JSON object from the body. OWASP ASVS 3.5.2 wants `application/json` and nothing else, because a
+/// form of another origin cannot send that.
 ///
 /// # Errors
-/// 400, 408, 413 or 415, in words that repeat nothing of what was sent: it may hold a password.
+/// 400, 408, 413 or 415. The words repeat nothing of the body, which may hold a password.
 pub(in crate::web) async fn json<T: DeserializeOwned>(
     request: &HttpRequest,
     payload: Payload,
@@ -44,7 +44,7 @@ pub(in crate::web) async fn json<T: DeserializeOwned>(
     serde_json::from_slice(&body).map_err(|error| Problem::bad_request(in_words(&error)))
 }
 
-/// The same for a body that may be left out: then it is the default.
+/// Reads a JSON object from a body that may be left out. Without a body, returns the default.
 ///
 /// # Errors
 /// As [`json`].
@@ -60,7 +60,8 @@ pub(in crate::web) async fn optional_json<T: DeserializeOwned + Default>(
     json(request, payload).await
 }
 
-/// The pairs of a form, for callers that are no browsers: what a form of another origin can send must not do anything to people.
+/// Reads the pairs of a form. Only for programs as callers: a page of another origin can send a form, so a
+/// form must not act for a user.
 ///
 /// # Errors
 /// As [`json`].
@@ -91,7 +92,7 @@ async fn read(mut payload: Payload) -> Result<BytesMut, Problem> {
     Ok(body)
 }
 
-/// A sentence about what serde found.
+/// Describes serde's error in a sentence.
 fn in_words(error: &serde_json::Error) -> String {
     let place = format!("line {}, column {}", error.line(), error.column());
     match error.classify() {

@@ -1,7 +1,7 @@
-//! Who is at the other end: the address and the user agent.
+//! The client's address and user agent.
 //!
-//! A forwarded address counts only as far as proxies that the operator trusts vouch for it, read from the right
-//! (OWASP ASVS 4.1.3): each proxy appends whom it heard from, and only the leftmost entries can be made up.
+//! A forwarded address counts only if trusted proxies vouch for it. It is read from the right (OWASP ASVS
+//! 4.1.3): each proxy appends the address it heard from, so a client can make up only the leftmost entries.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -16,29 +16,29 @@ use crate::sessions::Origin;
 
 pub(in crate::web) const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The networks whose word counts.
+/// The networks of trusted proxies.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Vec<IpNetwork>);
 
-/// Whom X-Forwarded-For names.
+/// The client that X-Forwarded-For names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::web) struct Named {
     pub(in crate::web) client: IpAddr,
     pub(in crate::web) rest: Rest,
 }
 
-/// What stands in X-Forwarded-For to the left of the client, where nobody trusted has written.
+/// What stands in X-Forwarded-For to the left of the client, where no trusted proxy has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::web) enum Rest {
     Nothing,
-    /// Entries of the client's, or of proxies that are not trusted.
+    /// Entries that the client or an untrusted proxy has written.
     Entries,
-    /// The nearest of them is no address, although a trusted proxy wrote it or handed it on.
+    /// The nearest entry is no address, although a trusted proxy wrote it or handed it on.
     Unreadable,
 }
 
 impl TrustedProxies {
-    /// Empty: nobody's.
+    /// Trusts these networks. Empty: nobody.
     pub fn new(networks: Vec<IpNetwork>) -> Self {
         Self(networks)
     }
@@ -47,8 +47,8 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(address))
     }
 
-    /// The nearest address that no trusted proxy stands behind. An entry that cannot be read ends the search: it is not
-    /// known what stands before it.
+    /// The nearest address that is no trusted proxy's, or else the leftmost one. An unreadable entry ends the
+    /// search, because nobody knows what stands before it.
     pub(in crate::web) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Named {
         let entries: Vec<&[u8]> = headers
             .get_all(X_FORWARDED_FOR)
@@ -75,7 +75,7 @@ fn read(entry: &[u8]) -> Option<IpAddr> {
     parse(std::str::from_utf8(entry).ok()?.trim())
 }
 
-/// An address, with or without brackets and port.
+/// Parses an address with or without brackets and port.
 fn parse(entry: &str) -> Option<IpAddr> {
     let bare = entry
         .strip_prefix('[')
@@ -87,7 +87,7 @@ fn parse(entry: &str) -> Option<IpAddr> {
         .map(|address| address.to_canonical())
 }
 
-/// The caller, as a session records it. Never refuses: whatever the headers say, there is an answer.
+/// The caller's origin, as a session records it. Never refuses, whatever the headers say.
 #[derive(Clone, Debug)]
 pub struct ClientInfo(pub Origin);
 
@@ -100,20 +100,20 @@ impl FromRequest for ClientInfo {
     }
 }
 
-/// Who is at the other end of the connection, which TCP always knows.
+/// The address at the other end of the connection, which TCP always knows.
 pub(in crate::web) fn peer(request: &HttpRequest) -> IpAddr {
     request
         .peer_addr()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
 }
 
-/// Is what its headers say about other things than the client to be believed?
+/// Whether a trusted proxy sent the request, so that its other headers count, too.
 pub(in crate::web) fn is_from_a_trusted_proxy(request: &HttpRequest) -> bool {
     let proxies = request.app_data::<web::Data<TrustedProxies>>();
     proxies.is_some_and(|proxies| proxies.trusts(peer(request).to_canonical()))
 }
 
-/// The address that a request comes from.
+/// The client's address.
 pub(in crate::web) fn address(request: &HttpRequest) -> IpAddr {
     let peer = peer(request);
     match request.app_data::<web::Data<TrustedProxies>>() {
@@ -122,7 +122,7 @@ pub(in crate::web) fn address(request: &HttpRequest) -> IpAddr {
     }
 }
 
-/// Where a request comes from.
+/// The client's address and user agent.
 pub(in crate::web) fn origin(request: &HttpRequest) -> Origin {
     let user_agent = request.headers().get(USER_AGENT);
     Origin::new(address(request), user_agent.map(|value| value.as_bytes()))
@@ -194,7 +194,7 @@ mod tests {
         }
     }
 
-    /// Any value that a header may hold, most of them nearly a list of addresses.
+    /// Any value that a header may hold. Most are nearly a list of addresses.
     fn any_value() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![Just(b'\t'), 0x20..=0x7e_u8, 0x80..=0xff_u8];
         prop_oneof![

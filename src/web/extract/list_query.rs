@@ -1,4 +1,4 @@
-//! What a list may be asked for, in the query of its address.
+//! The query of a list.
 
 use actix_web::HttpRequest;
 use actix_web::web::Query;
@@ -9,14 +9,15 @@ use crate::sessions::EndReason;
 use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
 
-/// Rows of a page unless asked otherwise.
+/// Rows of a page unless the query says otherwise.
 const PAGE: i64 = 50;
 
-/// What a list may be asked: `q`, `limit` (1 to 200), `after` (the `next` of an earlier page), `reason` (history only).
+/// The query of a list: `q`, `limit` (1 to 200), `after` (the `next` of an earlier page), `reason` (history
+/// only).
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::web) struct ListQuery {
-    /// A part of a name or an address of mail; or an address of origin, a network, or the beginning of one.
+    /// A part of a name or an email address; or an IP address, a network, or the beginning of one.
     #[serde(default)]
     #[param(max_length = 1000, pattern = "^[^\\x00]*$")]
     q: String,
@@ -29,7 +30,7 @@ pub(in crate::web) struct ListQuery {
     reason: Option<String>,
 }
 
-/// What the history may be asked beside.
+/// A further parameter of the history's query.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only described: `ListQuery` reads it")]
@@ -38,7 +39,7 @@ pub(in crate::web) struct ReasonQuery {
     reason: Option<String>,
 }
 
-/// A query that has been understood.
+/// A query that has been parsed.
 pub(in crate::web) struct ListRequest {
     pub(in crate::web) search: Search,
     pub(in crate::web) limit: i64,
@@ -47,7 +48,7 @@ pub(in crate::web) struct ListRequest {
 }
 
 impl ListQuery {
-    /// Read in the handler and not by an extractor, which would answer before it is known who asks.
+    /// Reads the query in the handler: an extractor would answer before the caller is authenticated.
     pub(in crate::web) fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let query = Query::<Self>::from_query(request.query_string());
         query
@@ -88,7 +89,7 @@ impl ListQuery {
     }
 }
 
-/// A form sends what was left empty, too.
+/// The value unless it is empty: a form also sends empty fields.
 fn given(value: &Option<String>) -> Option<&str> {
     value.as_deref().filter(|value| !value.is_empty())
 }

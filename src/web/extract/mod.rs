@@ -1,5 +1,5 @@
-//! Authorisation lives in the handler's signature: what takes an [`Authenticated`] cannot be reached without a live
-//! session.
+//! Authorisation lives in the handler's signature: a handler that takes an [`Authenticated`] cannot be
+//! reached without a live session.
 
 pub mod body;
 pub mod client;
@@ -22,46 +22,47 @@ use crate::web::problem::Problem;
 /// A request with this header set to `true` never counts as activity.
 pub(in crate::web) const PASSIVE: &str = "oneseat-passive";
 
-/// A live session came with the request.
+/// The caller has a live session.
 #[derive(Clone, Debug)]
 pub struct Authenticated {
-    /// The session, and whose it is.
+    /// The session and its user.
     pub seat: Seat,
     request: HttpRequest,
 }
 
-/// The same for what a page does by itself: whatever its headers say, it never counts as activity.
+/// A live session for what a page does by itself. It never counts as activity, whatever the headers say.
 #[derive(Clone, Debug)]
 pub struct Passive(pub Seat);
 
-/// The same, and its user is an admin. The refusal of anybody else is written to the security log.
+/// A live session of an admin. The refusal of any other user is written to the security log.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    /// The session, and whose it is.
+    /// The session and its user.
     pub seat: Seat,
     request: HttpRequest,
 }
 
 impl Authenticated {
-    /// Who asks for what. It is looked at again when it is done: the body may come much later.
+    /// The caller and what they ask for. The session is checked again when the work is done, because the body
+    /// may come much later.
     pub(in crate::web) fn holder(&self) -> Holder {
         holder(&self.seat, &self.request)
     }
 }
 
 impl Admin {
-    /// Who asks for what, as [`Authenticated::holder`] says it.
+    /// The caller and what they ask for, as in [`Authenticated::holder`].
     pub(in crate::web) fn holder(&self) -> Holder {
         holder(&self.seat, &self.request)
     }
 
-    /// What they do on that word is done only if it still holds then.
+    /// The authority to act as this admin. It is checked again when the work is done.
     pub(in crate::web) fn authority(&self) -> Authority {
         Authority::Admin(self.holder())
     }
 }
 
-/// What is asked for, as the security log names it.
+/// The requested resource, as the security log names it.
 pub(in crate::web) fn resource(request: &HttpRequest) -> audit::Resource {
     audit::Resource {
         path: request.path().to_owned(),
@@ -136,18 +137,19 @@ fn seat(request: &HttpRequest, activity: Activity) -> impl Future<Output = Resul
     }
 }
 
-/// Does the request carry a bearer token, of whatever worth?
+/// Whether the request carries a bearer token, valid or not.
 pub(in crate::web) fn has_token(headers: &HeaderMap) -> bool {
     !matches!(credentials(headers), Ok(None))
 }
 
-/// The token in `Authorization: Bearer ...` (RFC 6750 2.1). Tokens in the query or a cookie are never looked for.
+/// The token in `Authorization: Bearer ...` (RFC 6750 2.1). Tokens in the query or a cookie are never looked
+/// for.
 fn bearer(headers: &HeaderMap) -> Result<Token, Problem> {
     let text = credentials(headers)?.ok_or_else(Problem::token_missing)?;
     Token::parse(text).ok_or_else(Problem::token_invalid)
 }
 
-/// What follows the scheme, if the scheme is ours; the scheme is case-insensitive (RFC 9110 11.1).
+/// The text after the scheme, if the scheme is Bearer. The scheme is case-insensitive (RFC 9110 11.1).
 fn credentials(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else {

@@ -1,9 +1,10 @@
-//! Warns of a trusted proxy that hands on what its clients should not choose, as far as that can be told from what it sends.
+//! Warns of a trusted proxy that forwards headers which its clients should not choose, as far as requests
+//! show it.
 //!
-//! A proxy that is set up as in docs/proxies.md sets `X-Forwarded-For` and `X-Request-Id` itself, so that each comes once and with one
-//! value in every request. One that hands on what came from its client looks like that only while no client writes these headers, and
-//! leaves them out when none does. Looked at where somebody tries to sign in, which health checks and services do not. Each sign is
-//! told once for each proxy, since the log is not the place to learn it twice.
+//! A proxy that is set up as in docs/proxies.md sets `X-Forwarded-For` and `X-Request-Id` itself, so that
+//! each comes once and with one value in every request. A proxy that forwards its client's headers looks like
+//! that only while no client writes them, and it sends none if the client sends none. The check runs where
+//! clients try to sign in, which health checks and services do not. Each sign is logged once for each proxy.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,14 +18,14 @@ use ipnetwork::IpNetwork;
 use crate::web::extract::client::{self, Rest, TrustedProxies, X_FORWARDED_FOR};
 use crate::web::middleware::request_id::X_REQUEST_ID;
 
-/// Proxies that are remembered; of further ones nothing is told.
+/// Most proxies that are remembered. Further ones are not checked.
 const MOST: usize = 256;
 
 /// What was seen of each proxy.
 #[derive(Debug, Default)]
 pub(in crate::web) struct ProxyCheck(Mutex<HashMap<IpAddr, Seen>>);
 
-/// Of one proxy.
+/// What was seen of one proxy.
 #[derive(Debug, Default)]
 struct Seen {
     has_named: bool,
@@ -32,7 +33,7 @@ struct Seen {
     told: Vec<Sign>,
 }
 
-/// What gives a proxy away.
+/// A sign that a proxy is not set up as documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sign {
     NoAddress,
@@ -61,7 +62,7 @@ impl Sign {
     }
 }
 
-/// Looks at a request, and warns of what was not told before of the trusted proxy that sent it, if one did.
+/// Looks at a request, and logs each new sign of the trusted proxy that sent it, if one did.
 pub(in crate::web) fn look(request: &HttpRequest) {
     let proxies = request.app_data::<Data<TrustedProxies>>();
     let check = request.app_data::<Data<ProxyCheck>>();
@@ -113,7 +114,7 @@ impl Seen {
     }
 }
 
-/// Warns at the start of a setting that trusts everybody: then the first address that a client writes is its own.
+/// Warns at the start of a setting that trusts everybody: then a client chooses its own address.
 pub(in crate::web) fn warn_of_everybody(networks: &[IpNetwork]) {
     for network in networks.iter().filter(|network| network.prefix() == 0) {
         log::warn!(

@@ -1,7 +1,8 @@
 //! How often one origin may try to sign in (OWASP ASVS 6.3.1).
 //!
-//! An origin is an IPv4 address or the /64 of an IPv6 address, which is the least that one customer gets. The wider networks that it is in
-//! count, too, each with a larger allowance: a customer may have 65,536 times a /64. Each instance counts for itself.
+//! An origin is an IPv4 address or an IPv6 /64, which is the least that one customer gets. Its wider networks
+//! count, too, each with a larger allowance: one customer may have 65,536 networks of /64. Each instance
+//! counts for itself.
 
 use std::collections::HashMap;
 use std::future::{Ready, ready};
@@ -25,25 +26,27 @@ use crate::web::extract::client;
 use crate::web::extract::proxy_check;
 use crate::web::problem::Problem;
 
-/// Origins remembered before those that have been quiet for a minute are forgotten.
+/// Above this many origins, those that have been quiet for a minute are forgotten.
 const CROWD: usize = 50_000;
 
-/// Origins remembered at most, in some ten megabytes. Whoever is new while there are so many has one count with all others who are.
+/// Most origins remembered, in some ten megabytes. All further origins share one count.
 const MOST: usize = 200_000;
 
-/// What counts, from the narrowest: bits of IPv4 and of IPv6, and how many times the rate it may have. A customer of IPv6 has a /56 or a
-/// /48; behind a /24 of IPv4 there may be an office, a school, or some of a provider's many.
+/// The networks that count, from the narrowest: bits of IPv4, bits of IPv6, and how many times the rate each
+/// may have. A customer of IPv6 has a /56 or a /48; behind a /24 of IPv4 there may be an office, a school, or
+/// several of a provider's customers.
 const NETWORKS: [(u32, u32, u32); 3] = [(32, 64, 1), (32, 56, 4), (24, 48, 16)];
 
-/// A crowd is looked through at most so often, or each of its sign-ins would cost as much as the crowd is large.
+/// Least time between two looks through a crowd: otherwise each sign-in would cost as much as the crowd is
+/// large.
 const BETWEEN_TWO_LOOKS: Duration = Duration::from_secs(1);
 
-/// The counters. All of an instance's workers share one.
+/// The counters, shared by all workers of an instance.
 pub(in crate::web) struct LoginRates<C: Clock = DefaultClock> {
     networks: [Networks<C>; NETWORKS.len()],
 }
 
-/// All networks of one width.
+/// The counters of all networks of one width.
 struct Networks<C: Clock> {
     v4_bits: u32,
     v6_bits: u32,
@@ -53,7 +56,7 @@ struct Networks<C: Clock> {
 }
 
 impl LoginRates {
-    /// Allows so many a minute: all of them at once, and then one whenever its share of the minute has passed.
+    /// Allows this many a minute: all of them at once, then one whenever its share of the minute has passed.
     pub(in crate::web) fn new(per_minute: NonZeroU32) -> Self {
         Self::by(DefaultClock::default(), per_minute)
     }
@@ -76,8 +79,8 @@ impl<C: Clock + Clone> LoginRates<C> {
         }
     }
 
-    /// Counts one, or says after how many seconds the next may come. What a narrow network is refused does not count for the wide one: its
-    /// neighbours do not pay for it.
+    /// Counts one try, or returns after how many seconds the next may come. A try that is refused to a narrow
+    /// network does not count for the wider one, so that its neighbours do not pay for it.
     fn count(&self, address: IpAddr) -> Result<(), u64> {
         self.networks
             .iter()
@@ -115,7 +118,7 @@ struct Counts(Mutex<Remembered>);
 #[derive(Default)]
 struct Remembered {
     origins: HashMap<IpAddr, Nanos>,
-    /// Of all who came when there was no more place.
+    /// The shared count of all origins that came when there was no more room.
     others: Option<Nanos>,
 }
 
@@ -168,7 +171,7 @@ impl ShrinkableKeyedStateStore<IpAddr> for Counts {
     }
 }
 
-/// The caller's origin has not tried too often. Asked before anything is read or hashed.
+/// The caller's origin has not tried too often. Checked before anything is read or hashed.
 pub struct WithinLoginRate(());
 
 impl FromRequest for WithinLoginRate {
@@ -241,7 +244,7 @@ mod tests {
         assert_eq!((0..100).filter(|_| counts(&rates, "2001:db8:0:2::1")).count(), 2);
     }
 
-    /// Rates with a clock that stands still, after so many origins have come once.
+    /// Rates with a clock that stands still, after this many origins have come once.
     fn crowded(per_minute: u32, origins: usize) -> (LoginRates<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
         let rates = LoginRates::by(clock.clone(), NonZeroU32::new(per_minute).unwrap());
@@ -271,7 +274,7 @@ mod tests {
         assert!(counts(&rates, "2001:db8:0:1::1") && counts(&rates, "2001:db8:0:2::1"));
         assert!(!counts(&rates, "2001:db8:0:3::1"));
         assert_eq!(rates.networks[0].limiter.len(), MOST);
-        // One of those who were there first has its second, and no third.
+        // An origin that came early has its second try, and no third.
         assert!(counts(&rates, "0.0.7.0") && !counts(&rates, "0.0.7.0"));
         // A minute later there is room again.
         clock.advance(Duration::from_secs(61));

@@ -1,13 +1,15 @@
-//! A connection that cannot be held open by doing nothing.
+//! A connection that a client cannot hold open by doing nothing.
 //!
-//! The HTTP parser bounds the first head on a connection and the pause between requests. This bounds the rest: a later head that
-//! dribbles in, a body that nobody reads, whether it comes or not, and a client that does not take its answer.
+//! The HTTP parser bounds the first head on a connection and the pause between requests. This module bounds
+//! the rest: a later head that comes slowly, a body that is not read, whether it comes or not, and a client
+//! that does not take its answer.
 //!
-//! Requests may come in a row without waiting for answers (RFC 9112 9.3.2). Each begins only when the answers before it have been
-//! taken, and few are read ahead, or a client that takes none could have any number of them kept.
+//! Requests may come in a row without waiting for answers (RFC 9112 9.3.2). Each begins only when the client
+//! has taken the answers before it. Few are read ahead: otherwise a client that takes no answers could have
+//! any number of them kept.
 //!
-//! An answer may be long under way, as an event stream is; that is no time for the next request. A client that begins to send one
-//! and whose turn does not come within the time for a head is cut off: it would fill a buffer that nobody empties.
+//! An answer may take long, as an event stream does. A client that begins its next request meanwhile is cut
+//! off if its turn does not come within the time for a head: it would fill a buffer that nobody empties.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -30,20 +32,22 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection_limit::Place;
 
-/// From the first byte of a request to the end of its head.
+/// Longest time from the first byte of a request to the end of its head.
 pub(in crate::web) const SLOWEST_HEAD: Duration = Duration::from_secs(5);
-/// What the parser leaves to us is cut off without an answer; so where both watch, the parser's `408` comes first.
+/// What the parser leaves to this module is cut off without an answer. Where both watch, this lets the
+/// parser's `408` come first.
 const AFTER_THE_PARSER: Duration = Duration::from_secs(1);
-/// An idle connection is kept this long.
+/// How long an idle connection is kept.
 pub(in crate::web) const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// A connection that is to be closed may stay open so long for what is still under way.
+/// How long a connection that is to be closed may stay open for what is still under way.
 const LINGER: Duration = Duration::from_secs(2);
-/// After an answer to a request whose body was not read: what is left of it may be announced and never come.
+/// How long to wait after an answer to a request whose body was not read: the rest may be announced and never
+/// come.
 const UNREAD_BODY: Duration = Duration::from_secs(5);
-/// Bytes given to the parser at a time, and of later requests while one is under way: the parser takes in as many requests as it
-/// is given, and one that takes eighteen bytes to send takes two kilobytes to keep.
+/// Most bytes given to the parser at a time, and of later requests while one is under way. The parser takes
+/// in every request that it is given, and a request of eighteen bytes takes two kilobytes to keep.
 const AHEAD: usize = 2 * 1_024;
-/// A client that takes nothing of its answer for so long is cut off.
+/// Longest time in which a client may take nothing of its answer.
 const SLOWEST_READER: Duration = Duration::from_secs(20);
 
 /// A byte stream that a client cannot hold open by doing nothing.
@@ -55,26 +59,26 @@ pub(in crate::web) struct Connection<Io> {
     writing: Deadline,
 }
 
-/// What a connection is doing: told by the stream, which sees bytes, and by the middleware, which sees requests.
+/// What a connection is doing. The stream reports bytes, and the middleware reports requests.
 #[derive(Default)]
 pub(in crate::web) struct Exchanges {
-    /// Until when a head that has begun must be complete.
+    /// When a head that has begun must be complete.
     head: Cell<Option<Instant>>,
     /// Requests that are being answered.
     under_way: Cell<u32>,
-    /// Bytes came meanwhile: of a body, or of the next head.
+    /// Bytes came while a request was under way: of its body, or of the next head.
     more_came: Cell<bool>,
-    /// A body was announced, and nobody has seen its end.
+    /// A body was announced, and its end was not read.
     body_is_unread: Cell<bool>,
     /// The answer says that the connection will be closed.
     is_last: Cell<bool>,
-    /// Bytes given to the parser since it last had its turn with them.
+    /// Bytes given to the parser since its last turn.
     ahead: Cell<usize>,
-    /// The reader, when there is enough ahead.
+    /// The reader, which waits when there is enough ahead.
     reader: Cell<Option<Waker>>,
-    /// An answer was made, and not all of it has been taken.
+    /// An answer was made, and the client has not taken all of it.
     is_unsent: Cell<bool>,
-    /// The next request, which waits for that.
+    /// The next request, which waits until the answer is taken.
     next: Cell<Option<Waker>>,
 }
 
@@ -94,7 +98,7 @@ impl Exchanges {
         self.under_way.set(self.under_way.get() + 1);
     }
 
-    /// Completes when the answers before have been taken.
+    /// Completes when the client has taken the answers before.
     fn poll_sent(&self, cx: &Context<'_>) -> Poll<()> {
         if self.is_unsent.get() {
             self.next.set(Some(cx.waker().clone()));
@@ -110,7 +114,7 @@ impl Exchanges {
         }
     }
 
-    /// Has the parser enough to do for now?
+    /// Completes when the parser can take more bytes.
     fn poll_ahead(&self, cx: &Context<'_>) -> Poll<()> {
         if self.ahead.get() < AHEAD {
             return Poll::Ready(());
@@ -118,7 +122,7 @@ impl Exchanges {
         if self.under_way.get() > 0 && !self.body_is_unread.get() {
             self.reader.set(Some(cx.waker().clone()));
         } else {
-            // It goes on as soon as the parser has looked at what it has.
+            // Reading goes on as soon as the parser has looked at what it has.
             self.ahead.set(0);
             cx.waker().wake_by_ref();
         }
@@ -133,23 +137,24 @@ impl Exchanges {
         self.under_way.set(self.under_way.get() - 1);
         let more_came = self.more_came.take();
         if self.is_last.get() {
-            // The rest of a body that was refused is taken in for a moment, so that the client gets to read why.
+            // The rest of a refused body is taken in for a moment, so that the client gets to read why.
             self.head.set(Some(Instant::now() + LINGER));
         } else if self.body_is_unread.get() {
             self.head.set(Some(Instant::now() + UNREAD_BODY));
         } else if more_came {
-            // It may have been the body, and then this is only the pause before the next request.
+            // It may have been the body; then this is only the pause before the next request.
             self.head.set(Some(Instant::now() + KEEP_ALIVE));
         }
     }
 }
 
-/// A timer that is set once and looked at when it rings, because setting it anew for each request would cost more than it is worth.
+/// A timer that looks at its deadline again when it rings, because resetting it for each request costs too
+/// much.
 #[derive(Default)]
 struct Deadline(Option<Pin<Box<Sleep>>>);
 
 impl Deadline {
-    /// Is it over? Without a deadline never.
+    /// Completes when the deadline is over; without one, never.
     fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let Some(deadline) = deadline else {
             return Poll::Pending;
@@ -178,21 +183,21 @@ impl<Io> Connection<Io> {
         }
     }
 
-    /// Completes when the client has taken too long. To be polled after whatever uses the connection and in the same task: that is
-    /// where deadlines come and go.
+    /// Completes when the client has taken too long. Poll it after what uses the connection and in the same
+    /// task, because deadlines change there.
     pub(in crate::web) fn overdue(&self) -> impl Future<Output = ()> + use<Io> {
         let (exchanges, mut deadline) = (self.exchanges.clone(), Deadline::default());
         poll_fn(move |cx| deadline.poll(cx, exchanges.head.get()))
     }
 
-    /// For [`track_exchanges`], which finds it with the request.
+    /// Adds the exchanges to each request, for [`track_exchanges`].
     pub(in crate::web) fn attach(&self, with_each_request: &mut Extensions) {
         with_each_request.insert(self.exchanges.clone());
     }
 }
 
 impl<Io: Unpin> Connection<Io> {
-    /// A write that can be done now, or an error once the client has taken nothing for too long.
+    /// Does a write now, or fails once the client has taken nothing for too long.
     fn poll_io<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -269,7 +274,7 @@ pub(in crate::web) async fn track_exchanges<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     let turn = request.conn_data::<Rc<Exchanges>>().cloned().map(|exchanges| {
-        // The parser's own word: not only a length announces a body, but chunks, an upgrade or CONNECT, too.
+        // The parser knows best: a length announces a body, but so do chunks, an upgrade or CONNECT.
         let payload = request.take_payload();
         let has_body = !matches!(payload, Payload::None);
         if has_body {
@@ -291,7 +296,7 @@ pub(in crate::web) async fn track_exchanges<B: MessageBody>(
     Ok(answer)
 }
 
-/// The same body, and the connection learns when it has been read.
+/// Passes the body on, and tells the connection when it has been read.
 fn told_at_its_end(mut payload: Payload, exchanges: Rc<Exchanges>) -> Payload {
     let payload = poll_stream(move |cx| {
         let next = payload.poll_next_unpin(cx);
@@ -305,7 +310,7 @@ fn told_at_its_end(mut payload: Payload, exchanges: Rc<Exchanges>) -> Payload {
     }
 }
 
-/// Ends with the request, however that ends.
+/// A request under way. It ends when this is dropped, however the request ends.
 struct Turn(Rc<Exchanges>);
 
 impl Turn {

@@ -1,7 +1,8 @@
-//! As many connections as are configured, of which no network takes all.
+//! The limit of connections, of which no network takes all.
 //!
-//! A network (a /24 of IPv4, a /48 of IPv6) may take one more as long as it has fewer than four times as many as are free. So each leaves a
-//! fifth of what it found: one alone a fifth of all, two a twenty-fifth. Several together can take all: seven of them 20,000.
+//! A network (a /24 of IPv4, a /48 of IPv6) may take one more while it has fewer than four times as many as
+//! are free. So each network leaves a fifth of what it found: one alone leaves a fifth of all, two a
+//! twenty-fifth. Several together can take all: seven of them take 20,000.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::network::Share;
 use crate::web::extract::client::TrustedProxies;
 
-/// How many times as many as are free one network may have.
+/// How many connections one network may have for each that is free.
 const OF_WHAT_IS_FREE: usize = 4;
 
-/// The places of one instance. Cheap to clone.
+/// The connection limit of one instance. Cheap to clone.
 #[derive(Clone)]
 pub(in crate::web) struct ConnectionLimit {
     most: usize,
@@ -27,10 +28,10 @@ struct Taken {
     by_network: HashMap<IpAddr, usize>,
 }
 
-/// One connection's place; given back when dropped.
+/// One connection's place. Dropping it gives the place back.
 pub(in crate::web) struct Place {
     places: ConnectionLimit,
-    /// Of none, when it is a trusted proxy's: who is behind it is not known yet.
+    /// `None` for a trusted proxy, because its client is not known yet.
     network: Option<IpAddr>,
 }
 
@@ -43,7 +44,8 @@ impl ConnectionLimit {
         }
     }
 
-    /// A place for one more connection, unless its network has too many of those that are left. A trusted proxy may have all.
+    /// Takes a place for one more connection, unless its network has too many of those that are left. A
+    /// trusted proxy may take all.
     pub(in crate::web) fn take(&self, peer: IpAddr) -> Option<Place> {
         let peer = peer.to_canonical();
         let network = (!self.proxies.trusts(peer)).then(|| Share::of(peer).site());

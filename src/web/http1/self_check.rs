@@ -1,4 +1,4 @@
-//! Whether a server answers, found out by asking it as anybody would.
+//! Checks whether a server answers, with a request like a client's.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,24 +15,24 @@ use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVe
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme, crypto};
 
-/// A server that has not answered its first request by then is not going to.
+/// How long to wait for a first answer. A server that has not answered by then will not.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// For one try, of which the connection may be lost. Longer than a client that says nothing keeps its place.
+/// Time for one try, whose connection may be lost. It is longer than a silent client keeps its place.
 const TRY: Duration = Duration::from_secs(10);
-/// Between two tries.
+/// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What any answer begins with: which one it is does not matter.
+/// How every answer begins; its status does not matter.
 const ANSWER: &[u8] = b"HTTP/1.1 ";
 
-/// Asks one server, which listens in this process.
+/// Checks one server, which listens in this process.
 pub(crate) struct SelfCheck {
     address: SocketAddr,
     tls: Option<TlsConnector>,
 }
 
 impl SelfCheck {
-    /// Of a server in the clear.
+    /// Checks a server in the clear.
     pub(crate) fn http(address: SocketAddr) -> Self {
         Self {
             address: reachable(address),
@@ -40,10 +40,10 @@ impl SelfCheck {
         }
     }
 
-    /// Of a server with TLS.
+    /// Checks a server with TLS.
     ///
     /// # Errors
-    /// When this side cannot speak it.
+    /// When TLS cannot be set up here.
     pub(in crate::web) fn https(address: SocketAddr) -> io::Result<Self> {
         let provider = Arc::new(crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider.clone())
@@ -76,7 +76,7 @@ impl SelfCheck {
         })
     }
 
-    /// Makes a connection and leaves.
+    /// Makes a connection and closes it.
     pub(in crate::web) async fn knock(&self) {
         let _ = timeout(PAUSE, TcpStream::connect(self.address)).await;
         sleep(PAUSE).await;
@@ -106,11 +106,11 @@ async fn exchange(mut io: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()>
     if answer == ANSWER {
         Ok(())
     } else {
-        Err(io::Error::other("what it answers is not HTTP"))
+        Err(io::Error::other("the answer is not HTTP"))
     }
 }
 
-/// Where this machine reaches what listens there.
+/// The address at which this machine reaches a listening socket.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -120,7 +120,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Whatever certificate is shown: who listens on our own port is known, nothing secret is said, and whether others trust the
+/// Accepts any certificate: our own port is known, nothing secret is sent, and whether clients trust the
 /// certificate is not the question.
 #[derive(Debug)]
 struct OwnCertificate(Arc<CryptoProvider>);

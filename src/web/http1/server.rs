@@ -1,4 +1,4 @@
-//! A server: first it holds its port, then it answers.
+//! A server that first takes its port and then answers.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -12,7 +12,7 @@ use super::supervisor::{Running, Workers};
 use crate::auth::Auth;
 use crate::config::ServeConfig;
 
-/// Connections that wait to be accepted; the kernel allows as many at most by default.
+/// Most connections that wait to be accepted; the kernel's default limit is as high.
 const BACKLOG: i32 = 4_096;
 
 /// A server that holds its port and does not answer yet.
@@ -31,15 +31,15 @@ impl Server {
     /// Takes the port.
     ///
     /// # Errors
-    /// When the address is in use or not this machine's, with the flag that names it.
+    /// When the address is in use or not this machine's. The error names the flag.
     pub fn bind(config: ServeConfig) -> io::Result<Self> {
         let listener = listen_on(config.http.bind, "--bind")?;
-        // After a restart everybody comes at once.
+        // After a restart all clients come at once.
         nix::sys::socket::listen(&listener, Backlog::new(BACKLOG)?)?;
         Ok(Self { config, listener })
     }
 
-    /// Where it will answer: the port that was taken, if any was asked for.
+    /// The address it will answer on. Port 0 is replaced by the port that was taken.
     ///
     /// # Errors
     /// When the operating system cannot tell.
@@ -56,7 +56,7 @@ impl Server {
         }
     }
 
-    /// Starts to answer, and waits until it has answered a request, its own or a client's.
+    /// Starts to answer, and waits until it has answered a request of its own or of a client.
     ///
     /// # Errors
     /// When the TLS certificate cannot be used, the threads that serve cannot be started, or do not answer.
@@ -76,17 +76,17 @@ impl Server {
 }
 
 impl RunningServer {
-    /// Completes with the reason when it cannot go on.
+    /// Completes with the reason when the server cannot go on.
     pub async fn failed(&mut self) -> io::Error {
         self.running.failed().await
     }
 
-    /// From now on `GET /readyz` says that it stops.
+    /// From now on `GET /readyz` answers that the server stops.
     pub fn say_unready(&self) {
         self.stopping.begin();
     }
 
-    /// Takes no new connections, lets what is under way finish, and ends.
+    /// Takes no new connections, lets requests under way finish, and ends.
     pub async fn stop(self) {
         self.running.stop().await;
     }
@@ -95,7 +95,7 @@ impl RunningServer {
 /// Takes a port.
 ///
 /// # Errors
-/// When it is in use or not this machine's, with the flag that names it.
+/// When it is in use or not this machine's. The error names the flag.
 pub(crate) fn listen_on(address: SocketAddr, flag: &str) -> io::Result<TcpListener> {
     TcpListener::bind(address).map_err(|error| {
         let words = format!("cannot listen on {address}: {error}; name another address with {flag}");

@@ -32,10 +32,10 @@ use crate::web::extract::{client, proxy_check};
 use crate::web::middleware::{cross_origin, panics, request_id, security_headers};
 use crate::web::{middleware, problem, routes};
 
-/// Requests under way when the server stops have this long to finish.
+/// How long requests under way may take to finish when the server stops.
 const GRACE_SECONDS: u64 = 10;
 
-/// A client that does not finish its TLS handshake in this time is cut off.
+/// Longest time that a client may take to finish its TLS handshake.
 const SLOWEST_HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Starts to answer.
@@ -110,7 +110,7 @@ pub(in crate::web) fn listen(
     Ok((server.run(), stopping))
 }
 
-/// Who is at the other end, with a place; before anything is done for them.
+/// Finds the peer's address and takes a place, before anything else is done for the client.
 fn admit(tcp: &TcpStream, places: &ConnectionLimit) -> io::Result<(SocketAddr, Place)> {
     let peer = tcp.peer_addr()?;
     let place = places.take(peer.ip()).ok_or_else(|| {
@@ -121,7 +121,8 @@ fn admit(tcp: &TcpStream, places: &ConnectionLimit) -> io::Result<(SocketAddr, P
     Ok((peer, place))
 }
 
-/// Makes it TLS, in time. What fails is counted: any scanner of ports may cause it, so it is in the log for who looks for faults only.
+/// Does the TLS handshake, in time. A failure is counted and logged for debugging only: any port scanner may
+/// cause it.
 async fn shake_hands(tls: &TlsAcceptor, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
     let shaken = timeout(SLOWEST_HANDSHAKE, tls.accept(tcp)).await;
     let shaken = shaken.map_err(io::Error::from).flatten();
@@ -131,7 +132,7 @@ async fn shake_hands(tls: &TlsAcceptor, tcp: TcpStream) -> io::Result<TlsStream<
     shaken
 }
 
-/// HTTP/1.1 over whatever bytes travel on.
+/// HTTP/1.1 over TCP or TLS.
 fn http<Io, App>(
     app: App,
     stop: &GracefulShutdownSignal,
@@ -167,7 +168,8 @@ where
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(SLOWEST_HEAD)
         .h1_write_buffer_size(PIECE)
-        // A client that is gone is noticed: its stream gives its place back, its password is not hashed.
+        // A client that is gone is noticed: then its stream gives its place back, and its password is not
+        // hashed.
         .h1_allow_half_closed(false)
         .on_connect_ext(|connection: &Connection<Io>, extensions| connection.attach(extensions))
         .h1(app);
@@ -188,7 +190,7 @@ where
     .map_err(|error| log::debug!("{error}"))
 }
 
-/// The routes, and what their handlers ask for.
+/// Adds the routes and what their handlers need.
 fn provide(
     app: &mut web::ServiceConfig,
     config: &ServeConfig,
@@ -204,8 +206,8 @@ fn provide(
     routes::configure(app, config.http.static_dir.as_deref());
 }
 
-/// Around the routes, from the inside out: panics, CORS, metrics, problems, headers, the request id, and the exchanges of the
-/// connection.
+/// Wraps the routes, from the inside out: panics, CORS, metrics, problems, headers, the request id, and the
+/// exchanges of the connection.
 fn application(
     config: &ServeConfig,
     routes: &dyn Fn(&mut web::ServiceConfig),
@@ -223,7 +225,7 @@ fn application(
     let app = App::new()
         .configure(routes)
         .wrap(from_fn(panics::a_panic_is_a_problem))
-        // Outside of what fails: a page of another origin may read that it did.
+        // Outside of what fails, so that a page of another origin may read that it did.
         .wrap(Condition::new(
             !config.http.cors_origins.is_empty(),
             cross_origin::of(&config.http.cors_origins),
@@ -274,7 +276,7 @@ mod tests {
             .1
     }
 
-    /// The worst time: it holds the secrets of the request, and what it says shows them.
+    /// Panics at the worst time: it holds the secrets of the request, and its message shows them.
     async fn panicking(request: HttpRequest, password: String) -> &'static str {
         let token = Token::parse(&request.headers().get("authorization").unwrap().as_bytes()[7..]).unwrap();
         let password = Password::typed(&password).unwrap();

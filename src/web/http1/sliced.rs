@@ -1,7 +1,8 @@
-//! Long answers in small pieces.
+//! Sends long answers in small pieces.
 //!
-//! The HTTP server copies a piece of an answer into the connection's buffer before it is sent, and takes the next piece when the
-//! client has taken that one. An answer in one piece would be copied whole for each client, even one that never reads it.
+//! The HTTP server copies a piece of an answer into the connection's buffer before it is sent, and takes the
+//! next piece when the client has taken that one. An answer in one piece would be copied whole for each
+//! client, even for one that never reads it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,15 +14,15 @@ use actix_web::web::Bytes;
 /// The longest piece, in bytes.
 pub(in crate::web) const PIECE: usize = 16 * 1_024;
 
-/// What is left of an answer.
+/// The rest of an answer.
 struct Sliced(Bytes);
 
-/// The same answer, in pieces if it is long.
+/// Cuts a long answer into pieces.
 pub(in crate::web) fn sliced(body: BoxBody) -> BoxBody {
     match body.try_into_bytes() {
         Ok(bytes) if bytes.len() > PIECE => BoxBody::new(Sliced(bytes)),
         Ok(bytes) => BoxBody::new(bytes),
-        // It comes in pieces already.
+        // It already comes in pieces.
         Err(body) => body,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The server has been told to stop: load balancers learn it from `GET /readyz`.
+/// Whether the server has been told to stop. Load balancers learn it from `GET /readyz`.
 #[derive(Clone, Default)]
 pub(in crate::web) struct Stopping(Arc<AtomicBool>);
 

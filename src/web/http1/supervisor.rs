@@ -1,7 +1,7 @@
-//! A server that runs: whether it answers, and whether it still can.
+//! Watches a running server: whether it answers, and whether it still can.
 //!
-//! The server crate starts a thread again that died, and if that fails goes on with those that are left, or with none. This
-//! module knows how many there are, and tells when the server cannot go on.
+//! The server crate restarts a thread that died. If that fails, it goes on with the threads that are left, or
+//! with none. This module counts them, and tells when the server cannot go on.
 
 use std::any::Any;
 use std::io;
@@ -19,7 +19,7 @@ use super::self_check::SelfCheck;
 
 /// How long a thread that died may be missing.
 const REPLACEMENT: Duration = Duration::from_secs(10);
-/// Between two looks at whether a first answer was given.
+/// Pause between two looks for a first answer.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The threads that serve. Each holds a [`Presence`].
@@ -27,12 +27,12 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) struct Workers {
     all: usize,
     present: watch::Sender<usize>,
-    /// One of them has answered somebody.
+    /// One of them has answered a request.
     has_answered: Arc<AtomicBool>,
 }
 
 impl Workers {
-    /// So many are to come.
+    /// Expects this many threads.
     pub(crate) fn new(all: usize) -> Self {
         Self {
             all,
@@ -41,21 +41,21 @@ impl Workers {
         }
     }
 
-    /// One has answered a request. Called for each.
+    /// Notes that a thread has answered. Called for each request.
     pub(crate) fn answered(&self) {
         if !self.has_answered.load(Ordering::Relaxed) {
             self.has_answered.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Completes when one has answered a request.
+    /// Completes when a thread has answered a request.
     async fn first_answer(&self) {
         while !self.has_answered.load(Ordering::Relaxed) {
             sleep(LOOK).await;
         }
     }
 
-    /// One has come.
+    /// Counts a thread that has started.
     pub(crate) fn arrive(&self) -> Presence {
         self.present.send_modify(|present| *present += 1);
         Presence(self.clone())
@@ -65,7 +65,7 @@ impl Workers {
         *self.present.borrow() >= self.all
     }
 
-    /// Completes when fewer are there than should be.
+    /// Completes when fewer threads are there than should be.
     async fn lost_one(&self) {
         let mut present = self.present.subscribe();
         // The sender is ours, so this cannot fail.
@@ -73,7 +73,7 @@ impl Workers {
     }
 }
 
-/// Kept by a thread that serves, and gone with it.
+/// A thread that serves holds this, and drops it when it ends.
 pub(crate) struct Presence(Workers);
 
 impl Drop for Presence {
@@ -91,8 +91,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts it, and waits until it answers: the check, or anybody. After a restart clients may take every place that there is before
-    /// the check comes, and keep it.
+    /// Starts the server, and waits until it has answered the check or a client. After a restart clients may
+    /// take every place before the check comes, and keep it.
     ///
     /// # Errors
     /// When it cannot start, or does not answer in time.
@@ -111,19 +111,20 @@ impl Running {
             },
             () = this.workers.first_answer() => return Ok(this),
         };
-        // Threads that did start end, too.
+        // Threads that did start must end, too.
         drop(this.handle.stop(false));
         Err(failed)
     }
 
-    /// Completes with the reason when it cannot go on.
+    /// Completes with the reason when the server cannot go on.
     pub(crate) async fn failed(&mut self) -> io::Error {
         loop {
             tokio::select! {
                 ended = &mut self.task => return why(ended),
                 () = self.workers.lost_one() => log::error!("a thread that serves has died"),
             }
-            // It is missed, and another one started, when it is to take a connection.
+            // The server misses the thread, and starts another, only when that thread is to take a
+            // connection.
             let replaced = async {
                 while !self.workers.is_complete() {
                     self.check.knock().await;
@@ -151,7 +152,7 @@ impl Running {
     }
 }
 
-/// What a server says that has ended without having been told to.
+/// Why a server has ended without having been told to.
 fn why(ended: Result<io::Result<()>, JoinError>) -> io::Error {
     match ended {
         Ok(Ok(())) => io::Error::other("the server has ended"),

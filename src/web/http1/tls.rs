@@ -1,7 +1,7 @@
 //! TLS for an installation without a proxy: TLS 1.2 and 1.3, HTTP/1.1.
 //!
-//! The certificate is read again when its files change, so that its renewal needs no restart. A thread of its own reads: a
-//! file system that hangs holds up that thread, and handshakes go on with what was read last.
+//! The certificate is read again when its files change, so that its renewal needs no restart. A separate
+//! thread reads it: if the file system hangs, handshakes go on with the certificate that was read last.
 
 use std::io;
 use std::path::Path;
@@ -20,12 +20,12 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 
 use crate::config::TlsConfig;
 
-/// Between two looks at the files.
+/// Pause between two looks at the files.
 const CHECK: Duration = Duration::from_secs(10);
-/// A look that takes longer is worth a line in the log: the certificate will not be renewed meanwhile.
+/// A look that takes longer is logged, because the certificate is not renewed meanwhile.
 const SLOW_LOOK: Duration = Duration::from_secs(30);
 
-/// What makes TLS of a connection.
+/// Makes the acceptor that turns connections into TLS.
 ///
 /// # Errors
 /// When the files cannot be read or do not belong together, in words.
@@ -45,11 +45,11 @@ pub(in crate::web) fn acceptor(files: &TlsConfig) -> io::Result<TlsAcceptor> {
 #[derive(Debug)]
 struct Certificate {
     current: Arc<Current>,
-    /// Gone with this, and then nobody looks any more.
+    /// Dropping it ends the thread that looks.
     _looking: Sender<()>,
 }
 
-/// Locked for the time of a copy, by handshakes and by whoever replaces it.
+/// Locked only for a copy, by handshakes and by the thread that replaces it.
 type Current = RwLock<Arc<CertifiedKey>>;
 
 /// When the certificate and the key were last written.
@@ -82,25 +82,25 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// Looks again and again until the certificate is gone. What fails once is tried again at the next round.
+/// Looks again and again until the certificate is dropped. A look that fails is repeated at the next round.
 fn look_again(mut look: impl FnMut() + Send, every: Duration, ended: &Receiver<()>) {
     while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
         if let Err(error) = look_once(&mut look) {
             log::error!(
-                "the TLS certificate was not looked at again: {error}; the one read before serves on until the next look"
+                "the TLS certificate could not be checked again: {error}; the one read before stays in use"
             );
         }
     }
 }
 
-/// Looks in a thread of its own, which may die of it, and says so when it does not come back.
+/// Looks in a separate thread, because a look may panic. Logs it when the look takes too long.
 fn look_once(look: &mut (impl FnMut() + Send)) -> io::Result<()> {
     let (looking, looked) = channel::<()>();
     thread::scope(|scope| {
         let reader = thread::Builder::new()
             .name("certificate reader".to_owned())
             .spawn_scoped(scope, move || {
-                // Gone with this thread, however that ends.
+                // Dropped when this thread ends, however it ends.
                 let _looking = looking;
                 look();
             })?;
@@ -122,9 +122,9 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads them for the first time.
+    /// Reads the files for the first time.
     fn start(files: TlsConfig, provider: Arc<CryptoProvider>) -> io::Result<(Self, Arc<Current>)> {
-        // Before the content: what is written in between is read again.
+        // Before the content, so that a change in between is read again.
         let written = written(&files);
         let current = Arc::new(RwLock::new(Arc::new(load(&files, &provider)?)));
         let reader = Self {
@@ -150,7 +150,7 @@ impl Reader {
                 self.written = written;
                 log::info!("read the TLS certificate again, because its files changed");
             }
-            // In the middle of being written, perhaps: the old one serves until the new one is whole.
+            // The files may be half written: the old certificate serves until the new one is whole.
             Err(error) => log::error!("the changed TLS certificate is not used: {error}"),
         }
     }
@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes a new certificate for this name, so many seconds after the one before.
+    /// Writes a new certificate for this name. Its files are dated this many seconds after 1970.
     fn write(files: &TlsConfig, name: &str, seconds: u64) {
         let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
         std::fs::write(&files.certificate, made.cert.pem()).unwrap();
@@ -204,7 +204,7 @@ mod tests {
         }
     }
 
-    /// Looks at the files in no time.
+    /// A short pause between two looks.
     const SOON: Duration = Duration::from_millis(10);
 
     fn shown(certificate: &Certificate) -> Vec<CertificateDer<'static>> {
@@ -254,7 +254,7 @@ mod tests {
         write(&files, "one.example", 1);
         let certificate = Certificate::read(files.clone(), Arc::new(ring::default_provider()), SOON).unwrap();
         let one = shown(&certificate);
-        // Opening a pipe waits for somebody who writes, as a file system does that has lost its server.
+        // Opening a pipe waits for a writer, as a file system does that has lost its server.
         std::fs::remove_file(&files.certificate).unwrap();
         nix::unistd::mkfifo(&files.certificate, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let mut writer = None;
@@ -266,7 +266,7 @@ mod tests {
             assert_eq!(shown(&certificate), one);
             writer.is_some()
         });
-        // It reads, and is held up for as long as this end is open.
+        // The thread reads, and hangs for as long as this end is open.
         let made = rcgen::generate_simple_self_signed(["two.example".to_owned()]).unwrap();
         std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
         let mut writer = writer.unwrap();

@@ -1,4 +1,4 @@
-//! Pages of other origins that may use the API, by name and no others (OWASP ASVS 3.4.2). Without any, CORS is off.
+//! CORS for the pages of named origins and no others (OWASP ASVS 3.4.2). Without any, CORS is off.
 
 use actix_cors::Cors;
 use actix_web::http::{Method, header};
@@ -9,7 +9,7 @@ use crate::web::middleware::request_id::X_REQUEST_ID;
 /// How long a browser may remember the answer to its preflight, in seconds.
 const MAX_AGE: usize = 3_600;
 
-/// No credentials: the token travels in a header that the page sets itself, and there is no cookie to send.
+/// Allows no credentials: the page sets the header with the token itself, and there is no cookie to send.
 pub(in crate::web) fn of(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods([Method::GET, Method::POST, Method::DELETE])

@@ -10,7 +10,7 @@ use metrics::{counter, histogram};
 
 use crate::auth::metrics::{REQUEST_SECONDS, REQUESTS};
 
-/// Clients can make methods up, and each would be a series for ever.
+/// The method's label. Clients can make methods up, and each would be a series for ever.
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -22,14 +22,14 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// Counts the request by the pattern of its route: addresses that nobody serves are one. Stands around whatever answers by itself, so
-/// that panics and preflights count, too.
+/// Counts the request by the pattern of its route; all unknown paths count as one. It wraps everything that
+/// answers by itself, so that panics and preflights count, too.
 pub(in crate::web) async fn count<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     let method = known(request.method());
-    // Before it is on its way: of one that ends in a panic nothing is left to ask.
+    // Read before the call: after a panic there is nothing left to ask.
     let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
     let began = Instant::now();
     let answer = next.call(request).await;

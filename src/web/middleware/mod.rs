@@ -1,4 +1,4 @@
-//! What stands around every request.
+//! What wraps every request.
 
 pub(super) mod cross_origin;
 pub(super) mod metrics;

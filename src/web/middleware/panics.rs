@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 
 use crate::web::problem::Problem;
 
-/// Catches what a handler, an extractor or a route throws.
+/// Catches panics of handlers, extractors and routes.
 pub(in crate::web) async fn a_panic_is_a_problem(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -18,7 +18,7 @@ pub(in crate::web) async fn a_panic_is_a_problem(
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(answer) => Ok(answer?.map_into_boxed_body()),
         Err(_) => {
-            // What it said and where went to the log when it happened.
+            // The message and place of the panic are in the log already.
             log::error!("{method} {path:?} ended in a panic");
             Err(Problem::internal().into())
         }

@@ -1,4 +1,4 @@
-//! Each request has a name: in the log, in the header `X-Request-Id` of its answer, and in its problem.
+//! Each request has an id: in the log, in the `X-Request-Id` header of its answer, and in its problem.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,8 +11,8 @@ use crate::web::extract::client;
 
 pub(in crate::web) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Names the request as the proxy did, if it is one that is trusted, and tells the name with the answer. What is done for it counts for
-/// its origin.
+/// Takes the id from a trusted proxy or makes one, and sends it with the answer. Work for the request counts
+/// for the share of the client's network.
 pub(in crate::web) async fn name<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
@@ -29,7 +29,7 @@ pub(in crate::web) async fn name<B: MessageBody>(
 fn given(request: &ServiceRequest) -> Option<RequestId> {
     let mut names = request.headers().get_all(X_REQUEST_ID);
     let name = names.next()?;
-    // A second one: the proxy has added its own to the client's, and nobody knows which is which.
+    // There is a second one: the proxy has added its own to the client's, and nobody knows which is which.
     if names.next().is_some() {
         return None;
     }

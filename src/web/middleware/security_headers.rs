@@ -14,7 +14,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 /// Two years, as the preload lists want it.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=63072000; includeSubDomains";
 
-/// `no-store` is the default too: a response that may be kept says so itself.
+/// The headers. `no-store` is the default: a response that may be kept says so itself.
 pub(in crate::web) fn of(config: &ServeConfig) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = vec![
         (header::CACHE_CONTROL, "no-store"),
@@ -49,7 +49,7 @@ pub(in crate::web) fn of(config: &ServeConfig) -> Vec<(HeaderName, HeaderValue)>
         .collect()
 }
 
-/// On everything that the application answers.
+/// Adds the headers to everything that the application answers.
 pub(in crate::web) fn on_every_response(headers: &[(HeaderName, HeaderValue)]) -> DefaultHeaders {
     headers
         .iter()
@@ -57,7 +57,7 @@ pub(in crate::web) fn on_every_response(headers: &[(HeaderName, HeaderValue)]) -
         .fold(DefaultHeaders::new(), DefaultHeaders::add)
 }
 
-/// The same on the answer to an error that nothing within the application has made an answer of.
+/// Adds the headers to an error that nothing within the application has answered.
 pub(in crate::web) fn on_an_error(
     error: &actix_web::Error,
     headers: &[(HeaderName, HeaderValue)],

@@ -1,7 +1,8 @@
-//! Answers that many calls have in common.
+//! Answers that many calls share.
 //!
-//! Two sources: what a handler takes says what it may be refused for (`Admin` needs the role, `WithinLoginRate` a slow hand), and rules
-//! say the rest (a call with a body may be sent one that is too large). What a handler says itself comes first.
+//! There are two sources. The arguments of a handler say why it may refuse (`Admin` needs the role,
+//! `WithinLoginRate` a slow pace), and rules say the rest (a body may be too large). The handler's own
+//! answers come first.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ use crate::web::extract::rate::WithinLoginRate;
 use crate::web::extract::{Admin, Authenticated, Passive};
 use crate::web::problem;
 
-/// Name, status, and when. The words between backticks are the codes.
+/// Name, status and description. The words between backticks are the codes.
 const SHARED: [(&str, &str, &str); 12] = [
     (
         "badRequest",
@@ -63,7 +64,7 @@ const SHARED: [(&str, &str, &str); 12] = [
     ),
 ];
 
-/// The shared answers, and who gives them.
+/// Adds the shared answers to the calls that give them.
 pub(super) struct Shared;
 
 impl Modify for Shared {
@@ -90,7 +91,7 @@ impl Modify for Shared {
     }
 }
 
-/// What a call may answer because of what it takes.
+/// Adds what a call may answer because of what it takes.
 fn by_rule(path: &str, call: &mut Operation) {
     let mut names = vec!["methodNotAllowed", "internal"];
     let is_given = |call: &Operation, name: &str| {
@@ -133,7 +134,7 @@ fn by_rule(path: &str, call: &mut Operation) {
     }
 }
 
-/// A body that may be left out is not null when it is there, as utoipa would have it.
+/// A body that may be left out is never null, although utoipa would allow it.
 fn never_null(body: &mut RequestBody) {
     for content in body.content.values_mut() {
         if let RefOr::T(content) = content
@@ -159,7 +160,7 @@ pub(super) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     SHARED.into_iter().map(|(name, status, _)| (name, status))
 }
 
-/// RFC 9457, with one of the codes that the description names.
+/// Makes it an RFC 9457 problem with one of the codes that the description names.
 fn make_a_problem(answer: &mut Response) {
     let codes: Vec<&str> = answer.description.split('`').skip(1).step_by(2).collect();
     let code = ObjectBuilder::new()

@@ -7,7 +7,7 @@ use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::{OpenApi, Ref, RefOr, Type};
 
-/// Beside those on every answer: name, the statuses that have it, and what it says.
+/// Headers of some answers: name, statuses and description.
 const OF_SOME: [(&str, &[&str], &str); 4] = [
     (
         "WWW-Authenticate",
@@ -23,7 +23,7 @@ const OF_SOME: [(&str, &[&str], &str); 4] = [
     ("Retry-After", &["429", "503"], "When to try again, in seconds"),
 ];
 
-/// On everything that is answered.
+/// Headers of every answer.
 const ON_ALL: [(&str, &str); 10] = [
     (
         "X-Request-Id",
@@ -40,7 +40,7 @@ const ON_ALL: [(&str, &str); 10] = [
     ("Strict-Transport-Security", "When the public address is https"),
 ];
 
-/// Puts them in.
+/// Adds the headers to the answers.
 pub(super) struct OnEveryAnswer;
 
 impl Modify for OnEveryAnswer {

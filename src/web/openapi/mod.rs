@@ -1,7 +1,8 @@
-//! The API described in OpenAPI 3.1, from the code that answers.
+//! The OpenAPI 3.1 description of the API, made from the code that answers.
 //!
-//! Each handler names its own answers; [`answers`] adds what many have in common by rule. `tests/it/openapi.rs` fails when a route is
-//! missing, and the schema-driven tester of `tests/schemathesis` when an answer is not as described.
+//! Each handler names its own answers; [`answers`] adds the shared ones by rule. `tests/it/openapi.rs` fails
+//! when a route is missing, and the schema-driven tester of `tests/schemathesis` when an answer is not as
+//! described.
 
 mod answers;
 mod headers;
@@ -19,9 +20,9 @@ use super::problem;
 use answers::Shared;
 use headers::OnEveryAnswer;
 
-/// What a person sends in `Authorization`, by the name that the document gives it.
+/// The name of the scheme by which a user authenticates in `Authorization`.
 const SESSION_TOKEN: &str = "sessionToken";
-/// What a service sends there.
+/// The name of the scheme by which a service authenticates there.
 const CLIENT_SECRET: &str = "clientSecret";
 
 #[derive(OpenApi)]
@@ -35,7 +36,7 @@ const CLIENT_SECRET: &str = "clientSecret";
     ),
     tags(
         (name = "session", description = "Signing in, signing out, and who am I"),
-        (name = "account", description = "The way back in: passwords forgotten and changed, addresses verified"),
+        (name = "account", description = "Passwords forgotten and changed, addresses verified"),
         (name = "service", description = "For proxies and services that ask whose token it is"),
         (name = "admin", description = "Everybody's sessions and accounts, for admins"),
         (name = "monitoring", description = "For load balancers, monitors and tools"),
@@ -73,7 +74,7 @@ const CLIENT_SECRET: &str = "clientSecret";
 )]
 struct Description;
 
-/// What opens the doors.
+/// The security schemes.
 struct Keys;
 
 impl utoipa::Modify for Keys {
@@ -97,7 +98,7 @@ impl utoipa::Modify for Keys {
     }
 }
 
-/// The document as it is sent: the same for everybody, for as long as the program runs.
+/// The document as it is sent. It stays the same for as long as the program runs.
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| Description::openapi().to_json().unwrap_or_default());
 
 /// This description.

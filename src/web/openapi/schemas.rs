@@ -1,4 +1,5 @@
-//! Words and forms that fields of several bodies share. The types behind them live below `web`, which knows nothing of this document.
+//! Schemas that fields of several bodies share. The types behind them live below `web`, which knows nothing
+//! of this document.
 
 use serde_json::Value;
 use utoipa::openapi::schema::{AllOfBuilder, Object, ObjectBuilder, Schema, SchemaType};
@@ -9,7 +10,8 @@ use crate::sessions::EndReason;
 use crate::users::{AccountState, Role};
 use crate::web::problem::Code;
 
-// utoipa takes no description from beside a field whose schema a function makes: those that need one have it here.
+// utoipa ignores the doc comment of a field whose schema a function makes: such a schema has its description
+// here.
 
 fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
     ObjectBuilder::new()
@@ -34,18 +36,18 @@ pub(in crate::web) fn reason() -> Object {
     one_of(EndReason::ALL.map(EndReason::as_str))
 }
 
-/// What the stream of a session tells.
+/// The events of a session's stream.
 pub(in crate::web) fn event() -> Object {
     one_of(["ended", "changed"])
 }
 
-/// What a list is asked for: a form sends what was left empty, too.
+/// The reason that a list is filtered by. It may be empty, because a form also sends empty fields.
 pub(in crate::web) fn any_reason() -> Object {
     let words = EndReason::ALL.map(EndReason::as_str).into_iter().chain([""]);
     said(one_of(words), "Why the sessions ended; empty for every reason.")
 }
 
-/// The same of a page.
+/// The size of a page. It may be empty, too.
 pub(in crate::web) fn limit() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Integer, Type::String]))
@@ -56,12 +58,12 @@ pub(in crate::web) fn limit() -> Object {
         .build()
 }
 
-/// What a request that a proxy asks about needs.
+/// The role that a proxied request needs.
 pub(in crate::web) fn needed_role() -> Object {
     said(role(), "The role that is needed, if not any; an admin has both.")
 }
 
-/// IPv4 or IPv6.
+/// An IPv4 or IPv6 address.
 pub(in crate::web) fn address() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
@@ -105,7 +107,7 @@ pub(in crate::web) fn new_password() -> Object {
         .build()
 }
 
-/// In a group of one: schemathesis takes an asterisk at the end for what no pattern of a field allows.
+/// An `allOf` of one: schemathesis misreads an asterisk at the end of a field's own pattern.
 pub(in crate::web) fn name() -> Schema {
     // As `Name` says. What stands beyond four digits has no escape that all readers of patterns know.
     let printable = text().pattern(Some(concat!(

@@ -1,7 +1,7 @@
-//! The way back in, for people who are not signed in.
+//! Pages for people who are not signed in: forgotten passwords, invitations, verification.
 //!
-//! A mailed link carries its token in the fragment, which browsers send to nobody: the page posts it when somebody presses the
-//! button. So a program that only looks at links in mails uses none up.
+//! A mailed link carries its token in the fragment, which browsers do not send. The page posts it when the
+//! user presses the button, so a program that only looks at links in mails uses none up.
 
 use actix_web::Responder;
 use actix_web::web::Data;
@@ -30,14 +30,14 @@ struct VerifyPage {
     sends_mail: bool,
 }
 
-/// Asks for a link to choose a new password.
+/// The page that asks for a link to choose a new password.
 pub async fn forgot(auth: Data<Auth>) -> impl Responder {
     Page(ForgotPage {
         sends_mail: auth.sends_mail(),
     })
 }
 
-/// Where the link leads that was asked for.
+/// The page of a link to choose a new password.
 pub async fn reset() -> impl Responder {
     Page(ChoosePasswordPage {
         title: "Choose a new password",
@@ -46,7 +46,7 @@ pub async fn reset() -> impl Responder {
     })
 }
 
-/// Where an invitation leads.
+/// The page of an invitation.
 pub async fn welcome() -> impl Responder {
     Page(ChoosePasswordPage {
         title: "Welcome to oneseat",
@@ -55,7 +55,7 @@ pub async fn welcome() -> impl Responder {
     })
 }
 
-/// Where the link leads that verifies an address; without one, a new link can be asked for.
+/// The page of a link that verifies an address. Without a link, a new one can be requested.
 pub async fn verify(auth: Data<Auth>) -> impl Responder {
     Page(VerifyPage {
         sends_mail: auth.sends_mail(),

@@ -1,4 +1,4 @@
-//! Who is signed in and who was, for admins.
+//! Live and past sessions, for admins.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, Responder};
@@ -97,7 +97,7 @@ impl LiveRow {
     }
 }
 
-/// Who is signed in, with the figures on top.
+/// The live sessions, with the figures on top.
 pub async fn sessions(
     admin: AdminPage,
     auth: Data<Auth>,
@@ -139,7 +139,7 @@ pub async fn sessions(
     }))
 }
 
-/// Who was signed in.
+/// The past sessions.
 pub async fn history(
     _: AdminPage,
     auth: Data<Auth>,

@@ -1,17 +1,17 @@
-//! Endings of the last 30 days as a small picture: one bar a day, one colour a reason.
+//! Endings of the last 30 days as a small chart: one bar a day, one colour a reason.
 
 use super::past::in_words;
 use crate::auth::statistics::{DAYS, Statistics};
 use crate::sessions::EndReason;
 
-/// The picture's height, in its own units.
+/// The chart's height, in its own units.
 const HEIGHT: i64 = 100;
 
 /// A stacked bar chart; the stylesheet gives each reason its colour.
 pub(super) struct Chart {
     pub(super) bars: Vec<Bar>,
     pub(super) legend: Vec<(&'static str, &'static str)>,
-    /// The same for who cannot see it.
+    /// The chart in words, for people who cannot see it.
     pub(super) summary: String,
 }
 

@@ -1,4 +1,4 @@
-//! Who is signed in, since when, from where, and for how long.
+//! The user's own session: since when, from where, and for how long.
 
 use actix_web::Responder;
 use actix_web::web::Data;
@@ -36,15 +36,15 @@ struct DashboardPage {
     history: Vec<PastRow>,
 }
 
-/// Past sessions shown.
+/// Most past sessions shown.
 const RECENT: i64 = 10;
 
-/// Two minutes before the end, or half-way there if the whole session is shorter than four.
+/// Two minutes, or half of the time from the last activity to the end if that is shorter.
 fn warn_before(session: &Session) -> TimeDelta {
     TimeDelta::minutes(2).min((session.expires_at - session.last_activity) / 2)
 }
 
-/// The page behind the login.
+/// The page of a signed-in user.
 pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<impl Responder, Problem> {
     let is_final = auth.is_final(&seat.0);
     let history = auth.history_of(seat.0.user.id, RECENT).await?;

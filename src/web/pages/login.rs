@@ -1,4 +1,4 @@
-//! Where everybody starts.
+//! The login page.
 
 use actix_web::{HttpResponse, Responder};
 use askama::Template;
@@ -9,12 +9,12 @@ use super::{Page, to_login};
 #[template(path = "login.html")]
 struct LoginPage;
 
-/// The front door leads to the login page.
+/// Redirects `/` to the login page.
 pub async fn root() -> HttpResponse {
     to_login()
 }
 
-/// The form, and what becomes of a reload.
+/// The sign-in form. A reload of another page leads here, too.
 pub async fn login() -> impl Responder {
     Page(LoginPage)
 }

@@ -1,7 +1,8 @@
 //! Pages for people, rendered by Askama.
 //!
-//! A page holds its token in memory only, so a plain navigation never carries one: whoever navigates to a page for the
-//! signed in is sent to `/login`. The script of the page that signed in fetches the same address with the header.
+//! A page holds its token in memory only, so a plain navigation never carries one. On a page for signed-in
+//! users it is redirected to `/login`. The script of the page that signed in fetches the same address with
+//! the header.
 
 pub mod account;
 pub mod admin;
@@ -30,10 +31,10 @@ use super::problem::Problem;
 use super::static_files::StaticFiles;
 use crate::auth::Seat;
 
-/// A page for the signed in: like [`Authenticated`], but who comes without a token is shown the way.
+/// A page for signed-in users: like [`Authenticated`], but redirects to `/login` without a token.
 pub struct SignedIn(pub Seat);
 
-/// A page for admins: like [`Admin`], but who comes without a token is shown the way.
+/// A page for admins: like [`Admin`], but redirects to `/login` without a token.
 pub struct AdminPage(pub Seat);
 
 /// Why a page was not rendered.
@@ -108,7 +109,7 @@ fn to_login() -> HttpResponse {
         .finish()
 }
 
-/// A page, which is rendered when it is known where its stylesheet and its scripts are.
+/// A page. It is rendered when the address of its stylesheet and scripts is known.
 struct Page<T>(T);
 
 impl<T: Template> Responder for Page<T> {
@@ -123,7 +124,7 @@ impl<T: Template> Responder for Page<T> {
         {
             Ok(html) => HttpResponse::Ok()
                 .content_type("text/html; charset=utf-8")
-                // The same address answers 303 without the header.
+                // Without the header, the same address answers 303.
                 .insert_header((header::VARY, "authorization"))
                 .body(html),
             Err(error) => {

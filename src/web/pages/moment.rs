@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// A time twice: for the script, and for who reads the page without it.
+/// A time in two forms: for the script, and for people who read the page without it.
 pub(super) struct Moment(pub(super) DateTime<Utc>);
 
 impl Moment {

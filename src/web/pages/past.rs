@@ -1,11 +1,11 @@
-//! Past sessions in a list: everybody's, or one's own.
+//! Past sessions in a list: of all users, or of one.
 
 use super::moment::Moment;
 use crate::sessions::Device;
 use crate::sessions::{EndReason, EndedSession};
 use crate::users::User;
 
-/// One of them.
+/// A past session.
 pub(super) struct PastRow {
     pub(super) name: String,
     pub(super) email: String,
@@ -17,7 +17,7 @@ pub(super) struct PastRow {
 }
 
 impl PastRow {
-    /// Without a user when the account is gone, or goes without saying.
+    /// Without a user when the account is gone, or when all rows are one user's.
     pub(super) fn new(session: EndedSession, user: Option<User>) -> Self {
         let (name, email) = match user {
             Some(user) => (user.name, user.email),
@@ -35,7 +35,7 @@ impl PastRow {
     }
 }
 
-/// How it ended, as people say it.
+/// The reason in words.
 pub(super) fn in_words(reason: EndReason) -> &'static str {
     match reason {
         EndReason::SignedOut => "Signed out",

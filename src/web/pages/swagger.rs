@@ -1,4 +1,4 @@
-//! Swagger UI: the description of the API to read and to try. Its files are in the program.
+//! Swagger UI, to read and to try the API. Its files are in the program.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,14 +14,14 @@ use utoipa_swagger_ui::{Config, serve};
 use crate::web::problem::Problem;
 use crate::web::static_files::{File, Keep};
 
-/// As strict as everywhere but for the arrows and locks, which its stylesheet brings along as `data:` images.
+/// As strict as elsewhere, except for the arrows and locks that its stylesheet holds as `data:` images.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
 const PAGE: &str = "index.html";
 
-/// What the page is made of; what else comes with it is for other ways to sign in and to build.
+/// The files of the page. The package's other files are for other ways to sign in and to build.
 const FILES: [&str; 7] = [
     "index.css",
     "swagger-ui.css",
@@ -33,7 +33,8 @@ const FILES: [&str; 7] = [
 ];
 
 static PARTS: LazyLock<HashMap<&str, File>> = LazyLock::new(|| {
-    // No validator of another host, no other document by a query, and nothing kept: a token that is typed in is gone with the page.
+    // No validator of another host, no other document by a query, and nothing stored: a token is gone with
+    // the page.
     let config = Config::from("/openapi.json")
         .use_base_layout()
         .query_config_enabled(false)
@@ -57,7 +58,7 @@ static PARTS: LazyLock<HashMap<&str, File>> = LazyLock::new(|| {
     FILES.into_iter().chain([PAGE]).filter_map(part).collect()
 });
 
-/// The names of its files are relative to a directory.
+/// Redirects to the directory: the page names its files relative to it.
 pub(in crate::web) async fn without_slash() -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, "/docs/api/"))

@@ -1,4 +1,4 @@
-//! Who has an account, for admins.
+//! Accounts, for admins.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, Responder};
@@ -54,7 +54,7 @@ impl AccountRow {
     }
 }
 
-/// Everybody, with what an admin can do for them.
+/// All accounts, with what an admin can do for them.
 pub async fn users(
     admin: AdminPage,
     auth: Data<Auth>,
