@@ -4,7 +4,7 @@
 //! DATA_DIR/            owned by the user that runs oneseat
 //!   start.lock         held while a process starts or stops the server; mode 0600, as the next
 //!   in-use.lock        held, shared, by every process that uses it: the last one out stops the server
-//!   server/            mode 0700, owned by the user that runs PostgreSQL; only its programs write in it
+//!   server/            mode 0700, owned by the user that runs PostgreSQL; only that user writes in it
 //!     pgdata/          the cluster; made under another name and renamed when it is whole
 //!     run/             the Unix socket: there is no TCP port
 //!     postgresql.log
