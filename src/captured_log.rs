@@ -1,4 +1,4 @@
-//! What unit tests see of the log: the lines of their own thread.
+//! The log as unit tests see it: the lines of their own thread.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -26,13 +26,13 @@ impl Log for Captured {
     fn flush(&self) {}
 }
 
-/// Begins to capture, and lets panics go where they go in the program, too.
+/// Starts to capture. Panics are logged as in the program.
 pub(crate) fn start() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         log::set_logger(&Captured).unwrap();
         log::set_max_level(LevelFilter::Info);
-        // What a failing test says is still shown.
+        // The message of a failing test is still shown.
         let default = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             default(panic);
@@ -41,7 +41,7 @@ pub(crate) fn start() {
     });
 }
 
-/// The lines since this was last asked on this thread.
+/// The lines of this thread since the last call.
 pub(crate) fn lines() -> Vec<String> {
     LINES.take()
 }

@@ -1,45 +1,46 @@
-//! A queue that is shared fairly among origins: who sends much waits for themselves, and not everybody else.
+//! A queue shared fairly among origins: an origin that sends much delays only itself.
 //!
-//! Origins are nested ([`Share::tiers`]): a provider's network, one customer's within it, and the narrowest within that. Networks of one
-//! tier take turns. When the queue is full, the network with the most entries gives a place to one with fewer.
+//! Origins are nested ([`Share::tiers`]): a provider's network, a customer's site in it, and a subnet in
+//! that. Networks of one tier take turns. When the queue is full, the network with the most entries gives a
+//! place to one with fewer.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use crate::network::Share;
 
-/// At most so many entries, in the order in which they are to be taken.
+/// A bounded queue of entries, in the order in which they are taken.
 #[derive(Debug)]
 pub struct FairQueue<T> {
     bound: usize,
     all: Waiting<T>,
 }
 
-/// What waits in one network, or in all. Nothing that is empty is kept.
+/// The waiting entries of one network, or of all. Empty networks are removed.
 #[derive(Debug)]
 enum Waiting<T> {
-    /// Of the narrowest network: the oldest first.
+    /// The entries of a subnet: the oldest first.
     Entries(VecDeque<T>),
-    /// Networks within this one: the next to be served first.
+    /// The networks within this one: the next in turn first.
     Networks {
         len: usize,
         inner: VecDeque<(IpAddr, Waiting<T>)>,
     },
 }
 
-/// What became of an entry that was put in.
+/// The outcome of [`FairQueue::put`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Put<T> {
-    /// It waits.
+    /// The entry waits.
     Queued,
-    /// It waits in the place of this one, whose network had more.
+    /// The entry waits in the place of this one, whose network had more.
     InPlaceOf(T),
-    /// There is no place for it: no other network has more than its own.
+    /// There is no place for the entry: no other network has more than its own.
     Full(T),
 }
 
 impl<T> FairQueue<T> {
-    /// An empty one with room for `bound` entries.
+    /// An empty queue with room for `bound` entries.
     pub fn new(bound: usize) -> Self {
         Self {
             bound,
@@ -47,12 +48,12 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// How many wait.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// Does nothing wait?
+    /// Is the queue empty?
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -128,7 +129,8 @@ impl<T> Waiting<T> {
         }
     }
 
-    /// Takes the youngest entry of a network that has more than this origin's of the same tier would have with one more.
+    /// Removes the youngest entry of a network that has more than this origin's network of the same tier
+    /// would have with one more.
     fn displace(&mut self, tiers: &[IpAddr]) -> Option<T> {
         let (Self::Networks { len, inner }, [own, narrower @ ..]) = (self, tiers) else {
             return None;
@@ -139,7 +141,7 @@ impl<T> Waiting<T> {
         let (at, displaced) = if inner[largest_at].1.len() > own_len + 1 {
             (largest_at, inner[largest_at].1.give_up()?)
         } else {
-            // No other network has more; within its own one may.
+            // No other network has more, but one within its own may.
             let at = own_at?;
             (at, inner[at].1.displace(narrower)?)
         };
@@ -150,7 +152,7 @@ impl<T> Waiting<T> {
         Some(displaced)
     }
 
-    /// Gives up the youngest entry of the largest network within it.
+    /// Removes the youngest entry of the largest network within it.
     fn give_up(&mut self) -> Option<T> {
         match self {
             Self::Entries(entries) => entries.pop_back(),
@@ -178,7 +180,7 @@ mod tests {
         Share::of(address.parse().unwrap())
     }
 
-    /// Puts entries in, and takes all out.
+    /// Puts all entries in, and takes them out again.
     fn order(entries: &[(&str, u32)]) -> Vec<u32> {
         let mut queue = FairQueue::new(entries.len());
         for (address, entry) in entries {
@@ -220,7 +222,7 @@ mod tests {
         for n in 0..256 {
             assert_eq!(queue.put(share(&format!("2001:db8:1:{n:x}::1")), n), Put::Queued);
         }
-        // It has them all, and so it makes room; for its own it has none.
+        // The site has all places: it makes room for others, but not for its own.
         assert!(matches!(
             queue.put(share("2001:db8:1:ffff::1"), 256),
             Put::Full(256)
@@ -307,7 +309,7 @@ mod tests {
                     Some(position) => prop_assert!(before <= networks * position, "{} of {}", before, networks),
                 }
             }
-            // Nobody rests while somebody waits.
+            // Every other entry was taken, too.
             prop_assert_eq!(before, others.len());
         }
     }

@@ -1,4 +1,4 @@
-//! Parses the command line, starts the log, dispatches.
+//! Parses the command line, starts the log, and runs the command.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The networks that an address is in, by which work is shared out: what one customer has, and what many share.
+//! The networks of an address, by which work is shared out: what one customer has, and what many share.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,19 +6,19 @@ tokio::task_local! {
     static CURRENT: Share;
 }
 
-/// Whose work it is.
+/// The nested networks of one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// What one provider has: a /16 of IPv4, a /32 of IPv6.
+    /// The network of a provider: a /16 of IPv4, a /32 of IPv6.
     allocation: IpAddr,
-    /// What one customer has at most (RFC 6177): a /24 of IPv4, a /48 of IPv6.
+    /// The most that one customer has (RFC 6177): a /24 of IPv4, a /48 of IPv6.
     site: IpAddr,
-    /// What one customer has at least: an address of IPv4, a /64 of IPv6.
+    /// The least that one customer has: an address of IPv4, a /64 of IPv6.
     subnet: IpAddr,
 }
 
 impl Share {
-    /// That of an address.
+    /// The share of an address.
     pub fn of(address: IpAddr) -> Self {
         Self {
             allocation: prefix(address, 16, 32),
@@ -27,22 +27,22 @@ impl Share {
         }
     }
 
-    /// That of the request that is being answered here, or [`Self::OWN`].
+    /// The share of the current request, or [`Self::OWN`].
     pub fn current() -> Self {
         CURRENT.try_with(|share| *share).unwrap_or(Self::OWN)
     }
 
-    /// Answers the request of this one.
+    /// Runs `answering` with this share.
     pub fn scope<F: Future>(self, answering: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self, answering)
     }
 
-    /// The widest network first.
+    /// The networks, the widest first.
     pub fn tiers(self) -> [IpAddr; 3] {
         [self.allocation, self.site, self.subnet]
     }
 
-    /// The network of one customer at most.
+    /// The most that one customer has.
     pub fn site(self) -> IpAddr {
         self.site
     }
@@ -56,12 +56,12 @@ impl Share {
         (self.site, last)
     }
 
-    /// The network of one customer at least.
+    /// The least that one customer has.
     pub fn subnet(self) -> IpAddr {
         self.subnet
     }
 
-    /// That of this program's own work, such as a command.
+    /// The share of the program's own work, such as a command.
     pub const OWN: Self = Self {
         allocation: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         site: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -74,7 +74,7 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     prefix(address, 32, 64)
 }
 
-/// The network of so many bits that an address is in; IPv4 in disguise is IPv4.
+/// The network of an address with this many bits; an IPv4-mapped address is IPv4.
 pub fn prefix(address: IpAddr, v4_bits: u32, v6_bits: u32) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => {

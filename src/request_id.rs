@@ -1,4 +1,4 @@
-//! The name of a request, by which everything that is said of it is found again: each line of the log, and each problem.
+//! The id of a request, with which each log line and each problem about it can be found.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ tokio::task_local! {
     static CURRENT: RequestId;
 }
 
-/// Longest one that is taken over from somebody else, in bytes.
+/// The longest id accepted from another program, in bytes.
 const LONGEST: usize = 128;
 
 /// 1 to 128 letters, digits and `-._~+/=`, so that it fits into a header and a line of a log as it is.
@@ -17,7 +17,7 @@ const LONGEST: usize = 128;
 pub struct RequestId(Arc<str>);
 
 impl RequestId {
-    /// One that no other request has: the process drew the first half, and counts in the second.
+    /// A new, unique id: the first half is random per process, the second is a counter.
     pub fn new() -> Self {
         static PROCESS: LazyLock<u32> = LazyLock::new(rand::random);
         static COUNT: AtomicU64 = AtomicU64::new(1);
@@ -25,7 +25,7 @@ impl RequestId {
         Self(format!("{:08x}-{count:08x}", *PROCESS).into())
     }
 
-    /// One that somebody else gave; `None` when it has another shape.
+    /// An id from another program; `None` when it has another shape.
     pub fn given(bytes: &[u8]) -> Option<Self> {
         let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
         let is_one = (1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(fits);
@@ -33,22 +33,22 @@ impl RequestId {
         Some(Self(text.into()))
     }
 
-    /// As it is written everywhere.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The request that is being answered here, if one is.
+    /// The id of the current request, if there is one.
     pub fn current() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok()
     }
 
-    /// Answers the request under this name.
+    /// Runs `answering` with this id.
     pub fn scope<F: Future>(self, answering: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self, answering)
     }
 
-    /// Takes the name along to where the work is done, on another thread.
+    /// Carries the current id along to the thread that does the work.
     pub fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
         let current = Self::current();
         move || match current {

@@ -1,4 +1,4 @@
-//! Opaque tokens: shown once, stored never (law 4).
+//! Opaque tokens: shown once, never stored (law 4).
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Zeroizing<[u8; 32]>);
 
-/// SHA-256 of a token's bytes: all that the database knows of it. A fast hash is right for a secret of 256 bits.
+/// SHA-256 of a token's bytes: the database stores only this. A fast hash is right for a secret of 256 bits.
 #[derive(AsExpression, FromSqlRow, Clone, Copy, PartialEq, Eq, Hash)]
 #[diesel(sql_type = Binary)]
 pub struct TokenDigest([u8; 32]);
@@ -26,14 +26,14 @@ impl Token {
     /// A new token.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// When the operating system provides no randomness.
     pub fn generate() -> Result<Self, rand::rngs::SysError> {
         let mut bytes = Zeroizing::new([0; 32]);
         SysRng.try_fill_bytes(&mut *bytes)?;
         Ok(Self(bytes))
     }
 
-    /// Exactly 64 lower-case hex characters; nothing else can be a token.
+    /// Reads exactly 64 lower-case hex characters; nothing else is a token.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let mut bytes = Zeroizing::new([0; 32]);
         if text.iter().any(u8::is_ascii_uppercase) {
@@ -43,7 +43,7 @@ impl Token {
         Some(Self(bytes))
     }
 
-    /// What the database knows it by.
+    /// The digest that the database stores.
     pub fn digest(&self) -> TokenDigest {
         TokenDigest(Sha256::digest(*self.0).into())
     }

@@ -1,6 +1,7 @@
-//! Closed sets of words: a name for each member in the program, and one word for it in the database, in bodies and in the log.
+//! Closed sets of words: each member has a name in the program, and one word in the database, in bodies and
+//! in the log.
 
-/// Makes an enum of a list of members and their words, one line each:
+/// Makes an enum from a list of members and their words, one line each:
 ///
 /// - `ALL`, the members in their order, and `as_str`, the word of one;
 /// - `Display` and `FromStr`, whose error lists all words;
@@ -24,10 +25,10 @@ macro_rules! words {
         }
 
         impl $name {
-            /// All of them, in the order in which people read them.
+            /// All members, in the order for display.
             $visibility const ALL: [Self; [$($word),+].len()] = [$(Self::$member),+];
 
-            /// Its word in the database, in bodies and in the log.
+            /// The word in the database, in bodies and in the log.
             $visibility const fn as_str(self) -> &'static str {
                 match self {
                     $( Self::$member => $word, )+
@@ -86,7 +87,7 @@ macro_rules! words {
 
 pub(crate) use words;
 
-/// What a word must be that is none.
+/// The error for an unknown word.
 pub(crate) fn unknown(all: &[&str]) -> String {
     match all {
         [one] => format!("must be {one}"),

@@ -1,7 +1,7 @@
-//! A bounded queue and the few threads that serve it.
+//! A bounded queue and a few threads that serve it.
 //!
-//! For work that would hold the async threads up. It cannot pile up: past its bound the queue refuses at once. It cannot
-//! stop: a thread whose work panics loses that piece of work and goes on.
+//! For work that would block the async threads. Work cannot pile up: a full queue refuses at once. The
+//! threads cannot stop: a panic loses one piece of work, and its thread goes on.
 
 use std::fmt;
 use std::io;
@@ -11,35 +11,35 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-/// After this long without work a thread is told to rest.
+/// After this time without work a thread rests.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// What one thread does.
+/// The work of one thread.
 pub trait Worker<T> {
-    /// Takes up to this many pieces of work at a time: what waits already, never waiting for more.
+    /// The most pieces of work taken at a time; it never waits for more.
     const BATCH: usize;
 
-    /// Does them. There is at least one.
+    /// Does the work. The batch is not empty.
     fn work(&mut self, batch: Vec<T>);
 
-    /// Nothing has come for a while: gives back what is not needed meanwhile.
+    /// Called after a while without work: releases what is not needed meanwhile.
     fn rest(&mut self) {}
 }
 
-/// The queue's end that takes work. Cheap to clone; the threads end with the last clone.
+/// The sending end of the queue. Cheap to clone; the threads end with the last clone.
 pub struct WorkerPool<T> {
     queue: Sender<T>,
 }
 
-/// The queue is full, or nobody serves it.
+/// The queue is full, or no thread serves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
 impl<T: Send + 'static> WorkerPool<T> {
-    /// Starts `threads` threads, each with a worker that `make_worker` makes on it, behind a queue of `bound` places.
+    /// Starts `threads` threads behind a queue of `bound` places. Each makes its worker with `make_worker`.
     ///
     /// # Errors
-    /// When the operating system has no thread to give.
+    /// When the operating system provides no thread.
     pub fn start<W: Worker<T>>(
         name: &str,
         threads: usize,
@@ -56,7 +56,7 @@ impl<T: Send + 'static> WorkerPool<T> {
         Ok(Self { queue })
     }
 
-    /// Pieces of work that nobody has begun.
+    /// Pieces of work that no thread has begun.
     pub fn waiting(&self) -> usize {
         self.queue.len()
     }
@@ -64,7 +64,7 @@ impl<T: Send + 'static> WorkerPool<T> {
     /// Puts a piece of work into the queue.
     ///
     /// # Errors
-    /// [`Full`], at once.
+    /// [`Full`]; it never waits.
     pub fn submit(&self, work: T) -> Result<(), Full> {
         self.queue.try_send(work).map_err(|_| Full)
     }
@@ -83,7 +83,7 @@ fn serve<T, W: Worker<T>>(queue: &Receiver<T>, mut worker: W) {
         let mut batch = Vec::with_capacity(W::BATCH);
         batch.push(first);
         batch.extend(queue.try_iter().take(W::BATCH - 1));
-        // Whoever waits for a lost piece of work learns it from the reply that never comes.
+        // The caller of a lost piece of work learns it from the reply that never comes.
         if catch_unwind(AssertUnwindSafe(|| worker.work(batch))).is_err() {
             log::error!(
                 "a thread named {} lost a piece of work to a panic",
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// Panics at zero, and hands every batch on.
+    /// Panics at zero, and sends every other batch on.
     struct Picky(Sender<Vec<u32>>);
 
     impl Worker<u32> for Picky {
@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    /// A worker that has taken one piece and waits for its permission to go on.
+    /// A worker that sends each batch on and waits for permission to continue.
     struct Held(Receiver<()>, Sender<Vec<u32>>);
 
     impl Worker<u32> for Held {

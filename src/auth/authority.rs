@@ -1,11 +1,12 @@
-//! Nobody acts after their end (law 8): who asks for something is confirmed again in the transaction that does it.
+//! Nobody acts after their end (law 8): permission is confirmed again in the transaction that acts.
 //!
-//! A token is checked when a request begins, and the rest of the request may come much later. So what a session asks for is done only
-//! if, under lock and in the same transaction, the session still lives and its user still may. All that can be done with an
-//! [`Authority`] is to act by it in `Auth::act`, which confirms it first: a use case cannot forget to.
+//! A token is checked when a request begins, but the rest of the request may come much later. So an action
+//! happens only if, under lock and in the same transaction, the session still lives and its user still has
+//! permission. An [`Authority`] can only be used in `Auth::act`, which confirms it first: a use case cannot
+//! forget to.
 //!
-//! Everybody locks in one order, so that nobody waits in a circle: [`history::keep_out_the_end_of_all`] (or its counterpart), then
-//! users by id, then sessions by id.
+//! All transactions lock in one order, so that none deadlock: [`history::keep_out_the_end_of_all`] (or its
+//! counterpart), then users by id, then sessions by id.
 
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
@@ -21,10 +22,10 @@ use crate::sessions::{Origin, history, store as sessions};
 use crate::users::Role;
 use crate::users::store::{self as users, Credentials};
 
-/// On whose word something is to be done.
+/// Who authorises an action.
 #[derive(Clone, Debug)]
 pub enum Authority {
-    /// Somebody at the command line, who could as well write in the database.
+    /// An operator at the command line, who could as well write to the database.
     Operator,
     /// The holder of a session, for their own account.
     Own(Holder),
@@ -32,7 +33,7 @@ pub enum Authority {
     Admin(Holder),
 }
 
-/// A session and its user, as they were when the request began, and the request.
+/// A session and its user, as they were at the start of the request, and the request.
 #[derive(Clone, Debug)]
 pub struct Holder {
     session: Uuid,
@@ -41,20 +42,20 @@ pub struct Holder {
     origin: Origin,
 }
 
-/// What it is done to, which is locked together with who does it.
+/// The target of an action, which is locked together with the acting session.
 #[derive(Clone, Debug)]
 pub(super) enum Subject {
-    /// Nothing that is there already.
+    /// Nothing that exists yet.
     Nobody,
     /// A user, with their session.
     User(UserRef),
     /// One session.
     Session(Uuid),
-    /// Everybody: no sign-in is under way meanwhile.
+    /// Everybody: keeps sign-ins out meanwhile.
     Everybody,
 }
 
-/// What becomes of the last admin who can sign in.
+/// Whether the last admin who can sign in may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastAdmin {
     /// They stay: [`Error::LastAdmin`].
@@ -64,7 +65,7 @@ pub enum LastAdmin {
 }
 
 impl Holder {
-    /// Who asks from where for what.
+    /// The holder of this seat, for one request.
     pub fn new(seat: &Seat, resource: Resource, origin: Origin) -> Self {
         Self {
             session: seat.session.id,
@@ -74,24 +75,24 @@ impl Holder {
         }
     }
 
-    /// The session with which it was asked.
+    /// The session of the request.
     pub(super) fn session(&self) -> Uuid {
         self.session
     }
 
-    /// Whose session that is.
+    /// The user of that session.
     pub(super) fn user(&self) -> Uuid {
         self.user
     }
 
-    /// Where it was asked.
+    /// The origin of the request.
     pub(super) fn origin(&self) -> &Origin {
         &self.origin
     }
 }
 
 impl LastAdmin {
-    /// For this transaction.
+    /// Applies to this transaction.
     pub(super) fn allow(self, conn: &mut PgConnection) -> Result<(), Error> {
         match self {
             Self::Stays => Ok(()),
@@ -101,11 +102,12 @@ impl LastAdmin {
 }
 
 impl Auth {
-    /// One transaction in which somebody may still do what they asked for. `act` is given the user to whom it is done, if there is one.
-    /// `tell` writes down what was done: after the commit, and whether or not who asked is still there to hear.
+    /// Runs `act` in a transaction that first confirms permission. `act` receives the user that is its
+    /// subject, if there is one. `tell` logs the result after the commit, even when the caller has gone.
     ///
     /// # Errors
-    /// Those of `act`; [`Error::SessionEnded`], [`Error::TokenInvalid`] or [`Error::Forbidden`] when who asked no longer may.
+    /// Those of `act`; [`Error::SessionEnded`], [`Error::TokenInvalid`] or [`Error::Forbidden`] when
+    /// permission is gone.
     pub(super) async fn act<T: Send + 'static>(
         &self,
         by: Authority,
@@ -133,19 +135,19 @@ impl Auth {
     }
 }
 
-/// Why a transaction did nothing.
+/// Why a transaction was rolled back.
 enum Undone {
     Failed(Error),
     Refused(Box<Holder>, Refusal),
 }
 
-/// Why somebody no longer may.
+/// Why permission is gone.
 enum Refusal {
     /// The session ended, or its time is up.
     Ended,
     /// The user was disabled, and the session's end has not been written yet.
     Disabled,
-    /// The user is no admin any more.
+    /// The user is no longer an admin.
     Demoted,
 }
 
@@ -156,7 +158,7 @@ impl<E: Into<Error>> From<E> for Undone {
 }
 
 impl Authority {
-    /// Who that is in the security log.
+    /// The actor in the security log.
     fn actor(&self) -> Actor {
         match self {
             Self::Operator => Actor::Operator,
@@ -165,7 +167,7 @@ impl Authority {
         }
     }
 
-    /// Who holds the session, if one is needed.
+    /// The holder of the session, if one is needed.
     pub(super) fn holder(&self) -> Option<&Holder> {
         match self {
             Self::Operator => None,
@@ -173,8 +175,8 @@ impl Authority {
         }
     }
 
-    /// Locks who acts and what it is done to until the transaction ends, and refuses who no longer may. Returns the user to whom it is
-    /// done.
+    /// Locks the acting session and the subject until the transaction ends, and refuses a holder without
+    /// permission. Returns the user that is the subject.
     fn confirm(
         &self,
         conn: &mut PgConnection,
@@ -206,14 +208,14 @@ impl Authority {
         Ok(users.into_iter().find(|found| Some(found.user.id) == other_user))
     }
 
-    /// Why the holder no longer may, as it stands in rows that are locked.
+    /// Why the holder lost permission, according to locked rows.
     fn refusal(&self, holder: &Holder, users: &[Credentials], sessions: &[(Uuid, bool)]) -> Option<Refusal> {
         let found = users.iter().find(|found| found.user.id == holder.user);
         let session = sessions.iter().find(|(id, _)| *id == holder.session);
         let (Some(found), Some((_, lives))) = (found, session) else {
             return Some(Refusal::Ended);
         };
-        // In the validator's order.
+        // The order is the validator's.
         if !lives {
             return Some(Refusal::Ended);
         }
@@ -228,7 +230,7 @@ impl Authority {
 }
 
 impl Refusal {
-    /// What the holder is told, once it is written: what was told is true for good.
+    /// Returns the holder's error, after the end is written: what was reported stays true.
     fn told_to(
         self,
         holder: &Holder,

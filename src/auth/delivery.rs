@@ -1,7 +1,7 @@
-//! What is mailed: takes a row out of the outbox, finds out whom it is for, and sends it.
+//! Delivery of mail: takes a row out of the outbox, finds its user, and sends the mail.
 //!
-//! A link's token is made here and not when it was asked for. So no token waits in a table, and a link that had to wait for its server
-//! lives for its whole time.
+//! The token of a link is created here, not at the request. So no token waits in a table, and a link that
+//! waited for a mail server still has its whole lifetime.
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -19,26 +19,26 @@ use crate::users::link::{self, Purpose};
 use crate::users::store::{self as users, Credentials};
 use crate::users::{User, short_digest};
 
-/// What became of the mail whose turn it was.
+/// The outcome of one delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// None was due.
+    /// No mail was due.
     Nothing,
-    /// It is on its way.
+    /// A server accepted the mail.
     Sent,
-    /// There is nobody to send it to, or nothing to tell them any more.
+    /// The mail has no user, or its user has no use for it any more.
     Dropped,
-    /// It will be tried again.
+    /// The mail will be tried again.
     Postponed,
-    /// There is nobody at the address.
+    /// The address does not exist.
     GivenUp,
 }
 
 impl Auth {
-    /// Sends all mails that are due, one after the other, unless it `is_over` before one begins.
+    /// Sends all due mails, one after the other. Checks `is_over` before each one.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; the mail whose turn it was is sent when its lease has ended, perhaps for a second time.
+    /// [`Error::Unavailable`]; the current mail is sent again when its lease ends, perhaps for a second time.
     pub async fn deliver_all(
         &self,
         mailer: &Mailer,
@@ -49,7 +49,7 @@ impl Auth {
         Ok(())
     }
 
-    /// Sends the mail whose turn it is. `public_url` is where its links lead.
+    /// Sends the next due mail. Its links begin with `public_url`.
     ///
     /// # Errors
     /// As [`Auth::deliver_all`].
@@ -84,7 +84,7 @@ impl Auth {
         let (user, message) = match written {
             Ok(Ok(written)) => written,
             Ok(Err(OfNoUse(_))) => return Ok(Delivery::Dropped),
-            // Of this one alone: the next goes on its way all the same.
+            // This mail alone failed: the next one is still sent.
             Err(error) => {
                 let Waiting { kind, attempts, .. } = mail;
                 log::warn!("could not write {kind} (try {attempts}), and will try again: {error}");
@@ -102,8 +102,8 @@ impl Auth {
         }
     }
 
-    /// Takes a mail out that was sent, or that nobody will take (`refused`), and tells of it once it is out: what is still in is tried
-    /// again, and told then.
+    /// Removes a mail that was sent or `refused`, and logs that afterwards: a mail that is still in the
+    /// outbox is tried again, and logged then.
     async fn take_out(&self, mail: Waiting, user: Uuid, refused: Option<String>) -> Result<Delivery, Error> {
         let kind = mail.kind;
         self.db
@@ -115,7 +115,7 @@ impl Auth {
                         count(kind, "sent");
                         return Ok::<_, Error>(Delivery::Sent);
                     }
-                    // Another instance has taken it out after its lease, and told of it.
+                    // Another instance has removed the mail after its lease, and logged it.
                     Some(_) if !was_in => {}
                     Some(error) => {
                         let why = format!("nobody is at the address of user {user}: {error}");
@@ -145,8 +145,8 @@ impl Auth {
 /// Why a mail for an address without an account is not sent.
 const NOBODY: &str = "nobody has this address";
 
-/// Clears the front of the line of what strangers asked for for addresses that nobody has: many in one step, where each by itself would
-/// take its turn.
+/// Removes mails at the front of the queue that strangers requested for unknown addresses: many in one step,
+/// because each would otherwise take a turn.
 fn discard_those_of_nobody(conn: &mut PgConnection) -> QueryResult<()> {
     const AT_ONCE: i64 = 200;
     loop {
@@ -166,16 +166,16 @@ fn discard_those_of_nobody(conn: &mut PgConnection) -> QueryResult<()> {
     }
 }
 
-/// What became of a mail that was due.
+/// Counts the outcome of a due mail.
 pub(super) fn count(kind: Kind, outcome: &'static str) {
     counter!(MAILS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
 }
 
-/// There is nobody to send it to, or they have no use for it any more: why.
+/// The reason why a mail has no user, or is of no use to them any more.
 #[derive(Clone, Copy, Debug)]
 struct OfNoUse(&'static str);
 
-/// Whom to send what, in a transaction that comes to hold the user's row.
+/// Finds the user and writes the message, in a transaction that locks the user's row.
 fn write(
     conn: &mut PgConnection,
     mail: &Waiting,
@@ -232,7 +232,8 @@ fn write(
     Ok(Ok((user, message)))
 }
 
-/// A new link. The token is in the fragment: browsers send that to nobody, so it reaches no log and no other site.
+/// Creates a link. Its token is in the fragment, which browsers never send: it reaches no log and no other
+/// site.
 fn open(
     conn: &mut PgConnection,
     user: &User,

@@ -1,9 +1,9 @@
-//! Giving the seat up, taking it away, and finding out that its time is up.
+//! Ends sessions: sign-out, revocation and expiry.
 //!
-//! What is told as ended has been written as ended (law 2): no clock that steps back afterwards revives it. It is told by whatever
-//! answers somebody about one session or its token: the answer to a request with the token, forward authentication, introspection, the
-//! event `ended`, a sign-out, an admin's or operator's end of it. Lists and figures tell of nobody's end: they show who lives now, and
-//! past sessions from what has been written.
+//! An end is written before it is reported (law 2), so a clock that steps back cannot revive the session.
+//! Reports about one session or its token are: the answer to a request with the token, forward
+//! authentication, introspection, the event `ended`, a sign-out, and an end by an admin or operator. Lists
+//! and figures report no ends: they show live sessions, and past sessions that are already written.
 
 use std::thread;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::sessions::history::{self, Which};
 use crate::sessions::store::{SessionStatus, look_at};
 use crate::users::store::Credentials;
 
-/// How often, and how long after each other, to try to write an end whose row somebody else holds.
+/// How often to try to write an end while another transaction holds the row, and the pause between tries.
 const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -111,13 +111,14 @@ fn one_lived(ended: &[EndedSession]) -> Result<(), Error> {
     }
 }
 
-/// A session whose time was up before was not there to be ended, as its row says.
+/// Sessions that had already expired do not count: the caller did not end them.
 fn how_many_lived(ended: &[EndedSession]) -> usize {
     let lived = |session: &&EndedSession| session.reason != EndReason::Expired;
     ended.iter().filter(lived).count()
 }
 
-/// Writes that the time of these is up, as far as it is, and says so in the log: here, by whoever was first. Returns how many it wrote.
+/// Writes these sessions as expired, as far as their time is up, and logs each end once: by the process that
+/// wrote it. Returns how many it wrote.
 pub(super) fn write_expired(
     conn: &mut PgConnection,
     ids: &[Uuid],
@@ -128,7 +129,8 @@ pub(super) fn write_expired(
     Ok(ended.len())
 }
 
-/// Writes that these ended with their users' accounts. Disabling does so in its own transaction; an operator's plain SQL may not.
+/// Writes that these sessions ended with their users' accounts. Disabling does so in its own transaction; an
+/// operator's plain SQL may not.
 pub(super) fn write_disabled(
     conn: &mut PgConnection,
     ids: &[Uuid],
@@ -139,10 +141,10 @@ pub(super) fn write_disabled(
     Ok(ended.len())
 }
 
-/// A session as it may be told of: that its time is up has been written by then. Never [`SessionStatus::Over`].
+/// The status of a session, once an expiry has been written. Never [`SessionStatus::Over`].
 ///
 /// # Errors
-/// [`Error::Unavailable`], also when somebody holds the row for so long that it could not be written.
+/// [`Error::Unavailable`], also when another transaction held the row too long for the expiry to be written.
 pub(super) fn settled(
     conn: &mut PgConnection,
     session: Uuid,
@@ -160,7 +162,7 @@ pub(super) fn settled(
     ))
 }
 
-/// Why a session that was live a moment ago is not.
+/// The error for a session that is no longer live.
 pub(super) fn why_ended(
     conn: &mut PgConnection,
     session: Uuid,
@@ -169,7 +171,7 @@ pub(super) fn why_ended(
     Ok(match settled(conn, session, policy)? {
         SessionStatus::Ended(ending) => Error::SessionEnded(ending),
         SessionStatus::Forgotten => Error::TokenInvalid,
-        // What was seen a moment ago is no longer so, and nobody was told: ask again.
+        // The state changed and nothing was reported yet: the caller may ask again.
         SessionStatus::Live(_) | SessionStatus::Over => {
             Error::Unavailable("the session was changed meanwhile".to_owned())
         }

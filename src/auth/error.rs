@@ -1,7 +1,8 @@
-//! What can go wrong, in domain words.
+//! The errors of the use cases, in domain words.
 //!
-//! Which error belongs where: stores return Diesel's own; `db` turns what is no answer into [`Unavailable`];
-//! this module's [`Error`] is what every use case returns; `web::problem` turns it into HTTP, `cli` into a sentence.
+//! Each layer has its own error: stores return Diesel's; `db` turns a missing answer into [`Unavailable`];
+//! every use case returns this module's [`Error`]; `web::problem` turns that into HTTP, and `cli` into a
+//! sentence.
 
 use crate::db::Unavailable;
 use crate::sessions::Ending;
@@ -10,31 +11,31 @@ use crate::users::{Unusable, hasher};
 /// The constraint that keeps the last admin who can sign in.
 const LAST_ADMIN_STAYS: &str = "users_last_admin_stays";
 
-/// Why a use case did not do what it was asked.
+/// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address and password do not belong together, whether or not the address is known.
     #[error("invalid credentials")]
     InvalidCredentials,
-    /// Too many wrong passwords for this address; says nothing about this one.
+    /// Too many wrong passwords for this address; this one may be right or wrong.
     #[error("account is locked")]
     AccountLocked,
-    /// Right password, but the address was never verified.
+    /// The password is right, but the address was never verified.
     #[error("email is not verified")]
     EmailUnverified,
-    /// Right password, but the account was disabled.
+    /// The password is right, but the account is disabled.
     #[error("account is disabled")]
     AccountDisabled,
-    /// The signed-in user's own password is another one.
+    /// The signed-in user gave a wrong current password.
     #[error("the current password is wrong")]
     WrongPassword,
-    /// The new password cannot be one.
+    /// The new password is not acceptable.
     #[error(transparent)]
     PasswordRefused(#[from] Unusable),
-    /// The link is none, was used, replaced by a later one, or its time is up.
+    /// The link is unknown, used, expired, or replaced by a later one.
     #[error("the link is no longer valid")]
     LinkInvalid,
-    /// No way to send mail is configured.
+    /// No mail server is configured.
     #[error("this server sends no mail")]
     NoMail,
     /// No service has this id and secret.
@@ -46,21 +47,21 @@ pub enum Error {
     /// No service has this name.
     #[error("there is no service {0}; `oneseat client list` shows all")]
     NoSuchClient(String),
-    /// What was asked for needs a role that its user has lost.
+    /// The action needs a role that the user has lost.
     #[error("this needs the admin role")]
     Forbidden,
-    /// Nobody disables the account with which they do it.
+    /// Users cannot disable their own account.
     #[error("this is your own account")]
     OwnAccount,
-    /// Nobody would be left to administer.
+    /// No admin who can sign in would be left.
     #[error(
         "this is the last admin who can sign in; add another admin first, or do it all the same with --last-admin"
     )]
     LastAdmin,
-    /// No session that anybody remembers has or had this token.
+    /// No live or remembered session has this token.
     #[error("invalid or expired session")]
     TokenInvalid,
-    /// The session that had this token ended.
+    /// The session of this token has ended.
     #[error("session ended: {}", .0.reason)]
     SessionEnded(Ending),
     /// No account has this address.
@@ -69,10 +70,10 @@ pub enum Error {
     /// An account has this address already.
     #[error("there is a user {0} already; `oneseat user show {0}` shows it")]
     EmailTaken(String),
-    /// No live session has this id, or its user has none.
+    /// No live session has this id, or the user has no live session.
     #[error("there is no such live session; `oneseat session list` shows all")]
     NoSuchSession,
-    /// More passwords are waiting than can be checked in good time.
+    /// More passwords wait than can be checked in good time.
     #[error("too many sign-ins at once")]
     Busy,
     /// Nothing was decided (law 5).
@@ -86,7 +87,7 @@ impl From<Unavailable> for Error {
     }
 }
 
-// A query that fails decided nothing: its transaction is rolled back.
+// A failed query decided nothing: its transaction is rolled back.
 impl From<diesel::result::Error> for Error {
     fn from(error: diesel::result::Error) -> Self {
         use diesel::result::Error::DatabaseError;

@@ -1,4 +1,4 @@
-//! Whose token is this? Asked by a service that was given one (RFC 7662).
+//! Token introspection for services (RFC 7662), and the services themselves.
 
 use uuid::Uuid;
 
@@ -10,8 +10,8 @@ use crate::users::Name;
 use crate::users::service_client::{self, ServiceClient};
 
 impl Auth {
-    /// The seat that a token opens, if it opens one, for a service that has shown who it is. Every reason why it does not is the same to the
-    /// service.
+    /// The seat of a token, if it has one, for a service with the right id and secret. The service cannot
+    /// tell why a token is not live.
     ///
     /// # Errors
     /// [`Error::ClientUnknown`]; [`Error::Busy`], [`Error::Unavailable`].
@@ -46,7 +46,7 @@ impl Auth {
         }
     }
 
-    /// Adds a service. Returns its secret, in clear this once.
+    /// Adds a service. Returns its secret in clear, this once.
     ///
     /// # Errors
     /// [`Error::NameTaken`]; [`Error::Unavailable`].

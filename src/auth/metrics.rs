@@ -1,5 +1,5 @@
-//! What is measured while this program runs, by the names of Prometheus' conventions. Counting costs next to nothing where nobody has
-//! asked for it: like a log, the counters go nowhere until [`start`] is called.
+//! The metrics of the running program, named by Prometheus' conventions. Counting costs almost nothing until
+//! [`start`] is called: like log lines without a logger, the counts go nowhere.
 
 use std::sync::OnceLock;
 
@@ -9,25 +9,25 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use super::lists::Search;
 use super::{Auth, Error};
 
-/// Sessions ended, by `reason`. Of all instances together, each end counts at one.
+/// Sessions ended, by `reason`. Each end is counted at one instance only.
 pub(super) const ENDED: &str = "oneseat_sessions_ended_total";
 /// Sign-ins, by `outcome`.
 pub(super) const SIGN_INS: &str = "oneseat_sign_ins_total";
 /// Mails, by `kind` and `outcome`.
 pub(super) const MAILS: &str = "oneseat_mails_total";
-/// Sweeps that came to their end here.
+/// Sweeps that this instance finished.
 pub(super) const SWEEPS: &str = "oneseat_sweeps_total";
-/// Rows that they removed.
+/// Rows that sweeps removed.
 pub(super) const SWEPT_ROWS: &str = "oneseat_swept_rows_total";
 /// Tokens in one batch.
 pub(super) const BATCH_SIZE: &str = "oneseat_validation_batch_size";
-/// How long PostgreSQL took for one.
+/// Time that PostgreSQL took for one batch.
 pub(super) const BATCH_SECONDS: &str = "oneseat_validation_batch_seconds";
 /// Requests, by `route`, `method` and `status`.
 pub const REQUESTS: &str = "oneseat_http_requests_total";
-/// How long they took, by `route`.
+/// Time of requests, by `route`.
 pub const REQUEST_SECONDS: &str = "oneseat_http_request_seconds";
-/// Connections that were not taken because their network had too many.
+/// Connections refused because their network had too many.
 pub(super) const CONNECTIONS_REFUSED: &str = "oneseat_connections_refused_total";
 /// TLS handshakes that failed or took too long.
 pub const HANDSHAKES_FAILED: &str = "oneseat_tls_handshakes_failed_total";
@@ -44,10 +44,10 @@ const SECONDS: [f64; 11] = [
 ];
 const SIZES: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
 
-/// Starts to count, once for this process.
+/// Starts the recorder, once for this process.
 ///
 /// # Errors
-/// When another part of the program counts already.
+/// When the program has another recorder already.
 pub fn start() -> Result<PrometheusHandle, BuildError> {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     if let Some(handle) = HANDLE.get() {
@@ -93,10 +93,10 @@ fn describe() {
 }
 
 impl Auth {
-    /// Notes what stands at this moment.
+    /// Sets the gauges to their current values.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: how many sessions are live is not known; all else is noted.
+    /// [`Error::Unavailable`]: the number of live sessions is unknown; all other gauges are set.
     pub async fn measure(&self) -> Result<(), Error> {
         let number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
         gauge!(VALIDATION_QUEUE).set(number(self.validator.waiting()));
@@ -105,7 +105,7 @@ impl Auth {
         let pool = self.db.connections();
         gauge!(CONNECTIONS).set(pool.all);
         gauge!(IDLE_CONNECTIONS).set(pool.idle);
-        // Not known is not the same as before.
+        // No old value if the count fails.
         gauge!(LIVE).set(f64::NAN);
         let live = self.count_live_sessions(Search::All).await?;
         gauge!(LIVE).set(u32::try_from(live).map_or(f64::MAX, f64::from));

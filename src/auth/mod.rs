@@ -1,9 +1,11 @@
 //! The use cases: the only place where users and sessions meet.
 //!
-//! One file a story: [`sign_in`], [`endings`] (sign-out, revocation, expiry), [`validator`] (whose token is this?), [`watch`] (tell me
-//! when it ends), [`recovery`] (forgotten and changed passwords), [`delivery`] (what is mailed), [`introspection`] (asked by services), [`accounts`] (what operators and
-//! admins do to users), [`authority`] (who still may), `user_ref` (which account), [`lists`] (who is signed in, who was, who has an account), [`statistics`] (the figures), [`metrics`] (the counters), [`sweep`] and [`audit`] (the security
-//! log).
+//! One file per use case: [`sign_in`], [`endings`] (sign-out, revocation, expiry), [`validator`] (checks a
+//! token), [`watch`] (reports the end of a session), [`recovery`] (forgotten and changed passwords),
+//! [`delivery`] (sends mail), [`introspection`] (answers services), [`accounts`] (what operators and admins
+//! do to users), [`authority`] (confirms permission), `user_ref` (names an account), [`lists`] (sessions and
+//! accounts), [`statistics`] (figures), [`metrics`] (counters), [`sweep`] (removes old rows) and [`audit`]
+//! (the security log).
 
 pub mod accounts;
 pub mod audit;
@@ -44,7 +46,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Brings the parts together.
+    /// Combines the parts.
     pub fn new(
         db: Database,
         hasher: Hasher,

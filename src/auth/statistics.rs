@@ -1,4 +1,4 @@
-//! The figures at a glance: signed in now, and what came and went over the last day and the last 30 days.
+//! Figures: who is signed in now, and the sign-ins and ends of the last day and the last 30 days.
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -11,7 +11,7 @@ use crate::sessions::{EndReason, store};
 /// Days that the figures look back.
 pub const DAYS: usize = 30;
 
-/// So many in the last 24 hours, and in the last 30 times that.
+/// A number for the last 24 hours and for the last 30 days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Last 24 hours.
@@ -20,7 +20,7 @@ pub struct Tally {
     pub month: i64,
 }
 
-/// See the module.
+/// The figures.
 #[derive(Clone, Debug)]
 pub struct Statistics {
     /// Live sessions.
@@ -70,7 +70,8 @@ impl Auth {
 
 fn statistics(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<Statistics> {
     let signed_in_now = store::count_live(conn, policy)?;
-    // Who began within the time and has ended has ended within it, so the index on `ended_at` serves both questions.
+    // A session that began and ended did both within the time, so the index on `ended_at` serves both
+    // questions.
     let signed: Signed = diesel::sql_query(
         "select
              count(*) filter (where created_at > now() - interval '1 day') as day,

@@ -1,4 +1,5 @@
-//! Removing what nobody can use any more. Nothing depends on it: expired sessions are refused whether swept or not.
+//! Removes rows that are no longer of use. Nothing depends on it: expired sessions are refused whether swept
+//! or not.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -22,10 +23,10 @@ use crate::mail::outbox;
 use crate::sessions::{history, known_origins, store};
 use crate::users::{link, lockout};
 
-/// Rows removed in one transaction: short locks, short waits.
+/// Rows per transaction: locks and waits stay short.
 const BATCH: i64 = 1_000;
 
-/// Any number, the same in every instance: whoever holds it sweeps, from the first batch to the last.
+/// An arbitrary number, the same in every instance. Its holder sweeps, from the first batch to the last.
 const SWEEP_LOCK: i64 = 0x6f6e_6573_6561_7402;
 
 /// What a sweep removed.
@@ -35,19 +36,19 @@ pub struct Swept {
     pub sessions: usize,
     /// Endings past their retention.
     pub endings: usize,
-    /// Failures nobody needs to remember.
+    /// Failed sign-ins that no longer count.
     pub login_failures: usize,
-    /// Links that expired, requests for mail, mails that nobody takes, and places from where nobody has come for long.
+    /// Expired links, old requests for mail, mails given up, and places of origin not seen for long.
     pub others: usize,
 }
 
 impl Swept {
-    /// Was there nothing to remove?
+    /// Did the sweep remove nothing?
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 
-    /// How many rows that were.
+    /// The number of removed rows.
     pub fn rows(&self) -> u64 {
         (self.sessions + self.endings + self.login_failures + self.others) as u64
     }
@@ -68,8 +69,8 @@ impl fmt::Display for Swept {
     }
 }
 
-/// How far a sweep has come in each table. Behind it nothing is left but what somebody else held, so no batch reads again over
-/// the remains of those before it: a million rows take a million steps, not their square.
+/// How far a sweep has come in each table. Behind it only rows held by others are left, so no batch reads
+/// over the remains of earlier ones: a million rows take a million steps, not their square.
 #[derive(Clone, Copy)]
 struct Frontier {
     sessions: DateTime<Utc>,
@@ -92,14 +93,15 @@ impl Frontier {
 }
 
 impl Auth {
-    /// Sweeps until nothing is left, telling `progress` what was removed so far. `None`: another instance is at it, and was left to
-    /// it.
+    /// Sweeps until nothing is left, and passes running totals to `progress`. `None`: another instance is
+    /// sweeping.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; batches already removed stay removed.
     pub async fn sweep(&self, progress: impl Fn(Swept)) -> Result<Option<Swept>, Error> {
         let retention = self.policy.history.retention;
-        // On the connection that holds the lock: were it lost, the lock would be another's, and the next batch fails.
+        // All batches use the connection that holds the lock: if it is lost, so is the lock, and the next
+        // batch fails.
         let mut connection = self.db.own().await?;
         if !connection.run(try_lock).await? {
             return Ok(None);
@@ -124,16 +126,18 @@ impl Auth {
             total.login_failures += swept.login_failures;
             total.others += swept.others;
             progress(total);
-            // Half of the time is everybody else's: nobody waits for a sweep, and a million rows are a lot of writing.
+            // Half of the time is left to others: no request waits for a sweep, and a million rows are a lot
+            // of writing.
             sleep(began.elapsed()).await;
         }
     }
 
-    /// Brings every session within today's limits, batch by batch: another instance may have looser ones, or had until now.
+    /// Brings every session within this instance's limits, batch by batch: another instance may have looser
+    /// ones, or had until now.
     async fn apply_limits(&self, connection: &mut OwnedConnection) -> Result<(), Error> {
         let policy = self.policy.sessions;
         if policy == SessionPolicy::AS_STORED {
-            // A command has none.
+            // Commands have no limits.
             return Ok(());
         }
         let mut from = Uuid::nil();
@@ -159,7 +163,7 @@ impl Auth {
         self.db
             .run(move |conn| {
                 conn.transaction(|conn| {
-                    // The number is for the eyes alone: nobody waits long for it, however patient the caller is.
+                    // The number is only displayed: no caller waits long for it, however patient.
                     conn.batch_execute("set local lock_timeout = '4s'")?;
                     let rows = history::count_expired(conn)?
                         + history::count_forgettable(conn, retention)?
@@ -172,7 +176,7 @@ impl Auth {
     }
 }
 
-/// Takes the lock, which the connection then holds from batch to batch.
+/// Takes the lock. The connection holds it from batch to batch.
 fn try_lock(conn: &mut PgConnection) -> Result<bool, Error> {
     let lock = sql::<Bool>("pg_try_advisory_lock(")
         .bind::<BigInt, _>(SWEEP_LOCK)
@@ -180,7 +184,7 @@ fn try_lock(conn: &mut PgConnection) -> Result<bool, Error> {
     Ok(diesel::select(lock).get_result(conn)?)
 }
 
-/// Gives it back at once, and not when PostgreSQL notices that the connection was closed.
+/// Releases the lock at once, not when PostgreSQL notices that the connection was closed.
 fn unlock(conn: &mut PgConnection) -> Result<bool, Error> {
     let unlock = sql::<Bool>("pg_advisory_unlock(")
         .bind::<BigInt, _>(SWEEP_LOCK)
@@ -188,7 +192,7 @@ fn unlock(conn: &mut PgConnection) -> Result<bool, Error> {
     Ok(diesel::select(unlock).get_result(conn)?)
 }
 
-/// One batch of each table, and how far that came.
+/// Sweeps one batch of each table, up to the new frontier.
 fn sweep_batch(
     conn: &mut PgConnection,
     retention: Duration,
@@ -219,7 +223,7 @@ fn sweep_batch(
         Ok((swept, reached, expired))
     })?;
     audit::ended(&expired, Actor::Time);
-    // By itself: whoever holds a row of the outbox waits for nobody.
+    // In its own transaction: the holder of a row of the outbox waits for nothing.
     let given_up = conn.transaction(|conn| outbox::give_up(conn, BATCH))?;
     for (id, kind, since) in &given_up {
         delivery::count(*kind, "given_up");

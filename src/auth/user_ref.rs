@@ -1,4 +1,4 @@
-//! Which account is meant: operators name it by its address, admins by its id.
+//! A reference to an account: operators name it by its address, admins by its id.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use uuid::Uuid;
 use super::Error;
 use crate::users::{Email, store as users};
 
-/// Which account is meant.
+/// A reference to an account.
 #[derive(Clone, Debug)]
 pub enum UserRef {
-    /// The one with this address.
+    /// The account with this address.
     Email(Email),
-    /// The one with this id.
+    /// The account with this id.
     Id(Uuid),
 }
 
 impl UserRef {
-    /// The id, unless nobody has the address.
+    /// The id, unless no account has the address.
     pub(super) fn id(&self, conn: &mut PgConnection) -> Result<Option<Uuid>, Error> {
         match self {
             Self::Email(email) => Ok(users::find(conn, email)?.map(|user| user.id)),
@@ -26,7 +26,7 @@ impl UserRef {
         }
     }
 
-    /// That there is no such account.
+    /// The error for a missing account.
     pub(super) fn unknown(&self) -> Error {
         Error::NoSuchUser(self.to_string())
     }

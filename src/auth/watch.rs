@@ -1,4 +1,4 @@
-//! Tell me when my session ends.
+//! Reports that a session ended.
 
 use uuid::Uuid;
 
@@ -9,7 +9,7 @@ use crate::sessions::watchers::{Full, Watcher};
 use crate::users::{Role, store as users};
 
 impl Auth {
-    /// Takes a place among those who are told. Look afterwards: what ended before is not told again.
+    /// Registers a watcher. Call [`Auth::look`] afterwards: an earlier end is not reported again.
     ///
     /// # Errors
     /// [`Error::Busy`].
@@ -17,7 +17,7 @@ impl Auth {
         self.watchers.watch(session).map_err(|Full| Error::Busy)
     }
 
-    /// Looks at a session without touching it. That its time is up is written down before it is told.
+    /// The status of a session, without touching it. An expiry is written before it is reported.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -38,7 +38,7 @@ impl Auth {
         Ok(user.is_some_and(|user| user.role == Role::Admin && user.disabled_at.is_none()))
     }
 
-    /// Ends every stream, as the instance stops.
+    /// Ends every stream when the instance stops.
     pub fn close_streams(&self) {
         self.watchers.close();
     }

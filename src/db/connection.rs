@@ -1,4 +1,4 @@
-//! How each connection is opened: bounded in time, in UTC, with the settings that the laws rest on.
+//! Opens connections: with time limits, in UTC, with the settings that the laws need.
 
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
@@ -9,14 +9,14 @@ use super::Unavailable;
 use super::timeouts::Timeouts;
 use crate::redaction::Secrets;
 
-/// What libpq needs to notice a peer that is gone. A value in the URL itself wins.
+/// The settings with which libpq notices a lost peer. Values in the URL win.
 const LIBPQ_SETTINGS: [(&str, &str); 3] = [
     ("connect_timeout", "3"),
     ("tcp_user_timeout", "5000"),
     ("application_name", "oneseat"),
 ];
 
-/// Adds the bounds that libpq leaves off, to either form of connection string.
+/// Adds [`LIBPQ_SETTINGS`] to either form of connection string.
 pub(super) fn with_timeouts(url: &str) -> String {
     let is_uri = url.starts_with("postgres://") || url.starts_with("postgresql://");
     let mut url = url.to_owned();
@@ -34,7 +34,7 @@ pub(super) fn with_timeouts(url: &str) -> String {
     url
 }
 
-/// One connection outside any pool, bounded in time.
+/// Opens a connection outside any pool, with a time limit.
 pub(super) fn establish(url: &str) -> Result<PgConnection, Unavailable> {
     PgConnection::establish(&with_timeouts(url)).map_err(|error| match error {
         ConnectionError::BadConnection(words) if is_of_a_server(&words) => {
@@ -47,8 +47,8 @@ pub(super) fn establish(url: &str) -> Result<PgConnection, Unavailable> {
 const UNREADABLE: &str = "the connection string cannot be used; write it like postgres://user@host/database, \
      with special characters percent-encoded";
 
-/// Did a server say it, or the way to one? What libpq says of a string that it cannot read repeats parts of it, and a part may be a
-/// password.
+/// Do these words come from a server or the network? libpq's words about an unreadable string repeat parts of
+/// it, and a part may be a password.
 fn is_of_a_server(words: &str) -> bool {
     let starts = [
         "connection to server",
@@ -59,17 +59,18 @@ fn is_of_a_server(words: &str) -> bool {
     starts.iter().any(|start| words.contains(start))
 }
 
-/// What the laws rest on, whatever the database's defaults are: each statement sees what was committed before it began, and an end
-/// that was told survives a crash of PostgreSQL. What an operator's standbys are to confirm is left to the operator.
+/// The settings that the laws need, whatever the database's defaults: each statement sees what was committed
+/// before it began, and a reported end survives a crash of PostgreSQL. What standbys must confirm is left to
+/// the operator.
 const LAWS: &str = "set timezone = 'UTC'; set default_transaction_isolation = 'read committed'; \
      select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 
-/// No statement, lock or forgotten transaction outlives its bounds, so that a stuck database becomes an error.
+/// Limits every statement, lock and idle transaction, so that a stuck database becomes an error.
 pub(super) fn configure(connection: &mut PgConnection, timeouts: Timeouts) -> QueryResult<()> {
     connection.batch_execute(&format!("{}; {LAWS}", timeouts.settings()))
 }
 
-/// Bounds every connection of the pool.
+/// Configures every connection of the pool.
 #[derive(Debug)]
 pub(super) struct Customize(pub(super) Timeouts);
 
@@ -79,7 +80,7 @@ impl CustomizeConnection<PgConnection, PoolError> for Customize {
     }
 }
 
-/// Tells of connections that the pool could not open, in words that are fit for the log.
+/// Logs connections that the pool could not open, in words fit for the log.
 #[derive(Debug)]
 pub(super) struct Told(pub(super) Secrets);
 

@@ -1,4 +1,4 @@
-//! FairSemaphore at the pool: as many as it has connections, shared fairly among those whose requests wait for one.
+//! The turns at the pool: one per connection, shared fairly among the origins of waiting requests.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::fair_queue::{FairQueue, Put};
 use crate::network::Share;
 
-/// Requests that may wait: some seconds of work.
+/// The most requests that may wait: some seconds of work.
 const QUEUE: usize = 1_024;
 
 /// The turns. Cheap to clone.
@@ -20,11 +20,11 @@ struct State {
     waiting: FairQueue<oneshot::Sender<Turn>>,
 }
 
-/// One turn, given to the next when it is dropped.
+/// One turn. Dropping it gives it to the next request.
 #[derive(Debug)]
 pub(super) struct Turn(Option<FairSemaphore>);
 
-/// Too many wait.
+/// Too many requests wait.
 #[derive(Debug)]
 pub(super) struct Full;
 
@@ -36,10 +36,10 @@ impl FairSemaphore {
         })))
     }
 
-    /// Waits for a turn, behind those of its own origin and in turns with others.
+    /// Waits for a turn, behind requests of the same origin; origins take turns.
     ///
     /// # Errors
-    /// [`Full`], also later, when somebody with fewer waiting needs the place.
+    /// [`Full`], also later, when an origin with fewer waiting requests needs the place.
     pub(super) async fn take(&self, share: Share) -> Result<Turn, Full> {
         let turn = {
             let mut state = self.state();
@@ -56,13 +56,13 @@ impl FairSemaphore {
         turn.await.map_err(|_| Full)
     }
 
-    /// Takes a turn away for good, or gives it back: for a connection that is kept. Only while nobody waits for it.
+    /// Takes a turn away while one is free, for a connection that is kept; [`Self::give`] returns it.
     pub(super) fn forget(&self) {
         let mut state = self.state();
         state.free = state.free.saturating_sub(1);
     }
 
-    /// Gives a turn to the next who is still there.
+    /// Gives a turn to the next request that still waits.
     pub(super) fn give(&self) {
         loop {
             let next = {
@@ -77,7 +77,7 @@ impl FairSemaphore {
             let Some(next) = next else { return };
             match next.send(Turn(Some(self.clone()))) {
                 Ok(()) => return,
-                // They have gone; it is still to be given.
+                // The request has gone; the turn goes to the next.
                 Err(mut turn) => turn.0 = None,
             }
         }
@@ -116,7 +116,7 @@ mod tests {
         }
         let mut other = Box::pin(turns.take(share("198.51.100.1")));
         assert!(other.as_mut().now_or_never().is_none());
-        // The first of many has gone, which was its network's turn: the other is next.
+        // The first of many has gone, and with it its network's turn: the other is next.
         drop(of_many.remove(0));
         drop(first);
         let others = other.as_mut().now_or_never().unwrap().unwrap();

@@ -17,30 +17,31 @@ use crate::redaction::cleaned;
 /// Every migration, oldest first.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// Any number, the same in every instance: whoever holds it may migrate.
+/// An arbitrary number, the same in every instance. The lock's holder may migrate.
 const MIGRATION_LOCK: i64 = 0x6f6e_6573_6561_7401;
 
-/// Why the schema could not be brought up to date.
+/// Why the schema could not be updated.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection.
     #[error(transparent)]
     Unavailable(#[from] super::Unavailable),
-    /// A later version of the program has been here.
+    /// A later version of the program has migrated the database.
     #[error(
         "the database has migration {0}, which this program does not know; \
          use a oneseat at least as new as the one that made it"
     )]
     Newer(String),
-    /// Somebody else has been at it for too long.
+    /// Another process held the lock for too long.
     #[error("{0} has held the lock of the migrations for 90 seconds; end it, or wait and try again")]
     Held(String),
-    /// A migration did not apply; the database is as it was before that one.
+    /// A migration failed; the database is as it was before that one.
     #[error("a migration failed: {0}")]
     Failed(String),
 }
 
-/// Brings the schema up to date, one instance at a time, and says what was applied. Where nothing is to be done nobody is waited for.
+/// Updates the schema, one instance at a time, and returns what was applied. If nothing is to be done, it
+/// does not wait.
 ///
 /// # Errors
 /// See [`Error`].
@@ -52,20 +53,20 @@ pub fn run(url: &str) -> Result<Vec<String>, Error> {
     if is_up_to_date(&mut connection)? {
         return Ok(Vec::new());
     }
-    // Held by this connection, and so released however this function ends.
+    // The connection holds the lock, so it is released however this function ends.
     lock(&mut connection)?;
     is_up_to_date(&mut connection)?;
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(failed)?;
     Ok(applied.iter().map(MigrationVersion::to_string).collect())
 }
 
-/// A migration of a large table takes its time; a lock that somebody else holds is not waited for without end.
+/// The migration of a large table takes time, but the wait for a lock is limited.
 const BOUNDS: &str =
     "set lock_timeout = '90s'; set statement_timeout = 0; set idle_in_transaction_session_timeout = '60s'";
 
-/// As long as an operator's command waits for a lock.
+/// The same wait as that of an operator's command.
 const LONGEST_WAIT: Duration = Duration::from_secs(90);
-/// After this long the holder is named.
+/// After this time the log names the holder.
 const SOON: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -86,7 +87,8 @@ fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, Error> {
     }
 }
 
-/// The versions that Diesel has noted. Only read: its own question makes the table first, which two at a time must not do.
+/// The applied versions. This only reads: Diesel's own query creates the table first, which two processes
+/// must not do at once.
 fn applied(connection: &mut PgConnection) -> QueryResult<Vec<String>> {
     let is_there = sql::<Bool>("to_regclass('__diesel_schema_migrations') is not null");
     if !diesel::select(is_there).get_result(connection)? {
@@ -102,7 +104,7 @@ struct Version {
     version: String,
 }
 
-/// Waits until this connection alone may migrate.
+/// Waits for the migration lock.
 fn lock(connection: &mut PgConnection) -> Result<(), Error> {
     let began = Instant::now();
     let mut is_told = false;
@@ -136,9 +138,9 @@ struct Holder {
     pid: i32,
 }
 
-/// The connection that holds the lock, in words.
+/// Describes the connection that holds the lock.
 fn holder(connection: &mut PgConnection) -> String {
-    // PostgreSQL shows a lock of 64 bits as two halves.
+    // PostgreSQL shows a 64-bit lock as two halves.
     let holder = sql_query(
         "select pid from pg_locks where locktype = 'advisory' and granted and objsubid = 1
              and database = (select oid from pg_database where datname = current_database())

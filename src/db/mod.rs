@@ -1,7 +1,7 @@
-//! The way to PostgreSQL: a pool, the migrations, and the one hop from async to blocking.
+//! Access to PostgreSQL: a pool, the migrations, and the step from async to blocking.
 //!
-//! Whatever goes wrong on the way is [`Unavailable`]: the caller learns that nothing was decided,
-//! never a wrong decision (law 5).
+//! Every failure of access is [`Unavailable`]: the caller learns that nothing was decided, never a wrong
+//! decision (law 5).
 
 pub mod clock;
 mod connection;
@@ -33,7 +33,7 @@ use timeouts::Timeouts;
 pub use owned::OwnedConnection;
 pub use pinned::PinnedConnection;
 
-/// How long a caller waits for its turn at the pool.
+/// The longest wait for a turn at the pool.
 const TURN: Duration = Duration::from_secs(3);
 
 /// A pool of connections to one PostgreSQL. Cheap to clone.
@@ -42,32 +42,32 @@ pub struct Database {
     url: Arc<str>,
     credentials: Secrets,
     pool: Pool<ConnectionManager<PgConnection>>,
-    /// One for each connection: callers queue here, without a thread each.
+    /// One turn for each connection: callers queue here, without a thread each.
     turns: FairSemaphore,
     timeouts: Timeouts,
 }
 
-/// Connections of a pool.
+/// The connections of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct Connections {
-    /// Those that stand.
+    /// All open connections.
     pub all: f64,
-    /// Those that nobody uses.
+    /// The unused ones.
     pub idle: f64,
 }
 
-/// The database gave no answer. Nothing may be concluded from that.
+/// The database gave no answer. Callers must not conclude anything.
 #[derive(Debug, thiserror::Error)]
 #[error("the database is unavailable: {0}")]
 pub struct Unavailable(String);
 
 impl Unavailable {
-    /// For what stands between the caller and the database, in its own words as far as the log may hold them.
+    /// An error with this reason, as far as the log may hold its words.
     pub(crate) fn new(why: &dyn fmt::Display) -> Self {
         Self::without(&Secrets::default(), why)
     }
 
-    /// The same without the credentials of the way there.
+    /// An error without these credentials.
     fn without(credentials: &Secrets, why: &dyn fmt::Display) -> Self {
         Self(credentials.cleaned(&why.to_string()))
     }
@@ -79,7 +79,7 @@ impl From<diesel::result::Error> for Unavailable {
     }
 }
 
-/// One connection outside the pool, bounded in time like those in it.
+/// Opens a connection outside the pool, with the same time limits.
 ///
 /// # Errors
 /// PostgreSQL's own words.
@@ -90,7 +90,7 @@ pub fn connect(url: &str) -> Result<PgConnection, Unavailable> {
 }
 
 impl Database {
-    /// Connects once to see that it works, then keeps up to `size` connections.
+    /// Connects once as a test, then keeps up to `size` connections.
     ///
     /// # Errors
     /// PostgreSQL's own words when the first connection fails.
@@ -98,7 +98,8 @@ impl Database {
         Self::connect_with(url, size, Timeouts::Client)
     }
 
-    /// One connection for an operator, who waits longer than any instance can hold anything, and is told for whom.
+    /// One connection for an operator, who waits longer than any instance can hold a lock. The log names the
+    /// holders.
     ///
     /// # Errors
     /// PostgreSQL's own words when the connection fails.
@@ -107,7 +108,7 @@ impl Database {
     }
 
     fn connect_with(url: &str, size: u32, timeouts: Timeouts) -> Result<Self, Unavailable> {
-        // The pool alone would retry until its time-out, and tell less of what went wrong.
+        // The pool alone would retry until its time-out, and report less.
         connection::establish(url)?;
         let credentials = Secrets::of_url(url);
         let pool = Pool::builder()
@@ -126,7 +127,7 @@ impl Database {
         })
     }
 
-    /// How many there are, and how many of them nobody uses.
+    /// The number of connections, and of unused ones.
     pub fn connections(&self) -> Connections {
         let state = self.pool.state();
         Connections {
@@ -135,24 +136,24 @@ impl Database {
         }
     }
 
-    /// A connection for one thread of the caller's. There must be another one left for everybody else.
+    /// A connection for one thread. At least one more must be left for others.
     pub fn pin(&self) -> PinnedConnection {
         PinnedConnection::new(self.pool.clone(), self.turns.clone(), self.credentials.clone())
     }
 
-    /// A connection outside the pool, for long work that keeps nobody else from theirs.
+    /// A connection outside the pool, for long work that must not block others.
     ///
     /// # Errors
-    /// PostgreSQL's own words, or that they did not come in time.
+    /// PostgreSQL's own words, or no answer in time.
     pub async fn own(&self) -> Result<OwnedConnection, Unavailable> {
         OwnedConnection::open(self.url.as_ref().to_owned()).await
     }
 
-    /// Runs `work` with a connection, off the async threads. Callers who wait for one take turns by origin.
+    /// Runs `work` with a connection, off the async threads. Waiting callers take turns by origin.
     ///
     /// # Errors
-    /// Those of `work`, and [`Unavailable`] when no connection or no answer came in time. An answer
-    /// that came too late may still have taken effect, as with any lost reply.
+    /// Those of `work`, and [`Unavailable`] when no connection or no answer came in time. Work with a late
+    /// answer may still have taken effect, as with any lost reply.
     pub async fn run<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
@@ -167,7 +168,7 @@ impl Database {
         let (pool, credentials) = (self.pool.clone(), self.credentials.clone());
         let (tells, waits) = timeouts::watched(self.timeouts, &self.url);
         let answer = tokio::task::spawn_blocking(RequestId::carried(move || {
-            // Moved in: a thread that is stuck keeps its turn, so no more threads than connections get stuck.
+            // A stuck thread keeps its turn, so no more threads than connections get stuck.
             let _turn = turn;
             let mut connection = pool
                 .get()

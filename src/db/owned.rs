@@ -9,15 +9,16 @@ use crate::request_id::RequestId;
 use super::timeouts::Timeouts;
 use super::{Unavailable, connect};
 
-/// A program that is frozen between two transactions does not keep what its connection holds for ever. PostgreSQL knows this bound
-/// from version 14 on.
+/// A process that freezes between transactions must not hold its locks for ever. The setting exists since
+/// PostgreSQL 14.
 const IDLE_BOUND: &str = "select set_config('idle_session_timeout', '5min', false) \
      where current_setting('server_version_num')::int >= 140000";
 
-/// One connection outside the pool, for work of many transactions: what PostgreSQL keeps for a connection (an advisory lock) is
-/// kept for all of it, and given back however the work ends. A connection that fails is not replaced, because what it held is gone.
+/// One connection outside the pool, for work of many transactions. A session-level lock (an advisory lock)
+/// lasts for all of it, and is released however the work ends. A failed connection is not replaced, because
+/// its locks are gone.
 pub struct OwnedConnection {
-    /// Out of its place while it is used: who does not wait for the answer does not get it back.
+    /// `None` while in use: a caller that stops waiting loses the connection.
     connection: Option<PgConnection>,
 }
 
@@ -37,7 +38,7 @@ impl OwnedConnection {
     /// Runs `work` with the connection, off the async threads.
     ///
     /// # Errors
-    /// Those of `work`, and [`Unavailable`] when no answer came in time, now or before.
+    /// Those of `work`, and [`Unavailable`] when this or an earlier answer did not come in time.
     pub async fn run<T, E, F>(&mut self, work: F) -> Result<T, E>
     where
         F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,

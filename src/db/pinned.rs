@@ -11,14 +11,14 @@ use crate::redaction::Secrets;
 
 type Manager = ConnectionManager<PgConnection>;
 
-/// Plans are made once, for whatever values and however many rows there will be: planning these short statements anew would cost as
-/// much as running them, and a plan for a table that is small today would read all of it when it is large.
+/// Plans are made once, for all values and table sizes: planning these short statements costs as much as
+/// running them, and a plan for a small table would later read all of a large one.
 const PLANNED_ONCE: &str = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; \
      set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off";
 
-/// One connection of the pool, taken when first needed and kept: the pool's test of a connection, one statement for each
-/// time it is taken out, is paid once. What it is asked
-/// finds single rows by index, and is planned for that.
+/// One connection of the pool, taken when first needed and kept: the pool's test of a connection, one
+/// statement each time it is taken, is paid once. Its statements find single rows by index, and are planned
+/// for that.
 pub struct PinnedConnection {
     pool: Pool<Manager>,
     turns: FairSemaphore,
@@ -27,7 +27,7 @@ pub struct PinnedConnection {
 }
 
 impl PinnedConnection {
-    /// Takes one connection's turn away from the others, for as long as this lives.
+    /// Takes one turn away from the other callers, for as long as this lives.
     pub(super) fn new(pool: Pool<Manager>, turns: FairSemaphore, credentials: Secrets) -> Self {
         turns.forget();
         Self {
@@ -38,22 +38,23 @@ impl PinnedConnection {
         }
     }
 
-    /// Runs `work`, and once more on another connection when this one turns out to be dead: a restart of PostgreSQL is
-    /// not the caller's affair. So it must be right to run it twice.
+    /// Runs `work`, and again on another connection when this one is dead, so that callers do not notice a
+    /// restart of PostgreSQL. So `work` must be safe to run twice.
     ///
     /// # Errors
-    /// No connection, or PostgreSQL's own words.
+    /// Without a connection; PostgreSQL's own words.
     pub fn run<T>(&mut self, work: impl Fn(&mut PgConnection) -> QueryResult<T>) -> Result<T, Unavailable> {
         let was_kept = self.connection.is_some();
         match self.attempt(&work) {
-            // Dead or of a server that is going down: gone from here, and the pool tests it before it gives it out again.
+            // The connection is dead or its server is stopping: it was dropped here, and the pool tests it
+            // before it lends it again.
             Err(_) if was_kept && self.connection.is_none() => self.attempt(&work),
             answer => answer,
         }
     }
 
     fn attempt<T>(&mut self, work: impl Fn(&mut PgConnection) -> QueryResult<T>) -> Result<T, Unavailable> {
-        // Out of its place while it is used: a panic must not leave a half-used connection there.
+        // Taken out while in use: a panic must not leave a half-used connection there.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.take()?,

@@ -1,4 +1,4 @@
-//! Forgetting rows of a table whose key has two parts.
+//! Deletes old rows of a table whose key has two parts.
 
 use std::time::Duration;
 
@@ -9,20 +9,21 @@ use diesel::sql_types::{BigInt, Interval, Timestamptz};
 
 use super::clock::interval;
 
-/// A table from which rows are forgotten by their age.
+/// A table whose rows are deleted by age.
 pub struct Stale {
-    /// Its name.
+    /// The table's name.
     pub table: &'static str,
-    /// The columns of its key.
+    /// The columns of the key.
     pub key: [&'static str; 2],
-    /// The column that tells a row's age.
+    /// The time from which a row's age counts.
     pub since: &'static str,
 }
 
 impl Stale {
-    /// Deletes up to `batch` rows of `from` or later that are older than `age`, the oldest first. Returns of when they were.
+    /// Deletes up to `batch` rows of `from` or later that are older than `age`, the oldest first. Returns
+    /// their times.
     ///
-    /// By the whole key, and of rows that are ours already: nobody is waited for.
+    /// It deletes by the whole key, and only rows that it has locked: it never waits.
     ///
     /// # Errors
     /// Diesel's.

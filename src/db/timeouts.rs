@@ -1,8 +1,8 @@
-//! How long to wait for PostgreSQL, and for those who hold what is needed there.
+//! How long to wait for PostgreSQL and for the holders of its locks.
 //!
-//! A client is told within seconds that it cannot be served now. An operator ends sessions and disables users when something
-//! is wrong, perhaps with an instance that hangs in the middle of a transaction: then the command must not give up before
-//! PostgreSQL gives up that instance, and says whom it waits for.
+//! A client gets an error within seconds. An operator ends sessions and disables users when something is
+//! wrong, perhaps with an instance that hangs in a transaction: the command must not give up before
+//! PostgreSQL gives up that instance, and it names the connections it waits for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,21 +16,21 @@ use tokio::time::sleep;
 use super::{Unavailable, connect};
 use crate::redaction::cleaned;
 
-/// Between two looks at whom an operator waits for.
+/// The time between two checks for blocking connections.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Who waits.
+/// The waiting party.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Timeouts {
-    /// Somebody who can come again.
+    /// A client, which can try again.
     Client,
-    /// Somebody whose command has to be carried out.
+    /// An operator, whose command has to be carried out.
     Operator,
 }
 
 impl Timeouts {
-    /// What bounds a connection. The longest that an instance can hold a lock is an end of every session (a minute) and then
-    /// ten seconds of a transaction that is forgotten: an operator waits longer than both.
+    /// The limits of a connection. An instance can hold a lock for at most a minute (an end of all sessions)
+    /// and then ten seconds of an idle transaction: an operator waits longer than both.
     pub(super) fn settings(self) -> &'static str {
         match self {
             Self::Client => {
@@ -44,7 +44,7 @@ impl Timeouts {
         }
     }
 
-    /// How long a caller waits for its answer: for an operator, the wait for a lock and an end of every session.
+    /// The longest wait for an answer: for an operator, a wait for a lock and an end of all sessions.
     pub(super) fn answer(self) -> Duration {
         match self {
             Self::Client => Duration::from_secs(8),
@@ -53,7 +53,7 @@ impl Timeouts {
     }
 }
 
-/// Two ends: the work tells which connection it has got, and whoever waits for the work watches that connection.
+/// Two ends: the work reports which connection it has, and the waiting side watches that connection.
 pub(super) fn watched(timeouts: Timeouts, url: &Arc<str>) -> (Tells, Waits) {
     match timeouts {
         Timeouts::Client => (Tells(None), Waits(None)),
@@ -64,14 +64,14 @@ pub(super) fn watched(timeouts: Timeouts, url: &Arc<str>) -> (Tells, Waits) {
     }
 }
 
-/// See [`watched`].
+/// One end of [`watched`].
 pub(super) struct Tells(Option<oneshot::Sender<i32>>);
 
-/// See [`watched`].
+/// One end of [`watched`].
 pub(super) struct Waits(Option<(oneshot::Receiver<i32>, Arc<str>)>);
 
 impl Tells {
-    /// What cannot be told is no reason to fail: the work goes on unwatched.
+    /// Reports the connection. A failure is ignored: the work goes on unwatched.
     pub(super) fn of(self, connection: &mut PgConnection) {
         if let Some(tell) = self.0
             && let Ok(Process { pid }) =
@@ -83,7 +83,7 @@ impl Tells {
 }
 
 impl Waits {
-    /// Waits for the answer, and says meanwhile who keeps it waiting.
+    /// Waits for the answer, and meanwhile logs the blocking connections.
     pub(super) async fn beside<T>(self, answer: impl Future<Output = T>) -> T {
         let Some((told, url)) = self.0 else {
             return answer.await;
@@ -101,14 +101,14 @@ impl Waits {
     }
 }
 
-/// Says for whom this connection waits, once for each of them.
+/// Logs each connection that blocks this one, once.
 async fn watch(url: &Arc<str>, pid: i32) {
     let mut told = Vec::new();
     loop {
         sleep(LOOK).await;
         let url = url.clone();
         let look = tokio::task::spawn_blocking(move || blockers(&url, pid));
-        // Not to know is nothing new for somebody who waits.
+        // A failed look is retried.
         let Ok(Ok(blockers)) = look.await else {
             continue;
         };
@@ -134,12 +134,12 @@ struct Process {
 struct Blocker {
     #[diesel(sql_type = Integer)]
     pid: i32,
-    /// Whose it is, from where, and what it does.
+    /// Its program, its origin, and its state.
     #[diesel(sql_type = Text)]
     words: String,
 }
 
-/// Whom this connection waits for. Of another role's connections PostgreSQL tells little.
+/// The connections that block this one. PostgreSQL says little about those of another role.
 fn blockers(url: &str, pid: i32) -> Result<Vec<Blocker>, Unavailable> {
     let blockers = diesel::sql_query(
         "select pid, concat_ws(', ', nullif(application_name, ''),

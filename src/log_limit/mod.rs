@@ -1,7 +1,7 @@
-//! A bound for lines of the log that strangers can cause: the first ones are written, later ones are counted, and what was counted is
-//! told in sums. Written and counted together are what happened, always.
+//! A limit for log lines that strangers can cause: the first ones are written, later ones are counted and
+//! reported in sums. Lines and counts always add up to what happened.
 //!
-//! This is the counting alone: who uses it writes the lines, and the sums once a [`PERIOD`].
+//! This module only counts: its caller writes the lines, and the sums once a [`PERIOD`].
 
 mod period;
 mod shares;
@@ -18,77 +18,78 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use period::Period;
 
-/// How often sums are to be written.
+/// The interval between sums.
 pub const PERIOD: Duration = Duration::from_secs(60);
 
-/// Lines of one kind in one period: from one network, for new subjects of it, and from all networks together.
+/// The most lines of one kind in one period: from one network, for its new subjects, and from all networks.
 const LINES_OF_A_NETWORK: usize = 5;
 const NEW_SUBJECTS_OF_A_NETWORK: usize = 20;
 const LINES_OF_A_KIND: usize = 300;
 
-/// Pairs of a network and a subject that one kind counts apart from each other, in some hundred kilobytes.
+/// The most pairs of network and subject that one kind counts separately, in some hundred kilobytes.
 const MOST_APART: usize = 1_000;
-/// All other pairs are told from each other by a hash, up to this number.
+/// Other pairs are distinguished by a hash, up to this number.
 const MOST_DISTINCT: usize = 10_000;
-/// Sums of one kind that name network and subject: the largest, and those that no line names; one more tells the rest.
+/// The most sums of one kind that name network and subject: the largest, and those without a line. One more
+/// sum has the rest.
 const MOST_SUMS: usize = 50;
 
-/// Counts per kind. What `K` tells apart has a bound of its own, and so has the length of a subject `S`.
+/// Counts per kind. The number of kinds `K` and the length of a subject `S` must be bounded.
 pub struct LogLimit<K, S> {
     periods: Mutex<HashMap<K, Period<S>>>,
 }
 
-/// Whether a line is written.
+/// Whether to write a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Write it.
     Write,
-    /// It is counted, and a sum will tell.
+    /// It is counted for a sum.
     Counted,
 }
 
-/// What was counted and not written.
+/// Events that were counted and not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sum<K, S> {
-    /// Of which kind.
+    /// The kind.
     pub kind: K,
-    /// How often.
+    /// The number of events.
     pub count: u64,
-    /// The first time.
+    /// The time of the first.
     pub first: DateTime<Utc>,
-    /// The last time.
+    /// The time of the last.
     pub last: DateTime<Utc>,
-    /// Who and what it was about.
+    /// The network and subject.
     pub about: About<S>,
 }
 
-/// Whom a sum is about.
+/// What a sum is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About<S> {
     /// One subject from one network.
     One {
-        /// As it was given.
+        /// As the caller gave it.
         network: Option<IpAddr>,
-        /// As it was given.
+        /// As the caller gave it.
         subject: S,
     },
-    /// More than can be named.
+    /// More pairs than can be named.
     Many {
-        /// Different pairs of a network and a subject.
+        /// The number of different pairs.
         distinct: AtLeast,
-        /// Those among them that no line names.
+        /// The number of these without a line.
         unwritten: AtLeast,
     },
 }
 
 impl<K, S> Sum<K, S> {
-    /// When the first and the last were, as lines of the log tell moments.
+    /// The times of the first and the last, in the format of the log.
     pub fn between(&self) -> [String; 2] {
         [self.first, self.last].map(|moment| moment.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
 
-/// A number that was counted with a bound: `12`, or `12+` when there may be more.
+/// A number with a bound: `12`, or `12+` when there may be more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AtLeast {
     number: usize,
@@ -111,8 +112,8 @@ impl<K, S> Default for LogLimit<K, S> {
 }
 
 impl<K: Eq + Hash, S: Clone + Eq + Hash> LogLimit<K, S> {
-    /// Counts what happened at this moment. `network` is as wide as one customer's; `subject` is what nobody who looks for somebody
-    /// can do without: each is in a line or a sum of its own, as far as the bounds allow.
+    /// Counts an event. `network` is as wide as one customer's. `subject` is what a search of the log needs:
+    /// each has a line or a sum of its own, as far as the bounds allow.
     pub fn count(&self, kind: K, network: Option<IpAddr>, subject: S, at: DateTime<Utc>) -> Verdict {
         self.periods()
             .entry(kind)
@@ -120,12 +121,12 @@ impl<K: Eq + Hash, S: Clone + Eq + Hash> LogLimit<K, S> {
             .count(network, subject, at)
     }
 
-    /// What was counted and not written since this was last asked. A new period begins.
+    /// Returns the counts since the last call, and begins a new period.
     pub fn sums(&self) -> Vec<Sum<K, S>>
     where
         K: Clone,
     {
-        // Taken out first: whoever counts meanwhile waits for nothing that grows.
+        // Taken out first: other threads never wait for the sorting.
         let periods = mem::take(&mut *self.periods());
         let mut sums: Vec<Sum<K, S>> = periods
             .into_iter()
@@ -135,7 +136,7 @@ impl<K: Eq + Hash, S: Clone + Eq + Hash> LogLimit<K, S> {
         sums
     }
 
-    // Nothing that could panic runs while this is held: a panic is a line of the log, and would come back here.
+    // No code that could panic runs under this lock: a panic logs a line, and would come back here.
     fn periods(&self) -> MutexGuard<'_, HashMap<K, Period<S>>> {
         self.periods.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -182,7 +183,7 @@ mod tests {
             about,
         };
         assert_eq!(limit.sums(), [sum]);
-        // A new period: the first are written again, and nothing is told twice.
+        // A new period: the first lines are written again, and no sum is repeated.
         assert!(is_written(&limit, 7, "a", 1_000));
         assert_eq!(limit.sums(), []);
     }
@@ -195,7 +196,7 @@ mod tests {
         }
         assert!(is_written(&limit, 7, "b", 100));
         assert!(!is_written(&limit, 7, "b", 101));
-        // And another network has a share of its own, another kind as well.
+        // Another network has its own share, and so has another kind.
         assert!(is_written(&limit, 8, "a", 102));
         assert_eq!(
             limit.count("other", network(7), "a".to_owned(), second(103)),
@@ -238,7 +239,7 @@ mod tests {
             About::Many { distinct, unwritten } => Some((distinct.to_string(), unwritten.to_string())),
             About::One { .. } => None,
         });
-        // 950 of those that were counted apart, and more others than are told from each other, none of which had a line.
+        // 950 separate pairs, and more others than the hashes distinguish, all without a line.
         assert_eq!(many, Some(("10950+".to_owned(), "10950+".to_owned())));
     }
 
@@ -255,13 +256,13 @@ mod tests {
             About::Many { distinct, unwritten } => Some((distinct.to_string(), unwritten.to_string())),
             About::One { .. } => None,
         });
-        // 50 have sums of their own, 25 others had a line: five, and twenty because they were new.
+        // 50 have their own sums, and 25 others had a line: five, and twenty as new subjects.
         assert_eq!(many, Some(("1450".to_owned(), "1425".to_owned())));
         let counted: u64 = sums.iter().map(|sum| sum.count).sum();
         assert_eq!(counted, 3_000 - 25);
     }
 
-    /// What one network does in vain: more subjects than there is room for, each of them again and again.
+    /// A flood from one network: more subjects than there is room for, each several times.
     fn flood(limit: &Limit, address: impl Fn(u32) -> IpAddr) {
         for _ in 0..3 {
             for n in 0..2_000 {
@@ -283,7 +284,7 @@ mod tests {
             assert_eq!(written.count(), 5);
             let named = (0..100).filter(|n| count(&format!("service {n}")) == Verdict::Write);
             assert_eq!(named.count(), 20);
-            // Once only, and less than anything of the flood.
+            // This one comes once, less often than any of the flood.
             assert_eq!(count("the last service"), Verdict::Counted);
 
             let sums = limit.sums();

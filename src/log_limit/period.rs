@@ -1,4 +1,4 @@
-//! One kind of line in one period: who had how many lines, and what was counted instead.
+//! One kind of line in one period: the lines of each network, and what was counted instead.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -16,15 +16,15 @@ use super::{
 /// One subject from one network.
 type Pair<S> = (Option<IpAddr>, S);
 
-/// Bounded in memory, whatever happens. Whether there is room to count has no say in whether a line is written.
+/// Its memory is bounded. Whether there is room to count does not affect whether a line is written.
 pub(super) struct Period<S> {
     lines: Shares,
-    /// Those that had a line; not more of them than there are lines.
+    /// The pairs that had a line; at most as many as there are lines.
     written: HashSet<Pair<S>>,
     room_apart: Shares,
     apart: HashMap<Pair<S>, Counted>,
     others: Counted,
-    /// The hash of each, and whether it had a line.
+    /// The hash of each other pair, and whether it had a line.
     others_distinct: HashMap<u64, bool>,
     others_hasher: RandomState,
 }
@@ -43,7 +43,7 @@ impl<S> Default for Period<S> {
     }
 }
 
-/// What was not written.
+/// Events that were not written.
 #[derive(Clone, Copy, Default)]
 struct Counted {
     count: u64,
@@ -105,12 +105,13 @@ impl<S: Clone + Eq + Hash> Period<S> {
         Verdict::Counted
     }
 
-    /// One for each pair, as far as the bound allows; and one for the rest.
+    /// One sum for each pair, as far as the bound allows, and one for the rest.
     pub(super) fn sums<K: Clone>(self, kind: &K) -> Vec<Sum<K, S>> {
         let written = self.written;
         let mut apart: Vec<(Pair<S>, Counted)> = self.apart.into_iter().collect();
         apart.sort_by_key(|(_, counted)| (Reverse(counted.count), counted.between));
-        // Half of the sums are the largest; the other half is for those that nobody would hear of otherwise, and their networks take turns.
+        // Half of the sums are the largest. The other half is for pairs without a line, and their networks
+        // take turns.
         let smaller = apart.split_off(apart.len().min(MOST_SUMS / 2));
         let mut turns: HashMap<Option<IpAddr>, usize> = HashMap::new();
         let mut smaller: Vec<(bool, usize, Pair<S>, Counted)> = smaller

@@ -1,16 +1,16 @@
-//! Room for so many, of which no network takes all.
+//! A limited room of which no network can take all.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::network::Share;
 
-/// One network, or nobody's.
+/// A network, if there is one.
 type Network = Option<IpAddr>;
 
-/// What is taken of it. A network may take one more as long as what it has, twice, is less than what is free, and a wider one ([`Share`])
-/// as long as what it has is less. So an address takes a third of what it finds, a /24 or /48 half of it. Whatever one takes, somebody else
-/// finds room; a dozen together can take all of it.
+/// Free and taken places. A network may take one more while twice its share is less than what is free, and a
+/// site ([`Share`]) while its share is less. So an address gets a third of what it finds, and a /24 or /48
+/// half of it. Whatever one takes, others find room; a dozen together can take all of it.
 pub(super) struct Shares {
     free: usize,
     narrow: HashMap<Network, usize>,
@@ -26,12 +26,12 @@ impl Shares {
         }
     }
 
-    /// How much a network has taken.
+    /// The places that a network has taken.
     pub(super) fn taken_by(&self, network: Network) -> usize {
         self.narrow.get(&network).copied().unwrap_or_default()
     }
 
-    /// Takes one more, if the network may have it. One that may not once will not later.
+    /// Takes one more, if the network may have it. A network once refused stays refused.
     pub(super) fn take(&mut self, network: Network) -> bool {
         let taken_by_wide = self.wide.get(&wide(network)).copied().unwrap_or_default();
         let has_room = 2 * self.taken_by(network) < self.free && taken_by_wide < self.free;

@@ -1,19 +1,19 @@
-//! What a mail is about.
+//! The kinds of mail.
 
 use crate::words::words;
 
 words! {
-    /// Every mail that is sent; `mails_kind_known` holds the database to them.
+    /// The kinds of mail that are sent. The constraint `mails_kind_known` allows no others.
     pub enum Kind {
-        /// Come in, and choose a password.
+        /// Invites a user to choose their first password.
         Invitation = "invitation",
-        /// Is this address yours?
+        /// Asks a user to verify their address.
         Verification = "verification",
-        /// Choose a new password.
+        /// Lets a user choose a new password.
         PasswordReset = "password_reset",
-        /// Your password is another one now.
+        /// Tells a user that their password was changed.
         PasswordChanged = "password_changed",
-        /// Somebody took your seat from where you have not been seen before.
+        /// Tells a user of a sign-in from a new place.
         NewSignIn = "new_sign_in",
     }
 }

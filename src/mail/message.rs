@@ -1,5 +1,5 @@
-//! What a mail says, as text and as HTML of the same words. Whatever people call themselves is escaped in the HTML, and has no
-//! control characters in either.
+//! The content of a mail, as text and as HTML with the same words. Users' names are escaped in the HTML, and
+//! lose control characters in both.
 
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -7,60 +7,60 @@ use chrono::{DateTime, Utc};
 use crate::token::Token;
 use crate::unseen;
 
-/// A mail without its address.
+/// A message without its recipient.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// One line.
+    /// The subject, on one line.
     pub subject: &'static str,
-    /// For readers of plain text.
+    /// The plain text.
     pub text: String,
-    /// The same for everybody else.
+    /// The HTML, with the same words.
     pub html: String,
 }
 
-/// The facts that go into a message. A variant for each [`super::Kind`].
+/// The facts of a message: one variant for each [`super::Kind`].
 #[derive(Debug)]
 pub enum Content<'a> {
-    /// With the link that sets the first password.
+    /// An invitation, with the link that sets the first password.
     Invitation {
         /// Works for seven days.
         link: &'a str,
     },
-    /// With the link that verifies the address.
+    /// A verification, with the link that confirms the address.
     Verification {
         /// Works for a day.
         link: &'a str,
     },
-    /// With the link that sets a new password.
+    /// A password reset, with the link that sets a new password.
     PasswordReset {
         /// Works for half an hour.
         link: &'a str,
     },
-    /// The password is another one.
+    /// The password was changed.
     PasswordChanged {
-        /// When that was.
+        /// When it happened.
         at: DateTime<Utc>,
-        /// From which address.
+        /// The address that it came from.
         from: &'a str,
-        /// With what.
+        /// The browser and system.
         with: &'a str,
-        /// Where a new password can be asked for.
+        /// Where to request a new password.
         forgot: &'a str,
     },
-    /// The seat was taken from somewhere new.
+    /// A sign-in came from a new place.
     NewSignIn {
-        /// When that was.
+        /// When it happened.
         at: DateTime<Utc>,
-        /// From which address.
+        /// The address that it came from.
         from: &'a str,
-        /// With what.
+        /// The browser and system.
         with: &'a str,
-        /// Where a new password can be asked for.
+        /// Where to request a new password.
         forgot: &'a str,
     },
 }
 
-/// One way to show a message: the template chooses its words by the content.
+/// The plain text: the template chooses its words by the content.
 #[derive(Template)]
 #[template(path = "mail/message.txt")]
 struct Text<'a> {
@@ -77,10 +77,10 @@ struct Html<'a> {
 }
 
 impl Message {
-    /// Writes it.
+    /// Renders a message.
     ///
     /// # Errors
-    /// Only if a template is at fault.
+    /// Only when a template is broken.
     pub fn new(name: &str, content: &Content<'_>) -> askama::Result<Self> {
         let name = unseen::replaced(name, ' ');
         let subject = match content {
@@ -103,17 +103,17 @@ impl Message {
         })
     }
 
-    /// The tokens of its links.
+    /// The tokens in its links.
     pub(super) fn tokens(&self) -> impl Iterator<Item = &str> {
         let fragments = self.text.split('#').skip(1);
         fragments
             .filter_map(|fragment| fragment.split(|c: char| !c.is_alphanumeric()).next())
-            // People's names may hold the sign, too.
+            // Users' names may contain `#`, too.
             .filter(|token| Token::parse(token.as_bytes()).is_some())
     }
 }
 
-/// In words, as on the pages.
+/// The time in words, as on the pages.
 fn moment(at: &DateTime<Utc>) -> String {
     at.format("%-d %B %Y, %H:%M UTC").to_string()
 }

@@ -1,8 +1,8 @@
-//! Mail: what waits to be sent, what it says, and who carries it.
+//! Mail: the queue, the messages, and the connection to a mail server.
 //!
-//! A use case writes a row into the [`outbox`] in its own transaction and is done: a server that cannot be reached, or is slow,
-//! changes no answer and loses nothing. The background actor takes the rows out, makes a [`message`] of each and hands it to the
-//! [`mailer`].
+//! A use case only writes a row into the [`outbox`], in its own transaction: a mail server that is slow or
+//! unreachable changes no answer and loses nothing. The background actor takes the rows out, makes a
+//! [`message`] of each and passes it to the [`mailer`].
 //!
 //! Nothing here knows what a user or a session is; [`crate::auth`] brings them together.
 

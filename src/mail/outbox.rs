@@ -1,11 +1,11 @@
-//! The tables `mails` (what waits to be sent) and `mail_requests` (who asked how often).
+//! The tables `mails` (what waits to be sent) and `mail_requests` (how often each address had a request).
 //!
-//! Mails wait in a line in which networks take turns: whoever causes many of them waits for themselves. An instance sends what is
-//! first, so the line is as fair over all instances as over one.
+//! Mails wait in a queue in which networks take turns: a network that causes many delays only its own. An
+//! instance sends the first one in the queue, so the queue is fair across all instances.
 //!
-//! Rows name an address by its digest alone, and are written in the same way whether or not an account stands behind it: that is
-//! found out when the mail is made (law 7). Delivery is at least once: a program that dies between sending a mail and removing its
-//! row sends it again.
+//! Rows contain only the digest of an address, and look the same whether or not it has an account: that is
+//! looked up when the mail is made (law 7). Delivery is at least once: a process that dies between sending a
+//! mail and removing its row sends it again.
 
 use std::time::Duration;
 
@@ -25,64 +25,65 @@ use crate::db::schema::mails;
 use crate::db::stale::Stale;
 use crate::network::Share;
 
-/// Links of one kind that an address can be sent in [`REQUESTS_WINDOW`].
+/// Links of one kind that an address can request in [`REQUESTS_WINDOW`].
 const MOST_REQUESTS: i32 = 5;
 const REQUESTS_WINDOW: Duration = Duration::from_secs(60 * 60);
 
-/// Asks of one network that may wait.
+/// Requests of one network that may wait.
 const MOST_WAITING: i64 = 1_000;
-/// A wider network ([`Share`]) may have so many times as much: mails in one turn, and asks that wait.
+/// A site ([`Share`]) may have this many times as much: mails per turn, and waiting requests.
 const WIDE_SHARE: i64 = 16;
 
-/// Whoever takes a mail has this long to send it before others take it for lost.
+/// An instance has this long to send a mail that it took. Then others may take it.
 const LEASE: Duration = Duration::from_secs(5 * 60);
-/// A mail that could not be sent is tried again after this long, then after twice as long each time, up to the longest.
+/// A mail that could not be sent is tried again after this pause, which doubles each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// After this long nobody waits for it any more.
+/// After this time a mail is given up.
 const GIVE_UP: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
-/// What happened that somebody is to be told of.
+/// The event that a mail reports.
 #[derive(Clone, Debug, Default)]
 pub struct Happening {
-    /// From where.
+    /// The address it came from.
     pub ip_address: Option<IpNetwork>,
-    /// With what.
+    /// The user agent.
     pub user_agent: Option<String>,
 }
 
-/// What became of a request for a link.
+/// The outcome of a request for a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// A mail waits to be sent.
     Waiting,
-    /// The address has had as many as it gets in an hour, or the network has as many waiting as it may.
+    /// The address has had as many as it gets in an hour, or its network has too many waiting.
     TooOften,
 }
 
-/// A mail whose turn it is.
+/// A mail that an instance has taken, to send it.
 #[derive(Queryable, Selectable, QueryableByName, Clone, Debug)]
 #[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
 pub struct Waiting {
-    /// Names the row.
+    /// The row's id.
     pub id: Uuid,
-    /// What it is about.
+    /// The kind of mail.
     pub kind: Kind,
     /// SHA-256 of the address.
     pub email_digest: Vec<u8>,
-    /// When that was.
+    /// When it happened.
     pub happened_at: DateTime<Utc>,
-    /// From where.
+    /// The address it came from.
     pub ip_address: Option<IpNetwork>,
-    /// With what.
+    /// The user agent.
     pub user_agent: Option<String>,
-    /// How often it was tried, this time included.
+    /// The number of tries, including this one.
     pub attempts: i32,
-    /// When it was asked for, the last time if it was more than once.
+    /// When it was last requested.
     pub created_at: DateTime<Utc>,
 }
 
-/// Puts a mail into the outbox. If one with a link of the same kind waits for the same address, that one is as good as new.
+/// Puts a mail into the outbox. If a link of the same kind already waits for the address, that mail is
+/// renewed instead.
 pub fn post(
     conn: &mut PgConnection,
     email_digest: &[u8; 32],
@@ -93,7 +94,8 @@ pub fn post(
     put(conn, email_digest, kind, happening, share, Cause::Owed)
 }
 
-/// The same because somebody asked for a link, which anybody can: an address gets five an hour, and a network has only so many waiting.
+/// Puts a requested link into the outbox. Anybody can request one: an address gets five an hour, and a
+/// network may have only so many waiting.
 pub fn request(
     conn: &mut PgConnection,
     email_digest: &[u8; 32],
@@ -124,17 +126,17 @@ pub fn request(
     )
 }
 
-/// Why there is a mail.
+/// Why a mail is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
-    /// Something happened, or an admin wants it.
+    /// An event or an admin caused it.
     Owed,
-    /// Somebody asked, who may be anybody.
+    /// A request caused it, which may be anybody's.
     Asked,
 }
 
-/// Gives the mail its turn: one later for each that its network has waiting. One that waits already is as early as the best of those who
-/// want it: nobody keeps a mail back by asking for it first.
+/// Gives the mail its turn: one later for each waiting mail of its network. A repeated mail keeps the
+/// earliest turn of all its requests: nobody can delay a mail by requesting it first.
 fn put(
     conn: &mut PgConnection,
     email_digest: &[u8; 32],
@@ -171,23 +173,23 @@ fn put(
     .execute(conn)
 }
 
-/// A mail that is due, seen and not taken.
+/// A due mail that was read and not taken.
 #[derive(QueryableByName, Clone, Debug)]
 #[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
 pub struct Next {
-    /// Names the row.
+    /// The row's id.
     pub id: Uuid,
-    /// What it is about.
+    /// The kind of mail.
     pub kind: Kind,
     /// SHA-256 of the address.
     pub email_digest: Vec<u8>,
-    /// When it was asked for, the last time if it was more than once.
+    /// When it was last requested.
     pub created_at: DateTime<Utc>,
-    /// By somebody who may be anybody, for an address that may be nobody's.
+    /// Whether anybody may have requested it, for an address that may have no account.
     pub asked: bool,
 }
 
-/// The first `most` in the line.
+/// The first `most` mails of the queue.
 pub fn front(conn: &mut PgConnection, most: i64) -> QueryResult<Vec<Next>> {
     let front = format!("select id, kind, email_digest, created_at, asked from mails {IN_LINE} limit $2");
     diesel::sql_query(front)
@@ -196,8 +198,8 @@ pub fn front(conn: &mut PgConnection, most: i64) -> QueryResult<Vec<Next>> {
         .load(conn)
 }
 
-/// Takes mails out that are of no use to anybody, all of them at once, but for those that somebody holds or that were asked for again since
-/// they were seen: they may be of use by now. Returns those that went.
+/// Removes useless mails, in one statement. Leaves those that are held, or that were requested again since
+/// they were read: they may be useful by now. Returns the removed ones.
 pub fn discard_all<'a>(
     conn: &mut PgConnection,
     mails: impl IntoIterator<Item = &'a Next>,
@@ -217,13 +219,13 @@ pub fn discard_all<'a>(
     .load(conn)
 }
 
-/// What is due, in its order. What a newer version has put in is left to it.
+/// The due mails, in order. Kinds that only a newer version knows are left to it.
 const IN_LINE: &str = "where due_at <= now() and kind = any($1) order by turn, asked, due_at";
 
-/// Takes the next mail that is due. It is the caller's until the lease ends.
+/// Takes the next due mail. It is the caller's until the lease ends.
 ///
-/// Not to be called in a transaction with anything else: whoever holds the row of a user may wait for a row here, so whoever holds
-/// a row here waits for nobody.
+/// Call this in a transaction of its own: the holder of a user's row may wait for a row here, so the holder
+/// of a row here must wait for nothing.
 pub fn claim(conn: &mut PgConnection) -> QueryResult<Option<Waiting>> {
     let next = format!(
         "update mails set attempts = attempts + 1, due_at = now() + $2
@@ -237,7 +239,7 @@ pub fn claim(conn: &mut PgConnection) -> QueryResult<Option<Waiting>> {
         .optional()
 }
 
-/// Puts a mail back that could not be sent.
+/// Puts back a mail that could not be sent.
 pub fn postpone(conn: &mut PgConnection, mail: &Waiting) -> QueryResult<usize> {
     let doublings = u32::try_from(mail.attempts - 1).unwrap_or_default().min(16);
     let pause = (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE);
@@ -246,12 +248,13 @@ pub fn postpone(conn: &mut PgConnection, mail: &Waiting) -> QueryResult<usize> {
         .execute(conn)
 }
 
-/// Takes a mail out: it was sent.
+/// Removes a mail.
 pub fn remove(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
     delete(mails::table.find(id)).execute(conn)
 }
 
-/// Takes a mail out that is of no use to anybody, or puts it back if it was asked for again since it was taken: it may be by now.
+/// Removes a useless mail, or puts it back if it was requested again since it was taken: it may be useful by
+/// now.
 pub fn discard(conn: &mut PgConnection, mail: &Waiting) -> QueryResult<()> {
     let of_no_use = mails::table
         .find(mail.id)
@@ -262,7 +265,8 @@ pub fn discard(conn: &mut PgConnection, mail: &Waiting) -> QueryResult<()> {
     Ok(())
 }
 
-/// Takes out up to `batch` mails that could not be sent for days. Returns what and since when.
+/// Removes up to `batch` mails that waited longer than three days. Returns them, with the time of their
+/// request.
 pub fn give_up(conn: &mut PgConnection, batch: i64) -> QueryResult<Vec<(Uuid, Kind, DateTime<Utc>)>> {
     let old: Vec<Uuid> = mails::table
         .filter(mails::created_at.lt(before(now(), span(GIVE_UP))))
@@ -277,7 +281,8 @@ pub fn give_up(conn: &mut PgConnection, batch: i64) -> QueryResult<Vec<(Uuid, Ki
         .get_results(conn)
 }
 
-/// Forgets up to `batch` stale rows of requests begun at `from` or later, the oldest first. Returns when they were.
+/// Deletes up to `batch` stale rows of requests begun at `from` or later, the oldest first. Returns when they
+/// began.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
     let requests = Stale {
         table: "mail_requests",

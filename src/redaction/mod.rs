@@ -1,9 +1,9 @@
-//! What another program says, made fit for the log: mail servers, PostgreSQL, TLS, whatever this program starts.
+//! Cleans the words of other programs for the log: mail servers, PostgreSQL, TLS, child processes.
 //!
-//! They quote what they were given. A mail server that refuses a mail may repeat it, with the link that lets its reader in, or the
-//! credentials of the server that sent it; PostgreSQL names the values that it cannot take. So nothing is written as it comes. Plain
-//! words, numbers (a reply code, an enhanced status code), names of hosts and paths are kept, on one line; everything else is left
-//! out, and so is what nobody thought of.
+//! They quote their input. A mail server that refuses a mail may repeat it, with its secret link or the
+//! sender's credentials; PostgreSQL quotes values that it refuses. So nothing is logged as it comes. Plain
+//! words, numbers (a reply code, an enhanced status code), host names and paths are kept, on one line;
+//! everything else is left out, also what was not foreseen.
 
 mod people;
 mod secrets;
@@ -13,29 +13,31 @@ use unicode_normalization::UnicodeNormalization;
 
 pub use secrets::Secrets;
 
-/// Characters of it that are kept at most.
+/// The most characters kept.
 pub const MOST: usize = 200;
 
-/// Bytes of it that are looked at: no more could be told, and a stranger does not decide how much work that is.
+/// The most bytes examined: longer words would be cut anyway, and strangers must not decide the amount of
+/// work.
 const LOOKED_AT: usize = 16 * 1024;
 
-/// Stands for what was left out. No letter and no digit, which could be a secret by itself.
+/// Stands for what was left out. It has no letter or digit, which could be a secret by itself.
 const LEFT_OUT: &str = "[...]";
 
-/// The words of another program, fit for the log, where no secret is known that it could repeat.
+/// Cleans the words of another program that knows no secret of ours.
 pub fn cleaned(words: &str) -> String {
     Secrets::default().cleaned(words)
 }
 
 impl Secrets {
-    /// The words of another program on one line, at most [`MOST`] characters, without addresses, links, keys and these secrets.
+    /// Cleans the words of another program: one line, at most [`MOST`] characters, without addresses, links,
+    /// keys and these secrets.
     pub fn cleaned(&self, words: &str) -> String {
         let line = on_one_line(beginning(words));
         cut(words::plain(&self.without_words(&self.taken_out_of(&line))))
     }
 }
 
-/// Whole words, as many as are looked at: half a secret would not be known for one.
+/// The beginning of the words, cut between two words: half a secret would not be recognised.
 fn beginning(words: &str) -> &str {
     if words.len() <= LOOKED_AT {
         return words;
@@ -45,7 +47,8 @@ fn beginning(words: &str) -> &str {
     &words[..whole]
 }
 
-/// Printable, in one spelling (wide and small forms are the letters that they stand for), words apart by single spaces.
+/// Printable characters in one spelling (NFKC turns wide and small forms into plain letters), with single
+/// spaces.
 fn on_one_line(words: &str) -> String {
     let spelled: String = words
         .nfkc()
@@ -58,7 +61,8 @@ fn on_one_line(words: &str) -> String {
     spelled.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The standard library escapes what is not: control characters, separators, what has no form or turns the direction of writing.
+/// The standard library escapes unprintable characters: controls, separators, formatting and writing
+/// direction.
 fn is_printable(c: char) -> bool {
     matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1
 }

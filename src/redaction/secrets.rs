@@ -1,4 +1,4 @@
-//! Secrets that are known, and where they are in a text.
+//! Known secrets, and how to find them in a text.
 
 use std::fmt;
 
@@ -8,21 +8,21 @@ use percent_encoding::percent_decode_str;
 
 use super::{LEFT_OUT, on_one_line};
 
-/// Letters and digits of a name. A shorter one is part of other words, and a name opens nothing.
+/// The fewest letters and digits of a name. A shorter one is part of other words, and a name opens nothing.
 const SHORTEST_NAME: usize = 6;
 
-/// What this program knows and nobody is to read. Empty by default.
+/// Secrets that must not be logged. Empty by default.
 #[derive(Clone, Default)]
 pub struct Secrets {
     /// Names that are compared with whole words.
     pub(super) words: Vec<Vec<char>>,
-    /// As they are compared.
+    /// In their compared form.
     forms: Vec<Vec<char>>,
-    /// Those without a letter and a digit, which are compared as they are.
+    /// Forms without letters and digits, compared as they are.
     of_signs: Vec<Vec<char>>,
 }
 
-// Also in the words of a panic.
+// A panic must not print them either.
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secrets(..)")
@@ -30,9 +30,10 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// The credentials in a URL, as in `smtps://user:password@host` or `postgres://user:password@host/database`, or in libpq's
-    /// other form, as in `host=db user=user password=password`. In whatever form a server may repeat them: as they are, and as the
-    /// commands of RFC 4954 and RFC 4616 carry them.
+    /// The credentials in a URL, as in `smtps://user:password@host` or
+    /// `postgres://user:password@host/database`, or in libpq's other form, as in `host=db user=user
+    /// password=password`. Each form that a server may repeat is included: plain, and as the commands of RFC
+    /// 4954 and RFC 4616 carry it.
     pub fn of_url(url: &str) -> Self {
         let (user, password) = credentials(url);
         let mut secrets = Self::default();
@@ -49,14 +50,14 @@ impl Secrets {
         secrets
     }
 
-    /// These and one more, for as long as it is one.
+    /// These and one more secret.
     #[must_use]
     pub fn and(mut self, secret: &str) -> Self {
         self.add(secret);
         self
     }
 
-    /// These and somebody's name or address.
+    /// These and a name, unless it is too short.
     #[must_use]
     pub fn and_name(mut self, name: &str) -> Self {
         if comparable(name).len() >= SHORTEST_NAME {
@@ -88,7 +89,7 @@ impl Secrets {
         }
     }
 
-    /// The line with a mark in place of each.
+    /// The line with a mark in place of each secret.
     pub(super) fn taken_out_of(&self, line: &str) -> String {
         let chars: Vec<char> = line.chars().collect();
         let mut is_secret = vec![false; chars.len()];
@@ -99,14 +100,14 @@ impl Secrets {
         mark(&self.forms, letters, &mut is_secret);
         let signs = || in_order().filter(|(_, c)| !c.is_whitespace());
         mark(&self.of_signs, signs(), &mut is_secret);
-        // Once more without what breaks a line of quoted-printable: words are put together again afterwards.
+        // Again without the line breaks of quoted-printable: words are rejoined afterwards.
         let breaks = |place: usize| chars[place] == '=' && chars.get(place + 1).is_some_and(|c| *c == ' ');
         mark(
             &self.of_signs,
             signs().filter(|(place, _)| !breaks(*place)),
             &mut is_secret,
         );
-        // The padding of base64 belongs to it.
+        // The padding of base64 belongs to the secret.
         for place in 1..chars.len() {
             is_secret[place] |= is_secret[place - 1] && chars[place] == '=';
         }
@@ -122,7 +123,7 @@ impl Secrets {
     }
 }
 
-/// Marks the places at which one of the forms is.
+/// Marks the places of these forms.
 fn mark(forms: &[Vec<char>], text: impl Iterator<Item = (usize, char)>, is_secret: &mut [bool]) {
     let (places, text): (Vec<usize>, Vec<char>) = text.unzip();
     for form in forms {
@@ -134,8 +135,8 @@ fn mark(forms: &[Vec<char>], text: impl Iterator<Item = (usize, char)>, is_secre
     }
 }
 
-/// Letters and digits alone, without case: a secret that was folded, quoted or escaped is found all the same. Nothing of a secret
-/// that has neither.
+/// The letters and digits alone, in lower case: a secret that was folded, quoted or escaped is still found.
+/// Empty for a secret without any.
 pub(super) fn comparable(text: &str) -> Vec<char> {
     text.chars()
         .filter(|c| c.is_alphanumeric())
@@ -143,7 +144,7 @@ pub(super) fn comparable(text: &str) -> Vec<char> {
         .collect()
 }
 
-/// User and password as they are written there; empty where there is none.
+/// The user and password as written in the URL; empty where missing.
 fn credentials(url: &str) -> (String, String) {
     if let Some((_, rest)) = url.split_once("://") {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

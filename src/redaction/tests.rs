@@ -1,4 +1,4 @@
-//! What is left of other programs' words, and what never is.
+//! Tests what is kept of other programs' words, and what never is.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -126,7 +126,7 @@ fn credentials_are_taken_out_in_the_forms_in_which_they_travel() {
         );
     }
     assert_eq!(secrets.cleaned("no #$%^&*()_+!~, no mail!"), "no [...], no mail!");
-    // A sign of its own may stand where quoted-printable would break a line.
+    // A sign of the password may stand where quoted-printable would break a line.
     let secrets = Secrets::default().and("#$=%^");
     assert_eq!(secrets.cleaned("no #$= %^ no mail"), "no [...] no mail");
     let secrets = Secrets::of_url("host=db.example.org password=hunter2 user=mailer");
@@ -145,14 +145,14 @@ fn a_stranger_decides_neither_how_much_is_told_nor_how_much_is_read() {
     assert_eq!(Secrets::of_url("x://u:hunter2@h").cleaned(&half), "");
 }
 
-/// Folded as servers fold, `width` characters a line.
+/// Folds as servers do, `width` characters per line.
 fn folded(words: &str, width: usize, between: &str) -> String {
     let chars: Vec<char> = words.chars().collect();
     let lines: Vec<String> = chars.chunks(width).map(|line| line.iter().collect()).collect();
     lines.join(between)
 }
 
-/// What a server may put between two parts of what it quotes.
+/// Separators that a server may put into its quotes.
 fn between() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
         " ", "\r\n", "=\r\n", "= ", "\r\n> ", "\t", "\u{2028}", "\n | ",
@@ -171,7 +171,7 @@ proptest! {
     fn whatever_is_said_becomes_one_bounded_line(words in any::<String>(), secret in any::<String>()) {
         let left = Secrets::default().and(&secret).cleaned(&words);
         prop_assert!(is_bounded_line(&left), "{left:?}");
-        // Nothing more is found when it is looked through again.
+        // Cleaning again changes nothing.
         prop_assert!(is_bounded_line(&cleaned(&left)));
     }
 
@@ -185,7 +185,7 @@ proptest! {
     ) {
         let secrets = Secrets::default().and(&secret);
         let left = secrets.cleaned(&format!("{before}{}{after}", folded(&secret, width, between)));
-        // The marks of what was left out and of what was cut off are signs, too.
+        // The marks of omission and of cutting are signs, too.
         let left = left.replace(LEFT_OUT, " ");
         prop_assert!(!left.trim_end_matches("...").contains(&secret), "{left}");
         for encoded in [STANDARD.encode(&secret), hex::encode(&secret)] {
@@ -206,7 +206,7 @@ proptest! {
         let link = format!("{before} http://localhost:8080/{path}#{} {after}", token.reveal());
         let left = cleaned(&folded(&link, width, between));
         let token = token.reveal();
-        // Not even a part that would make the rest easier to guess.
+        // No part is left that would make the rest easier to guess.
         for part in token.as_bytes().windows(16) {
             prop_assert!(!left.contains(std::str::from_utf8(part).unwrap()), "{left}");
         }

@@ -1,30 +1,31 @@
-//! What may stay, word by word.
+//! Decides word by word what is kept.
 
 use super::LEFT_OUT;
 
-/// Letters and digits of a key from which on it opens something.
+/// The fewest letters and digits of a key.
 const KEY: usize = 16;
 
-/// What stands around words in a sentence.
+/// Punctuation around words.
 const AROUND: [char; 27] = [
     '"', '\'', '`', '(', ')', '[', ']', '<', '>', '{', '}', ',', ';', ':', '.', '!', '?', '*', '«', '»', '„',
     '“', '”', '‚', '‘', '’', '|',
 ];
 
-/// What a word is.
+/// The kind of a word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A word, the name of a host, a path.
+    /// A word, a host name or a path.
     Plain,
-    /// No letter and no digit: says nothing, and parts nothing.
+    /// No letter and no digit: harmless, and separates no pieces.
     Mark,
-    /// A number, hexadecimal digits, or what is no word: enough of it in a row is a key that was broken over several lines.
+    /// A number, hexadecimal digits, or no word: enough of these in a row are a key broken over several
+    /// lines.
     Piece,
     /// Anything else: an address, a link, a key.
     Other,
 }
 
-/// The line with what is plain, and a mark for what was left out.
+/// The plain words of the line, with a mark for what was left out.
 pub(super) fn plain(line: &str) -> String {
     let words = rejoined(line);
     let kinds: Vec<Kind> = words.iter().map(|word| kind(word)).collect();
@@ -39,7 +40,7 @@ pub(super) fn plain(line: &str) -> String {
     kept.join(" ")
 }
 
-/// Words that quoted-printable has broken (a `=` at the end of a line, RFC 2045 6.7) are whole again.
+/// Rejoins words that quoted-printable has broken (a `=` at the end of a line, RFC 2045 6.7).
 fn rejoined(line: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for word in line.split(' ').filter(|word| !word.is_empty()) {
@@ -54,13 +55,14 @@ fn rejoined(line: &str) -> Vec<String> {
     words
 }
 
-/// Which words are left out: what is not plain, the pieces that follow it, and as many pieces in a row as make a key.
+/// Which words to leave out: those that are not plain, the pieces after them, and pieces in a row as long as
+/// a key.
 fn left_out(words: &[String], kinds: &[Kind]) -> Vec<bool> {
     let mut is_left_out: Vec<bool> = kinds.iter().map(|kind| *kind == Kind::Other).collect();
     let mut next = 0;
     while next < words.len() {
         let is_rest = next > 0 && kinds[next - 1] == Kind::Other;
-        // A reply code begins what is said, and is no part of what it is about.
+        // A reply code precedes a text, and is no piece of it.
         let is_code = !is_rest && kinds[next] == Kind::Piece && is_reply_code(bare(&words[next]));
         let start = if is_code { next + 1 } else { next };
         let pieces = kinds[start..]
@@ -97,14 +99,14 @@ fn letters(word: &str) -> usize {
     word.chars().filter(|c| c.is_alphanumeric()).count()
 }
 
-/// Nothing in it that a word, a number, the name of a host or a path does without.
+/// Has it only characters of words, numbers, host names and paths?
 fn is_known(core: &str) -> bool {
     let is_known = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':' | '\'');
     let has_fine_slashes = core.starts_with('/') || !core.contains('/') || core.chars().count() < 8;
     core.chars().all(is_known) && !core.contains("//") && has_fine_slashes
 }
 
-/// Does it hold a run of what keys are written in, of which a part is no word?
+/// Does it contain a run of key characters that is not made of words?
 fn has_key(core: &str) -> bool {
     core.split(|c: char| !is_of_a_key(c))
         .any(|run| run.len() >= KEY && !run.split(['_', '-', '/']).all(is_word))
@@ -114,11 +116,11 @@ fn is_of_a_key(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/')
 }
 
-/// Letters of one case, or words that are put together, as in `HandshakeFailure`.
+/// Letters of one case, or joined words, as in `HandshakeFailure`.
 fn is_word(part: &str) -> bool {
     let bytes = part.as_bytes();
     let is_small = |place: usize| bytes.get(place).is_some_and(u8::is_ascii_lowercase);
-    // Of letters at random hardly any would do.
+    // Random letters would hardly ever pass.
     let is_camel_case = bytes.iter().enumerate().all(|(place, byte)| {
         byte.is_ascii_lowercase() || byte.is_ascii_uppercase() && is_small(place + 1) && is_small(place + 2)
     });
@@ -131,7 +133,7 @@ fn is_piece(core: &str) -> bool {
     core.chars().all(is_of_a_key) && (is_hex || !core.split(['_', '-', '/']).all(is_word))
 }
 
-/// RFC 5321 4.2.1.
+/// A reply code (RFC 5321 4.2.1).
 fn is_reply_code(core: &str) -> bool {
     core.len() == 3 && core.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -1,14 +1,15 @@
-//! A user agent in plain words: enough to recognise one's own browser.
+//! A user agent in plain words: enough to recognise your own browser.
 //!
-//! The matching is `ua-parser`'s; the table is short on purpose. Browsers that build on another name it too, so the order
-//! is from the most to the least particular.
+//! `ua-parser` does the matching; the table is short on purpose. Browsers that build on another one name it
+//! too, so the most specific patterns come first.
 
 use std::fmt;
 use std::sync::LazyLock;
 
 use ua_parser::{os, user_agent};
 
-/// Pattern, with the name as its first group and the major version as its second, and what people call the browser.
+/// Each pattern has the name as its first group and the major version as its second. With it comes the
+/// browser's usual name.
 const BROWSERS: [(&str, &str); 14] = [
     (r"(Edg(?:e|A|iOS)?)/(\d+)", "Edge"),
     (r"(OPR)/(\d+)", "Opera"),
@@ -26,7 +27,7 @@ const BROWSERS: [(&str, &str); 14] = [
     (r"(PostmanRuntime)/(\d+)", "Postman"),
 ];
 
-/// Pattern, and what people call the system. Its version is left out: browsers freeze or invent it.
+/// A pattern and the system's usual name. The version is left out: browsers freeze or invent it.
 const SYSTEMS: [(&str, &str); 8] = [
     (r"Windows", "Windows"),
     (r"Android", "Android"),
@@ -58,7 +59,7 @@ static SYSTEM: LazyLock<Option<os::Extractor<'static>>> = LazyLock::new(|| {
     builder.build().ok()
 });
 
-/// A browser and a system, as far as they are known.
+/// A browser and a system, as far as known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
     browser: Option<String>,
@@ -67,7 +68,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// What is known of whoever sends this header.
+    /// The device that sends this header.
     pub fn of(user_agent: Option<&str>) -> Self {
         let text = user_agent.unwrap_or_default();
         let browser = BROWSER.as_ref().and_then(|known| known.extract(text));
@@ -83,7 +84,7 @@ impl Device {
         }
     }
 
-    /// The same after an update.
+    /// The device without a version.
     pub fn without_version(self) -> Self {
         Self {
             version: None,

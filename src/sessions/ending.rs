@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::words::words;
 
 words! {
-    /// Every way a session can end; `ended_sessions_reason_known` holds the database to them.
+    /// The ways a session can end. The constraint `ended_sessions_reason_known` allows no others.
     pub enum EndReason {
         /// The user signed out.
         SignedOut = "signed_out",
@@ -14,7 +14,7 @@ words! {
         PageClosed = "page_closed",
         /// The user signed in elsewhere.
         Replaced = "replaced",
-        /// Its time was up.
+        /// It expired.
         Expired = "expired",
         /// An admin or operator ended it.
         Revoked = "revoked",
@@ -25,13 +25,13 @@ words! {
     }
 }
 
-/// What is told of an ended session to whoever held it; nothing about who took the seat.
+/// What the client of an ended session may know. It says nothing about the client that took the seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ending {
     /// The session that ended.
     pub session: Uuid,
-    /// Why.
+    /// Why it ended.
     pub reason: EndReason,
-    /// When; for an expired one the moment its time was up.
+    /// When it ended; for an expired session the moment of expiry.
     pub at: DateTime<Utc>,
 }

@@ -1,5 +1,5 @@
-//! The table `ended_sessions`, and the one way into it: [`end`] moves a row there from `sessions`, with its reason, and tells
-//! every instance, all in one statement.
+//! The table `ended_sessions`. The only way into it is [`end`]: it moves a row there from `sessions`, with
+//! its reason, and notifies every instance, all in one statement.
 
 use std::slice;
 use std::time::Duration;
@@ -20,69 +20,69 @@ use crate::db::clock::{before, now, span};
 use crate::db::schema::{ended_sessions, sessions};
 use crate::token::TokenDigest;
 
-/// The channel on which an end is told, as `{"session":...,"reason":...,"at":...}`.
+/// The channel for ends, as `{"session":...,"reason":...,"at":...}`.
 pub(super) const ENDED: &str = "oneseat_session_ended";
-/// The channel that says only that somebody came or went.
+/// The channel that says only that a session began or ended.
 pub(super) const CHANGED: &str = "oneseat_sessions_changed";
 
-/// Any number, the same in every instance: sign-ins share it, and who ends every session has it alone.
+/// An arbitrary number, the same in every instance. Sign-ins share it; an end of all sessions takes it alone.
 const SIGN_IN_LOCK: i64 = 0x6f6e_6573_6561_7403;
 
-/// A past session as people see it: no digest.
+/// A past session for display: no digest.
 #[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]
 #[diesel(table_name = ended_sessions, check_for_backend(diesel::pg::Pg))]
 pub struct EndedSession {
-    /// The id that it had when it lived.
+    /// The id of the live session.
     pub id: Uuid,
-    /// Whose it was.
+    /// The session's user.
     pub user_id: Uuid,
     /// Where the sign-in came from.
     pub ip_address: IpNetwork,
-    /// With what, as the browser put it.
+    /// The user agent, as the browser sent it.
     pub user_agent: Option<String>,
-    /// Last activity written down.
+    /// The last activity written.
     pub last_activity: DateTime<Utc>,
     /// When the user signed in.
     pub created_at: DateTime<Utc>,
-    /// When it ended; for an expired one the moment its time was up.
+    /// When it ended; for an expired session the moment of expiry.
     pub ended_at: DateTime<Utc>,
-    /// Why.
+    /// Why it ended.
     pub reason: EndReason,
 }
 
 /// Which sessions to end.
 #[derive(Clone, Copy, Debug)]
 pub enum Which<'a> {
-    /// This one, expired or not.
+    /// This session, expired or not.
     Id(Uuid),
-    /// This user's, expired or not: it makes room for the next.
+    /// This user's session, expired or not: it makes room for the next.
     OfUser(Uuid),
-    /// Every one but this; in a transaction that keeps sign-ins out, see [`keep_out_sign_ins`].
+    /// Every session but this; in a transaction that keeps sign-ins out, see [`keep_out_sign_ins`].
     AllBut(Uuid),
-    /// Every one; in such a transaction, too.
+    /// Every session; also in such a transaction.
     All,
-    /// Those of these whose time is up, so that it can be told; passes over rows that somebody else holds, and so never waits.
+    /// The expired ones among these, so that the end can be reported. Skips rows held by others, and so never
+    /// waits.
     Over(&'a [Uuid]),
-    /// These; passes over such rows, too.
+    /// These. Skips rows held by others, too.
     These(&'a [Uuid]),
 }
 
-/// Waits for an end of every session that is under way, and has later ones wait. Comes first in a transaction that opens a
-/// session: one that already holds a row could wait for who waits for it.
+/// Waits for a running end of all sessions, and makes later ones wait. Comes first in a transaction that
+/// opens a session: after locking a row it could deadlock.
 pub fn keep_out_the_end_of_all(conn: &mut PgConnection) -> QueryResult<()> {
     conn.batch_execute(&format!("select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})"))
 }
 
-/// The other side of it: waits for the sign-ins that are under way, and has later ones wait. None slips through between what is seen
-/// and what ends. Not a lock of the table: activity is written down meanwhile.
+/// The counterpart: waits for running sign-ins, and makes later ones wait. No session can begin between the
+/// reading and the ending. It does not lock the table: activity can still be written.
 pub fn keep_out_sign_ins(conn: &mut PgConnection) -> QueryResult<()> {
     conn.batch_execute(&format!("select pg_advisory_xact_lock({SIGN_IN_LOCK})"))
 }
 
-/// Ends sessions. One whose time was up before is `expired`, whatever the reason given: it was over already.
+/// Ends sessions. One that had expired before ends as `expired`, whatever `reason` says.
 ///
-/// Whoever is about to tell that a session is over calls this first: what was told has been written, so no clock that steps back
-/// revives it.
+/// Callers that report an end call this first: a written end cannot be revived by a clock that steps back.
 pub fn end(
     conn: &mut PgConnection,
     which: Which<'_>,
@@ -101,7 +101,7 @@ pub fn end(
         Which::These(ids) => (unless_held("id = any($4)"), *ids),
     };
     if matches!(which, Which::All | Which::AllBut(_)) {
-        // Of a million sessions the end takes half a minute, and half an end would be none.
+        // Ending a million sessions takes half a minute, and half an end would be none.
         conn.batch_execute("set local statement_timeout = '60s'")?;
     }
     let (idle_timeout, max_lifetime) = limits(policy);
@@ -113,8 +113,9 @@ pub fn end(
         .load(conn)
 }
 
-/// Ends up to `batch` sessions whose time was up at `from` or later, the oldest first, passing over rows that somebody else
-/// holds. Returns them. It goes by what is stored, which an index finds: see [`super::store::apply_limits`].
+/// Ends up to `batch` sessions that expired at `from` or later, the oldest first, skipping rows held by
+/// others. Returns them. It goes by the stored expiry, which has an index: see
+/// [`super::store::apply_limits`].
 pub fn sweep(
     conn: &mut PgConnection,
     from: DateTime<Utc>,
@@ -132,8 +133,8 @@ pub fn sweep(
         .load(conn)
 }
 
-/// Those of the sessions that somebody else does not hold. Chosen and locked once, however the deletion is planned: chosen again, they
-/// would be others.
+/// The condition for rows not held by others. `materialized`, so that any plan chooses and locks them only
+/// once: a second choice would differ.
 fn unless_held(condition: &str) -> String {
     format!(
         "id in (with chosen as materialized (select id from sessions where {condition} for update skip locked)
@@ -141,7 +142,7 @@ fn unless_held(condition: &str) -> String {
     )
 }
 
-/// How many sessions there are whose time is up.
+/// The number of expired sessions not swept yet.
 pub fn count_expired(conn: &mut PgConnection) -> QueryResult<i64> {
     sessions::table
         .filter(sessions::expires_at.le(now()))
@@ -149,7 +150,7 @@ pub fn count_expired(conn: &mut PgConnection) -> QueryResult<i64> {
         .get_result(conn)
 }
 
-/// Delete, insert and notify in one statement; its first values are [`limits`] and the reason.
+/// Delete, insert and notify in one statement. Its first parameters are [`limits`] and the reason.
 fn moved(condition: &str) -> String {
     format!(
         "with gone as (
@@ -171,7 +172,7 @@ fn moved(condition: &str) -> String {
     )
 }
 
-/// What became of the sessions that had these tokens.
+/// The ends of the sessions that had these tokens.
 pub fn find(conn: &mut PgConnection, digests: &[TokenDigest]) -> QueryResult<Vec<(TokenDigest, Ending)>> {
     let rows: Vec<(TokenDigest, Uuid, EndReason, DateTime<Utc>)> = ended_sessions::table
         .filter(ended_sessions::token_digest.eq_any(digests))
@@ -198,8 +199,8 @@ pub fn of_user(conn: &mut PgConnection, user_id: Uuid, limit: i64) -> QueryResul
         .load(conn)
 }
 
-/// Forgets up to `batch` sessions that ended at `from` or later and longer ago than `retention`, the oldest first. Returns when
-/// they had ended.
+/// Deletes up to `batch` sessions that ended at `from` or later and longer ago than `retention`, the oldest
+/// first. Returns the times of their ends.
 pub fn purge(
     conn: &mut PgConnection,
     retention: Duration,
@@ -220,7 +221,7 @@ pub fn purge(
         .get_results(conn)
 }
 
-/// How many ended longer ago than `retention`.
+/// The number of endings older than `retention`.
 pub fn count_forgettable(conn: &mut PgConnection, retention: Duration) -> QueryResult<i64> {
     ended_sessions::table
         .filter(ended_sessions::ended_at.lt(before(now(), span(retention))))

@@ -1,6 +1,7 @@
-//! The table `known_origins`: from where a user has signed in, so that a place never seen before can be told.
+//! The table `known_origins`: the places a user has signed in from, so that a new one can be reported.
 //!
-//! A place is a network (an IPv4 address, or the /64 of an IPv6 address) and a browser without its version. Only its digest is kept.
+//! A place is a network (an IPv4 address, or the /64 of an IPv6 address) and a browser without its version.
+//! Only its digest is stored.
 
 use std::time::Duration;
 
@@ -15,20 +16,20 @@ use crate::db::clock::{before, interval, now, span};
 use crate::db::schema::known_origins;
 use crate::db::stale::Stale;
 
-/// A user is told of a new place at most once in this time.
+/// Users are told of a new place at most once in this time.
 const QUIET: Duration = Duration::from_secs(60 * 60);
-/// A place not seen for this long is a new one again.
+/// A place not seen for this long counts as new again.
 const FORGOTTEN: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
-/// Notes that the user was seen there, in a transaction that holds the user's row. Returns whether to tell them: the place is new, it
-/// is not their first, and they were not told of another one within the hour.
+/// Records a sign-in from this place, in a transaction that holds the user's row. Returns whether to tell the
+/// user: the place is new, it is not their first, and they were not told of another one within the hour.
 pub fn see(conn: &mut PgConnection, user_id: Uuid, origin: &Origin) -> QueryResult<bool> {
     #[derive(QueryableByName)]
     struct Seen {
         #[diesel(sql_type = Bool)]
         to_tell: bool,
     }
-    // A row that is there already is left alone on most days: most sign-ins write nothing here.
+    // An existing row is updated at most once a day: most sign-ins write nothing here.
     let seen = diesel::sql_query(
         "insert into known_origins as k (user_id, origin_digest, told_at)
          select $1, $2, case
@@ -48,7 +49,8 @@ pub fn see(conn: &mut PgConnection, user_id: Uuid, origin: &Origin) -> QueryResu
     Ok(seen.is_some_and(|seen| seen.to_tell))
 }
 
-/// Forgets up to `batch` places last seen at `from` or later, and not for a long time, the oldest first. Returns when they were.
+/// Deletes up to `batch` places last seen at `from` or later, but not for 180 days, the oldest first. Returns
+/// when they were last seen.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
     let places = Stale {
         table: "known_origins",
@@ -58,7 +60,7 @@ pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryR
     places.forget(conn, FORGOTTEN, from, batch)
 }
 
-/// How many are old enough to be forgotten.
+/// The number of places old enough to be deleted.
 pub fn count_stale(conn: &mut PgConnection) -> QueryResult<i64> {
     known_origins::table
         .filter(known_origins::last_seen.lt(before(now(), span(FORGOTTEN))))

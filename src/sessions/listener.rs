@@ -1,7 +1,7 @@
-//! Hears what every instance ends: one thread and one connection, with PostgreSQL's LISTEN.
+//! Listens for ends of all instances: one thread and one connection, with PostgreSQL's LISTEN.
 //!
-//! A notification sent while the connection is lost is lost with it. So whenever the listener has connected, it looks at
-//! every watched session once: what ended in between is told then.
+//! A notification sent while the connection is lost is lost with it. So after each connect the listener looks
+//! at every watched session once, and reports those that ended in between.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,11 +22,11 @@ use crate::config::SessionPolicy;
 use crate::db::{Unavailable, connect};
 use crate::redaction::cleaned;
 
-/// How often what has arrived is read: well within the second that a notice may take.
+/// How often notifications are read: well within the second that a notice may take.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often the connection is tried, since a peer that vanished says nothing.
+/// How often the connection is tested, since a vanished peer says nothing.
 const TRIAL: Duration = Duration::from_secs(2);
-/// A connection that has said nothing for so long, although it was tried, is given up.
+/// A connection that fails its tests for this long is given up.
 const SILENCE: Duration = Duration::from_secs(8);
 /// Pause between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(250);
@@ -45,7 +45,7 @@ struct Notice {
 }
 
 impl Listener {
-    /// Starts to listen at this database for these watchers.
+    /// Starts a listener at this database for these watchers.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -81,14 +81,14 @@ impl Drop for Listener {
 /// One connection, and the thread that reads from it.
 #[derive(Clone)]
 struct Ear {
-    /// It is to stop, or nobody waits for it any more.
+    /// The thread is to stop.
     given_up: Arc<AtomicBool>,
-    /// When the connection last worked.
+    /// The last time the connection worked.
     heard: Arc<Mutex<Instant>>,
 }
 
-/// Listens with one connection until told to stop or the connection fails. libpq waits for an answer without a limit of
-/// its own, so the waiting is done by a thread that can be left behind.
+/// Listens with one connection until stopped or until the connection fails. libpq waits for an answer without
+/// a limit, so a thread that can be abandoned does the waiting.
 fn supervise(url: &str, watchers: &Watchers, stopping: &AtomicBool) -> Result<(), Unavailable> {
     let ear = Ear {
         given_up: Arc::default(),
@@ -161,7 +161,7 @@ impl Ear {
 }
 
 fn catch_up(conn: &mut PgConnection, watchers: &Watchers) -> Result<(), Unavailable> {
-    // Whose time is up is told by the stream itself, which knows when.
+    // Expiry is reported by the stream itself, which knows the time.
     for look in look(conn, &watchers.watched(), &SessionPolicy::AS_STORED)?.into_values() {
         if let SessionStatus::Ended(ending) = look {
             watchers.tell(ending);

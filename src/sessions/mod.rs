@@ -1,7 +1,7 @@
-//! One seat: a user has at most one live session. PostgreSQL enforces it (`sessions_user_id_key`); this module
-//! explains it.
+//! One seat: a user has at most one live session. PostgreSQL enforces it (`sessions_user_id_key`); this
+//! module explains it.
 //!
-//! Nothing here knows who a user is beyond an id; [`crate::auth`] brings the two together.
+//! Here a user is only an id; [`crate::auth`] brings the two together.
 
 mod device;
 mod ending;

@@ -1,4 +1,4 @@
-//! Where a sign-in came from, for people to recognise: never a reason to refuse one.
+//! The origin of a sign-in, for users to recognise: never a reason to refuse one.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use super::Device;
 use crate::network::{Share, network_of};
 use crate::unseen;
 
-/// Longest user agent kept, in characters; the column's check says the same.
+/// The longest user agent kept, in characters; the column's check has the same limit.
 const USER_AGENT_LENGTH: usize = 512;
 
 /// The address and browser behind a request.
@@ -20,8 +20,8 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// `user_agent` is the header's raw value: anything at all. What is not UTF-8 or not printable is replaced, what is
-    /// too long is cut.
+    /// `user_agent` is the header's raw value and may be anything. Invalid UTF-8 and control characters are
+    /// replaced, and a long value is cut.
     pub fn new(address: IpAddr, user_agent: Option<&[u8]>) -> Self {
         let user_agent = user_agent.map(|raw| {
             let printable =
@@ -29,36 +29,36 @@ impl Origin {
             printable.chars().take(USER_AGENT_LENGTH).collect::<String>()
         });
         Self {
-            // ::ffff:192.0.2.1 and 192.0.2.1 are one place.
+            // ::ffff:192.0.2.1 and 192.0.2.1 are one address.
             address: address.to_canonical(),
             user_agent: user_agent.filter(|text| !text.is_empty()),
         }
     }
 
-    /// IPv4, or IPv6 that is not IPv4 in disguise.
+    /// The address: IPv4, or IPv6 that is not IPv4-mapped.
     pub fn address(&self) -> IpAddr {
         self.address
     }
 
-    /// As a single host, the way PostgreSQL's `inet` holds it.
+    /// The address as a single host of PostgreSQL's `inet`.
     pub fn network(&self) -> IpNetwork {
         IpNetwork::from(self.address)
     }
 
-    /// Whose work is done for it, where work is shared among origins.
+    /// The share of this origin, where origins share work.
     pub fn share(&self) -> Share {
         Share::of(self.address)
     }
 
-    /// SHA-256 of what one customer of a network cannot leave by choosing another address, and of the browser without its
-    /// version: the same place again, or another.
+    /// SHA-256 of the place: one customer's network, which choosing another address does not leave, and the
+    /// browser without its version.
     pub(super) fn place_digest(&self) -> [u8; 32] {
         let network = network_of(self.address);
         let device = Device::of(self.user_agent()).without_version();
         Sha256::digest(format!("{network}\n{device}")).into()
     }
 
-    /// Printable, at most 512 characters, never empty.
+    /// The user agent: printable, at most 512 characters, never empty.
     pub fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_deref()
     }

@@ -1,7 +1,7 @@
-//! The table `sessions`: open, touch, look. How a session leaves it is told in [`super::history`].
+//! The table `sessions`: open, touch, look. [`super::history`] ends sessions.
 //!
-//! Every comparison with time happens in PostgreSQL, against its own clock (law 3). A new row is stamped with
-//! `statement_timestamp()` because `now()` is when the transaction began, and that may have waited for another sign-in.
+//! PostgreSQL compares all times, by its own clock (law 3). A new row gets `statement_timestamp()`, because
+//! `now()` is the start of the transaction, which may have waited for another sign-in.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -22,30 +22,30 @@ use crate::db::clock::{after, earlier, interval, now, span, statement_timestamp}
 use crate::db::schema::{ended_sessions, sessions};
 use crate::token::TokenDigest;
 
-/// A live seat as people see it: no token, no digest.
+/// A live session for display: no token, no digest.
 #[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
 pub struct Session {
-    /// Names the session to admins and in logs; of no use as a token.
+    /// Names the session to admins and in logs; useless as a token.
     pub id: Uuid,
-    /// Whose seat it is.
+    /// The session's user.
     pub user_id: Uuid,
     /// Where the sign-in came from.
     pub ip_address: IpNetwork,
-    /// With what, as the browser put it.
+    /// The user agent, as the browser sent it.
     pub user_agent: Option<String>,
-    /// Last activity written down; see [`SessionPolicy::activity_threshold`].
+    /// The last activity written; see [`SessionPolicy::activity_threshold`].
     pub last_activity: DateTime<Utc>,
-    /// Refused from this moment on.
+    /// When the session expires.
     pub expires_at: DateTime<Utc>,
     /// When the user signed in.
     pub created_at: DateTime<Utc>,
-    /// However active its user, it ends then; none for a session that an earlier version opened.
+    /// The end, however active the user is; `None` for a session that an earlier version opened.
     pub ends_at: Option<DateTime<Utc>>,
 }
 
 impl Session {
-    /// The same as [`ends_at`] judges it: what is told.
+    /// The session with this end, from [`ends_at`].
     pub fn judged(self, ends_at: DateTime<Utc>) -> Self {
         Self {
             expires_at: ends_at,
@@ -56,7 +56,7 @@ impl Session {
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    /// As the migrations define it.
+    /// Defined in the migrations.
     fn session_ends_at(
         expires_at: Timestamptz,
         last_activity: Timestamptz,
@@ -68,11 +68,12 @@ extern "SQL" {
 
 type Span = AsExprOf<PgInterval, Interval>;
 
-/// When a session ends if nothing happens.
+/// The type of [`ends_at`].
 pub type EndsAt =
     session_ends_at<sessions::expires_at, sessions::last_activity, sessions::created_at, Span, Span>;
 
-/// As its row says, or earlier where today's limits are stricter: the one definition by which it is judged whether a session lives.
+/// When a session expires: as stored, or earlier where the current limits are stricter. This alone defines
+/// whether a session lives.
 pub fn ends_at(policy: &SessionPolicy) -> EndsAt {
     session_ends_at(
         sessions::expires_at,
@@ -83,7 +84,7 @@ pub fn ends_at(policy: &SessionPolicy) -> EndsAt {
     )
 }
 
-/// The same in a statement in words whose first two values are [`limits`].
+/// [`ends_at`] in SQL text, for statements whose first two parameters are [`limits`].
 pub(super) const ENDS_AT: &str = "session_ends_at(expires_at, last_activity, created_at, $1, $2)";
 
 /// `$1` and `$2` of such a statement: idle timeout and maximum lifetime.
@@ -91,7 +92,8 @@ pub(super) fn limits(policy: &SessionPolicy) -> (PgInterval, PgInterval) {
     (interval(policy.idle_timeout), interval(policy.max_lifetime))
 }
 
-/// Seats a user. The caller has ended the older session in the same transaction, or the constraint refuses.
+/// Opens a session. The caller has ended the older session in the same transaction, or the constraint
+/// refuses.
 pub fn open(
     conn: &mut PgConnection,
     user_id: Uuid,
@@ -119,7 +121,7 @@ pub fn open(
         .get_result(conn)
 }
 
-/// How many live.
+/// The number of live sessions.
 pub fn count_live(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<i64> {
     sessions::table
         .filter(ends_at(policy).gt(now()))
@@ -127,8 +129,8 @@ pub fn count_live(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResul
         .get_result(conn)
 }
 
-/// Locks these sessions, and a user's, until the transaction ends: in one order, so that two who lock the same ones do not wait for
-/// each other. Returns those that are there, and whether they live.
+/// Locks these sessions, and a user's, until the transaction ends. One order prevents deadlocks. Returns the
+/// existing ones, and whether they live.
 pub fn lock_all(
     conn: &mut PgConnection,
     ids: &[Uuid],
@@ -147,11 +149,12 @@ pub fn lock_all(
         .load(conn)
 }
 
-/// Writes the activity of many down and moves their expiry, never past the maximum lifetime, nor past what was promised when the
-/// session was opened. Returns those that it moved.
+/// Writes the activity of many sessions and moves their expiry, never past the maximum lifetime nor past the
+/// end fixed when the session was opened. Returns the sessions it moved.
 ///
-/// An UPDATE of live rows, never an upsert: it can revive nothing. Rows that somebody else holds are passed over: they are being
-/// ended, which wins, or touched, which is the same. So it never waits, not even for the end of everybody.
+/// An UPDATE of live rows, never an upsert: it revives nothing. Rows held by others are skipped: they are
+/// being ended, which wins, or touched, which is the same. So it never waits, not even for an end of all
+/// sessions.
 pub fn touch(conn: &mut PgConnection, ids: &[Uuid], policy: &SessionPolicy) -> QueryResult<Vec<Session>> {
     let (idle_timeout, max_lifetime) = limits(policy);
     diesel::sql_query(format!(
@@ -169,26 +172,26 @@ pub fn touch(conn: &mut PgConnection, ids: &[Uuid], policy: &SessionPolicy) -> Q
     .load(conn)
 }
 
-/// Whether a session lives, as far as its holder may know.
+/// Whether a session lives, as far as its client may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionStatus {
-    /// It lives, and its time is up after this if nothing happens.
+    /// It lives, and expires after this time without activity.
     Live(Duration),
-    /// Its time is up, and that has not been written yet: nobody may be told before.
+    /// It expired, but the end is not written: it must not be reported yet.
     Over,
     /// It ended.
     Ended(Ending),
-    /// It ended so long ago that nobody remembers why.
+    /// It ended so long ago that its row is deleted.
     Forgotten,
 }
 
-/// Looks at many sessions at once, without touching any.
+/// The status of many sessions, without touching any.
 pub fn look(
     conn: &mut PgConnection,
     ids: &[Uuid],
     policy: &SessionPolicy,
 ) -> QueryResult<HashMap<Uuid, SessionStatus>> {
-    // The live first: a session that ends between the two questions is found by the second.
+    // Live rows first: the second query finds a session that ends between the two.
     let rows: Vec<(Uuid, DateTime<Utc>, DateTime<Utc>)> = sessions::table
         .filter(sessions::id.eq_any(ids))
         .select((sessions::id, ends_at(policy), now()))
@@ -221,16 +224,16 @@ pub fn look(
     Ok(found)
 }
 
-/// The same for one.
+/// The status of one session.
 pub fn look_at(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> QueryResult<SessionStatus> {
     Ok(look(conn, &[id], policy)?
         .remove(&id)
         .unwrap_or(SessionStatus::Forgotten))
 }
 
-/// Brings the next `batch` sessions after `from`, by id, within today's limits, for lists and sweeps that go by what is stored; and
-/// into the present, if they are of a time that the clock has stepped back from: what they may still last counts from now on.
-/// Passes over rows that somebody else holds. Returns how far it came; `None`: there were no more.
+/// Brings the next `batch` sessions after `from`, by id, within the current limits, for lists and sweeps that
+/// use the stored expiry. Sessions from before a step back of the clock count their remaining time from now.
+/// Skips rows held by others. Returns the last id; `None`: there were no more.
 pub fn apply_limits(
     conn: &mut PgConnection,
     policy: &SessionPolicy,

@@ -1,4 +1,4 @@
-//! Who waits to hear that a session ended: the open event streams of this instance.
+//! The watchers of sessions: the open event streams of this instance.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Ending;
 
-/// One page has one stream; a reconnection may overlap with the stream that it replaces.
+/// A page has one stream; after a reconnection the old one may linger.
 const MOST_PER_SESSION: usize = 4;
 
 /// The event streams of one instance. Cheap to clone.
@@ -29,14 +29,14 @@ struct Waiting {
     is_closed: bool,
 }
 
-/// One stream's place; given up when dropped.
+/// The place of one stream; given up when dropped.
 pub struct Watcher {
     watchers: Watchers,
     session: Uuid,
     key: u64,
-    /// Resolves when the session ended, and fails when the instance stops.
+    /// Resolves when the session ends, and fails when the instance stops.
     pub ended: oneshot::Receiver<Ending>,
-    /// Changes whenever somebody comes or goes.
+    /// Changes whenever a session begins or ends.
     pub changes: watch::Receiver<()>,
 }
 
@@ -45,7 +45,7 @@ pub struct Watcher {
 pub struct Full;
 
 impl Watchers {
-    /// Up to `most` streams in all.
+    /// Allows up to `most` streams in all.
     pub fn new(most: usize) -> Self {
         let inner = Inner {
             most,
@@ -55,14 +55,14 @@ impl Watchers {
         Self(Arc::new(inner))
     }
 
-    /// Takes a place; a session with too many loses its oldest. Look at the session afterwards: what ended before is not
-    /// told again.
+    /// Registers a stream; a session with too many loses its oldest. Look at the session afterwards: an
+    /// earlier end is not reported again.
     ///
     /// # Errors
     /// [`Full`].
     pub fn watch(&self, session: Uuid) -> Result<Watcher, Full> {
         let mut waiting = self.waiting();
-        // Whoever has all that a session may have gets the place of their own oldest, also where no other is free.
+        // A session with all its streams replaces its own oldest, even if no other place is free.
         let own = waiting.by_session.get(&session).map_or(0, Vec::len);
         let is_full = waiting.count >= self.0.most && own < MOST_PER_SESSION;
         if is_full || waiting.is_closed {
@@ -72,7 +72,7 @@ impl Watchers {
         let (told, ended) = oneshot::channel();
         let streams = waiting.by_session.entry(session).or_default();
         if streams.len() >= MOST_PER_SESSION {
-            // The oldest is most likely one whose page is long gone; losing its sender ends it.
+            // The page of the oldest is most likely gone; losing its sender ends the stream.
             streams.remove(0);
         }
         streams.push((key, told));
@@ -88,12 +88,12 @@ impl Watchers {
         })
     }
 
-    /// Every session that somebody watches.
+    /// Every watched session.
     pub(super) fn watched(&self) -> Vec<Uuid> {
         self.waiting().by_session.keys().copied().collect()
     }
 
-    /// Tells whoever watches this session.
+    /// Tells the watchers of this session.
     pub(super) fn tell(&self, ending: Ending) {
         let streams = self
             .waiting()
@@ -106,19 +106,19 @@ impl Watchers {
         }
     }
 
-    /// Tells whoever watches over everybody.
+    /// Tells all watchers that a session began or ended.
     pub(super) fn tell_change(&self) {
         self.0.changes.send_replace(());
     }
 
-    /// Ends every stream, as the instance stops, and takes no more.
+    /// Ends every stream when the instance stops, and takes no more.
     pub fn close(&self) {
         let mut waiting = self.waiting();
         waiting.is_closed = true;
         waiting.by_session.clear();
     }
 
-    /// How many places are taken.
+    /// The number of taken places.
     pub fn count(&self) -> usize {
         self.waiting().count
     }

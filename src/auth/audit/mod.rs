@@ -1,11 +1,13 @@
-//! The security log: one line an event, in the words of the OWASP Logging Vocabulary. What is told here is counted here.
+//! The security log: one line per event, in the words of the OWASP Logging Vocabulary. Each event is counted
+//! here too.
 //!
-//! Who, where and what, each under its name; the logger adds when, in UTC, and the request. It escapes what people can choose, so that
-//! nothing they type starts a line or a field of its own. No token, digest or password is ever an argument here.
+//! A line names who, where and what; the logger adds the time in UTC and the request. The logger escapes what
+//! users can choose, so that no input starts a line or a field of its own. No token, digest or password is
+//! ever an argument here.
 //!
-//! What was done is told where it was done: after the commit, on the thread that committed, and never behind an `.await`, which a
-//! caller who leaves would cut off. Each is a line, however many there are. What was refused (`refusals`) may be somebody's doing a
-//! thousand times a second, and is counted when it repeats itself.
+//! An action is logged after its commit, on the thread that committed, and never after an `.await`, which a
+//! leaving caller would cut off. Each action has a line, however many there are. Refusals (`refusals`) can
+//! come a thousand times a second, so repeated ones are only counted.
 
 mod refusals;
 
@@ -29,19 +31,19 @@ pub(crate) use refusals::{connection_refused, too_many_tries};
 /// The log's target, for filters: `RUST_LOG=oneseat::security=info`.
 const TARGET: &str = "oneseat::security";
 
-/// The same for sessions whose time was up, which a sweep may find by the million: part of [`TARGET`] to every filter but one that
-/// names it.
+/// The target for expired sessions, which a sweep may find by the million. A filter on [`TARGET`] covers it,
+/// and a filter can name it alone.
 pub(crate) const EXPIRED: &str = "oneseat::security::expired";
 
-/// Is a line with this target of the security log?
+/// Does this target belong to the security log?
 pub(crate) fn is_of_security(target: &str) -> bool {
     [TARGET, EXPIRED].contains(&target)
 }
 
-/// On whose word something was done.
+/// Who authorised an action.
 #[derive(Clone, Copy, Debug)]
 pub enum Actor {
-    /// Somebody at the command line.
+    /// An operator at the command line.
     Operator,
     /// An admin, by id.
     Admin(Uuid),
@@ -72,7 +74,7 @@ pub(super) fn locked(email: &Email, origin: &Origin) {
     log::warn!(target: TARGET, address:% = email.short_digest(), from:% = origin.address(), agent = agent(origin); "authn_login_lock");
 }
 
-/// Each row says why it ended: one whose time was up before was ended by the time, whoever came later.
+/// Logs ended sessions. The clock ended those whose reason is expiry, not `by`.
 pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
     for EndedSession {
         id,
@@ -117,12 +119,12 @@ pub(super) fn unlocked(email: &Email, by: Actor) {
     log::info!(target: TARGET, address:% = email.short_digest(), by:%; "authn_login_unlock");
 }
 
-/// A server took the mail.
+/// A mail server accepted the mail.
 pub(super) fn mail_sent(kind: Kind, user: Uuid) {
     log::info!(target: TARGET, user:%, kind:%; "mail_sent");
 }
 
-/// Nobody will take the mail any more: `mail` names its row in the outbox.
+/// The mail will not be tried again. `mail` is the id of its row in the outbox.
 pub(super) fn mail_given_up(kind: Kind, mail: Uuid, why: &dyn fmt::Display) {
     log::error!(target: TARGET, mail:%, kind:%, reason:% = why; "mail_given_up");
 }

@@ -1,6 +1,7 @@
-//! What was refused. The first refusals of each kind and network are lines of their own, and so is the first of each subject (an
-//! address of mail, a session, a user); what repeats itself is counted, and told once a minute and at the end in the same words,
-//! with a `count`. A line without one stands for itself alone, so counts and lines together are all that happened.
+//! Refusals. The first ones of each kind and network have lines of their own, and so has the first of each
+//! subject (an address, a session, a user). Repeated ones are counted, and summed up once a minute and at the
+//! end in the same words, with a `count`. A line without `count` counts as one, so counts and lines add up to
+//! all refusals.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -22,18 +23,18 @@ use crate::users::Email;
 
 static LIMIT: LazyLock<LogLimit<Kind, Subject>> = LazyLock::new(LogLimit::default);
 
-/// The values of the fields that its kind names.
+/// The values of the fields named in [`Kind::subject`].
 type Subject = Vec<String>;
 
-/// Longest value that is told apart, in bytes.
+/// Values are cut to this many bytes.
 const LONGEST_VALUE: usize = 200;
 
-/// Lines of one kind have one bound, and sums of their own.
+/// A kind of line, with its own bound and sums.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
     event: &'static str,
     level: Level,
-    /// The fields that say whom and what it is about: each combination is told apart.
+    /// The fields that identify the subject: each combination is counted separately.
     subject: &'static [&'static str],
     reason: Option<String>,
 }
@@ -55,7 +56,7 @@ impl Kind {
         }
     }
 
-    /// Counts one, with the values of its fields. Is it to be written as well?
+    /// Counts one refusal. Returns whether to write a line as well.
     fn is_told_now(&self, origin: Option<&Origin>, subject: &[&str]) -> bool {
         let network = origin.map(|origin| network_of(origin.address()));
         let cut = |value: &&str| value[..value.floor_char_boundary(LONGEST_VALUE)].to_owned();
@@ -64,16 +65,17 @@ impl Kind {
     }
 }
 
-/// Where a password was tried.
+/// The purpose of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::auth) enum Attempt {
-    /// To sign in.
+    /// A sign-in.
     SignIn,
-    /// By somebody who is signed in and wants another one.
+    /// A signed-in user's password change.
     PasswordChange,
 }
 
-/// The address goes in as a name for the row that counts it, never in clear: people type passwords into the wrong field.
+/// A password was refused. The address is logged as a short digest, never in clear: people type passwords
+/// into the wrong field.
 pub(in crate::auth) fn password_refused(attempt: Attempt, email: &Email, why: &Error, origin: &Origin) {
     let event = match attempt {
         Attempt::SignIn => {
@@ -83,7 +85,7 @@ pub(in crate::auth) fn password_refused(attempt: Attempt, email: &Email, why: &E
         Attempt::PasswordChange => "authn_password_change_fail",
     };
     let reason = match why {
-        // What a database says may be new each time, and is one reason all the same.
+        // The database's words may differ each time, but the reason is one.
         Error::Unavailable(_) => "unavailable".to_owned(),
         why => why.to_string(),
     };
@@ -104,7 +106,7 @@ pub(in crate::auth) fn client_refused(client: Uuid, origin: &Origin) {
     }
 }
 
-/// Turned away before anything was looked at. `what` is the path of the call.
+/// A call was refused by a rate limit, before any other check. `what` is its path.
 pub(crate) fn too_many_tries(what: &str, origin: &Origin) {
     const KIND: Kind = Kind::new("excess_rate_limit_exceeded", &["what"]);
     if KIND.is_told_now(Some(origin), &[what]) {
@@ -112,7 +114,7 @@ pub(crate) fn too_many_tries(what: &str, origin: &Origin) {
     }
 }
 
-/// A connection was not taken: those of its network are too many. Nothing is known of it but where it came from.
+/// A connection was refused because its network has too many. Only its address is known.
 pub(crate) fn connection_refused(from: IpAddr) {
     const KIND: Kind = Kind::new("excess_rate_limit_exceeded", &["what"]);
     const WHAT: &str = "connection";
@@ -123,7 +125,7 @@ pub(crate) fn connection_refused(from: IpAddr) {
     }
 }
 
-/// Somebody asked for a mail, and it waits to be sent; whether there is an account is not known here.
+/// A mail was requested and waits to be sent; whether there is an account is not known here.
 pub(in crate::auth) fn link_requested(email: &Email, kind: Mail, origin: &Origin) {
     let wanted = Kind {
         level: Level::Info,
@@ -135,7 +137,7 @@ pub(in crate::auth) fn link_requested(email: &Email, kind: Mail, origin: &Origin
     }
 }
 
-/// Somebody asked for a mail for an address that has had as many as it gets in an hour.
+/// A mail was requested for an address that has had as many as it gets in an hour.
 pub(in crate::auth) fn link_refused(email: &Email, kind: Mail, origin: &Origin) {
     const KIND: Kind = Kind::new("excess_rate_limit_exceeded", &["what", "kind", "address"]);
     let name = email.short_digest();
@@ -144,7 +146,7 @@ pub(in crate::auth) fn link_refused(email: &Email, kind: Mail, origin: &Origin) 
     }
 }
 
-/// A mail was asked for and none went out. `address` is a short digest.
+/// A requested mail was not sent. `address` is a short digest.
 pub(in crate::auth) fn mail_not_sent(kind: &str, address: &str, reason: &'static str) {
     let not_sent = Kind {
         level: Level::Info,
@@ -155,7 +157,7 @@ pub(in crate::auth) fn mail_not_sent(kind: &str, address: &str, reason: &'static
     }
 }
 
-/// A token of an ended session was shown.
+/// A request had the token of an ended session.
 pub fn used_after_end(ending: &Ending, origin: &Origin) {
     const KIND: Kind = Kind::new("session_use_after_expire", &["session", "reason"]);
     let Ending { session, reason, .. } = ending;
@@ -164,7 +166,7 @@ pub fn used_after_end(ending: &Ending, origin: &Origin) {
     }
 }
 
-/// The same, to a service, which asked about it: `from` is the service.
+/// A service asked about the token of an ended session: `from` is the service.
 pub(in crate::auth) fn shown_after_end(client: Uuid, ending: &Ending, origin: &Origin) {
     const KIND: Kind = Kind::new("session_use_after_expire", &["session", "reason", "client"]);
     let Ending { session, reason, .. } = ending;
@@ -174,16 +176,16 @@ pub(in crate::auth) fn shown_after_end(client: Uuid, ending: &Ending, origin: &O
     }
 }
 
-/// What somebody asked for.
+/// The target of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Resource {
-    /// The path of the request, which a line names.
+    /// The path of the request. Lines name it.
     pub path: String,
-    /// The pattern of its route, by which calls are told apart and a sum names them: a path may hold anything.
+    /// The pattern of its route. Sums name it, because a path may hold anything.
     pub route: String,
 }
 
-/// A user asked for what only admins may have.
+/// A user made a request that only admins may make.
 pub fn forbidden(user: Uuid, resource: &Resource, origin: &Origin) {
     const KIND: Kind = Kind::new("authz_fail", &["user", "resource"]);
     let Resource { path, route } = resource;
@@ -192,7 +194,7 @@ pub fn forbidden(user: Uuid, resource: &Resource, origin: &Origin) {
     }
 }
 
-/// A user's request brought a header that only a proxy may write: which of them.
+/// A user's request contained a header that only a proxy may set.
 pub fn identity_claimed(user: Uuid, header: &str, origin: &Origin) {
     const KIND: Kind = Kind::new("malicious_extraneous", &["user", "header"]);
     if KIND.is_told_now(Some(origin), &[&user.to_string(), header]) {
@@ -200,7 +202,7 @@ pub fn identity_claimed(user: Uuid, header: &str, origin: &Origin) {
     }
 }
 
-/// Writes what was counted since this was last called: once a [`crate::log_limit::PERIOD`], and at the end.
+/// Writes sums of what was counted since the last call: once a [`crate::log_limit::PERIOD`], and at the end.
 pub fn tell_counted() {
     for sum in LIMIT.sums() {
         tell(&sum);
@@ -246,7 +248,7 @@ fn tell(sum: &Sum<Kind, Subject>) {
     }
 }
 
-/// The address of one customer, or the network that one has.
+/// The address of one customer, or the /64 of one customer.
 fn in_words(network: IpAddr) -> String {
     match network {
         IpAddr::V4(address) => address.to_string(),
@@ -262,7 +264,7 @@ mod tests {
     use crate::captured_log;
     use crate::sessions::EndReason;
 
-    /// What is counted is one for the whole program, so one test at a time counts.
+    /// The counts are global, so these tests run one at a time.
     static ALONE: Mutex<()> = Mutex::new(());
 
     fn alone() -> MutexGuard<'static, ()> {

@@ -1,4 +1,4 @@
-//! Who has an account, and in which state: the list for admins.
+//! The list of accounts and their states, for admins.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -11,20 +11,20 @@ use crate::sessions::{Session, store};
 use crate::users::store::email_digest;
 use crate::users::{AccountState, Email, User};
 
-/// An account as an admin sees it, on a page, in the API and at the command line.
+/// An account as admins see it: on a page, in the API and at the command line.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// Whose.
+    /// The user.
     pub user: User,
-    /// Whether they ever chose a password.
+    /// Whether the user has a password.
     pub has_password: bool,
-    /// Too many wrong passwords have locked the address until then.
+    /// The address is locked until then, because of wrong passwords.
     pub locked_until: Option<DateTime<Utc>>,
-    /// The seat that they hold now.
+    /// The user's live session.
     pub session: Option<Session>,
 }
 
-/// As the query returns it.
+/// A row of the query.
 type Row = (
     User,
     bool,
@@ -45,7 +45,7 @@ impl From<Row> for Account {
     }
 }
 
-/// Accounts with what [`Row`] holds. A macro, because the type of the query has no name that anybody could read.
+/// The query for [`Row`]s. It is a macro because its type cannot be named readably.
 macro_rules! accounts {
     ($policy:expr) => {{
         let ends_at = store::ends_at(&$policy);
@@ -64,14 +64,14 @@ macro_rules! accounts {
 }
 
 impl Account {
-    /// Whether the user may sign in, or why not.
+    /// Whether the user can sign in, or why not.
     pub fn state(&self) -> AccountState {
         self.user.state(self.has_password)
     }
 }
 
 impl Auth {
-    /// Accounts, the newest first. A search is for a name or an address of mail.
+    /// Accounts, the newest first. A search matches names and email addresses.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -146,7 +146,7 @@ impl Auth {
     }
 }
 
-/// Accounts have no network: what looks like one is a text like any other.
+/// Accounts have no network: a search that looks like one is treated as text.
 fn pattern(search: &Search) -> Option<String> {
     match search {
         Search::All => None,

@@ -1,4 +1,4 @@
-//! Lists for people: live sessions, past sessions, accounts.
+//! Lists of live sessions, past sessions and accounts.
 
 mod accounts;
 mod pagination;

@@ -1,5 +1,5 @@
-//! Long lists come in pages by key: a page begins after the last row of the one before, so that rows that come and go
-//! shift nothing.
+//! Pages by key: a page begins after the last row of the previous one, so that new and removed rows shift
+//! nothing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,10 @@ use chrono::{DateTime, Datelike, Utc};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
-/// Most rows of one page.
+/// The most rows per page.
 pub const LARGEST_PAGE: i64 = 200;
 
-/// What a list is searched for.
+/// The search term of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Search {
     /// Everything.
@@ -32,14 +32,15 @@ pub struct Cursor {
 /// One page of a list.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
-    /// At most as many as were asked for.
+    /// At most as many rows as requested.
     pub rows: Vec<T>,
     /// Where the next page begins, if there is one.
     pub next: Option<Cursor>,
 }
 
 impl From<&str> for Search {
-    /// An address, a network, or the beginning of an IPv4 address such as `203.0.113.` is a network; all else is text.
+    /// An address, a network, or the beginning of an IPv4 address such as `203.0.113.` is a network; other
+    /// input is text.
     fn from(text: &str) -> Self {
         let text = text.trim();
         if text.is_empty() {
@@ -75,7 +76,7 @@ impl FromStr for Cursor {
         let parse = || {
             let (at, id) = text.split_once('_')?;
             let at = DateTime::from_timestamp_micros(at.parse().ok()?)?;
-            // What PostgreSQL could not hold was never the time of a row.
+            // A time that PostgreSQL cannot hold was never that of a row.
             (1970..10_000).contains(&at.year()).then_some(Self {
                 at,
                 id: id.parse().ok()?,
@@ -86,10 +87,10 @@ impl FromStr for Cursor {
 }
 
 impl Search {
-    /// What people type is text, not a pattern.
+    /// A pattern for the text, with wildcards escaped.
     pub(super) fn pattern(text: &str) -> String {
         let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        // The index knows three letters in a row, or the first ones of a word.
+        // The index works on three letters in a row, or on the beginning of a word.
         if text.chars().count() < 3 {
             format!("{escaped}%")
         } else {
@@ -98,7 +99,7 @@ impl Search {
     }
 }
 
-/// Cuts the row that was asked for beyond the page, and tells where the next one begins.
+/// Removes the extra row that was queried beyond the page, and returns where the next page begins.
 pub(super) fn page<T>(mut rows: Vec<T>, limit: i64, cursor: impl Fn(&T) -> Cursor) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
@@ -178,7 +179,7 @@ mod tests {
         fn whatever_is_searched_for_is_never_a_pattern(text in prop_oneof![any::<String>(), "[%_\\\\a.0-9:/]{0,20}"]) {
             let _ = Search::from(text.as_str());
             let pattern = Search::pattern(&text);
-            // What is left between the outer signs, with every escape undone, is the text.
+            // Between the outer signs, with every escape undone, is the text.
             let inner = pattern.strip_suffix('%').unwrap();
             let inner = if text.chars().count() < 3 { inner } else { inner.strip_prefix('%').unwrap() };
             let mut plain = String::new();

@@ -1,4 +1,4 @@
-//! Who is signed in, who was, and who may sign in: lists for people.
+//! Lists of live and past sessions, and of locked addresses.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::InnerJoinQuerySource;
@@ -36,7 +36,7 @@ fn matches_live(
 }
 
 impl Auth {
-    /// Live sessions and whose they are, newest activity first.
+    /// Live sessions and their users, newest activity first.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -83,7 +83,7 @@ impl Auth {
         let policy = self.policy.sessions;
         self.db
             .run(move |conn| {
-                // Every session has its user: without a search there is nothing to look up.
+                // Every session has a user: without a search no join is needed.
                 let counted = match search {
                     Search::All => count_live(conn, &policy),
                     Search::Network(_) | Search::Text(_) => {
@@ -98,7 +98,7 @@ impl Auth {
             .await
     }
 
-    /// Past sessions and whose they were, as far as the account is still there; the last to end first.
+    /// Past sessions, the last to end first, each with its user if the account still exists.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -148,7 +148,7 @@ impl Auth {
             .await
     }
 
-    /// A user's own recent past sessions, the last to end first.
+    /// A user's recent past sessions, the last to end first.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -168,7 +168,7 @@ impl Auth {
             .await
     }
 
-    /// Is there nobody yet?
+    /// Are there no users yet?
     ///
     /// # Errors
     /// [`Error::Unavailable`].

@@ -1,4 +1,4 @@
-//! One thread's part: as many questions as wait, answered with as few statements as there are kinds of answers.
+//! The work of one thread: answers a batch of questions with one statement for each kind of answer.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -22,34 +22,34 @@ use crate::token::TokenDigest;
 use crate::users::User;
 use crate::worker_pool::Worker;
 
-/// What who asked is told.
+/// The answer to the caller.
 pub(super) type Answer = Result<Seat, Error>;
 
-/// Whose token is this?
+/// A question about a token.
 pub(super) struct Question {
     pub(super) digest: TokenDigest,
     pub(super) activity: Activity,
     pub(super) reply: oneshot::Sender<Verdict>,
 }
 
-/// Its time is up, and somebody else holds the row: nothing is written yet, so nothing may be told.
+/// The session expired, but its row is held elsewhere: the end is not written, so it is not reported.
 pub(super) struct Held;
 
-/// What a thread found.
+/// The result of one try.
 pub(super) type Verdict = Result<Answer, Held>;
 
-/// What a thread keeps.
+/// The state of one thread.
 pub(super) struct ValidationWorker {
     pub(super) connection: PinnedConnection,
     pub(super) policy: SessionPolicy,
 }
 
 impl Worker<Question> for ValidationWorker {
-    /// More at a time is no faster: the answers to the first would wait for the last.
+    /// Larger batches are no faster: the first answers would wait for the last.
     const BATCH: usize = 64;
 
     fn work(&mut self, mut questions: Vec<Question>) {
-        // Whoever asked may have gone.
+        // The caller may have gone.
         questions.retain(|question| !question.reply.is_closed());
         let digests = distinct(questions.iter().map(|question| question.digest));
         let policy = self.policy;
@@ -89,7 +89,7 @@ impl Worker<Question> for ValidationWorker {
 }
 
 impl ValidationWorker {
-    /// Writes that these sessions are over, before anybody is told.
+    /// Writes the ends of these sessions, before they are reported.
     fn write(&mut self, over: &HashMap<TokenDigest, (Uuid, OverBy)>) -> Result<(), Error> {
         let of = |by: OverBy| -> Vec<Uuid> {
             let sessions = over.values().filter(|(_, over_by)| *over_by == by);
@@ -107,7 +107,7 @@ impl ValidationWorker {
         Ok(())
     }
 
-    /// Writes the activity down before the answer, so that the answer tells of it.
+    /// Writes the activity before the answer, so that the answer includes it.
     fn touch(&mut self, due: Vec<(Question, Seat)>) {
         let ids = distinct(due.iter().map(|(_, seat)| seat.session.id));
         let policy = self.policy;
@@ -117,7 +117,7 @@ impl ValidationWorker {
                 Err(error) => return fail(due.into_iter().map(|(question, _)| question), &error.into()),
             };
         for (question, mut seat) in due {
-            // A session that was passed over lived when it was asked about, and that is the answer.
+            // A skipped session lived when it was asked about, and that is the answer.
             if let Some(session) = touched.get(&seat.session.id) {
                 seat.session = session.clone();
             }
@@ -125,7 +125,7 @@ impl ValidationWorker {
         }
     }
 
-    /// Says what became of the sessions that had these tokens, if any had.
+    /// Answers questions without a live session: with its end, if there is one.
     fn explain(&mut self, missing: Vec<Question>, over: &HashMap<TokenDigest, (Uuid, OverBy)>) {
         let digests = distinct(missing.iter().map(|question| question.digest));
         let endings: HashMap<TokenDigest, Ending> =
@@ -149,7 +149,7 @@ impl Question {
     }
 
     fn reply(self, verdict: Verdict) {
-        // Whoever asked may have gone.
+        // The caller may have gone.
         let _ = self.reply.send(verdict);
     }
 }
@@ -160,32 +160,32 @@ fn fail(questions: impl IntoIterator<Item = Question>, error: &Error) {
     }
 }
 
-/// Each once: the same token may be asked about many times in a batch.
+/// Removes duplicates: a batch may contain a token many times.
 fn distinct<T: Eq + std::hash::Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
     all.collect::<std::collections::HashSet<T>>()
         .into_iter()
         .collect()
 }
 
-/// A seat in the table, and what PostgreSQL's clock says of it.
+/// A seat in the table, judged by PostgreSQL's clock.
 struct Found {
     seat: Seat,
-    /// It lives no more, and its row does not know yet.
+    /// Set when the session is over, but its end is not written.
     over: Option<OverBy>,
-    /// Its activity is to be written down again.
+    /// Whether its activity is due to be written again.
     is_due: bool,
 }
 
-/// Why a session lives no more whose row is still there.
+/// Why a session is over although its row is still there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OverBy {
-    /// Its time is up.
+    /// The session expired.
     Time,
-    /// Disabling ends the session in its own transaction; plain SQL may not have.
+    /// The user is disabled. Disabling ends the session itself; plain SQL may not have.
     DisabledUser,
 }
 
-/// The one statement that most batches are.
+/// Finds the seats: the only statement of most batches.
 fn find(
     conn: &mut PgConnection,
     digests: &[TokenDigest],
@@ -203,7 +203,7 @@ fn find(
             now(),
             sessions::last_activity
                 .le(before(now(), span(policy.activity_threshold)))
-                // Later than now: the clock has stepped back since, and its time is to be counted from now on.
+                // `last_activity` in the future: the clock has stepped back, and time counts from now on.
                 .or(sessions::last_activity.gt(now())),
         ))
         .load(conn)?;

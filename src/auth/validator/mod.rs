@@ -1,10 +1,10 @@
-//! Whose token is this?
+//! Finds the live session of a token.
 //!
-//! Never answered from memory: each answer comes from a query that began after the question was asked (law 2), and PostgreSQL
-//! decides by its own clock whether the session still lives (law 3).
+//! Nothing is cached: each answer comes from a query that began after the question was asked (law 2), and
+//! PostgreSQL decides by its own clock whether the session still lives (law 3).
 //!
-//! What makes it fast is company: a few threads each take all questions that wait and ask the database once. An idle server
-//! has batches of one, which nothing delays; the busier it is, the fewer statements a question costs.
+//! Batches make it fast: a few threads each take all waiting questions and ask the database once. An idle
+//! server has batches of one, without delay; the busier it is, the fewer statements a question costs.
 
 mod batch;
 
@@ -24,39 +24,39 @@ use crate::users::User;
 use crate::worker_pool::{Full, WorkerPool};
 use batch::{Answer, Held, Question, ValidationWorker, Verdict};
 
-/// Questions that may wait: some tenths of a second of work.
+/// The most questions that may wait: some tenths of a second of work.
 const QUEUE: usize = 4_096;
 
-/// Nobody waits longer for an answer, whatever the database does.
+/// The longest wait for an answer, whatever the database does.
 const DEADLINE: Duration = Duration::from_secs(8);
 
-/// Of a session that is over and whose row somebody else holds, in most cases to write the same: how often to ask, and how long to wait
-/// after the first time; twice as long after each other.
+/// How often to ask about an expired session whose row another transaction holds, in most cases to write the
+/// same end. The first pause doubles with each further one.
 const QUESTIONS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
-/// Does a request count as the user being there?
+/// Whether a request counts as activity of the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
-    /// The user did something.
+    /// The user acted.
     Active,
-    /// The page looked by itself: never extends a session.
+    /// The page polled by itself: this never extends a session.
     Passive,
 }
 
-/// A live session and whose it is.
+/// A live session and its user.
 #[derive(Clone, Debug)]
 pub struct Seat {
     /// The live session.
     pub session: Session,
-    /// Whose it is.
+    /// The user.
     pub user: User,
-    /// When PostgreSQL said so.
+    /// PostgreSQL's time of the check.
     pub checked_at: DateTime<Utc>,
 }
 
 impl Auth {
-    /// The seat that a token holds.
+    /// The seat of a token.
     ///
     /// # Errors
     /// [`Error::SessionEnded`] with the reason, for as long as it is kept; [`Error::TokenInvalid`];
@@ -65,7 +65,7 @@ impl Auth {
         self.validator.ask(token.digest(), activity).await
     }
 
-    /// Does the session end when it ends, however active its user is?
+    /// Does the session end at `expires_at` even if its user stays active?
     pub fn is_final(&self, seat: &Seat) -> bool {
         let Session {
             created_at,
@@ -79,14 +79,15 @@ impl Auth {
     }
 }
 
-/// The threads that validate. Cheap to clone; they end with the last clone.
+/// The validating threads. Cheap to clone; they end with the last clone.
 #[derive(Clone)]
 pub struct Validator {
     pool: WorkerPool<Question>,
 }
 
 impl Validator {
-    /// Starts `threads` threads, each with a connection of its own: fewer than the database has, or nobody else gets one.
+    /// Starts `threads` threads, each with its own connection. The pool must have more, or other work gets
+    /// none.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -106,7 +107,7 @@ impl Validator {
         self.pool.waiting()
     }
 
-    /// A thread never waits for a row, because everybody would wait for the thread: who asked asks again.
+    /// A thread never waits for a row, because all questions would wait with it: the caller asks again.
     async fn ask(&self, digest: TokenDigest, activity: Activity) -> Answer {
         let asked = async {
             for n in 0..QUESTIONS {

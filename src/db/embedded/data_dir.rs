@@ -1,8 +1,8 @@
-//! The directory: whose it is, and what root may read in it.
+//! The data directory: its owner, and what root may read in it.
 //!
-//! Root works here with care: `server/` belongs to another user, who could put a link where a file is expected. So it is
-//! handed over once, when it is made and empty. Afterwards whatever is changed in it is changed by programs of that
-//! user, and what root reads there it opens from the directory on, step by step, following no link.
+//! Root takes care here: `server/` belongs to another user, who could put a link where a file is expected. So
+//! root hands it over once, when it is new and empty. Afterwards only programs of that user change it, and
+//! root opens files in it step by step from the directory, following no link.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Read};
@@ -21,25 +21,25 @@ use super::error::Error;
 use super::lock::{self, LONGEST_WAIT, Mode as LockMode};
 use super::programs::Runner;
 
-/// The longest address of a Unix socket on Linux is 107 bytes; the shortest limit elsewhere is 103.
+/// A Unix socket's address has at most 107 bytes on Linux; the shortest limit elsewhere is 103.
 const LONGEST_SOCKET_PATH: usize = 103;
 
-/// Whatever is read in `server/` is far shorter.
+/// Longer than any file read in `server/`.
 const LONGEST_FILE: u64 = 4_096;
 
-/// The file whose lock is held while somebody starts or stops the server. It marks a directory as ours.
+/// A process holds this file's lock while it starts or stops the server. The file marks a directory as ours.
 const START_LOCK: &str = "start.lock";
-/// The file whose lock is shared by all who use the server.
+/// All processes that use the server share this file's lock.
 const IN_USE_LOCK: &str = "in-use.lock";
 
-/// A directory that is known to be ours.
+/// A data directory that is ours.
 #[derive(Debug)]
 pub(super) struct DataDir {
     path: PathBuf,
     dir: File,
 }
 
-/// `server/` in it, whose owner runs PostgreSQL.
+/// Its `server/`, whose owner runs PostgreSQL.
 #[derive(Debug)]
 pub(super) struct ServerDir {
     pub(super) path: PathBuf,
@@ -47,8 +47,8 @@ pub(super) struct ServerDir {
 }
 
 impl DataDir {
-    /// Makes the directory or takes an empty one, and refuses whatever is somebody else's before anything in it is
-    /// changed. Returns it with the start lock held, and what belongs to whoever runs PostgreSQL.
+    /// Makes the directory or takes an empty one, and refuses one that is not ours before changing it.
+    /// Returns it with the start lock held, and the directory of the user that runs PostgreSQL.
     pub(super) fn claim(path: &Path, runner: &Runner) -> Result<(Self, File, ServerDir), Error> {
         let words = path.display().to_string();
         let is_plain = !words.contains(|c: char| c.is_control() || ",\"'".contains(c));
@@ -76,7 +76,7 @@ impl DataDir {
             return Err(Error::NotOurs(words));
         }
         let start_lock = this.start_lock(LONGEST_WAIT)?;
-        // Who runs PostgreSQL has to get to `server/`, and needs to see nothing else.
+        // The user that runs PostgreSQL must reach `server/`, and see nothing else.
         let mode = if runner.owner().is_some() { 0o711 } else { 0o700 };
         this.dir
             .set_permissions(Permissions::from_mode(mode))
@@ -85,12 +85,12 @@ impl DataDir {
         Ok((this, start_lock, server))
     }
 
-    /// Waits for the lock of those who start or stop the server, and takes it.
+    /// Waits for the lock for starting or stopping the server, and takes it.
     pub(super) fn start_lock(&self, wait: Duration) -> Result<File, Error> {
         self.locked(START_LOCK, LockMode::Alone, wait)
     }
 
-    /// The lock of those who use the server, shared.
+    /// Takes the lock of the server's users, shared.
     pub(super) fn in_use_lock(&self) -> Result<File, Error> {
         self.locked(IN_USE_LOCK, LockMode::Shared, LONGEST_WAIT)
     }
@@ -102,7 +102,7 @@ impl DataDir {
         Ok(file)
     }
 
-    /// Whoever can read a file can lock it, and keep everybody else waiting: nobody else can read these.
+    /// A process that can read a file can lock it, and block others: only the owner can read these.
     fn lock_file(&self, name: &str) -> Result<File, Error> {
         let path = self.path.join(name);
         let flags = OFlag::O_RDWR | OFlag::O_CREAT;
@@ -129,7 +129,7 @@ impl DataDir {
         match runner.owner() {
             None if found == own => {}
             Some((user, _)) if found == user => {}
-            // Just made, or by a start that was killed before it could hand it over.
+            // It is new, or left by a start that was killed before it handed it over.
             Some((user, group)) if found == own && is_empty(&dir).map_err(Error::at(&path))? => {
                 fchown(&dir, Some(user), Some(group)).map_err(Error::at(&path))?;
             }
@@ -140,12 +140,12 @@ impl DataDir {
 }
 
 impl ServerDir {
-    /// Is there something of this name?
+    /// Does an entry with this name exist?
     pub(super) fn has(&self, name: &str) -> bool {
         has(&self.dir, name)
     }
 
-    /// The version that made the cluster, as it says itself. `None`: there is no cluster.
+    /// The version of PostgreSQL that made the cluster. `None`: there is no cluster.
     pub(super) fn version(&self) -> Result<Option<String>, Error> {
         match self.cluster()? {
             None => Ok(None),
@@ -153,7 +153,7 @@ impl ServerDir {
         }
     }
 
-    /// The process that the cluster names as its server.
+    /// The id of the server's process, as the cluster records it.
     pub(super) fn server_process(&self) -> Option<u32> {
         let cluster = self.cluster().ok()??;
         let text = self.read(&cluster, "postmaster.pid").ok()?;
@@ -168,7 +168,7 @@ impl ServerDir {
         }
     }
 
-    /// A short file of the same owner as the directory.
+    /// Reads a short file that has the same owner as the directory.
     fn read(&self, cluster: &File, name: &str) -> Result<String, Error> {
         let read = || {
             let file = open_at(cluster, name, OFlag::O_RDONLY)?;
@@ -183,7 +183,7 @@ impl ServerDir {
     }
 }
 
-/// Opens what has this name in the directory, if it is no link; a pipe is not waited for.
+/// Opens an entry of the directory, unless it is a link; does not wait for a pipe.
 fn open_at(dir: &impl AsFd, name: &str, flags: OFlag) -> io::Result<File> {
     let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
     Ok(openat(dir, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
@@ -194,7 +194,7 @@ fn has(dir: &File, name: &str) -> bool {
 }
 
 fn is_empty(dir: &File) -> io::Result<bool> {
-    // A place of its own to read from: the other is still at the beginning.
+    // A new descriptor, which reads from the beginning.
     let mut dir = Dir::from_fd(open_at(dir, ".", OFlag::O_DIRECTORY)?.into())?;
     for entry in dir.iter() {
         if ![&b"."[..], b".."].contains(&entry?.file_name().to_bytes()) {

@@ -1,19 +1,19 @@
-//! Why the private PostgreSQL could not be used, each with its remedy.
+//! The errors of the private PostgreSQL, each with its remedy.
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 
-/// See the variants.
+/// An error of the private PostgreSQL.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No PostgreSQL on this machine.
+    /// This machine has no PostgreSQL.
     #[error(
         "no PostgreSQL server programs found; install the package postgresql \
          (Debian, Ubuntu: apt-get install postgresql) or set DATABASE_URL"
     )]
     NoPrograms,
-    /// The data are of a major version that is not installed (any more).
+    /// The data need a major version that is not installed (any more).
     #[error(
         "{dir} was made by PostgreSQL {version}, whose server programs are not here; install postgresql-{version}"
     )]
@@ -23,49 +23,49 @@ pub enum Error {
         /// Its major version.
         version: String,
     },
-    /// Running as root, without the user that PostgreSQL's packages create.
+    /// The program runs as root, without the user that PostgreSQL's packages create.
     #[error(
         "PostgreSQL refuses to run as root and there is no user `postgres`; run oneseat as an ordinary user"
     )]
     NoUser,
-    /// Something else is there.
+    /// The directory contains other files.
     #[error("{0} is not empty and holds no oneseat data; name an empty or a new directory with --data-dir")]
     NotOurs(String),
-    /// Somebody else's data.
+    /// Another user owns the directory.
     #[error(
         "{0} belongs to another user; run oneseat as that user or name another directory with --data-dir"
     )]
     OtherOwner(String),
-    /// Unix sockets have short names, and libpq reads a comma as a list.
+    /// Paths of Unix sockets are short, and libpq reads a comma as a list.
     #[error(
         "{0:?} cannot hold a Unix socket; name a directory of at most 80 bytes, \
          without commas, quotes or control characters, with --data-dir"
     )]
     PathUnusable(String),
-    /// The file system said no.
+    /// The file system reported an error.
     #[error("cannot use {path}: {error}; name another directory with --data-dir")]
     Io {
-        /// What could not be used.
+        /// The path.
         path: String,
-        /// Why.
+        /// The error.
         error: io::Error,
     },
-    /// Somebody does not give a lock back.
+    /// Another process does not release a lock.
     #[error(
         "{path} has been held for {seconds} seconds by {holders}; end that, or name another directory with --data-dir"
     )]
     Held {
-        /// The file that is locked.
+        /// The locked file.
         path: String,
-        /// Who holds it.
+        /// The holders.
         holders: String,
-        /// How long it was waited for.
+        /// The length of the wait.
         seconds: u64,
     },
     /// One of PostgreSQL's programs failed.
     #[error("{program} failed: {words}")]
     Program {
-        /// Which.
+        /// The program.
         program: &'static str,
         /// Its last words.
         words: String,

@@ -1,4 +1,4 @@
-//! Waiting for a lock: not for ever, and not without a word.
+//! Waits for a lock, with a limit and a message.
 
 use std::fs::{File, TryLockError};
 use std::os::fd::AsRawFd;
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::error::Error;
 
-/// Longer than a start after a power cut may take, or a stop.
+/// Longer than a stop, or a start after a power cut, may take.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(90);
-/// Whoever waits longer than this is told for whom.
+/// After this time the log names the holders.
 const SOON: Duration = Duration::from_secs(2);
-/// The operating system knows no wait with an end.
+/// Locks have no timed wait, so this one is polled.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How a lock is held.
@@ -26,7 +26,7 @@ pub(super) enum Mode {
 /// Takes the lock of a file.
 ///
 /// # Errors
-/// [`Error::Held`] when somebody has held it for as long as `wait` lasts.
+/// [`Error::Held`] when others have held it for all of `wait`.
 pub(super) fn take(file: &File, path: &Path, mode: Mode, wait: Duration) -> Result<(), Error> {
     let began = Instant::now();
     let mut is_told = false;
@@ -59,10 +59,10 @@ pub(super) fn take(file: &File, path: &Path, mode: Mode, wait: Duration) -> Resu
     }
 }
 
-/// The processes that hold a lock of this file, in words. Linux tells for each open file which locks were taken with it;
-/// an ordinary user sees their own processes only, which are the only ones that can open the file.
+/// Describes the processes that hold a lock of this file. Linux lists for each open file its locks; ordinary
+/// users see only their own processes, which are the only ones that can open the file.
 fn holders(file: &File, path: &Path) -> String {
-    // As the system names it, whatever links lead there: a directory of systemd's own may be one.
+    // The path as the system names it, without links: a directory of systemd's own may be one.
     let own = format!("/proc/self/fd/{}", file.as_raw_fd());
     let path = &std::fs::read_link(own).unwrap_or_else(|_| path.to_owned());
     let found: Vec<String> = processes()
@@ -89,7 +89,7 @@ fn processes() -> impl Iterator<Item = std::path::PathBuf> {
 
 fn holds(process: &Path, path: &Path) -> bool {
     entries(&process.join("fd")).any(|open| {
-        // Compared by name: to ask for more could wait for a file system that is gone.
+        // Compared by name: a further query could hang on a lost file system.
         std::fs::read_link(&open).is_ok_and(|name| name == path)
             && open.file_name().is_some_and(|number| {
                 let locks = std::fs::read_to_string(process.join("fdinfo").join(number));

@@ -1,19 +1,19 @@
-//! A private PostgreSQL for people who have none: same server, same guarantees, nothing to set up.
+//! A private PostgreSQL for operators without one: same server, same guarantees, no setup.
 //!
 //! ```text
-//! DATA_DIR/            owned by whoever runs oneseat
-//!   start.lock         held while somebody starts or stops the server; mode 0600, as the next
+//! DATA_DIR/            owned by the user that runs oneseat
+//!   start.lock         held while a process starts or stops the server; mode 0600, as the next
 //!   in-use.lock        held, shared, by every process that uses it: the last one out stops the server
-//!   server/            mode 0700, owned by whoever runs PostgreSQL; only programs of that user write in it
+//!   server/            mode 0700, owned by the user that runs PostgreSQL; only that user writes in it
 //!     pgdata/          the cluster; made under another name and renamed when it is whole
 //!     run/             the Unix socket: there is no TCP port
 //!     postgresql.log
 //! ```
 //!
-//! A process that is killed leaves the server running and its locks released; the next one finds the server and
-//! uses it. What the operator's environment says to PostgreSQL is meant for other servers: the programs see nothing of it
-//! (`programs`). libpq reads the environment of this process, so a program that uses this module starts without
-//! variables named `PG...`.
+//! A killed process leaves the server running and its locks released; the next process uses that server. The
+//! operator's environment may configure other servers, so the programs do not get it (`programs`). libpq
+//! reads the environment of this process, so a program that uses this module starts without variables named
+//! `PG...`.
 
 mod data_dir;
 mod error;
@@ -36,7 +36,8 @@ use server::Server;
 
 const DATABASE: &str = "oneseat";
 
-/// How long the end of a program waits for the start lock. Without it the server is left running, which the next one finds.
+/// How long the exit of a program waits for the start lock. Without the lock the server keeps running, and
+/// the next program finds it.
 const FAREWELL: Duration = Duration::from_secs(15);
 
 /// A running private PostgreSQL, in use by this process until dropped.
@@ -48,11 +49,11 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Makes the cluster if there is none, starts the server unless it runs, and holds it in use.
-    /// `settings` are PostgreSQL's, given when the server starts; each value is one plain word.
+    /// Makes the cluster if there is none, starts the server unless it runs, and marks it as in use.
+    /// `settings` are PostgreSQL's, for the start of the server; each value is one plain word.
     ///
     /// # Errors
-    /// See [`Error`]; each leaves nothing behind that the next start would trip over.
+    /// See [`Error`]; a failure leaves nothing behind that would block the next start.
     pub fn open(dir: &Path, settings: &[(&str, &str)]) -> Result<Self, Error> {
         let runner = Runner::of_this_process()?;
         let (dir, _start_lock, server) = DataDir::claim(dir, &runner)?;
@@ -60,7 +61,7 @@ impl Embedded {
         let server = Server::new(server, runner, settings);
         let ready = server.start().and_then(|()| create_database(&server));
         if let Err(error) = ready {
-            // A server without a database of ours is of no use to anybody; whoever else uses it keeps it.
+            // A server without our database is stopped, unless another process uses it.
             if is_alone(&in_use) {
                 let _ = server.stop();
             }
@@ -74,12 +75,12 @@ impl Embedded {
         self.server.url_of(DATABASE)
     }
 
-    /// The same for another database of this cluster.
+    /// The connection URI of another database of this cluster.
     pub fn url_of(&self, database: &str) -> String {
         self.server.url_of(database)
     }
 
-    /// Stops the server under whoever uses it.
+    /// Stops the server, even while it is in use.
     ///
     /// # Errors
     /// What `pg_ctl` says.
@@ -87,7 +88,7 @@ impl Embedded {
         self.server.stop()
     }
 
-    /// Starts the server again if it died. Returns whether it had.
+    /// Starts the server again if it died. Returns whether it had died.
     ///
     /// # Errors
     /// See [`Error`].
@@ -103,7 +104,7 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        // Under the start lock nobody comes in; with the lock to ourselves nobody is left.
+        // Under the start lock no process joins; with the other lock held alone none is left.
         let stopped = self.dir.start_lock(FAREWELL).and_then(|_start_lock| {
             if is_alone(&self.in_use) {
                 self.server.stop()?;

@@ -1,5 +1,5 @@
-//! Finding PostgreSQL's server programs, and running them as somebody they accept, in an environment of ours: what the
-//! operator set for other programs may be secret, or meant for another server.
+//! Finds PostgreSQL's server programs, and runs them as a user they accept, in a clean environment: the
+//! operator's variables may be secret, or meant for another server.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,13 +12,13 @@ use nix::unistd::{User, geteuid};
 use super::error::Error;
 use crate::redaction::cleaned;
 
-/// The oldest PostgreSQL with what the migrations use (`gen_random_uuid`).
+/// The oldest version that the migrations work with (`gen_random_uuid`).
 const OLDEST: u32 = 13;
 
-/// What a program needs of the environment to be found and loaded. The user `postgres` can read what it is given.
+/// The variables that a program needs to be found and loaded. The user `postgres` can read them.
 const KEPT: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
 
-/// The program, with nothing of our environment but [`KEPT`].
+/// A command with no other environment than [`KEPT`].
 pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("LC_ALL", "C");
@@ -37,14 +37,14 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// The newest installation, or the one that made the cluster in this directory.
+    /// The newest installation, or that of the version that made the cluster.
     pub(super) fn find(made_by: Option<&str>, dir: &Path) -> Result<Self, Error> {
         let mut found: Vec<(u32, PathBuf)> = candidates()
             .into_iter()
             .filter_map(|bin| Some((major_version(&bin)?, bin)))
             .filter(|(version, _)| *version >= OLDEST)
             .collect();
-        // Stable: among equals, the first place looked at wins.
+        // The sort is stable: among equals, the first candidate wins.
         found.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
         match made_by.map(str::trim) {
             None => found.into_iter().next().ok_or(Error::NoPrograms),
@@ -64,7 +64,7 @@ impl Programs {
     }
 }
 
-/// Where server programs are kept: Debian and Homebrew leave them off the PATH.
+/// Directories with server programs: Debian and Homebrew leave them off the PATH.
 fn candidates() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -98,7 +98,7 @@ fn major_version(bin: &Path) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// UserRef PostgreSQL's programs run as: they refuse root, so for root it is `postgres`.
+/// The user that runs PostgreSQL's programs: they refuse root, so for root it is `postgres`.
 #[derive(Debug)]
 pub(super) struct Runner {
     owner: Option<(u32, u32)>,
@@ -120,7 +120,7 @@ impl Runner {
         }
     }
 
-    /// User and group that must own the data, if not this process's own.
+    /// The user and group that must own the data, if not this process's own.
     pub(super) fn owner(&self) -> Option<(u32, u32)> {
         self.owner
     }
@@ -130,12 +130,12 @@ impl Runner {
         self.owner.map(|_| USER)
     }
 
-    /// Runs a program to its end, in a directory that it may enter; its last words when it fails.
+    /// Runs a program to its end. On failure returns its last words.
     pub(super) fn run(&self, command: &mut Command) -> Result<(), String> {
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
         }
-        // The server inherits what its starter leaves open: no terminal and no pipe.
+        // The server inherits open files: it must get no terminal and no pipe.
         let output = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

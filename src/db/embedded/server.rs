@@ -1,4 +1,4 @@
-//! Starting and stopping the server, through PostgreSQL's own programs.
+//! Starts and stops the server, with PostgreSQL's own programs.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -16,15 +16,15 @@ use crate::db::connection::establish;
 /// The superuser of the private cluster; only the owner of the directory and root reach its socket.
 const ROLE: &str = "oneseat";
 
-/// How long a server may take to start: recovery after a power cut takes its time.
+/// How long a server may take to start: recovery after a power cut takes time.
 const START: Duration = Duration::from_secs(60);
-/// How long it may take to stop in order, in seconds, before it is stopped the way a power cut would.
+/// How long it may take to stop in order, in seconds. Then it is stopped as by a power cut.
 const STOP_SECONDS: &str = "10";
 
-/// What the server says once it has started.
+/// The server's log.
 const LOG: &str = "postgresql.log";
 
-/// Always given; paths are relative to the cluster, so that no name of a directory has to be quoted.
+/// These are always set. Paths are relative to the cluster, so that no directory name needs quotes.
 const SETTINGS: [(&str, &str); 6] = [
     ("listen_addresses", ""),
     ("unix_socket_directories", "../run"),
@@ -55,9 +55,10 @@ impl Server {
         }
     }
 
-    /// The connection URI of a database. There is no password to look up, and nobody else's server is spoken to.
+    /// The connection URI of a database. It uses no password file, and accepts no other user's server.
     pub(super) fn url_of(&self, database: &str) -> String {
-        // libpq looks for it by name and follows links, so the name is where nobody but the owner of the data directory writes.
+        // libpq opens the file by name and follows links, so it is named where only the owner of the data
+        // directory writes.
         let data_dir = self.dir.path.parent().unwrap_or(&self.dir.path);
         let passwords = percent_encoded(data_dir.join("no-passwords").as_os_str());
         let host = percent_encoded(self.dir.path.join("run").as_os_str());
@@ -66,12 +67,13 @@ impl Server {
         format!("postgresql://{ROLE}@{host}/{database}?passfile={passwords}{peer}")
     }
 
-    /// Does anybody listen at the socket?
+    /// Does a server listen at the socket?
     pub(super) fn is_listening(&self) -> bool {
         UnixStream::connect(self.dir.path.join("run/.s.PGSQL.5432")).is_ok()
     }
 
-    /// Starts the server unless it runs; makes the cluster first if there is none. The caller holds the start lock.
+    /// Starts the server unless it runs; makes the cluster first if there is none. The caller holds the start
+    /// lock.
     pub(super) fn start(&self) -> Result<(), Error> {
         let made_by = self.dir.version()?;
         let programs = Programs::find(made_by.as_deref(), &self.dir.path)?;
@@ -79,8 +81,7 @@ impl Server {
             self.initialise(&programs)?;
         }
         let deadline = Instant::now() + START;
-        // A server that a killed process left behind may be up, starting or on its way down: ask until it is
-        // one or the other.
+        // A server that a killed process left may be up, starting or stopping: ask until it is up or down.
         while establish(&self.url_of("postgres")).is_err() {
             if !self.is_running(&programs) {
                 let mut start = programs.command("pg_ctl");
@@ -98,7 +99,7 @@ impl Server {
         Ok(())
     }
 
-    /// Stops the server, whoever uses it.
+    /// Stops the server, even while it is in use.
     pub(super) fn stop(&self) -> Result<(), Error> {
         let programs = Programs::find(self.dir.version()?.as_deref(), &self.dir.path)?;
         let stop = |mode| {
@@ -111,7 +112,8 @@ impl Server {
             .map_err(Error::program("pg_ctl"))
     }
 
-    /// `pg_ctl status` believes any process with the recorded id; after a power cut that may be another program.
+    /// `pg_ctl status` accepts any process with the recorded id; after a power cut that may be another
+    /// program.
     fn is_running(&self, programs: &Programs) -> bool {
         let mut status = programs.command("pg_ctl");
         if self.run(status.args(["-D", "pgdata", "status"])).is_err() {
@@ -132,13 +134,13 @@ impl Server {
 
     fn initialise(&self, programs: &Programs) -> Result<(), Error> {
         log::info!("making a private PostgreSQL in {}", self.dir.path.display());
-        // An earlier start that was killed may have left its `initdb` at work: each works under a name of its own, and
-        // the rename is what makes a cluster whole.
+        // A killed start may have left its `initdb` running: each works under its own name, and only the
+        // rename makes a cluster complete.
         let make_room = "rm -rf pgdata.new.*; mkdir -p -m 700 run";
         let unfinished = format!("pgdata.new.{}", uuid::Uuid::new_v4().simple());
         let mut initdb = programs.command("initdb");
         initdb.args(["-D", &unfinished, "-U", ROLE, "--encoding=UTF8", "--no-locale"]);
-        // Nobody but the owner and root can reach the socket's directory.
+        // Only the owner and root can reach the socket's directory.
         initdb.args(["--auth-local=trust", "--auth-host=reject"]);
         for (name, step) in [
             ("mkdir", command("sh").args(["-c", make_room])),
