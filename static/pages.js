@@ -34,10 +34,10 @@ const ENDED_HERE = {
 const ENDINGS = {
   replaced: [
     (at) => `You were signed in on another device at ${at}, so this one was signed out.`,
-    "One seat at a time: if that was you, all is well. If it was not, choose a new password.",
+    "You can be signed in on one device at a time. If it was not you, choose a new password.",
   ],
   expired: [(at) => `Your session came to its end at ${at}.`, "Sessions end after a while without activity. Nothing is wrong."],
-  revoked: [(at) => `An administrator ended your session at ${at}.`, "You can sign in again. If you wonder why, ask them."],
+  revoked: [(at) => `An administrator ended your session at ${at}.`, "You can sign in again. An administrator can tell you why."],
   password_changed: [
     (at) => `Your password was changed at ${at}, which ends every session.`,
     "Sign in with the new one. If it was not you, choose another at once.",
