@@ -1,4 +1,4 @@
-# The server alone: PostgreSQL is another container, see compose.yaml.
+# The server only. PostgreSQL runs in another container: see compose.yaml.
 #
 #   docker build --tag oneseat .
 
@@ -15,14 +15,14 @@ COPY templates templates
 RUN cargo build --release --locked && strip target/release/oneseat
 
 FROM debian:bookworm-slim
-# Certificates: to know the SMTP server.
+# Certificates, to verify the SMTP server.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates libpq5 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /build/target/release/oneseat /usr/local/bin/oneseat
-# A number, so that an orchestrator sees that it is not root. It owns nothing.
+# A number, so that an orchestrator sees that the user is not root. The user owns no files.
 USER 10001:10001
-# Refused without TLS, trusted proxies or a word that the clear is meant: the operator says which.
+# oneseat refuses to start until the operator sets TLS, trusted proxies or ONESEAT_INSECURE_HTTP.
 ENV ONESEAT_BIND=0.0.0.0:8080
 EXPOSE 8080
 ENTRYPOINT ["oneseat"]

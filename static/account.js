@@ -1,18 +1,18 @@
-// The pages that people reach who cannot sign in: a forgotten password, a link from a mail.
+// The pages for users who cannot sign in: a forgotten password, a link from a mail.
 //
-// A link's token stands in the fragment, which no server sees. Here it is taken out of the address at once, so that it stays neither
-// in the history nor on the screen, and it is used only when somebody presses the button.
+// A link's token is in the fragment, which no server sees. It is removed from the address at once, so that it stays neither in the
+// history nor on the screen. It is used only when the user presses the button.
 
 import { enter, post } from "./form.js";
 
 const token = location.hash.slice(1);
 if (token) history.replaceState(null, "", location.pathname);
-// The same page with another link is not loaded anew by itself.
+// The browser does not reload the page by itself if only the fragment changes.
 addEventListener("hashchange", () => location.reload());
 
 const at = (selector) => document.querySelector(selector);
 
-/** The form has done its work: the words after it take its place. */
+/** Replaces a finished form with a message. */
 function replace(form, words) {
   form.hidden = true;
   words.hidden = false;

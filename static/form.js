@@ -1,4 +1,4 @@
-// What forms have in common: reading, waiting, and saying what is wrong.
+// What forms share: reading values, waiting for the answer, and showing errors.
 
 import { Problem, SessionEnded } from "./oneseat.js";
 
@@ -7,14 +7,14 @@ export const WORDS = {
   busy: "oneseat is busy for a moment. Please try again.",
 };
 
-/** Where to go from a message, by the code of the problem. */
+/** The link shown with an error, by the code of the problem. */
 const WAYS_OUT = {
   account_locked: ["Reset your password", "/forgot"],
   email_unverified: ["Get a new link", "/verify"],
   link_invalid: ["Ask for a new link", "/forgot"],
 };
 
-/** What to say of an answer that is not the one hoped for. */
+/** The error message for a problem. */
 export function wordsFor(problem) {
   if (problem.status >= 500) return WORDS.busy;
   return problem.code === "invalid_credentials" ? "Email or password is wrong." : problem.message;
@@ -22,7 +22,7 @@ export function wordsFor(problem) {
 
 const JSON_BODY = { method: "POST", headers: { "Content-Type": "application/json" }, credentials: "omit" };
 
-/** `POST`, without a token unless `fetch` adds one. Whatever is not a success is thrown as a problem. */
+/** `POST`, without a token unless `fetch` adds one. Throws a problem if the answer is not a success. */
 export async function post(path, body, fetch = globalThis.fetch) {
   const response = await fetch(path, { ...JSON_BODY, body: JSON.stringify(body) });
   if (!response.ok) throw await Problem.from(response);
@@ -33,7 +33,7 @@ export function busy(button, on) {
   button.setAttribute("aria-busy", String(on));
 }
 
-/** Says what is wrong with a form, and of which field; nothing is wrong without words. */
+/** Shows what is wrong with a form, and in which field. Without words, clears the error. */
 function refuse(form, words, { field, wayOut } = {}) {
   const error = form.querySelector(".form-error");
   error.textContent = words;
@@ -47,7 +47,7 @@ function refuse(form, words, { field, wayOut } = {}) {
   field?.focus();
 }
 
-/** Hides what was typed into a password field, or shows it. */
+/** Hides or shows the text of a password field. */
 function mask(button, hidden) {
   document.getElementById(button.dataset.reveals).type = hidden ? "password" : "text";
   button.textContent = hidden ? "Show" : "Hide";
@@ -56,8 +56,8 @@ function mask(button, hidden) {
 }
 
 /**
- * Has a form checked and sent by `send(values)`, which throws what is wrong. `done(values)` follows when all is well, and
- * `refused(problem)` when not: it may say that the page itself shows the way out.
+ * Checks a form and sends it with `send(values)`, which throws if something is wrong. Then calls `done(values)`, or, after an error,
+ * `refused(problem)`: it returns true if the page itself shows what to do next.
  */
 export function enter(form, { send, done, refused }) {
   const reveals = [...form.querySelectorAll("[data-reveals]")];
@@ -71,7 +71,7 @@ export function enter(form, { send, done, refused }) {
     const empty = [...form.querySelectorAll("input[required]")].find((input) => input.value.trim() === "");
     if (empty) return refuse(form, `Enter your ${empty.labels[0].textContent.toLowerCase()}.`, { field: empty });
 
-    // Hidden again before it is sent: browsers remember text fields, not password fields.
+    // Hide passwords before sending: browsers remember text fields, not password fields.
     for (const reveal of reveals) mask(reveal, true);
     refuse(form, "");
     busy(button, true);
@@ -83,7 +83,7 @@ export function enter(form, { send, done, refused }) {
       if (!(error instanceof Problem || error instanceof SessionEnded)) return refuse(form, WORDS.offline);
       const passwords = form.querySelectorAll("[type=password]");
       for (const input of passwords) input.value = "";
-      // The form was taken away with the session, or the page was left: nobody waits for words.
+      // The form disappeared with the session, or the page was left: nobody sees a message.
       if (error instanceof SessionEnded) return;
       const wayOut = refused?.(error) ? undefined : WAYS_OUT[error.code];
       refuse(form, wordsFor(error), { field: passwords[0], wayOut });

@@ -9,9 +9,9 @@ export type Reason =
   | "account_disabled";
 
 export interface Ending {
-  /** Null when the server does not know the token, or no more. */
+  /** Null if the server does not know the token, or no longer knows it. */
   reason: Reason | null;
-  /** RFC 3339, UTC; null when this page ended it, or the reason is. */
+  /** RFC 3339, UTC. Null if this page ended the session, or if the reason is null. */
   endedAt: string | null;
 }
 
@@ -24,67 +24,66 @@ export interface User {
 }
 
 export interface Options {
-  /** Where oneseat is; where this module came from unless told. */
+  /** The address of oneseat. Default: the origin of this module. */
   server?: string | URL;
   /**
-   * Those that are given the token, too: of an application that stands behind the seat, say. Each is a scheme, a host and perhaps a
-   * port (`https://app.example.org`); a path, even `/`, is refused.
+   * More origins that get the token, such as an application behind oneseat. Each is a scheme, a host and perhaps a port
+   * (`https://app.example.org`); a path, even `/`, is refused.
    */
   origins?: string[];
 }
 
-/** An answer that is not the one hoped for (RFC 9457). */
+/** An answer that is not a success (RFC 9457). */
 export class Problem extends Error {
   constructor(
     status: number,
     body: { code?: string; detail?: string; requestId?: string },
     retryAfter?: number | null,
   );
-  /** What an answer says that is not `ok`. */
+  /** Reads the problem from an answer that is not `ok`. */
   static from(response: Response): Promise<Problem>;
   /** The status of the answer. */
   readonly status: number;
   /** For programs: `invalid_credentials`, `account_locked`, `unavailable`, ... */
   readonly code: string;
-  /** The name of the request in the server's log, if it told one. */
+  /** The id of the request in the server's log, if the answer has one. */
   readonly requestId: string | null;
   /** When to try again, in seconds, if the server said so. */
   readonly retryAfter: number | null;
 }
 
-/** There is no session, or not any more: what was asked with it has no answer. */
+/** There is no session, or it has ended: the call has no answer. */
 export class SessionEnded extends Error {
   constructor(ending: Ending);
   readonly ending: Ending;
 }
 
-/** One seat at one oneseat: one session or none, in the order of the calls. Two in one page are like two pages. */
+/** One session at one oneseat server, or none, in the order of the calls. Two objects in one page are like two pages. */
 export class Oneseat {
-  /** @throws {TypeError} The server, or one of the origins, is none that a token can be given to. */
+  /** @throws {TypeError} The server or one of the origins cannot be given a token. */
   constructor(options?: Options);
-  /** Where oneseat is: its origin. */
+  /** The origin of oneseat. */
   readonly server: string;
   /** Who is signed in here. */
   get user(): User | null;
 
   /**
-   * Takes the seat. Whoever held it is signed out.
+   * Signs a user in. This ends the user's older session.
    * @throws {Problem} `invalid_credentials`, `account_locked`, `email_unverified`, `account_disabled`, `too_many_requests`, ...
-   * @throws {SessionEnded} It was overtaken: by another `signIn`, by `signOut`, or since the page was left. What it opens all the same
-   *   is ended at the server, if that can be told of it.
+   * @throws {SessionEnded} Another `signIn` or `signOut` overtook it, or the page was left. If it opens a session all the same, that
+   *   session is ended at the server, if the server can be told.
    * @throws {TypeError} The server cannot be reached, or what answers is not oneseat.
    */
   signIn(email: string, password: string): Promise<User>;
 
   /**
-   * Gives the seat up: here at once, and on the server if it can be reached. A sign-in that has no answer yet is given up, too.
-   * @returns Whether the server knows, which takes some seconds where it is busy. Where it does not, the session ends there by its
-   *   time-out.
+   * Signs out: here at once, and on the server if it can be reached. A sign-in without an answer is overtaken.
+   * @returns Does the server know? This takes some seconds if it is busy. If it does not know, the session ends there by its time-out.
    */
   signOut(): Promise<boolean>;
 
   /**
-   * Sets another password, which ends this session like any other.
+   * Sets another password. This ends the session.
    * @throws {Problem} `wrong_password`, `password_refused`, ...
    * @throws {SessionEnded}
    * @throws {TypeError} The server cannot be reached, or what answers is not oneseat.
@@ -92,24 +91,24 @@ export class Oneseat {
   changePassword(currentPassword: string, newPassword: string): Promise<void>;
 
   /**
-   * `fetch` with the token. A 401 for the token ends the session here; what waits for an answer when it ends is aborted.
+   * `fetch` with the token. A 401 for the token ends the session here. The end of the session aborts waiting requests.
    * @param url Of the server, or of one of the `origins`; relative to the page.
-   * @param options `passive` marks what a page does by itself: it is no activity.
-   * @throws {SessionEnded} There is none, or it ended meanwhile.
+   * @param options `passive` marks requests that the page makes by itself: they are no activity.
+   * @throws {SessionEnded} There is no session, or it ended meanwhile.
    * @throws {TypeError} The server cannot be reached, or must not be given the token.
    */
   fetch(url: string | URL, options?: RequestInit & { passive?: boolean }): Promise<Response>;
 
   /**
-   * Calls the listener when a session ends: once for each, whoever ended it, this page included. One that throws is
-   * reported, and changes nothing.
-   * @returns Call it to be told no more.
+   * Calls the listener once for each session that ends, also if this page ended it. An error that it throws is reported, and
+   * changes nothing.
+   * @returns Removes the listener.
    */
   onEnded(listener: (ending: Ending) => void): () => void;
 
   /**
-   * Calls the listener when an admin's lists may show something new: somebody came or went, or it could not be heard for a while.
-   * @returns Call it to be told no more.
+   * Calls the listener when an admin's lists may have changed: a session began or ended, or the event stream was interrupted.
+   * @returns Removes the listener.
    */
   onChanged(listener: () => void): () => void;
 }

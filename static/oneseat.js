@@ -1,7 +1,7 @@
-// oneseat in a page, of this origin or of another: sign in, ask with the token, hear that the seat is gone.
+// The client module, for pages of this origin or of another: sign in, send requests with the token, learn when the session ends.
 //
-// The token lives in a private field and nowhere else: not on `window`, not in storage, not in a cookie, not in a URL. A reload
-// starts anew without it; leaving the page tells the server, so that the session is gone on both sides.
+// The token lives in a private field only: not on `window`, not in storage, not in a cookie, not in a URL. A reload loses it. A page
+// that is left tells the server, so that the session ends on both sides.
 //
 //     import { Oneseat } from "https://seat.example.org/static/oneseat.js";
 //
@@ -11,7 +11,7 @@
 //     const response = await seat.fetch("https://seat.example.org/auth/session");
 //     await seat.signOut();
 //
-// A page holds one session or none. What happens to it has one order, that of the calls, however the answers of the network come:
+// A page holds one session or none. The order of the calls decides what happens to it, in whatever order the answers arrive:
 //
 //     event                           | the session held here           | a sign-in that has no answer yet
 //     --------------------------------+---------------------------------+---------------------------------
@@ -22,18 +22,19 @@
 //     signOut(), pagehide             | ends, and the server is told    | is overtaken
 //     a 401, an `ended` of the stream | ends                            | goes on
 //
-// - A sign-in that is overtaken rejects with `SessionEnded` at once. What it opens all the same is ended at the server as soon as the
-//   answer is here, and never held. One that has not been sent never is.
-// - Sign-ins are sent one at a time: the next when the one before is answered, and the server told of what ended. So the last is the
-//   last at the server, too.
+// - A sign-in that is overtaken rejects with `SessionEnded` at once. If it opens a session all the same, the module ends that session at
+//   the server as soon as the answer arrives, and never holds it. An overtaken sign-in that was not yet sent is never sent.
+// - Sign-ins are sent one at a time: the next one when the last is answered and the server has been told of the sessions that ended. So
+//   the last call is the last at the server, too.
 // - From `pagehide` to `pageshow` nobody signs in.
-// - Listeners are called when the change is made. One that throws is reported like any error that nobody catches, and changes nothing.
-// - A server that is too busy to be told of an end (429, 5xx) is told again, three times within some seconds; a page that is left tells
-//   what is to be told at once, and then no more.
-// - What is no answer of oneseat's, such as the page of a network that wants a sign-in of its own, counts as lost.
-// - An answer that is lost (the network was cut, the page was closed), and an end that the server was too busy to hear of, may leave a
-//   session at the server that no page holds. The user's next sign-in replaces it; until then it lasts as long as one that nobody uses.
-// - Two `Oneseat` in one page are like two pages: each holds a session of its own, and for one user the later takes the seat.
+// - Listeners are called when the change is made. An error that a listener throws is reported as uncaught, and changes nothing.
+// - If the server is too busy to be told of an end (429, 5xx), it is told again, three times within some seconds. A page that is left
+//   tells it at once, and then not again.
+// - An answer that is not oneseat's, such as the sign-in page of a public network, counts as lost.
+// - A lost answer (network failure, closed page), or an end of which a busy server could not be told, may leave a session at the server
+//   that no page holds. The user's next sign-in replaces it; until then it lasts as long as an unused session.
+// - Two `Oneseat` objects in one page are like two pages: each holds its own session, and for one user the later sign-in replaces the
+//   earlier.
 
 /**
  * @typedef {"signed_out" | "page_closed" | "replaced" | "expired" | "revoked" | "password_changed" | "account_disabled"} Reason
@@ -42,8 +43,8 @@
 
 /**
  * @typedef {object} Ending
- * @property {Reason | null} reason Null when the server does not know the token, or no more.
- * @property {string | null} endedAt RFC 3339, UTC; null when this page ended it, or the reason is.
+ * @property {Reason | null} reason Null if the server does not know the token, or no longer knows it.
+ * @property {string | null} endedAt RFC 3339, UTC. Null if this page ended the session, or if the reason is null.
  */
 
 /**
@@ -56,12 +57,12 @@
 
 /**
  * @typedef {object} Options
- * @property {string | URL} [server] Where oneseat is; where this module came from unless told.
- * @property {string[]} [origins] Those that are given the token, too: of an application that stands behind the seat, say. Each is a
- * scheme, a host and perhaps a port (`https://app.example.org`); a path, even `/`, is refused.
+ * @property {string | URL} [server] The address of oneseat. Default: the origin of this module.
+ * @property {string[]} [origins] More origins that get the token, such as an application behind oneseat. Each is a scheme, a host and
+ * perhaps a port (`https://app.example.org`); a path, even `/`, is refused.
  */
 
-/** An answer that is not the one hoped for (RFC 9457). */
+/** An answer that is not a success (RFC 9457). */
 export class Problem extends Error {
   /**
    * @param {number} status
@@ -74,20 +75,20 @@ export class Problem extends Error {
     this.status = status;
     /** For programs: `invalid_credentials`, `account_locked`, `unavailable`, ... @readonly */
     this.code = body.code ?? "unknown";
-    /** The name of the request in the server's log, if it told one. @readonly */
+    /** The id of the request in the server's log, if the answer has one. @readonly */
     this.requestId = body.requestId ?? null;
     /** When to try again, in seconds, if the server said so. @readonly */
     this.retryAfter = retryAfter;
   }
 
-  /** What an answer says that is not `ok`. @param {Response} response */
+  /** Reads the problem from an answer that is not `ok`. @param {Response} response */
   static async from(response) {
     const wait = Number(response.headers.get("Retry-After"));
     return new Problem(response.status, await body(response), wait || null);
   }
 }
 
-/** There is no session, or not any more: what was asked with it has no answer. */
+/** There is no session, or it has ended: the call has no answer. */
 export class SessionEnded extends Error {
   /** @param {Ending} ending */
   constructor(ending) {
@@ -97,19 +98,19 @@ export class SessionEnded extends Error {
   }
 }
 
-/** An answer that has not come by then is lost, in milliseconds. The server says much earlier when it is too busy. */
+/** After this time without an answer the answer counts as lost, in milliseconds. A busy server says so much earlier. */
 const PATIENCE = 60_000;
-/** The server sends something every 20 seconds; a stream that is silent for longer than this is dead. In milliseconds. */
+/** The server sends something every 20 seconds. A stream that is silent for longer than this is broken. In milliseconds. */
 const SILENCE = 45_000;
 /** The pauses before a broken stream is opened again, in milliseconds: the first, and the longest. */
 const PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
-/** The pauses before a busy server is told once more that a session is over, in milliseconds, unless it asks for longer ones. */
+/** The pauses before a busy server is told again that a session is over, in milliseconds, unless it asks for longer pauses. */
 const PAUSES_TO_TELL = [1_000, 2_000, 4_000];
-/** A server that asks for a longer one is told no more. */
+/** A server that asks for a longer pause is not told again. In milliseconds. */
 const LONGEST_PAUSE_TO_TELL = 10_000;
 
-/** One session of one page. What waits for an answer is aborted when it ends. */
+/** One session of one page. Its end aborts all its requests. */
 class Session {
   #over = new AbortController();
 
@@ -135,7 +136,7 @@ class Session {
 
 /** A sign-in, from the call to its outcome. The first outcome counts. */
 class Attempt {
-  /** @type {Ending | null} What came of it before its answer did. */
+  /** @type {Ending | null} Set if something overtook it before its answer arrived. */
   overtaken = null;
   /** @type {PromiseWithResolvers<User>} */
   outcome = Promise.withResolvers();
@@ -151,9 +152,9 @@ class Attempt {
 export class Oneseat {
   /** @type {Session | null} */
   #session = null;
-  /** @type {Attempt | null} The last. */
+  /** @type {Attempt | null} The latest sign-in. */
   #attempt = null;
-  /** @type {Promise<boolean>} Settles when the server has answered; whether it then knows of all that is over here. Never rejects. */
+  /** @type {Promise<boolean>} Resolves when the server has answered: does it know of all ends here? Never rejects. */
   #told = Promise.resolve(true);
   /** Aborted from `pagehide` to `pageshow`. */
   #left = new AbortController();
@@ -166,13 +167,13 @@ export class Oneseat {
 
   /**
    * @param {Options} [options]
-   * @throws {TypeError} The server, or one of the origins, is none that a token can be given to.
+   * @throws {TypeError} The server or one of the origins cannot be given a token.
    */
   constructor({ server = import.meta.url, origins = [] } = {}) {
     const url = new URL(server, document.baseURI);
     if (!isWeb(url)) throw new TypeError(`server must be an address of http or https, not ${url.protocol}`);
     if (!Array.isArray(origins)) throw new TypeError("origins must be an array of strings");
-    /** Where oneseat is: its origin. @readonly */
+    /** The origin of oneseat. @readonly */
     this.server = url.origin;
     this.#origins = new Set([this.server, ...origins.map(originOf)]);
     addEventListener("pagehide", () => {
@@ -190,12 +191,12 @@ export class Oneseat {
   }
 
   /**
-   * Takes the seat. Whoever held it is signed out.
+   * Signs a user in. This ends the user's older session.
    * @param {string} email
    * @param {string} password
    * @returns {Promise<User>}
    * @throws {Problem} `invalid_credentials`, `account_locked`, `email_unverified`, `account_disabled`, `too_many_requests`, ...
-   * @throws {SessionEnded} It was overtaken: by another `signIn`, by `signOut`, or since the page was left.
+   * @throws {SessionEnded} Another `signIn` or `signOut` overtook it, or the page was left.
    * @throws {TypeError} The server cannot be reached, or what answers is not oneseat.
    */
   async signIn(email, password) {
@@ -207,15 +208,15 @@ export class Oneseat {
       .then((told) => (attempt.overtaken ? told : this.#open(attempt, email, password)))
       .catch((error) => {
         attempt.outcome.reject(error);
-        // What a gateway says of a server that does not answer leaves open what that did.
+        // If a gateway answers for the server (5xx), it is unknown what the server did.
         return error instanceof Problem && error.status < 500;
       });
     return attempt.outcome.promise;
   }
 
   /**
-   * Gives the seat up: here at once, and on the server if it can be reached. A sign-in that has no answer yet is given up, too.
-   * @returns {Promise<boolean>} Whether the server knows, which takes some seconds where it is busy. Where it does not, the session ends
+   * Signs out: here at once, and on the server if it can be reached. A sign-in without an answer is overtaken.
+   * @returns {Promise<boolean>} Does the server know? This takes some seconds if it is busy. If it does not know, the session ends
    * there by its time-out.
    */
   async signOut() {
@@ -223,7 +224,7 @@ export class Oneseat {
   }
 
   /**
-   * Sets another password, which ends this session like any other.
+   * Sets another password. This ends the session.
    * @param {string} currentPassword
    * @param {string} newPassword
    * @returns {Promise<void>}
@@ -234,7 +235,7 @@ export class Oneseat {
   async changePassword(currentPassword, newPassword) {
     const session = this.#session;
     if (!session) throw new SessionEnded(UNKNOWN);
-    // Not aborted when the session ends: that is what it does, and only the answer says whether this did it.
+    // Not aborted when the session ends: the change itself ends it, and only the answer shows whether the change happened.
     const response = await post(`${this.server}/auth/password/change`, { currentPassword, newPassword }, session.token);
     if (response.status === 401) throw this.#refused(session, await body(response));
     if (!response.ok) throw await Problem.from(response);
@@ -243,11 +244,11 @@ export class Oneseat {
   }
 
   /**
-   * `fetch` with the token. A 401 for the token ends the session here; what waits for an answer when it ends is aborted.
+   * `fetch` with the token. A 401 for the token ends the session here. The end of the session aborts waiting requests.
    * @param {string | URL} url Of the server, or of one of the `origins`.
-   * @param {RequestInit & { passive?: boolean }} [options] `passive` marks what a page does by itself: it is no activity.
+   * @param {RequestInit & { passive?: boolean }} [options] `passive` marks requests that the page makes by itself: they are no activity.
    * @returns {Promise<Response>}
-   * @throws {SessionEnded} There is none, or it ended meanwhile.
+   * @throws {SessionEnded} There is no session, or it ended meanwhile.
    * @throws {TypeError} The server cannot be reached, or must not be given the token.
    */
   async fetch(url, options = {}) {
@@ -257,7 +258,7 @@ export class Oneseat {
     if (!isWeb(target) || !this.#origins.has(target.origin)) throw new TypeError(`${target.origin} must not be given the token`);
     const response = await ask(session, target, options);
     if (response.status !== 401) return response;
-    // An application may have reasons of its own to say 401. Asking does not count as activity.
+    // An application may answer 401 for its own reasons, so ask oneseat. Asking does not count as activity.
     const isOwn = target.origin === this.server;
     const asked = isOwn ? response.clone() : await ask(session, new URL("/auth/session", this.server), { passive: true });
     const problem = await body(asked);
@@ -266,9 +267,9 @@ export class Oneseat {
   }
 
   /**
-   * Calls the listener when a session ends: once for each, whoever ended it, this page included.
+   * Calls the listener once for each session that ends, also if this page ended it.
    * @param {(ending: Ending) => void} listener
-   * @returns {() => void} Call it to be told no more.
+   * @returns {() => void} Removes the listener.
    */
   onEnded(listener) {
     this.#endedListeners.add(listener);
@@ -276,9 +277,9 @@ export class Oneseat {
   }
 
   /**
-   * Calls the listener when an admin's lists may show something new: somebody came or went, or it could not be heard for a while.
+   * Calls the listener when an admin's lists may have changed: a session began or ended, or the event stream was interrupted.
    * @param {() => void} listener
-   * @returns {() => void} Call it to be told no more.
+   * @returns {() => void} Removes the listener.
    */
   onChanged(listener) {
     this.#changedListeners.add(listener);
@@ -291,7 +292,7 @@ export class Oneseat {
   }
 
   /**
-   * One sign-in, up to what becomes of its answer. Resolves as `#told` does.
+   * One sign-in, including the handling of its answer. Resolves as `#told` does.
    * @param {Attempt} attempt
    * @param {string} email
    * @param {string} password
@@ -308,7 +309,7 @@ export class Oneseat {
       told = this.#tell(held, "signed_out");
       this.#end(held, { reason: "signed_out", endedAt: null });
     }
-    // Looked at last: a listener may just have asked for something else.
+    // Checked last: a listener may just have called `signIn` or `signOut`.
     if (attempt.overtaken) return all(told, this.#tell(opened, attempt.overtaken.reason));
     this.#session = opened;
     this.#listen(opened);
@@ -321,7 +322,7 @@ export class Oneseat {
     this.#overtake(reason);
     if (!this.#session) return this.#told;
     const session = this.#session;
-    // Before any listener asks for something else.
+    // Before any listener makes another call.
     this.#told = all(this.#told, this.#tell(session, reason));
     const told = this.#told;
     this.#end(session, { reason, endedAt: null });
@@ -341,7 +342,7 @@ export class Oneseat {
     return tell(this.server, session, reason, this.#left.signal);
   }
 
-  /** The server does not take the token. @param {Session} session @param {Record<string, any>} problem */
+  /** The server refuses the token. @param {Session} session @param {Record<string, any>} problem */
   #refused(session, { reason = null, endedAt = null }) {
     this.#end(session, { reason, endedAt });
     return session.signal.reason;
@@ -354,9 +355,9 @@ export class Oneseat {
       try {
         await this.#hear(session, () => { pause = PAUSE; });
       } catch {
-        // Opened again below, unless the session is over.
+        // Opened again below, unless the session has ended.
       }
-      // Not all pages at once, and less and less often while it fails.
+      // A random pause, so that not all pages reconnect at once. It grows while opening fails.
       await new Promise((again) => setTimeout(again, pause * (0.5 + Math.random())));
       pause = Math.min(2 * pause, LONGEST_PAUSE);
     }
@@ -372,7 +373,7 @@ export class Oneseat {
       if (response.status === 401) throw this.#refused(session, await body(response));
       if (!response.ok || !response.body || !isStream(response)) return;
       opened();
-      // Whatever changed while nobody listened.
+      // Something may have changed while no stream was open.
       this.#changed();
       let waiting = "";
       for await (const chunk of chunks(response.body.pipeThrough(new TextDecoderStream()))) {
@@ -388,7 +389,7 @@ export class Oneseat {
     }
   }
 
-  /** One server-sent event (WHATWG HTML 9.2), of the few forms that the server sends. @param {Session} session @param {string} event */
+  /** One server-sent event (WHATWG HTML 9.2), in one of the forms that the server sends. @param {Session} session @param {string} event */
   #heard(session, event) {
     /** @param {string} name */
     const field = (name) => event.match(new RegExp(`^${name}: ?(.*)$`, "m"))?.[1];
@@ -408,7 +409,7 @@ export class Oneseat {
 /** @type {Ending} */
 const UNKNOWN = { reason: null, endedAt: null };
 
-/** 401 for what was sent beside the token. */
+/** The codes of a 401 that concerns other secrets than the token. */
 const OF_OTHER_SECRETS = ["invalid_credentials", "invalid_client"];
 
 /** @param {URL} url */
@@ -417,7 +418,7 @@ function isWeb({ protocol }) {
 }
 
 /**
- * The form in which browsers compare it. Nothing else has one that stands for one place only: "null" is the origin of any file.
+ * The origin in the form that browsers compare. Other URLs have no unique origin: "null" is the origin of any file.
  * @param {unknown} text
  */
 function originOf(text) {
@@ -457,7 +458,7 @@ function unreachable(cause) {
   throw new TypeError("The server cannot be reached.", { cause });
 }
 
-/** Something that a header can hold. @param {unknown} token */
+/** Can a header hold it? @param {unknown} token */
 function isToken(token) {
   return typeof token === "string" && /^[!-~]+$/.test(token);
 }
@@ -467,7 +468,7 @@ function isUser(user) {
   return ["id", "name", "email", "role"].every((name) => typeof user?.[name] === "string");
 }
 
-/** Does an answer say that it was done? @param {Response} response */
+/** Does the answer confirm success? @param {Response} response */
 async function isDone(response) {
   return response.ok && (await body(response)).success === true;
 }
@@ -478,7 +479,7 @@ function isStream(response) {
 }
 
 /**
- * Ends a session at the server. Resolves to whether it knows. One that is busy is told again, until the page is left.
+ * Ends a session at the server. Resolves to whether the server knows. A busy server is told again, until the page is left.
  * @param {string} server
  * @param {Session} session
  * @param {Reason | null} reason
@@ -494,7 +495,7 @@ async function tell(server, { token }, reason, left) {
       const pause = Math.max(shortest, 1000 * Number(response.headers.get("Retry-After")) || 0);
       const isBusy = response.status === 429 || response.status >= 500;
       if (isLast || !isBusy || pause > LONGEST_PAUSE_TO_TELL) return false;
-      // Not all pages at once.
+      // A random pause, so that not all pages ask at once.
       await sleep(pause * (1 + Math.random() / 4), left);
     } catch {
       return false;
@@ -503,7 +504,7 @@ async function tell(server, { token }, reason, left) {
   return false;
 }
 
-/** In milliseconds; less when the signal says so. @param {number} time @param {AbortSignal} enough @returns {Promise<void>} */
+/** Waits `time` milliseconds, or until the signal aborts. @param {number} time @param {AbortSignal} enough @returns {Promise<void>} */
 async function sleep(time, enough) {
   if (enough.aborted) return;
   await new Promise((over) => {
@@ -517,7 +518,7 @@ async function sleep(time, enough) {
   });
 }
 
-/** What is asked of the server alone. @param {string} url @param {object} content @param {string} [token] @param {RequestInit} [options] */
+/** A request for the server itself. @param {string} url @param {object} content @param {string} [token] @param {RequestInit} [options] */
 function post(url, content, token, options) {
   const headers = new Headers({ "Content-Type": "application/json" });
   if (token) headers.set("Authorization", `Bearer ${token}`);
@@ -526,7 +527,7 @@ function post(url, content, token, options) {
     headers,
     body: JSON.stringify(content),
     credentials: "omit",
-    // Secrets go where they were sent and no further.
+    // No redirect gets the secrets.
     redirect: "error",
     signal: AbortSignal.timeout(PATIENCE),
     ...options,
@@ -547,7 +548,7 @@ async function ask(session, url, { passive = false, signal, ...options }) {
     credentials: "omit",
     ...options,
     headers,
-    // The token goes where it was sent and no further.
+    // No redirect gets the token.
     redirect: "error",
     signal: signal ? AbortSignal.any([session.signal, signal]) : session.signal,
   });
@@ -561,7 +562,7 @@ async function* chunks(stream) {
   for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
 }
 
-/** What an answer says, as far as it can be read: an object, whatever came. @param {Response} response @returns {Promise<Record<string, any>>} */
+/** The answer's JSON as an object; empty if it cannot be read. @param {Response} response @returns {Promise<Record<string, any>>} */
 async function body(response) {
   try {
     return Object(await response.json());

@@ -1,5 +1,5 @@
-// The pages. Every page is first loaded without a token, and without one every address leads to the login page. That first content
-// is kept, so that signing out works offline. Other pages are fetched with the token, and their content is put in its place.
+// The pages. Every page is first loaded without a token, and without a token every address shows the login page. That first content
+// is kept, so that signing out works offline. Other pages are fetched with the token, and their content replaces it.
 
 import { Oneseat, Problem, SessionEnded } from "./oneseat.js";
 import { WORDS as COMMON, busy, enter, post, wordsFor } from "./form.js";
@@ -11,7 +11,7 @@ const nav = document.getElementById("nav");
 const notice = document.getElementById("notice");
 const login = { main: clones(main), nav: clones(nav), title: document.title };
 
-/** Ends what the page on show started: timers and listeners. */
+/** Stops the timers and listeners of the current page. */
 let leave = new AbortController();
 
 const WORDS = {
@@ -21,23 +21,23 @@ const WORDS = {
   passwordChanged: "Your password is changed. Sign in with the new one.",
 };
 
-/** What this page did itself is no news. */
+/** Messages for sessions that this page ended itself. */
 const ENDED_HERE = {
   signed_out: WORDS.signedOut,
   page_closed: WORDS.left,
   password_changed: WORDS.passwordChanged,
-  // Signed in once more from a form that was still there.
+  // The user signed in again from a form that was still there.
   replaced: "",
 };
 
-/** What happened, and what to make of it. */
+/** What happened, and what the user can do. */
 const ENDINGS = {
   replaced: [
     (at) => `You were signed in on another device at ${at}, so this one was signed out.`,
-    "One seat at a time: if that was you, all is well. If it was not, choose a new password.",
+    "You can be signed in on one device at a time. If it was not you, choose a new password.",
   ],
   expired: [(at) => `Your session came to its end at ${at}.`, "Sessions end after a while without activity. Nothing is wrong."],
-  revoked: [(at) => `An administrator ended your session at ${at}.`, "You can sign in again. If you wonder why, ask them."],
+  revoked: [(at) => `An administrator ended your session at ${at}.`, "You can sign in again. An administrator can tell you why."],
   password_changed: [
     (at) => `Your password was changed at ${at}, which ends every session.`,
     "Sign in with the new one. If it was not you, choose another at once.",
@@ -56,7 +56,7 @@ function copies(nodes) {
   return nodes.map((node) => node.cloneNode(true));
 }
 
-/** An answer that another has overtaken: nobody wants it. */
+/** An answer that a later one has overtaken. */
 class Outdated extends Error {}
 
 // Showing a page ----------------------------------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ function show(content, title) {
   leave.abort();
   leave = new AbortController();
   main.replaceChildren(...content.main);
-  // The same links in place of themselves would only take the focus away.
+  // Replacing equal links would only lose the focus.
   const links = (nodes) => nodes.map((node) => node.textContent.trim() + (node.innerHTML ?? "")).join("");
   if (links([...nav.childNodes]) !== links(content.nav)) {
     nav.replaceChildren(...content.nav);
@@ -87,10 +87,10 @@ function showLogin(words = "") {
   document.getElementById("email").focus();
 }
 
-/** Somebody is changing the password here. */
+/** Is the password being changed in this page? */
 let changesPassword = false;
 
-/** The whole page says that the session ended, and why. */
+/** The whole page shows that the session ended, and why. */
 seat.onEnded(({ reason, endedAt }) => {
   const isOurs = endedAt === null || (changesPassword && reason === "password_changed");
   showLogin(isOurs ? ENDED_HERE[reason] : "");
@@ -105,10 +105,10 @@ seat.onEnded(({ reason, endedAt }) => {
   arrive();
 });
 
-/** Counts pages asked for. */
+/** The number of pages requested. */
 let asked = 0;
 
-/** Fetches a page with the token and puts its content in place of ours, unless `may` says that it no longer should. */
+/** Fetches a page with the token and shows its content, unless `may` then returns false. */
 async function visit(path, { may = () => true, ...options } = {}) {
   asked += 1;
   const mine = asked;
@@ -120,7 +120,7 @@ async function visit(path, { may = () => true, ...options } = {}) {
   show({ main: [...page.getElementById("main").childNodes], nav: [...page.getElementById("nav").childNodes] }, page.title);
 }
 
-/** The same because somebody asked for it: the address follows, and "back" leads back. */
+/** Visits a page that the user chose: changes the address, so that "back" works. */
 async function go(path) {
   try {
     await visit(path);
@@ -132,7 +132,7 @@ async function go(path) {
   }
 }
 
-/** Tells a screen reader that the page is another, and shows it from its top. */
+/** Tells a screen reader that the page has changed, and scrolls to its top. */
 function arrive() {
   main.focus({ preventScroll: true });
   scrollTo(0, 0);
@@ -142,12 +142,12 @@ function say(words) {
   notice.textContent = words;
 }
 
-/** The server renders UTC; people read their own clock. */
+/** Shows a time, which the server renders in UTC, in the user's time zone. */
 function localise(time) {
   time.textContent = `${DAY.format(new Date(time.dateTime))}, ${timeOfDay(new Date(time.dateTime))}`;
 }
 
-/** The time, and the day if it was not today. */
+/** The time, with the day if it is not today. */
 function clock(at) {
   const isToday = at.toDateString() === new Date().toDateString();
   return isToday ? timeOfDay(at) : `${DAY.format(at)}, ${timeOfDay(at)}`;
@@ -156,12 +156,12 @@ function clock(at) {
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 
-/** "9:53 PM" is never broken apart. */
+/** With no-break spaces: "9:53 PM" stays on one line. */
 function timeOfDay(at) {
   return TIME.format(at).replaceAll(" ", "\u00a0");
 }
 
-/** What becomes of an error that no form can show. */
+/** Shows an error that belongs to no form. */
 function fail(error) {
   const isNews = !(error instanceof Outdated || error instanceof SessionEnded) && seat.user;
   if (isNews) say(error instanceof Problem ? wordsFor(error) : WORDS.offline);
@@ -177,7 +177,7 @@ function enterLogin() {
 async function signIn({ email, password }) {
   await seat.signIn(email, password);
   say("");
-  // Replaced, not pushed: "back" must not lead to a login page that is none.
+  // Replaced, not pushed: "back" must not lead to a login page without a form.
   history.replaceState(null, "", "/dashboard");
   await visit("/dashboard").then(arrive, fail);
 }
@@ -209,13 +209,13 @@ function enterDashboard() {
   let asking = false;
   const timer = setInterval(async () => {
     if (draw() > 0 || asking) return;
-    // Our clock says it is over; the server decides. Asking does not extend it.
+    // The page's clock says that the session is over, but the server decides. Asking does not extend the session.
     asking = true;
     await visit("/dashboard", { passive: true }).catch(fail);
     asking = false;
   }, 1000);
   signal.addEventListener("abort", () => clearInterval(timer));
-  // A tab in the background or a sleeping machine loses count: look again, without that being activity.
+  // A background tab or a sleeping machine loses count, so ask again, passively.
   const lookAgain = () => {
     if (document.visibilityState === "visible") visit("/dashboard", { passive: true, may: isIdle }).catch(fail);
   };
@@ -252,7 +252,7 @@ async function signOut() {
 let refreshing = false;
 let dirty = false;
 
-/** Somebody came or went: shows the list as it is now, at most once a second, and never under somebody's hands. */
+/** A session began or ended: refreshes the list, at most once a second, and never while the user works in it. */
 async function refresh() {
   dirty = true;
   if (refreshing) return;
@@ -276,7 +276,7 @@ async function refresh() {
 
 seat.onChanged(refresh);
 
-/** Is nobody typing, choosing, or reading with a finger on the page, and nothing typed that has not been sent? */
+/** Is nothing focused, selected, or typed and not sent, and no dialog open? */
 function isIdle() {
   const focused = document.activeElement;
   const isTyped = [...main.querySelectorAll("input")].some((input) => input.value !== input.defaultValue);
@@ -298,14 +298,14 @@ function confirmed(words, yes = "End") {
   });
 }
 
-/** Does what a button names: `data-delete` or `data-post` with a path, `data-confirm`, `data-yes` and `data-done` with words. */
+/** Performs a button's action: `data-delete` or `data-post` with a path; `data-confirm`, `data-yes` and `data-done` with texts. */
 async function act(button) {
   const { delete: gone, post: path = gone, confirm: words, yes, done = "Done." } = button.dataset;
   if (words && !(await confirmed(words, yes))) return;
   busy(button, true);
   try {
     const response = await seat.fetch(path, { method: gone ? "DELETE" : "POST" });
-    // Gone already is what was wanted.
+    // 404: it is gone already, as wanted.
     if (!response.ok && !(gone && response.status === 404)) throw await Problem.from(response);
     await visit(location.pathname + location.search);
     say(done);
@@ -329,7 +329,7 @@ function enterInvite(form) {
 
 // Moving and leaving ------------------------------------------------------------------------------------------------------------------
 
-// A link would load its page anew, and that ends the session.
+// A link would load a new page, and that would end the session.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-delete], [data-post]");
   if (button && seat.user) act(button);

@@ -1,17 +1,17 @@
-//! Argon2id and nothing else: the most that sign-in could reach.
+//! Argon2id alone: the upper limit for sign-ins.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
-/// OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1; as oneseat's.
+/// OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1; as in oneseat.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 const HASH_BYTES: usize = 32;
 
-/// Hashes per second on so many threads, each with its memory reused.
+/// Hashes per second on this many threads, each of which reuses its memory.
 pub fn rate(threads: usize, span: Duration) -> Result<f64> {
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| rate_of_one(span))).collect();

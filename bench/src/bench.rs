@@ -1,4 +1,4 @@
-//! What every experiment stands on: the options, one PostgreSQL, one directory, and databases filled once.
+//! What all experiments share: the options, one PostgreSQL, one directory, and databases that are filled once.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ pub struct Bench {
     pub cluster: Cluster,
     filled: RefCell<HashMap<u64, Seeded>>,
     copies: Cell<u32>,
-    /// What the stored password hash of every user costs to make is paid once.
+    /// The stored password hash of all users, computed once.
     password_hash: String,
 }
 
@@ -34,7 +34,7 @@ impl Bench {
         })
     }
 
-    /// A database with so many live sessions, which nobody changes.
+    /// A database with this many live sessions, for experiments that do not change it.
     pub fn sessions(&self, sessions: u64) -> Result<Seeded> {
         if let Some(seeded) = self.filled.borrow().get(&sessions) {
             return Ok(seeded.clone());
@@ -45,7 +45,7 @@ impl Bench {
         Ok(seeded)
     }
 
-    /// The same for who changes it.
+    /// The same for experiments that change it.
     pub fn own_sessions(&self, sessions: u64) -> Result<Seeded> {
         let original = self.sessions(sessions)?;
         let copy = self.copies.replace(self.copies.get() + 1);

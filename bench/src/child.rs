@@ -1,4 +1,4 @@
-//! A process of the benchmark's: the leader of a group of its own, ended with the value, bounded in time.
+//! A child process of the benchmark: it leads its own process group, ends when the value is dropped, and has limited time.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -14,16 +14,16 @@ use nix::unistd::Pid;
 
 use crate::bench::Bench;
 
-/// How long a process may take to end in order.
+/// How long a process may take to shut down.
 const PATIENCE: Duration = Duration::from_secs(5);
 const GLANCE: Duration = Duration::from_millis(10);
-/// How much of its last words is repeated.
+/// How much of its last output an error repeats.
 const LAST_LINES: usize = 5;
 
 pub struct Child {
     name: String,
     process: Process,
-    /// Tells the reaper.
+    /// The file that reports its process group to the reaper.
     group: PathBuf,
     stdout: PathBuf,
     stderr: PathBuf,
@@ -37,7 +37,7 @@ impl Child {
         Self::start_with_output(bench, name, command, stdout)
     }
 
-    /// Starts a server that says something at its standard output when it is ready: see [`Child::first_line`].
+    /// Starts a server that writes a line to standard output when it is ready: see [`Child::first_line`].
     pub fn serve(bench: &Bench, name: &str, command: &mut Command) -> Result<Self> {
         command.stdout(Stdio::piped());
         Self::start_with_output(bench, name, command, PathBuf::new())
@@ -70,7 +70,7 @@ impl Child {
         self.process.id()
     }
 
-    /// The first line that `wanted` takes something from.
+    /// The first line from which `wanted` returns something.
     pub fn first_line<T: Send + 'static>(
         &mut self,
         within: Duration,
@@ -78,7 +78,7 @@ impl Child {
     ) -> Result<T> {
         let stdout = self.process.stdout.take().context("its output goes elsewhere")?;
         let (found, answer): (_, Receiver<T>) = channel();
-        // Reads on after the line, so that the child never blocks on a full pipe.
+        // Keep reading after the line, so that the child never blocks on a full pipe.
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 if let Some(it) = wanted(&line) {
@@ -91,7 +91,7 @@ impl Child {
             .map_err(|_| anyhow::anyhow!("{} did not get ready{}", self.name, self.last_words()))
     }
 
-    /// The path of what it wrote at its standard error.
+    /// The path of its standard error.
     pub fn stderr(&self) -> &PathBuf {
         &self.stderr
     }
@@ -100,7 +100,7 @@ impl Child {
         Ok(self.process.try_wait()?.is_some())
     }
 
-    /// Waits for its end, and returns what it wrote at its standard output. Anything but success is an error.
+    /// Waits for its end and returns its standard output. Anything but success is an error.
     pub fn finish(mut self, within: Duration) -> Result<String> {
         let Some(status) = self.wait(within)? else {
             bail!("{} took longer than {within:?}{}", self.name, self.last_words());
@@ -152,7 +152,7 @@ impl Drop for Child {
                 let _ = self.process.wait();
             }
         }
-        // Processes that it started and left behind; nobody else is ever in its group.
+        // Processes that it started and left behind; no other process is ever in its group.
         self.signal(Signal::SIGKILL);
         let _ = fs::remove_file(&self.group);
     }

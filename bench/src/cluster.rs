@@ -1,4 +1,4 @@
-//! One PostgreSQL for a run, durable as people run it, thrown away afterwards.
+//! One temporary PostgreSQL for a run, with durable settings as in production.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
 use oneseat::db::embedded::Embedded;
 
-/// What differs from PostgreSQL's defaults: room for the data in memory and for everybody's connections, and no checkpoint
+/// The settings that differ from PostgreSQL's defaults: memory for the data, enough connections, and no checkpoint
 /// in the middle of a load.
 pub const SETTINGS: [(&str, &str); 4] = [
     ("shared_buffers", "2GB"),
@@ -33,11 +33,11 @@ if [ -e "$0/pg/server/pgdata/postmaster.pid" ]; then
 fi
 rm -rf "$0""#;
 
-/// Nothing that the benchmark asks takes longer.
+/// Longer than any statement of the benchmark.
 const BOUNDS: &str = "set statement_timeout = '30min'";
 
 pub struct Cluster {
-    // Dropped in this order: PostgreSQL stops, and then the files go.
+    // Dropped in this order: PostgreSQL stops, then the files are removed.
     embedded: Embedded,
     reaper: Reaper,
 }
@@ -65,7 +65,7 @@ impl Cluster {
         self.reaper.dir.join("files")
     }
 
-    /// Where a child says which process group it leads, for as long as it lives.
+    /// Where a child reports its process group, for as long as it lives.
     pub fn groups(&self) -> PathBuf {
         self.reaper.dir.join("groups")
     }
@@ -87,7 +87,7 @@ impl Cluster {
     }
 
     pub fn copy(&self, original: &str, copy: &str) -> Result<()> {
-        // Servers that are gone may have connections that end only now.
+        // Connections of stopped servers may end only now.
         self.execute(
             "postgres",
             &format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{original}'"),
@@ -96,7 +96,7 @@ impl Cluster {
         self.settle(copy)
     }
 
-    /// Leaves nothing to be done in the background.
+    /// Finishes PostgreSQL's background work.
     pub fn settle(&self, database: &str) -> Result<()> {
         self.execute(database, "vacuum analyze")?;
         self.execute(database, "checkpoint")
@@ -127,7 +127,7 @@ impl Reaper {
     fn start() -> Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("oneseat-bench-")
-            // Who runs PostgreSQL has to get through.
+            // The user that runs PostgreSQL must be able to enter.
             .permissions(fs::Permissions::from_mode(0o711))
             .tempdir()?
             .keep();

@@ -1,4 +1,4 @@
-//! As much HTTP as it takes to look at a server once, and to keep streams open.
+//! A minimal HTTP client: single requests and open event streams.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -73,7 +73,7 @@ pub fn open_stream(address: SocketAddr, path: &str, header: &str) -> Result<TcpS
     }
 }
 
-/// A port that nobody has, for a server that cannot choose one by itself.
+/// A free port, for a server that cannot choose one by itself.
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

@@ -1,4 +1,4 @@
-//! On what it was measured, and of what version.
+//! The machine of the measurement, and the versions.
 
 use std::fs;
 use std::process::Command;
@@ -18,7 +18,7 @@ pub struct Machine {
     pub postgresql: String,
     pub date: String,
     pub commit: String,
-    /// Runnable processes of others before the run began, as the kernel averages them over a minute.
+    /// Other runnable processes before the run began, averaged by the kernel over a minute.
     pub load_before: String,
 }
 

@@ -1,4 +1,4 @@
-//! What oneseat's speed and memory are, beside those of others, in one run on one machine.
+//! Measures oneseat's speed and memory, and those of others, in one run on one machine.
 //!
 //! | to read about | open |
 //! |---|---|
@@ -11,8 +11,8 @@
 //! | processor time and memory | [`proc`] |
 //! | what comes out | [`outcome`], [`report`] |
 //!
-//! Whatever is compared is measured in turns, round by round, and each ratio is of one round: a machine that others use,
-//! too, is then as slow for the one as for the other.
+//! Servers that are compared are measured in turns, round by round, and each ratio is taken within a round. So load of other
+//! users of the machine slows all of them equally.
 
 mod argon;
 mod bench;
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns whether every experiment came to its end. One that fails takes nothing from the others.
+/// Returns whether every experiment finished. A failed experiment does not affect the others.
 fn measure_all(options: options::Options) -> Result<bool> {
     proc::raise_open_files()?;
     let bench = bench::Bench::start(options)?;
@@ -72,7 +72,7 @@ fn measure_all(options: options::Options) -> Result<bool> {
                 report.fail(name, format!("{error:#}"));
             }
         }
-        // After each: what follows may be stopped or fail.
+        // Written after each experiment: a later one may be stopped or fail.
         report.write(&bench.options.out())?;
     }
     print!("{}", report.table()?);

@@ -9,15 +9,15 @@ use crate::outcome::Sample;
 use crate::proc::processor_time;
 use crate::wrk::Load;
 
-/// A server under test and what it is asked.
+/// A server under test and its requests.
 pub struct Subject {
     pub name: String,
-    /// The process that all of it descends from.
+    /// The ancestor of all its processes.
     pub server: u32,
     pub load: Load,
 }
 
-/// What a load is worth.
+/// The result of a load.
 pub struct Work {
     pub requests: u64,
     pub rate: f64,
@@ -38,7 +38,7 @@ impl Subject {
         })
     }
 
-    /// A second of the load, so that caches, pools and compilers have done what they do once.
+    /// A second of the load, to warm up caches, pools and compilers.
     pub fn warm_up(&self, bench: &Bench) -> Result<()> {
         let load = Load {
             seconds: 1,

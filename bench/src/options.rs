@@ -1,4 +1,4 @@
-//! What can be asked for on the command line.
+//! The command line.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::experiments::Experiment;
 
-/// Measures oneseat beside others on a throw-away PostgreSQL
+/// Compares oneseat with others on a temporary PostgreSQL
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -19,17 +19,17 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Serves what is measured, until its standard input closes; started by the benchmark itself
+    /// Runs the servers under test, until its standard input closes; started by the benchmark itself
     #[command(hide = true)]
     Host(Host),
 }
 
-/// The servers in a process of their own, so that its processor time can be told from that of the load.
+/// The servers in their own process, so that their processor time is separate from that of the load.
 #[derive(Args)]
 pub struct Host {
     #[arg(long)]
     pub database_url: String,
-    /// With the bare handler and the one that asks once for each request
+    /// Also run the bare handler and the one with a query for each request
     #[arg(long)]
     pub with_others: bool,
 }
@@ -57,10 +57,10 @@ pub struct Options {
     /// Only these experiments
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Experiment>,
-    /// One round of a second over little data: does everything still run?
+    /// One round of a second over little data, to check that everything still runs
     #[arg(long)]
     quick: bool,
-    /// `scale` goes on to ten million sessions
+    /// `scale` also measures ten million sessions
     #[arg(long)]
     pub large: bool,
     /// Where results.json, table.md and the plots go [default: docs/performance for a full run, else target/bench]
@@ -110,7 +110,7 @@ impl Options {
             .collect()
     }
 
-    /// What is published comes from whole runs alone, unless somebody says otherwise.
+    /// By default only full runs write the published results.
     pub fn out(&self) -> PathBuf {
         let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         match &self.out {
@@ -130,7 +130,7 @@ impl Options {
             .with_context(|| format!("{}: build oneseat for release first", program.display()))
     }
 
-    /// What was asked for, for the report.
+    /// The options, for the report.
     pub fn words(&self) -> String {
         let Self { connections, .. } = self;
         let (rounds, seconds, sessions) = (self.rounds(), self.seconds(), self.sessions());

@@ -1,4 +1,4 @@
-//! What an experiment brings back: samples, and figures made of them, each with its spread.
+//! The result of an experiment: samples, and figures computed from them, each with its spread.
 
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// In server and database together, as far as it was measured.
+    /// The sum of server and database, as far as measured.
     pub fn processor_microseconds(&self) -> Option<f64> {
         match (self.server_microseconds, self.database_microseconds) {
             (None, None) => None,
@@ -33,18 +33,18 @@ impl Sample {
 pub struct Figure {
     /// Names it for [`crate::targets`].
     pub key: String,
-    /// For people.
+    /// The name in the report.
     pub label: String,
     pub unit: &'static str,
     pub values: Vec<f64>,
 }
 
-/// All that an experiment found.
+/// The result of one experiment.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Outcome {
     pub samples: Vec<Sample>,
     pub figures: Vec<Figure>,
-    /// What a reader of the numbers has to know.
+    /// Notes for readers of the numbers.
     pub notes: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ impl Outcome {
             .filter(move |sample| sample.subject == subject)
     }
 
-    /// One subject's number divided by that of another, in each round that has both.
+    /// One subject's number divided by another's, in each round that has both.
     pub fn ratios(&self, subject: &str, other: &str, number: impl Fn(&Sample) -> f64) -> Vec<f64> {
         self.of(subject)
             .filter_map(|sample| {
@@ -91,7 +91,7 @@ impl Outcome {
     }
 }
 
-/// The middle, and how far apart the extremes are.
+/// The median and the extremes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
     pub median: f64,
@@ -100,7 +100,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// `None` of nothing.
+    /// `None` without numbers.
     pub fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! What people would use instead: each in a directory of its own, with one program that speaks the protocol of
+//! The alternatives to oneseat: each in its own directory, with one program that follows the protocol of
 //! `bench/peers/README.md`.
 
 use std::fs;
@@ -41,7 +41,7 @@ pub struct Filled {
 
 /// A peer that answers.
 pub struct Peer {
-    /// That of its variant.
+    /// The name of its variant.
     pub name: String,
     pub child: Child,
     pub address: SocketAddr,
@@ -113,7 +113,7 @@ impl Place {
 }
 
 impl Peer {
-    /// Starts it, and sees that it answers.
+    /// Starts it and checks that it answers.
     pub fn start(bench: &Bench, filled: &Filled, variant: &Variant) -> Result<Self> {
         let port = free_port()?;
         let mut serve = Command::new(&filled.run);
@@ -130,7 +130,7 @@ impl Peer {
         let text = fs::read_to_string(&peer.headers)?;
         let header = text.lines().next().context("it has written no header")?;
         let said = get(peer.address, &peer.path, header)?;
-        // So says better-auth's own route, with status 200, when it knows nobody.
+        // better-auth's own route answers this, with status 200, without a session.
         ensure!(said.trim() != "null", "it does not know a seeded session");
         Ok(peer)
     }

@@ -1,4 +1,4 @@
-//! PostgreSQL alone: pgbench asks for the same rows, one at a time on each connection, by a prepared statement.
+//! PostgreSQL alone: pgbench reads the same rows, one at a time on each connection, with a prepared statement.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::bench::Bench;
 use crate::child::Child;
 use crate::seed::Seeded;
 
-/// Of how many transactions the time is written down: all would be a load of its own.
+/// How many transactions are timed: timing all would add load.
 const SAMPLED: &str = "0.05";
 const GRACE: Duration = Duration::from_secs(40);
 
@@ -97,7 +97,7 @@ fn parse_output(output: &str) -> Result<(u64, f64)> {
         let line = output.lines().find_map(|line| line.strip_prefix(start));
         line.and_then(|rest| rest.split_whitespace().next())
     };
-    // Since PostgreSQL 15; before, a failure ended the client.
+    // Since PostgreSQL 15; in earlier versions a failure ended the client.
     if after("number of failed transactions: ").is_some_and(|failed| failed != "0") {
         bail!("transactions failed in pgbench");
     }

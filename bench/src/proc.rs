@@ -1,4 +1,4 @@
-//! Processor time and memory of processes, as Linux tells them in `/proc`.
+//! Processor time and memory of processes, from Linux's `/proc`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{SysconfVar, sysconf};
 use serde::Serialize;
 
-/// What one line of `/proc/PID/stat` says of a process.
+/// One line of `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Stat {
     pid: u32,
@@ -38,7 +38,7 @@ pub fn processor_time(root: u32) -> Result<Duration> {
     let mut stats = HashMap::new();
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc")?.flatten() {
-        // Whatever ended in the meantime is in the time of its parent.
+        // The time of a process that has ended meanwhile is in its parent's.
         let line = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
         if let Some(stat) = Stat::parse(&line) {
             children.entry(stat.parent).or_default().push(stat.pid);
@@ -63,9 +63,9 @@ pub fn processor_time(root: u32) -> Result<Duration> {
 pub struct Memory {
     /// All that is in memory, pages of shared libraries included.
     pub resident: u64,
-    /// The same with shared pages divided among those who share them.
+    /// The same, with shared pages divided among the processes that share them.
     pub proportional: u64,
-    /// What would be free without it.
+    /// The memory that its end would free.
     pub private: u64,
 }
 

@@ -36,7 +36,7 @@ pub fn command(bench: &Bench, words: &[&str]) -> Result<Command> {
 impl Program {
     pub fn serve(bench: &Bench, seeded: &Seeded, flags: &[&str]) -> Result<Self> {
         let mut command = command(bench, &["serve", "--bind", "127.0.0.1:0"])?;
-        // All who sign in here do so from one address.
+        // All sign-ins here come from one address.
         command.args(["--login-rate", "off", "--database-url", &seeded.url]);
         let mut child = Child::start(bench, "oneseat", command.args(flags))?;
         let deadline = Instant::now() + START;
@@ -52,7 +52,7 @@ impl Program {
             }
             std::thread::sleep(GLANCE);
         }
-        // With its last words.
+        // With its last output.
         child.finish(Duration::ZERO)?;
         bail!("oneseat serve ended");
     }

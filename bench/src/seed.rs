@@ -1,7 +1,7 @@
 //! Users with sessions, loaded in bulk, whose tokens can be computed.
 //!
 //! Of `user_1` the token is SHA-256 of `bench1`, in the database there is SHA-256 of that: pgbench computes it in SQL and
-//! the benchmark in Rust. Beside those with a session stand [`VISITORS`] users who sign in.
+//! the benchmark in Rust. In addition there are [`VISITORS`] users without a session, who sign in.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::cluster::Cluster;
 
 /// Users without a session at first.
 pub const VISITORS: u64 = 50_000;
-/// Sessions that are asked for, evenly spread over all.
+/// Sessions that requests use, evenly spread over all.
 pub const MOST_ASKED: u64 = 10_000;
 
 const PASSWORD: &str = "correct horse lantern staple";
@@ -58,14 +58,14 @@ impl Seeded {
             sessions,
         };
         let indexes = seeded.indexes(cluster)?;
-        // Nobody is lost when an index is made after the rows, and a foreign key is not checked a million times.
+        // The indexes are made after the rows, and the foreign key is not checked a million times.
         let mut load = String::from("set session_replication_role = replica;\n");
         for (name, _) in &indexes {
             writeln!(load, "drop index {name};")?;
         }
         load.push_str(&seeded.users(1, sessions + VISITORS, password_hash));
-        // Written down as if in the future, so that no measurement meets a session that is due for its next note of
-        // activity, however long the run takes.
+        // Activity in the future, so that no measurement meets a session whose activity is due to be recorded,
+        // however long the run takes.
         let live = "now() + interval '6 hours', now() + interval '11 hours'";
         load.push_str(&seeded.seats(
             1,
@@ -90,7 +90,7 @@ impl Seeded {
         }
     }
 
-    /// So many users more, of whom each session has expired.
+    /// This many more users, each with an expired session.
     pub fn add_expired(&self, cluster: &Cluster, expired: u64) -> Result<()> {
         let (first, last) = (self.sessions + VISITORS + 1, self.sessions + VISITORS + expired);
         let mut load = String::from("set session_replication_role = replica;\n");
@@ -138,7 +138,7 @@ impl Seeded {
         Ok(names.into_iter().zip(definitions).collect())
     }
 
-    /// How far apart the sessions that are asked for stand, and how many they are: 1, 1 + spacing, ...
+    /// The spacing and the number of the sessions that requests use: 1, 1 + spacing, ...
     pub fn asked(&self) -> (u64, u64) {
         let spacing = self.sessions.div_ceil(MOST_ASKED);
         (spacing, self.sessions / spacing)
@@ -156,7 +156,7 @@ impl Seeded {
         Ok(path)
     }
 
-    /// A file with one sign-in on each line: of so many users without a session, from this one on.
+    /// A file with one sign-in per line, for this many users without a session, starting with this one.
     pub fn logins(&self, bench: &Bench, from: u64, count: u64) -> Result<PathBuf> {
         let path = bench.file(&format!("{}-{from}.logins", self.database));
         let mut lines = String::new();

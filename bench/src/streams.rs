@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::http::open_stream;
 use crate::seed::{Seeded, token};
 
-/// Opens a stream for each of so many sessions; they stay open with the values. What the server sends on them later
+/// Opens a stream for each of this many sessions; they stay open until the values are dropped. Later data of the server
 /// waits in the kernel, which has room for hours of it.
 pub fn open(address: SocketAddr, seeded: &Seeded, count: u64) -> Result<Vec<TcpStream>> {
     let spacing = seeded.sessions / count;

@@ -1,4 +1,4 @@
-//! What has to be reached, for figures that a whole run has.
+//! The targets, for figures of a full run.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ pub enum Bound {
     AtMost(f64),
 }
 
-/// Peers are held against as their documentation sets them up: see `bench/peers/README.md`.
+/// Targets apply to peers set up as documented: see `bench/peers/README.md`.
 const TARGETS: [(&str, Bound); 11] = [
     ("validation.bare_handler", Bound::AtLeast(0.5)),
     ("validation.tower-sessions", Bound::AtLeast(5.0)),

@@ -1,4 +1,4 @@
-//! Load by wrk. A single error makes it worthless, and so an error.
+//! Load by wrk. A single failed request makes the result useless, so it is an error.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -14,12 +14,12 @@ use crate::child::Child;
 
 const SCRIPT: &str = include_str!("wrk.lua");
 
-/// Longer than the slowest answer of anybody.
+/// Longer than the slowest answer of any server.
 const TIMEOUT: &str = "20s";
-/// What wrk may take beyond the time that it was told.
+/// How much longer than told wrk may run.
 const GRACE: Duration = Duration::from_secs(40);
 
-/// What is asked.
+/// The requests.
 #[derive(Clone)]
 pub enum Requests {
     /// GET of a path, with one header line of the file each time.
@@ -28,14 +28,14 @@ pub enum Requests {
     Login { bodies: PathBuf },
 }
 
-/// Who asks whom for how long.
+/// The load: target, connections and duration.
 #[derive(Clone)]
 pub struct Load {
     pub address: SocketAddr,
     pub requests: Requests,
     pub connections: u32,
     pub seconds: u32,
-    /// 503 is an answer, too: counted, and no error.
+    /// 503 is counted as an answer, not as an error.
     pub may_be_busy: bool,
 }
 
@@ -47,7 +47,7 @@ pub struct Counted {
     /// Microseconds.
     pub p50: u64,
     pub p99: u64,
-    /// Answers that said 503, where they may.
+    /// Answers with 503, where allowed.
     pub busy: u64,
     errors: Errors,
 }
@@ -61,7 +61,7 @@ struct Errors {
     timeout: u64,
 }
 
-/// wrk at work.
+/// A running wrk.
 pub struct Running {
     child: Child,
     seconds: u32,
@@ -130,7 +130,7 @@ impl Counted {
         Ok(counted)
     }
 
-    /// Answers per second, without those that said 503.
+    /// Answers per second, without 503.
     pub fn rate(&self) -> f64 {
         (self.requests - self.busy) as f64 / (self.microseconds as f64 / 1e6)
     }

@@ -1,4 +1,4 @@
-// Signs in at a oneseat of another origin. All that this page knows of it is the module that it serves.
+// Signs in at a oneseat server of another origin. The page uses only the module that this server serves.
 
 const server = document.querySelector("meta[name=oneseat]").content;
 const { Oneseat, Problem, SessionEnded } = await import(`${server}/static/oneseat.js`);
@@ -7,7 +7,7 @@ const seat = new Oneseat();
 const at = (id) => document.getElementById(id);
 const say = (words) => { at("notice").textContent = words; };
 
-/** The form, or the seat: never both. */
+/** Shows the form or the session, never both. */
 function show() {
   at("login").hidden = seat.user !== null;
   at("seat").hidden = seat.user === null;
@@ -29,7 +29,7 @@ at("login").addEventListener("submit", async (event) => {
     show();
     say("");
   } catch (error) {
-    // Something later was asked for, and says by itself what becomes of it.
+    // A later call overtook this one and shows its own result.
     if (error instanceof SessionEnded) return;
     say(error instanceof Problem ? error.message : "oneseat cannot be reached.");
   }
@@ -48,14 +48,14 @@ at("ask").addEventListener("click", async () => {
     at("past").replaceChildren(...lines);
     if (lines.length === 0) say("Nowhere: this is the first time.");
   } catch (error) {
-    // Whoever listens to `onEnded` has said it.
+    // The listener of `onEnded` has shown it.
     if (!(error instanceof SessionEnded)) say(error.message);
   }
 });
 
 at("leave").addEventListener("click", async () => {
   const isTold = await seat.signOut();
-  if (!isTold && !seat.user) say("The seat is left here. The server could not be told; the session ends there by itself.");
+  if (!isTold && !seat.user) say("You are signed out here. The server could not be told; the session ends there by itself.");
 });
 
 show();

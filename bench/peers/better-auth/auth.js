@@ -1,11 +1,11 @@
-// How the peer is configured: one place for what `seed` and `serve` must agree about.
+// The configuration that `seed` and `serve` share.
 import { betterAuth } from 'better-auth';
 import pg from 'pg';
 
 // `seed` signs cookies with it and `serve` verifies them. It protects nothing.
 export const SECRET = 'bench-only-bench-only-bench-only-00';
 
-// How the same library is asked; `README.md` beside this peer's directory says why there are two.
+// The two set-ups; the `README.md` beside this peer's directory explains them.
 export const DOCUMENTED = 'documented';
 export const TUNED = 'tuned';
 export const SETUPS = [DOCUMENTED, TUNED];
@@ -24,11 +24,11 @@ export function authOver(pool, setup) {
     secret: SECRET,
     baseURL: 'http://127.0.0.1',
     user: {
-      // Users of oneseat have one, and its answer shows it.
+      // oneseat's users have this field, and its answer contains it.
       additionalFields: { role: { type: 'string', defaultValue: 'user', input: false } },
     },
     session: {
-      // As in oneseat: two hours without activity end a session, and activity is written down every 15 minutes.
+      // As in oneseat: two hours without activity end a session, and activity is recorded every 15 minutes.
       expiresIn: 120 * MINUTE,
       updateAge: 15 * MINUTE,
       // Every answer asks the database, as oneseat's does. With this cache on, better-auth would be much faster, and
@@ -37,7 +37,7 @@ export function authOver(pool, setup) {
     },
     advanced: {
       useSecureCookies: false,
-      // Where they are on: the session and its user in one query, not two.
+      // If on: the session and its user in one query instead of two.
       ...(setup === TUNED && { database: { joins: true } }),
     },
     emailAndPassword: { enabled: true },

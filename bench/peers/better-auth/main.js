@@ -1,4 +1,4 @@
-// One of the peers that oneseat's benchmark compares it with. The protocol that every peer speaks is in
+// One of the peers that oneseat's benchmark compares it with. The protocol of all peers is in
 // `bench/peers/README.md`.
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';

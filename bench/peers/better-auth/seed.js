@@ -1,4 +1,4 @@
-// Makes better-auth's tables in an empty database, fills them, and writes down what opens some of the sessions.
+// Makes better-auth's tables in an empty database, fills them, and writes the headers of some of the sessions.
 import { createHmac } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { getMigrations } from 'better-auth/db/migration';
@@ -22,7 +22,7 @@ export async function seed(databaseUrl, sessions, headersFile) {
   await writeFile(headersFile, headers.join(''));
 }
 
-// Answers the tokens of at most MOST_HEADERS sessions, evenly spread.
+// Returns the tokens of at most MOST_HEADERS sessions, evenly spread.
 async function fill(client, sessions) {
   await client.query(
     `create temporary table seeded on commit drop as
@@ -58,7 +58,7 @@ async function inTransaction(pool, work) {
     await client.query('commit');
     return result;
   } finally {
-    // Does not give the connection back after a failure: closed, it undoes what was begun.
+    // After a failure the connection is closed, not returned to the pool: that rolls back the transaction.
     client.release(true);
   }
 }

@@ -1,7 +1,7 @@
 // A plain server of `node:http`, with as many processes as there are processors.
 //
-// oneseat is measured with one actix worker for each processor. A process of Node runs JavaScript on one of them, and who
-// deploys it uses a cluster: so does this.
+// oneseat is measured with one actix worker for each processor. A Node process runs JavaScript on one processor, so production
+// deployments use a cluster, as this does.
 import cluster from 'node:cluster';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -43,7 +43,7 @@ async function work({ databaseUrl, port, poolSize, workers, setup }) {
   }).listen(port, '127.0.0.1');
 }
 
-// The call by which a server of one's own asks better-auth who calls. It takes less processor time than better-auth's own
+// The call with which a custom server asks better-auth for the session. It takes less processor time than better-auth's own
 // route, `toNodeHandler(auth)`, which makes a request of the Fetch API and routes it a second time.
 async function whoAmI(auth, request, response) {
   const { headers, response: found } = await auth.api.getSession({

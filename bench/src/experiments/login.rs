@@ -1,4 +1,4 @@
-//! Sign-in beside the one thing in it that must be slow.
+//! Sign-in compared with Argon2id alone, its only part that must be slow.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::outcome::Outcome;
 use crate::wrk::{Load, Requests};
 
 const CONNECTIONS: u32 = 16;
-/// More than could sign in during one measurement.
+/// More users than can sign in during one measurement.
 const EACH: u64 = 5_000;
 
 const LOGIN: &str = "sign-in";

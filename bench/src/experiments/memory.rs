@@ -1,4 +1,4 @@
-//! What `oneseat serve` takes: idle, at work, and with many event streams open.
+//! The memory of `oneseat serve`: idle, at work, and with many open event streams.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::streams;
 use crate::wrk::{Load, Requests};
 
 const MIB: f64 = 1024.0 * 1024.0;
-/// For what was begun to be done.
+/// Time for running work to finish.
 const SETTLED: Duration = Duration::from_secs(2);
-/// For the hashers, who give their memory back one by one, each after ten seconds without work.
+/// Time for the hashing threads to free their memory, one by one, each after ten seconds without work.
 const RESTED: Duration = Duration::from_secs(25);
 const SIGN_INS: u64 = 10;
 

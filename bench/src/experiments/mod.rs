@@ -1,4 +1,4 @@
-//! What is measured. Each experiment stands alone: it starts what it needs, and whatever fails in it is its own.
+//! The experiments. Each is independent: it starts what it needs, and its failures do not affect the others.
 
 mod login;
 mod memory;
@@ -23,17 +23,17 @@ use crate::wrk::{Load, Requests};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "camelCase")]
 pub enum Experiment {
-    /// Validation beside a bare handler, one query for each request, pgbench, and the peers
+    /// Validation compared with a bare handler, one query for each request, pgbench, and the peers
     Validation,
     /// Validation over more and more sessions
     Scale,
-    /// Sign-in beside Argon2id alone
+    /// Sign-in compared with Argon2id alone
     Login,
     /// Validation while many sign in
     Storm,
     /// Validation while expired sessions are swept
     Sweep,
-    /// What the program takes, idle and at work
+    /// The program's memory, idle and at work
     Memory,
 }
 
@@ -70,7 +70,7 @@ impl Experiment {
     }
 }
 
-/// After a load of sign-ins: those that nobody waits for any more are hashed nevertheless.
+/// After a load of sign-ins: passwords are hashed even if no client waits for the answer any more.
 const LULL: Duration = Duration::from_secs(2);
 
 fn rate(sample: &Sample) -> f64 {
@@ -81,7 +81,7 @@ fn p99(sample: &Sample) -> f64 {
     sample.p99_microseconds as f64
 }
 
-/// `GET /auth/session` of oneseat in a process of its own, with the sessions asked for in turn.
+/// `GET /auth/session` of oneseat in its own process, with the sessions in turn.
 fn validation_of(bench: &Bench, host: &Host, seeded: &Seeded, name: impl Into<String>) -> Result<Subject> {
     Ok(Subject {
         name: name.into(),

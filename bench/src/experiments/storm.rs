@@ -13,7 +13,7 @@ use crate::seed::VISITORS;
 use crate::wrk::{Load, Requests};
 
 const CONNECTIONS: u32 = 64;
-/// More than could sign in during one measurement.
+/// More users than can sign in during one measurement.
 const EACH: u64 = 5_000;
 /// The storm begins before the measurement and ends after it.
 const LEAD: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Does sweeping a million expired sessions get in the way of validation?
+//! Does sweeping a million expired sessions slow validation down?
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ const SWEEP: &str = "validation during a sweep";
 const LEAD: Duration = Duration::from_millis(500);
 /// Measurements before a sweep is ended.
 const WINDOWS: usize = 2;
-/// For PostgreSQL to give up the batch that an ended sweep was at.
+/// Time for PostgreSQL to roll back the batch of a stopped sweep.
 const REST: Duration = Duration::from_secs(1);
 
 pub(super) fn run(bench: &Bench) -> Result<Outcome> {
@@ -55,10 +55,10 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// What was found while one `oneseat sweep` ran.
+/// The measurements while one `oneseat sweep` ran.
 struct Stint {
     samples: Vec<Sample>,
-    /// Sessions a second; unknown when it came to its end, for then nobody knows when.
+    /// Sessions a second; unknown if the sweep finished, since then its end time is unknown.
     rate: Option<f64>,
     /// Nothing is left to sweep.
     is_over: bool,
@@ -74,7 +74,7 @@ impl Stint {
         let mut samples = Vec::new();
         while samples.len() < WINDOWS && !sweep.has_ended()? {
             let sample = subject.measure(bench, round)?;
-            // What began in a sweep and ended after it is of neither kind, unless there is nothing else.
+            // A measurement that began in a sweep and ended after it counts as neither, unless there is no other.
             if samples.is_empty() || !sweep.has_ended()? {
                 samples.push(sample);
             }
@@ -85,7 +85,7 @@ impl Stint {
         if is_over {
             sweep.finish(Duration::ZERO)?;
         } else {
-            // A sweep goes on where the last one was ended.
+            // A sweep continues where the last one was stopped.
             drop(sweep);
         }
         say(format_args!(

@@ -1,4 +1,4 @@
-//! Whose token is this? oneseat, what it could reach at most, what one would write first, and what others offer.
+//! Token validation: oneseat, its upper limit, the naive implementation, and the peers.
 
 use std::net::SocketAddr;
 
@@ -19,7 +19,7 @@ const ONESEAT: &str = "oneseat";
 const BARE: &str = "bare handler";
 const ONE_QUERY: &str = "one query per request";
 const PGBENCH: &str = "pgbench";
-/// On one connection: how long one answer takes when nobody else asks.
+/// One connection: the time of one answer without other load.
 const ONESEAT_ALONE: &str = "oneseat, one connection";
 const ONE_QUERY_ALONE: &str = "one query per request, one connection";
 
@@ -55,7 +55,7 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Those in the one process, once it is known that they say the same.
+/// The servers in the one process, after checking that they answer the same.
 fn hosted(bench: &Bench, host: &Host, seeded: &Seeded) -> Result<Vec<Subject>> {
     let others = host.addresses.others.context("the host serves oneseat alone")?;
     let header = format!("Authorization: Bearer {}", token(1));
@@ -86,7 +86,7 @@ fn hosted(bench: &Bench, host: &Host, seeded: &Seeded) -> Result<Vec<Subject>> {
     ])
 }
 
-/// All peers that start, each in all its variants. Those that do not are missing from the table, and it says so.
+/// All peers that start, each in all its variants. The table lists those that do not start as missing.
 fn peers(bench: &Bench, outcome: &mut Outcome) -> Result<Vec<Peer>> {
     let mut peers = Vec::new();
     for place in peer::all(bench)? {
@@ -103,7 +103,7 @@ fn peers(bench: &Bench, outcome: &mut Outcome) -> Result<Vec<Peer>> {
     Ok(peers)
 }
 
-/// Each variant of one peer, or why it is none; all ask the same database.
+/// Each variant of one peer, or why it does not run; all use the same database.
 fn started(bench: &Bench, place: &Place) -> Vec<(String, Result<Peer>)> {
     let filled = match place.fill(bench, bench.options.sessions()) {
         Ok(filled) => filled,
@@ -115,7 +115,7 @@ fn started(bench: &Bench, place: &Place) -> Vec<(String, Result<Peer>)> {
         .collect()
 }
 
-/// A peer that fails under load takes part no longer, and the table says why.
+/// A peer that fails under load is excluded, and the table says why.
 fn is_well(done: Result<()>, peer: &Subject, outcome: &mut Outcome) -> bool {
     let Err(error) = done else { return true };
     say(format_args!("{} FAILED: {error:#}", peer.name));

@@ -1,4 +1,4 @@
-//! A handler that answers the same bytes and asks nobody: the most that the web server could reach.
+//! A handler that answers the same bytes without a database: the upper limit of the web server.
 
 use std::net::SocketAddr;
 

@@ -1,6 +1,6 @@
 //! The servers under test, in a process of their own: `oneseat-bench host`.
 //!
-//! It says where they answer in one line of JSON, and ends when its standard input closes.
+//! It prints their addresses in one line of JSON, and ends when its standard input closes.
 
 mod bare;
 mod one_query;
@@ -20,12 +20,12 @@ use crate::child::Child;
 use crate::options;
 use crate::seed::{self, Seeded};
 
-/// Where each answers.
+/// The address of each server.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Addresses {
     pub oneseat: SocketAddr,
-    /// Those to compare it with.
+    /// The servers to compare oneseat with.
     pub others: Option<Others>,
 }
 
@@ -78,7 +78,7 @@ async fn serve(options: &options::Host) -> Result<()> {
     let addresses = Addresses { oneseat, others };
     println!("{}", serde_json::to_string(&addresses)?);
     std::io::stdout().flush()?;
-    // Whoever started it may be gone without a word.
+    // The parent process may have died.
     rt::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     std::process::exit(0);
 }

@@ -1,5 +1,5 @@
-//! What one would write first: a thread from the pool of threads, a connection from the pool of connections, one query
-//! for each request. The same question and the same answer as oneseat's, with everybody's defaults.
+//! The naive implementation: a thread of a thread pool, a connection of a connection pool, one query
+//! for each request. It has the same request and answer as oneseat, with default settings.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -140,7 +140,7 @@ pub(super) fn serve(pool: Connections, workers: usize) -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// What a token is answered.
+/// The answer for a token.
 pub(super) fn body(pool: &Connections, token: &str) -> Result<String> {
     let token = Token::parse(token.as_bytes()).context("not a token")?;
     let answer = find(&mut *pool.get()?, &token)?.context("no such session")?;

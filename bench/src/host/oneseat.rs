@@ -1,4 +1,4 @@
-//! oneseat as `oneseat serve` puts it together.
+//! oneseat, built as `oneseat serve` builds it.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ pub(super) async fn serve(url: &str, workers: usize) -> Result<SocketAddr> {
     let mut config = ServeConfig::usual()?;
     config.http.bind = SocketAddr::from(([127, 0, 0, 1], 0));
     config.http.workers = workers;
-    // All who sign in here do so from one address.
+    // All sign-ins here come from one address.
     config.http.login_rate = None;
     let database = DatabaseConfig {
         location: DatabaseLocation::Url(url.to_owned()),

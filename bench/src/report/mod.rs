@@ -1,4 +1,4 @@
-//! What comes out: `results.json` with everything, `table.md` for people, and plots.
+//! The output: `results.json` with everything, `table.md` for readers, and plots.
 
 mod plot;
 mod table;
@@ -28,7 +28,7 @@ pub struct Report {
     experiments: Vec<Done>,
 }
 
-/// An experiment that came to its end, or why it did not.
+/// A finished experiment, or why it failed.
 #[derive(Serialize)]
 struct Done {
     name: Experiment,
@@ -37,7 +37,7 @@ struct Done {
     error: Option<String>,
 }
 
-/// A figure over all rounds, and whether it is as good as it must be.
+/// A figure over all rounds, and whether it meets its target.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Verdict {

@@ -1,4 +1,4 @@
-//! Plots as SVG: no script, no font of anybody's, light and dark.
+//! Plots as SVG: without scripts or external fonts, for light and dark.
 
 use anyhow::Result;
 use askama::Template;
@@ -46,7 +46,7 @@ struct Row {
 pub(super) fn all(report: &Report) -> Result<Vec<(&'static str, String)>> {
     let mut plots = Vec::new();
     if let Some(outcome) = report.outcome_of(Experiment::Validation) {
-        // On one connection the rate says nothing.
+        // On one connection the rate has no meaning.
         let many = |subject: &str| !subject.ends_with("one connection");
         plots.push((
             "validation.svg",
@@ -127,7 +127,7 @@ fn spans(report: &Report, outcomes: &[&Outcome]) -> Result<String> {
     let mut spans = Vec::new();
     for outcome in outcomes {
         for subject in outcome.subjects() {
-            // The counterpart of a storm or a sweep is what the first rows show.
+            // The first rows already show the counterpart of a storm or a sweep.
             if subject == "validation" {
                 continue;
             }

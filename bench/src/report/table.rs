@@ -1,4 +1,4 @@
-//! `table.md`: what was to be reached, what else was found, and every measurement's median and spread.
+//! `table.md`: the targets, other figures, and the median and spread of every measurement.
 
 use anyhow::Result;
 use askama::Template;
@@ -122,7 +122,7 @@ fn in_words(values: &[f64]) -> String {
     }
 }
 
-/// Three digits that mean something, and thousands apart.
+/// Three significant digits, with separated thousands.
 pub(super) fn significant(number: f64) -> String {
     let decimals = match number.abs() {
         100.0.. => 0,

@@ -1,5 +1,5 @@
 //! One of the peers that oneseat's benchmark compares it with: axum with tower-sessions and its PostgreSQL store.
-//! The protocol that every peer speaks is in `bench/peers/README.md`.
+//! The protocol of all peers is in `bench/peers/README.md`.
 
 mod seed;
 mod serve;
@@ -17,13 +17,13 @@ use tower_sessions_sqlx_store::sqlx::postgres::PgPoolOptions;
 
 #[derive(Parser)]
 enum Command {
-    /// Makes the store's table in an empty database, fills it, and writes down what opens some of its sessions.
+    /// Makes the store's table in an empty database, fills it, and writes the headers of some of its sessions.
     Seed {
         database_url: String,
         sessions: u32,
         headers_file: PathBuf,
     },
-    /// Answers `GET /whoami` on 127.0.0.1 until SIGTERM, whose default action is all the ending it needs.
+    /// Answers `GET /whoami` on 127.0.0.1 until SIGTERM, whose default action ends it.
     Serve {
         database_url: String,
         port: u16,
@@ -38,13 +38,13 @@ enum Command {
     },
 }
 
-/// How the same libraries are put together; `README.md` beside this peer's directory says why there are two.
+/// The two set-ups; the `README.md` beside this peer's directory explains them.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Setup {
     /// As their documentation does it, and the user's row is read for each request, as axum-login does
     #[default]
     Documented,
-    /// As few round trips as can be: the session alone, over connections that nobody asks whether they are alive
+    /// As few round trips as possible: only the session, over connections that are not tested first
     Tuned,
 }
 
@@ -87,11 +87,11 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
 }
 
 async fn connect(database_url: &str, size: u32, setup: Setup) -> Result<PgPool, Box<dyn Error>> {
-    // Ten, when nothing else was asked for, are sqlx's default, too.
+    // The default of ten is sqlx's default, too.
     let options = PgPoolOptions::new().max_connections(size);
     let options = match setup {
         Setup::Documented => options,
-        // By default sqlx asks whether a connection is alive before each use: a round trip more for each query.
+        // By default sqlx tests a connection before each use: one more round trip per query.
         Setup::Tuned => options.min_connections(size).test_before_acquire(false),
     };
     Ok(options.connect(database_url).await?)

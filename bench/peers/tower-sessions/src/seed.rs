@@ -1,4 +1,4 @@
-//! Sessions by the hundred thousand: the library's own records, in the bytes its store would write.
+//! Many sessions: the library's own records, in the bytes that its store would write.
 
 use std::error::Error;
 use std::fs::File;
@@ -18,7 +18,7 @@ const HEADERS: u32 = 10_000;
 /// Rows of one insert.
 const BATCH: u32 = 10_000;
 
-/// Who may sign in, in a table that every application has beside the store's.
+/// The users, in a table that every application has beside the store's.
 const USERS: &str = "create table users (id uuid primary key, name text not null, email text not null unique, \
                      role text not null, disabled_at timestamptz)";
 

@@ -1,8 +1,8 @@
 //! The server: one route, behind the session layer.
 //!
-//! The store's select is the only query of a request in the tuned set-up, and so the user is what the session remembers of
-//! it. The documented one reads the user's row as well, since only so it notices at once that an account was disabled or
-//! got another role, which oneseat does by its join.
+//! In the tuned set-up the store's select is the only query of a request, and the user comes from the session's data. The
+//! documented set-up also reads the user's row: only so it notices at once that an account was disabled or got another role.
+//! oneseat does this with its join.
 
 use std::error::Error;
 use std::net::Ipv4Addr;
@@ -41,7 +41,7 @@ pub(crate) async fn serve(pool: PgPool, port: u16, setup: Setup) -> Result<(), B
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("ready /whoami");
     let listener = listener.tap_io(|stream| {
-        // Only a matter of speed: a connection without it still works.
+        // For speed only: a connection works without it.
         let _ = stream.set_nodelay(true);
     });
     axum::serve(listener, app).await?;
@@ -74,15 +74,15 @@ async fn whoami_by_session_alone(session: Session) -> Result<Json<WhoAmI>, Statu
     remembered(&session).await.map(Json)
 }
 
-/// What the session says.
+/// The user according to the session.
 async fn remembered(session: &Session) -> Result<WhoAmI, StatusCode> {
     let user: Option<User> = session.get(USER).await.map_err(unavailable)?;
     let visit: Option<Visit> = session.get(VISIT).await.map_err(unavailable)?;
     let (Some(user), Some(mut visit)) = (user, visit) else {
         return Err(StatusCode::UNAUTHORIZED);
     };
-    // A session that changed is saved, and its expiry put off. `with_always_save` would do so with every request,
-    // where oneseat writes activity down this rarely.
+    // A changed session is saved, which extends its expiry. `with_always_save` would do so with every request,
+    // but oneseat records activity this rarely.
     let now = OffsetDateTime::now_utc();
     if now - visit.last_activity >= ACTIVITY_THRESHOLD {
         visit.last_activity = now;
@@ -95,7 +95,7 @@ async fn remembered(session: &Session) -> Result<WhoAmI, StatusCode> {
     })
 }
 
-/// Who it is by now; nobody, if disabled or gone.
+/// The user's current row; none if disabled or removed.
 async fn find_user(pool: &PgPool, id: &str) -> sqlx::Result<Option<User>> {
     let row: Option<(String, String, String, String)> = sqlx::query_as(
         "select id::text, name, email, role from users where id = $1::uuid and disabled_at is null",

@@ -1,11 +1,11 @@
-//! What a session remembers, and so what the store's MessagePack holds.
+//! The data of a session, as in the store's MessagePack.
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 /// A session ends after this long without activity, as in oneseat.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::hours(2);
-/// Activity is written down at most this often, as in oneseat.
+/// Activity is recorded at most this often, as in oneseat.
 pub(crate) const ACTIVITY_THRESHOLD: Duration = Duration::minutes(15);
 
 /// The key of [`User`] in the session's data.
@@ -13,7 +13,7 @@ pub(crate) const USER: &str = "user";
 /// The key of [`Visit`] in the session's data.
 pub(crate) const VISIT: &str = "visit";
 
-/// Who signed in.
+/// The user who signed in.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct User {
     pub(crate) id: String,
@@ -22,7 +22,7 @@ pub(crate) struct User {
     pub(crate) role: String,
 }
 
-/// From where and when.
+/// Where and when the user signed in.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Visit {
@@ -35,7 +35,7 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// When the session ends unless something happens.
+    /// When the session ends without further activity.
     pub(crate) fn expires_at(&self) -> OffsetDateTime {
         self.last_activity + IDLE_TIMEOUT
     }
