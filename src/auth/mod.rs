@@ -1,13 +1,16 @@
 //! The use cases: the only place where users and sessions meet.
 //!
-//! One file a story: [`sign_in`], [`endings`] (sign-out, revocation, expiry), [`validator`] (whose token is this?), [`watch`] (tell me
-//! when it ends), [`recovery`] (forgotten and changed passwords), [`delivery`] (what is mailed), [`introspection`] (asked by services), [`accounts`] (what operators and
-//! admins do to users), [`authority`] (who still may), `user_ref` (which account), [`lists`] (who is signed in, who was, who has an account), [`statistics`] (the figures), [`metrics`] (the counters), [`sweep`] and [`audit`] (the security
-//! log).
+//! One file a story: [`sign_in`], `checked_password` (the password was right, and still is), [`endings`]
+//! (sign-out, revocation, expiry), [`validator`] (whose token is this?), [`watch`] (tell me when it ends),
+//! [`recovery`] (forgotten and changed passwords), [`delivery`] (what is mailed), [`introspection`] (asked by
+//! services), [`accounts`] (what operators and admins do to users), [`authority`] (who still may), `user_ref`
+//! (which account), [`lists`] (who is signed in, who was, who has an account), [`statistics`] (the figures),
+//! [`metrics`] (the counters), [`sweep`] and [`audit`] (the security log).
 
 pub mod accounts;
 pub mod audit;
 pub mod authority;
+mod checked_password;
 pub mod delivery;
 pub mod endings;
 mod error;
