@@ -8,30 +8,17 @@ use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::accounts::{email_of, replace_password};
-use super::audit::{self, Actor, Attempt};
+use super::audit::{self, Actor};
 use super::authority::{Authority, Holder, Subject};
-use super::sign_in::refused;
+use super::checked_password::{CheckedPassword, Claim};
 use super::{Auth, Error};
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Asked, Happening};
 use crate::sessions::{EndedSession, Origin};
 use crate::token::{Token, TokenDigest};
 use crate::users::link::{self, Purpose};
-use crate::users::lockout::{self, Failure};
 use crate::users::store::{self as users, Credentials};
 use crate::users::{Email, Password, Proposed, User};
-
-/// How often a password is checked again because the stored hash changed under the check.
-const ATTEMPTS: usize = 3;
-
-/// A link that anybody may ask for.
-#[derive(Clone, Copy, Debug)]
-pub enum Request {
-    /// I forgot my password.
-    PasswordReset,
-    /// My address was never verified.
-    Verification,
-}
 
 impl Auth {
     /// Asks for a link for whoever has this address. Whether there is somebody is found out when the mail is made: answer and time
@@ -39,11 +26,12 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoMail`]; [`Error::Unavailable`].
-    pub async fn request_link(&self, email: Email, request: Request, origin: Origin) -> Result<(), Error> {
+    pub async fn request_link(&self, email: Email, purpose: Purpose, origin: Origin) -> Result<(), Error> {
         self.needs_mail()?;
-        let kind = match request {
-            Request::PasswordReset => Kind::PasswordReset,
-            Request::Verification => Kind::Verification,
+        let kind = match purpose {
+            Purpose::Invitation => Kind::Invitation,
+            Purpose::Verification => Kind::Verification,
+            Purpose::PasswordReset => Kind::PasswordReset,
         };
         let share = origin.share();
         self.db
@@ -125,39 +113,35 @@ impl Auth {
     /// those of [`Authority`] when the session ended meanwhile; [`Error::Busy`], [`Error::Unavailable`].
     pub async fn change_password(&self, holder: Holder, current: Password, new: String) -> Result<(), Error> {
         let new = Proposed::new(&new)?;
-        for _ in 0..ATTEMPTS {
-            if self.attempt_change(&holder, current.clone(), new.clone()).await? {
-                return Ok(());
-            }
-        }
-        Err(Error::Busy)
+        let claim = Claim::Change(holder.clone());
+        let change = |checked| self.change_to(new.clone(), checked, holder.clone());
+        self.with_password(&claim, &current, change).await
     }
 
-    /// `false`: the stored hash changed while the password was being checked against it.
-    async fn attempt_change(&self, holder: &Holder, current: Password, new: Proposed) -> Result<bool, Error> {
-        // Nothing is hashed for a session that ended while the body was on its way.
-        let own = self
-            .act_on_own(holder, |_, found, _| Ok(found), |_, _| ())
-            .await?;
-        let share = holder.origin().share();
-        let matched = self.hasher.verify(current, Some(&own), share).await?;
-        if matched.is_none() {
-            return Err(self.count_wrong_password(holder).await?);
-        }
-        // The dear part, for who has shown that they know the current one.
-        let (checked, about) = (own.password_hash, vec![own.user.name, own.user.email]);
-        let hash = self.hasher.hash_proposed(new, about, share).await??;
-        let (is_mailed, origin) = (self.policy.mail.is_on(), holder.origin().clone());
-        let policy = self.policy.sessions;
-        let change = move |conn: &mut PgConnection, found: Credentials, _: &Email| {
-            if found.password_hash != checked {
+    /// `None`: the stored hash changed while the password was being checked against it.
+    async fn change_to(
+        &self,
+        new: Proposed,
+        checked: CheckedPassword,
+        holder: Holder,
+    ) -> Result<Option<()>, Error> {
+        // The costly part, for a caller that knows the current password.
+        let about = vec![checked.found.user.name.clone(), checked.found.user.email.clone()];
+        let origin = holder.origin().clone();
+        let hash = self.hasher.hash_proposed(new, about, origin.share()).await??;
+        let (is_mailed, policy) = (self.policy.mail.is_on(), self.policy.sessions);
+        let subject = Subject::User(holder.user().into());
+        let change = move |conn: &mut PgConnection, found: Option<Credentials>| {
+            let found = found.ok_or(Error::TokenInvalid)?;
+            let confirmed = checked.confirm_row(conn, found);
+            let Some(user) = confirmed.inspect_err(|error| checked.refused(error))? else {
                 return Ok(None);
-            }
-            let ended = replace_password(conn, &found.user, &hash, &policy)?;
+            };
+            let ended = replace_password(conn, &user, &hash, &policy)?;
             if is_mailed {
-                tell_of_change(conn, &found.user, &origin)?;
+                tell_of_change(conn, &user, &origin)?;
             }
-            Ok(Some((found.user.id, ended)))
+            Ok(Some((user.id, ended)))
         };
         let tell = |done: &Option<(Uuid, Vec<EndedSession>)>, by| {
             if let Some((user, ended)) = done {
@@ -165,46 +149,8 @@ impl Auth {
                 audit::ended(ended, by);
             }
         };
-        Ok(self.act_on_own(holder, change, tell).await?.is_some())
-    }
-
-    /// The answer to a wrong current password, once it is counted.
-    async fn count_wrong_password(&self, holder: &Holder) -> Result<Error, Error> {
-        let (policy, origin) = (self.policy.lockout, holder.origin().clone());
-        let count = move |conn: &mut PgConnection, _, email: &Email| {
-            let failure = lockout::record_failure(conn, email, &policy)?;
-            Ok((failure, email.clone()))
-        };
-        let tell = move |(failure, email): &(Failure, Email), _| {
-            refused(Attempt::PasswordChange, *failure, email, &origin);
-        };
-        let (failure, _) = self.act_on_own(holder, count, tell).await?;
-        Ok(match failure {
-            Failure::Counted | Failure::Locked => Error::WrongPassword,
-            // By others, since it was looked at.
-            Failure::WasLocked => Error::AccountLocked,
-        })
-    }
-
-    /// One transaction on the holder's own account, unless its address is locked.
-    async fn act_on_own<T: Send + 'static>(
-        &self,
-        holder: &Holder,
-        act: impl FnOnce(&mut PgConnection, Credentials, &Email) -> Result<T, Error> + Send + 'static,
-        tell: impl FnOnce(&T, Actor) + Send + 'static,
-    ) -> Result<T, Error> {
-        let subject = Subject::User(holder.user().into());
-        let origin = holder.origin().clone();
-        let act = move |conn: &mut PgConnection, found: Option<Credentials>| {
-            let found = found.ok_or(Error::TokenInvalid)?;
-            let email = email_of(&found.user)?;
-            if lockout::is_locked(conn, &email)? {
-                audit::password_refused(Attempt::PasswordChange, &email, &Error::AccountLocked, &origin);
-                return Err(Error::AccountLocked);
-            }
-            act(conn, found, &email)
-        };
-        self.act(Authority::Own(holder.clone()), subject, act, tell).await
+        let done = self.act(Authority::Own(holder), subject, change, tell).await?;
+        Ok(done.map(drop))
     }
 
     /// Is there anybody to send mail?

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::auth::SuccessResponse;
-use crate::auth::recovery::Request;
 use crate::auth::{Auth, Error};
 use crate::token::Token;
+use crate::users::link::Purpose;
 use crate::users::{Email, Password};
 use crate::web::extract::Authenticated;
 use crate::web::extract::body;
@@ -70,7 +70,7 @@ pub async fn forgot(
     auth: Data<Auth>,
     client: ClientInfo,
 ) -> Result<HttpResponse, Problem> {
-    request_link(&request, payload, &auth, client, Request::PasswordReset).await
+    request_link(&request, payload, &auth, client, Purpose::PasswordReset).await
 }
 
 /// Mails a link to verify the address, if it has an account and is not verified.
@@ -90,7 +90,7 @@ pub async fn resend(
     auth: Data<Auth>,
     client: ClientInfo,
 ) -> Result<HttpResponse, Problem> {
-    request_link(&request, payload, &auth, client, Request::Verification).await
+    request_link(&request, payload, &auth, client, Purpose::Verification).await
 }
 
 /// Answers 202 for every address.
@@ -99,11 +99,11 @@ async fn request_link(
     payload: Payload,
     auth: &Auth,
     client: ClientInfo,
-    wanted: Request,
+    purpose: Purpose,
 ) -> Result<HttpResponse, Problem> {
     let body: LinkRequest = body::json(request, payload).await?;
     let email: Email = body.email.parse().map_err(|error| Problem::refused(&error))?;
-    auth.request_link(email, wanted, client.0).await?;
+    auth.request_link(email, purpose, client.0).await?;
     Ok(HttpResponse::Accepted().json(SuccessResponse::NOW))
 }
 

@@ -1,0 +1,207 @@
+//! A password that was right, and the account that it was right for.
+//!
+//! The order is part of the contract: lock, then password, then whether everything still holds. A password is
+//! checked while holding no connection and no row, so the transaction that acts confirms everything that it was
+//! checked against. Only `with_password` makes a [`CheckedPassword`], and it counts a wrong password before it answers.
+
+use diesel::pg::PgConnection;
+
+use super::accounts::email_of;
+use super::audit::{self, Attempt};
+use super::authority::{Authority, Holder, Subject};
+use super::{Auth, Error};
+use crate::sessions::Origin;
+use crate::users::lockout::{self, Failure};
+use crate::users::store::{self as users, Credentials};
+use crate::users::{Email, Match, Password, User};
+
+/// How often a password is checked again because the stored hash changed under the check.
+const ATTEMPTS: usize = 3;
+
+/// Whose password is tried, and what for.
+#[derive(Clone)]
+pub(super) enum Claim {
+    /// To sign in with an address.
+    SignIn(Email, Origin),
+    /// To change the password of the holder of a session.
+    Change(Holder),
+}
+
+/// A password that was right when it was checked.
+pub(super) struct CheckedPassword {
+    claim: Claim,
+    /// The address of the account.
+    pub(super) email: Email,
+    /// The account, as it was looked up.
+    pub(super) found: Credentials,
+    /// What the check has shown.
+    pub(super) matched: Match,
+}
+
+impl Claim {
+    fn origin(&self) -> &Origin {
+        match self {
+            Self::SignIn(_, origin) => origin,
+            Self::Change(holder) => holder.origin(),
+        }
+    }
+
+    /// Tells the security log.
+    pub(super) fn refused(&self, email: &Email, why: &Error) {
+        let attempt = match self {
+            Self::SignIn(..) => Attempt::SignIn,
+            Self::Change(_) => Attempt::PasswordChange,
+        };
+        audit::password_refused(attempt, email, why, self.origin());
+    }
+
+    fn refuse_locked(&self, conn: &mut PgConnection, email: &Email) -> Result<(), Error> {
+        if lockout::is_locked(conn, email)? {
+            self.refused(email, &Error::AccountLocked);
+            return Err(Error::AccountLocked);
+        }
+        Ok(())
+    }
+}
+
+impl CheckedPassword {
+    /// Locks the user's row until the transaction ends, and returns the user if everything still holds. `None`: the
+    /// password was changed, or its hash made stronger by a racing sign-in.
+    pub(super) fn confirm(&self, conn: &mut PgConnection) -> Result<Option<User>, Error> {
+        let row = users::lock(conn, self.found.user.id)?.ok_or(Error::InvalidCredentials)?;
+        self.confirm_row(conn, row)
+    }
+
+    /// The second half of [`confirm`](Self::confirm), for a transaction that has locked the row already.
+    pub(super) fn confirm_row(
+        &self,
+        conn: &mut PgConnection,
+        row: Credentials,
+    ) -> Result<Option<User>, Error> {
+        if lockout::is_locked(conn, &self.email)? {
+            return Err(Error::AccountLocked);
+        }
+        Ok((row.password_hash == self.found.password_hash).then_some(row.user))
+    }
+
+    /// Tells the security log why nothing was done, if that was decided.
+    pub(super) fn refused(&self, why: &Error) {
+        if is_decided(why) {
+            self.claim.refused(&self.email, why);
+        }
+    }
+}
+
+impl Auth {
+    /// Checks a password and acts on it. `act` returns `None` when [`CheckedPassword::confirm`] did: then both are
+    /// tried again.
+    ///
+    /// # Errors
+    /// [`Error::AccountLocked`]; [`Error::InvalidCredentials`] or [`Error::WrongPassword`]; those of `act`, and of
+    /// [`Authority`] for the holder of a session; [`Error::Busy`], [`Error::Unavailable`].
+    pub(super) async fn with_password<T, Acting>(
+        &self,
+        claim: &Claim,
+        password: &Password,
+        act: impl Fn(CheckedPassword) -> Acting,
+    ) -> Result<T, Error>
+    where
+        Acting: Future<Output = Result<Option<T>, Error>>,
+    {
+        for _ in 0..ATTEMPTS {
+            let (email, found) = self.look_up(claim).await?;
+            // Hash even for unknown addresses: the response time must not reveal who exists.
+            let share = claim.origin().share();
+            let matched = self
+                .hasher
+                .verify(password.clone(), found.as_ref(), share)
+                .await?;
+            let (Some(found), Some(matched)) = (found, matched) else {
+                return Err(self.count_failure(claim).await?);
+            };
+            let claim = claim.clone();
+            let checked = CheckedPassword {
+                claim,
+                email,
+                found,
+                matched,
+            };
+            if let Some(done) = act(checked).await? {
+                return Ok(done);
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    /// The address and its account, if there is one, unless the address is locked.
+    async fn look_up(&self, claim: &Claim) -> Result<(Email, Option<Credentials>), Error> {
+        let told = claim.clone();
+        let look_up = move |conn: &mut PgConnection, email: Email, own: Option<Credentials>| {
+            if own.is_some() {
+                return Ok((email, own));
+            }
+            told.refuse_locked(conn, &email)?;
+            let found = users::find_credentials(conn, &email)?;
+            Ok((email, found))
+        };
+        self.at_account(claim, look_up, |_| ()).await
+    }
+
+    /// The answer to a wrong password, once it is counted.
+    async fn count_failure(&self, claim: &Claim) -> Result<Error, Error> {
+        let (policy, told) = (self.policy.lockout, claim.clone());
+        let count = move |conn: &mut PgConnection, email: Email, _| {
+            Ok((lockout::record_failure(conn, &email, &policy)?, email))
+        };
+        let tell = move |(failure, email): &(Failure, Email)| {
+            let why = match failure {
+                Failure::Counted | Failure::Locked => Error::InvalidCredentials,
+                Failure::WasLocked => Error::AccountLocked,
+            };
+            told.refused(email, &why);
+            if *failure == Failure::Locked {
+                audit::locked(email, told.origin());
+            }
+        };
+        let (failure, _) = self.at_account(claim, count, tell).await?;
+        Ok(match (failure, claim) {
+            // By others, since it was looked at.
+            (Failure::WasLocked, _) => Error::AccountLocked,
+            (Failure::Counted | Failure::Locked, Claim::SignIn(..)) => Error::InvalidCredentials,
+            (Failure::Counted | Failure::Locked, Claim::Change(_)) => Error::WrongPassword,
+        })
+    }
+
+    /// One step at an address. The holder of a session is confirmed first, so that nothing is hashed or counted for a
+    /// session that ended meanwhile, and is refused while their address is locked; the step is given their account.
+    /// `tell` writes down what was done, after the commit.
+    async fn at_account<T: Send + 'static>(
+        &self,
+        claim: &Claim,
+        step: impl FnOnce(&mut PgConnection, Email, Option<Credentials>) -> Result<T, Error> + Send + 'static,
+        tell: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, Error> {
+        match claim.clone() {
+            Claim::SignIn(email, _) => {
+                let alone = move |conn: &mut PgConnection| step(conn, email, None).inspect(tell);
+                self.db.run(alone).await
+            }
+            Claim::Change(holder) => {
+                let (subject, told) = (Subject::User(holder.user().into()), claim.clone());
+                let own = move |conn: &mut PgConnection, found: Option<Credentials>| {
+                    let found = found.ok_or(Error::TokenInvalid)?;
+                    let email = email_of(&found.user)?;
+                    told.refuse_locked(conn, &email)?;
+                    step(conn, email, Some(found))
+                };
+                let tell = |done: &T, _| tell(done);
+                self.act(Authority::Own(holder), subject, own, tell).await
+            }
+        }
+    }
+}
+
+/// Or could nothing be decided (law 5)?
+pub(super) fn is_decided(error: &Error) -> bool {
+    !matches!(error, Error::Busy | Error::Unavailable(_))
+}
