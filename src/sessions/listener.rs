@@ -80,7 +80,7 @@ impl Drop for Listener {
 
 /// One connection, and the thread that reads from it.
 #[derive(Clone)]
-struct Ear {
+struct Subscription {
     /// The thread is to stop.
     given_up: Arc<AtomicBool>,
     /// The last time the connection worked.
@@ -90,15 +90,15 @@ struct Ear {
 /// Listens with one connection until stopped or until the connection fails. libpq waits for an answer without
 /// a limit, so a thread that can be abandoned does the waiting.
 fn supervise(url: &str, watchers: &Watchers, stopping: &AtomicBool) -> Result<(), Unavailable> {
-    let ear = Ear {
+    let subscription = Subscription {
         given_up: Arc::default(),
         heard: Arc::new(Mutex::new(Instant::now())),
     };
     let thread = {
-        let (url, watchers, ear) = (url.to_owned(), watchers.clone(), ear.clone());
+        let (url, watchers, subscription) = (url.to_owned(), watchers.clone(), subscription.clone());
         std::thread::Builder::new()
             .name("listener".to_owned())
-            .spawn(move || ear.listen(&url, &watchers))
+            .spawn(move || subscription.listen(&url, &watchers))
     };
     let thread = thread.map_err(|error| Unavailable::new(&error))?;
     loop {
@@ -108,18 +108,18 @@ fn supervise(url: &str, watchers: &Watchers, stopping: &AtomicBool) -> Result<()
                 .unwrap_or_else(|_| Err(Unavailable::new(&"the thread died")));
         }
         if stopping.load(Ordering::Relaxed) {
-            ear.given_up.store(true, Ordering::Relaxed);
+            subscription.given_up.store(true, Ordering::Relaxed);
             return Ok(());
         }
-        if ear.heard().elapsed() > SILENCE {
-            ear.given_up.store(true, Ordering::Relaxed);
+        if subscription.heard().elapsed() > SILENCE {
+            subscription.given_up.store(true, Ordering::Relaxed);
             return Err(Unavailable::new(&"the connection is silent"));
         }
         std::thread::sleep(PAUSE);
     }
 }
 
-impl Ear {
+impl Subscription {
     fn heard(&self) -> Instant {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }

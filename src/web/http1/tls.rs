@@ -13,10 +13,10 @@ use std::time::{Duration, SystemTime};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{self, ServerConfig};
 
 use crate::config::TlsConfig;
 
@@ -166,15 +166,40 @@ fn load(files: &TlsConfig, provider: &CryptoProvider) -> io::Result<CertifiedKey
     };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect)
-        .map_err(|error| wrong(&files.certificate, &error))?;
+        .map_err(|error| wrong(&files.certificate, &in_words(&error)))?;
     if chain.is_empty() {
         return Err(wrong(&files.certificate, &"it holds no certificate in PEM form"));
     }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| match error {
+        pem::Error::NoItemsFound if is_encrypted(&files.key) => wrong(
+            &files.key,
+            &"its private key is encrypted; write it without a passphrase, as with openssl pkey",
+        ),
         pem::Error::NoItemsFound => wrong(&files.key, &"it holds no private key in PEM form"),
-        error => wrong(&files.key, &error),
+        error => wrong(&files.key, &in_words(&error)),
     })?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| wrong(&files.key, &error))
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            let words = format!(
+                "it is not the key of the certificate in {}",
+                files.certificate.display()
+            );
+            wrong(&files.key, &words)
+        }
+        error => wrong(&files.key, &error),
+    })
+}
+
+fn in_words(error: &pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        error => error.to_string(),
+    }
+}
+
+/// Tells why a file with a private key has none that can be read (RFC 7468 11).
+fn is_encrypted(file: &Path) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|text| text.contains("ENCRYPTED"))
 }
 
 #[cfg(test)]
@@ -310,5 +335,28 @@ mod tests {
             error.contains("Cargo.toml") && error.contains("no certificate"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_used_is_refused_with_the_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path());
+        write(&files, "seat.example.org", 0);
+        let refused = |key: &str| {
+            std::fs::write(&files.key, key).unwrap();
+            acceptor(&files).map(|_| ()).unwrap_err().to_string()
+        };
+        let other = rcgen::generate_simple_self_signed(["other.example.org".to_owned()]).unwrap();
+        let error = refused(&other.signing_key.serialize_pem());
+        assert!(error.contains("not the key of the certificate"), "{error}");
+        let error =
+            refused("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+        assert!(error.contains("without a passphrase"), "{error}");
+        let directory = TlsConfig {
+            key: dir.path().to_owned(),
+            ..files.clone()
+        };
+        let error = acceptor(&directory).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("directory") && !error.contains("I/O"), "{error}");
     }
 }

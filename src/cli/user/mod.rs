@@ -1,14 +1,18 @@
 //! `oneseat user ...`
 
+mod arguments;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use self::arguments::{Add, Invite, Leaving, List, SetPassword, Show, Target};
 use super::{Failure, open, output, password, table};
 use crate::auth::accounts::{Invitation, NewAccount};
 use crate::auth::lists::{LARGEST_PAGE, Search};
 use crate::auth::{Auth, Authority, Error, LastAdmin};
-use crate::config::{self, DatabaseSettings};
-use crate::users::{Email, Name, Role, User as UserRow};
+use crate::config;
+use crate::users::{Email, User as UserRow};
 use crate::web::api::views::{AccountView, SessionView};
-use clap::{Args, Subcommand};
-use serde::Serialize;
 
 /// `oneseat user ...`
 #[derive(Subcommand, Debug)]
@@ -33,114 +37,6 @@ pub(super) enum User {
     Enable(Target),
     /// Delete the account, and end the session
     Remove(Leaving),
-}
-
-#[derive(Args, Debug)]
-#[command(after_long_help = "Examples:
-  An admin, whose generated password is printed once:
-    oneseat user add ada@example.org --name Ada --role admin --verified
-  With a password from elsewhere:
-    pass show ada | oneseat user add ada@example.org --name Ada --verified --password-stdin")]
-pub(super) struct Add {
-    /// Address the user signs in with
-    #[arg(value_parser = Email::of_new_account)]
-    email: Email,
-    /// What people call the user
-    #[arg(long)]
-    name: Name,
-    /// What the user may do: user or admin
-    #[arg(long, default_value = "user")]
-    role: Role,
-    /// The address is known to be theirs; without it they cannot sign in yet
-    #[arg(long)]
-    verified: bool,
-    /// Read the password from standard input (one line)
-    #[arg(long)]
-    password_stdin: bool,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-#[derive(Args, Debug)]
-#[command(after_long_help = "Examples:
-  Let the user choose a password by a link in a mail:
-    oneseat user invite ada@example.org --name Ada")]
-pub(super) struct Invite {
-    /// Address the user signs in with
-    #[arg(value_parser = Email::of_new_account)]
-    email: Email,
-    /// What people call the user
-    #[arg(long)]
-    name: Name,
-    /// What the user may do: user or admin
-    #[arg(long, default_value = "user")]
-    role: Role,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-#[derive(Args, Debug)]
-#[command(after_long_help = "Examples:
-  The addresses of all admins:
-    oneseat user list --json | jq -r '.[] | select(.role == \"admin\").email'")]
-pub(super) struct List {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-#[derive(Args, Debug)]
-#[command(after_long_help = "Examples:
-  Is the address locked, and who has the seat?
-    oneseat user show ada@example.org")]
-pub(super) struct Show {
-    /// Address of the account
-    email: Email,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-#[derive(Args, Debug)]
-#[command(after_long_help = "Examples:
-  Make one, and print it once:
-    oneseat user password ada@example.org")]
-pub(super) struct SetPassword {
-    /// Address of the account
-    email: Email,
-    /// Read the password from standard input (one line); otherwise one is generated and printed once
-    #[arg(long)]
-    password_stdin: bool,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct Target {
-    /// Address of the account
-    email: Email,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct Leaving {
-    #[command(flatten)]
-    target: Target,
-    /// Do it even if no admin who can sign in would be left
-    #[arg(long)]
-    last_admin: bool,
-}
-
-fn of_flag(last_admin: bool) -> LastAdmin {
-    match last_admin {
-        true => LastAdmin::MayGo,
-        false => LastAdmin::Stays,
-    }
 }
 
 impl User {
@@ -194,6 +90,13 @@ impl User {
                 target.run(remove).await
             }
         }
+    }
+}
+
+fn of_flag(last_admin: bool) -> LastAdmin {
+    match last_admin {
+        true => LastAdmin::MayGo,
+        false => LastAdmin::Stays,
     }
 }
 

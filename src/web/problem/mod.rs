@@ -3,6 +3,9 @@
 //! One exhaustive match turns domain errors into HTTP; `every_error_is_a_problem` replaces the framework's
 //! own errors.
 
+mod code;
+mod of_domain;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -16,12 +19,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::auth;
 use crate::request_id::RequestId;
 use crate::sessions::{EndReason, Ending};
 use crate::web::middleware::request_id::X_REQUEST_ID;
 use crate::web::openapi::schemas;
-use crate::words::words;
+pub(in crate::web) use code::Code;
 
 /// The media type of RFC 9457.
 pub(in crate::web) const CONTENT_TYPE: &str = "application/problem+json";
@@ -32,62 +34,6 @@ const CLIENT_CHALLENGE: &str = r#"Basic realm="oneseat", charset="UTF-8""#;
 const CHALLENGE_FAILED: &str = r#"Bearer realm="oneseat", error="invalid_token""#;
 /// When to try again after a 503, in seconds.
 const RETRY_AFTER: &str = "2";
-
-words! {
-    /// The kind of problem, for programs.
-    pub(in crate::web) enum Code {
-        /// The request cannot be understood.
-        BadRequest = "bad_request",
-        /// The new password is refused; the detail says why.
-        PasswordRefused = "password_refused",
-        /// The mailed link is invalid, used or expired.
-        LinkInvalid = "link_invalid",
-        /// No token came.
-        TokenMissing = "token_missing",
-        /// The token is unknown.
-        TokenInvalid = "token_invalid",
-        /// The token's session has ended; the problem says why and when.
-        SessionEnded = "session_ended",
-        /// Address and password do not belong together.
-        InvalidCredentials = "invalid_credentials",
-        /// The service's id or secret is missing or wrong.
-        InvalidClient = "invalid_client",
-        /// Too many wrong passwords for this address.
-        AccountLocked = "account_locked",
-        /// The address was never verified.
-        EmailUnverified = "email_unverified",
-        /// The account may not sign in.
-        AccountDisabled = "account_disabled",
-        /// The current password is wrong.
-        WrongPassword = "wrong_password",
-        /// The role is not enough.
-        Forbidden = "forbidden",
-        /// There is nothing at this address.
-        NotFound = "not_found",
-        /// This server sends no mail.
-        NoMail = "no_mail",
-        /// The address does not take that method.
-        MethodNotAllowed = "method_not_allowed",
-        /// The body did not come in time.
-        RequestTimeout = "request_timeout",
-        /// Another user has the address.
-        EmailTaken = "email_taken",
-        /// No admin would be left.
-        LastAdmin = "last_admin",
-        /// Admins cannot disable their own account.
-        OwnAccount = "own_account",
-        /// The body is larger than it may be.
-        BodyTooLarge = "body_too_large",
-        /// The body has the wrong media type.
-        UnsupportedMediaType = "unsupported_media_type",
-        /// Too many tries from one network.
-        TooManyRequests = "too_many_requests",
-        /// This program is at fault.
-        Internal = "internal",
-        /// Nothing was decided; try again.
-        Unavailable = "unavailable",
-    }
-}
 
 /// One error, as the caller sees it.
 #[derive(Debug)]
@@ -286,70 +232,6 @@ impl Problem {
                 Self::new(status, Code::BadRequest, "The request cannot be understood")
             }
             _ => Self::internal(),
-        }
-    }
-}
-
-impl From<auth::Error> for Problem {
-    fn from(error: auth::Error) -> Self {
-        use auth::Error;
-        let forbidden = |code, detail| Self::new(StatusCode::FORBIDDEN, code, detail);
-        match error {
-            Error::InvalidCredentials => {
-                Self::unauthorized(Code::InvalidCredentials, "Invalid credentials", CHALLENGE)
-            }
-            Error::AccountLocked => forbidden(
-                Code::AccountLocked,
-                "Account is locked. Please reset your password.",
-            ),
-            Error::EmailUnverified => forbidden(
-                Code::EmailUnverified,
-                "Please verify your email before logging in",
-            ),
-            Error::AccountDisabled => forbidden(Code::AccountDisabled, "Account is disabled"),
-            // Not 401: the token that came with it is good.
-            Error::WrongPassword => forbidden(Code::WrongPassword, "The current password is wrong"),
-            Error::PasswordRefused(why) => Self::in_words(Code::PasswordRefused, &why),
-            Error::LinkInvalid => Self::new(
-                StatusCode::BAD_REQUEST,
-                Code::LinkInvalid,
-                "This link is no longer valid. Please ask for a new one.",
-            ),
-            Error::ClientUnknown => Self::invalid_client(),
-            Error::NameTaken(_) => Self::bad_request("There is a service with this name already"),
-            Error::NoSuchClient(_) => Self::not_found(),
-            Error::NoMail => Self::new(
-                StatusCode::NOT_FOUND,
-                Code::NoMail,
-                "This server sends no mail. Please ask an administrator.",
-            ),
-            Error::Forbidden => Self::forbidden(),
-            Error::OwnAccount => Self::new(
-                StatusCode::CONFLICT,
-                Code::OwnAccount,
-                "You cannot disable your own account",
-            ),
-            Error::LastAdmin => Self::new(
-                StatusCode::CONFLICT,
-                Code::LastAdmin,
-                "This is the last administrator who can sign in. Please add another one first.",
-            ),
-            Error::TokenInvalid => Self::token_invalid(),
-            Error::SessionEnded(ending) => Self::session_ended(ending),
-            Error::NoSuchUser(_) | Error::NoSuchSession => Self::not_found(),
-            Error::EmailTaken(_) => Self::new(
-                StatusCode::CONFLICT,
-                Code::EmailTaken,
-                "There is a user with this email already",
-            ),
-            Error::Busy => {
-                log::warn!("a request was turned away: {error}");
-                Self::unavailable()
-            }
-            Error::Unavailable(_) => {
-                log::error!("{error}");
-                Self::unavailable()
-            }
         }
     }
 }

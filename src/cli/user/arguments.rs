@@ -1,0 +1,107 @@
+//! What each command about users takes.
+
+use clap::Args;
+
+use crate::config::DatabaseSettings;
+use crate::users::{Email, Name, Role};
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  An admin, whose generated password is printed once:
+    oneseat user add ada@example.org --name Ada --role admin --verified
+  With a password from elsewhere:
+    pass show ada | oneseat user add ada@example.org --name Ada --verified --password-stdin")]
+pub(in crate::cli) struct Add {
+    /// Address the user signs in with
+    #[arg(value_parser = Email::of_new_account)]
+    pub(super) email: Email,
+    /// What people call the user
+    #[arg(long)]
+    pub(super) name: Name,
+    /// What the user may do: user or admin
+    #[arg(long, default_value = "user")]
+    pub(super) role: Role,
+    /// The address is known to be theirs; without it they cannot sign in yet
+    #[arg(long)]
+    pub(super) verified: bool,
+    /// Read the password from standard input (one line)
+    #[arg(long)]
+    pub(super) password_stdin: bool,
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  Let the user choose a password by a link in a mail:
+    oneseat user invite ada@example.org --name Ada")]
+pub(in crate::cli) struct Invite {
+    /// Address the user signs in with
+    #[arg(value_parser = Email::of_new_account)]
+    pub(super) email: Email,
+    /// What people call the user
+    #[arg(long)]
+    pub(super) name: Name,
+    /// What the user may do: user or admin
+    #[arg(long, default_value = "user")]
+    pub(super) role: Role,
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  The addresses of all admins:
+    oneseat user list --json | jq -r '.[] | select(.role == \"admin\").email'")]
+pub(in crate::cli) struct List {
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  Is the address locked, and who has the seat?
+    oneseat user show ada@example.org")]
+pub(in crate::cli) struct Show {
+    /// Address of the account
+    pub(super) email: Email,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  Make one, and print it once:
+    oneseat user password ada@example.org")]
+pub(in crate::cli) struct SetPassword {
+    /// Address of the account
+    pub(super) email: Email,
+    /// Read the password from standard input (one line); otherwise one is generated and printed once
+    #[arg(long)]
+    pub(super) password_stdin: bool,
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Target {
+    /// Address of the account
+    pub(super) email: Email,
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Leaving {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// Do it even if no admin who can sign in would be left
+    #[arg(long)]
+    pub(super) last_admin: bool,
+}

@@ -1,0 +1,69 @@
+//! Domain errors as problems: one exhaustive match.
+
+use actix_web::http::StatusCode;
+
+use super::{CHALLENGE, Code, Problem};
+use crate::auth::Error;
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let forbidden = |code, detail| Self::new(StatusCode::FORBIDDEN, code, detail);
+        match error {
+            Error::InvalidCredentials => {
+                Self::unauthorized(Code::InvalidCredentials, "Invalid credentials", CHALLENGE)
+            }
+            Error::AccountLocked => forbidden(
+                Code::AccountLocked,
+                "Account is locked. Please reset your password.",
+            ),
+            Error::EmailUnverified => forbidden(
+                Code::EmailUnverified,
+                "Please verify your email before logging in",
+            ),
+            Error::AccountDisabled => forbidden(Code::AccountDisabled, "Account is disabled"),
+            // Not 401: the token that came with it is good.
+            Error::WrongPassword => forbidden(Code::WrongPassword, "The current password is wrong"),
+            Error::PasswordRefused(why) => Self::in_words(Code::PasswordRefused, &why),
+            Error::LinkInvalid => Self::new(
+                StatusCode::BAD_REQUEST,
+                Code::LinkInvalid,
+                "This link is no longer valid. Please ask for a new one.",
+            ),
+            Error::ClientUnknown => Self::invalid_client(),
+            Error::NameTaken(_) => Self::bad_request("There is a service with this name already"),
+            Error::NoSuchClient(_) => Self::not_found(),
+            Error::NoMail => Self::new(
+                StatusCode::NOT_FOUND,
+                Code::NoMail,
+                "This server sends no mail. Please ask an administrator.",
+            ),
+            Error::Forbidden => Self::forbidden(),
+            Error::OwnAccount => Self::new(
+                StatusCode::CONFLICT,
+                Code::OwnAccount,
+                "You cannot disable your own account",
+            ),
+            Error::LastAdmin => Self::new(
+                StatusCode::CONFLICT,
+                Code::LastAdmin,
+                "This is the last administrator who can sign in. Please add another one first.",
+            ),
+            Error::TokenInvalid => Self::token_invalid(),
+            Error::SessionEnded(ending) => Self::session_ended(ending),
+            Error::NoSuchUser(_) | Error::NoSuchSession => Self::not_found(),
+            Error::EmailTaken(_) => Self::new(
+                StatusCode::CONFLICT,
+                Code::EmailTaken,
+                "There is a user with this email already",
+            ),
+            Error::Busy => {
+                log::warn!("a request was turned away: {error}");
+                Self::unavailable()
+            }
+            Error::Unavailable(_) => {
+                log::error!("{error}");
+                Self::unavailable()
+            }
+        }
+    }
+}
