@@ -1,35 +1,35 @@
-//! Characters that nobody sees, and that change how what stands beside them is read.
+//! Invisible characters that change how the text beside them is read.
 //!
-//! A name with one of them turns the rest of an operator's terminal around, starts a line, or looks like somebody else's. Left alone is
-//! what people write with: joiners (Persian; emoji of several people), marks of direction beside right-to-left letters, which reach no
-//! further than themselves, variation selectors, accents.
+//! A name with one of them reverses the rest of an operator's terminal line, starts a line, or looks like
+//! another name. Characters that people write with stay: joiners (Persian; emoji of several people),
+//! direction marks beside right-to-left letters (they reach no further), variation selectors, accents.
 
-/// Control characters (general category Cc), separators of lines and paragraphs (Zl, Zp), and of format characters (Cf) and others
-/// without a form all but those that people write with.
+/// Control characters (general category Cc), line and paragraph separators (Zl, Zp), and format (Cf) and
+/// other invisible characters, except those that people write with.
 pub(crate) fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
             // Soft hyphen, grapheme joiner.
             '\u{ad}' | '\u{34f}'
-            // Letters without a form.
+            // Invisible letters.
             | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}'
             | '\u{200b}'
-            // Separators; embeddings and overrides of the direction of writing.
+            // Separators; embeddings and overrides of the writing direction.
             | '\u{2028}'..='\u{202e}'
-            // Word joiner, invisible operators, isolates, what is deprecated.
+            // Word joiner, invisible operators, isolates, deprecated characters.
             | '\u{2060}'..='\u{206f}'
             | '\u{feff}'
             // Annotations.
             | '\u{fff0}'..='\u{fffb}'
-            // Format of hieroglyphs, of shorthand, of music.
+            // Format controls of hieroglyphs, shorthand, music.
             | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            // Tags, and what has no meaning yet beside them.
+            // Tags, and unassigned characters beside them.
             | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}'
         )
 }
 
-/// Does it show nothing by itself, although people write with it?
+/// Is it invisible by itself, although people write with it?
 pub(crate) fn is_mark(c: char) -> bool {
     c.is_whitespace()
         || matches!(
@@ -38,7 +38,7 @@ pub(crate) fn is_mark(c: char) -> bool {
         )
 }
 
-/// The text with `instead` in place of each.
+/// The text with `instead` in place of each unseen character.
 pub(crate) fn replaced(text: &str, instead: char) -> String {
     text.chars()
         .map(|c| if is_unseen(c) { instead } else { c })

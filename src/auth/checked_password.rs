@@ -1,8 +1,8 @@
-//! A password that was right, and the account that it was right for.
+//! A password that was right, and its account.
 //!
-//! The order is part of the contract: lock, then password, then whether everything still holds. A password is
-//! checked while holding no connection and no row, so the transaction that acts confirms everything that it was
-//! checked against. Only `with_password` makes a [`CheckedPassword`], and it counts a wrong password before it answers.
+//! The order is part of the contract: lock, then password, then whether everything still holds. The check
+//! holds no connection and no row, so the transaction that acts confirms everything again. Only
+//! `with_password` makes a [`CheckedPassword`]. It counts a wrong password before it answers.
 
 use diesel::pg::PgConnection;
 
@@ -15,15 +15,15 @@ use crate::users::lockout::{self, Failure};
 use crate::users::store::{self as users, Credentials};
 use crate::users::{Email, Match, Password, User};
 
-/// How often a password is checked again because the stored hash changed under the check.
+/// How often a password is checked at most, if the stored hash changes during the check.
 const ATTEMPTS: usize = 3;
 
-/// Whose password is tried, and what for.
+/// The account and the purpose of a password check.
 #[derive(Clone)]
 pub(super) enum Claim {
-    /// To sign in with an address.
+    /// Signing in with an address.
     SignIn(Email, Origin),
-    /// To change the password of the holder of a session.
+    /// Changing the password of a session's holder.
     Change(Holder),
 }
 
@@ -32,9 +32,9 @@ pub(super) struct CheckedPassword {
     claim: Claim,
     /// The address of the account.
     pub(super) email: Email,
-    /// The account, as it was looked up.
+    /// The account, as it was before the check.
     pub(super) found: Credentials,
-    /// What the check has shown.
+    /// The result of the check.
     pub(super) matched: Match,
 }
 
@@ -46,7 +46,7 @@ impl Claim {
         }
     }
 
-    /// Tells the security log.
+    /// Writes the refusal to the security log.
     pub(super) fn refused(&self, email: &Email, why: &Error) {
         let attempt = match self {
             Self::SignIn(..) => Attempt::SignIn,
@@ -65,8 +65,8 @@ impl Claim {
 }
 
 impl CheckedPassword {
-    /// Locks the user's row until the transaction ends, and returns the user if everything still holds. `None`: the
-    /// password was changed, or its hash made stronger by a racing sign-in.
+    /// Locks the user's row until the transaction ends, and returns the user if everything still holds.
+    /// `None`: the password was changed, or a racing sign-in stored a stronger hash.
     pub(super) fn confirm(&self, conn: &mut PgConnection) -> Result<Option<User>, Error> {
         let row = users::lock(conn, self.found.user.id)?.ok_or(Error::InvalidCredentials)?;
         self.confirm_row(conn, row)
@@ -84,7 +84,7 @@ impl CheckedPassword {
         Ok((row.password_hash == self.found.password_hash).then_some(row.user))
     }
 
-    /// Tells the security log why nothing was done, if that was decided.
+    /// Writes the refusal to the security log, if it was decided.
     pub(super) fn refused(&self, why: &Error) {
         if is_decided(why) {
             self.claim.refused(&self.email, why);
@@ -93,12 +93,12 @@ impl CheckedPassword {
 }
 
 impl Auth {
-    /// Checks a password and acts on it. `act` returns `None` when [`CheckedPassword::confirm`] did: then both are
-    /// tried again.
+    /// Checks a password and acts on it. `act` returns `None` when [`CheckedPassword::confirm`] did: then
+    /// both are tried again.
     ///
     /// # Errors
-    /// [`Error::AccountLocked`]; [`Error::InvalidCredentials`] or [`Error::WrongPassword`]; those of `act`, and of
-    /// [`Authority`] for the holder of a session; [`Error::Busy`], [`Error::Unavailable`].
+    /// [`Error::AccountLocked`]; [`Error::InvalidCredentials`] or [`Error::WrongPassword`]; those of `act`,
+    /// and of [`Authority`] for the holder of a session; [`Error::Busy`], [`Error::Unavailable`].
     pub(super) async fn with_password<T, Acting>(
         &self,
         claim: &Claim,
@@ -133,7 +133,7 @@ impl Auth {
         Err(Error::Busy)
     }
 
-    /// The address and its account, if there is one, unless the address is locked.
+    /// Finds the address and its account, if there is one. Fails if the address is locked.
     async fn look_up(&self, claim: &Claim) -> Result<(Email, Option<Credentials>), Error> {
         let told = claim.clone();
         let look_up = move |conn: &mut PgConnection, email: Email, own: Option<Credentials>| {
@@ -147,7 +147,7 @@ impl Auth {
         self.at_account(claim, look_up, |_| ()).await
     }
 
-    /// The answer to a wrong password, once it is counted.
+    /// Counts a wrong password, and returns the error for it.
     async fn count_failure(&self, claim: &Claim) -> Result<Error, Error> {
         let (policy, told) = (self.policy.lockout, claim.clone());
         let count = move |conn: &mut PgConnection, email: Email, _| {
@@ -165,16 +165,16 @@ impl Auth {
         };
         let (failure, _) = self.at_account(claim, count, tell).await?;
         Ok(match (failure, claim) {
-            // By others, since it was looked at.
+            // Other failures locked it after the look-up.
             (Failure::WasLocked, _) => Error::AccountLocked,
             (Failure::Counted | Failure::Locked, Claim::SignIn(..)) => Error::InvalidCredentials,
             (Failure::Counted | Failure::Locked, Claim::Change(_)) => Error::WrongPassword,
         })
     }
 
-    /// One step at an address. The holder of a session is confirmed first, so that nothing is hashed or counted for a
-    /// session that ended meanwhile, and is refused while their address is locked; the step is given their account.
-    /// `tell` writes down what was done, after the commit.
+    /// Runs one step at an address. The holder of a session is confirmed first: nothing is hashed or counted
+    /// for a session that has ended, or while the address is locked. The step then gets their account. `tell`
+    /// logs what was done, after the commit.
     async fn at_account<T: Send + 'static>(
         &self,
         claim: &Claim,
@@ -201,7 +201,7 @@ impl Auth {
     }
 }
 
-/// Or could nothing be decided (law 5)?
+/// Is the error a decision (law 5)?
 pub(super) fn is_decided(error: &Error) -> bool {
     !matches!(error, Error::Busy | Error::Unavailable(_))
 }

@@ -1,7 +1,7 @@
-//! The way back in: links by mail that verify an address or set a password, and a password changed by its owner.
+//! Account recovery: mailed links that verify an address or set a password, and password changes by users.
 //!
-//! A link is looked at before anything is hashed, and again under the lock of its user's row, which makes it work once: of two who
-//! use it at the same time, one finds it gone.
+//! A link is checked before anything is hashed, and again under the lock of its user's row. So it works once:
+//! if two requests use it at the same time, one finds it gone.
 
 use diesel::Connection;
 use diesel::pg::PgConnection;
@@ -21,8 +21,8 @@ use crate::users::store::{self as users, Credentials};
 use crate::users::{Email, Password, Proposed, User};
 
 impl Auth {
-    /// Asks for a link for whoever has this address. Whether there is somebody is found out when the mail is made: answer and time
-    /// are the same for every address (law 7).
+    /// Requests a link for the user with this address. Delivery finds out later whether there is one:
+    /// answer and time are the same for every address (law 7).
     ///
     /// # Errors
     /// [`Error::NoMail`]; [`Error::Unavailable`].
@@ -46,11 +46,11 @@ impl Auth {
             .await
     }
 
-    /// Sets a password by a mailed link, verifies the address that it was sent to, lifts the lock and ends the session. Does not sign
-    /// in.
+    /// Sets a password by a mailed link, verifies the address that it was sent to, lifts the lock and ends
+    /// the session. Does not sign in.
     ///
     /// # Errors
-    /// [`Error::LinkInvalid`], [`Error::PasswordRefused`], and then the link still works; [`Error::Busy`],
+    /// [`Error::LinkInvalid`]; [`Error::PasswordRefused`], after which the link still works; [`Error::Busy`],
     /// [`Error::Unavailable`].
     pub async fn reset_password(&self, token: Token, password: String, origin: Origin) -> Result<(), Error> {
         let digest = token.digest();
@@ -62,7 +62,7 @@ impl Auth {
                 redeemable(conn, &digest, &purposes).map_err(|error| settled(conn, &digest, &purposes, error))
             })
             .await?;
-        // Judged and hashed without a connection in hand.
+        // Judging and hashing hold no connection.
         let (about, share) = (vec![user.name, user.email], origin.share());
         let hash = self.hasher.hash_proposed(proposed, about, share).await??;
         let (is_mailed, policy) = (self.policy.mail.is_on(), self.policy.sessions);
@@ -85,7 +85,7 @@ impl Auth {
             .await
     }
 
-    /// Marks the address to which a link was mailed as its user's.
+    /// Verifies the address to which a link was mailed.
     ///
     /// # Errors
     /// [`Error::LinkInvalid`]; [`Error::Unavailable`].
@@ -106,11 +106,12 @@ impl Auth {
             .await
     }
 
-    /// Changes the password of somebody who is signed in and knows it, and ends their session with all that it could do.
+    /// Changes the password of a signed-in user who knows the current one, and ends their session.
     ///
     /// # Errors
-    /// [`Error::PasswordRefused`], [`Error::AccountLocked`], [`Error::WrongPassword`], which counts as a failed sign-in;
-    /// those of [`Authority`] when the session ended meanwhile; [`Error::Busy`], [`Error::Unavailable`].
+    /// [`Error::PasswordRefused`], [`Error::AccountLocked`], [`Error::WrongPassword`], which counts as a
+    /// failed sign-in; those of [`Authority`] when the session ended meanwhile; [`Error::Busy`],
+    /// [`Error::Unavailable`].
     pub async fn change_password(&self, holder: Holder, current: Password, new: String) -> Result<(), Error> {
         let new = Proposed::new(&new)?;
         let claim = Claim::Change(holder.clone());
@@ -125,7 +126,7 @@ impl Auth {
         checked: CheckedPassword,
         holder: Holder,
     ) -> Result<Option<()>, Error> {
-        // The costly part, for a caller that knows the current password.
+        // This is costly: only a caller that knows the current password gets here.
         let about = vec![checked.found.user.name.clone(), checked.found.user.email.clone()];
         let origin = holder.origin().clone();
         let hash = self.hasher.hash_proposed(new, about, origin.share()).await??;
@@ -153,12 +154,12 @@ impl Auth {
         Ok(done.map(drop))
     }
 
-    /// Is there anybody to send mail?
+    /// Is mail configured?
     pub fn sends_mail(&self) -> bool {
         self.policy.mail.is_on()
     }
 
-    /// Refuses what cannot be done without mail.
+    /// Fails without mail.
     ///
     /// # Errors
     /// [`Error::NoMail`].
@@ -171,7 +172,7 @@ impl Auth {
     }
 }
 
-/// Whom a link is for, if it is for one of these purposes and works.
+/// Finds the user and the purpose of a live link, if it has one of these purposes.
 fn redeemable(
     conn: &mut PgConnection,
     digest: &TokenDigest,
@@ -182,7 +183,7 @@ fn redeemable(
         .ok_or(Error::LinkInvalid)
 }
 
-/// The same, with the user's row locked until the transaction ends.
+/// Like [`redeemable`], and locks the user's row until the transaction ends.
 fn redeem(conn: &mut PgConnection, digest: &TokenDigest, purpose: Purpose) -> Result<User, Error> {
     let (user, _) = redeemable(conn, digest, &[purpose])?;
     users::lock(conn, user.id)?.ok_or(Error::LinkInvalid)?;
@@ -190,7 +191,7 @@ fn redeem(conn: &mut PgConnection, digest: &TokenDigest, purpose: Purpose) -> Re
     Ok(user)
 }
 
-/// The same error; a link that was refused is gone before anybody is told.
+/// Returns the error. A refused link is deleted before the client is told.
 fn settled(conn: &mut PgConnection, digest: &TokenDigest, purposes: &[Purpose], error: Error) -> Error {
     match error {
         Error::LinkInvalid => {
@@ -206,7 +207,7 @@ fn tell_of_change(conn: &mut PgConnection, user: &User, origin: &Origin) -> Resu
     Ok(())
 }
 
-/// Where something happened, as a mail tells it.
+/// The origin of an event, as a mail describes it.
 pub(super) fn happening(origin: &Origin) -> Happening {
     Happening {
         ip_address: Some(origin.network()),

@@ -1,6 +1,6 @@
-//! Taking the seat.
+//! Signing in.
 //!
-//! The password comes first (`checked_password`), then whether the account may sign in.
+//! The password is checked first (`checked_password`), then whether the account may sign in.
 
 use diesel::Connection;
 
@@ -16,19 +16,19 @@ use crate::token::Token;
 use crate::users::store as users;
 use crate::users::{Email, Password, User, lockout};
 
-/// A taken seat.
+/// The result of a sign-in.
 #[derive(Debug)]
 pub struct SignedIn {
-    /// In clear, this once.
+    /// The token in clear, only here.
     pub token: Token,
-    /// Who.
+    /// The user.
     pub user: User,
     /// The new session.
     pub session: Session,
 }
 
 impl Auth {
-    /// Signs a user in, and ends the session they had.
+    /// Signs a user in, and ends their earlier session.
     ///
     /// # Errors
     /// [`Error::AccountLocked`], [`Error::InvalidCredentials`], [`Error::AccountDisabled`],
@@ -40,7 +40,7 @@ impl Auth {
         if let Err(error) = &done
             && !is_decided(error)
         {
-            // What is decided is told where it is decided, whether or not the caller is still there to hear.
+            // A decided refusal is logged where it is decided, even if the caller has gone.
             claim.refused(&email, error);
         }
         done

@@ -1,4 +1,4 @@
-//! Who takes a message away: an SMTP server, or the terminal of a server that has none.
+//! Sends messages: to an SMTP server, or to the terminal of a server that has none.
 
 use std::io::Write;
 use std::thread;
@@ -13,19 +13,19 @@ use tokio::sync::oneshot;
 use super::Message;
 use crate::redaction::Secrets;
 
-/// How long one step of the SMTP dialogue may take. All of them together are over before others take the mail for lost.
+/// The timeout of one step of the SMTP dialogue. All steps together end before the mail is taken for lost.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The way a message goes.
+/// The transport of messages.
 #[derive(Clone, Debug)]
 pub enum Mailer {
     /// To an SMTP server.
     Smtp(Box<Smtp>),
-    /// To standard output, for somebody who tries things out.
+    /// To standard output, for trying oneseat out.
     Terminal,
 }
 
-/// An SMTP server, from which address, and what it is not to repeat.
+/// An SMTP server, the sender, and the secrets that must not be logged.
 #[derive(Clone, Debug)]
 pub struct Smtp {
     transport: SmtpTransport,
@@ -33,27 +33,27 @@ pub struct Smtp {
     credentials: Secrets,
 }
 
-/// The message is not on its way. No word of what it says, nor whom it is for, nor how the server knows us.
+/// The message was not sent. The error contains no text of the message, no recipient and no credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSent {
-    /// It may be another time.
+    /// It may succeed another time.
     #[error("{0}")]
     Yet(String),
-    /// There is nobody there.
+    /// Nobody has this address.
     #[error("{0}")]
     Ever(String),
 }
 
-/// What an SMTP server says when there is nobody behind the address, or nobody any more (RFC 3463 3.2, 3.3). A refusal without one of
-/// these may as well be about the sender, the password or the relaying, all of which an operator can mend.
+/// Status codes of SMTP servers for an address that nobody has, or nobody any more (RFC 3463 3.2, 3.3). Other
+/// refusals may be about the sender, the password or the relaying, which an operator can mend.
 const NOBODY: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
 
 impl Mailer {
-    /// `url` as in `smtps://user:password@host:465` or `smtp://host:587?tls=required`; `from` as in `oneseat <seat@example.org>`.
-    /// Connects to nobody yet.
+    /// `url` is like `smtps://user:password@host:465` or `smtp://host:587?tls=required`, `from`
+    /// like `oneseat <seat@example.org>`. Does not connect yet.
     ///
     /// # Errors
-    /// Which of the two cannot be used, in words that do not repeat the URL.
+    /// Which of the two cannot be used, without repeating the URL.
     pub fn smtp(url: &str, from: &str) -> Result<Self, String> {
         let transport = SmtpTransport::from_url(url).map_err(|_| "the SMTP server's URL cannot be used")?;
         let from = from.parse().map_err(|_| format!("no sender of mail: {from}"))?;
@@ -64,11 +64,11 @@ impl Mailer {
         })))
     }
 
-    /// Hands the message over, on a thread of its own: a stop waits without end for those of the runtime, and a server may take its
-    /// time.
+    /// Sends the message on its own thread: a server may be slow, and a stop waits without end for threads of
+    /// the runtime.
     ///
     /// # Errors
-    /// The server's own words, or the network's, as far as the log may hold them ([`crate::redaction`]).
+    /// The words of the server or the network, as far as the log may contain them ([`crate::redaction`]).
     pub async fn send(&self, to: String, message: Message) -> Result<(), NotSent> {
         let (told, carried) = oneshot::channel();
         let mailer = self.clone();
@@ -104,7 +104,7 @@ impl Smtp {
             .to(Mailbox::new(None, address))
             .subject(message.subject)
             .message_id(None)
-            // No answer from a machine, please (RFC 3834 5).
+            // This asks for no automatic reply (RFC 3834 5).
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
@@ -121,7 +121,7 @@ impl Smtp {
         }
     }
 
-    /// The error and what caused it, without what only the reader of this message is to know.
+    /// The error and its causes, without what only the message's reader may know.
     fn in_full(&self, error: &dyn std::error::Error, to: &str, message: &Message) -> String {
         let secrets = message
             .tokens()
@@ -139,7 +139,8 @@ impl Smtp {
     }
 }
 
-/// Is it of no use to try again? The enhanced status code begins the reply (RFC 2034 4): what stands further on may be quoted.
+/// Is another attempt useless? The enhanced status code begins the reply (RFC 2034 4); later text may be
+/// quoted.
 fn is_nobody(error: &smtp::Error) -> bool {
     let reply = std::error::Error::source(error).map(ToString::to_string);
     let code = reply.as_deref().and_then(|reply| reply.split_whitespace().next());

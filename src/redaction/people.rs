@@ -1,13 +1,15 @@
-//! Whom a message is for, as another program may say it in prose.
+//! Recipients of messages, as another program may name them in prose.
 
 use super::secrets::comparable;
 use super::{LEFT_OUT, Secrets, on_one_line};
 
-/// Letters and digits of a name that is looked for among whole words. A shorter one is a word of its own in too many languages.
+/// The fewest letters and digits of a name that is compared with whole words. Shorter ones are words in too
+/// many languages.
 const SHORTEST_WORD: usize = 3;
 
 impl Secrets {
-    /// These and an address of mail with the name in it, before the `@` and before a `+` in that; also as in `ada at example dot org`.
+    /// These secrets and an address, with its name before the `@` and before a `+`; also as in
+    /// `ada at example dot org`.
     #[must_use]
     pub fn and_address(self, address: &str) -> Self {
         let Some((local, domain)) = address.rsplit_once('@') else {
@@ -21,7 +23,7 @@ impl Secrets {
             .and_word(name)
     }
 
-    /// These and a name: a long one wherever it stands, a short one where it is a word.
+    /// These secrets and a name. A long name is found anywhere, a short one as a whole word.
     fn and_word(mut self, name: &str) -> Self {
         let word = comparable(&on_one_line(name));
         if word.len() >= SHORTEST_WORD && !self.words.contains(&word) {
@@ -30,7 +32,7 @@ impl Secrets {
         self.and_name(name)
     }
 
-    /// The line with a mark in place of each of the words.
+    /// The line with a mark in place of each word.
     pub(super) fn without_words(&self, line: &str) -> String {
         let chars: Vec<char> = line.chars().collect();
         let is_letter = |place: usize| chars.get(place).is_some_and(|c| c.is_alphanumeric());

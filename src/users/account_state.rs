@@ -4,15 +4,15 @@ use super::User;
 use crate::words::words;
 
 words! {
-    /// The one word for what an admin has to know first.
+    /// The state of an account: the one that an admin has to know first.
     pub enum AccountState {
-        /// May sign in.
+        /// The user may sign in.
         Active = "active",
-        /// Has not chosen a password yet.
+        /// The user has not chosen a password yet.
         Invited = "invited",
-        /// Has not shown that the address is theirs.
+        /// The user has not verified the address.
         Unverified = "unverified",
-        /// May not sign in.
+        /// The user may not sign in.
         Disabled = "disabled",
     }
 }

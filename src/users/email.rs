@@ -1,4 +1,4 @@
-//! An address, written one way only.
+//! Email addresses in a normal form.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::unseen::{is_mark, is_unseen};
 
-/// A trimmed, NFC, lower-case address: one spelling for one account and one lock. The table wants it so
-/// (`users_email_in_normal_form`).
+/// An address, trimmed, in NFC and lower case: one spelling for one account and one lock. The table requires
+/// it (`users_email_in_normal_form`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
@@ -19,7 +19,7 @@ const LONGEST: usize = 254;
 /// Longest part before the last `@`, in bytes (RFC 5321 4.5.3.1.1).
 const LONGEST_LOCAL_PART: usize = 64;
 
-/// The text cannot be an address, in words for people.
+/// The text cannot be an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("email must be an address like name@example.org, of at most {LONGEST} bytes")]
 pub struct NotAnEmail;
@@ -27,13 +27,13 @@ pub struct NotAnEmail;
 impl FromStr for Email {
     type Err = NotAnEmail;
 
-    /// Accepts all that anybody could have an account by. Whether an address exists, only a mail can tell.
+    /// Accepts every address that an account could have. Only a mail can show whether it exists.
     fn from_str(text: &str) -> Result<Self, NotAnEmail> {
         // Longer text cannot become a valid address; this bounds the work below.
         if text.len() > 4 * LONGEST {
             return Err(NotAnEmail);
         }
-        // Lower-casing can undo NFC, so it is followed by another.
+        // Lower-casing can undo NFC, so NFC is applied again.
         let folded: String = text
             .trim()
             .nfc()
@@ -53,11 +53,11 @@ impl FromStr for Email {
 }
 
 impl Email {
-    /// The address of an account that is to be made: one that mail servers take, too, and not only one that people may have typed; and
-    /// that shows all that it is made of.
+    /// Parses the address of a new account. Mail servers must accept it, too, and it must have no invisible
+    /// characters.
     ///
     /// # Errors
-    /// In words for people.
+    /// When the text is no such address.
     pub fn of_new_account(text: &str) -> Result<Self, NotAnEmail> {
         let email: Self = text.parse()?;
         let is_seen = !email.0.contains(|c| is_unseen(c) || is_mark(c));
@@ -67,12 +67,12 @@ impl Email {
         }
     }
 
-    /// The one spelling.
+    /// The address in its normal form.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// SHA-256 of the spelling: names the address where failures are counted and mails wait.
+    /// SHA-256 of the normal form: it identifies the address where failures are counted and mails wait.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(&self.0).into()
     }
@@ -83,7 +83,7 @@ impl Email {
     }
 }
 
-/// Enough of an address's digest to tell it from others in a log: 12 hex characters.
+/// The first 12 hex characters of an address's digest: enough to tell addresses apart in a log.
 pub fn short_digest(digest: &[u8]) -> String {
     let mut hex = hex::encode(digest);
     hex.truncate(12);

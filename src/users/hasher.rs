@@ -1,5 +1,5 @@
-//! Argon2id on a few threads of its own: a storm of sign-ins queues here, and takes neither the memory nor the threads
-//! that everything else lives on.
+//! Runs Argon2id on a few threads of its own. A storm of sign-ins waits in the queue here. It does not take
+//! the memory and the threads that everything else needs.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,23 +16,25 @@ use crate::fair_queue::{FairQueue, Put};
 use crate::network::Share;
 use crate::worker_pool::{Full, Worker, WorkerPool};
 
-/// Passwords that may wait: some seconds of work, shared fairly among origins. Past it the answer is [`Error::Busy`].
+/// The most passwords that may wait: some seconds of work, shared fairly among origins. Beyond it, the answer
+/// is [`Error::Busy`].
 const QUEUE: usize = 256;
 
-/// How long one may wait, on a machine so busy with other things that the queue is longer than it looks.
+/// The longest wait. A busy machine may be slower than the length of the queue suggests.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// How much hashing gives way, from 0 to 19: at 10 a core shared with other work gives it a tenth.
+/// The niceness of hashing, from 0 to 19. At 10, hashing gets a tenth of a core that it shares with other
+/// work.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Nothing was hashed.
+/// Why nothing was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Too many are waiting.
+    /// Too many passwords are waiting.
     #[error("too many passwords are waiting to be checked")]
     Busy,
-    /// No randomness, no memory, or a thread that died.
+    /// There was no randomness or no memory, or the thread died.
     #[error("the password could not be hashed")]
     Failed,
 }
@@ -43,22 +45,22 @@ impl From<NotHashed> for Error {
     }
 }
 
-/// The threads that hash. Cheap to clone; they end with the last clone.
+/// The hashing threads. Cloning is cheap; the threads end with the last clone.
 #[derive(Clone)]
 pub struct Hasher {
-    /// One call for each entry of the queue.
+    /// Gets one call for each entry of the queue.
     pool: WorkerPool<()>,
     queue: Arc<Mutex<FairQueue<Job>>>,
-    /// Verified against when there is no account: the time must not tell.
+    /// The hash for addresses without an account: the time must not reveal them.
     dummy: Arc<PasswordHash>,
-    /// Whose stored hash was said to be of no use: once is enough, however often strangers try it.
+    /// Users whose unusable hash was logged. Once is enough, however often strangers try it.
     unusable: Arc<Mutex<HashSet<Uuid>>>,
 }
 
-/// Done with the memory of a thread; or without, and then it is told that there was no place for it.
+/// Runs with the memory of a thread. `None`: another entry took its place in the queue.
 type Job = Box<dyn FnOnce(Option<&mut Memory>) + Send>;
 
-/// One thread of low priority, and the memory that it hashes in.
+/// One low-priority thread and the memory in which it hashes.
 struct HashWorker {
     queue: Arc<Mutex<FairQueue<Job>>>,
     memory: Memory,
@@ -86,7 +88,7 @@ impl Hasher {
         })
     }
 
-    /// Passwords that wait for their turn.
+    /// The number of passwords that wait.
     pub fn waiting(&self) -> usize {
         locked(&self.queue).len()
     }
@@ -100,10 +102,11 @@ impl Hasher {
         Ok(hashed.await??)
     }
 
-    /// Judges a new password and hashes it, if it will do. `about` is what is known of whose it will be.
+    /// Judges a new password and hashes it, if it is acceptable. `about` describes its owner: name and
+    /// address.
     ///
     /// # Errors
-    /// See [`Error`]; within it [`Unusable::Guessable`].
+    /// See [`Error`]; the inner error is [`Unusable::Guessable`].
     pub async fn hash_proposed(
         &self,
         proposed: Proposed,
@@ -120,7 +123,7 @@ impl Hasher {
         Ok(self.submit(share, judge).await??)
     }
 
-    /// Is it the account's password? Without an account or a hash the answer is no, after the same work.
+    /// Checks the account's password. Without an account or a hash the answer is `None`, after the same work.
     ///
     /// # Errors
     /// See [`Error`].
@@ -156,19 +159,19 @@ impl Hasher {
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |memory| {
-            // Whoever asked may have gone: then nobody pays for the answer.
+            // Nothing is hashed for a caller that has gone.
             if !reply.is_closed() {
                 let _ = reply.send(memory.map(task).ok_or(Error::Busy));
             }
         });
         let put = locked(&self.queue).put(share, job);
         match put {
-            // As many calls as entries: there is a place for it.
+            // The pool has a place for each entry of the queue.
             Put::Queued => self.pool.submit(()).map_err(|Full| Error::Busy)?,
             Put::InPlaceOf(displaced) => displaced(None),
             Put::Full(_) => return Err(Error::Busy),
         }
-        // A closed reply is a job that costs nothing any more.
+        // A job whose reply is closed costs nothing.
         timeout(DEADLINE, answer)
             .await
             .map_err(|_| Error::Busy)?
@@ -207,7 +210,7 @@ impl Worker<()> for HashWorker {
     }
 }
 
-/// Whatever else this thread's machine has to do comes first: on Linux, where a priority is a thread's own.
+/// Lets all other work of the machine go first. Only on Linux, where each thread has its own priority.
 fn give_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {

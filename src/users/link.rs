@@ -1,5 +1,6 @@
-//! The table `one_time_links`: what a mailed link does, and for whom. A user has at most one live link for each purpose, by
-//! constraint; a link works once, until it expires, and for the address to which it was sent.
+//! The table `one_time_links`: the user and the purpose of each mailed link. By constraint, a user has at
+//! most one live link for each purpose. A link works once, until it expires, for the address to which it was
+//! sent.
 
 use std::time::Duration;
 
@@ -17,11 +18,11 @@ use crate::token::TokenDigest;
 use crate::words::words;
 
 words! {
-    /// What a link is for; `one_time_links_purpose_known` holds the database to them.
+    /// The purposes of links. The constraint `one_time_links_purpose_known` allows no others.
     pub enum Purpose {
-        /// Sets the first password, and shows that the address is theirs.
+        /// Sets the first password, and verifies the address.
         Invitation = "invitation",
-        /// Shows that the address is theirs.
+        /// Verifies the address.
         Verification = "verification",
         /// Sets a new password.
         PasswordReset = "password_reset",
@@ -29,7 +30,7 @@ words! {
 }
 
 impl Purpose {
-    /// How long a link for it works.
+    /// How long a link for this purpose works.
     pub const fn lifetime(self) -> Duration {
         const MINUTE: u64 = 60;
         const DAY: u64 = 24 * 60 * MINUTE;
@@ -41,7 +42,7 @@ impl Purpose {
     }
 }
 
-/// Makes a link in place of the user's earlier one for the same purpose.
+/// Creates a link in place of the user's earlier one for the same purpose.
 pub fn open(
     conn: &mut PgConnection,
     user: &User,
@@ -68,7 +69,8 @@ pub fn open(
         .execute(conn)
 }
 
-/// Whom a link is for, and what, while it works: the account may sign in and has the address to which it was sent.
+/// Finds the user and the purpose of a live link. The account must be enabled and still have the link's
+/// address.
 pub fn find(conn: &mut PgConnection, token: &TokenDigest) -> QueryResult<Option<(User, Purpose)>> {
     one_time_links::table
         .inner_join(users::table)
@@ -81,8 +83,8 @@ pub fn find(conn: &mut PgConnection, token: &TokenDigest) -> QueryResult<Option<
         .optional()
 }
 
-/// A link that was refused for these purposes is gone for good, whatever its row says now, because its holder is about to be told: a
-/// clock that steps back revives nothing. Not in a transaction that the same answer rolls back.
+/// Deletes a link that was refused for these purposes. The client is about to be told, so a clock that steps
+/// back must not revive it. Call this outside a transaction that the same answer rolls back.
 pub fn refuse(conn: &mut PgConnection, token: &TokenDigest, purposes: &[Purpose]) -> QueryResult<usize> {
     let refused = one_time_links::table
         .filter(one_time_links::token_digest.eq(token))
@@ -90,17 +92,17 @@ pub fn refuse(conn: &mut PgConnection, token: &TokenDigest, purposes: &[Purpose]
     delete(refused).execute(conn)
 }
 
-/// Ends all links of a user: for what they were, something else has been done.
+/// Deletes all links of a user: a new password or a disabled account makes them useless.
 pub fn discard_all(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<usize> {
     delete(one_time_links::table.filter(one_time_links::user_id.eq(user_id))).execute(conn)
 }
 
-/// Ends the user's link for one purpose.
+/// Deletes the user's link for one purpose.
 pub fn discard(conn: &mut PgConnection, user_id: Uuid, purpose: Purpose) -> QueryResult<usize> {
     delete(one_time_links::table.find((user_id, purpose))).execute(conn)
 }
 
-/// Forgets up to `batch` links that expired at `from` or later, the oldest first. Returns when they did.
+/// Deletes up to `batch` links that expired at `from` or later, the oldest first. Returns when they expired.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
     let expired: Vec<TokenDigest> = one_time_links::table
         .filter(one_time_links::expires_at.ge(from))

@@ -1,5 +1,5 @@
-//! The table `login_failures`: wrong passwords are counted for each address, whether or not an account stands behind
-//! it (law 7), and enough of them lock it for a while.
+//! The table `login_failures` counts wrong passwords for each address, with or without an account (law 7).
+//! Enough of them lock the address for a while.
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use crate::config::LockoutPolicy;
 use crate::db::clock::{before, interval, now, span};
 use crate::db::schema::{login_failures, users};
 
-/// Failures this old, with no lock that still holds, are forgotten by the sweeper.
+/// The age at which the sweeper deletes failures that no longer lock the address.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Locks listed at most: of a storm of them the rest is told by its number.
+/// The most locks that are listed. The others are only counted.
 pub const MOST_LISTED: i64 = 500;
 
-/// What one more failure did.
+/// The effect of one more failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Counted.
+    /// It was counted.
     Counted,
-    /// Counted, and it was the one that locked the address.
+    /// It was counted, and locked the address.
     Locked,
-    /// Not counted: others had locked the address in the meantime.
+    /// It was not counted: other failures had locked the address meanwhile.
     WasLocked,
 }
 
@@ -40,8 +40,8 @@ pub fn is_locked(conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
     select(exists(lock)).get_result(conn)
 }
 
-/// Counts one failure, in one statement: of any number at the same time, each counts once or finds the address locked.
-/// A lock that has run out starts the count anew.
+/// Counts one failure, in one statement. Concurrent failures are each counted once, or find the address
+/// locked. After a lock has expired, the count starts anew.
 pub fn record_failure(
     conn: &mut PgConnection,
     email: &Email,
@@ -77,13 +77,14 @@ pub fn record_failure(
     })
 }
 
-/// Forgets the failures of an address, and its lock. Returns whether there were any.
+/// Deletes the failures of an address, and its lock. Returns whether there were any.
 pub fn clear(conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
     let forgotten = delete(login_failures::table.find(email.digest().to_vec())).execute(conn)?;
     Ok(forgotten > 0)
 }
 
-/// Forgets up to `batch` stale rows last written at `from` or later, the oldest first. Returns when they were.
+/// Deletes up to `batch` stale rows last written at `from` or later, the oldest first. Returns when they were
+/// written.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
     let stale: Vec<Vec<u8>> = login_failures::table
         .filter(login_failures::updated_at.ge(from))
@@ -104,7 +105,7 @@ pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryR
         .get_results(conn)
 }
 
-/// How many rows are old enough to be stale.
+/// The number of rows that are old enough to be stale.
 pub fn count_stale(conn: &mut PgConnection) -> QueryResult<i64> {
     login_failures::table
         .filter(login_failures::updated_at.lt(before(now(), span(STALE))))
@@ -115,13 +116,13 @@ pub fn count_stale(conn: &mut PgConnection) -> QueryResult<i64> {
 /// Addresses that are locked now.
 #[derive(Clone, Debug)]
 pub struct Locked {
-    /// Those with an account, and until when; at most [`MOST_LISTED`].
+    /// The locked users, and when each lock ends; at most [`MOST_LISTED`].
     pub users: Vec<(User, DateTime<Utc>)>,
-    /// How many others there are: without an account, or beyond the list.
+    /// The number of other addresses: without an account, or beyond the list.
     pub others: i64,
 }
 
-/// Which addresses are locked now?
+/// Finds the addresses that are locked now.
 pub fn locked(conn: &mut PgConnection) -> QueryResult<Locked> {
     let is_locked = || login_failures::locked_until.gt(now().nullable());
     let users: Vec<(User, DateTime<Utc>)> = login_failures::table

@@ -1,6 +1,6 @@
-//! Who may sign in: accounts, passwords, and the lock that stops guessing.
+//! Users: accounts, passwords, and the lock that stops guessing.
 //!
-//! Nothing here knows what a session is; [`crate::auth`] brings the two together.
+//! This module knows no sessions; [`crate::auth`] combines the two.
 
 mod account_state;
 mod email;

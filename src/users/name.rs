@@ -1,18 +1,18 @@
-//! What people are called.
+//! Names of users and services.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::unseen::{is_mark, is_unseen};
 
-/// Most code points; the column's check says the same.
+/// The most code points; the column's check says the same.
 const LONGEST: usize = 200;
 
-/// A name for people to read: trimmed, 1 to 200 characters, of which at least one is seen.
+/// A name for people to read: trimmed, 1 to 200 characters, at least one of them visible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
-/// The text cannot be a name, in words for people.
+/// The text cannot be a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "name must be 1 to {LONGEST} printable characters: nothing invisible, and nothing that turns the direction of writing around"
@@ -32,7 +32,7 @@ impl FromStr for Name {
 }
 
 impl Name {
-    /// As it is shown.
+    /// The name as it is shown.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Passwords: what may be typed, and what may be set.
+//! Passwords that are typed, and passwords that are set.
 
 use std::fmt;
 
@@ -9,38 +9,39 @@ use zeroize::Zeroizing;
 
 use super::strength;
 
-/// Most code points in a password. Longer input is refused before any hashing.
+/// The most code points in a password. Longer input is refused before any hashing.
 const LONGEST: usize = 128;
-/// Fewest code points in a new password: the only factor (NIST SP 800-63B-4, 3.1.1.2).
+/// The fewest code points in a new password: the only factor (NIST SP 800-63B-4, 3.1.1.2).
 const SHORTEST: usize = 15;
 
-/// A password in clear, in NFC (NIST SP 800-63B-4, 3.1.1.2), for as long as it takes to hash it. Wiped when dropped.
+/// A password in clear, in NFC (NIST SP 800-63B-4, 3.1.1.2). It is kept until it is hashed, and wiped when
+/// dropped.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
-/// A new password of the right length, which nobody has judged yet.
+/// A new password of the right length that has not been judged yet.
 #[derive(Clone, Debug)]
 pub struct Proposed(Password);
 
-/// Why a text cannot be a password, in words for people.
+/// Why a text cannot be a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
-    /// Nothing was typed.
+    /// The text is empty.
     #[error("password must not be empty")]
     Empty,
-    /// Too much was typed.
+    /// The text is too long.
     #[error("password must not be longer than {LONGEST} characters")]
     TooLong,
-    /// Not for a new one.
+    /// The text is too short for a new password.
     #[error("password must have at least {SHORTEST} characters")]
     TooShort,
-    /// Not for a new one: somebody who tries likely passwords first would soon try this one.
+    /// The text is too likely for a new password: an attacker would soon try it.
     #[error("password is too easy to guess: {0}")]
     Guessable(String),
 }
 
 impl Password {
-    /// A password somebody typed to sign in: any that could ever have been set.
+    /// Accepts a password typed to sign in: any that could ever have been set.
     ///
     /// # Errors
     /// [`Unusable::Empty`], [`Unusable::TooLong`].
@@ -48,7 +49,7 @@ impl Password {
         if text.is_empty() {
             return Err(Unusable::Empty);
         }
-        // Before NFC, which makes at most four code points into one: this bounds its work.
+        // This bounds the work of NFC, which makes at most four code points into one.
         if text.chars().take(4 * LONGEST + 1).count() > 4 * LONGEST {
             return Err(Unusable::TooLong);
         }
@@ -59,9 +60,9 @@ impl Password {
         Ok(Self(normal))
     }
 
-    /// A password somebody chooses, judged here and now: no rules of composition, but nothing that is tried
-    /// first (OWASP ASVS 6.2.4, 6.2.11). It takes milliseconds of processor time: it is for programs in which nobody else waits for this
-    /// thread, and a server has [`super::Hasher::hash_proposed`] do it.
+    /// Judges a chosen password on this thread. There are no rules of composition, but likely passwords are
+    /// refused (OWASP ASVS 6.2.4, 6.2.11). This takes milliseconds of processor time: a server, where others
+    /// wait for the thread, uses [`super::Hasher::hash_proposed`].
     ///
     /// # Errors
     /// [`Unusable`].
@@ -69,7 +70,7 @@ impl Password {
         Proposed::new(text)?.judged(about)
     }
 
-    /// A new random one that people can read aloud: 24 characters of 5 bits each, in groups.
+    /// Generates a random password that people can read aloud: 24 characters of 5 bits each, in groups.
     ///
     /// # Errors
     /// When the operating system has no randomness to give.
@@ -93,14 +94,14 @@ impl Password {
         &self.0
     }
 
-    /// What is hashed.
+    /// The bytes to hash.
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 }
 
 impl Proposed {
-    /// What somebody would like to have for a password. Looks at its length alone, which costs nothing.
+    /// Accepts a proposed password by its length alone, which costs nothing to check.
     ///
     /// # Errors
     /// [`Unusable::Empty`], [`Unusable::TooLong`], [`Unusable::TooShort`].
@@ -112,8 +113,8 @@ impl Proposed {
         Ok(Self(password))
     }
 
-    /// No rules of composition, but not made of what is tried first (OWASP ASVS 6.2.4, 6.2.11). `about` is what is known of them: their
-    /// name, their address.
+    /// Refuses a likely password (OWASP ASVS 6.2.4, 6.2.11). There are no rules of composition. `about`
+    /// describes its owner: name and address.
     ///
     /// # Errors
     /// [`Unusable::Guessable`].

@@ -1,4 +1,4 @@
-//! Argon2id, in the PHC strings that the database holds.
+//! Argon2id hashes, as PHC strings in the database.
 
 use std::fmt;
 
@@ -13,57 +13,57 @@ use super::Password;
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// The most that a stored hash may ask for, far above any setting of use: whoever restores a wrong backup or writes in the table does not
-/// decide how much memory and time one sign-in takes.
+/// The most that a stored hash may ask for, far above any useful setting. A wrong backup or a write to the
+/// table must not decide how much memory and time one sign-in takes.
 const MOST_MEMORY_KIB: u32 = 256 * 1_024;
 const MOST_PASSES: u32 = 64;
 const MOST_LANES: u32 = 64;
-/// Memory times passes, which is the time that it takes: 1 GiB.
+/// Memory times passes, which determines the time: 1 GiB.
 const MOST_WORK_KIB: u64 = 1_024 * 1_024;
 
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 
-/// Blocks of 1 KiB that are asked for together, used or not. glibc gives what is larger than 32 MiB back to the system when it
-/// is freed, and keeps what is smaller for later; what is never used takes no memory.
+/// Blocks of 1 KiB that are allocated together, used or not. glibc returns more than 32 MiB to the system
+/// when it is freed, and keeps less for later. Unused blocks take no memory.
 const ROOM: usize = 33 * 1_024;
 
-/// What one hash is made in, and the next in the same.
+/// The memory for hashing, reused for the next hash.
 pub(super) type Memory = Vec<Block>;
 
-/// A PHC string.
+/// A password hash, as a PHC string.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
-/// A right password.
+/// The result for a right password.
 #[derive(Debug)]
 pub struct Match {
-    /// The same password hashed with today's parameters, if the stored hash was weaker.
+    /// The password hashed with today's parameters, if the stored hash was weaker.
     pub stronger: Option<PasswordHash>,
 }
 
-/// What became of a check.
+/// The result of a check.
 #[derive(Debug)]
 pub(super) enum Checked {
-    /// It is the password.
+    /// The password is right.
     Right(Match),
-    /// It is another one.
+    /// The password is wrong.
     Wrong,
-    /// Nobody can sign in with what is stored: why.
+    /// Nobody can sign in with the stored hash, for this reason.
     Unusable(&'static str),
 }
 
-/// There was no randomness or no memory.
+/// There was no randomness or no memory for hashing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NotHashed;
 
 impl PasswordHash {
-    /// As read from the database.
+    /// A hash as read from the database.
     pub fn from_stored(phc: String) -> Self {
         Self(phc)
     }
 
-    /// As written to the database.
+    /// The hash as written to the database.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -79,7 +79,7 @@ fn current_params() -> Result<Params, NotHashed> {
     Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).map_err(|_| NotHashed)
 }
 
-/// A new password, with a salt of its own and today's parameters.
+/// Hashes a password, with a salt of its own and today's parameters.
 pub(super) fn hash(password: &Password, memory: &mut Memory) -> Result<PasswordHash, NotHashed> {
     let mut salt = [0; SALT_BYTES];
     SysRng.try_fill_bytes(&mut salt).map_err(|_| NotHashed)?;
@@ -102,7 +102,7 @@ pub(super) fn hash(password: &Password, memory: &mut Memory) -> Result<PasswordH
     Ok(PasswordHash(phc.to_string()))
 }
 
-/// Is it the password?
+/// Checks a password against a stored hash.
 pub(super) fn verify(
     password: &Password,
     stored: &PasswordHash,
@@ -112,7 +112,7 @@ pub(super) fn verify(
     let parsed = match parsed.and_then(Parsed::within_bounds) {
         Ok(parsed) => parsed,
         Err(why) => {
-            // As slow as any other wrong password: a broken account must not stand out.
+            // This takes as long as any wrong password: a broken account must not stand out.
             hash(password, memory)?;
             return Ok(Checked::Unusable(why));
         }
@@ -124,13 +124,13 @@ pub(super) fn verify(
         salt,
         expected,
     } = parsed;
-    // Compared in constant time by `Output`.
+    // `Output` compares in constant time.
     let is_right = digest(password, &salt, algorithm, version, &params, memory)? == expected;
     let is_current = algorithm == Algorithm::Argon2id
         && version == Version::V0x13
         && params.m_cost() >= MEMORY_KIB
         && params.t_cost() >= PASSES;
-    // For a right password the hash to store, for a wrong one the time that it would have taken.
+    // A right password gets a hash to store; a wrong one takes the same time.
     let stronger = if is_current {
         None
     } else {
@@ -143,7 +143,7 @@ pub(super) fn verify(
     })
 }
 
-/// A PHC string, taken apart.
+/// A parsed PHC string.
 struct Parsed {
     algorithm: Algorithm,
     version: Version,
@@ -238,7 +238,6 @@ mod tests {
 
     #[test]
     fn a_weaker_hash_is_made_anew_when_the_password_is_right() {
-        // argon2id, m=8, t=1, p=1, of "password" and "somesalt".
         let params = Params::new(8, 1, 1, Some(HASH_BYTES)).unwrap();
         let memory = &mut Memory::new();
         let version = Version::V0x13;
@@ -293,10 +292,10 @@ mod tests {
                 matches!(checked, Checked::Unusable(why) if why.contains("more memory or passes")),
                 "{params}: {checked:?}"
             );
-            // It has cost what any wrong password costs.
+            // The check has cost as much as any wrong password.
             assert_eq!(memory.len(), usize::try_from(MEMORY_KIB).unwrap(), "{params}");
         }
-        // What others call strong is obeyed.
+        // Parameters that others call strong are obeyed.
         for params in [
             "m=65536,t=3,p=4",
             "m=262144,t=1,p=1",

@@ -1,13 +1,13 @@
-//! What a user may do.
+//! Roles: what a user may do.
 
 use crate::words::words;
 
 words! {
-    /// The two roles; `users_role_known` holds the database to them.
+    /// The two roles. The constraint `users_role_known` allows no others.
     pub enum Role {
-        /// Signs in, and sees what is their own.
+        /// Signs in and sees their own data.
         User = "user",
-        /// Sees and ends everybody's sessions.
+        /// Sees and ends the sessions of all users.
         Admin = "admin",
     }
 }

@@ -1,4 +1,4 @@
-//! The table `service_clients`: services that may ask whose token they were given (RFC 7662 2.1).
+//! The table `service_clients`: services that may introspect tokens (RFC 7662 2.1).
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, exists, insert_into, select};
@@ -14,15 +14,15 @@ use crate::token::TokenDigest;
 #[derive(Queryable, Selectable, Clone, Debug, PartialEq)]
 #[diesel(table_name = service_clients, check_for_backend(diesel::pg::Pg))]
 pub struct ServiceClient {
-    /// What it calls itself: the `client_id`.
+    /// The `client_id` of the service.
     pub id: Uuid,
-    /// What people call it.
+    /// The name for people.
     pub name: String,
-    /// When it was added.
+    /// When the service was added.
     pub created_at: DateTime<Utc>,
 }
 
-/// Adds one. `None`: the name is taken.
+/// Adds a service. `None`: the name is taken.
 pub fn create(
     conn: &mut PgConnection,
     name: &Name,
@@ -40,7 +40,7 @@ pub fn create(
         .optional()
 }
 
-/// Is this the secret of this client? Both are compared by PostgreSQL, as digests of random bits: its time tells nothing.
+/// Is this the secret of this client? PostgreSQL compares digests of random bits: its time reveals nothing.
 pub fn is_known(conn: &mut PgConnection, id: Uuid, secret: &TokenDigest) -> QueryResult<bool> {
     let client = service_clients::table
         .find(id)
@@ -48,7 +48,7 @@ pub fn is_known(conn: &mut PgConnection, id: Uuid, secret: &TokenDigest) -> Quer
     select(exists(client)).get_result(conn)
 }
 
-/// All of them, by name.
+/// Lists all services by name.
 pub fn list(conn: &mut PgConnection) -> QueryResult<Vec<ServiceClient>> {
     service_clients::table
         .order(service_clients::name)
@@ -56,7 +56,7 @@ pub fn list(conn: &mut PgConnection) -> QueryResult<Vec<ServiceClient>> {
         .load(conn)
 }
 
-/// Removes the one with this name; its secret is good for nothing from then on. Returns whether there was one.
+/// Removes the service with this name; its secret is useless from then on. Returns whether there was one.
 pub fn remove(conn: &mut PgConnection, name: &Name) -> QueryResult<bool> {
     let removed =
         delete(service_clients::table.filter(service_clients::name.eq(name.as_str()))).execute(conn)?;

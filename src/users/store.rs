@@ -15,7 +15,7 @@ use crate::db::schema::users;
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    /// [`Email::digest`], as PostgreSQL computes it.
+    /// [`Email::digest`], computed by PostgreSQL.
     fn email_digest(email: Text) -> Binary;
 }
 
@@ -23,47 +23,47 @@ extern "SQL" {
 #[derive(Queryable, Selectable, Clone, Debug, PartialEq)]
 #[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
 pub struct User {
-    /// Never changes.
+    /// The id, which never changes.
     pub id: Uuid,
-    /// What people call them; 1 to 200 characters.
+    /// The user's name, 1 to 200 characters.
     pub name: String,
-    /// See [`Email`].
+    /// The address, in the form of [`Email`].
     pub email: String,
-    /// What they may do.
+    /// The user's role.
     pub role: Role,
-    /// Whether the address is known to be theirs.
+    /// Whether the address is known to be the user's.
     pub email_verified: bool,
-    /// Since when they may not sign in.
+    /// When the account was disabled, if it is.
     pub disabled_at: Option<DateTime<Utc>>,
-    /// When the account was made.
+    /// When the account was created.
     pub created_at: DateTime<Utc>,
 }
 
-/// An account and what its password is checked against; null until one is set.
+/// An account and its password hash.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// Whose.
+    /// The account.
     pub user: User,
-    /// Without one, no password is right.
+    /// `None` until a password is set; no password is right then.
     pub password_hash: Option<PasswordHash>,
 }
 
 /// A new account.
 #[derive(Clone, Debug)]
 pub struct NewUser {
-    /// What people call them.
+    /// The user's name.
     pub name: Name,
-    /// Not in use yet.
+    /// An address that no account has yet.
     pub email: Email,
-    /// What they may do.
+    /// The user's role.
     pub role: Role,
-    /// Whether the address is known to be theirs.
+    /// Whether the address is known to be the user's.
     pub email_verified: bool,
-    /// What their password is checked against; none until they choose one.
+    /// The password's hash; `None` until the user chooses a password.
     pub password_hash: Option<PasswordHash>,
 }
 
-/// The account behind an address.
+/// Finds the account with an address.
 pub fn find(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<User>> {
     users::table
         .filter(users::email.eq(email.as_str()))
@@ -72,7 +72,7 @@ pub fn find(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<User>>
         .optional()
 }
 
-/// The account behind an address of which only the digest is known.
+/// Finds the account whose address has a digest.
 pub fn find_by_digest(conn: &mut PgConnection, digest: &[u8]) -> QueryResult<Option<User>> {
     users::table
         .filter(email_digest(users::email).eq(digest))
@@ -81,7 +81,7 @@ pub fn find_by_digest(conn: &mut PgConnection, digest: &[u8]) -> QueryResult<Opt
         .optional()
 }
 
-/// Which of these digests are those of addresses that accounts have.
+/// Finds out which of these digests belong to addresses of accounts.
 pub fn known<'a>(
     conn: &mut PgConnection,
     digests: impl Iterator<Item = &'a [u8]>,
@@ -94,7 +94,7 @@ pub fn known<'a>(
     Ok(known.into_iter().collect())
 }
 
-/// The account with an id.
+/// Finds the account with an id.
 pub fn find_by_id(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<User>> {
     users::table
         .find(id)
@@ -103,7 +103,7 @@ pub fn find_by_id(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<User>
         .optional()
 }
 
-/// The account behind an address, with what its password is checked against.
+/// Finds the account with an address, and its password hash.
 pub fn find_credentials(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<Credentials>> {
     users::table
         .filter(users::email.eq(email.as_str()))
@@ -113,7 +113,7 @@ pub fn find_credentials(conn: &mut PgConnection, email: &Email) -> QueryResult<O
         .map(|row| row.map(credentials))
 }
 
-/// The same account again, locked until the transaction ends: sign-ins, password changes and disabling of one
+/// Finds an account and locks it until the transaction ends: sign-ins, password changes and disabling of one
 /// user happen one after the other.
 pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<Credentials>> {
     users::table
@@ -125,7 +125,7 @@ pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<Credentials
         .map(|row| row.map(credentials))
 }
 
-/// Several accounts, locked in the same way: in one order, so that two who lock the same ones do not wait for each other.
+/// Finds and locks several accounts, in the order of their ids, so that concurrent callers do not deadlock.
 pub fn lock_all(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Credentials>> {
     let rows = users::table
         .filter(users::id.eq_any(ids))
@@ -148,7 +148,7 @@ pub fn any(conn: &mut PgConnection) -> QueryResult<bool> {
     diesel::select(diesel::dsl::exists(users::table.select(users::id))).get_result(conn)
 }
 
-/// Makes an account. `None`: the address is taken.
+/// Creates an account. `None`: the address is taken.
 pub fn create(conn: &mut PgConnection, new: &NewUser) -> QueryResult<Option<User>> {
     insert_into(users::table)
         .values((
@@ -165,7 +165,7 @@ pub fn create(conn: &mut PgConnection, new: &NewUser) -> QueryResult<Option<User
         .optional()
 }
 
-/// Sets what the password is checked against.
+/// Sets the password hash.
 pub fn set_password(conn: &mut PgConnection, id: Uuid, hash: &PasswordHash) -> QueryResult<usize> {
     update(users::table.find(id))
         .set((
@@ -175,14 +175,14 @@ pub fn set_password(conn: &mut PgConnection, id: Uuid, hash: &PasswordHash) -> Q
         .execute(conn)
 }
 
-/// Marks the address as known to be theirs; a second time changes nothing.
+/// Marks the address as the user's. Doing so again changes nothing.
 pub fn set_verified(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
     update(users::table.find(id).filter(users::email_verified.eq(false)))
         .set((users::email_verified.eq(true), users::updated_at.eq(now())))
         .execute(conn)
 }
 
-/// Forbids signing in from now on; a second time changes nothing.
+/// Forbids signing in from now on. Doing so again changes nothing.
 pub fn disable(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
     update(users::table.find(id).filter(users::disabled_at.is_null()))
         .set((
@@ -202,7 +202,7 @@ pub fn enable(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
         .execute(conn)
 }
 
-/// Deletes the account, and by the foreign key what hangs on it.
+/// Deletes the account, and by foreign keys what belongs to it.
 pub fn remove(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
     delete(users::table.find(id)).execute(conn)
 }

@@ -1,7 +1,7 @@
-//! How hard a password is to guess, at a cost that is bounded whatever was typed.
+//! Judges how hard a password is to guess. The cost is bounded for any input.
 //!
-//! A password is judged as it was typed, and once more folded into plain letters and digits: spaces, signs, accents and capitals that are
-//! easy to guess hide from the estimator that a part comes again, or that it is in a list.
+//! A password is judged as typed, and again folded to plain letters and digits. Spaces, signs, accents and
+//! capitals are easy to guess, but hide repetitions and listed words from the estimator.
 
 mod excerpt;
 mod folded;
@@ -14,19 +14,19 @@ use self::excerpt::{LONGEST, excerpt, is_affordable};
 use self::folded::{Folded, Signs};
 use super::Unusable;
 
-/// It takes more than ten to this power of guesses (zxcvbn's score 3, "safely unguessable").
+/// A password must take more guesses than ten to this power (zxcvbn's score 3, "safely unguessable").
 const ENOUGH: f64 = 8.0;
 
-/// What well-known phrases beside other words add to them, as a power of ten: about as many are in the list.
+/// What well-known phrases add to other words, as a power of ten: the list has about as many.
 const OF_PHRASES: f64 = 2.0;
 
-/// Most words about somebody that the estimator knows; each of them is no longer than an excerpt.
+/// The most words about the owner that the estimator gets. None is longer than an excerpt.
 const MOST_WORDS: usize = 24;
 
-/// What is left without words about its owner has at least so many letters, or it would not do as a password of its own.
+/// The fewest letters that must remain without words about the owner and well-known phrases.
 const LEAST_BESIDE_WORDS: usize = 8;
 
-/// Would somebody who tries likely passwords first soon try this one? `about` is what is known of its owner: name, address.
+/// Refuses a password that an attacker would soon try. `about` describes its owner: name and address.
 ///
 /// # Errors
 /// [`Unusable::Guessable`] with the reason, which does not repeat the password.
@@ -34,7 +34,7 @@ pub(super) fn judge(password: &str, about: &[&str]) -> Result<(), Unusable> {
     judge_by(zxcvbn, password, about)
 }
 
-/// Judges by an estimator, which is given a text and words about its owner.
+/// Judges with an estimator, which gets a text and words about the owner.
 fn judge_by(
     mut estimate: impl FnMut(&str, &[&str]) -> Entropy,
     password: &str,
@@ -44,7 +44,7 @@ fn judge_by(
     let lower_case = password.to_lowercase();
     let rest = without(&lower_case, &words);
     let is_letter = |c: &char| c.is_alphanumeric() || !c.is_ascii();
-    // Where nothing was taken out there may be few letters because there are many signs.
+    // If nothing was taken out, there may be few letters because there are many signs.
     if rest.chars().filter(is_letter).count() < LEAST_BESIDE_WORDS && rest != lower_case {
         return guessable(ABOUT_OWNER);
     }
@@ -63,7 +63,7 @@ fn judge_by(
     is_enough(&estimate(&excerpt, &known(words)), 0.0)
 }
 
-/// What is said of it without spaces, signs, accents and capitals, and what these add to it.
+/// Judges the folded password, and adds what the removed signs are worth.
 fn judge_folded(
     estimate: &mut impl FnMut(&str, &[&str]) -> Entropy,
     folded: &Folded,
@@ -97,9 +97,9 @@ fn guessable(why: &str) -> Result<(), Unusable> {
     Err(Unusable::Guessable(why.to_owned()))
 }
 
-/// `more` is what the estimator did not see, as a power of ten.
+/// Accepts a high estimate. `more` is what the estimator did not see, as a power of ten.
 fn is_enough(estimate: &Entropy, more: f64) -> Result<(), Unusable> {
-    // Of nothing at all it says minus infinity.
+    // The estimate of an empty text is minus infinity.
     if estimate.guesses_log10().max(0.0) + more > ENOUGH {
         return Ok(());
     }
@@ -109,7 +109,7 @@ fn is_enough(estimate: &Entropy, more: f64) -> Result<(), Unusable> {
     }
 }
 
-/// Each as it is and in its parts, and what this program is called.
+/// The texts, their parts, and the name of this program.
 fn words<'a>(about: &[&'a str]) -> Vec<&'a str> {
     let parts = about
         .iter()
@@ -118,14 +118,15 @@ fn words<'a>(about: &[&'a str]) -> Vec<&'a str> {
     about.iter().copied().chain(["oneseat"]).chain(parts).collect()
 }
 
-/// Those that the estimator is told.
+/// The words that the estimator gets.
 fn known(mut words: Vec<&str>) -> Vec<&str> {
     words.retain(|word| word.chars().count() <= LONGEST);
     words.truncate(MOST_WORDS);
     words
 }
 
-/// A text in lower case without these words. The estimator knows them, too, but thinks that their order is hard to guess.
+/// The lower-case text without these words. The estimator knows them, too, but thinks that their order is
+/// hard to guess.
 fn without(text: &str, words: &[&str]) -> String {
     let mut rest = text.to_owned();
     for word in words.iter().filter(|word| word.chars().count() > 2) {
@@ -167,7 +168,7 @@ mod tests {
             let times = 100 / part.len() * part.len();
             for (before, after) in [("dragon", ""), ("", "dragon"), ("Ada", "sunshine")] {
                 let long = format!("{before}{}{after}", &long[..times]);
-                // What is readable in many ways is cut early.
+                // A text with many readings is cut early.
                 if readings(&long.chars().collect::<Vec<_>>()) <= 24 {
                     assert!(is_weak(&long), "{long}");
                 }
@@ -181,7 +182,7 @@ mod tests {
         for length in [15, 28, 47, 48, 49, 60, strong.len()] {
             assert!(!is_weak(&strong[..length]), "{}", &strong[..length]);
         }
-        // What is before and behind says who it is, or is repeated.
+        // The beginning names the owner, or is repeated.
         for beside in [
             "Ada Lovelace ",
             "ada.lovelace@analytical.example",
@@ -250,13 +251,13 @@ mod tests {
         }
     }
 
-    /// The texts and words on which the estimator spends its time.
+    /// The texts and words that the estimator gets.
     fn given_to_the_estimator(password: &str, about: &[&str]) -> Vec<(String, Vec<String>)> {
         let mut given = Vec::new();
         let note = |text: &str, words: &[&str]| {
             let words = words.iter().map(|word| (*word).to_owned()).collect();
             given.push((text.to_owned(), words));
-            // Enough, so that it is asked again.
+            // A high estimate, so that the estimator is asked again.
             zxcvbn("mountain umbrella teapot", &[])
         };
         let _ = judge_by(note, password, about);

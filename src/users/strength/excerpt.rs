@@ -1,26 +1,27 @@
-//! What the estimator is given of a long text.
+//! The excerpt of a long text that the estimator gets.
 //!
-//! It looks every part of a text up in its lists, and all of them again for each way to read look-alikes back into letters (`$` as s, `1`
-//! as i or l). Of some texts of a hundred characters that is seconds of processor time. So it is given an excerpt that costs at most some
-//! milliseconds. To guess the whole one has to guess the excerpt, so what is said of it holds for the whole.
+//! The estimator looks up every part of a text in its lists, and repeats this for each way to read
+//! look-alikes as letters (`$` as s, `1` as i or l). For some texts of a hundred characters this takes
+//! seconds of processor time. So the estimator gets an excerpt that costs some milliseconds at most. To guess
+//! the whole text, an attacker has to guess the excerpt: the estimate also holds for the whole.
 
-/// Most code points of an excerpt.
+/// The most code points of an excerpt.
 pub(super) const LONGEST: usize = 48;
 
-/// Most work for an excerpt: the square of its length, which is about the number of its parts, times its readings. There are at most three
-/// for a password.
+/// The most work for an excerpt: its length squared (about the number of its parts) times its readings. A
+/// password has at most three excerpts.
 const MOST_WORK: usize = 16 * 1_024;
 
-/// Repetitions shorter than this are left alone: words have some, and years.
+/// Shorter repetitions are kept: words and years have some.
 const SHORTEST_REPETITION: usize = 9;
 
-/// The look-alikes that the estimator knows: of a, b, c, e, g, i, l, o, s, t, x and z.
+/// The look-alikes that the estimator knows, for a, b, c, e, g, i, l, o, s, t, x and z.
 const LOOK_ALIKES: [&str; 12] = [
     "4@", "8", "({[<", "3", "69", "1!|", "1|7", "0", "$5", "+7", "%", "2",
 ];
 
-/// What the estimator is given of a text that would cost too much: repetitions as two copies or, where that is still too much, as one,
-/// and then as much from the beginning as can be afforded.
+/// An excerpt that costs no more than allowed. Repetitions become two copies, or one if two still cost too
+/// much. Then the end is cut off, as far as necessary.
 pub(super) fn excerpt(text: &str) -> Vec<char> {
     let all: Vec<char> = text.chars().collect();
     let twice = with_copies(&all, 2);
@@ -40,7 +41,8 @@ pub(super) fn is_affordable(text: &[char]) -> bool {
     text.len() <= LONGEST && text.len() * text.len() * readings(text) <= MOST_WORK
 }
 
-/// At most so many ways there are to read look-alikes back into letters. One that stands for two letters may be read as either.
+/// An upper bound for the ways to read look-alikes as letters. One that stands for two letters may be read as
+/// either.
 pub(super) fn readings(text: &[char]) -> usize {
     let mut seen = Vec::new();
     let ways = LOOK_ALIKES.map(|of_a_letter| {
@@ -54,31 +56,31 @@ pub(super) fn readings(text: &[char]) -> usize {
     ways.into_iter().product()
 }
 
-/// The text with at most so many copies of whatever comes several times in a row.
+/// The text with at most `most` copies of each part that is repeated in a row.
 fn with_copies(text: &[char], most: usize) -> Vec<char> {
     let (mut kept, mut rest) = (Vec::new(), text);
     while !rest.is_empty() {
         let Repetition { period, copies, same } = repetition(rest).unwrap_or(Repetition::NONE);
         kept.extend(&rest[..period * copies.min(most)]);
-        // At the end, what has begun once more says nothing new either.
+        // An incomplete copy at the end says nothing new either.
         let passed = if same == rest.len() { same } else { period * copies };
         rest = &rest[passed..];
     }
     kept
 }
 
-/// How a text begins.
+/// The repetition at the beginning of a text.
 struct Repetition {
-    /// The length of what comes several times in a row.
+    /// The length of the repeated part.
     period: usize,
-    /// How often it does.
+    /// The number of complete copies.
     copies: usize,
-    /// For how many characters it goes on, the last of which may be the beginning of one more.
+    /// The number of characters, with an incomplete copy at the end.
     same: usize,
 }
 
 impl Repetition {
-    /// One character, once.
+    /// No repetition: one character, once.
     const NONE: Self = Self {
         period: 1,
         copies: 1,
@@ -86,7 +88,7 @@ impl Repetition {
     };
 }
 
-/// The shortest part with which a text begins and that comes at least twice in a row.
+/// The repetition with the shortest part at the beginning of a text, if there is one.
 fn repetition(text: &[char]) -> Option<Repetition> {
     (1..=text.len() / 2).find_map(|period| {
         let pairs = text.iter().zip(&text[period..]);
@@ -108,7 +110,7 @@ mod tests {
         let excerpt = |text: &str| excerpt(text).into_iter().collect::<String>();
         assert_eq!(excerpt(&"dragon".repeat(21)), "dragondragon");
         assert_eq!(excerpt(&format!("1999 {}!", "sun ".repeat(30))), "1999 sun sun !");
-        // Two of this would be too long.
+        // Two copies of this would be too long.
         let once = "thirty characters, once or more";
         assert_eq!(excerpt(&once.repeat(4)), once);
         assert_eq!(excerpt(&format!("{}{}", "x".repeat(40), "y".repeat(40))), "xxyy");

@@ -1,20 +1,20 @@
-//! What is left of a password when it is read as somebody reads who tries likely passwords in every spelling.
+//! Folds a password for comparison: an attacker tries likely passwords in every spelling.
 //!
-//! `Password-pässword`, `pass word pass word` and `ｐａｓｓｗｏｒｄｐａｓｓｗｏｒｄ` are one password twice: to the estimator they are several
-//! parts, of which it thinks that their order is hard to guess.
+//! `Password-pässword`, `pass word pass word` and `ｐａｓｓｗｏｒｄｐａｓｓｗｏｒｄ` are one password twice. The
+//! estimator takes them for several parts in an order that is hard to guess.
 
 use std::collections::BTreeSet;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Letters that come again somewhere say nothing new from so many in a row on.
+/// The fewest characters in a row that count as a copy of earlier ones.
 const SHORTEST_COPY: usize = 4;
 
-/// One letter comes again so many times at least, after the first, where no word does it.
+/// The fewest repetitions of a letter, after the first, that count. No word has as many.
 const SHORTEST_RUN: usize = 2;
 
-/// Letters and digits that are looked at: one character of a password may stand for many.
+/// The most letters and digits that are read: one character of a password may stand for many.
 const LONGEST: usize = 512;
 
 /// A text in lower case, in plain letters and digits.
@@ -22,16 +22,16 @@ const LONGEST: usize = 512;
 pub(super) struct Folded {
     /// Letters and digits, without accents.
     pub text: String,
-    /// All that was taken out: spaces, signs, accents, emoji.
+    /// The removed characters: spaces, signs, accents, emoji.
     signs: Vec<char>,
 }
 
-/// What signs that look like letters are taken for.
+/// How to read signs that look like letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signs {
-    /// Signs.
+    /// As signs.
     Signs,
-    /// Letters: `@` for a, `$` for s.
+    /// As letters: `@` as a, `$` as s.
     Letters,
 }
 
@@ -42,7 +42,7 @@ impl Folded {
             match c {
                 '@' if signs == Signs::Letters => letters.push('a'),
                 '$' if signs == Signs::Letters => letters.push('s'),
-                // Upper case first: some small letters have it in common.
+                // Upper case first: some small letters share a capital.
                 c if c.is_alphanumeric() && !is_combining_mark(c) => {
                     letters.extend(c.to_uppercase().flat_map(char::to_lowercase));
                 }
@@ -50,19 +50,19 @@ impl Folded {
             }
         }
         Self {
-            // Korean syllables are one letter again.
+            // NFC makes Korean syllables one letter again.
             text: letters.nfc().take(LONGEST).collect(),
             signs: taken_out,
         }
     }
 
-    /// How many there are that a keyboard does not have, which may be all that a password is made of.
+    /// The number of signs outside ASCII. A password may consist of these alone.
     pub(super) fn foreign_signs(&self) -> usize {
         self.signs.iter().filter(|c| !c.is_ascii()).count()
     }
 
-    /// By how many powers of ten the signs make it harder to guess, to say the least. One that comes several times parts words, and
-    /// is guessed once; of those on a keyboard many stand in a row.
+    /// A lower bound for what the signs add, as a power of ten. A sign that repeatedly separates words is
+    /// guessed once. Signs of a keyboard add less: many stand in a row.
     pub(super) fn of_signs(&self) -> f64 {
         let different: BTreeSet<char> = self.signs.iter().copied().collect();
         different
@@ -72,7 +72,7 @@ impl Folded {
     }
 }
 
-/// Without what has come before, wherever that was: letters in a row, or one letter three times and more.
+/// The text without copies of earlier parts: characters in a row, or one letter three times or more.
 pub(super) fn without_copies(text: &str) -> String {
     let all: Vec<char> = text.chars().collect();
     let (mut kept, mut next) = (String::new(), 0);
@@ -88,7 +88,7 @@ pub(super) fn without_copies(text: &str) -> String {
     kept
 }
 
-/// How many characters from here on have come before in the same order; none, if they are few.
+/// The number of characters from `here` on that copy earlier ones in the same order; 0 if they are few.
 fn copied(all: &[char], here: usize) -> usize {
     let run = all[..here].last().map_or(0, |last| {
         let same = all[here..].iter().take_while(|next| *next == last);

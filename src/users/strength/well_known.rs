@@ -1,7 +1,7 @@
-//! Long passwords of which everybody has heard. They are in published lists, and the estimator, whose lists are of words, takes each for
-//! as many words in an order that is hard to guess.
+//! Long passwords that everybody knows. They are in published lists. The estimator's lists contain words, so
+//! it takes a phrase for several words in an order that is hard to guess.
 
-/// Folded: letters and digits alone. Parts of sayings that are longer.
+/// The phrases, folded to letters and digits. A longer saying is listed by a part.
 const PHRASES: [&str; 50] = [
     "abandonallhopeyewhoenterhere",
     "allyourbasearebelongtous",
@@ -55,7 +55,7 @@ const PHRASES: [&str; 50] = [
     "youshallnotpass",
 ];
 
-/// The folded text without them.
+/// The folded text without the phrases.
 pub(super) fn without_phrases(folded: &str) -> String {
     let mut rest = folded.to_owned();
     for phrase in PHRASES {
