@@ -125,29 +125,31 @@ impl App {
     /// replaced; the TLS certificate cannot be used.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let (url, scheme) = (self.url(), self.server.scheme());
-        // Dropped in the order from below, also when this future is: the listener before the database that it listens to.
-        let embedded = self.embedded;
-        let _listener = self.listener;
+        // Dropped in reverse order, also when this future is dropped: the private PostgreSQL goes last.
+        let (embedded, _listener, auth) = (self.embedded, self.listener, self.auth);
         let served = async {
-            let mut server = self.server.start(self.auth.clone()).await?;
+            let mut server = self.server.start(auth.clone()).await?;
             let mut metrics = match self.metrics {
                 None => None,
-                Some(exporter) => Some(exporter.start(self.auth.clone()).await?),
+                Some(exporter) => Some(exporter.start(auth.clone()).await?),
             };
             log::info!("serving on {scheme}://{}", self.address);
-            let background = BackgroundWork::start(&self.auth, self.sweep_interval, self.mailer, url);
+            let background = BackgroundWork::start(&auth, self.sweep_interval, self.mailer, url);
+            let unready = server.unready();
+            let stopping = async {
+                shutdown.await;
+                unready.begin();
+                tokio::time::sleep(self.stop_delay).await;
+            };
+            // A server that failed is not waited for.
             let ended = tokio::select! {
-                () = shutdown => Ok(()),
+                () = stopping => Ok(()),
                 error = server.failed() => Err(error),
                 error = failed(metrics.as_mut()) => Err(error),
             };
-            server.say_unready();
-            // A server that failed is not waited for.
-            if ended.is_ok() {
-                tokio::time::sleep(self.stop_delay).await;
-            }
+            unready.begin();
             // Streams never finish by themselves; everything else may.
-            self.auth.close_streams();
+            auth.close_streams();
             tokio::join!(server.stop(), background.stop());
             if let Some(metrics) = metrics {
                 metrics.server.cut_off().await;

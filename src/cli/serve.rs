@@ -51,7 +51,11 @@ impl Serve {
             database.pool_size,
         )?;
         let mut shutdown = Box::pin(stop_signal(1)?);
-        let hurry = stop_signal(2)?;
+        let second = stop_signal(2)?;
+        let hurry = async {
+            second.await;
+            log::warn!("told twice to stop: requests under way are cut off");
+        };
 
         let Some(app) = build(database, serve, &mut shutdown).await? else {
             return Ok(());
@@ -59,10 +63,7 @@ impl Serve {
         welcome(&app).await?;
         let served = tokio::select! {
             served = app.run_until(telling_systemd(shutdown)) => served,
-            () = hurry => {
-                log::warn!("told twice to stop: requests under way are cut off");
-                Ok(())
-            }
+            () = hurry => Ok(()),
         };
         log::info!("stopped");
         Ok(served?)
@@ -102,8 +103,8 @@ async fn build(
     tokio::select! {
         app = &mut building => Ok(Some(app?)),
         () = shutdown => match tokio::time::timeout(TIMEOUT, building).await {
-            // Dropping the result puts everything back in order.
-            Ok(_) => Ok(None),
+            // Dropping the program puts everything back in order.
+            Ok(built) => Ok(built.map(|_| None)?),
             Err(_) => std::process::exit(1),
         },
     }

@@ -33,7 +33,9 @@ pub enum Error {
     )]
     Newer(String),
     /// Another process held the lock for too long.
-    #[error("{0} has held the lock of the migrations for 90 seconds; end it, or wait and try again")]
+    #[error(
+        "{0} has held the lock of the migrations for 90 seconds; wait and try again, and end it only if it hangs"
+    )]
     Held(String),
     /// A migration failed; the database is as it was before that one.
     #[error("a migration failed: {0}")]

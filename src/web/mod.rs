@@ -21,5 +21,7 @@ pub mod pages;
 pub mod problem;
 pub mod routes;
 mod static_files;
+mod stopping;
 
 pub use http1::{RunningServer, Server};
+pub use stopping::Stopping;

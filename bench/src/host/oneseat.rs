@@ -23,6 +23,11 @@ pub(super) async fn serve(url: &str, workers: usize) -> Result<SocketAddr> {
     };
     let app = App::build(database, config).await?;
     let address = app.address();
-    rt::spawn(app.run_until(std::future::pending()));
+    rt::spawn(async {
+        if let Err(error) = app.run_until(std::future::pending()).await {
+            eprintln!("oneseat cannot serve: {error}");
+            std::process::exit(1);
+        }
+    });
     Ok(address)
 }

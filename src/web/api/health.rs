@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::Auth;
-use crate::web::http1::Stopping;
+use crate::web::Stopping;
 use crate::web::problem::Problem;
 
 /// `{"status":"ok"}`

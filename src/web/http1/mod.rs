@@ -20,12 +20,10 @@ mod self_check;
 mod server;
 mod service;
 mod sliced;
-mod stopping;
 mod supervisor;
 mod tls;
 
 pub(crate) use self_check::SelfCheck;
 pub(crate) use server::listen_on;
 pub use server::{RunningServer, Server};
-pub(in crate::web) use stopping::Stopping;
 pub(crate) use supervisor::{Running, Workers};

@@ -7,10 +7,10 @@ use nix::sys::socket::Backlog;
 
 use super::self_check::SelfCheck;
 use super::service;
-use super::stopping::Stopping;
 use super::supervisor::{Running, Workers};
 use crate::auth::Auth;
 use crate::config::ServeConfig;
+use crate::web::Stopping;
 
 /// Most connections that wait to be accepted; the kernel's default limit is as high.
 const BACKLOG: i32 = 4_096;
@@ -81,9 +81,9 @@ impl RunningServer {
         self.running.failed().await
     }
 
-    /// From now on `GET /readyz` answers that the server stops.
-    pub fn say_unready(&self) {
-        self.stopping.begin();
+    /// Has `GET /readyz` answer that the server stops, once it is told to.
+    pub fn unready(&self) -> Stopping {
+        self.stopping.clone()
     }
 
     /// Takes no new connections, lets requests under way finish, and ends.

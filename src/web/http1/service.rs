@@ -21,7 +21,6 @@ use tokio_rustls::server::TlsStream;
 use super::connection::{Connection, KEEP_ALIVE, SLOWEST_HEAD, track_exchanges};
 use super::connection_limit::{ConnectionLimit, Place};
 use super::sliced::{PIECE, sliced};
-use super::stopping::Stopping;
 use super::supervisor::Workers;
 use super::tls;
 use crate::auth::metrics::HANDSHAKES_FAILED;
@@ -30,7 +29,7 @@ use crate::config::ServeConfig;
 use crate::web::extract::rate::LoginRates;
 use crate::web::extract::{client, proxy_check};
 use crate::web::middleware::{cross_origin, panics, request_id, security_headers};
-use crate::web::{middleware, problem, routes};
+use crate::web::{Stopping, middleware, problem, routes};
 
 /// How long requests under way may take to finish when the server stops.
 const GRACE_SECONDS: u64 = 10;

@@ -82,12 +82,19 @@ impl Drop for Presence {
     }
 }
 
-/// A server that runs until it is stopped.
+/// A server that runs until it is stopped. Dropping it cuts off what is under way.
 pub(crate) struct Running {
     handle: ServerHandle,
     task: JoinHandle<io::Result<()>>,
     workers: Workers,
     check: SelfCheck,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Sent at once; nothing waits for the end.
+        drop(self.handle.stop(false));
+    }
 }
 
 impl Running {
@@ -103,17 +110,11 @@ impl Running {
             workers,
             check,
         };
-        let failed = tokio::select! {
-            ended = &mut this.task => why(ended),
-            answered = this.check.answered() => match answered {
-                Ok(()) => return Ok(this),
-                Err(error) => error,
-            },
-            () = this.workers.first_answer() => return Ok(this),
-        };
-        // Threads that did start must end, too.
-        drop(this.handle.stop(false));
-        Err(failed)
+        tokio::select! {
+            ended = &mut this.task => Err(why(ended)),
+            answered = this.check.answered() => answered.map(|()| this),
+            () = this.workers.first_answer() => Ok(this),
+        }
     }
 
     /// Completes with the reason when the server cannot go on.

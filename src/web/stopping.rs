@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether the server has been told to stop. Load balancers learn it from `GET /readyz`.
 #[derive(Clone, Default)]
-pub(in crate::web) struct Stopping(Arc<AtomicBool>);
+pub struct Stopping(Arc<AtomicBool>);
 
 impl Stopping {
-    pub(in crate::web) fn begin(&self) {
+    /// From now on `GET /readyz` answers that the server stops.
+    pub fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
