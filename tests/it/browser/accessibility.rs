@@ -89,7 +89,7 @@ async fn no_page_has_a_barrier_that_can_be_found() {
         ("/forgot", "Forgotten your password?"),
         ("/reset#0", "Choose a new password"),
         ("/welcome#0", "Welcome to oneseat"),
-        ("/reset", "the link is missing"),
+        ("/reset", "The link is missing"),
         ("/verify#0", "This address is mine"),
         ("/verify", "We mail you a link"),
     ] {

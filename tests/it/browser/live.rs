@@ -125,7 +125,7 @@ async fn an_admin_watches_people_come_and_go_and_ends_a_session() {
     admin.wait_for_words("Ended by an admin").await;
     admin.fill("#q", "nobody").await;
     admin.click(".search [type=submit]").await;
-    admin.wait_for_words("No session that matches").await;
+    admin.wait_for_words("No ended session matches").await;
     admin.page.back().await.unwrap();
     admin.wait_for_words("Ended by an admin").await;
 }

@@ -193,7 +193,7 @@ async fn a_page_for_a_link_says_so_when_it_was_reached_without_one() {
     let mails = MailServer::start();
     let app = start(&mails).await;
     let browser = Browser::open(app.address, "/reset").await;
-    browser.wait_for_words("the link is missing or was used").await;
+    browser.wait_for_words("The link is missing or was used").await;
     assert_eq!(
         browser
             .run("return document.getElementById('choose').hidden")

@@ -195,10 +195,12 @@ async fn five_hundred_logins_at_once_keep_to_their_memory_and_validation_goes_on
         client.set_nonblocking(true).unwrap();
     }
     let mut peak = 0;
-    let (mut refused, mut wrong) = (0, 0);
+    let (mut refused, mut wrong) = (0, 0_u64);
     let deadline = Instant::now() + Duration::from_secs(300);
-    // Until the queue was full and every hashing thread has hashed many times.
-    while refused == 0 || wrong < 60 {
+    // Until the queue was full and every hashing thread has hashed, on average more than once: on a busy machine most of them wait too
+    // long and are refused.
+    let hashers = std::thread::available_parallelism().unwrap().get() as u64;
+    while refused == 0 || wrong < 4 * hashers {
         assert!(Instant::now() < deadline, "{refused} refused, {wrong} wrong");
         peak = peak.max(status(pid, "RssAnon"));
         // Nobody who is signed in is told to wait while the storm is on.
@@ -222,7 +224,6 @@ async fn five_hundred_logins_at_once_keep_to_their_memory_and_validation_goes_on
     }
     // Those who leave now are not hashed for.
     drop(storm);
-    let hashers = std::thread::available_parallelism().unwrap().get() as u64;
     let bound = base + hashers * HASH + MARGIN;
     assert!(
         peak <= bound,

@@ -199,7 +199,7 @@ async fn a_server_that_never_answers_keeps_neither_people_nor_a_stop_waiting() {
     let (stopped, log) = program.terminate();
     assert!(stopped, "{log:#?}");
     assert!(
-        log.iter().any(|line| line.contains("still on its way")),
+        log.iter().any(|line| line.contains("still being sent")),
         "{log:#?}"
     );
     let leased = "select count(*) from mails where attempts = 1 and due_at > now()";
