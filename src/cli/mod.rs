@@ -24,7 +24,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app::background::write_sums;
 use crate::app::{self, OpenDatabase, open_for_a_command};
-use crate::auth::Auth;
+use crate::auth::lists::{Cursor, Page};
+use crate::auth::{self, Auth};
 use crate::config::{BadValues, DatabaseConfig, Policy};
 use environment::{Postgres, unknown_settings};
 use log::LogFormat;
@@ -217,6 +218,22 @@ impl Command {
 /// The use cases and the database of a short command.
 fn open(config: &DatabaseConfig) -> Result<(Auth, OpenDatabase), Failure> {
     Ok(open_for_a_command(config, Policy::default())?)
+}
+
+/// All rows of a list, page after page.
+async fn every_page<T, Asking>(ask: impl Fn(Option<Cursor>) -> Asking) -> Result<Vec<T>, Failure>
+where
+    Asking: Future<Output = Result<Page<T>, auth::Error>>,
+{
+    let (mut rows, mut after) = (Vec::new(), None);
+    loop {
+        let page = ask(after).await.map_err(Failure::failed)?;
+        rows.extend(page.rows);
+        after = page.next;
+        if after.is_none() {
+            return Ok(rows);
+        }
+    }
 }
 
 impl From<app::Error> for Failure {

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Failure, open, output, table};
+use super::{Failure, every_page, open, output, table};
 use crate::auth::lists::{LARGEST_PAGE, Search};
 use crate::auth::{Auth, Authority};
 use crate::config::{self, DatabaseSettings};
@@ -76,19 +76,8 @@ impl Session {
 
 impl List {
     async fn run(self, auth: &Auth) -> Result<(), Failure> {
-        let mut sessions = Vec::new();
-        let mut after = None;
-        loop {
-            let page = auth
-                .live_sessions(Search::All, after, LARGEST_PAGE)
-                .await
-                .map_err(Failure::failed)?;
-            sessions.extend(page.rows);
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
+        let all = |after| auth.live_sessions(Search::All, after, LARGEST_PAGE);
+        let sessions = every_page(all).await?;
         if self.json {
             let list = sessions.into_iter().map(|(session, user)| Row {
                 session: session.into(),

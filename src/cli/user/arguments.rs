@@ -5,13 +5,9 @@ use clap::Args;
 use crate::config::DatabaseSettings;
 use crate::users::{Email, Name, Role};
 
+/// Whose account is made.
 #[derive(Args, Debug)]
-#[command(after_long_help = "Examples:
-  An admin, whose generated password is printed once:
-    oneseat user add ada@example.org --name Ada --role admin --verified
-  With a password from elsewhere:
-    pass show ada | oneseat user add ada@example.org --name Ada --verified --password-stdin")]
-pub(in crate::cli) struct Add {
+pub(in crate::cli) struct NewUser {
     /// Address the user signs in with
     #[arg(value_parser = Email::of_new_account)]
     pub(super) email: Email,
@@ -21,6 +17,17 @@ pub(in crate::cli) struct Add {
     /// What the user may do: user or admin
     #[arg(long, default_value = "user")]
     pub(super) role: Role,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  An admin, whose generated password is printed once:
+    oneseat user add ada@example.org --name Ada --role admin --verified
+  With a password from elsewhere:
+    pass show ada | oneseat user add ada@example.org --name Ada --verified --password-stdin")]
+pub(in crate::cli) struct Add {
+    #[command(flatten)]
+    pub(super) user: NewUser,
     /// The address is known to be theirs; without it they cannot sign in yet
     #[arg(long)]
     pub(super) verified: bool,
@@ -36,15 +43,8 @@ pub(in crate::cli) struct Add {
   Let the user choose a password by a link in a mail:
     oneseat user invite ada@example.org --name Ada")]
 pub(in crate::cli) struct Invite {
-    /// Address the user signs in with
-    #[arg(value_parser = Email::of_new_account)]
-    pub(super) email: Email,
-    /// What people call the user
-    #[arg(long)]
-    pub(super) name: Name,
-    /// What the user may do: user or admin
-    #[arg(long, default_value = "user")]
-    pub(super) role: Role,
+    #[command(flatten)]
+    pub(super) user: NewUser,
     #[command(flatten)]
     pub(super) database: DatabaseSettings,
 }

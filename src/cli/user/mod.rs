@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use self::arguments::{Add, Invite, Leaving, List, SetPassword, Show, Target};
-use super::{Failure, open, output, password, table};
+use super::{Failure, every_page, open, output, password, table};
 use crate::auth::accounts::{Invitation, NewAccount};
 use crate::auth::lists::{LARGEST_PAGE, Search};
 use crate::auth::{Auth, Authority, Error, LastAdmin};
@@ -116,13 +116,13 @@ impl Add {
     async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
         // Read before the database is opened: a bad password starts nothing.
-        let password =
-            password::read(self.password_stdin)?.password(&[self.name.as_str(), self.email.as_str()])?;
+        let password = password::read(self.password_stdin)?
+            .password(&[self.user.name.as_str(), self.user.email.as_str()])?;
         let (auth, _opened) = open(&config)?;
         let account = NewAccount {
-            name: self.name,
-            email: self.email,
-            role: self.role,
+            name: self.user.name,
+            email: self.user.email,
+            role: self.user.role,
             email_verified: self.verified,
             password: password.value.clone(),
         };
@@ -143,9 +143,9 @@ impl Invite {
     async fn run(self) -> Result<(), Failure> {
         let (auth, _opened) = open(&config::database(&self.database)?)?;
         let invitation = Invitation {
-            name: self.name,
-            email: self.email,
-            role: self.role,
+            name: self.user.name,
+            email: self.user.email,
+            role: self.user.role,
         };
         let user = auth
             .invite(invitation, Authority::Operator)
@@ -182,18 +182,8 @@ impl SetPassword {
 impl List {
     async fn run(self) -> Result<(), Failure> {
         let (auth, _opened) = open(&config::database(&self.database)?)?;
-        let (mut accounts, mut after) = (Vec::new(), None);
-        loop {
-            let page = auth
-                .accounts(Search::All, after, LARGEST_PAGE)
-                .await
-                .map_err(Failure::failed)?;
-            accounts.extend(page.rows);
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
+        let all = |after| auth.accounts(Search::All, after, LARGEST_PAGE);
+        let mut accounts = every_page(all).await?;
         accounts.sort_by(|one, other| one.user.email.cmp(&other.user.email));
         if self.json {
             let list = accounts.into_iter().map(AccountView::from);
