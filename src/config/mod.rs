@@ -212,7 +212,7 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use clap::Parser;
     use proptest::prelude::*;
 
@@ -230,7 +230,7 @@ mod tests {
         read_with(StandardOutput::Terminal, flags)
     }
 
-    pub(super) fn read_with(
+    pub(crate) fn read_with(
         output: StandardOutput,
         flags: &[&str],
     ) -> Result<(DatabaseConfig, ServeConfig), BadValues> {

@@ -251,28 +251,17 @@ mod tests {
     use actix_http::body::{MessageBody, to_bytes};
     use actix_web::HttpRequest;
     use actix_web::test::TestRequest;
-    use clap::Parser;
 
     use super::*;
     use crate::captured_log;
-    use crate::config::{self, DatabaseSettings, ServeSettings, StandardOutput};
+    use crate::config::StandardOutput;
+    use crate::config::tests::read_with;
     use crate::token::Token;
     use crate::users::Password;
 
-    #[derive(Parser)]
-    struct Flags {
-        #[command(flatten)]
-        database: DatabaseSettings,
-        #[command(flatten)]
-        serve: ServeSettings,
-    }
-
     fn config(flags: &[&str]) -> ServeConfig {
-        let all = [&["oneseat", "--database-url", "postgres://"], flags].concat();
-        let flags = Flags::parse_from(all);
-        config::serve(&flags.database, &flags.serve, StandardOutput::Elsewhere)
-            .unwrap()
-            .1
+        let flags = [&["--database-url", "postgres://"], flags].concat();
+        read_with(StandardOutput::Elsewhere, &flags).unwrap().1
     }
 
     /// Panics at the worst time: it holds the secrets of the request, and its message shows them.
