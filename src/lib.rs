@@ -28,8 +28,8 @@
 //!
 //! Dependencies point down only: `main -> cli -> app -> web -> auth -> {users, sessions, mail} -> db`, and
 //! `config`, `worker_pool`, `fair_queue` and `log_limit` over `network`, `redaction`, `request_id`, `token`,
-//! `unseen` and `words` are leaves. `users`, `sessions` and `mail` never name each other; nothing below `web` names
-//! actix-web (the background actor names `actix`); `web` contains no SQL.
+//! `unseen` and `words` are leaves. `users`, `sessions` and `mail` never name each other; nothing below `web`
+//! names actix-web (the background actor names `actix`); `web` contains no SQL.
 
 pub mod app;
 pub mod auth;

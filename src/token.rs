@@ -13,7 +13,8 @@ use rand::rngs::SysRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// 256 bits from the operating system (OWASP ASVS 7.2.3), written as 64 lower-case hex characters. Wiped when dropped.
+/// 256 bits from the operating system (OWASP ASVS 7.2.3), written as 64 lower-case hex characters. Wiped when
+/// dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Zeroizing<[u8; 32]>);
 

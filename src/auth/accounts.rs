@@ -1,5 +1,5 @@
-//! What operators and admins do to accounts. Whatever takes the right to be signed in away also ends the session, in the same
-//! transaction.
+//! What operators and admins do to accounts. Whatever takes the right to be signed in away also ends the
+//! session, in the same transaction.
 
 use diesel::pg::PgConnection;
 use uuid::Uuid;
@@ -113,7 +113,8 @@ impl Auth {
     /// Asks for a link with which the user chooses a new password, or their first one.
     ///
     /// # Errors
-    /// [`Error::NoSuchUser`]; [`Error::AccountDisabled`]: nobody who may not sign in is sent one; [`Error::Unavailable`].
+    /// [`Error::NoSuchUser`]; [`Error::AccountDisabled`]: nobody who may not sign in is sent one;
+    /// [`Error::Unavailable`].
     pub async fn send_password_link(&self, whom: impl Into<UserRef>, by: Authority) -> Result<(), Error> {
         self.change("link_requested", whom.into(), by, |conn, found| {
             let kind = match found.password_hash {
@@ -168,7 +169,8 @@ impl Auth {
         .await
     }
 
-    /// Forgets the failures of an address, whether or not an account stands behind it. Returns whether there were any.
+    /// Forgets the failures of an address, whether or not an account stands behind it. Returns whether there
+    /// were any.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -207,7 +209,8 @@ impl Auth {
     /// Forbids signing in, and ends the session.
     ///
     /// # Errors
-    /// [`Error::NoSuchUser`], [`Error::OwnAccount`], [`Error::LastAdmin`]; those of [`Authority`]; [`Error::Unavailable`].
+    /// [`Error::NoSuchUser`], [`Error::OwnAccount`], [`Error::LastAdmin`]; those of [`Authority`];
+    /// [`Error::Unavailable`].
     pub async fn disable(
         &self,
         whom: impl Into<UserRef>,
@@ -268,8 +271,8 @@ impl Auth {
         .await
     }
 
-    /// One transaction around a user whose row is locked: no sign-in comes between. Writes down what was done, if it was not so before,
-    /// and which session ended by it.
+    /// One transaction around a user whose row is locked: no sign-in comes between. Writes down what was
+    /// done, if it was not so before, and which session ended by it.
     async fn change(
         &self,
         what: &'static str,
@@ -305,8 +308,8 @@ pub(super) fn email_of(user: &User) -> Result<Email, Error> {
         .map_err(|error| Error::Unavailable(format!("user {}: {error}", user.id)))
 }
 
-/// Whatever sets a password also lifts the lock, ends the session, and makes every link that was mailed before useless. In a
-/// transaction that holds the user's row.
+/// Whatever sets a password also lifts the lock, ends the session, and makes every link that was mailed
+/// before useless. In a transaction that holds the user's row.
 pub(super) fn replace_password(
     conn: &mut PgConnection,
     user: &User,
