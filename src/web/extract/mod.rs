@@ -13,6 +13,7 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
+use uuid::Uuid;
 
 use crate::auth::{Activity, Auth, Authority, Error, Holder, Seat, audit};
 use crate::token::Token;
@@ -115,11 +116,20 @@ impl FromRequest for Admin {
                 Role::Admin => Ok(Self { seat, request }),
                 Role::User => {
                     audit::forbidden(seat.user.id, &resource(&request), &client::origin(&request));
+                    told(&request, seat.user.id).await?;
                     Err(Problem::forbidden())
                 }
             }
         })
     }
+}
+
+/// Comes before a refusal by role: another instance may still remember the earlier one.
+async fn told(request: &HttpRequest, user: Uuid) -> Result<(), Problem> {
+    let auth = request
+        .app_data::<web::Data<Auth>>()
+        .ok_or_else(Problem::unavailable)?;
+    Ok(auth.outwait_if_new(user).await?)
 }
 
 fn seat(request: &HttpRequest, activity: Activity) -> impl Future<Output = Result<Seat, Problem>> + use<> {
