@@ -171,7 +171,8 @@ impl<V: Clone + Send + Sync> Memory<V> {
         self.values
             .insert_with_lifecycle(token, (user, value), &mut evicted);
         for (token, user) in evicted {
-            if books.tokens.get(&user) == Some(&token) {
+            // A value that was replaced is among them, too, and its token is still there.
+            if !self.values.contains_key(&token) && books.tokens.get(&user) == Some(&token) {
                 books.tokens.remove(&user);
             }
         }
@@ -270,5 +271,146 @@ impl<V> Lifecycle<TokenDigest, (Uuid, V)> for Evicted<V> {
 
     fn on_evict(&self, evicted: &mut Self::RequestState, token: TokenDigest, (user, _): (Uuid, V)) {
         evicted.push((token, user));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+
+    use super::*;
+
+    const SERVER: &str = "a server";
+    const LEASE: Duration = Duration::from_secs(60);
+
+    fn round(named: &[Uuid]) -> Round {
+        Round {
+            server: SERVER.into(),
+            asked: Moment::now(),
+            server_time: Utc::now(),
+            is_lost: false,
+            named: named.to_vec(),
+            ended: Vec::new(),
+            lease: Some(LEASE),
+        }
+    }
+
+    fn token(n: u8) -> TokenDigest {
+        crate::token::Token::parse(&[b'0' + n; 64]).unwrap().digest()
+    }
+
+    /// A memory that has heard once.
+    fn memory(capacity: usize) -> Memory<u8> {
+        let memory = Memory::new(capacity);
+        memory.hear(&round(&[]));
+        memory
+    }
+
+    impl Memory<u8> {
+        fn learn(&self, user: Uuid, n: u8) {
+            self.keep(self.mark(), SERVER, user, token(n), n);
+        }
+
+        fn knows(&self, n: u8) -> bool {
+            self.recall(&token(n)).is_some_and(|(value, _)| value == n)
+        }
+    }
+
+    #[test]
+    fn what_was_learned_twice_is_forgotten_when_its_user_is_named() {
+        let (memory, user, other) = (memory(10), Uuid::new_v4(), Uuid::new_v4());
+        for n in [1, 1, 1] {
+            memory.learn(user, n);
+        }
+        memory.learn(other, 2);
+        assert!(memory.knows(1) && memory.knows(2));
+        memory.hear(&round(&[user]));
+        assert!(!memory.knows(1) && memory.knows(2));
+    }
+
+    #[test]
+    fn a_user_has_one_token() {
+        let (memory, user) = (memory(10), Uuid::new_v4());
+        memory.learn(user, 1);
+        memory.learn(user, 2);
+        assert!(!memory.knows(1) && memory.knows(2));
+    }
+
+    #[test]
+    fn what_makes_room_for_others_is_no_longer_in_the_books() {
+        let memory = memory(100);
+        for n in 0..=u8::MAX {
+            let token = crate::token::Token::parse(hex::encode([n; 32]).as_bytes()).unwrap();
+            memory.keep(memory.mark(), SERVER, Uuid::new_v4(), token.digest(), n);
+        }
+        let books = memory.books();
+        assert_eq!(books.tokens.len(), memory.values.len());
+        assert!(
+            books
+                .tokens
+                .values()
+                .all(|token| memory.values.contains_key(token))
+        );
+    }
+
+    #[test]
+    fn an_answer_that_began_before_its_user_was_named_is_not_kept() {
+        let (memory, user) = (memory(10), Uuid::new_v4());
+        let mark = memory.mark();
+        memory.hear(&round(&[user]));
+        memory.keep(mark, SERVER, user, token(1), 1);
+        assert!(!memory.knows(1));
+        // Nor one that began before everybody was.
+        let (other, mark) = (Uuid::new_v4(), memory.mark());
+        memory.hear(&round(&[Uuid::nil()]));
+        memory.keep(mark, SERVER, other, token(2), 2);
+        assert!(!memory.knows(2));
+    }
+
+    #[test]
+    fn another_server_means_that_nothing_is_known() {
+        let (memory, user) = (memory(10), Uuid::new_v4());
+        memory.learn(user, 1);
+        let other = Round {
+            server: "another".into(),
+            ..round(&[])
+        };
+        memory.hear(&other);
+        assert!(!memory.knows(1));
+        memory.learn(user, 2);
+        assert!(!memory.knows(2), "the answer came from the server that was left");
+        memory.keep(memory.mark(), "another", user, token(3), 3);
+        assert!(memory.knows(3));
+        memory.hear(&Round {
+            is_lost: true,
+            ..other
+        });
+        assert!(!memory.knows(3));
+    }
+
+    #[test]
+    fn without_a_lease_nothing_is_remembered() {
+        let (memory, user) = (Memory::new(10), Uuid::new_v4());
+        let lease = |lease| Round { lease, ..round(&[]) };
+        memory.hear(&lease(None));
+        memory.learn(user, 1);
+        assert!(!memory.knows(1));
+        memory.hear(&lease(Some(Duration::from_millis(30))));
+        assert!(memory.knows(1));
+        sleep(Duration::from_millis(31));
+        assert!(!memory.knows(1));
+    }
+
+    #[test]
+    fn only_what_took_something_away_is_waited_for() {
+        let (memory, user) = (memory(10), Uuid::new_v4());
+        let first = memory.last_end(user);
+        memory.hear(&round(&[user]));
+        assert_eq!(memory.last_end(user), first);
+        memory.hear(&Round {
+            ended: vec![user],
+            ..round(&[user])
+        });
+        assert!(memory.last_end(user).since(first) > Duration::ZERO);
     }
 }
