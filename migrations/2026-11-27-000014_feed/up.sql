@@ -155,7 +155,7 @@ end
 $$;
 create trigger sessions_feed_truncate after truncate on sessions for each statement execute function truncate_feed();
 
--- Also for changes that replication applies, which would pass by ordinary triggers.
+-- Also in sessions that switch ordinary triggers off (session_replication_role), as some restores do.
 alter table sessions enable always trigger sessions_feed_insert;
 alter table sessions enable always trigger sessions_feed_update;
 alter table sessions enable always trigger sessions_feed_delete;

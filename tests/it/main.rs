@@ -22,6 +22,7 @@ mod dependencies;
 mod docs;
 mod embedded;
 mod endings;
+mod feed;
 mod forward;
 mod gateways;
 mod history;
