@@ -34,6 +34,7 @@ mod lockout;
 mod log;
 mod manual;
 mod metrics;
+mod model;
 mod notify;
 mod openapi;
 mod outage;
