@@ -13,7 +13,8 @@ use crate::redaction::Secrets;
 const LIBPQ_SETTINGS: [(&str, &str); 3] = [
     ("connect_timeout", "3"),
     ("tcp_user_timeout", "5000"),
-    ("application_name", "oneseat"),
+    // The number is that of how instances deal with each other: the feed goes by it.
+    ("application_name", "oneseat/2"),
 ];
 
 /// Adds [`LIBPQ_SETTINGS`] to either form of connection string.
@@ -98,9 +99,9 @@ mod tests {
     fn both_forms_of_connection_string_are_bounded() {
         assert_eq!(
             with_timeouts("postgres://db/x"),
-            "postgres://db/x?connect_timeout=3&tcp_user_timeout=5000&application_name=oneseat"
+            "postgres://db/x?connect_timeout=3&tcp_user_timeout=5000&application_name=oneseat/2"
         );
-        assert!(with_timeouts("host=/run dbname=x").ends_with(" application_name=oneseat"));
+        assert!(with_timeouts("host=/run dbname=x").ends_with(" application_name=oneseat/2"));
     }
 
     #[test]

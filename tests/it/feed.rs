@@ -70,7 +70,11 @@ async fn while_nobody_asks_nothing_is_asked() {
     eventually("the feed is at rest", async || {
         let before = all_statements(&app);
         tokio::time::sleep(2 * LEASE).await;
-        calm = if all_statements(&app) == before { calm + 1 } else { 0 };
+        calm = if all_statements(&app) == before {
+            calm + 1
+        } else {
+            0
+        };
         calm == 3
     })
     .await;
@@ -81,7 +85,14 @@ async fn while_nobody_asks_nothing_is_asked() {
 async fn an_end_is_acknowledged_when_nobody_can_remember_the_session_any_more() {
     let app = App::start().await;
     let other = app.another_instance().await;
-    for end in ["sign out", "revoke", "sign in", "disable", "plain SQL", "an earlier date"] {
+    for end in [
+        "sign out",
+        "revoke",
+        "sign in",
+        "disable",
+        "plain SQL",
+        "an earlier date",
+    ] {
         let name = end.replace(' ', "-");
         let ada = app.signed_in(&name).await;
         let elsewhere = other.visitor().with_token(ada.token());
@@ -110,7 +121,11 @@ async fn an_end_is_acknowledged_when_nobody_can_remember_the_session_any_more() 
                 "update sessions set expires_at = now() - interval '1 second' where {of_user}"
             )),
         }
-        assert!(began.elapsed() > LEASE, "{end} was told after {:?}", began.elapsed());
+        assert!(
+            began.elapsed() > LEASE,
+            "{end} was told after {:?}",
+            began.elapsed()
+        );
         assert_eq!(elsewhere.session().await.status, 401, "{end}");
         assert_eq!(ada.session().await.status, 401, "{end}");
     }
@@ -150,7 +165,10 @@ async fn a_changed_role_and_a_new_name_are_seen_at_every_instance_once_they_are_
     assert_eq!(elsewhere.session().await.json()["user"]["name"], "renamed");
     app.database()
         .execute("set oneseat.last_admin_may_go = 'on'; update users set role = 'user'");
-    assert_eq!(elsewhere.get("/api/admin/sessions").await.problem(), "403 forbidden");
+    assert_eq!(
+        elsewhere.get("/api/admin/sessions").await.problem(),
+        "403 forbidden"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -181,11 +199,18 @@ async fn whoever_starts_last_sets_the_lease_and_a_longer_one_is_waited_for_until
     let app = App::start_with(with(Duration::from_millis(500))).await;
     eventually("it is set", async || lease(&app) == "00:00:00.5 after none").await;
     let other = app.another_instance_with(with(LEASE)).await;
-    eventually("it is set again", async || lease(&app) == "00:00:00.2 after 00:00:00.5").await;
+    eventually("it is set again", async || {
+        lease(&app) == "00:00:00.2 after 00:00:00.5"
+    })
+    .await;
     let ada = app.signed_in("ada").await;
     let began = Instant::now();
     ada.logout().await;
-    assert!(began.elapsed() > Duration::from_millis(500), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() > Duration::from_millis(500),
+        "{:?}",
+        began.elapsed()
+    );
     // Every end looks whether it is over.
     eventually("nobody waits for it any more", async || {
         other.visitor().sign_in("ada@example.org").await.logout().await;
@@ -223,8 +248,10 @@ async fn whoever_commits_late_is_heard_and_many_at_once_are_everybody() {
     );
     let database = app.database();
     let mut slow = database.connect();
-    slow.batch_execute("begin; set oneseat.end_is_awaited = 'on'; update users set name = 'x' where name = 'u1'")
-        .unwrap();
+    slow.batch_execute(
+        "begin; set oneseat.end_is_awaited = 'on'; update users set name = 'x' where name = 'u1'",
+    )
+    .unwrap();
     database.execute("set oneseat.end_is_awaited = 'on'; update users set name = 'y' where name = 'u2'");
     let since = database.text("select pg_current_snapshot()::text");
     slow.batch_execute("commit").unwrap();
@@ -272,4 +299,21 @@ async fn a_user_who_may_only_change_tables_is_heard_too() {
     database.execute(&format!(
         "revoke all on users from clerk; revoke all on schema {schema} from clerk; drop role clerk"
     ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_an_earlier_version_runs_nobody_remembers() {
+    let app = counted().await;
+    let ada = app.signed_in("ada").await;
+    let mut earlier = app.database().connect();
+    earlier.batch_execute("set application_name = 'oneseat'").unwrap();
+    // The lease from before is over.
+    tokio::time::sleep(LEASE).await;
+    let before = statements(&app);
+    for _ in 0..20 {
+        assert_eq!(ada.session().await.status, 200);
+    }
+    assert_eq!(statements(&app) - before, 20);
+    drop(earlier);
+    remembered(&app, &ada).await;
 }
