@@ -1,5 +1,6 @@
-//! The table `ended_sessions`. The only way into it is [`end`]: it moves a row there from `sessions`, with
-//! its reason, and notifies every instance, all in one statement.
+//! The table `ended_sessions`. The only way into it is [`gone_and_ended`], a part of the statement that moves
+//! a row there from `sessions`, with its reason: [`end`], [`sweep`], or the taking of a seat in
+//! [`crate::auth`]. The same statement notifies every instance.
 
 use std::slice;
 use std::time::Duration;
@@ -17,7 +18,9 @@ use super::store::{ENDS_AT, limits};
 use super::{EndReason, Ending};
 use crate::config::SessionPolicy;
 use crate::db::clock::{before, now, span};
+use crate::db::prepared::Prepared;
 use crate::db::schema::{ended_sessions, sessions};
+use crate::db::transaction::begin_with;
 use crate::token::TokenDigest;
 
 /// The channel for ends, as `{"session":...,"reason":...,"at":...}`.
@@ -68,16 +71,34 @@ pub enum Which<'a> {
     These(&'a [Uuid]),
 }
 
-/// Waits for a running end of all sessions, and makes later ones wait. Comes first in a transaction that
-/// opens a session: after locking a row it could deadlock.
-pub fn keep_out_the_end_of_all(conn: &mut PgConnection) -> QueryResult<()> {
-    conn.batch_execute(&format!("select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})"))
+/// Such a transaction finds single rows by index. Its statements are planned once for each connection: a plan
+/// for a small table would later read all of a large one.
+const SINGLE_ROWS: &str = "set local enable_seqscan = off";
+
+/// Runs `work` in a transaction that first waits for a running end of all sessions, and makes later ones
+/// wait: one that opens a session. It comes first because after locking a row it could deadlock.
+///
+/// # Errors
+/// Those of `work`, and PostgreSQL's.
+pub fn keep_out_the_end_of_all<T, E: From<diesel::result::Error>>(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    let lock = format!("{SINGLE_ROWS}; select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})");
+    begin_with(conn, &lock, work)
 }
 
-/// The counterpart: waits for running sign-ins, and makes later ones wait. No session can begin between the
-/// reading and the ending. It does not lock the table: activity can still be written.
-pub fn keep_out_sign_ins(conn: &mut PgConnection) -> QueryResult<()> {
-    conn.batch_execute(&format!("select pg_advisory_xact_lock({SIGN_IN_LOCK})"))
+/// The counterpart: first waits for running sign-ins, and makes later ones wait. No session can begin between
+/// the reading and the ending. It does not lock the table: activity can still be written.
+///
+/// # Errors
+/// Those of `work`, and PostgreSQL's.
+pub fn keep_out_sign_ins<T, E: From<diesel::result::Error>>(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    let lock = format!("select pg_advisory_xact_lock({SIGN_IN_LOCK})");
+    begin_with(conn, &lock, work)
 }
 
 /// Ends sessions. One that had expired before ends as `expired`, whatever `reason` says.
@@ -105,12 +126,12 @@ pub fn end(
         conn.batch_execute("set local statement_timeout = '60s'")?;
     }
     let (idle_timeout, max_lifetime) = limits(policy);
-    diesel::sql_query(moved(&condition))
+    let statement = diesel::sql_query(moved(&condition))
         .bind::<Interval, _>(idle_timeout)
         .bind::<Interval, _>(max_lifetime)
         .bind::<Text, _>(reason)
-        .bind::<Array<SqlUuid>, _>(ids)
-        .load(conn)
+        .bind::<Array<SqlUuid>, _>(ids);
+    Prepared::new(statement).load(conn)
 }
 
 /// Ends up to `batch` sessions that expired at `from` or later, the oldest first, skipping rows held by
@@ -150,10 +171,23 @@ pub fn count_expired(conn: &mut PgConnection) -> QueryResult<i64> {
         .get_result(conn)
 }
 
-/// Delete, insert and notify in one statement. Its first parameters are [`limits`] and the reason.
+/// Delete, insert and notify in one statement. Its first parameters are those of [`gone_and_ended`].
 fn moved(condition: &str) -> String {
     format!(
-        "with gone as (
+        "with {gone_and_ended}
+         select id, user_id, ip_address, user_agent, last_activity, created_at, ended_at, reason,
+             pg_notify('{ENDED}', json_build_object('session', id, 'reason', reason, 'at', ended_at)::text)
+                 as told
+         from ended",
+        gone_and_ended = gone_and_ended(condition)
+    )
+}
+
+/// Delete and insert, as the parts `gone` and `ended` of a statement. The first parameters are [`limits`] and
+/// the reason.
+pub fn gone_and_ended(condition: &str) -> String {
+    format!(
+        "gone as (
              delete from sessions where {condition} returning *, {ENDS_AT} as over_at
          ), ended as (
              insert into ended_sessions
@@ -164,13 +198,15 @@ fn moved(condition: &str) -> String {
                  case when over_at <= statement_timestamp() then 'expired' else $3 end
              from gone
              returning *
-         )
-         select *,
-             pg_notify('{ENDED}', json_build_object('session', id, 'reason', reason, 'at', ended_at)::text)
-                 as told
-         from ended"
+         )"
     )
 }
+
+/// The notices of a new session and of the one that it replaced.
+pub const TOLD_OF_A_REPLACEMENT: &str = "pg_notify('oneseat_sessions_changed', '') is null
+             or case when ended.id is not null then pg_notify('oneseat_session_ended',
+                 json_build_object('session', ended.id, 'reason', ended.reason, 'at', ended.ended_at)::text)
+             end is null";
 
 /// The ends of the sessions that had these tokens.
 pub fn find(conn: &mut PgConnection, digests: &[TokenDigest]) -> QueryResult<Vec<(TokenDigest, Ending)>> {
