@@ -106,7 +106,7 @@ async fn connections_that_died_while_nobody_used_them_fail_nobody() {
             .unwrap();
         sign_in_at_once(&app, &names, Some(&mut holder)).await;
         let idle =
-            "select count(*) from pg_stat_activity where application_name = 'oneseat' and state = 'idle'";
+            "select count(*) from pg_stat_activity where application_name = 'oneseat/2' and state = 'idle'";
         assert!(app.database().number(idle) >= 4);
 
         embedded.stop().unwrap();
@@ -127,7 +127,7 @@ async fn a_transaction_that_cannot_begin_leaves_its_connection_as_it_was() {
         .unwrap();
     assert_unavailable(&app.visitor().login("ada@example.org", PASSWORD).await);
     let stuck = "select count(*) from pg_stat_activity where state like 'idle in transaction%'
-        and application_name = 'oneseat' and datname = current_database()";
+        and application_name = 'oneseat/2' and datname = current_database()";
     assert_eq!(app.database().number(stuck), 0);
     other.batch_execute("rollback").unwrap();
     assert_eq!(ada.logout().await.status, 200);

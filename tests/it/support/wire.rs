@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use super::Database;
 
+/// The connection on which this is sent is not counted.
+const FEED: &[u8] = b"read_feed";
+
 /// What the connections share.
 #[derive(Default)]
 struct Meter {
@@ -79,8 +82,11 @@ fn carry(client: TcpStream, server: UnixStream, meter: &Arc<Meter>) {
     let (shared, answered) = (meter.clone(), is_answered.clone());
     spawn(move || {
         let cut = to.try_clone().unwrap();
-        pass_on(from, to, &shared, || {
-            if answered.swap(false, Ordering::Relaxed) {
+        let mut reads_the_feed = false;
+        pass_on(from, to, &shared, |bytes| {
+            // What an answer waits for beside its own statements: one question of that connection, for all who wait.
+            reads_the_feed |= bytes.windows(FEED.len()).any(|part| part == FEED);
+            if answered.swap(false, Ordering::Relaxed) && !reads_the_feed {
                 shared.trips.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -89,17 +95,17 @@ fn carry(client: TcpStream, server: UnixStream, meter: &Arc<Meter>) {
     let meter = meter.clone();
     spawn(move || {
         let cut = client.try_clone().unwrap();
-        pass_on(server, client, &meter, || {
+        pass_on(server, client, &meter, |_| {
             is_answered.store(true, Ordering::Relaxed)
         });
         let _ = cut.shutdown(Shutdown::Both);
     });
 }
 
-fn pass_on(mut from: impl Read, mut to: impl Write, meter: &Meter, passed: impl Fn()) {
+fn pass_on(mut from: impl Read, mut to: impl Write, meter: &Meter, mut passed: impl FnMut(&[u8])) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut bytes) {
-        passed();
+        passed(&bytes[..length]);
         let delay = meter.delay.load(Ordering::Relaxed);
         if delay > 0 {
             sleep(Duration::from_micros(delay));
