@@ -1,6 +1,7 @@
 //! The id of a request, with which each log line and each problem about it can be found.
 
 use std::fmt;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +14,21 @@ tokio::task_local! {
 const LONGEST: usize = 128;
 
 /// 1 to 128 letters, digits and `-._~+/=`, so that it fits into a header and a line of a log as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(Arc<str>);
+#[derive(Clone, Debug)]
+pub struct RequestId(Text);
+
+#[derive(Clone, Debug)]
+enum Text {
+    /// Made here, without memory of its own: every request has one.
+    Own {
+        bytes: [u8; OWN],
+        length: usize,
+    },
+    Given(Arc<str>),
+}
+
+/// The most bytes of an id that is made here.
+const OWN: usize = 8 + 1 + 16;
 
 impl RequestId {
     /// A new, unique id: the first half is random per process, the second is a counter.
@@ -22,7 +36,12 @@ impl RequestId {
         static PROCESS: LazyLock<u32> = LazyLock::new(rand::random);
         static COUNT: AtomicU64 = AtomicU64::new(1);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        Self(format!("{:08x}-{count:08x}", *PROCESS).into())
+        let mut bytes = [0; OWN];
+        let mut rest = &mut bytes[..];
+        // It has room for the largest numbers.
+        let _ = write!(rest, "{:08x}-{count:08x}", *PROCESS);
+        let length = OWN - rest.len();
+        Self(Text::Own { bytes, length })
     }
 
     /// An id from another program; `None` when it has another shape.
@@ -30,12 +49,15 @@ impl RequestId {
         let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
         let is_one = (1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(fits);
         let text = is_one.then(|| std::str::from_utf8(bytes).ok())??;
-        Some(Self(text.into()))
+        Some(Self(Text::Given(text.into())))
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Own { bytes, length } => std::str::from_utf8(&bytes[..*length]).unwrap_or_default(),
+            Text::Given(text) => text,
+        }
     }
 
     /// The id of the current request, if there is one.
@@ -64,9 +86,15 @@ impl Default for RequestId {
     }
 }
 
+impl PartialEq for RequestId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

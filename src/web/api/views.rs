@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::auth::lists::Account;
 use crate::sessions::{EndReason, EndedSession, Session};
 use crate::users::{AccountState, Role, User};
-use crate::web::openapi::schemas;
+use crate::web::schemas;
 
 /// A user.
 #[derive(Serialize, ToSchema)]

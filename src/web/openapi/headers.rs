@@ -1,11 +1,15 @@
 //! The headers of the answers.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderName;
 use utoipa::Modify;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::{OpenApi, Ref, RefOr, Type};
+
+use crate::web::extract::client::X_REQUEST_ID;
+use crate::web::middleware::security_headers::{HEADERS, OF_HTTPS};
 
 /// Headers of some answers: name, statuses and description.
 const OF_SOME: [(&str, &[&str], &str); 4] = [
@@ -23,22 +27,23 @@ const OF_SOME: [(&str, &[&str], &str); 4] = [
     ("Retry-After", &["429", "503"], "When to try again, in seconds"),
 ];
 
-/// Headers of every answer.
-const ON_ALL: [(&str, &str); 10] = [
-    (
-        "X-Request-Id",
+/// Headers of every answer: name and description.
+fn on_all() -> impl Iterator<Item = (String, &'static str)> {
+    let id = (
+        X_REQUEST_ID,
+        "",
         "The name of the request, by which the log knows it",
-    ),
-    ("Cache-Control", "`no-store`, but for what may be asked for again"),
-    ("Content-Security-Policy", "Our own files and nothing else"),
-    ("X-Content-Type-Options", "`nosniff`"),
-    ("X-Frame-Options", "`DENY`"),
-    ("Referrer-Policy", "`no-referrer`"),
-    ("Cross-Origin-Opener-Policy", "`same-origin`"),
-    ("Cross-Origin-Resource-Policy", "`same-origin`"),
-    ("Permissions-Policy", "No camera, microphone, place or payment"),
-    ("Strict-Transport-Security", "When the public address is https"),
-];
+    );
+    let all = [id].into_iter().chain(HEADERS).chain([OF_HTTPS]);
+    all.map(|(name, _, words)| (titled(&name), words))
+}
+
+/// The name in the usual case.
+fn titled(name: &HeaderName) -> String {
+    let part = |part: &str| part[..1].to_uppercase() + &part[1..];
+    let parts: Vec<String> = name.as_str().split('-').map(part).collect();
+    parts.join("-")
+}
 
 /// Adds the headers to the answers.
 pub(super) struct OnEveryAnswer;
@@ -61,13 +66,13 @@ impl Modify for OnEveryAnswer {
                 put_in(status, answer);
             }
         }
-        let of_some = OF_SOME.into_iter().map(|(name, _, words)| (name, words));
-        for (name, words) in ON_ALL.into_iter().chain(of_some) {
+        let of_some = OF_SOME.map(|(name, _, words)| (name.to_owned(), words));
+        for (name, words) in on_all().chain(of_some) {
             let is_number = name == "Retry-After";
             let kind = if is_number { Type::Integer } else { Type::String };
             let schema = ObjectBuilder::new().schema_type(kind);
             let header = HeaderBuilder::new().schema(Some(schema)).description(Some(words));
-            components.headers.insert(name.to_owned(), header.build().into());
+            components.headers.insert(name, header.build().into());
         }
     }
 }
@@ -81,9 +86,9 @@ fn put_in(status: &str, answer: &mut Response) {
     let of_some = OF_SOME
         .iter()
         .filter(|(_, statuses, _)| statuses.contains(&status));
-    let names = of_some.map(|(name, _, _)| *name);
-    for name in names.chain(ON_ALL.map(|(name, _)| name)) {
+    let names = of_some.map(|(name, _, _)| (*name).to_owned());
+    for name in names.chain(on_all().map(|(name, _)| name)) {
         let reference = Ref::new(format!("#/components/headers/{name}"));
-        answer.headers.insert(name.to_owned(), RefOr::Ref(reference));
+        answer.headers.insert(name, RefOr::Ref(reference));
     }
 }
