@@ -16,6 +16,7 @@
 //! | accounts, passwords, lockout, one-time links | [`users`] |
 //! | the one-seat table | [`sessions`] |
 //! | the mail queue, messages, the mail server | [`mail`] |
+//! | what an instance remembers, and the feed that makes it forget | [`sessions::memory`], [`sessions::feed`] |
 //! | tokens and their digests | [`token`] |
 //! | the pool, migrations, the private PostgreSQL | [`db`] |
 //! | threads behind a bounded queue | [`worker_pool`] |
@@ -41,6 +42,7 @@ pub mod db;
 pub mod fair_queue;
 pub mod log_limit;
 pub mod mail;
+pub mod moment;
 pub mod network;
 pub mod redaction;
 pub mod request_id;

@@ -16,12 +16,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::{Auth, Validator};
+use crate::auth::{Auth, SeatMemory, Validator};
 use crate::config::{DatabaseConfig, MailConfig, Policy, ServeConfig};
 use crate::db::Database;
 use crate::db::embedded::Embedded;
 use crate::mail::Mailer;
-use crate::sessions::listener::Listener;
+use crate::sessions::feed::{Feed, Lease, RunningReader};
+use crate::sessions::memory::Memory;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 use crate::web::Server;
@@ -45,7 +46,7 @@ pub struct App {
     stop_delay: Duration,
     sweep_interval: Duration,
     // Dropped in this order: the private PostgreSQL goes last.
-    listener: Listener,
+    reader: RunningReader,
     embedded: Option<Arc<Embedded>>,
 }
 
@@ -61,7 +62,8 @@ impl App {
     pub async fn build(database: DatabaseConfig, config: ServeConfig) -> Result<Self, Error> {
         let mailer = config.mail.as_ref().map(mailer).transpose()?;
         let metrics = config.http.metrics_bind.map(MetricsExporter::bind).transpose()?;
-        let (policy, max_event_streams) = (config.policy, config.http.max_event_streams);
+        let (policy, memory, max_event_streams) =
+            (config.policy, config.memory, config.http.max_event_streams);
         let (stop_delay, sweep_interval) = (config.http.stop_delay, config.sweep_interval);
         let public_url = config.http.public_url.clone();
         let server = Server::bind(config)?;
@@ -75,7 +77,15 @@ impl App {
             log::info!("applied migration {version}");
         }
         let watchers = Watchers::new(max_event_streams);
-        let auth = auth(&database.url, pool_size, watchers.clone(), policy)?;
+        let capacity = if memory.lease.is_zero() {
+            0
+        } else {
+            memory.capacity
+        };
+        let remembered = Arc::new(Memory::new(capacity));
+        let lease = Lease::Of(memory.lease);
+        let (feed, reader) = Feed::start(&database.url, lease, remembered.clone(), watchers.clone())?;
+        let auth = auth(&database.url, pool_size, remembered, (watchers, feed), policy)?;
         Ok(Self {
             server,
             address,
@@ -85,7 +95,7 @@ impl App {
             auth,
             stop_delay,
             sweep_interval,
-            listener: Listener::start(database.url, watchers)?,
+            reader,
             embedded: database.embedded.map(Arc::new),
         })
     }
@@ -126,7 +136,7 @@ impl App {
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let (url, scheme) = (self.url(), self.server.scheme());
         // Dropped in reverse order, also when this future is dropped: the private PostgreSQL goes last.
-        let (embedded, _listener, auth) = (self.embedded, self.listener, self.auth);
+        let (embedded, _reader, auth) = (self.embedded, self.reader, self.auth);
         let served = async {
             let mut server = self.server.start(auth.clone()).await?;
             let mut metrics = match self.metrics {
@@ -176,16 +186,23 @@ async fn failed(metrics: Option<&mut RunningExporter>) -> io::Error {
 /// There is one thread to hash for each processor, and two to validate: while one waits for the database the
 /// other talks to the workers, and more only make the batches smaller. But one connection is left for
 /// everything else.
-fn auth(url: &str, pool_size: u32, watchers: Watchers, policy: Policy) -> Result<Auth, Error> {
+fn auth(
+    url: &str,
+    pool_size: u32,
+    memory: Arc<SeatMemory>,
+    (watchers, feed): (Watchers, Feed),
+    policy: Policy,
+) -> Result<Auth, Error> {
     let db = Database::connect(url, pool_size)?;
     let hashers = std::thread::available_parallelism().map_or(1, usize::from);
     let validators = (pool_size as usize - 1).min(2);
-    let validator = Validator::start(&db, validators, policy.sessions)?;
+    let validator = Validator::start(&db, validators, memory, policy.sessions)?;
     Ok(Auth::new(
         db,
         Hasher::start(hashers)?,
         validator,
         watchers,
+        feed,
         policy,
     ))
 }

@@ -1,10 +1,14 @@
 //! Opens the database that is configured, which every command needs first.
 
+use std::sync::Arc;
+
 use super::Error;
 use crate::auth::{Auth, Validator};
 use crate::config::{DatabaseConfig, DatabaseLocation, Policy, SessionPolicy};
 use crate::db::embedded::Embedded;
 use crate::db::{Database, migrations};
+use crate::sessions::feed::{Feed, Lease, RunningReader};
+use crate::sessions::memory::Memory;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 
@@ -12,6 +16,8 @@ use crate::users::Hasher;
 pub struct OpenDatabase {
     /// The connection string for libpq.
     pub url: String,
+    /// Reads what ended, for a command. Dropped before the database is.
+    pub reader: Option<RunningReader>,
     /// Held for as long as the database is used.
     pub embedded: Option<Embedded>,
     /// The migrations that had to be applied.
@@ -34,6 +40,7 @@ impl OpenDatabase {
         let applied = migrations::run(&url)?;
         Ok(Self {
             url,
+            reader: None,
             embedded,
             applied,
         })
@@ -47,13 +54,16 @@ impl OpenDatabase {
 /// # Errors
 /// Those of [`OpenDatabase::open`], and [`Error::Unavailable`].
 pub fn open_for_a_command(config: &DatabaseConfig, policy: Policy) -> Result<(Auth, OpenDatabase), Error> {
-    let database = OpenDatabase::open(config)?;
+    let mut database = OpenDatabase::open(config)?;
     let policy = Policy {
         sessions: SessionPolicy::AS_STORED,
         ..policy
     };
     let db = Database::connect_patiently(&database.url)?;
-    let validator = Validator::start(&db, 0, policy.sessions)?;
-    let auth = Auth::new(db, Hasher::start(1)?, validator, Watchers::new(0), policy);
+    let (memory, watchers) = (Arc::new(Memory::new(0)), Watchers::new(0));
+    let validator = Validator::start(&db, 0, memory.clone(), policy.sessions)?;
+    let (feed, reader) = Feed::start(&database.url, Lease::OfOthers, memory, watchers.clone())?;
+    database.reader = Some(reader);
+    let auth = Auth::new(db, Hasher::start(1)?, validator, watchers, feed, policy);
     Ok((auth, database))
 }

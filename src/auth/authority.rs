@@ -103,7 +103,8 @@ impl LastAdmin {
 
 impl Auth {
     /// Runs `act` in a transaction that first confirms permission. `act` receives the user that is its
-    /// subject, if there is one. `tell` logs the result after the commit, even when the caller has gone.
+    /// subject, if there is one. `tell` logs the result after the commit, even when the caller has gone. What
+    /// takes something away is followed by [`Auth::outwait`].
     ///
     /// # Errors
     /// Those of `act`; [`Error::SessionEnded`], [`Error::TokenInvalid`] or [`Error::Forbidden`] when
@@ -116,7 +117,8 @@ impl Auth {
         tell: impl FnOnce(&T, Actor) + Send + 'static,
     ) -> Result<T, Error> {
         let policy = self.policy.sessions;
-        self.db
+        let done = self
+            .db
             .run(move |conn| {
                 let done = conn.transaction(|conn| {
                     let found = by.confirm(conn, subject, &policy)?;
@@ -131,7 +133,12 @@ impl Auth {
                     Err(Undone::Refused(holder, why)) => Err(why.told_to(&holder, conn, &policy)?),
                 }
             })
-            .await
+            .await;
+        if let Err(Error::SessionEnded(_) | Error::TokenInvalid | Error::Forbidden) = &done {
+            // What is told here may be new.
+            self.outwait().await?;
+        }
+        done
     }
 }
 

@@ -4,6 +4,8 @@
 //! Reports about one session or its token are: the answer to a request with the token, forward
 //! authentication, introspection, the event `ended`, a sign-out, and an end by an admin or operator. Lists
 //! and figures report no ends: they show live sessions, and past sessions that are already written.
+//!
+//! Nobody is told before [`Auth::outwait`]: an instance may still answer from memory.
 
 use std::thread;
 use std::time::Duration;
@@ -64,7 +66,8 @@ impl Auth {
                 &policy,
             )?)
         };
-        one_lived(&self.act(by, subject, end, told).await?)
+        let ended = self.outwaited(self.act(by, subject, end, told).await).await?;
+        one_lived(&ended)
     }
 
     /// Ends every session. Returns how many lived.
@@ -95,7 +98,7 @@ impl Auth {
     ) -> Result<Vec<EndedSession>, Error> {
         let policy = self.policy.sessions;
         let end = move |conn: &mut PgConnection, _| Ok(history::end(conn, which, reason, &policy)?);
-        self.act(by, subject, end, told).await
+        self.outwaited(self.act(by, subject, end, told).await).await
     }
 }
 

@@ -2,12 +2,14 @@
 //! [`start`] is called: like log lines without a logger, the counts go nowhere.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::lists::Search;
 use super::{Auth, Error};
+use crate::sessions::feed::LEASES_LOST;
 
 /// Sessions ended, by `reason`. Each end is counted at one instance only.
 pub(super) const ENDED: &str = "oneseat_sessions_ended_total";
@@ -23,6 +25,12 @@ pub(super) const SWEPT_ROWS: &str = "oneseat_swept_rows_total";
 pub(super) const BATCH_SIZE: &str = "oneseat_validation_batch_size";
 /// Time that PostgreSQL took for one batch.
 pub(super) const BATCH_SECONDS: &str = "oneseat_validation_batch_seconds";
+/// Validations, by `source`: memory or database.
+const VALIDATIONS: &str = "oneseat_validations_total";
+/// Time that an end waited for what instances remember.
+pub(super) const END_WAIT_SECONDS: &str = "oneseat_end_wait_seconds";
+/// Age of what an instance remembers.
+const FEED_AGE: &str = "oneseat_feed_age_seconds";
 /// Requests, by `route`, `method` and `status`.
 pub const REQUESTS: &str = "oneseat_http_requests_total";
 /// Time of requests, by `route`.
@@ -68,6 +76,24 @@ fn describe() {
         Unit::Seconds,
         "Time of HTTP requests, event streams left out"
     );
+    describe_counter!(
+        VALIDATIONS,
+        "Tokens that were checked and found, or not, from memory or by the database"
+    );
+    describe_counter!(
+        LEASES_LOST,
+        "Leases that ran out before the feed was read again, while tokens were checked"
+    );
+    describe_gauge!(
+        FEED_AGE,
+        Unit::Seconds,
+        "Time since the feed was asked last; it rests while nobody needs it"
+    );
+    describe_histogram!(
+        END_WAIT_SECONDS,
+        Unit::Seconds,
+        "Time that ends waited until nobody could remember the session"
+    );
     describe_histogram!(BATCH_SIZE, "Tokens that one statement answered");
     describe_histogram!(
         BATCH_SECONDS,
@@ -102,6 +128,11 @@ impl Auth {
         gauge!(VALIDATION_QUEUE).set(number(self.validator.waiting()));
         gauge!(HASHING_QUEUE).set(number(self.hasher.waiting()));
         gauge!(WATCHERS).set(number(self.watchers.count()));
+        let answered = &self.validator.answered;
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        counter!(VALIDATIONS, "source" => "memory").absolute(of(&answered.from_memory));
+        counter!(VALIDATIONS, "source" => "database").absolute(of(&answered.by_database));
+        gauge!(FEED_AGE).set(self.feed.age().map_or(f64::NAN, |age| age.as_secs_f64()));
         let pool = self.db.connections();
         gauge!(CONNECTIONS).set(pool.all);
         gauge!(IDLE_CONNECTIONS).set(pool.idle);

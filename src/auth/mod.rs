@@ -27,6 +27,7 @@ pub mod watch;
 
 use crate::config::Policy;
 use crate::db::{Database, Unavailable};
+use crate::sessions::feed::Feed;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 
@@ -34,7 +35,7 @@ pub use authority::{Authority, Holder, LastAdmin};
 pub use error::Error;
 pub use sign_in::SignedIn;
 pub use user_ref::UserRef;
-pub use validator::{Activity, Seat, Validator};
+pub use validator::{Activity, Seat, SeatMemory, Validator};
 
 /// What every use case needs. Cheap to clone.
 #[derive(Clone)]
@@ -43,6 +44,7 @@ pub struct Auth {
     hasher: Hasher,
     validator: Validator,
     watchers: Watchers,
+    feed: Feed,
     policy: Policy,
 }
 
@@ -53,6 +55,7 @@ impl Auth {
         hasher: Hasher,
         validator: Validator,
         watchers: Watchers,
+        feed: Feed,
         policy: Policy,
     ) -> Self {
         Self {
@@ -60,6 +63,7 @@ impl Auth {
             hasher,
             validator,
             watchers,
+            feed,
             policy,
         }
     }

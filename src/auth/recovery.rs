@@ -80,9 +80,10 @@ impl Auth {
                 let (user, ended) = done.map_err(|error| settled(conn, &digest, &[purpose], error))?;
                 audit::link_used(user.id, purpose, &origin);
                 audit::ended(&ended, Actor::Own);
-                Ok(())
+                Ok::<_, Error>(())
             })
-            .await
+            .await?;
+        self.outwait().await
     }
 
     /// Verifies the address to which a link was mailed.
@@ -116,7 +117,8 @@ impl Auth {
         let new = Proposed::new(&new)?;
         let claim = Claim::Change(holder.clone());
         let change = |checked| self.change_to(new.clone(), checked, holder.clone());
-        self.with_password(&claim, &current, change).await
+        let done = self.with_password(&claim, &current, change).await;
+        self.outwaited(done).await
     }
 
     /// `None`: the stored hash changed while the password was being checked against it.

@@ -27,6 +27,9 @@ pub struct SignedIn {
     pub session: Session,
 }
 
+/// Whether an earlier session had to end.
+struct HadSeat(bool);
+
 impl Auth {
     /// Signs a user in, and ends their earlier session.
     ///
@@ -43,11 +46,24 @@ impl Auth {
             // A decided refusal is logged where it is decided, even if the caller has gone.
             claim.refused(&email, error);
         }
-        done
+        match done {
+            // Locks have nothing to do with what anybody remembers.
+            Err(Error::AccountLocked) => done.map(|(signed_in, _)| signed_in),
+            Ok((signed_in, HadSeat(false))) => {
+                // But it may have ended a moment ago.
+                self.outwait_if_new(signed_in.user.id).await?;
+                Ok(signed_in)
+            }
+            done => Ok(self.outwaited(done).await?.0),
+        }
     }
 
     /// `None`: the stored hash changed while the password was being checked against it.
-    async fn take_seat(&self, checked: CheckedPassword, origin: Origin) -> Result<Option<SignedIn>, Error> {
+    async fn take_seat(
+        &self,
+        checked: CheckedPassword,
+        origin: Origin,
+    ) -> Result<Option<(SignedIn, HadSeat)>, Error> {
         let (policy, mail) = (self.policy.sessions, self.policy.mail);
         self.db
             .run(move |conn| {
@@ -73,7 +89,7 @@ impl Auth {
                 Ok(done.map(|(signed_in, replaced)| {
                     audit::ended(&replaced, Actor::Own);
                     audit::signed_in(&signed_in.user, &signed_in.session, &origin);
-                    signed_in
+                    (signed_in, HadSeat(!replaced.is_empty()))
                 }))
             })
             .await

@@ -1,20 +1,55 @@
 //! Reports that a session ended.
 
+use std::time::Instant;
+
+use metrics::histogram;
 use uuid::Uuid;
 
 use super::endings::settled;
+use super::metrics::END_WAIT_SECONDS;
 use super::{Auth, Error};
 use crate::sessions::store::SessionStatus;
 use crate::sessions::watchers::{Full, Watcher};
 use crate::users::{Role, store as users};
 
 impl Auth {
-    /// Registers a watcher. Call [`Auth::look`] afterwards: an earlier end is not reported again.
+    /// Registers a watcher of this user's session. Call [`Auth::look`] afterwards: an earlier end is not
+    /// reported again.
     ///
     /// # Errors
     /// [`Error::Busy`].
-    pub fn watch(&self, session: Uuid) -> Result<Watcher, Error> {
-        self.watchers.watch(session).map_err(|Full| Error::Busy)
+    pub fn watch(&self, user: Uuid, session: Uuid) -> Result<Watcher, Error> {
+        let watcher = self.watchers.watch(user, session).map_err(|Full| Error::Busy)?;
+        self.feed.wake();
+        Ok(watcher)
+    }
+
+    /// Waits until no instance believes any more what was committed away before. Comes before every answer
+    /// that tells of it, and after the commit.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub(super) async fn outwait(&self) -> Result<(), Error> {
+        let began = Instant::now();
+        let done = self.feed.outwait().await;
+        histogram!(END_WAIT_SECONDS).record(began.elapsed());
+        Ok(done?)
+    }
+
+    /// [`outwait`](Self::outwait), and then what was decided. What was not decided tells nothing.
+    pub(super) async fn outwaited<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
+        if !matches!(done, Err(Error::Busy | Error::Unavailable(_))) {
+            self.outwait().await?;
+        }
+        done
+    }
+
+    /// The same for something that was taken from this user, perhaps long ago.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn outwait_if_new(&self, user: Uuid) -> Result<(), Error> {
+        Ok(self.feed.outwait_if_new(user).await?)
     }
 
     /// The status of a session, without touching it. An expiry is written before it is reported.

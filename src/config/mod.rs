@@ -23,7 +23,9 @@ pub use http::{HttpConfig, HttpSettings};
 pub use mail::{MailConfig, MailPolicy, MailSettings};
 pub use proxies::ProxySettings;
 use reader::Reader;
-pub use sessions::{HistoryPolicy, HistorySettings, LockoutPolicy, SessionPolicy, SessionSettings};
+pub use sessions::{
+    HistoryPolicy, HistorySettings, LockoutPolicy, SessionPolicy, SessionSettings, ValidationMemory,
+};
 pub use tls::{TlsConfig, TlsSettings};
 
 /// Settings of `serve`, still as text, so that all values can be checked together. Taken by `serve`.
@@ -62,6 +64,8 @@ pub struct ServeConfig {
     pub mail: Option<MailConfig>,
     /// The rules that the use cases apply.
     pub policy: Policy,
+    /// What is remembered of validations.
+    pub memory: ValidationMemory,
     /// Pause between two sweeps: at least one second.
     pub sweep_interval: Duration,
 }
@@ -169,6 +173,7 @@ impl ServeConfig {
         let mail = MailConfig::read(reader, &settings.mail, has_public_url, prints_mail);
         let sends_mail = mail.as_ref().is_none_or(Option::is_some);
         let policy = Policy::read(reader, settings, sends_mail);
+        let memory = ValidationMemory::read(reader, &settings.sessions);
         let sweep_interval = sessions::sweep_interval(reader, &settings.sessions);
         Some(Self {
             http: http?,
@@ -176,6 +181,7 @@ impl ServeConfig {
             trusted_proxies: trusted_proxies?,
             mail: mail?,
             policy: policy?,
+            memory: memory?,
             sweep_interval: sweep_interval?,
         })
     }

@@ -45,6 +45,26 @@ pub struct SessionSettings {
     )]
     pub sweep_interval: String,
 
+    /// A token found valid is remembered for at most this long without another look at what has ended, and
+    /// every end waits as long before it is confirmed: up to 5s, 0 to ask PostgreSQL each time. All instances
+    /// go by that of the one that started last
+    #[arg(
+        long,
+        env = "ONESEAT_VALIDATION_LEASE",
+        value_name = "DURATION",
+        default_value = "200ms"
+    )]
+    pub validation_lease: String,
+
+    /// Sessions that an instance remembers, at up to 700 bytes each
+    #[arg(
+        long,
+        env = "ONESEAT_VALIDATION_CAPACITY",
+        value_name = "N",
+        default_value = "100000"
+    )]
+    pub validation_capacity: String,
+
     /// Wrong passwords in a row that lock an address
     #[arg(
         long,
@@ -101,6 +121,43 @@ impl SessionPolicy {
 
 /// Longer than any session, and short enough to be added to a time.
 const CENTURIES: Duration = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
+
+/// What an instance may remember of its validations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidationMemory {
+    /// How long after a question about what has ended; zero: nothing is remembered.
+    pub lease: Duration,
+    /// The most sessions.
+    pub capacity: usize,
+}
+
+impl ValidationMemory {
+    /// The longest lease: every end waits for it.
+    const LONGEST: Duration = Duration::from_secs(5);
+    /// A shorter one would be over before the next look.
+    const SHORTEST: Duration = Duration::from_millis(20);
+
+    pub(super) fn read(reader: &mut Reader, settings: &SessionSettings) -> Option<Self> {
+        let lease = reader.read("--validation-lease", &settings.validation_lease, |raw| {
+            let lease = humantime::parse_duration(raw)
+                .map_err(|_| "not a duration; write it like 200ms, 1s or 0".to_owned())?;
+            if lease.is_zero() || (Self::SHORTEST..=Self::LONGEST).contains(&lease) {
+                Ok(lease)
+            } else {
+                Err("must be between 20ms and 5s, or 0".to_owned())
+            }
+        });
+        let capacity = reader.count(
+            "--validation-capacity",
+            &settings.validation_capacity,
+            1..=100_000_000,
+        );
+        Some(Self {
+            lease: lease?,
+            capacity: capacity? as usize,
+        })
+    }
+}
 
 /// When an address is locked (OWASP ASVS 6.3.1).
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 //! Every failure of access is [`Unavailable`]: the caller learns that nothing was decided, never a wrong
 //! decision (law 5).
 
+mod bounded;
 pub mod clock;
 mod connection;
 pub mod embedded;
@@ -30,6 +31,7 @@ use connection::{Customize, Told, with_timeouts};
 use fair_semaphore::{FairSemaphore, Full};
 use timeouts::Timeouts;
 
+pub use bounded::BoundedConnection;
 pub use owned::OwnedConnection;
 pub use pinned::PinnedConnection;
 

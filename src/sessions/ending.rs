@@ -28,6 +28,8 @@ words! {
 /// What the client of an ended session may know. It says nothing about the client that took the seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ending {
+    /// Whose session it was.
+    pub user: Uuid,
     /// The session that ended.
     pub session: Uuid,
     /// Why it ended.

@@ -1,5 +1,5 @@
 //! The table `ended_sessions`. The only way into it is [`end`]: it moves a row there from `sessions`, with
-//! its reason, and notifies every instance, all in one statement.
+//! its reason, in one statement. A trigger tells the feed.
 
 use std::slice;
 use std::time::Duration;
@@ -20,13 +20,14 @@ use crate::db::clock::{before, now, span};
 use crate::db::schema::{ended_sessions, sessions};
 use crate::token::TokenDigest;
 
-/// The channel for ends, as `{"session":...,"reason":...,"at":...}`.
-pub(super) const ENDED: &str = "oneseat_session_ended";
-/// The channel that says only that a session began or ended.
-pub(super) const CHANGED: &str = "oneseat_sessions_changed";
-
 /// An arbitrary number, the same in every instance. Sign-ins share it; an end of all sessions takes it alone.
 const SIGN_IN_LOCK: i64 = 0x6f6e_6573_6561_7403;
+
+/// Tells the triggers of the feed that who makes a change in this transaction waits after the commit, with
+/// [`Feed::outwait`](super::feed::Feed::outwait). Without it they wait in the transaction.
+const AWAITED: &str = "set local oneseat.end_is_awaited = 'on'";
+/// The same as part of a statement.
+pub(super) const IS_AWAITED: &str = "set_config('oneseat.end_is_awaited', 'on', true)";
 
 /// A past session for display: no digest.
 #[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]
@@ -71,13 +72,17 @@ pub enum Which<'a> {
 /// Waits for a running end of all sessions, and makes later ones wait. Comes first in a transaction that
 /// opens a session: after locking a row it could deadlock.
 pub fn keep_out_the_end_of_all(conn: &mut PgConnection) -> QueryResult<()> {
-    conn.batch_execute(&format!("select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})"))
+    conn.batch_execute(&format!(
+        "{AWAITED}; select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})"
+    ))
 }
 
 /// The counterpart: waits for running sign-ins, and makes later ones wait. No session can begin between the
 /// reading and the ending. It does not lock the table: activity can still be written.
 pub fn keep_out_sign_ins(conn: &mut PgConnection) -> QueryResult<()> {
-    conn.batch_execute(&format!("select pg_advisory_xact_lock({SIGN_IN_LOCK})"))
+    conn.batch_execute(&format!(
+        "{AWAITED}; select pg_advisory_xact_lock({SIGN_IN_LOCK})"
+    ))
 }
 
 /// Ends sessions. One that had expired before ends as `expired`, whatever `reason` says.
@@ -150,7 +155,7 @@ pub fn count_expired(conn: &mut PgConnection) -> QueryResult<i64> {
         .get_result(conn)
 }
 
-/// Delete, insert and notify in one statement. Its first parameters are [`limits`] and the reason.
+/// Delete and insert in one statement. Its first parameters are [`limits`] and the reason.
 fn moved(condition: &str) -> String {
     format!(
         "with gone as (
@@ -165,19 +170,17 @@ fn moved(condition: &str) -> String {
              from gone
              returning *
          )
-         select *,
-             pg_notify('{ENDED}', json_build_object('session', id, 'reason', reason, 'at', ended_at)::text)
-                 as told
-         from ended"
+         select *, {IS_AWAITED} from ended"
     )
 }
 
 /// The ends of the sessions that had these tokens.
 pub fn find(conn: &mut PgConnection, digests: &[TokenDigest]) -> QueryResult<Vec<(TokenDigest, Ending)>> {
-    let rows: Vec<(TokenDigest, Uuid, EndReason, DateTime<Utc>)> = ended_sessions::table
+    let rows: Vec<(TokenDigest, Uuid, Uuid, EndReason, DateTime<Utc>)> = ended_sessions::table
         .filter(ended_sessions::token_digest.eq_any(digests))
         .select((
             ended_sessions::token_digest,
+            ended_sessions::user_id,
             ended_sessions::id,
             ended_sessions::reason,
             ended_sessions::ended_at,
@@ -185,7 +188,15 @@ pub fn find(conn: &mut PgConnection, digests: &[TokenDigest]) -> QueryResult<Vec
         .load(conn)?;
     Ok(rows
         .into_iter()
-        .map(|(digest, session, reason, at)| (digest, Ending { session, reason, at }))
+        .map(|(digest, user, session, reason, at)| {
+            let ending = Ending {
+                user,
+                session,
+                reason,
+                at,
+            };
+            (digest, ending)
+        })
         .collect())
 }
 

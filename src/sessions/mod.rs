@@ -5,9 +5,10 @@
 
 mod device;
 mod ending;
+pub mod feed;
 pub mod history;
 pub mod known_origins;
-pub mod listener;
+pub mod memory;
 mod origin;
 pub mod store;
 

@@ -15,7 +15,7 @@ use diesel::sql_types::{Array, BigInt, Interval, Timestamptz, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
-use super::history::CHANGED;
+use super::history::IS_AWAITED;
 use super::{EndReason, Ending, Origin};
 use crate::config::SessionPolicy;
 use crate::db::clock::{after, earlier, interval, now, span, statement_timestamp};
@@ -101,7 +101,6 @@ pub fn open(
     origin: &Origin,
     policy: &SessionPolicy,
 ) -> QueryResult<Session> {
-    diesel::sql_query(format!("notify {CHANGED}")).execute(conn)?;
     insert_into(sessions::table)
         .values((
             sessions::user_id.eq(user_id),
@@ -164,7 +163,7 @@ pub fn touch(conn: &mut PgConnection, ids: &[Uuid], policy: &SessionPolicy) -> Q
          where id in (
              select id from sessions where id = any($3) and {ENDS_AT} > now() for update skip locked
          )
-         returning *"
+         returning *, {IS_AWAITED}"
     ))
     .bind::<Interval, _>(idle_timeout)
     .bind::<Interval, _>(max_lifetime)
@@ -206,20 +205,25 @@ pub fn look(
     }
     let missing: Vec<Uuid> = ids.iter().copied().filter(|id| !found.contains_key(id)).collect();
     if !missing.is_empty() {
-        let ended: Vec<(Uuid, EndReason, DateTime<Utc>)> = ended_sessions::table
+        let ended: Vec<(Uuid, Uuid, EndReason, DateTime<Utc>)> = ended_sessions::table
             .filter(ended_sessions::id.eq_any(&missing))
             .select((
+                ended_sessions::user_id,
                 ended_sessions::id,
                 ended_sessions::reason,
                 ended_sessions::ended_at,
             ))
             .load(conn)?;
         found.extend(missing.into_iter().map(|id| (id, SessionStatus::Forgotten)));
-        found.extend(
-            ended
-                .into_iter()
-                .map(|(session, reason, at)| (session, SessionStatus::Ended(Ending { session, reason, at }))),
-        );
+        found.extend(ended.into_iter().map(|(user, session, reason, at)| {
+            let ending = Ending {
+                user,
+                session,
+                reason,
+                at,
+            };
+            (session, SessionStatus::Ended(ending))
+        }));
     }
     Ok(found)
 }
@@ -260,7 +264,7 @@ pub fn apply_limits(
                  ends_at = case when created_at > now() then least(ends_at, now() + $2) else ends_at end
              where id in (select id from due)
          )
-         select id from part order by id desc limit 1"
+         select id, {IS_AWAITED} from part order by id desc limit 1"
     ))
     .bind::<Interval, _>(idle_timeout)
     .bind::<Interval, _>(max_lifetime)

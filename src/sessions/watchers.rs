@@ -1,6 +1,6 @@
 //! The watchers of sessions: the open event streams of this instance.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
@@ -23,7 +23,8 @@ struct Inner {
 
 #[derive(Default)]
 struct Waiting {
-    by_session: HashMap<Uuid, Vec<(u64, oneshot::Sender<Ending>)>>,
+    /// By user and session.
+    streams: BTreeMap<(Uuid, Uuid), Vec<(u64, oneshot::Sender<Ending>)>>,
     count: usize,
     next_key: u64,
     is_closed: bool,
@@ -32,7 +33,7 @@ struct Waiting {
 /// The place of one stream; given up when dropped.
 pub struct Watcher {
     watchers: Watchers,
-    session: Uuid,
+    place: (Uuid, Uuid),
     key: u64,
     /// Resolves when the session ends, and fails when the instance stops.
     pub ended: oneshot::Receiver<Ending>,
@@ -55,22 +56,22 @@ impl Watchers {
         Self(Arc::new(inner))
     }
 
-    /// Registers a stream; a session with too many loses its oldest. Look at the session afterwards: an
+    /// Registers a stream of this user's session; a session with too many loses its oldest. Look at the session afterwards: an
     /// earlier end is not reported again.
     ///
     /// # Errors
     /// [`Full`].
-    pub fn watch(&self, session: Uuid) -> Result<Watcher, Full> {
-        let mut waiting = self.waiting();
+    pub fn watch(&self, user: Uuid, session: Uuid) -> Result<Watcher, Full> {
+        let (mut waiting, place) = (self.waiting(), (user, session));
         // A session with all its streams replaces its own oldest, even if no other place is free.
-        let own = waiting.by_session.get(&session).map_or(0, Vec::len);
+        let own = waiting.streams.get(&place).map_or(0, Vec::len);
         let is_full = waiting.count >= self.0.most && own < MOST_PER_SESSION;
         if is_full || waiting.is_closed {
             return Err(Full);
         }
         let key = waiting.next_key;
         let (told, ended) = oneshot::channel();
-        let streams = waiting.by_session.entry(session).or_default();
+        let streams = waiting.streams.entry(place).or_default();
         if streams.len() >= MOST_PER_SESSION {
             // The page of the oldest is most likely gone; losing its sender ends the stream.
             streams.remove(0);
@@ -81,7 +82,7 @@ impl Watchers {
         drop(waiting);
         Ok(Watcher {
             watchers: self.clone(),
-            session,
+            place,
             key,
             ended,
             changes: self.0.changes.subscribe(),
@@ -90,15 +91,30 @@ impl Watchers {
 
     /// Every watched session.
     pub(super) fn watched(&self) -> Vec<Uuid> {
-        self.waiting().by_session.keys().copied().collect()
+        self.waiting()
+            .streams
+            .keys()
+            .map(|(_, session)| *session)
+            .collect()
+    }
+
+    /// The watched sessions of these users.
+    pub(super) fn watched_of(&self, users: &[Uuid]) -> Vec<Uuid> {
+        let waiting = self.waiting();
+        let of = |user: &Uuid| waiting.streams.range((*user, Uuid::nil())..=(*user, Uuid::max()));
+        users
+            .iter()
+            .flat_map(of)
+            .map(|((_, session), _)| *session)
+            .collect()
     }
 
     /// Tells the watchers of this session.
     pub(super) fn tell(&self, ending: Ending) {
         let streams = self
             .waiting()
-            .by_session
-            .get_mut(&ending.session)
+            .streams
+            .get_mut(&(ending.user, ending.session))
             .map(std::mem::take)
             .unwrap_or_default();
         for (_, told) in streams {
@@ -115,7 +131,7 @@ impl Watchers {
     pub fn close(&self) {
         let mut waiting = self.waiting();
         waiting.is_closed = true;
-        waiting.by_session.clear();
+        waiting.streams.clear();
     }
 
     /// The number of taken places.
@@ -132,10 +148,10 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         let mut waiting = self.watchers.waiting();
         waiting.count -= 1;
-        if let Some(streams) = waiting.by_session.get_mut(&self.session) {
+        if let Some(streams) = waiting.streams.get_mut(&self.place) {
             streams.retain(|(key, _)| *key != self.key);
             if streams.is_empty() {
-                waiting.by_session.remove(&self.session);
+                waiting.streams.remove(&self.place);
             }
         }
     }
@@ -151,22 +167,23 @@ mod tests {
     #[test]
     fn places_are_bounded_in_all_and_given_back() {
         let watchers = Watchers::new(2);
-        let first = watchers.watch(Uuid::new_v4()).unwrap();
-        let other = Uuid::new_v4();
-        let _second = watchers.watch(other).unwrap();
-        assert_eq!(watchers.watch(Uuid::new_v4()).err(), Some(Full));
+        let first = watchers.watch(Uuid::new_v4(), Uuid::new_v4()).unwrap();
+        let (user, other) = (Uuid::new_v4(), Uuid::new_v4());
+        let _second = watchers.watch(user, other).unwrap();
+        assert_eq!(watchers.watch(Uuid::new_v4(), Uuid::new_v4()).err(), Some(Full));
         drop(first);
         assert_eq!(watchers.watched(), [other]);
-        assert!(watchers.watch(Uuid::new_v4()).is_ok());
+        assert_eq!(watchers.watched_of(&[Uuid::new_v4(), user]), [other]);
+        assert!(watchers.watch(Uuid::new_v4(), Uuid::new_v4()).is_ok());
         watchers.close();
-        assert_eq!(watchers.watch(Uuid::new_v4()).err(), Some(Full));
+        assert_eq!(watchers.watch(Uuid::new_v4(), Uuid::new_v4()).err(), Some(Full));
     }
 
     #[test]
     fn a_session_with_too_many_streams_loses_the_oldest() {
         let watchers = Watchers::new(10);
-        let session = Uuid::new_v4();
-        let mut streams: Vec<_> = (0..5).map(|_| watchers.watch(session).unwrap()).collect();
+        let (user, session) = (Uuid::new_v4(), Uuid::new_v4());
+        let mut streams: Vec<_> = (0..5).map(|_| watchers.watch(user, session).unwrap()).collect();
         assert_eq!(
             streams[0].ended.try_recv(),
             Err(oneshot::error::TryRecvError::Closed)
@@ -180,10 +197,14 @@ mod tests {
     #[test]
     fn everybody_who_watches_a_session_is_told_and_nobody_else() {
         let watchers = Watchers::new(5);
-        let session = Uuid::new_v4();
-        let mut told = [watchers.watch(session).unwrap(), watchers.watch(session).unwrap()];
-        let mut other = watchers.watch(Uuid::new_v4()).unwrap();
+        let (user, session) = (Uuid::new_v4(), Uuid::new_v4());
+        let mut told = [
+            watchers.watch(user, session).unwrap(),
+            watchers.watch(user, session).unwrap(),
+        ];
+        let mut other = watchers.watch(Uuid::new_v4(), Uuid::new_v4()).unwrap();
         let ending = Ending {
+            user,
             session,
             reason: EndReason::Revoked,
             at: Utc::now(),

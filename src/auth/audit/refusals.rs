@@ -281,6 +281,7 @@ mod tests {
         let origin = Origin::new("2001:db8::7".parse().unwrap(), None);
         let email: Email = "ada@example.org".parse().unwrap();
         let ending = Ending {
+            user: Uuid::new_v4(),
             session: Uuid::nil(),
             reason: EndReason::Replaced,
             at: Utc::now(),

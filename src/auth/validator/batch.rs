@@ -1,6 +1,7 @@
 //! The work of one thread: answers a batch of questions with one statement for each kind of answer.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -10,13 +11,15 @@ use metrics::histogram;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Activity, Seat, unavailable};
+use super::{Activity, Seat, SeatMemory, unavailable};
 use crate::auth::metrics::{BATCH_SECONDS, BATCH_SIZE};
 use crate::auth::{Error, endings};
 use crate::config::SessionPolicy;
 use crate::db::PinnedConnection;
 use crate::db::clock::{before, now, span};
 use crate::db::schema::{sessions, users};
+use crate::sessions::feed::feed_server;
+use crate::sessions::memory::Mark;
 use crate::sessions::{Ending, Session, history, store};
 use crate::token::TokenDigest;
 use crate::users::User;
@@ -41,6 +44,7 @@ pub(super) type Verdict = Result<Answer, Held>;
 /// The state of one thread.
 pub(super) struct ValidationWorker {
     pub(super) connection: PinnedConnection,
+    pub(super) memory: Arc<SeatMemory>,
     pub(super) policy: SessionPolicy,
 }
 
@@ -53,6 +57,7 @@ impl Worker<Question> for ValidationWorker {
         questions.retain(|question| !question.reply.is_closed());
         let digests = distinct(questions.iter().map(|question| question.digest));
         let policy = self.policy;
+        let mark = self.memory.mark();
         let began = Instant::now();
         let found = self.connection.run(|conn| find(conn, &digests, &policy));
         histogram!(BATCH_SECONDS).record(began.elapsed());
@@ -61,6 +66,7 @@ impl Worker<Question> for ValidationWorker {
             Ok(found) => found,
             Err(error) => return fail(questions, &error.into()),
         };
+        self.remember(mark, found.iter());
         let (mut due, mut missing, mut over) = (Vec::new(), Vec::new(), HashMap::new());
         for question in questions {
             match found.get(&question.digest) {
@@ -89,6 +95,16 @@ impl Worker<Question> for ValidationWorker {
 }
 
 impl ValidationWorker {
+    fn remember<'a>(&self, mark: Mark, found: impl Iterator<Item = (&'a TokenDigest, &'a Found)>) {
+        for (digest, found) in found {
+            if let (None, Some(server)) = (&found.over, &found.server) {
+                let Seat { session, user, .. } = &found.seat;
+                let value = (session.clone(), user.clone());
+                self.memory.keep(mark, server, user.id, *digest, value);
+            }
+        }
+    }
+
     /// Writes the ends of these sessions, before they are reported.
     fn write(&mut self, over: &HashMap<TokenDigest, (Uuid, OverBy)>) -> Result<(), Error> {
         let of = |by: OverBy| -> Vec<Uuid> {
@@ -119,7 +135,7 @@ impl ValidationWorker {
         for (question, mut seat) in due {
             // A skipped session lived when it was asked about, and that is the answer.
             if let Some(session) = touched.get(&seat.session.id) {
-                seat.session = session.clone();
+                seat.session = Arc::new(session.clone());
             }
             question.answer(Ok(seat));
         }
@@ -174,6 +190,8 @@ struct Found {
     over: Option<OverBy>,
     /// Whether its activity is due to be written again.
     is_due: bool,
+    /// The server that says so.
+    server: Option<String>,
 }
 
 /// Why a session is over although its row is still there.
@@ -191,7 +209,15 @@ fn find(
     digests: &[TokenDigest],
     policy: &SessionPolicy,
 ) -> QueryResult<HashMap<TokenDigest, Found>> {
-    type Row = (TokenDigest, Session, User, DateTime<Utc>, DateTime<Utc>, bool);
+    type Row = (
+        TokenDigest,
+        Session,
+        User,
+        DateTime<Utc>,
+        DateTime<Utc>,
+        bool,
+        Option<String>,
+    );
     let rows: Vec<Row> = sessions::table
         .inner_join(users::table)
         .filter(sessions::token_digest.eq_any(digests))
@@ -205,11 +231,12 @@ fn find(
                 .le(before(now(), span(policy.activity_threshold)))
                 // `last_activity` in the future: the clock has stepped back, and time counts from now on.
                 .or(sessions::last_activity.gt(now())),
+            diesel::select(feed_server()).single_value(),
         ))
         .load(conn)?;
     let found = rows
         .into_iter()
-        .map(|(digest, session, user, ends_at, checked_at, is_due)| {
+        .map(|(digest, session, user, ends_at, checked_at, is_due, server)| {
             let over = if ends_at <= checked_at {
                 Some(OverBy::Time)
             } else if user.disabled_at.is_some() {
@@ -218,11 +245,17 @@ fn find(
                 None
             };
             let seat = Seat {
-                session: session.judged(ends_at),
-                user,
+                session: Arc::new(session.judged(ends_at)),
+                user: Arc::new(user),
                 checked_at,
             };
-            (digest, Found { seat, over, is_due })
+            let found = Found {
+                seat,
+                over,
+                is_due,
+                server,
+            };
+            (digest, found)
         });
     Ok(found.collect())
 }

@@ -1,7 +1,8 @@
 //! Finds the live session of a token.
 //!
-//! Nothing is cached: each answer comes from a query that began after the question was asked (law 2), and
-//! PostgreSQL decides by its own clock whether the session still lives (law 3).
+//! A "yes" may come from memory, for as long as it is younger than what every end waits for (law 2); see
+//! [`crate::sessions::memory`]. Everything else comes from a query that began after the question was asked, in
+//! which PostgreSQL decides by its own clock whether the session still lives (law 3).
 //!
 //! Batches make it fast: a few threads each take all waiting questions and ask the database once. An idle
 //! server has batches of one, without delay; the busier it is, the fewer statements a question costs.
@@ -9,6 +10,8 @@
 mod batch;
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,6 +22,7 @@ use super::{Auth, Error};
 use crate::config::SessionPolicy;
 use crate::db::Database;
 use crate::sessions::Session;
+use crate::sessions::memory::Memory;
 use crate::token::{Token, TokenDigest};
 use crate::users::User;
 use crate::worker_pool::{Full, WorkerPool};
@@ -48,11 +52,21 @@ pub enum Activity {
 #[derive(Clone, Debug)]
 pub struct Seat {
     /// The live session.
-    pub session: Session,
+    pub session: Arc<Session>,
     /// The user.
-    pub user: User,
+    pub user: Arc<User>,
     /// PostgreSQL's time of the check.
     pub checked_at: DateTime<Utc>,
+}
+
+/// What is remembered of a seat.
+pub type SeatMemory = Memory<(Arc<Session>, Arc<User>)>;
+
+/// How many validations were answered, and from where.
+#[derive(Debug, Default)]
+pub(super) struct Answered {
+    pub(super) from_memory: AtomicU64,
+    pub(super) by_database: AtomicU64,
 }
 
 impl Auth {
@@ -62,7 +76,17 @@ impl Auth {
     /// [`Error::SessionEnded`] with the reason, for as long as it is kept; [`Error::TokenInvalid`];
     /// [`Error::Unavailable`].
     pub async fn validate(&self, token: &Token, activity: Activity) -> Result<Seat, Error> {
-        self.validator.ask(token.digest(), activity).await
+        self.feed.is_of_use();
+        let digest = token.digest();
+        if let Some(seat) = self.validator.recall(&digest, activity) {
+            return Ok(seat);
+        }
+        let answer = self.validator.ask(digest, activity).await;
+        if let Err(Error::SessionEnded(ending)) = &answer {
+            // Nobody may be told while another instance would still say yes.
+            self.outwait_if_new(ending.user).await?;
+        }
+        answer
     }
 
     /// Does the session end at `expires_at` even if its user stays active?
@@ -72,7 +96,7 @@ impl Auth {
             expires_at,
             ends_at,
             ..
-        } = seat.session;
+        } = *seat.session;
         let lifetime = TimeDelta::from_std(self.policy.sessions.max_lifetime).unwrap_or(TimeDelta::MAX);
         let end = created_at.checked_add_signed(lifetime);
         end.into_iter().chain(ends_at).any(|end| expires_at >= end)
@@ -83,6 +107,9 @@ impl Auth {
 #[derive(Clone)]
 pub struct Validator {
     pool: WorkerPool<Question>,
+    memory: Arc<SeatMemory>,
+    policy: SessionPolicy,
+    pub(super) answered: Arc<Answered>,
 }
 
 impl Validator {
@@ -91,14 +118,40 @@ impl Validator {
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn start(db: &Database, threads: usize, policy: SessionPolicy) -> io::Result<Self> {
-        let db = db.clone();
+    pub fn start(
+        db: &Database,
+        threads: usize,
+        memory: Arc<SeatMemory>,
+        policy: SessionPolicy,
+    ) -> io::Result<Self> {
+        let (db, kept) = (db.clone(), memory.clone());
         let make_worker = move || ValidationWorker {
             connection: db.pin(),
+            memory: kept.clone(),
             policy,
         };
         Ok(Self {
             pool: WorkerPool::start("validator", threads, QUEUE, make_worker)?,
+            memory,
+            policy,
+            answered: Arc::default(),
+        })
+    }
+
+    /// The seat of this token from memory, unless there is something to ask or to write.
+    fn recall(&self, digest: &TokenDigest, activity: Activity) -> Option<Seat> {
+        let ((session, user), time) = self.memory.recall(digest)?;
+        let idle = (time.latest - session.last_activity).to_std().unwrap_or_default();
+        // `last_activity` in the future: the clock has stepped back.
+        let is_due = idle >= self.policy.activity_threshold || session.last_activity > time.earliest;
+        if session.expires_at <= time.latest || is_due && activity == Activity::Active {
+            return None;
+        }
+        self.answered.from_memory.fetch_add(1, Ordering::Relaxed);
+        Some(Seat {
+            session,
+            user,
+            checked_at: time.latest,
         })
     }
 
@@ -109,6 +162,7 @@ impl Validator {
 
     /// A thread never waits for a row, because all questions would wait with it: the caller asks again.
     async fn ask(&self, digest: TokenDigest, activity: Activity) -> Answer {
+        self.answered.by_database.fetch_add(1, Ordering::Relaxed);
         let asked = async {
             for n in 0..QUESTIONS {
                 match self.ask_once(digest, activity).await? {

@@ -1,5 +1,7 @@
 //! Signing in, signing out, and the caller's own sessions.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Payload};
 use chrono::{DateTime, Utc};
@@ -135,8 +137,8 @@ pub struct SessionResponse {
 pub async fn session(caller: Authenticated) -> Json<SessionResponse> {
     let Seat { user, session, .. } = caller.seat;
     Json(SessionResponse {
-        user: user.into(),
-        session: session.into(),
+        user: Arc::unwrap_or_clone(user).into(),
+        session: Arc::unwrap_or_clone(session).into(),
     })
 }
 

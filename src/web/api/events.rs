@@ -73,8 +73,8 @@ enum State {
     ),
 )]
 pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
-    let session = seat.0.session.id;
-    let watcher = auth.watch(session)?;
+    let (session, user) = (seat.0.session.id, seat.0.user.id);
+    let watcher = auth.watch(user, session)?;
     // The place is taken before this look, so that the end of a live session is not missed.
     let (state, left) = match auth.look(session).await? {
         SessionStatus::Live(left) => (State::Opening, left),
@@ -85,7 +85,7 @@ pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Pro
     let events = Events {
         watcher,
         session,
-        user: seat.0.user.id,
+        user,
         is_admin: seat.0.user.role == Role::Admin,
         next_beat: Instant::now() + BEAT,
         next_look: Instant::now() + left,

@@ -64,8 +64,8 @@ impl From<Seat> for SeatView {
     fn from(Seat { user, session, .. }: Seat) -> Self {
         Self {
             sub: user.id,
-            username: user.email,
-            name: user.name,
+            username: user.email.clone(),
+            name: user.name.clone(),
             role: user.role.as_str(),
             token_type: "Bearer",
             iat: session.created_at.timestamp(),

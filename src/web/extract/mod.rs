@@ -111,6 +111,8 @@ impl FromRequest for Admin {
                 Role::Admin => Ok(Self { seat, request }),
                 Role::User => {
                     audit::forbidden(seat.user.id, &resource(&request), &client::origin(&request));
+                    // First: another instance may still remember an earlier role.
+                    auth(&request)?.outwait_if_new(seat.user.id).await?;
                     Err(Problem::forbidden())
                 }
             }
@@ -120,14 +122,17 @@ impl FromRequest for Admin {
 
 async fn seat(request: &HttpRequest, activity: Activity) -> Result<Seat, Problem> {
     let token = bearer(request.headers())?;
-    let auth = request.app_data::<web::Data<Auth>>();
-    let auth = auth.ok_or_else(Problem::unavailable)?;
-    auth.validate(&token, activity).await.map_err(|error| {
+    auth(request)?.validate(&token, activity).await.map_err(|error| {
         if let Error::SessionEnded(ending) = &error {
             audit::used_after_end(ending, &client::origin(request));
         }
         error.into()
     })
+}
+
+fn auth(request: &HttpRequest) -> Result<&Auth, Problem> {
+    let auth = request.app_data::<web::Data<Auth>>();
+    auth.map(|auth| auth.get_ref()).ok_or_else(Problem::unavailable)
 }
 
 /// Whether the request carries a bearer token, valid or not.

@@ -55,8 +55,8 @@ pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<impl Responde
     } = seat.0;
     Ok(Page(DashboardPage {
         page: "dashboard",
-        name: user.name,
-        email: user.email,
+        name: user.name.clone(),
+        email: user.email.clone(),
         is_admin: user.role == Role::Admin,
         address: session.ip_address.ip().to_string(),
         device: Device::of(session.user_agent.as_deref()),

@@ -1,0 +1,18 @@
+drop trigger users_feed_update on users;
+drop trigger sessions_feed_truncate on sessions;
+drop trigger sessions_feed_delete on sessions;
+drop trigger sessions_feed_update on sessions;
+drop trigger sessions_feed_insert on sessions;
+drop function forget_previous_lease(bigint);
+drop function set_validation_lease(interval);
+drop function purge_feed(xid8, integer);
+drop function read_feed(pg_snapshot);
+drop function truncate_feed();
+drop function users_feed();
+drop function sessions_feed();
+drop function feed_add(uuid[], boolean, boolean, boolean);
+drop function feed_wait();
+drop function feed_server();
+drop table feed_epoch;
+drop table feed;
+drop table validation_lease;

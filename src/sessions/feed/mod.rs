@@ -1,0 +1,231 @@
+//! The feed: what changed about who may do what, read by each instance for its memory and its event streams.
+//!
+//! Triggers write it, in the transaction that makes the change. An instance reads it several times a lease
+//! while validations come in, a few times a second while only event streams are open, and otherwise not at
+//! all. Whoever ends a session calls [`Feed::outwait`] after the commit and before the acknowledgement.
+
+mod reader;
+mod table;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use super::memory::Hears;
+use super::watchers::Watchers;
+use crate::db::Unavailable;
+use crate::moment::Moment;
+use reader::Reader;
+
+pub use reader::LEASES_LOST;
+pub use table::feed_server;
+
+/// The longest wait for an answer of the feed.
+const DEADLINE: Duration = Duration::from_secs(8);
+
+/// So long after a validation the feed is still read for memory's sake.
+const WARM: Duration = Duration::from_secs(2);
+
+/// How an instance takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// It sets the lease of all instances, and remembers for no longer. Zero: it asks each time.
+    Of(Duration),
+    /// It never remembers, and goes by the lease that is set: a command.
+    OfOthers,
+}
+
+/// The handle of a reader. Cheap to clone.
+#[derive(Clone)]
+pub struct Feed {
+    wants: Arc<Wants>,
+    rounds: watch::Receiver<LastRound>,
+    memory: Arc<dyn Hears>,
+}
+
+/// Stops the reader when dropped.
+pub struct RunningReader {
+    wants: Arc<Wants>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// What the last round said.
+#[derive(Clone, Copy, Debug)]
+struct LastRound {
+    /// `None`: there was none yet.
+    asked: Option<Moment>,
+    wait: Duration,
+}
+
+/// Who waits for what the reader will read.
+struct Wants {
+    wake: Sender<()>,
+    /// Set once the reader waits to be woken.
+    is_idle: AtomicBool,
+    is_stopping: AtomicBool,
+    /// Ends that wait for a round.
+    waiting: AtomicUsize,
+    /// Milliseconds after `started` of the last validation.
+    validated: AtomicU64,
+    started: Instant,
+    remembers: bool,
+}
+
+impl Feed {
+    /// Starts to read, when there is reason to. `memory` and `watchers` are told what was read.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(
+        url: &str,
+        lease: Lease,
+        memory: Arc<dyn Hears>,
+        watchers: Watchers,
+    ) -> io::Result<(Self, RunningReader)> {
+        let (wake, woken) = bounded(1);
+        let wants = Arc::new(Wants {
+            wake,
+            is_idle: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            validated: AtomicU64::new(0),
+            started: Instant::now(),
+            remembers: matches!(lease, Lease::Of(lease) if !lease.is_zero()),
+        });
+        let (told, rounds) = watch::channel(LastRound {
+            asked: None,
+            wait: Duration::ZERO,
+        });
+        let reader = Reader::new(url, lease, memory.clone(), watchers, wants.clone(), told);
+        let thread = std::thread::Builder::new()
+            .name("feed".to_owned())
+            .spawn(move || reader.read(&woken))?;
+        let feed = Self {
+            wants: wants.clone(),
+            rounds,
+            memory,
+        };
+        let running = RunningReader {
+            wants,
+            thread: Some(thread),
+        };
+        Ok((feed, running))
+    }
+}
+
+impl Feed {
+    /// Waits until no instance answers any more from a memory of before the call. To be called after the
+    /// commit of what ends, demotes, renames or disables, and before that is acknowledged.
+    ///
+    /// # Errors
+    /// The feed could not be read in time. What was committed stays; it may be acknowledged later.
+    pub async fn outwait(&self) -> Result<(), Unavailable> {
+        let committed = Moment::now();
+        let round = self.round_after(committed).await?;
+        sleep(round.wait.saturating_sub(Moment::now().since(committed))).await;
+        Ok(())
+    }
+
+    /// The same for an end of this user's that a query has found, and that may be old. To be called after the
+    /// answer of the query.
+    ///
+    /// # Errors
+    /// As [`outwait`](Self::outwait).
+    pub async fn outwait_if_new(&self, user: Uuid) -> Result<(), Unavailable> {
+        // This round names the user, if no earlier one has.
+        let round = self.round_after(Moment::now()).await?;
+        let known = Moment::now().since(self.memory.last_end(user));
+        sleep(round.wait.saturating_sub(known)).await;
+        Ok(())
+    }
+
+    /// A token is being validated: the memory is of use.
+    pub fn is_of_use(&self) {
+        let wants = &self.wants;
+        if wants.remembers {
+            let now = wants.clock();
+            // Most of the time somebody else has just written it.
+            if wants.validated.load(Ordering::Relaxed) + 100 < now {
+                wants.validated.store(now, Ordering::SeqCst);
+                if wants.is_idle.load(Ordering::SeqCst) {
+                    wants.wake();
+                }
+            }
+        }
+    }
+
+    /// Reads at once.
+    pub fn wake(&self) {
+        self.wants.wake();
+    }
+
+    /// How long ago the feed was asked last, for an instance that asks.
+    pub fn age(&self) -> Option<Duration> {
+        let asked = self.rounds.borrow().asked?;
+        Some(Moment::now().since(asked))
+    }
+
+    /// A round whose question was sent after this moment.
+    async fn round_after(&self, moment: Moment) -> Result<LastRound, Unavailable> {
+        let _waiting = Waiting::for_a_round(&self.wants);
+        let mut rounds = self.rounds.clone();
+        let round = rounds.wait_for(|round| round.asked.is_some_and(|asked| asked.is_from(moment)));
+        match timeout(DEADLINE, round).await {
+            Ok(Ok(round)) => Ok(*round),
+            Ok(Err(_)) => Err(Unavailable::new(&"the feed is not read any more")),
+            Err(_) => Err(Unavailable::new(&"the feed could not be read in time")),
+        }
+    }
+}
+
+/// Counts somebody who waits for a round.
+struct Waiting<'a>(&'a Wants);
+
+impl<'a> Waiting<'a> {
+    fn for_a_round(wants: &'a Wants) -> Self {
+        wants.waiting.fetch_add(1, Ordering::SeqCst);
+        wants.wake();
+        Self(wants)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Wants {
+    fn wake(&self) {
+        // One call is enough, however many want it.
+        let (Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(()))) = self.wake.try_send(());
+    }
+
+    /// Milliseconds since the start, from 1.
+    fn clock(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    }
+
+    /// Was a token validated a short while ago?
+    fn is_warm(&self) -> bool {
+        let validated = self.validated.load(Ordering::SeqCst);
+        let warm = u64::try_from(WARM.as_millis()).unwrap_or(u64::MAX);
+        validated > 0 && self.clock().saturating_sub(validated) < warm
+    }
+}
+
+impl Drop for RunningReader {
+    fn drop(&mut self) {
+        self.wants.is_stopping.store(true, Ordering::SeqCst);
+        self.wants.wake();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The thread that asks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use metrics::counter;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::table::{self, Answer, Cursor};
+use super::{LastRound, Lease, Wants};
+use crate::config::SessionPolicy;
+use crate::db::{BoundedConnection, Unavailable};
+use crate::moment::Moment;
+use crate::sessions::memory::{Hears, Round};
+use crate::sessions::store::{self, SessionStatus};
+use crate::sessions::watchers::Watchers;
+
+/// Pause between two questions for the sake of event streams: well within the second that a notice may take.
+const FOR_STREAMS: Duration = Duration::from_millis(250);
+/// The shortest pause, however many ends wait.
+const SHORTEST: Duration = Duration::from_millis(3);
+/// Pause after a failure.
+const RETRY: Duration = Duration::from_millis(250);
+/// The longest wait for an answer of PostgreSQL.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How old a snapshot is when the rows that it has seen are forgotten.
+const FORGET_AFTER: Duration = Duration::from_secs(60);
+/// Streams that are looked at together after a loss.
+const LOOKED_AT_ONCE: usize = 1_000;
+
+/// Leases that ran out although validations came in: what was asked before could not be asked again in time.
+pub const LEASES_LOST: &str = "oneseat_validation_leases_lost_total";
+
+pub(super) struct Reader {
+    connection: BoundedConnection,
+    lease: Lease,
+    memory: Arc<dyn Hears>,
+    watchers: Watchers,
+    wants: Arc<Wants>,
+    told: watch::Sender<LastRound>,
+    /// Whether the lease of this instance is written down.
+    is_set: bool,
+    cursor: Option<Cursor>,
+    /// The lease of the last answer.
+    current: Option<(Moment, Duration)>,
+    /// A longer lease that others may still go by: the number of the change, and since when it is known.
+    previous: Option<(i64, Moment)>,
+    /// A snapshot that becomes old.
+    oldest: Option<(String, Moment)>,
+    has_failed: bool,
+}
+
+impl Reader {
+    pub(super) fn new(
+        url: &str,
+        lease: Lease,
+        memory: Arc<dyn Hears>,
+        watchers: Watchers,
+        wants: Arc<Wants>,
+        told: watch::Sender<LastRound>,
+    ) -> Self {
+        Self {
+            connection: BoundedConnection::new(url, "feed connection"),
+            lease,
+            memory,
+            watchers,
+            wants,
+            told,
+            is_set: lease == Lease::OfOthers,
+            cursor: None,
+            current: None,
+            previous: None,
+            oldest: None,
+            has_failed: false,
+        }
+    }
+
+    /// Reads until it is told to stop.
+    pub(super) fn read(mut self, woken: &Receiver<()>) {
+        let mut asked = None;
+        loop {
+            self.rest(asked, woken);
+            if self.wants.is_stopping.load(Ordering::SeqCst) {
+                return;
+            }
+            let now = Moment::now();
+            asked = Some(now);
+            match self.ask(now) {
+                Ok(()) => self.has_failed = false,
+                Err(error) => {
+                    if !std::mem::replace(&mut self.has_failed, true) {
+                        log::warn!("the feed of endings cannot be read: {error}");
+                    }
+                    self.cursor = None;
+                    let _ = woken.recv_timeout(RETRY);
+                }
+            }
+        }
+    }
+
+    /// Waits until it is time for the next question.
+    fn rest(&self, asked: Option<Moment>, woken: &Receiver<()>) {
+        if let Some(pause) = self.pause() {
+            let _ = woken.recv_timeout(pause);
+        } else {
+            self.wants.is_idle.store(true, Ordering::SeqCst);
+            if self.pause().is_none() && !self.wants.is_stopping.load(Ordering::SeqCst) {
+                let _ = woken.recv();
+            }
+            self.wants.is_idle.store(false, Ordering::SeqCst);
+        }
+        if let Some(asked) = asked {
+            std::thread::sleep(SHORTEST.saturating_sub(Moment::now().since(asked)));
+        }
+    }
+
+    /// How long to wait before the next question; `None`: nobody needs one.
+    fn pause(&self) -> Option<Duration> {
+        if !self.is_set || self.wants.waiting.load(Ordering::SeqCst) > 0 {
+            return Some(Duration::ZERO);
+        }
+        let is_watched = self.watchers.count() > 0;
+        match (self.lease, self.wants.is_warm()) {
+            (Lease::Of(lease), true) => {
+                let lease = self.current.map_or(lease, |(_, current)| current.min(lease));
+                Some((lease / 4).min(FOR_STREAMS))
+            }
+            _ if is_watched => Some(FOR_STREAMS),
+            _ => None,
+        }
+    }
+
+    fn ask(&mut self, asked: Moment) -> Result<(), Unavailable> {
+        if let (Lease::Of(lease), false) = (self.lease, self.is_set) {
+            self.connection
+                .run(DEADLINE, move |conn| table::set_lease(conn, lease))?;
+            self.is_set = true;
+        }
+        if !self.connection.is_open() {
+            // What happened while there was no connection may be forgotten.
+            self.cursor = None;
+        }
+        let since = self.cursor.take();
+        let answer = self
+            .connection
+            .run(DEADLINE, move |conn| table::read(conn, since.as_ref()))?;
+        self.note(asked, &answer);
+        self.tell(&answer)?;
+        self.keep_house(&answer)?;
+        self.cursor = Some(answer.cursor);
+        Ok(())
+    }
+
+    /// Tells the memory and those who wait.
+    fn note(&mut self, asked: Moment, answer: &Answer) {
+        let own = match self.lease {
+            Lease::Of(lease) => lease,
+            Lease::OfOthers => Duration::ZERO,
+        };
+        let lease = answer
+            .lease
+            .map(|lease| lease.min(own))
+            .filter(|lease| !lease.is_zero());
+        self.memory.hear(&Round {
+            server: answer.cursor.server.clone(),
+            asked,
+            server_time: answer.at,
+            is_lost: answer.is_lost,
+            named: answer.named.clone(),
+            ended: answer.ended.clone(),
+            lease,
+        });
+        if let Some(lease) = lease {
+            let now = Moment::now();
+            if let Some((earlier, length)) = self.current.replace((asked, lease))
+                && self.wants.is_warm()
+                && !now.is_within(length, earlier)
+            {
+                counter!(LEASES_LOST).increment(1);
+            }
+        }
+        self.told.send_replace(LastRound {
+            asked: Some(asked),
+            wait: answer.wait,
+        });
+    }
+
+    /// Tells the event streams.
+    fn tell(&mut self, answer: &Answer) -> Result<(), Unavailable> {
+        let is_everybody = answer.is_lost || answer.named.contains(&Uuid::nil());
+        let sessions = if is_everybody {
+            self.watchers.watched()
+        } else {
+            self.watchers.watched_of(&answer.named)
+        };
+        for sessions in sessions.chunks(LOOKED_AT_ONCE) {
+            let sessions = sessions.to_vec();
+            // Expiry is reported by the stream itself, which knows the time.
+            let found = self.connection.run(DEADLINE, move |conn| {
+                store::look(conn, &sessions, &SessionPolicy::AS_STORED)
+            })?;
+            for status in found.into_values() {
+                if let SessionStatus::Ended(ending) = status {
+                    self.watchers.tell(ending);
+                }
+            }
+        }
+        if is_everybody || answer.is_news {
+            self.watchers.tell_change();
+        }
+        Ok(())
+    }
+
+    /// Forgets what nobody needs any more.
+    fn keep_house(&mut self, answer: &Answer) -> Result<(), Unavailable> {
+        let now = Moment::now();
+        match (answer.previous, self.previous) {
+            (Some(version), Some((known, since))) if version == known => {
+                if now.since(since) >= answer.wait {
+                    self.connection
+                        .run(DEADLINE, move |conn| table::forget_previous(conn, version))?;
+                    self.previous = None;
+                }
+            }
+            (version, _) => self.previous = version.map(|version| (version, now)),
+        }
+        let new = |answer: &Answer| Some((answer.cursor.snapshot.clone(), now));
+        match self.oldest.take() {
+            _ if answer.is_lost => self.oldest = new(answer),
+            Some((snapshot, since)) if now.since(since) >= FORGET_AFTER => {
+                self.oldest = new(answer);
+                self.connection
+                    .run(DEADLINE, move |conn| table::purge(conn, &snapshot))?;
+            }
+            Some(oldest) => self.oldest = Some(oldest),
+            None => self.oldest = new(answer),
+        }
+        Ok(())
+    }
+}

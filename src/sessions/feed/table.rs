@@ -1,0 +1,129 @@
+//! The feed in PostgreSQL. The functions are defined in the migrations.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::data_types::PgInterval;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Bool, Interval, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use crate::db::clock::interval;
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// The server that answers, as [`super::super::memory`] compares it.
+    fn feed_server() -> Nullable<Text>;
+}
+
+/// How many rows one statement forgets.
+const PURGED_AT_ONCE: i32 = 10_000;
+
+/// Where a reader is: a snapshot of PostgreSQL's, and the server that it means something to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cursor {
+    pub(super) server: Arc<str>,
+    pub(super) snapshot: String,
+}
+
+/// The answer to one question.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) cursor: Cursor,
+    /// PostgreSQL's clock.
+    pub(super) at: DateTime<Utc>,
+    /// How long answers from memory may be given, if they may be given at all.
+    pub(super) lease: Option<Duration>,
+    /// How long an end has to wait.
+    pub(super) wait: Duration,
+    /// A longer lease that was in use before, and the number of that change.
+    pub(super) previous: Option<i64>,
+    /// What was in memory means nothing any more.
+    pub(super) is_lost: bool,
+    /// Whom something happened to; nil stands for everybody.
+    pub(super) named: Vec<Uuid>,
+    /// Those among them from whom something was taken.
+    pub(super) ended: Vec<Uuid>,
+    /// Whether a session began or ended, or a user changed.
+    pub(super) is_news: bool,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    server: String,
+    #[diesel(sql_type = Text)]
+    snapshot: String,
+    #[diesel(sql_type = Timestamptz)]
+    asked_at: DateTime<Utc>,
+    #[diesel(sql_type = Bool)]
+    grants: bool,
+    #[diesel(sql_type = Interval)]
+    lease: PgInterval,
+    #[diesel(sql_type = Interval)]
+    wait: PgInterval,
+    #[diesel(sql_type = Nullable<Interval>)]
+    previous: Option<PgInterval>,
+    #[diesel(sql_type = BigInt)]
+    version: i64,
+    #[diesel(sql_type = Bool)]
+    is_lost: bool,
+    #[diesel(sql_type = Array<SqlUuid>)]
+    named: Vec<Uuid>,
+    #[diesel(sql_type = Array<SqlUuid>)]
+    ended: Vec<Uuid>,
+    #[diesel(sql_type = Bool)]
+    is_news: bool,
+}
+
+/// What has happened since the cursor. Without one, or with one of another server, everything is lost.
+pub(super) fn read(conn: &mut PgConnection, since: Option<&Cursor>) -> QueryResult<Answer> {
+    let row: Row = sql_query("select * from read_feed($1::pg_snapshot)")
+        .bind::<Nullable<Text>, _>(since.map(|cursor| &cursor.snapshot))
+        .get_result(conn)?;
+    let is_lost = row.is_lost || since.is_none_or(|cursor| *cursor.server != *row.server);
+    Ok(Answer {
+        cursor: Cursor {
+            server: row.server.into(),
+            snapshot: row.snapshot,
+        },
+        at: row.asked_at,
+        lease: row.grants.then(|| duration(&row.lease)),
+        wait: duration(&row.wait),
+        previous: row.previous.map(|_| row.version),
+        is_lost,
+        named: row.named,
+        ended: row.ended,
+        is_news: row.is_news,
+    })
+}
+
+/// Sets the lease of all instances.
+pub(super) fn set_lease(conn: &mut PgConnection, lease: Duration) -> QueryResult<usize> {
+    sql_query("select set_validation_lease($1)")
+        .bind::<Interval, _>(interval(lease))
+        .execute(conn)
+}
+
+/// Forgets the longer lease, for who has waited since it saw this version.
+pub(super) fn forget_previous(conn: &mut PgConnection, version: i64) -> QueryResult<usize> {
+    sql_query("select forget_previous_lease($1)")
+        .bind::<BigInt, _>(version)
+        .execute(conn)
+}
+
+/// Forgets rows that every snapshot since this one has seen.
+pub(super) fn purge(conn: &mut PgConnection, since: &str) -> QueryResult<usize> {
+    sql_query("select purge_feed(pg_snapshot_xmin($1::pg_snapshot), $2)")
+        .bind::<Text, _>(since)
+        .bind::<diesel::sql_types::Integer, _>(PURGED_AT_ONCE)
+        .execute(conn)
+}
+
+/// The columns are limited to five seconds, so there are no months and days.
+fn duration(interval: &PgInterval) -> Duration {
+    Duration::from_micros(u64::try_from(interval.microseconds).unwrap_or(0))
+}

@@ -1,0 +1,416 @@
+//! Who may do what, as this instance remembers it: for as long as nobody has been told otherwise.
+//!
+//! A "yes" of PostgreSQL is kept until the feed names its user. It is given again while the instance holds a
+//! lease: less than the lease has passed since the last question to the feed was sent, by both clocks of the
+//! machine. Every end waits longer than that before it is acknowledged, so no answer from memory comes after
+//! an acknowledgement (docs/decisions/0007). Only "yes" is remembered.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use quick_cache::sync::Cache;
+use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter};
+use uuid::Uuid;
+
+use crate::moment::Moment;
+use crate::token::TokenDigest;
+
+/// How long names from the feed are kept: longer than any query and any wait.
+const NAMES_KEPT: Duration = Duration::from_secs(30);
+/// A query that took longer is not remembered.
+const OLDEST_MARK: Duration = Duration::from_secs(20);
+/// So many names, and everybody counts as named.
+const MOST_NAMES: usize = 20_000;
+
+/// What one question to the feed brought.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// The server that answered.
+    pub server: Arc<str>,
+    /// Before the question was sent.
+    pub asked: Moment,
+    /// PostgreSQL's time, between the question and the answer.
+    pub server_time: DateTime<Utc>,
+    /// What was remembered means nothing any more.
+    pub is_lost: bool,
+    /// Whom something happened to; nil stands for everybody.
+    pub named: Vec<Uuid>,
+    /// Those among them from whom something was taken.
+    pub ended: Vec<Uuid>,
+    /// How long answers from memory may be given, counted from `asked`.
+    pub lease: Option<Duration>,
+}
+
+/// Listens to the feed.
+pub trait Hears: Send + Sync {
+    /// Takes note of a round.
+    fn hear(&self, round: &Round);
+
+    /// When it was heard last that something was taken from this user, or when the feed was first read.
+    fn last_end(&self, user: Uuid) -> Moment;
+}
+
+/// A point in the feed, taken before a query is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    round: u64,
+    at: Moment,
+}
+
+/// PostgreSQL's clock now, as far as the instance can tell.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerTime {
+    /// It is not earlier.
+    pub earliest: DateTime<Utc>,
+    /// It is not later, if it goes as fast as ours within two per cent.
+    pub latest: DateTime<Utc>,
+}
+
+/// Remembers values by token, and forgets them by user.
+pub struct Memory<V> {
+    values: Cache<TokenDigest, (Uuid, V), UnitWeighter, DefaultHashBuilder, Evicted<V>>,
+    lease: RwLock<Option<Lease>>,
+    books: Mutex<Books>,
+    capacity: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Lease {
+    asked: Moment,
+    length: Duration,
+    server_time: DateTime<Utc>,
+}
+
+struct Books {
+    /// The server that the feed is read from.
+    server: Option<Arc<str>>,
+    /// Rounds heard.
+    round: u64,
+    /// The round that named everybody last, and when it was heard.
+    everybody: Named,
+    names: HashMap<Uuid, Named>,
+    /// Whose tokens are remembered: one for each user.
+    tokens: HashMap<Uuid, TokenDigest>,
+}
+
+#[derive(Clone, Copy)]
+struct Named {
+    round: u64,
+    at: Moment,
+    /// When something was taken last.
+    ended: Moment,
+}
+
+impl<V: Clone + Send + Sync> Memory<V> {
+    /// Remembers up to `capacity` values; 0: none.
+    pub fn new(capacity: usize) -> Self {
+        let values = Cache::with(
+            capacity.max(1),
+            capacity as u64,
+            UnitWeighter,
+            DefaultHashBuilder::default(),
+            Evicted(std::marker::PhantomData),
+        );
+        let start = Moment::now();
+        let never = Named {
+            round: 0,
+            at: start,
+            ended: start,
+        };
+        Self {
+            values,
+            lease: RwLock::new(None),
+            books: Mutex::new(Books {
+                server: None,
+                round: 0,
+                everybody: never,
+                names: HashMap::new(),
+                tokens: HashMap::new(),
+            }),
+            capacity,
+        }
+    }
+
+    /// The value of this token, and the time, if both are certain.
+    pub fn recall(&self, token: &TokenDigest) -> Option<(V, ServerTime)> {
+        // In this order: what the lease stands for was forgotten before the lease was written down.
+        let lease = (*self.lease.read().unwrap_or_else(PoisonError::into_inner))?;
+        let (_, value) = self.values.get(token)?;
+        let now = Moment::now();
+        now.is_within(lease.length, lease.asked)
+            .then(|| (value, lease.server_time(now)))
+    }
+
+    /// To be called before the query that brings a value is sent.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            round: self.books().round,
+            at: Moment::now(),
+        }
+    }
+
+    /// Remembers what `server` said, unless the feed comes from another server, or has named the user since
+    /// the query began.
+    pub fn keep(&self, mark: Mark, server: &str, user: Uuid, token: TokenDigest, value: V) {
+        if self.capacity == 0 || Moment::now().since(mark.at) > OLDEST_MARK {
+            return;
+        }
+        let mut books = self.books();
+        let is_known = books.server.as_deref() == Some(server);
+        if !is_known || books.named(user).round > mark.round {
+            return;
+        }
+        if let Some(earlier) = books.tokens.insert(user, token)
+            && earlier != token
+        {
+            self.values.remove(&earlier);
+        }
+        let mut evicted = Vec::new();
+        self.values
+            .insert_with_lifecycle(token, (user, value), &mut evicted);
+        for (token, user) in evicted {
+            // A value that was replaced is among them, too, and its token is still there.
+            if !self.values.contains_key(&token) && books.tokens.get(&user) == Some(&token) {
+                books.tokens.remove(&user);
+            }
+        }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<V: Clone + Send + Sync> Hears for Memory<V> {
+    fn hear(&self, round: &Round) {
+        let mut books = self.books();
+        books.round += 1;
+        let at = Moment::now();
+        let now = Named {
+            round: books.round,
+            at,
+            ended: at,
+        };
+        if round.is_lost || books.server.as_ref() != Some(&round.server) || round.named.contains(&Uuid::nil())
+        {
+            books.server = Some(round.server.clone());
+            books.everybody = now;
+            books.names.clear();
+            books.tokens.clear();
+            self.values.clear();
+        } else {
+            for user in &round.named {
+                if let Some(token) = books.tokens.remove(user) {
+                    self.values.remove(&token);
+                }
+                let ended = books.named(*user).ended;
+                books.names.insert(*user, Named { ended, ..now });
+            }
+            for user in &round.ended {
+                books.names.insert(*user, now);
+            }
+            if books.names.len() > MOST_NAMES {
+                books.names.retain(|_, named| at.since(named.at) < NAMES_KEPT);
+            }
+            if books.names.len() > MOST_NAMES {
+                books.everybody = now;
+                books.names.clear();
+            }
+        }
+        // Last: whoever sees this lease finds nothing that was forgotten.
+        if let Some(length) = round.lease {
+            *self.lease.write().unwrap_or_else(PoisonError::into_inner) = Some(Lease {
+                asked: round.asked,
+                length,
+                server_time: round.server_time,
+            });
+        }
+    }
+
+    fn last_end(&self, user: Uuid) -> Moment {
+        self.books().named(user).ended
+    }
+}
+
+impl Books {
+    fn named(&self, user: Uuid) -> Named {
+        match self.names.get(&user) {
+            Some(named) if named.round > self.everybody.round => *named,
+            _ => self.everybody,
+        }
+    }
+}
+
+impl Lease {
+    fn server_time(&self, now: Moment) -> ServerTime {
+        let gone = TimeDelta::from_std(now.since(self.asked)).unwrap_or(TimeDelta::MAX);
+        ServerTime {
+            earliest: self.server_time,
+            latest: self
+                .server_time
+                .checked_add_signed(gone + gone / 50)
+                .unwrap_or(DateTime::<Utc>::MAX_UTC),
+        }
+    }
+}
+
+/// Collects what makes room for something else.
+#[derive(Debug)]
+struct Evicted<V>(std::marker::PhantomData<fn() -> V>);
+
+impl<V> Clone for Evicted<V> {
+    fn clone(&self) -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+impl<V> Lifecycle<TokenDigest, (Uuid, V)> for Evicted<V> {
+    type RequestState = Vec<(TokenDigest, Uuid)>;
+
+    fn on_evict(&self, evicted: &mut Self::RequestState, token: TokenDigest, (user, _): (Uuid, V)) {
+        evicted.push((token, user));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+
+    use super::*;
+
+    const SERVER: &str = "a server";
+    const LEASE: Duration = Duration::from_secs(60);
+
+    fn round(named: &[Uuid]) -> Round {
+        Round {
+            server: SERVER.into(),
+            asked: Moment::now(),
+            server_time: Utc::now(),
+            is_lost: false,
+            named: named.to_vec(),
+            ended: Vec::new(),
+            lease: Some(LEASE),
+        }
+    }
+
+    fn token(n: u8) -> TokenDigest {
+        crate::token::Token::parse(&[b'0' + n; 64]).unwrap().digest()
+    }
+
+    /// A memory that has heard once.
+    fn memory(capacity: usize) -> Memory<u8> {
+        let memory = Memory::new(capacity);
+        memory.hear(&round(&[]));
+        memory
+    }
+
+    impl Memory<u8> {
+        fn learn(&self, user: Uuid, n: u8) {
+            self.keep(self.mark(), SERVER, user, token(n), n);
+        }
+
+        fn knows(&self, n: u8) -> bool {
+            self.recall(&token(n)).is_some_and(|(value, _)| value == n)
+        }
+    }
+
+    #[test]
+    fn what_was_learned_twice_is_forgotten_when_its_user_is_named() {
+        let (memory, user, other) = (memory(10), Uuid::new_v4(), Uuid::new_v4());
+        for n in [1, 1, 1] {
+            memory.learn(user, n);
+        }
+        memory.learn(other, 2);
+        assert!(memory.knows(1) && memory.knows(2));
+        memory.hear(&round(&[user]));
+        assert!(!memory.knows(1) && memory.knows(2));
+    }
+
+    #[test]
+    fn a_user_has_one_token() {
+        let (memory, user) = (memory(10), Uuid::new_v4());
+        memory.learn(user, 1);
+        memory.learn(user, 2);
+        assert!(!memory.knows(1) && memory.knows(2));
+    }
+
+    #[test]
+    fn what_makes_room_for_others_is_no_longer_in_the_books() {
+        let memory = memory(100);
+        for n in 0..=u8::MAX {
+            let token = crate::token::Token::parse(hex::encode([n; 32]).as_bytes()).unwrap();
+            memory.keep(memory.mark(), SERVER, Uuid::new_v4(), token.digest(), n);
+        }
+        let books = memory.books();
+        assert_eq!(books.tokens.len(), memory.values.len());
+        assert!(
+            books
+                .tokens
+                .values()
+                .all(|token| memory.values.contains_key(token))
+        );
+    }
+
+    #[test]
+    fn an_answer_that_began_before_its_user_was_named_is_not_kept() {
+        let (memory, user) = (memory(10), Uuid::new_v4());
+        let mark = memory.mark();
+        memory.hear(&round(&[user]));
+        memory.keep(mark, SERVER, user, token(1), 1);
+        assert!(!memory.knows(1));
+        // Nor one that began before everybody was.
+        let (other, mark) = (Uuid::new_v4(), memory.mark());
+        memory.hear(&round(&[Uuid::nil()]));
+        memory.keep(mark, SERVER, other, token(2), 2);
+        assert!(!memory.knows(2));
+    }
+
+    #[test]
+    fn another_server_means_that_nothing_is_known() {
+        let (memory, user) = (memory(10), Uuid::new_v4());
+        memory.learn(user, 1);
+        let other = Round {
+            server: "another".into(),
+            ..round(&[])
+        };
+        memory.hear(&other);
+        assert!(!memory.knows(1));
+        memory.learn(user, 2);
+        assert!(!memory.knows(2), "the answer came from the server that was left");
+        memory.keep(memory.mark(), "another", user, token(3), 3);
+        assert!(memory.knows(3));
+        memory.hear(&Round {
+            is_lost: true,
+            ..other
+        });
+        assert!(!memory.knows(3));
+    }
+
+    #[test]
+    fn without_a_lease_nothing_is_remembered() {
+        let (memory, user) = (Memory::new(10), Uuid::new_v4());
+        let lease = |lease| Round { lease, ..round(&[]) };
+        memory.hear(&lease(None));
+        memory.learn(user, 1);
+        assert!(!memory.knows(1));
+        memory.hear(&lease(Some(Duration::from_millis(30))));
+        assert!(memory.knows(1));
+        sleep(Duration::from_millis(31));
+        assert!(!memory.knows(1));
+    }
+
+    #[test]
+    fn only_what_took_something_away_is_waited_for() {
+        let (memory, user) = (memory(10), Uuid::new_v4());
+        let first = memory.last_end(user);
+        memory.hear(&round(&[user]));
+        assert_eq!(memory.last_end(user), first);
+        memory.hear(&Round {
+            ended: vec![user],
+            ..round(&[user])
+        });
+        assert!(memory.last_end(user).since(first) > Duration::ZERO);
+    }
+}
