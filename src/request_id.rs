@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,22 +12,13 @@ tokio::task_local! {
 /// The longest id accepted from another program, in bytes.
 const LONGEST: usize = 128;
 
-/// 1 to 128 letters, digits and `-._~+/=`, so that it fits into a header and a line of a log as it is.
-#[derive(Clone, Debug)]
-pub struct RequestId(Text);
-
-#[derive(Clone, Debug)]
-enum Text {
-    /// Made here, without memory of its own: every request has one.
-    Own {
-        bytes: [u8; OWN],
-        length: usize,
-    },
-    Given(Arc<str>),
+/// 1 to 128 letters, digits and `-._~+/=`, so that it fits into a header and a line of a log as it is. It takes
+/// no memory of its own, because every request has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId {
+    bytes: [u8; LONGEST],
+    length: usize,
 }
-
-/// The most bytes of an id that is made here.
-const OWN: usize = 8 + 1 + 16;
 
 impl RequestId {
     /// A new, unique id: the first half is random per process, the second is a counter.
@@ -36,28 +26,28 @@ impl RequestId {
         static PROCESS: LazyLock<u32> = LazyLock::new(rand::random);
         static COUNT: AtomicU64 = AtomicU64::new(1);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let mut bytes = [0; OWN];
+        let mut bytes = [0; LONGEST];
         let mut rest = &mut bytes[..];
-        // It has room for the largest numbers.
+        // There is room.
         let _ = write!(rest, "{:08x}-{count:08x}", *PROCESS);
-        let length = OWN - rest.len();
-        Self(Text::Own { bytes, length })
+        let length = LONGEST - rest.len();
+        Self { bytes, length }
     }
 
     /// An id from another program; `None` when it has another shape.
     pub fn given(bytes: &[u8]) -> Option<Self> {
         let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
         let is_one = (1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(fits);
-        let text = is_one.then(|| std::str::from_utf8(bytes).ok())??;
-        Some(Self(Text::Given(text.into())))
+        is_one.then(|| {
+            let (mut own, length) = ([0; LONGEST], bytes.len());
+            own[..length].copy_from_slice(bytes);
+            Self { bytes: own, length }
+        })
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        match &self.0 {
-            Text::Own { bytes, length } => std::str::from_utf8(&bytes[..*length]).unwrap_or_default(),
-            Text::Given(text) => text,
-        }
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
     }
 
     /// The id of the current request, if there is one.
@@ -83,12 +73,6 @@ impl RequestId {
 impl Default for RequestId {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl PartialEq for RequestId {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
     }
 }
 

@@ -22,10 +22,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 const WORKERS: usize = 1;
 
 /// A port that is taken and does not answer yet. The program counts already.
-pub(super) struct MetricsExporter {
-    listener: TcpListener,
-    counts: PrometheusHandle,
-}
+pub(super) struct MetricsExporter(TcpListener, PrometheusHandle);
 
 /// An exporter that answers.
 pub(super) struct RunningExporter {
@@ -40,14 +37,12 @@ impl MetricsExporter {
     /// When the port is in use or not this machine's; the error names the flag. When another part of the
     /// program counts already.
     pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self {
-            listener: listen_on(address, "--metrics-bind")?,
-            counts: metrics::start().map_err(io::Error::other)?,
-        })
+        let listener = listen_on(address, "--metrics-bind")?;
+        Ok(Self(listener, metrics::start().map_err(io::Error::other)?))
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.listener.local_addr().ok()
+        self.0.local_addr().ok()
     }
 
     /// Answers `GET /metrics` and nothing else.
@@ -55,7 +50,7 @@ impl MetricsExporter {
     /// # Errors
     /// When the server does not answer.
     pub(super) async fn start(self, auth: Auth) -> io::Result<RunningExporter> {
-        let Self { listener, counts } = self;
+        let Self(listener, counts) = self;
         let address = listener.local_addr()?;
         let upkeep = {
             let counts = counts.clone();

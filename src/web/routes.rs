@@ -10,7 +10,7 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
 use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
 use utoipa::OpenApi;
-use utoipa::openapi::PathItem;
+use utoipa::openapi::{OpenApi as Described, PathItem};
 
 use crate::web::middleware::panics;
 use crate::web::openapi::Document;
@@ -23,7 +23,7 @@ pub(in crate::web) struct Entry {
     methods: Vec<Method>,
     path: String,
     route: Route,
-    description: Option<utoipa::openapi::OpenApi>,
+    description: Option<fn() -> Described>,
 }
 
 /// The entry of a handler for programs.
@@ -32,7 +32,11 @@ macro_rules! call {
         #[derive(OpenApi)]
         #[openapi(paths($($handler)::+))]
         struct Description;
-        Entry::described(Description::openapi(), $($handler)::+)
+        let (method, path) = place(&Description::openapi());
+        Entry {
+            description: Some(Description::openapi),
+            ..entry(method, path, $($handler)::+)
+        }
     }};
 }
 
@@ -96,7 +100,7 @@ pub fn list() -> Vec<(Method, String)> {
 fn document() -> &'static str {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
         let entries = map().into_iter();
-        openapi::document(entries.filter_map(|entry| entry.description))
+        openapi::document(entries.filter_map(|entry| Some(entry.description?())))
     });
     &DOCUMENT
 }
@@ -135,29 +139,19 @@ pub(in crate::web) fn mount(app: &mut web::ServiceConfig, entries: Vec<Entry>) {
     }
 }
 
-impl Entry {
-    fn described<F, Args>(description: utoipa::openapi::OpenApi, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        let method = |item: &PathItem| match item {
-            PathItem { post: Some(_), .. } => Method::POST,
-            PathItem { delete: Some(_), .. } => Method::DELETE,
-            _ => Method::GET,
-        };
-        let mut paths = description.paths.paths.iter();
-        let (path, method) = paths
-            .next()
-            .map(|(path, item)| (path.clone(), method(item)))
-            .unwrap_or_default();
-        Self {
-            description: Some(description),
-            ..entry(method, path, handler)
-        }
-    }
+/// The one method and path that are described.
+fn place(described: &Described) -> (Method, String) {
+    let method = |item: &PathItem| match item {
+        PathItem { post: Some(_), .. } => Method::POST,
+        PathItem { delete: Some(_), .. } => Method::DELETE,
+        _ => Method::GET,
+    };
+    let mut paths = described.paths.paths.iter();
+    let place = paths.next().map(|(path, item)| (method(item), path.clone()));
+    place.unwrap_or_default()
+}
 
+impl Entry {
     /// HEAD makes no sense for an answer without an end.
     fn without_head(mut self) -> Self {
         self.methods.retain(|method| *method != Method::HEAD);

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::time::Instant;
 
 use actix_http::{HttpMessage, Request, Response};
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service, map_config};
@@ -80,34 +81,30 @@ where
     S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody + 'static,
 {
-    let Surroundings {
-        presence,
-        proxies,
-        headers,
-        counts,
-    } = &*surroundings;
     let turn = Turn::begin(&mut request);
     if let Some(turn) = &turn {
         turn.comes().await;
     }
-    let peer = client::address_of(request.peer_addr());
+    let (peer, proxies) = (client::address_of(request.peer_addr()), &surroundings.proxies);
     let id = proxies.request_id(peer, request.headers()).unwrap_or_default();
     let share = Share::of(proxies.client(peer, request.headers()));
-    let count = counts.as_ref().map(|counts| counts.begin(request.method()));
+    let counts = surroundings.counts.as_ref();
+    let counted = counts.map(|counts| (counts, request.method().clone(), Instant::now()));
 
     let answer = share.scope(id.clone().scope(answer_of(&*app, request)));
     let (request, mut answer) = answer.await;
-    if let Some(count) = count {
-        count.end(request.as_ref().and_then(HttpRequest::match_name), &answer);
+    if let Some((counts, method, began)) = counted {
+        let route = request.as_ref().and_then(HttpRequest::match_name);
+        counts.count(route, &method, began, &answer);
     }
-    headers.put_on(answer.headers_mut());
+    surroundings.headers.put_on(answer.headers_mut());
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         answer.headers_mut().insert(X_REQUEST_ID, value);
     }
     if let Some(turn) = &turn {
         turn.is_answered(answer.headers());
     }
-    presence.answered();
+    surroundings.presence.answered();
     Ok(answer.map_body(|_, body| sliced(body)).into())
 }
 

@@ -22,28 +22,17 @@ struct OfRoute {
     requests: HashMap<(&'static str, StatusCode), Counter>,
 }
 
-/// A request that is being answered.
-pub(in crate::web) struct Count<'a> {
-    counts: &'a Counts,
-    method: &'static str,
-    began: Instant,
-}
-
 impl Counts {
-    pub(in crate::web) fn begin(&self, method: &Method) -> Count<'_> {
-        Count {
-            counts: self,
-            method: known(method),
-            began: Instant::now(),
-        }
-    }
-}
-
-impl Count<'_> {
     /// Counts the request by the name of its route, which is the pattern; all unknown paths count as one.
-    pub(in crate::web) fn end(self, route: Option<&str>, answer: &HttpResponse) {
+    pub(in crate::web) fn count(
+        &self,
+        route: Option<&str>,
+        method: &Method,
+        began: Instant,
+        answer: &HttpResponse,
+    ) {
         let route = route.unwrap_or("none");
-        let mut routes = self.counts.0.borrow_mut();
+        let mut routes = self.0.borrow_mut();
         if !routes.contains_key(route) {
             routes.insert(route.to_owned(), OfRoute::default());
         }
@@ -53,9 +42,9 @@ impl Count<'_> {
         if answer.body().size() != BodySize::Stream {
             let seconds = || histogram!(REQUEST_SECONDS, "route" => route.to_owned());
             let seconds = counts.seconds.get_or_insert_with(seconds);
-            seconds.record(self.began.elapsed());
+            seconds.record(began.elapsed());
         }
-        let (method, status) = (self.method, answer.status());
+        let (method, status) = (known(method), answer.status());
         let requests = || {
             let status = status.as_str().to_owned();
             counter!(REQUESTS, "route" => route.to_owned(), "method" => method, "status" => status)

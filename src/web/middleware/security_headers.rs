@@ -11,7 +11,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 /// Name, value, and how the API describes it. `no-store` is the default: a response that may be kept says so
 /// itself.
-pub(in crate::web) const HEADERS: [(HeaderName, &str, &str); 8] = [
+pub(in crate::web) const HEADERS: [(HeaderName, &str, &str); 9] = [
     (
         header::CACHE_CONTROL,
         "no-store",
@@ -40,14 +40,13 @@ pub(in crate::web) const HEADERS: [(HeaderName, &str, &str); 8] = [
         "camera=(), geolocation=(), microphone=(), payment=()",
         "No camera, microphone, place or payment",
     ),
+    // Two years, as the preload lists want it.
+    (
+        header::STRICT_TRANSPORT_SECURITY,
+        "max-age=63072000; includeSubDomains",
+        "When the public address is https",
+    ),
 ];
-
-/// As [`HEADERS`], when the public URL is https. Two years, as the preload lists want it.
-pub(in crate::web) const OF_HTTPS: (HeaderName, &str, &str) = (
-    header::STRICT_TRANSPORT_SECURITY,
-    "max-age=63072000; includeSubDomains",
-    "When the public address is https",
-);
 
 /// The headers of one server.
 pub(in crate::web) struct SecurityHeaders(Vec<(HeaderName, HeaderValue)>);
@@ -56,21 +55,18 @@ impl SecurityHeaders {
     pub(in crate::web) fn of(config: &ServeConfig) -> Self {
         let url = config.http.public_url.as_deref();
         let is_https = url.is_some_and(|url| url.starts_with("https://"));
-        let headers = HEADERS.into_iter().chain(is_https.then_some(OF_HTTPS));
-        Self(
-            headers
-                .map(|(name, value, _)| (name, HeaderValue::from_static(value)))
-                .collect(),
-        )
+        let headers = HEADERS.into_iter();
+        let headers = headers.filter(|(name, ..)| is_https || *name != header::STRICT_TRANSPORT_SECURITY);
+        let headers = headers.map(|(name, value, _)| (name, HeaderValue::from_static(value)));
+        Self(headers.collect())
     }
 
     /// Adds each header that the answer does not have.
     pub(in crate::web) fn put_on(&self, answer: &mut HeaderMap) {
         for (name, value) in &self.0 {
-            // Few answers have one of their own.
-            let own = answer.insert(name.clone(), value.clone()).next();
-            if let Some(own) = own {
-                answer.insert(name.clone(), own);
+            if !answer.contains_key(name) {
+                // Costs less than `insert`, which returns what was there before.
+                answer.append(name.clone(), value.clone());
             }
         }
     }

@@ -8,11 +8,15 @@ use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::{OpenApi, Ref, RefOr, Type};
 
-use crate::web::extract::client::X_REQUEST_ID;
-use crate::web::middleware::security_headers::{HEADERS, OF_HTTPS};
+use crate::web::middleware::security_headers::HEADERS;
 
-/// Headers of some answers: name, statuses and description.
-const OF_SOME: [(&str, &[&str], &str); 4] = [
+/// Headers with statuses and description. Without a status: of every answer.
+const OURS: [(&str, &[&str], &str); 5] = [
+    (
+        "X-Request-Id",
+        &[],
+        "The name of the request, by which the log knows it",
+    ),
     (
         "WWW-Authenticate",
         &["401"],
@@ -27,15 +31,11 @@ const OF_SOME: [(&str, &[&str], &str); 4] = [
     ("Retry-After", &["429", "503"], "When to try again, in seconds"),
 ];
 
-/// Headers of every answer: name and description.
-fn on_all() -> impl Iterator<Item = (String, &'static str)> {
-    let id = (
-        X_REQUEST_ID,
-        "",
-        "The name of the request, by which the log knows it",
-    );
-    let all = [id].into_iter().chain(HEADERS).chain([OF_HTTPS]);
-    all.map(|(name, _, words)| (titled(&name), words))
+/// All headers, as in [`OURS`].
+fn all() -> impl Iterator<Item = (String, &'static [&'static str], &'static str)> {
+    let ours = OURS.map(|(name, statuses, words)| (name.to_owned(), statuses, words));
+    let on_every = HEADERS.map(|(name, _, words)| (titled(&name), &[][..], words));
+    ours.into_iter().chain(on_every)
 }
 
 /// The name in the usual case.
@@ -66,8 +66,7 @@ impl Modify for OnEveryAnswer {
                 put_in(status, answer);
             }
         }
-        let of_some = OF_SOME.map(|(name, _, words)| (name.to_owned(), words));
-        for (name, words) in on_all().chain(of_some) {
+        for (name, _, words) in all() {
             let is_number = name == "Retry-After";
             let kind = if is_number { Type::Integer } else { Type::String };
             let schema = ObjectBuilder::new().schema_type(kind);
@@ -83,11 +82,7 @@ fn put_in(status: &str, answer: &mut Response) {
         let words = status.and_then(|status| status.canonical_reason());
         answer.description = words.unwrap_or_default().to_owned();
     }
-    let of_some = OF_SOME
-        .iter()
-        .filter(|(_, statuses, _)| statuses.contains(&status));
-    let names = of_some.map(|(name, _, _)| (*name).to_owned());
-    for name in names.chain(on_all().map(|(name, _)| name)) {
+    for (name, _, _) in all().filter(|(_, of, _)| of.is_empty() || of.contains(&status)) {
         let reference = Ref::new(format!("#/components/headers/{name}"));
         answer.headers.insert(name, RefOr::Ref(reference));
     }
