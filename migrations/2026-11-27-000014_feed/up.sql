@@ -155,7 +155,7 @@ end
 $$;
 create trigger sessions_feed_truncate after truncate on sessions for each statement execute function truncate_feed();
 
--- Also for changes that replication applies, which would pass by ordinary triggers.
+-- Also in sessions that switch ordinary triggers off (session_replication_role), as some restores do.
 alter table sessions enable always trigger sessions_feed_insert;
 alter table sessions enable always trigger sessions_feed_update;
 alter table sessions enable always trigger sessions_feed_delete;
@@ -189,7 +189,8 @@ begin
     if not exists (select from feed_epoch) then
         insert into feed_epoch default values on conflict do nothing;
     end if;
-    grants := true;
+    -- Earlier versions tell of an end at once, whoever ended it.
+    grants := not exists (select from pg_stat_activity where datname = current_database() and application_name = 'oneseat');
     begin
         lock table validation_lease in share mode nowait;
     exception when lock_not_available then

@@ -8,7 +8,6 @@
 //! All transactions lock in one order, so that none deadlock: [`history::keep_out_the_end_of_all`] (or its
 //! counterpart), then users by id, then sessions by id.
 
-use diesel::Connection;
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use uuid::Uuid;
@@ -120,10 +119,16 @@ impl Auth {
         let done = self
             .db
             .run(move |conn| {
-                let done = conn.transaction(|conn| {
+                let for_everybody = matches!(subject, Subject::Everybody);
+                let confirmed = |conn: &mut PgConnection| {
                     let found = by.confirm(conn, subject, &policy)?;
                     Ok(act(conn, found)?)
-                });
+                };
+                let done = if for_everybody {
+                    history::keep_out_sign_ins(conn, confirmed)
+                } else {
+                    history::keep_out_the_end_of_all(conn, confirmed)
+                };
                 match done {
                     Ok(done) => {
                         tell(&done, by.actor());
@@ -190,12 +195,6 @@ impl Authority {
         subject: Subject,
         policy: &SessionPolicy,
     ) -> Result<Option<Credentials>, Undone> {
-        match subject {
-            Subject::Everybody => history::keep_out_sign_ins(conn)?,
-            Subject::Nobody | Subject::User(_) | Subject::Session(_) => {
-                history::keep_out_the_end_of_all(conn)?;
-            }
-        }
         let (other_user, other_session) = match subject {
             Subject::User(whom) => (whom.id(conn)?, None),
             Subject::Session(id) => (None, Some(id)),

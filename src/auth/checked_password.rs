@@ -12,7 +12,7 @@ use super::authority::{Authority, Holder, Subject};
 use super::{Auth, Error};
 use crate::sessions::Origin;
 use crate::users::lockout::{self, Failure};
-use crate::users::store::{self as users, Credentials};
+use crate::users::store::{self as users, Claimed, Credentials};
 use crate::users::{Email, Match, Password, User};
 
 /// How often a password is checked at most, if the stored hash changes during the check.
@@ -55,8 +55,8 @@ impl Claim {
         audit::password_refused(attempt, email, why, self.origin());
     }
 
-    fn refuse_locked(&self, conn: &mut PgConnection, email: &Email) -> Result<(), Error> {
-        if lockout::is_locked(conn, email)? {
+    fn refuse_locked(&self, is_locked: bool, email: &Email) -> Result<(), Error> {
+        if is_locked {
             self.refused(email, &Error::AccountLocked);
             return Err(Error::AccountLocked);
         }
@@ -68,8 +68,14 @@ impl CheckedPassword {
     /// Locks the user's row until the transaction ends, and returns the user if everything still holds.
     /// `None`: the password was changed, or a racing sign-in stored a stronger hash.
     pub(super) fn confirm(&self, conn: &mut PgConnection) -> Result<Option<User>, Error> {
-        let row = users::lock(conn, self.found.user.id)?.ok_or(Error::InvalidCredentials)?;
-        self.confirm_row(conn, row)
+        let Some(Claimed {
+            is_locked,
+            found: Some(row),
+        }) = users::lock_claimed(conn, self.found.user.id, &self.email)?
+        else {
+            return Err(Error::InvalidCredentials);
+        };
+        self.still_holds(row, is_locked)
     }
 
     /// The second half of [`confirm`](Self::confirm), for a transaction that has locked the row already.
@@ -78,7 +84,12 @@ impl CheckedPassword {
         conn: &mut PgConnection,
         row: Credentials,
     ) -> Result<Option<User>, Error> {
-        if lockout::is_locked(conn, &self.email)? {
+        let is_locked = lockout::is_locked(conn, &self.email)?;
+        self.still_holds(row, is_locked)
+    }
+
+    fn still_holds(&self, row: Credentials, is_locked: bool) -> Result<Option<User>, Error> {
+        if is_locked {
             return Err(Error::AccountLocked);
         }
         Ok((row.password_hash == self.found.password_hash).then_some(row.user))
@@ -140,8 +151,8 @@ impl Auth {
             if own.is_some() {
                 return Ok((email, own));
             }
-            told.refuse_locked(conn, &email)?;
-            let found = users::find_credentials(conn, &email)?;
+            let Claimed { is_locked, found } = users::find_claimed(conn, &email)?;
+            told.refuse_locked(is_locked, &email)?;
             Ok((email, found))
         };
         self.at_account(claim, look_up, |_| ()).await
@@ -191,7 +202,7 @@ impl Auth {
                 let own = move |conn: &mut PgConnection, found: Option<Credentials>| {
                     let found = found.ok_or(Error::TokenInvalid)?;
                     let email = email_of(&found.user)?;
-                    told.refuse_locked(conn, &email)?;
+                    told.refuse_locked(lockout::is_locked(conn, &email)?, &email)?;
                     step(conn, email, Some(found))
                 };
                 let tell = |done: &T, _| tell(done);

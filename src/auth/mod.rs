@@ -21,6 +21,7 @@ pub mod recovery;
 pub mod sign_in;
 pub mod statistics;
 pub mod sweep;
+mod taking;
 mod user_ref;
 pub mod validator;
 pub mod watch;

@@ -2,19 +2,17 @@
 //!
 //! The password is checked first (`checked_password`), then whether the account may sign in.
 
-use diesel::Connection;
-
 use super::audit::{self, Actor};
 use super::checked_password::{CheckedPassword, Claim, is_decided};
 use super::recovery::happening;
+use super::taking::Taking;
 use super::{Auth, Error};
 use crate::mail::Kind;
 use crate::mail::outbox;
-use crate::sessions::history::{self, Which};
-use crate::sessions::{EndReason, Origin, Session, known_origins, store as sessions};
+use crate::sessions::{Origin, Session, history};
 use crate::token::Token;
 use crate::users::store as users;
-use crate::users::{Email, Password, User, lockout};
+use crate::users::{Email, Password, User};
 
 /// The result of a sign-in.
 #[derive(Debug)]
@@ -68,8 +66,7 @@ impl Auth {
         self.db
             .run(move |conn| {
                 let (token, email) = (Token::generate()?, &checked.email);
-                let done = conn.transaction::<_, Error, _>(|conn| {
-                    history::keep_out_the_end_of_all(conn)?;
+                let done = history::keep_out_the_end_of_all(conn, |conn| {
                     let Some(user) = checked.confirm(conn)? else {
                         return Ok(None);
                     };
@@ -77,13 +74,22 @@ impl Auth {
                     if let Some(hash) = &checked.matched.stronger {
                         users::set_password(conn, user.id, hash)?;
                     }
-                    let replaced = history::end(conn, Which::OfUser(user.id), EndReason::Replaced, &policy)?;
-                    let session = sessions::open(conn, user.id, &token.digest(), &origin, &policy)?;
-                    lockout::clear(conn, email)?;
-                    if mail.tells_of_new_places() && known_origins::see(conn, user.id, &origin)? {
+                    let taking = Taking {
+                        user_id: user.id,
+                        email,
+                        token: &token.digest(),
+                        origin: &origin,
+                        tells_of_new_places: mail.tells_of_new_places(),
+                    };
+                    let taken = taking.take(conn, &policy)?;
+                    if taken.is_locked {
+                        return Err(Error::AccountLocked);
+                    }
+                    if taken.is_news {
                         outbox::post(conn, &email.digest(), Kind::NewSignIn, &happening(&origin))?;
                     }
-                    Ok(Some((SignedIn { token, user, session }, replaced)))
+                    let session = taken.session;
+                    Ok(Some((SignedIn { token, user, session }, taken.replaced)))
                 });
                 let done = done.inspect_err(|error| checked.refused(error))?;
                 Ok(done.map(|(signed_in, replaced)| {

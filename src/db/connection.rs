@@ -9,11 +9,15 @@ use super::Unavailable;
 use super::timeouts::Timeouts;
 use crate::redaction::Secrets;
 
-/// The settings with which libpq notices a lost peer. Values in the URL win.
-const LIBPQ_SETTINGS: [(&str, &str); 3] = [
+/// The settings with which libpq notices a lost peer, on an idle connection, too: the pool's test relies on
+/// that. Values in the URL win.
+const LIBPQ_SETTINGS: [(&str, &str); 5] = [
     ("connect_timeout", "3"),
     ("tcp_user_timeout", "5000"),
-    ("application_name", "oneseat"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "2"),
+    // The number is that of how instances deal with each other: the feed goes by it.
+    ("application_name", "oneseat/2"),
 ];
 
 /// Adds [`LIBPQ_SETTINGS`] to either form of connection string.
@@ -98,9 +102,9 @@ mod tests {
     fn both_forms_of_connection_string_are_bounded() {
         assert_eq!(
             with_timeouts("postgres://db/x"),
-            "postgres://db/x?connect_timeout=3&tcp_user_timeout=5000&application_name=oneseat"
+            "postgres://db/x?connect_timeout=3&tcp_user_timeout=5000&keepalives_idle=10&keepalives_interval=2&application_name=oneseat/2"
         );
-        assert!(with_timeouts("host=/run dbname=x").ends_with(" application_name=oneseat"));
+        assert!(with_timeouts("host=/run dbname=x").ends_with(" application_name=oneseat/2"));
     }
 
     #[test]

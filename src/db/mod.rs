@@ -6,28 +6,32 @@
 mod bounded;
 pub mod clock;
 mod connection;
+mod connector;
 pub mod embedded;
 pub mod migrations;
 mod owned;
 mod pinned;
+pub mod prepared;
 mod timeouts;
 #[rustfmt::skip] // Written by `script/schema`.
 pub(crate) mod schema;
 mod fair_semaphore;
 pub mod stale;
+pub mod transaction;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::pg::PgConnection;
-use diesel::r2d2::{ConnectionManager, Pool};
+use diesel::r2d2::Pool;
 use tokio::time::timeout;
 
 use crate::network::Share;
 use crate::redaction::Secrets;
 use crate::request_id::RequestId;
 use connection::{Customize, Told, with_timeouts};
+use connector::Connector;
 use fair_semaphore::{FairSemaphore, Full};
 use timeouts::Timeouts;
 
@@ -43,7 +47,7 @@ const TURN: Duration = Duration::from_secs(3);
 pub struct Database {
     url: Arc<str>,
     credentials: Secrets,
-    pool: Pool<ConnectionManager<PgConnection>>,
+    pool: Pool<Connector>,
     /// One turn for each connection: callers queue here, without a thread each.
     turns: FairSemaphore,
     timeouts: Timeouts,
@@ -119,7 +123,7 @@ impl Database {
             .connection_timeout(TURN)
             .connection_customizer(Box::new(Customize(timeouts)))
             .error_handler(Box::new(Told(credentials.clone())))
-            .build_unchecked(ConnectionManager::new(with_timeouts(url)));
+            .build_unchecked(Connector::new(with_timeouts(url)));
         Ok(Self {
             url: url.into(),
             credentials,

@@ -3,32 +3,30 @@
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::r2d2::{ConnectionManager, Pool, PooledConnection};
+use diesel::r2d2::Pool;
 
 use super::Unavailable;
+use super::connector::{Connector, Pooled};
 use super::fair_semaphore::FairSemaphore;
 use crate::redaction::Secrets;
-
-type Manager = ConnectionManager<PgConnection>;
 
 /// Plans are made once, for all values and table sizes: planning these short statements costs as much as
 /// running them, and a plan for a small table would later read all of a large one.
 const PLANNED_ONCE: &str = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; \
      set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off";
 
-/// One connection of the pool, taken when first needed and kept: the pool's test of a connection, one
-/// statement each time it is taken, is paid once. Its statements find single rows by index, and are planned
-/// for that.
+/// One connection of the pool, taken when first needed and kept. Its statements find single rows by index,
+/// and are planned for that.
 pub struct PinnedConnection {
-    pool: Pool<Manager>,
+    pool: Pool<Connector>,
     turns: FairSemaphore,
     credentials: Secrets,
-    connection: Option<PooledConnection<Manager>>,
+    connection: Option<Pooled>,
 }
 
 impl PinnedConnection {
     /// Takes one turn away from the other callers, for as long as this lives.
-    pub(super) fn new(pool: Pool<Manager>, turns: FairSemaphore, credentials: Secrets) -> Self {
+    pub(super) fn new(pool: Pool<Connector>, turns: FairSemaphore, credentials: Secrets) -> Self {
         turns.forget();
         Self {
             pool,
@@ -46,8 +44,8 @@ impl PinnedConnection {
     pub fn run<T>(&mut self, work: impl Fn(&mut PgConnection) -> QueryResult<T>) -> Result<T, Unavailable> {
         let was_kept = self.connection.is_some();
         match self.attempt(&work) {
-            // The connection is dead or its server is stopping: it was dropped here, and the pool tests it
-            // before it lends it again.
+            // The connection is dead or its server is stopping: it was dropped here, and another is tried
+            // before it is used.
             Err(_) if was_kept && self.connection.is_none() => self.attempt(&work),
             answer => answer,
         }
@@ -66,11 +64,19 @@ impl PinnedConnection {
         Ok(answer?)
     }
 
-    fn take(&self) -> Result<PooledConnection<Manager>, Unavailable> {
-        let connection = self.pool.get();
-        let mut connection = connection.map_err(|error| Unavailable::without(&self.credentials, &error))?;
-        connection.batch_execute(PLANNED_ONCE)?;
-        Ok(connection)
+    fn take(&self) -> Result<Pooled, Unavailable> {
+        // While a server stops, connections die that the pool has just found alive: each is tried once.
+        let mut more = self.pool.max_size();
+        loop {
+            let connection = self.pool.get();
+            let mut connection =
+                connection.map_err(|error| Unavailable::without(&self.credentials, &error))?;
+            match connection.batch_execute(PLANNED_ONCE) {
+                Ok(()) => return Ok(connection),
+                Err(_) if more > 0 => more -= 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! The table `ended_sessions`. The only way into it is [`end`]: it moves a row there from `sessions`, with
-//! its reason, in one statement. A trigger tells the feed.
+//! The table `ended_sessions`. The only way into it is [`gone_and_ended`], a part of the statement that moves
+//! a row there from `sessions`, with its reason: [`end`], [`sweep`], or the taking of a seat in
+//! [`crate::auth`]. A trigger tells the feed.
 
 use std::slice;
 use std::time::Duration;
@@ -17,7 +18,9 @@ use super::store::{ENDS_AT, limits};
 use super::{EndReason, Ending};
 use crate::config::SessionPolicy;
 use crate::db::clock::{before, now, span};
+use crate::db::prepared::Prepared;
 use crate::db::schema::{ended_sessions, sessions};
+use crate::db::transaction::begin_with;
 use crate::token::TokenDigest;
 
 /// An arbitrary number, the same in every instance. Sign-ins share it; an end of all sessions takes it alone.
@@ -69,20 +72,34 @@ pub enum Which<'a> {
     These(&'a [Uuid]),
 }
 
-/// Waits for a running end of all sessions, and makes later ones wait. Comes first in a transaction that
-/// opens a session: after locking a row it could deadlock.
-pub fn keep_out_the_end_of_all(conn: &mut PgConnection) -> QueryResult<()> {
-    conn.batch_execute(&format!(
-        "{AWAITED}; select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})"
-    ))
+/// Such a transaction finds single rows by index. Its statements are planned once for each connection: a plan
+/// for a small table would later read all of a large one.
+const SINGLE_ROWS: &str = "set local enable_seqscan = off";
+
+/// Runs `work` in a transaction that first waits for a running end of all sessions, and makes later ones
+/// wait: one that opens a session. It comes first because after locking a row it could deadlock.
+///
+/// # Errors
+/// Those of `work`, and PostgreSQL's.
+pub fn keep_out_the_end_of_all<T, E: From<diesel::result::Error>>(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    let lock = format!("{AWAITED}; {SINGLE_ROWS}; select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})");
+    begin_with(conn, &lock, work)
 }
 
-/// The counterpart: waits for running sign-ins, and makes later ones wait. No session can begin between the
-/// reading and the ending. It does not lock the table: activity can still be written.
-pub fn keep_out_sign_ins(conn: &mut PgConnection) -> QueryResult<()> {
-    conn.batch_execute(&format!(
-        "{AWAITED}; select pg_advisory_xact_lock({SIGN_IN_LOCK})"
-    ))
+/// The counterpart: first waits for running sign-ins, and makes later ones wait. No session can begin between
+/// the reading and the ending. It does not lock the table: activity can still be written.
+///
+/// # Errors
+/// Those of `work`, and PostgreSQL's.
+pub fn keep_out_sign_ins<T, E: From<diesel::result::Error>>(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    let lock = format!("{AWAITED}; select pg_advisory_xact_lock({SIGN_IN_LOCK})");
+    begin_with(conn, &lock, work)
 }
 
 /// Ends sessions. One that had expired before ends as `expired`, whatever `reason` says.
@@ -110,12 +127,12 @@ pub fn end(
         conn.batch_execute("set local statement_timeout = '60s'")?;
     }
     let (idle_timeout, max_lifetime) = limits(policy);
-    diesel::sql_query(moved(&condition))
+    let statement = diesel::sql_query(moved(&condition))
         .bind::<Interval, _>(idle_timeout)
         .bind::<Interval, _>(max_lifetime)
         .bind::<Text, _>(reason)
-        .bind::<Array<SqlUuid>, _>(ids)
-        .load(conn)
+        .bind::<Array<SqlUuid>, _>(ids);
+    Prepared::new(statement).load(conn)
 }
 
 /// Ends up to `batch` sessions that expired at `from` or later, the oldest first, skipping rows held by
@@ -155,10 +172,22 @@ pub fn count_expired(conn: &mut PgConnection) -> QueryResult<i64> {
         .get_result(conn)
 }
 
-/// Delete and insert in one statement. Its first parameters are [`limits`] and the reason.
+/// Delete and insert in one statement. Its first parameters are those of [`gone_and_ended`].
 fn moved(condition: &str) -> String {
     format!(
-        "with gone as (
+        "with {gone_and_ended}
+         select id, user_id, ip_address, user_agent, last_activity, created_at, ended_at, reason,
+             {IS_AWAITED}
+         from ended",
+        gone_and_ended = gone_and_ended(condition)
+    )
+}
+
+/// Delete and insert, as the parts `gone` and `ended` of a statement. The first parameters are [`limits`] and
+/// the reason.
+pub fn gone_and_ended(condition: &str) -> String {
+    format!(
+        "gone as (
              delete from sessions where {condition} returning *, {ENDS_AT} as over_at
          ), ended as (
              insert into ended_sessions
@@ -169,8 +198,7 @@ fn moved(condition: &str) -> String {
                  case when over_at <= statement_timestamp() then 'expired' else $3 end
              from gone
              returning *
-         )
-         select *, {IS_AWAITED} from ended"
+         )"
     )
 }
 

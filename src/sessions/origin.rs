@@ -52,7 +52,7 @@ impl Origin {
 
     /// SHA-256 of the place: one customer's network, which choosing another address does not leave, and the
     /// browser without its version.
-    pub(super) fn place_digest(&self) -> [u8; 32] {
+    pub fn place_digest(&self) -> [u8; 32] {
         let network = network_of(self.address);
         let device = Device::of(self.user_agent()).without_version();
         Sha256::digest(format!("{network}\n{device}")).into()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::data_types::PgInterval;
-use diesel::dsl::{AsExprOf, insert_into};
+use diesel::dsl::AsExprOf;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Interval, Timestamptz, Uuid as SqlUuid};
@@ -16,11 +16,10 @@ use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
 use super::history::IS_AWAITED;
-use super::{EndReason, Ending, Origin};
+use super::{EndReason, Ending};
 use crate::config::SessionPolicy;
-use crate::db::clock::{after, earlier, interval, now, span, statement_timestamp};
+use crate::db::clock::{interval, now, span, statement_timestamp};
 use crate::db::schema::{ended_sessions, sessions};
-use crate::token::TokenDigest;
 
 /// A live session for display: no token, no digest.
 #[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]
@@ -87,37 +86,26 @@ pub fn ends_at(policy: &SessionPolicy) -> EndsAt {
 /// [`ends_at`] in SQL text, for statements whose first two parameters are [`limits`].
 pub(super) const ENDS_AT: &str = "session_ends_at(expires_at, last_activity, created_at, $1, $2)";
 
-/// `$1` and `$2` of such a statement: idle timeout and maximum lifetime.
-pub(super) fn limits(policy: &SessionPolicy) -> (PgInterval, PgInterval) {
+/// `$1` and `$2` of such a statement, as of [`opened`]: idle timeout and maximum lifetime.
+pub fn limits(policy: &SessionPolicy) -> (PgInterval, PgInterval) {
     (interval(policy.idle_timeout), interval(policy.max_lifetime))
 }
 
-/// Opens a session. The caller has ended the older session in the same transaction, or the constraint
-/// refuses.
-pub fn open(
-    conn: &mut PgConnection,
-    user_id: Uuid,
-    token: &TokenDigest,
-    origin: &Origin,
-    policy: &SessionPolicy,
-) -> QueryResult<Session> {
-    insert_into(sessions::table)
-        .values((
-            sessions::user_id.eq(user_id),
-            sessions::token_digest.eq(token),
-            sessions::ip_address.eq(origin.network()),
-            sessions::user_agent.eq(origin.user_agent()),
-            sessions::created_at.eq(statement_timestamp()),
-            sessions::last_activity.eq(statement_timestamp()),
-            sessions::expires_at.eq(earlier(
-                after(statement_timestamp(), span(policy.idle_timeout)),
-                after(statement_timestamp(), span(policy.max_lifetime)),
-            )),
-            sessions::idle_timeout.eq(span(policy.idle_timeout).nullable()),
-            sessions::ends_at.eq(after(statement_timestamp(), span(policy.max_lifetime)).nullable()),
-        ))
-        .returning(Session::as_returning())
-        .get_result(conn)
+/// Opens a session: the part `opened` of a statement whose part `ended` has ended the older one, or the
+/// constraint refuses. The first parameters are [`limits`]; these are user, token digest, address and user
+/// agent.
+///
+/// The clock is read when the older row is gone: the statement may have begun before its end was written.
+pub fn opened(ended: &str, [user_id, token, ip_address, user_agent]: [&str; 4]) -> String {
+    format!(
+        "opened as (
+             insert into sessions (user_id, token_digest, ip_address, user_agent, created_at, last_activity,
+                 expires_at, idle_timeout, ends_at)
+             select {user_id}, {token}, {ip_address}, {user_agent}, at, at, at + least($1, $2), $1, at + $2
+             from (select clock_timestamp() as at from {ended} having count(*) >= 0) as empty_seat
+             returning *
+         )"
+    )
 }
 
 /// The number of live sessions.

@@ -13,6 +13,7 @@ use super::store::email_digest;
 use super::{Email, User};
 use crate::config::LockoutPolicy;
 use crate::db::clock::{before, interval, now, span};
+use crate::db::prepared::Prepared;
 use crate::db::schema::{login_failures, users};
 
 /// The age at which the sweeper deletes failures that no longer lock the address.
@@ -40,6 +41,23 @@ pub fn is_locked(conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
     select(exists(lock)).get_result(conn)
 }
 
+/// Is the address with this digest locked now? As an expression of a statement.
+pub fn is_locked_sql(email_digest: &str) -> String {
+    format!(
+        "exists (select from login_failures where email_digest = {email_digest} and locked_until > now())"
+    )
+}
+
+/// Deletes the failures of the address with this digest, as the part `forgotten` of a statement. A lock stays.
+pub fn forgotten(email_digest: &str) -> String {
+    format!(
+        "forgotten as (
+             delete from login_failures
+             where email_digest = {email_digest} and (locked_until is null or locked_until <= now())
+         )"
+    )
+}
+
 /// Counts one failure, in one statement. Concurrent failures are each counted once, or find the address
 /// locked. After a lock has expired, the count starts anew.
 pub fn record_failure(
@@ -52,7 +70,7 @@ pub fn record_failure(
         #[diesel(sql_type = Bool)]
         is_locked: bool,
     }
-    let counted = diesel::sql_query(
+    let statement = diesel::sql_query(
         "insert into login_failures as f (email_digest, failed_attempts, locked_until)
          values ($1, 1, case when 1 >= $2 then now() + $3 end)
          on conflict (email_digest) do update set
@@ -65,11 +83,10 @@ pub fn record_failure(
          where f.locked_until is null or f.locked_until <= now()
          returning locked_until is not null as is_locked",
     )
-    .bind::<Binary, _>(&email.digest()[..])
+    .bind::<Binary, _>(email.digest().to_vec())
     .bind::<Integer, _>(policy.max_failed_attempts)
-    .bind::<Interval, _>(interval(policy.duration))
-    .get_result::<Counted>(conn)
-    .optional()?;
+    .bind::<Interval, _>(interval(policy.duration));
+    let counted = Prepared::new(statement).get_result::<Counted>(conn).optional()?;
     Ok(match counted {
         Some(counted) if counted.is_locked => Failure::Locked,
         Some(_) => Failure::Counted,

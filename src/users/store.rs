@@ -6,11 +6,13 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, insert_into, update};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Binary, Bool, Nullable, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::lockout::is_locked_sql;
 use super::{Email, Name, PasswordHash, Role};
 use crate::db::clock::now;
+use crate::db::prepared::Prepared;
 use crate::db::schema::users;
 
 #[diesel::declare_sql_function]
@@ -20,7 +22,7 @@ extern "SQL" {
 }
 
 /// An account, without its password.
-#[derive(Queryable, Selectable, Clone, Debug, PartialEq)]
+#[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]
 #[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
 pub struct User {
     /// The id, which never changes.
@@ -46,6 +48,15 @@ pub struct Credentials {
     pub user: User,
     /// `None` until a password is set; no password is right then.
     pub password_hash: Option<PasswordHash>,
+}
+
+/// What decides, together with the password, about a sign-in with an address.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Whether wrong passwords have locked the address, with or without an account.
+    pub is_locked: bool,
+    /// The account, if there is one.
+    pub found: Option<Credentials>,
 }
 
 /// A new account.
@@ -103,14 +114,53 @@ pub fn find_by_id(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<User>
         .optional()
 }
 
-/// Finds the account with an address, and its password hash.
-pub fn find_credentials(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<Credentials>> {
-    users::table
-        .filter(users::email.eq(email.as_str()))
-        .select((User::as_select(), users::password_hash))
-        .first(conn)
-        .optional()
-        .map(|row| row.map(credentials))
+/// The columns of [`ClaimedRow`]. The first parameter is the address's digest.
+fn claimed(rest: &str) -> String {
+    format!(
+        "select {is_locked} as is_locked, users.id, users.name, users.email, users.role, users.email_verified,
+             users.disabled_at, users.created_at, users.password_hash
+         {rest}",
+        is_locked = is_locked_sql("$1")
+    )
+}
+
+#[derive(QueryableByName)]
+struct ClaimedRow {
+    #[diesel(sql_type = Bool)]
+    is_locked: bool,
+    #[diesel(embed)]
+    user: Option<User>,
+    #[diesel(sql_type = Nullable<Text>)]
+    password_hash: Option<String>,
+}
+
+impl From<ClaimedRow> for Claimed {
+    fn from(row: ClaimedRow) -> Self {
+        let found = row.user.map(|user| credentials((user, row.password_hash)));
+        Self {
+            is_locked: row.is_locked,
+            found,
+        }
+    }
+}
+
+/// Looks up an address before its password is checked: with and without an account in one way (law 7).
+pub fn find_claimed(conn: &mut PgConnection, email: &Email) -> QueryResult<Claimed> {
+    let always_one_row = claimed("from (values (1)) as one left join users on users.email = $2");
+    let statement = diesel::sql_query(always_one_row)
+        .bind::<Binary, _>(email.digest().to_vec())
+        .bind::<Text, _>(email.as_str());
+    let row: ClaimedRow = Prepared::new(statement).get_result(conn)?;
+    Ok(row.into())
+}
+
+/// Like [`lock`], and also looks whether the account's address is locked, as of before any wait for the row.
+pub fn lock_claimed(conn: &mut PgConnection, id: Uuid, email: &Email) -> QueryResult<Option<Claimed>> {
+    let statement = diesel::sql_query(claimed("from users where id = $2 for update"))
+        .bind::<Binary, _>(email.digest().to_vec())
+        .bind::<SqlUuid, _>(id);
+    let row: Option<ClaimedRow> = Prepared::new(statement).get_result(conn).optional()?;
+    Ok(row.map(Claimed::from))
 }
 
 /// Finds an account and locks it until the transaction ends: sign-ins, password changes and disabling of one

@@ -67,13 +67,14 @@ async fn a_scrape_tells_what_happened_and_parses() {
         ("oneseat_http_requests_total GET /auth/session 200", 1.0),
         ("oneseat_http_requests_total GET none 404", 1.0),
         ("oneseat_http_requests_total other /healthz 405", 1.0),
-        ("oneseat_validation_batch_size_count", 2.0),
         ("oneseat_validation_queue_depth", 0.0),
         ("oneseat_hashing_queue_depth", 0.0),
         ("oneseat_event_streams", 0.0),
     ] {
         assert_eq!(told.get(sample), Some(&value), "{sample} in {told:#?}");
     }
+    let validated = ["memory", "database"].map(|source| told[&format!("oneseat_validations_total {source}")]);
+    assert_eq!(validated.iter().sum::<f64>(), 2.0);
     assert!(told["oneseat_db_connections"] >= 1.0);
     assert!(!text.contains("localhost") && !text.contains("made/up"), "{text}");
 
@@ -123,7 +124,8 @@ fn the_dashboard_and_the_page_name_metrics_that_there_are() {
             })
             .collect()
     };
-    let there_are = names(include_str!("../../src/auth/metrics.rs"));
+    let mut there_are = names(include_str!("../../src/auth/metrics.rs"));
+    there_are.extend(names(include_str!("../../src/sessions/feed/reader.rs")));
     assert_eq!(
         names(include_str!("../../docs/grafana-dashboard.json")),
         there_are

@@ -1,7 +1,10 @@
 //! The database goes away and comes back.
 
+use diesel::PgConnection;
+use diesel::connection::SimpleConnection;
 use oneseat::db::embedded::Embedded;
 use oneseat::db::migrations;
+use oneseat::users::Role;
 use reqwest::StatusCode;
 use tempfile::TempDir;
 
@@ -64,9 +67,75 @@ async fn connections_that_were_cut_are_replaced_without_an_error() {
     }
 }
 
+/// Signs all of them in at once, each on a connection of its own as far as there are some.
+async fn sign_in_at_once(app: &App, names: &[&str], held: Option<&mut PgConnection>) {
+    let logins: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let (visitor, email) = (app.visitor(), format!("{name}@example.org"));
+            tokio::spawn(async move { visitor.login(&email, PASSWORD).await })
+        })
+        .collect();
+    if let Some(holder) = held {
+        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
+        eventually("sign-ins wait", async || {
+            app.database().number(waiting) >= i64::try_from(names.len()).unwrap()
+        })
+        .await;
+        holder.batch_execute("rollback").unwrap();
+    }
+    for login in logins {
+        let answer = login.await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_died_while_nobody_used_them_fail_nobody() {
+    let (_dir, embedded) = throw_away();
+    let app = App::start_on(Database::at(embedded.url())).await;
+    let names = ["ada", "bob", "eva", "grace"];
+    for name in names {
+        app.add_user(name, Role::User).await;
+    }
+    for _ in 0..3 {
+        // As many at once as the validators leave connections.
+        let mut holder = app.database().connect();
+        holder
+            .batch_execute("begin; lock table sessions in access exclusive mode")
+            .unwrap();
+        sign_in_at_once(&app, &names, Some(&mut holder)).await;
+        let idle =
+            "select count(*) from pg_stat_activity where application_name = 'oneseat' and state = 'idle'";
+        assert!(app.database().number(idle) >= 4);
+
+        embedded.stop().unwrap();
+        embedded.revive().unwrap();
+        sign_in_at_once(&app, &names, None).await;
+    }
+    drop(app);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_cannot_begin_leaves_its_connection_as_it_was() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    // An end of all sessions that takes longer than a sign-in waits for it.
+    let mut other = app.database().connect();
+    other
+        .batch_execute("begin; select pg_advisory_xact_lock(x'6f6e657365617403'::bigint)")
+        .unwrap();
+    assert_unavailable(&app.visitor().login("ada@example.org", PASSWORD).await);
+    let stuck = "select count(*) from pg_stat_activity where state like 'idle in transaction%'
+        and application_name = 'oneseat' and datname = current_database()";
+    assert_eq!(app.database().number(stuck), 0);
+    other.batch_execute("rollback").unwrap();
+    assert_eq!(ada.logout().await.status, 200);
+    assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_answers_too_slowly_is_unavailable_and_nothing_else_waits() {
-    use diesel::connection::SimpleConnection;
     let app = App::start().await;
     let ada = app.signed_in("ada").await;
     let mut other = app.database().connect();

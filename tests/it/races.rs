@@ -145,6 +145,50 @@ async fn a_sign_in_that_a_new_password_overtakes_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_in_that_a_lock_overtakes_is_refused_and_the_lock_stays() {
+    let app = App::start().await;
+    let older = app.signed_in("ada").await;
+    let mut holder = holding_ada(&app);
+    let visitor = app.visitor();
+    let login = tokio::spawn(async move { visitor.login("ada@example.org", PASSWORD).await });
+    waiting(&app, 1).await;
+    for _ in 0..5 {
+        app.visitor().login("ada@example.org", "not the password").await;
+    }
+    holder.batch_execute("commit").unwrap();
+    assert_eq!(login.await.unwrap().problem(), "403 account_locked");
+    assert_eq!(older.session().await.status, 200);
+    let locks = "select count(*) from login_failures where locked_until > now()";
+    assert_eq!(app.database().number(locks), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_begins_after_the_end_of_the_one_that_it_waited_for() {
+    let app = App::start().await;
+    app.signed_in("ada").await;
+    let mut holder = app.database().connect();
+    holder
+        .batch_execute("begin; select from sessions for update")
+        .unwrap();
+    let visitor = app.visitor();
+    let login = tokio::spawn(async move { visitor.login("ada@example.org", PASSWORD).await });
+    waiting(&app, 1).await;
+    // Somebody else ends it, as it were, at the moment of this statement.
+    holder
+        .batch_execute(
+            "insert into ended_sessions
+                 select id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
+                     clock_timestamp(), 'revoked' from sessions;
+             delete from sessions; commit",
+        )
+        .unwrap();
+    assert_eq!(login.await.unwrap().status, 200);
+    let after = "select count(*) from sessions join ended_sessions using (user_id)
+        where sessions.created_at > ended_sessions.ended_at and sessions.created_at = sessions.last_activity";
+    assert_eq!(app.database().number(after), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ending_all_sessions_waits_for_a_sign_in_under_way() {
     let app = App::start().await;
     let older = app.signed_in("ada").await;

@@ -5,8 +5,9 @@ use std::process::Command;
 use diesel::{Connection, PgConnection};
 use diesel_migrations::MigrationHarness;
 use oneseat::db::migrations::{self, MIGRATIONS};
+use oneseat::users::Role;
 
-use crate::support::Database;
+use crate::support::{App, Database};
 
 /// Where `script/schema` puts Diesel's own tool.
 const DIESEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/diesel");
@@ -82,6 +83,34 @@ fn a_database_of_a_newer_program_is_refused() {
     database.execute("insert into __diesel_schema_migrations (version) values ('29991231235959')");
     let refused = migrations::run(database.url()).unwrap_err();
     assert!(refused.to_string().contains("29991231235959"), "{refused}");
+}
+
+#[tokio::test]
+async fn an_instance_goes_on_while_a_newer_one_adds_columns() {
+    let app = App::start().await;
+    let cycle = async |name: &str| {
+        let visitor = app.visitor();
+        let email = format!("{name}@example.org");
+        assert_eq!(visitor.login(&email, "not the password").await.status, 401);
+        let first = visitor.sign_in(&email).await;
+        let second = visitor.sign_in(&email).await;
+        assert_eq!(first.session().await.problem(), "401 session_ended");
+        assert_eq!(second.logout().await.status, 200);
+    };
+    app.add_user("ada", Role::User).await;
+    // Every statement is prepared by then.
+    cycle("ada").await;
+    for table in [
+        "users",
+        "login_failures",
+        "known_origins",
+        "sessions",
+        "ended_sessions",
+    ] {
+        app.database()
+            .execute(&format!("alter table {table} add column of_a_newer_version text"));
+    }
+    cycle("ada").await;
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Worker<Question> for ValidationWorker {
             Ok(found) => found,
             Err(error) => return fail(questions, &error.into()),
         };
-        self.remember(mark, found.iter());
+        self.remember(mark, &found);
         let (mut due, mut missing, mut over) = (Vec::new(), Vec::new(), HashMap::new());
         for question in questions {
             match found.get(&question.digest) {
@@ -95,8 +95,9 @@ impl Worker<Question> for ValidationWorker {
 }
 
 impl ValidationWorker {
-    fn remember<'a>(&self, mark: Mark, found: impl Iterator<Item = (&'a TokenDigest, &'a Found)>) {
-        for (digest, found) in found {
+    /// Remembers who lives, except for those whose activity is about to be written.
+    fn remember(&self, mark: Mark, found: &HashMap<TokenDigest, Found>) {
+        for (digest, found) in found.iter().filter(|(_, found)| !found.is_due) {
             if let (None, Some(server)) = (&found.over, &found.server) {
                 let Seat { session, user, .. } = &found.seat;
                 let value = (session.clone(), user.clone());

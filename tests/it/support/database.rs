@@ -117,6 +117,19 @@ impl Database {
             .number
     }
 
+    /// The text that this query returns.
+    pub fn text(&self, query: &str) -> String {
+        #[derive(QueryableByName)]
+        struct Value {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            value: String,
+        }
+        diesel::sql_query(format!("select value from ({query}) as answer(value)"))
+            .get_result::<Value>(&mut self.connect())
+            .unwrap_or_else(|error| panic!("{query}: {error}"))
+            .value
+    }
+
     /// A connection of the test's own, which may do what nobody else may: leave nobody to administer.
     pub fn connect(&self) -> PgConnection {
         let mut connection = PgConnection::establish(&self.url).unwrap();

@@ -10,6 +10,7 @@ mod gate;
 mod mail;
 mod no_sweep;
 mod program;
+mod wire;
 
 pub use app::{App, PASSWORD, config, database_config, left};
 pub use browser::Browser;
@@ -21,6 +22,7 @@ pub use gate::Gate;
 pub use mail::{Mail, MailServer};
 pub use no_sweep::NoSweep;
 pub use program::{Program, add_user, add_user_with, begun, oneseat, oneseat_with};
+pub use wire::Wire;
 
 use std::time::{Duration, Instant};
 

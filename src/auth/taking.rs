@@ -1,0 +1,88 @@
+//! Taking a seat: what a right password changes, in one statement and so in one round trip.
+
+use std::sync::LazyLock;
+
+use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+use diesel::sql_types::{Binary, Bool, Inet, Interval, Nullable, Text, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use crate::config::SessionPolicy;
+use crate::db::prepared::Prepared;
+use crate::sessions::{EndReason, EndedSession, Origin, Session, history, known_origins, store as sessions};
+use crate::token::TokenDigest;
+use crate::users::{Email, lockout};
+
+/// Who takes a seat, and from where.
+pub(super) struct Taking<'a> {
+    pub(super) user_id: Uuid,
+    /// The user's address, whose failures are forgotten.
+    pub(super) email: &'a Email,
+    /// Of the new session's token.
+    pub(super) token: &'a TokenDigest,
+    pub(super) origin: &'a Origin,
+    /// Whether users are told of new places.
+    pub(super) tells_of_new_places: bool,
+}
+
+/// A seat that was taken.
+pub(super) struct Taken {
+    /// The new session.
+    pub(super) session: Session,
+    /// The session that it replaced; none, if the seat was free.
+    pub(super) replaced: Vec<EndedSession>,
+    /// The address was locked while the transaction waited: it must be rolled back.
+    pub(super) is_locked: bool,
+    /// Whether to tell the user of a new place.
+    pub(super) is_news: bool,
+}
+
+/// The SQL type of a struct with these columns.
+type Columns<T> = <<T as Selectable<Pg>>::SelectExpression as Expression>::SqlType;
+type Row = (Columns<Session>, Nullable<Columns<EndedSession>>, Bool, Bool);
+
+/// Parts of one statement see the same rows, those from before it. So the new row waits for the deletion of
+/// the older one, or `unique (user_id)` would refuse it.
+static STATEMENT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "with {gone_and_ended}, {opened}, {forgotten}, {seen}
+         select opened.id, opened.user_id, opened.ip_address, opened.user_agent, opened.last_activity,
+             opened.expires_at, opened.created_at, opened.ends_at,
+             ended.id, ended.user_id, ended.ip_address, ended.user_agent, ended.last_activity,
+             ended.created_at, ended.ended_at, ended.reason,
+             {is_locked}, exists (select from seen where to_tell)
+         from opened left join ended on true",
+        gone_and_ended = history::gone_and_ended("user_id = $4"),
+        opened = sessions::opened("gone", ["$4", "$5", "$6", "$7"]),
+        forgotten = lockout::forgotten("$8"),
+        is_locked = lockout::is_locked_sql("$8"),
+        seen = known_origins::seen(["$4", "$9", "$10"]),
+    )
+});
+
+impl Taking<'_> {
+    /// Ends the user's older session, opens the new one, forgets the failures of the address and remembers
+    /// the place. In a transaction that holds the user's row and keeps the end of all sessions out.
+    pub(super) fn take(&self, conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<Taken> {
+        let (idle_timeout, max_lifetime) = sessions::limits(policy);
+        let statement = diesel::sql_query(&*STATEMENT)
+            .bind::<Interval, _>(idle_timeout)
+            .bind::<Interval, _>(max_lifetime)
+            .bind::<Text, _>(EndReason::Replaced)
+            .bind::<SqlUuid, _>(self.user_id)
+            .bind::<Binary, _>(self.token)
+            .bind::<Inet, _>(self.origin.network())
+            .bind::<Nullable<Text>, _>(self.origin.user_agent())
+            .bind::<Binary, _>(self.email.digest().to_vec())
+            .bind::<Binary, _>(self.origin.place_digest().to_vec())
+            .bind::<Bool, _>(self.tells_of_new_places);
+        let (session, replaced, is_locked, is_news): (Session, Option<EndedSession>, bool, bool) =
+            Prepared::new(statement).of_type::<Row>().get_result(conn)?;
+        Ok(Taken {
+            session,
+            replaced: Vec::from_iter(replaced),
+            is_locked,
+            is_news,
+        })
+    }
+}

@@ -1,0 +1,319 @@
+//! Validations are answered from memory, and no end is told while anybody still answers so.
+
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use oneseat::auth::Authority;
+use oneseat::config::ServeConfig;
+use oneseat::users::Role;
+
+use crate::support::{App, Client, eventually};
+
+/// The lease of `serve`, and what an end adds to it.
+const LEASE: Duration = Duration::from_millis(200);
+
+/// Until an answer comes from memory: the feed has to be read first, which starts with the first validation.
+async fn remembered(app: &App, client: &Client) {
+    eventually("it is remembered", async || {
+        let before = statements(app);
+        for _ in 0..3 {
+            assert_eq!(client.session().await.status, 200);
+        }
+        statements(app) == before
+    })
+    .await;
+}
+
+/// Statements that looked a token up.
+fn statements(app: &App) -> i64 {
+    app.database().number(
+        "select coalesce(sum(calls), 0)::bigint from pg_stat_statements where query like '%token_digest%= ANY%'
+             and dbid = (select oid from pg_database where datname = current_database())",
+    )
+}
+
+/// All statements of the server, the questions of this test left out.
+fn all_statements(app: &App) -> i64 {
+    app.database().number(
+        "select coalesce(sum(calls), 0)::bigint from pg_stat_statements where query not like '%pg_stat_statements%'
+             and dbid = (select oid from pg_database where datname = current_database())",
+    )
+}
+
+async fn counted() -> App {
+    let app = App::start().await;
+    app.database().execute("create extension pg_stat_statements");
+    app
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_validations_of_somebody_known_cost_a_few_statements() {
+    let app = counted().await;
+    let ada = app.signed_in("ada").await;
+    remembered(&app, &ada).await;
+    let (before, began) = (all_statements(&app), Instant::now());
+    for _ in 0..1_000 {
+        assert_eq!(ada.session().await.status, 200);
+    }
+    let asked = all_statements(&app) - before;
+    // On a busy machine it takes longer, and the feed is read 20 times a second.
+    let rounds = i64::try_from(began.elapsed().as_millis()).unwrap() / 50 + 1;
+    assert!(asked <= 4 + 2 * rounds, "{asked} statements in {rounds} rounds");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_nobody_asks_nothing_is_asked() {
+    let app = counted().await;
+    let ada = app.signed_in("ada").await;
+    remembered(&app, &ada).await;
+    let mut calm = 0;
+    eventually("the feed is at rest", async || {
+        let before = all_statements(&app);
+        tokio::time::sleep(2 * LEASE).await;
+        calm = if all_statements(&app) == before {
+            calm + 1
+        } else {
+            0
+        };
+        calm == 3
+    })
+    .await;
+    assert_eq!(ada.session().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_is_acknowledged_when_nobody_can_remember_the_session_any_more() {
+    let app = App::start().await;
+    let other = app.another_instance().await;
+    for end in [
+        "sign out",
+        "revoke",
+        "sign in",
+        "disable",
+        "plain SQL",
+        "an earlier date",
+    ] {
+        let name = end.replace(' ', "-");
+        let ada = app.signed_in(&name).await;
+        let elsewhere = other.visitor().with_token(ada.token());
+        for _ in 0..20 {
+            assert_eq!(elsewhere.session().await.status, 200);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let of_user = format!("user_id = (select id from users where name = '{name}')");
+        let began = Instant::now();
+        match end {
+            "sign out" => assert_eq!(ada.logout().await.status, 200),
+            "revoke" => {
+                let email: oneseat::users::Email = format!("{name}@example.org").parse().unwrap();
+                app.auth.revoke_of(email, Authority::Operator).await.unwrap();
+            }
+            "sign in" => drop(app.visitor().sign_in(&format!("{name}@example.org")).await),
+            "disable" => {
+                let email: oneseat::users::Email = format!("{name}@example.org").parse().unwrap();
+                let last = oneseat::auth::LastAdmin::Stays;
+                app.auth.disable(email, Authority::Operator, last).await.unwrap();
+            }
+            "plain SQL" => app
+                .database()
+                .execute(&format!("delete from sessions where {of_user}")),
+            _ => app.database().execute(&format!(
+                "update sessions set expires_at = now() - interval '1 second' where {of_user}"
+            )),
+        }
+        assert!(
+            began.elapsed() > LEASE,
+            "{end} was told after {:?}",
+            began.elapsed()
+        );
+        assert_eq!(elsewhere.session().await.status, 401, "{end}");
+        assert_eq!(ada.session().await.status, 401, "{end}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plain_sql_that_takes_nothing_away_does_not_wait() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let mut operator = app.database().connect();
+    operator
+        .batch_execute("set statement_timeout = '5s'; begin; lock table validation_lease in share mode")
+        .unwrap();
+    // Whoever waited for the lease would wait for that lock first.
+    app.database().execute(
+        "set lock_timeout = '1ms';
+         update sessions set last_activity = now(), expires_at = expires_at + interval '1 minute';
+         update users set password_hash = password_hash;
+         insert into users (name, email) values ('n', 'n@example.org');
+         delete from users where name = 'n'",
+    );
+    operator.batch_execute("rollback").unwrap();
+    assert_eq!(ada.session().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_role_and_a_new_name_are_seen_at_every_instance_once_they_are_committed() {
+    let app = App::start().await;
+    let other = app.another_instance().await;
+    let root = app.admin().await;
+    let elsewhere = other.visitor().with_token(root.token());
+    for _ in 0..20 {
+        assert_eq!(elsewhere.get("/api/admin/sessions").await.status, 200);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    app.database().execute("update users set name = 'renamed'");
+    assert_eq!(elsewhere.session().await.json()["user"]["name"], "renamed");
+    app.database()
+        .execute("set oneseat.last_admin_may_go = 'on'; update users set role = 'user'");
+    assert_eq!(
+        elsewhere.get("/api/admin/sessions").await.problem(),
+        "403 forbidden"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_no_lease_each_validation_asks_and_no_end_waits() {
+    let strict = |config: &mut ServeConfig| config.memory.lease = Duration::ZERO;
+    let app = App::start_with(strict).await;
+    app.database().execute("create extension pg_stat_statements");
+    let ada = app.signed_in("ada").await;
+    let before = statements(&app);
+    for _ in 0..20 {
+        assert_eq!(ada.session().await.status, 200);
+    }
+    assert_eq!(statements(&app) - before, 20);
+    assert_eq!(lease(&app), "00:00:00 after none");
+    ada.logout().await;
+    assert_eq!(ada.session().await.status, 401);
+}
+
+/// The lease in use, and the longer one before it.
+fn lease(app: &App) -> String {
+    app.database()
+        .text("select concat(lease, ' after ', coalesce(previous::text, 'none')) from validation_lease")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_starts_last_sets_the_lease_and_a_longer_one_is_waited_for_until_it_is_over() {
+    let with = |lease: Duration| move |config: &mut ServeConfig| config.memory.lease = lease;
+    let app = App::start_with(with(Duration::from_millis(500))).await;
+    eventually("it is set", async || lease(&app) == "00:00:00.5 after none").await;
+    let other = app.another_instance_with(with(LEASE)).await;
+    eventually("it is set again", async || {
+        lease(&app) == "00:00:00.2 after 00:00:00.5"
+    })
+    .await;
+    let ada = app.signed_in("ada").await;
+    let began = Instant::now();
+    ada.logout().await;
+    assert!(
+        began.elapsed() > Duration::from_millis(500),
+        "{:?}",
+        began.elapsed()
+    );
+    // Every end looks whether it is over.
+    eventually("nobody waits for it any more", async || {
+        other.visitor().sign_in("ada@example.org").await.logout().await;
+        lease(&app) == "00:00:00.2 after none"
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_feed_says_is_forgotten_and_whoever_has_not_seen_it_knows_nothing_any_more() {
+    let app = App::start().await;
+    app.signed_in("ada").await;
+    let database = app.database();
+    let before = database.text("select pg_current_snapshot()::text");
+    database.execute("update users set name = 'renamed'");
+    let heard = |since: &str| {
+        database.text(&format!(
+            "select concat(is_lost, ' ', cardinality(named)) from read_feed('{since}')"
+        ))
+    };
+    assert_eq!(heard(&before), "f 1");
+    let after = database.text("select pg_current_snapshot()::text");
+    assert_eq!(heard(&after), "f 0");
+    database.execute(&format!("select purge_feed(pg_snapshot_xmin('{after}'), 1000)"));
+    assert_eq!(heard(&before), "t 0");
+    assert_eq!(heard(&after), "f 0");
+    assert_eq!(database.number("select count(*) from feed"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_commits_late_is_heard_and_many_at_once_are_everybody() {
+    let app = App::start().await;
+    app.database().execute(
+        "insert into users (name, email) select 'u' || n, 'u' || n || '@example.org' from generate_series(1, 2000) n",
+    );
+    let database = app.database();
+    let mut slow = database.connect();
+    slow.batch_execute(
+        "begin; set oneseat.end_is_awaited = 'on'; update users set name = 'x' where name = 'u1'",
+    )
+    .unwrap();
+    database.execute("set oneseat.end_is_awaited = 'on'; update users set name = 'y' where name = 'u2'");
+    let since = database.text("select pg_current_snapshot()::text");
+    slow.batch_execute("commit").unwrap();
+    let named = |since: &str| {
+        database.text(&format!(
+            "select array(select coalesce(name, 'everybody') from unnest(named) as n left join users on id = n)::text
+                 from read_feed('{since}')"
+        ))
+    };
+    assert_eq!(named(&since), "{x}");
+    let since = database.text("select pg_current_snapshot()::text");
+    database.execute("set oneseat.end_is_awaited = 'on'; update users set name = 'z'");
+    assert_eq!(named(&since), "{everybody}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_crashed_has_another_name_and_an_empty_feed() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    assert_eq!(ada.session().await.status, 200);
+    // What a crash does to unlogged tables.
+    app.database().execute("truncate feed, feed_epoch");
+    let name = "select coalesce((select feed_server()), 'none')";
+    eventually("it has a name again", async || {
+        ada.session().await.status == 200 && app.database().text(name) != "none"
+    })
+    .await;
+    assert_eq!(app.auth.revoke_all().await.unwrap(), 1);
+    assert_eq!(ada.session().await.problem(), "401 session_ended");
+}
+
+#[tokio::test]
+async fn a_user_who_may_only_change_tables_is_heard_too() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    let database = app.database();
+    let schema = database.text("select current_schema()");
+    database.execute(&format!(
+        "create role clerk; grant usage on schema {schema} to clerk; grant select, update on users to clerk"
+    ));
+    let since = database.text("select pg_current_snapshot()::text");
+    database.execute("set role clerk; update users set name = 'renamed'");
+    let named = format!("select cardinality(named)::text from read_feed('{since}')");
+    assert_eq!(database.text(&named), "1");
+    database.execute(&format!(
+        "revoke all on users from clerk; revoke all on schema {schema} from clerk; drop role clerk"
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_an_earlier_version_runs_nobody_remembers() {
+    let app = counted().await;
+    let ada = app.signed_in("ada").await;
+    let mut earlier = app.database().connect();
+    earlier.batch_execute("set application_name = 'oneseat'").unwrap();
+    // The lease from before is over.
+    tokio::time::sleep(LEASE).await;
+    let before = statements(&app);
+    for _ in 0..20 {
+        assert_eq!(ada.session().await.status, 200);
+    }
+    assert_eq!(statements(&app) - before, 20);
+    drop(earlier);
+    remembered(&app, &ada).await;
+}
