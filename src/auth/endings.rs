@@ -5,7 +5,7 @@
 //! authentication, introspection, the event `ended`, a sign-out, and an end by an admin or operator. Lists
 //! and figures report no ends: they show live sessions, and past sessions that are already written.
 //!
-//! Nobody is told before [`Auth::outwait`]: an instance may still answer from memory.
+//! Nobody is told before `Auth::outwait` is over: an instance may still answer from memory.
 
 use std::thread;
 use std::time::Duration;

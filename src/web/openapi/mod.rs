@@ -15,7 +15,6 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 
 use super::problem;
-pub(in crate::web) use super::schemas;
 use answers::Shared;
 use headers::OnEveryAnswer;
 
