@@ -31,6 +31,7 @@ cat > "$dir/src/main.rs" << 'RUST'
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter};
 
+#[derive(Clone)]
 struct Reported;
 
 impl Lifecycle<u8, &'static str> for Reported {
