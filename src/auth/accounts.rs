@@ -139,18 +139,16 @@ impl Auth {
     pub async fn set_password(&self, email: Email, password: Password) -> Result<(), Error> {
         let hash = self.hasher.hash(password).await?;
         let policy = self.policy.sessions;
-        let done = self
-            .change(
-                "authn_password_change",
-                UserRef::Email(email),
-                Authority::Operator,
-                move |conn, found| {
-                    let ended = replace_password(conn, &found.user, &hash, &policy)?;
-                    Ok(Change { is_made: true, ended })
-                },
-            )
-            .await;
-        self.outwaited(done).await
+        self.change(
+            "authn_password_change",
+            UserRef::Email(email),
+            Authority::Operator,
+            move |conn, found| {
+                let ended = replace_password(conn, &found.user, &hash, &policy)?;
+                Ok(Change { is_made: true, ended })
+            },
+        )
+        .await
     }
 
     /// Marks the address as known to be the user's.
@@ -220,24 +218,22 @@ impl Auth {
         last_admin: LastAdmin,
     ) -> Result<(), Error> {
         let (policy, own) = (self.policy.sessions, by.holder().map(Holder::user));
-        let done = self
-            .change("user_disabled", whom.into(), by, move |conn, found| {
-                let id = found.user.id;
-                if own == Some(id) {
-                    return Err(Error::OwnAccount);
-                }
-                last_admin.allow(conn)?;
-                let disabled = users::disable(conn, id)?;
-                link::discard_all(conn, id)?;
-                // Of an account that plain SQL has disabled a session may be left.
-                let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
-                Ok(Change {
-                    ended,
-                    ..Change::of(disabled)
-                })
+        self.change("user_disabled", whom.into(), by, move |conn, found| {
+            let id = found.user.id;
+            if own == Some(id) {
+                return Err(Error::OwnAccount);
+            }
+            last_admin.allow(conn)?;
+            let disabled = users::disable(conn, id)?;
+            link::discard_all(conn, id)?;
+            // Of an account that plain SQL has disabled a session may be left.
+            let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
+            Ok(Change {
+                ended,
+                ..Change::of(disabled)
             })
-            .await;
-        self.outwaited(done).await
+        })
+        .await
     }
 
     /// Allows signing in again.
@@ -257,24 +253,22 @@ impl Auth {
     /// [`Error::NoSuchUser`], [`Error::LastAdmin`]; [`Error::Unavailable`].
     pub async fn remove_user(&self, email: Email, last_admin: LastAdmin) -> Result<(), Error> {
         let policy = self.policy.sessions;
-        let done = self
-            .change(
-                "user_deleted",
-                UserRef::Email(email),
-                Authority::Operator,
-                move |conn, found| {
-                    last_admin.allow(conn)?;
-                    let id = found.user.id;
-                    let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
-                    let removed = users::remove(conn, id)?;
-                    Ok(Change {
-                        ended,
-                        ..Change::of(removed)
-                    })
-                },
-            )
-            .await;
-        self.outwaited(done).await
+        self.change(
+            "user_deleted",
+            UserRef::Email(email),
+            Authority::Operator,
+            move |conn, found| {
+                last_admin.allow(conn)?;
+                let id = found.user.id;
+                let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
+                let removed = users::remove(conn, id)?;
+                Ok(Change {
+                    ended,
+                    ..Change::of(removed)
+                })
+            },
+        )
+        .await
     }
 
     /// One transaction around a user whose row is locked: no sign-in comes between. Writes down what was
