@@ -14,7 +14,7 @@ use oneseat::db::embedded::Embedded;
 
 /// The settings that differ from PostgreSQL's defaults: memory for the data, enough connections, no checkpoint in the
 /// middle of a load, and statements that are counted only where an experiment turns it on.
-pub const SETTINGS: [(&str, &str); 7] = [
+pub const SETTINGS: [(&str, &str); 8] = [
     ("shared_buffers", "2GB"),
     ("max_connections", "400"),
     ("maintenance_work_mem", "512MB"),
@@ -22,6 +22,8 @@ pub const SETTINGS: [(&str, &str); 7] = [
     ("shared_preload_libraries", "pg_stat_statements"),
     ("pg_stat_statements.track", "none"),
     ("compute_query_id", "off"),
+    // A plan that may not read whole tables looks expensive, so that PostgreSQL would compile it each time it runs.
+    ("jit", "off"),
 ];
 
 /// Where [`SLOW_FLUSH`] is needed, the settings that [`Embedded`] always adds.
