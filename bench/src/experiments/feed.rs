@@ -44,7 +44,7 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
                 "alter table sessions disable trigger user; alter table users disable trigger user",
             )?;
         }
-        for setting in ["oneseat.end_is_awaited = 'on'", "enable_seqscan = off"] {
+        for setting in ["oneseat.waits_after_commit = 'on'", "enable_seqscan = off"] {
             cluster.execute("postgres", &format!("alter database {database} set {setting}"))?;
         }
         subjects.push((name, cluster.url(&database), format!("{sign_in}{end}")));

@@ -16,7 +16,9 @@ use axum::{Json, Router};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
-use tower_sessions::{CachingSessionStore, ExpiredDeletion, Expiry, Session, SessionManagerLayer, SessionStore};
+use tower_sessions::{
+    CachingSessionStore, ExpiredDeletion, Expiry, Session, SessionManagerLayer, SessionStore,
+};
 use tower_sessions_moka_store::MokaStore;
 use tower_sessions_sqlx_store::PostgresStore;
 use tower_sessions_sqlx_store::sqlx::{self, PgPool};
@@ -37,7 +39,10 @@ pub(crate) async fn serve(pool: PgPool, port: u16, setup: Setup) -> Result<(), B
         Setup::Tuned | Setup::Cached => Router::new().route("/whoami", get(whoami_by_session_alone)),
     };
     let app = match setup {
-        Setup::Cached => app.layer(layer(CachingSessionStore::new(MokaStore::new(Some(CACHED)), store))),
+        Setup::Cached => app.layer(layer(CachingSessionStore::new(
+            MokaStore::new(Some(CACHED)),
+            store,
+        ))),
         Setup::Documented | Setup::Tuned => app.layer(layer(store)),
     };
 
