@@ -1,28 +1,29 @@
 //! A bounded queue and a few threads that serve it.
 //!
-//! For work that would block the async threads. Work cannot pile up: a full queue refuses at once. The
-//! threads cannot stop: a panic loses one piece of work, and its thread goes on.
+//! For work that would block the async threads. Work cannot pile up: a full queue refuses at once. A panic
+//! loses one batch of work at most, and its thread goes on.
 
 use std::fmt;
 use std::io;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-/// After this time without work a thread rests.
-const IDLE: Duration = Duration::from_secs(10);
-
 /// The work of one thread.
 pub trait Worker<T> {
     /// The most pieces of work taken at a time; it never waits for more.
     const BATCH: usize;
 
+    /// After this time without work a thread rests.
+    const IDLE: Duration = Duration::from_secs(10);
+
     /// Does the work. The batch is not empty.
     fn work(&mut self, batch: Vec<T>);
 
-    /// Called after a while without work: releases what is not needed meanwhile.
+    /// Called after [`IDLE`](Self::IDLE): releases what is not needed meanwhile.
     fn rest(&mut self) {}
 }
 
@@ -36,7 +37,8 @@ pub struct WorkerPool<T> {
 pub struct Full;
 
 impl<T: Send + 'static> WorkerPool<T> {
-    /// Starts `threads` threads behind a queue of `bound` places. Each makes its worker with `make_worker`.
+    /// Starts `threads` threads behind a queue of `bound` places. Each makes its worker with `make_worker`,
+    /// and another one for the next batch if that panics.
     ///
     /// # Errors
     /// When the operating system provides no thread.
@@ -51,7 +53,7 @@ impl<T: Send + 'static> WorkerPool<T> {
             let (work, make_worker) = (work.clone(), make_worker.clone());
             thread::Builder::new()
                 .name(name.to_owned())
-                .spawn(move || serve(&work, make_worker()))?;
+                .spawn(move || serve(&work, make_worker))?;
         }
         Ok(Self { queue })
     }
@@ -70,26 +72,35 @@ impl<T: Send + 'static> WorkerPool<T> {
     }
 }
 
-fn serve<T, W: Worker<T>>(queue: &Receiver<T>, mut worker: W) {
+fn serve<T, W: Worker<T>>(queue: &Receiver<T>, make_worker: impl Fn() -> W) {
+    let mut worker = None;
+    survive(|| _ = worker.insert(make_worker()));
     loop {
-        let first = match queue.recv_timeout(IDLE) {
-            Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => {
-                worker.rest();
-                continue;
-            }
+        let batch: Vec<T> = match queue.recv_timeout(W::IDLE) {
+            Ok(first) => iter::once(first)
+                .chain(queue.try_iter().take(W::BATCH - 1))
+                .collect(),
+            Err(RecvTimeoutError::Timeout) => Vec::new(),
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let mut batch = Vec::with_capacity(W::BATCH);
-        batch.push(first);
-        batch.extend(queue.try_iter().take(W::BATCH - 1));
-        // The caller of a lost piece of work learns it from the reply that never comes.
-        if catch_unwind(AssertUnwindSafe(|| worker.work(batch))).is_err() {
-            log::error!(
-                "a thread named {} lost a piece of work to a panic",
-                thread::current().name().unwrap_or_default()
-            );
-        }
+        survive(|| {
+            let worker = worker.get_or_insert_with(&make_worker);
+            match batch.is_empty() {
+                true => worker.rest(),
+                false => worker.work(batch),
+            }
+        });
+    }
+}
+
+/// Runs a step of a thread. A panic is logged and goes no further: the callers of lost work learn it from the
+/// reply that never comes.
+fn survive(step: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(step)).is_err() {
+        log::error!(
+            "a thread named {} had a panic; what it worked on is lost",
+            thread::current().name().unwrap_or_default()
+        );
     }
 }
 
@@ -111,6 +122,8 @@ impl<T> fmt::Debug for WorkerPool<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Sender, channel};
 
     use super::*;
@@ -147,6 +160,42 @@ mod tests {
             pool.submit(piece).unwrap();
         }
         assert_eq!(seen.recv().unwrap(), [7]);
+    }
+
+    /// Panics when it rests, and when it is the first that was made.
+    struct Restless(Sender<Vec<u32>>);
+
+    impl Restless {
+        fn made(made: &AtomicUsize, done: &Sender<Vec<u32>>) -> Self {
+            assert!(made.fetch_add(1, Ordering::Relaxed) > 0, "a panic on purpose");
+            Self(done.clone())
+        }
+    }
+
+    impl Worker<u32> for Restless {
+        const BATCH: usize = 1;
+        const IDLE: Duration = Duration::from_millis(1);
+
+        fn work(&mut self, batch: Vec<u32>) {
+            self.0.send(batch).unwrap();
+        }
+
+        fn rest(&mut self) {
+            self.0.send(Vec::new()).unwrap();
+            panic!("a panic on purpose");
+        }
+    }
+
+    #[test]
+    fn a_panic_between_two_pieces_of_work_costs_nothing() {
+        let ((done, seen), made) = (channel(), Arc::new(AtomicUsize::new(0)));
+        let pool = WorkerPool::start("restless", 1, 8, move || Restless::made(&made, &done)).unwrap();
+        for piece in [7, 8] {
+            while !seen.recv().unwrap().is_empty() {}
+            pool.submit(piece).unwrap();
+            let mut worked = seen.iter().filter(|batch| !batch.is_empty());
+            assert_eq!(worked.next().unwrap(), [piece]);
+        }
     }
 
     #[test]
