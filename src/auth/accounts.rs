@@ -4,7 +4,7 @@
 use diesel::pg::PgConnection;
 use uuid::Uuid;
 
-use super::audit::{self, Actor};
+use super::audit::{self, Actor, Event};
 use super::authority::{Authority, Holder, LastAdmin, Subject};
 use super::user_ref::UserRef;
 use super::{Auth, Error};
@@ -83,7 +83,7 @@ impl Auth {
         self.db
             .run(move |conn| {
                 let user = create(conn, &new)?;
-                audit::user_changed("user_created", user.id, Actor::Operator);
+                audit::user_changed(Event::UserCreated, user.id, Actor::Operator);
                 Ok(user)
             })
             .await
@@ -106,7 +106,7 @@ impl Auth {
             outbox::post(conn, &new.email.digest(), Kind::Invitation, &Happening::default())?;
             Ok(user)
         };
-        let tell = |user: &User, by| audit::user_changed("user_created", user.id, by);
+        let tell = |user: &User, by| audit::user_changed(Event::UserCreated, user.id, by);
         self.act(by, Subject::Nobody, invite, tell).await
     }
 
@@ -116,14 +116,14 @@ impl Auth {
     /// [`Error::NoSuchUser`]; [`Error::AccountDisabled`]: nobody who may not sign in is sent one;
     /// [`Error::Unavailable`].
     pub async fn send_password_link(&self, whom: impl Into<UserRef>, by: Authority) -> Result<(), Error> {
-        self.change("link_requested", whom.into(), by, |conn, found| {
+        self.change(Event::LinkRequested, whom.into(), by, |conn, found| {
             let kind = match found.password_hash {
                 Some(_) => Kind::PasswordReset,
                 None => Kind::Invitation,
             };
             let email = email_of(&found.user)?;
             if found.user.disabled_at.is_some() {
-                audit::mail_not_sent(kind.as_str(), &email.short_digest(), "account is disabled");
+                audit::mail_not_sent(kind, &email.short_digest(), "account is disabled");
                 return Err(Error::AccountDisabled);
             }
             outbox::post(conn, &email.digest(), kind, &Happening::default())?;
@@ -141,7 +141,7 @@ impl Auth {
         let policy = self.policy.sessions;
         let done = self
             .change(
-                "authn_password_change",
+                Event::PasswordChanged,
                 UserRef::Email(email),
                 Authority::Operator,
                 move |conn, found| {
@@ -159,7 +159,7 @@ impl Auth {
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn verify_email(&self, email: Email) -> Result<(), Error> {
         self.change(
-            "user_verified",
+            Event::UserVerified,
             UserRef::Email(email),
             Authority::Operator,
             |conn, found| {
@@ -221,7 +221,7 @@ impl Auth {
     ) -> Result<(), Error> {
         let (policy, own) = (self.policy.sessions, by.holder().map(Holder::user));
         let done = self
-            .change("user_disabled", whom.into(), by, move |conn, found| {
+            .change(Event::UserDisabled, whom.into(), by, move |conn, found| {
                 let id = found.user.id;
                 if own == Some(id) {
                     return Err(Error::OwnAccount);
@@ -245,7 +245,7 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn enable(&self, whom: impl Into<UserRef>, by: Authority) -> Result<(), Error> {
-        self.change("user_enabled", whom.into(), by, |conn, found| {
+        self.change(Event::UserEnabled, whom.into(), by, |conn, found| {
             Ok(Change::of(users::enable(conn, found.user.id)?))
         })
         .await
@@ -259,7 +259,7 @@ impl Auth {
         let policy = self.policy.sessions;
         let done = self
             .change(
-                "user_deleted",
+                Event::UserDeleted,
                 UserRef::Email(email),
                 Authority::Operator,
                 move |conn, found| {
@@ -281,7 +281,7 @@ impl Auth {
     /// done, if it was not so before, and which session ended by it.
     async fn change(
         &self,
-        what: &'static str,
+        event: Event,
         whom: UserRef,
         by: Authority,
         change: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Change, Error> + Send + 'static,
@@ -294,7 +294,7 @@ impl Auth {
         };
         let tell = move |(user, change): &(User, Change), by| {
             if change.is_made {
-                audit::user_changed(what, user.id, by);
+                audit::user_changed(event, user.id, by);
             }
             audit::ended(&change.ended, by);
         };

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::audit::{self, Actor};
 use super::metrics::{SWEEPS, SWEPT_ROWS};
-use super::{Auth, Error, delivery};
+use super::{Auth, Error};
 use crate::config::SessionPolicy;
 use crate::db::OwnedConnection;
 use crate::mail::outbox;
@@ -38,7 +38,7 @@ pub struct Swept {
     pub endings: usize,
     /// Failed sign-ins that no longer count.
     pub login_failures: usize,
-    /// Expired links, old requests for mail, mails given up, and places of origin not seen for long.
+    /// Expired links, old requests for mail, mails given up, and origins not seen for long.
     pub others: usize,
 }
 
@@ -205,12 +205,12 @@ fn sweep_batch(
         let login_failures = lockout::sweep(conn, from.login_failures, BATCH)?;
         let links = link::sweep(conn, from.links, BATCH)?;
         let mail_requests = outbox::sweep(conn, from.mail_requests, BATCH)?;
-        let places = known_origins::sweep(conn, from.known_origins, BATCH)?;
+        let origins = known_origins::sweep(conn, from.known_origins, BATCH)?;
         let swept = Swept {
             sessions: expired.len(),
             endings: endings.len(),
             login_failures: login_failures.len(),
-            others: links.len() + mail_requests.len() + places.len(),
+            others: links.len() + mail_requests.len() + origins.len(),
         };
         let reached = Frontier {
             sessions: latest(expired.iter().map(|session| session.ended_at), from.sessions),
@@ -218,7 +218,7 @@ fn sweep_batch(
             login_failures: latest(login_failures, from.login_failures),
             links: latest(links, from.links),
             mail_requests: latest(mail_requests, from.mail_requests),
-            known_origins: latest(places, from.known_origins),
+            known_origins: latest(origins, from.known_origins),
         };
         Ok((swept, reached, expired))
     })?;
@@ -226,7 +226,6 @@ fn sweep_batch(
     // In its own transaction: the holder of a row of the outbox waits for nothing.
     let given_up = conn.transaction(|conn| outbox::give_up(conn, BATCH))?;
     for (id, kind, since) in &given_up {
-        delivery::count(*kind, "given_up");
         let why = format!("it waited since {since:?}");
         audit::mail_given_up(*kind, *id, &why);
     }
