@@ -39,8 +39,8 @@ pub use bounded::BoundedConnection;
 pub use owned::OwnedConnection;
 pub use pinned::PinnedConnection;
 
-/// The longest wait for a turn at the pool.
-const TURN: Duration = Duration::from_secs(3);
+/// The longest wait for a connection of the pool.
+const ACQUIRE: Duration = Duration::from_secs(3);
 
 /// A pool of connections to one PostgreSQL. Cheap to clone.
 #[derive(Clone)]
@@ -48,8 +48,8 @@ pub struct Database {
     url: Arc<str>,
     credentials: Secrets,
     pool: Pool<Connector>,
-    /// One turn for each connection: callers queue here, without a thread each.
-    turns: FairSemaphore,
+    /// One permit for each connection: callers queue here, without a thread each.
+    permits: FairSemaphore,
     timeouts: Timeouts,
 }
 
@@ -109,7 +109,7 @@ impl Database {
     ///
     /// # Errors
     /// PostgreSQL's own words when the connection fails.
-    pub fn connect_patiently(url: &str) -> Result<Self, Unavailable> {
+    pub fn connect_as_operator(url: &str) -> Result<Self, Unavailable> {
         Self::connect_with(url, 1, Timeouts::Operator)
     }
 
@@ -120,7 +120,7 @@ impl Database {
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
-            .connection_timeout(TURN)
+            .connection_timeout(ACQUIRE)
             .connection_customizer(Box::new(Customize(timeouts)))
             .error_handler(Box::new(Told(credentials.clone())))
             .build_unchecked(Connector::new(with_timeouts(url)));
@@ -128,7 +128,7 @@ impl Database {
             url: url.into(),
             credentials,
             pool,
-            turns: FairSemaphore::new(size as usize),
+            permits: FairSemaphore::new(size as usize),
             timeouts,
         })
     }
@@ -144,7 +144,7 @@ impl Database {
 
     /// A connection for one thread. At least one more must be left for others.
     pub fn pin(&self) -> PinnedConnection {
-        PinnedConnection::new(self.pool.clone(), self.turns.clone(), self.credentials.clone())
+        PinnedConnection::new(self.pool.clone(), self.permits.clone(), self.credentials.clone())
     }
 
     /// A connection outside the pool, for long work that must not block others.
@@ -167,15 +167,15 @@ impl Database {
         E: From<Unavailable> + Send + 'static,
     {
         let busy = || Unavailable("every connection is busy".to_owned());
-        let turn = timeout(TURN, self.turns.take(Share::current()))
+        let permit = timeout(ACQUIRE, self.permits.acquire(Share::current()))
             .await
             .map_err(|_| busy())?
             .map_err(|Full| busy())?;
         let (pool, credentials) = (self.pool.clone(), self.credentials.clone());
         let (tells, waits) = timeouts::watched(self.timeouts, &self.url);
         let answer = tokio::task::spawn_blocking(RequestId::carried(move || {
-            // A stuck thread keeps its turn, so no more threads than connections get stuck.
-            let _turn = turn;
+            // A stuck thread keeps its permit, so no more threads than connections get stuck.
+            let _permit = permit;
             let mut connection = pool
                 .get()
                 .map_err(|error| Unavailable::without(&credentials, &error))?;

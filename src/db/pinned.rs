@@ -19,18 +19,18 @@ const PLANNED_ONCE: &str = "set plan_cache_mode = force_generic_plan; set enable
 /// and are planned for that.
 pub struct PinnedConnection {
     pool: Pool<Connector>,
-    turns: FairSemaphore,
+    permits: FairSemaphore,
     credentials: Secrets,
     connection: Option<Pooled>,
 }
 
 impl PinnedConnection {
-    /// Takes one turn away from the other callers, for as long as this lives.
-    pub(super) fn new(pool: Pool<Connector>, turns: FairSemaphore, credentials: Secrets) -> Self {
-        turns.forget();
+    /// Takes one permit away from the other callers, for as long as this lives.
+    pub(super) fn new(pool: Pool<Connector>, permits: FairSemaphore, credentials: Secrets) -> Self {
+        permits.forget();
         Self {
             pool,
-            turns,
+            permits,
             credentials,
             connection: None,
         }
@@ -82,6 +82,6 @@ impl PinnedConnection {
 
 impl Drop for PinnedConnection {
     fn drop(&mut self) {
-        self.turns.give();
+        self.permits.release();
     }
 }

@@ -1,4 +1,4 @@
-//! The table `sessions`: open, touch, look. [`super::history`] ends sessions.
+//! The table `sessions`: open, touch, status. [`super::history`] ends sessions.
 //!
 //! PostgreSQL compares all times, by its own clock (law 3). A new row gets `statement_timestamp()`, because
 //! `now()` is the start of the transaction, which may have waited for another sign-in.
@@ -173,7 +173,7 @@ pub enum SessionStatus {
 }
 
 /// The status of many sessions, without touching any.
-pub fn look(
+pub fn statuses(
     conn: &mut PgConnection,
     ids: &[Uuid],
     policy: &SessionPolicy,
@@ -185,11 +185,11 @@ pub fn look(
         .load(conn)?;
     let mut found: HashMap<Uuid, SessionStatus> = HashMap::new();
     for (session, ends_at, now) in rows {
-        let look = match (ends_at - now).to_std() {
+        let status = match (ends_at - now).to_std() {
             Ok(left) if !left.is_zero() => SessionStatus::Live(left),
             _ => SessionStatus::Over,
         };
-        found.insert(session, look);
+        found.insert(session, status);
     }
     let missing: Vec<Uuid> = ids.iter().copied().filter(|id| !found.contains_key(id)).collect();
     if !missing.is_empty() {
@@ -217,8 +217,8 @@ pub fn look(
 }
 
 /// The status of one session.
-pub fn look_at(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> QueryResult<SessionStatus> {
-    Ok(look(conn, &[id], policy)?
+pub fn status(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> QueryResult<SessionStatus> {
+    Ok(statuses(conn, &[id], policy)?
         .remove(&id)
         .unwrap_or(SessionStatus::Forgotten))
 }
