@@ -1,7 +1,7 @@
 //! The id of a request, with which each log line and each problem about it can be found.
 
 use std::fmt;
-use std::sync::Arc;
+use std::io::Write;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,9 +12,13 @@ tokio::task_local! {
 /// The longest id accepted from another program, in bytes.
 const LONGEST: usize = 128;
 
-/// 1 to 128 letters, digits and `-._~+/=`, so that it fits into a header and a line of a log as it is.
+/// 1 to 128 letters, digits and `-._~+/=`, so that it fits into a header and a line of a log as it is. It takes
+/// no memory of its own, because every request has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(Arc<str>);
+pub struct RequestId {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
 
 impl RequestId {
     /// A new, unique id: the first half is random per process, the second is a counter.
@@ -22,20 +26,28 @@ impl RequestId {
         static PROCESS: LazyLock<u32> = LazyLock::new(rand::random);
         static COUNT: AtomicU64 = AtomicU64::new(1);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        Self(format!("{:08x}-{count:08x}", *PROCESS).into())
+        let mut bytes = [0; LONGEST];
+        let mut rest = &mut bytes[..];
+        // There is room.
+        let _ = write!(rest, "{:08x}-{count:08x}", *PROCESS);
+        let length = LONGEST - rest.len();
+        Self { bytes, length }
     }
 
     /// An id from another program; `None` when it has another shape.
     pub fn given(bytes: &[u8]) -> Option<Self> {
         let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
         let is_one = (1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(fits);
-        let text = is_one.then(|| std::str::from_utf8(bytes).ok())??;
-        Some(Self(text.into()))
+        is_one.then(|| {
+            let (mut own, length) = ([0; LONGEST], bytes.len());
+            own[..length].copy_from_slice(bytes);
+            Self { bytes: own, length }
+        })
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
     }
 
     /// The id of the current request, if there is one.
@@ -66,7 +78,7 @@ impl Default for RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

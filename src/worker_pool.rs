@@ -1,14 +1,17 @@
 //! A bounded queue and a few threads that serve it.
 //!
 //! For work that would block the async threads. Work cannot pile up: a full queue refuses at once. A panic
-//! loses one batch of work at most, and its thread goes on.
+//! loses one batch of work at most, and its thread goes on. A thread whose work takes too long is left behind,
+//! and another takes its place.
 
 use std::fmt;
 use std::io;
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
@@ -30,6 +33,20 @@ pub trait Worker<T> {
 /// The sending end of the queue. Cheap to clone; the threads end with the last clone.
 pub struct WorkerPool<T> {
     queue: Sender<T>,
+    /// One for each thread.
+    places: Arc<[Place]>,
+    start: Arc<dyn Fn(usize, u64) -> io::Result<()> + Send + Sync>,
+    deadline: Duration,
+    began: Instant,
+}
+
+/// The place of one thread.
+#[derive(Default)]
+struct Place {
+    /// Counts the threads that have had it.
+    number: AtomicU64,
+    /// When its work began, in milliseconds after the pool, from 1; 0: it has none.
+    since: AtomicU64,
 }
 
 /// The queue is full, or no thread serves it.
@@ -38,7 +55,8 @@ pub struct Full;
 
 impl<T: Send + 'static> WorkerPool<T> {
     /// Starts `threads` threads behind a queue of `bound` places. Each makes its worker with `make_worker`,
-    /// and another one for the next batch if that panics.
+    /// and another one for the next batch if that panics. One that needs longer than `deadline` for its work is
+    /// left behind when more work comes.
     ///
     /// # Errors
     /// When the operating system provides no thread.
@@ -46,16 +64,28 @@ impl<T: Send + 'static> WorkerPool<T> {
         name: &str,
         threads: usize,
         bound: usize,
-        make_worker: impl Fn() -> W + Clone + Send + 'static,
+        deadline: Duration,
+        make_worker: impl Fn() -> W + Clone + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let (queue, work) = bounded(bound);
-        for _ in 0..threads {
-            let (work, make_worker) = (work.clone(), make_worker.clone());
-            thread::Builder::new()
-                .name(name.to_owned())
-                .spawn(move || serve(&work, make_worker))?;
+        let (places, began): (Arc<[Place]>, _) =
+            ((0..threads).map(|_| Place::default()).collect(), Instant::now());
+        let (name, all) = (name.to_owned(), places.clone());
+        let start = move |place: usize, number: u64| {
+            let (work, make_worker, places) = (work.clone(), make_worker.clone(), all.clone());
+            let serve = move || serve(&work, make_worker, &places[place], number, began);
+            thread::Builder::new().name(name.clone()).spawn(serve).map(drop)
+        };
+        for place in 0..threads {
+            start(place, 0)?;
         }
-        Ok(Self { queue })
+        Ok(Self {
+            queue,
+            places,
+            start: Arc::new(start),
+            deadline,
+            began,
+        })
     }
 
     /// Pieces of work that no thread has begun.
@@ -68,14 +98,48 @@ impl<T: Send + 'static> WorkerPool<T> {
     /// # Errors
     /// [`Full`]; it never waits.
     pub fn submit(&self, work: T) -> Result<(), Full> {
+        self.replace_stuck();
         self.queue.try_send(work).map_err(|_| Full)
+    }
+
+    fn replace_stuck(&self) {
+        let now = millis(self.began);
+        for (index, place) in self.places.iter().enumerate() {
+            let since = place.since.load(Ordering::Acquire);
+            let is_stuck = since != 0 && Duration::from_millis(now.saturating_sub(since)) > self.deadline;
+            // One caller wins.
+            let wins = || {
+                place
+                    .since
+                    .compare_exchange(since, 0, Ordering::AcqRel, Ordering::Relaxed)
+                    .is_ok()
+            };
+            if is_stuck && wins() {
+                let number = place.number.fetch_add(1, Ordering::AcqRel) + 1;
+                match (self.start)(index, number) {
+                    Ok(()) => log::warn!("a thread is stuck: another takes its place"),
+                    Err(error) => log::error!("a thread is stuck, and no other can be started: {error}"),
+                }
+            }
+        }
     }
 }
 
-fn serve<T, W: Worker<T>>(queue: &Receiver<T>, make_worker: impl Fn() -> W) {
+/// Milliseconds since then, from 1.
+fn millis(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+}
+
+fn serve<T, W: Worker<T>>(
+    queue: &Receiver<T>,
+    make_worker: impl Fn() -> W,
+    place: &Place,
+    number: u64,
+    began: Instant,
+) {
     let mut worker = None;
     survive(|| _ = worker.insert(make_worker()));
-    loop {
+    while place.number.load(Ordering::Acquire) == number {
         let batch: Vec<T> = match queue.recv_timeout(W::IDLE) {
             Ok(first) => iter::once(first)
                 .chain(queue.try_iter().take(W::BATCH - 1))
@@ -83,6 +147,8 @@ fn serve<T, W: Worker<T>>(queue: &Receiver<T>, make_worker: impl Fn() -> W) {
             Err(RecvTimeoutError::Timeout) => Vec::new(),
             Err(RecvTimeoutError::Disconnected) => return,
         };
+        let since = millis(began);
+        place.since.store(since, Ordering::Release);
         survive(|| {
             let worker = worker.get_or_insert_with(&make_worker);
             match batch.is_empty() {
@@ -90,6 +156,10 @@ fn serve<T, W: Worker<T>>(queue: &Receiver<T>, make_worker: impl Fn() -> W) {
                 false => worker.work(batch),
             }
         });
+        // The place may be another thread's by now.
+        let _ = place
+            .since
+            .compare_exchange(since, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 }
 
@@ -108,6 +178,10 @@ impl<T> Clone for WorkerPool<T> {
     fn clone(&self) -> Self {
         Self {
             queue: self.queue.clone(),
+            places: self.places.clone(),
+            start: self.start.clone(),
+            deadline: self.deadline,
+            began: self.began,
         }
     }
 }
@@ -122,11 +196,11 @@ impl<T> fmt::Debug for WorkerPool<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Sender, channel};
 
     use super::*;
+
+    const LONG: Duration = Duration::from_secs(3_600);
 
     /// Panics at zero, and sends every other batch on.
     struct Picky(Sender<Vec<u32>>);
@@ -155,7 +229,7 @@ mod tests {
     #[test]
     fn a_panic_costs_one_piece_of_work_and_no_thread() {
         let (done, seen) = channel();
-        let pool = WorkerPool::start("picky", 1, 8, move || Picky(done.clone())).unwrap();
+        let pool = WorkerPool::start("picky", 1, 8, LONG, move || Picky(done.clone())).unwrap();
         for piece in [0, 0, 7] {
             pool.submit(piece).unwrap();
         }
@@ -166,7 +240,7 @@ mod tests {
     struct Restless(Sender<Vec<u32>>);
 
     impl Restless {
-        fn made(made: &AtomicUsize, done: &Sender<Vec<u32>>) -> Self {
+        fn made(made: &AtomicU64, done: &Sender<Vec<u32>>) -> Self {
             assert!(made.fetch_add(1, Ordering::Relaxed) > 0, "a panic on purpose");
             Self(done.clone())
         }
@@ -187,9 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_between_two_pieces_of_work_costs_nothing() {
-        let ((done, seen), made) = (channel(), Arc::new(AtomicUsize::new(0)));
-        let pool = WorkerPool::start("restless", 1, 8, move || Restless::made(&made, &done)).unwrap();
+    fn a_panic_between_two_batches_costs_nothing() {
+        let ((done, seen), made) = (channel(), Arc::new(AtomicU64::new(0)));
+        let make_worker = move || Restless::made(&made, &done);
+        let pool = WorkerPool::start("restless", 1, 8, LONG, make_worker).unwrap();
         for piece in [7, 8] {
             while !seen.recv().unwrap().is_empty() {}
             pool.submit(piece).unwrap();
@@ -202,7 +277,8 @@ mod tests {
     fn what_waits_is_taken_together_and_what_is_too_much_is_refused() {
         let (done, seen) = channel();
         let (go_on, permission) = bounded(8);
-        let pool = WorkerPool::start("held", 1, 4, move || Held(permission.clone(), done.clone())).unwrap();
+        let pool =
+            WorkerPool::start("held", 1, 4, LONG, move || Held(permission.clone(), done.clone())).unwrap();
         pool.submit(0).unwrap();
         assert_eq!(seen.recv().unwrap(), [0]);
         for piece in 1..=4 {
@@ -217,8 +293,32 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_is_stuck_is_left_behind() {
+        let (done, seen) = channel();
+        let (go_on, permission) = bounded(8);
+        let deadline = Duration::from_millis(50);
+        let pool = WorkerPool::start("held", 1, 4, deadline, move || {
+            Held(permission.clone(), done.clone())
+        })
+        .unwrap();
+        pool.submit(0).unwrap();
+        assert_eq!(seen.recv().unwrap(), [0]);
+        thread::sleep(deadline * 2);
+        pool.submit(1).unwrap();
+        assert_eq!(seen.recv().unwrap(), [1]);
+        // Both go on; the first has nothing to do any more, and the second everything.
+        go_on.send(()).unwrap();
+        go_on.send(()).unwrap();
+        for piece in 2..5 {
+            pool.submit(piece).unwrap();
+            assert_eq!(seen.recv().unwrap(), [piece]);
+            go_on.send(()).unwrap();
+        }
+    }
+
+    #[test]
     fn without_threads_everything_is_too_much() {
-        let pool = WorkerPool::start("nobody", 0, 8, || Picky(channel().0)).unwrap();
+        let pool = WorkerPool::start("nobody", 0, 8, LONG, || Picky(channel().0)).unwrap();
         assert_eq!(pool.submit(1), Err(Full));
     }
 }

@@ -21,8 +21,8 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// The threads that answer.
 const WORKERS: usize = 1;
 
-/// A port that is taken and does not answer yet.
-pub(super) struct MetricsExporter(TcpListener);
+/// A port that is taken and does not answer yet. The program counts already.
+pub(super) struct MetricsExporter(TcpListener, PrometheusHandle);
 
 /// An exporter that answers.
 pub(super) struct RunningExporter {
@@ -31,29 +31,31 @@ pub(super) struct RunningExporter {
 }
 
 impl MetricsExporter {
-    /// Takes the port.
+    /// Takes the port, and counts from now on: what counts keeps its counters.
     ///
     /// # Errors
-    /// When it is in use or not this machine's. The error names the flag.
+    /// When the port is in use or not this machine's; the error names the flag. When another part of the
+    /// program counts already.
     pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
-        listen_on(address, "--metrics-bind").map(Self)
+        let listener = listen_on(address, "--metrics-bind")?;
+        Ok(Self(listener, metrics::start().map_err(io::Error::other)?))
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.0.local_addr().ok()
     }
 
-    /// Counts from now on, and answers `GET /metrics` and nothing else.
+    /// Answers `GET /metrics` and nothing else.
     ///
     /// # Errors
-    /// When another part of the program counts already, or the server does not answer.
+    /// When the server does not answer.
     pub(super) async fn start(self, auth: Auth) -> io::Result<RunningExporter> {
-        let handle = metrics::start().map_err(io::Error::other)?;
-        let address = self.0.local_addr()?;
+        let Self(listener, counts) = self;
+        let address = listener.local_addr()?;
         let upkeep = {
-            let handle = handle.clone();
+            let counts = counts.clone();
             Background::new(UPKEEP, move || {
-                handle.run_upkeep();
+                counts.run_upkeep();
                 std::future::ready(())
             })
         };
@@ -63,10 +65,10 @@ impl MetricsExporter {
             App::new()
                 .app_data(Data::new(arriving.arrive()))
                 .app_data(Data::new(auth.clone()))
-                .app_data(Data::new(handle.clone()))
+                .app_data(Data::new(counts.clone()))
                 .route("/metrics", web::get().to(scrape))
         });
-        let server = server.workers(WORKERS).disable_signals().listen(self.0)?.run();
+        let server = server.workers(WORKERS).disable_signals().listen(listener)?.run();
         let server = Running::start(server, workers, SelfCheck::http(address)).await?;
         log::info!("metrics on http://{address}/metrics");
         Ok(RunningExporter {
@@ -76,12 +78,12 @@ impl MetricsExporter {
     }
 }
 
-async fn scrape(auth: Data<Auth>, handle: Data<PrometheusHandle>) -> HttpResponse {
+async fn scrape(auth: Data<Auth>, counts: Data<PrometheusHandle>) -> HttpResponse {
     if let Err(error) = auth.measure().await {
         log::warn!("not every metric could be measured: {error}");
     }
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type(CONTENT_TYPE)
-        .body(handle.render())
+        .body(counts.render())
 }

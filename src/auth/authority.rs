@@ -103,7 +103,7 @@ impl LastAdmin {
 impl Auth {
     /// Runs `act` in a transaction that first confirms permission. `act` receives the user that is its
     /// subject, if there is one. `tell` logs the result after the commit, even when the caller has gone. What
-    /// takes something away is followed by [`Auth::outwait`].
+    /// takes something away is followed by `outwait`.
     ///
     /// # Errors
     /// Those of `act`; [`Error::SessionEnded`], [`Error::TokenInvalid`] or [`Error::Forbidden`] when

@@ -1,6 +1,6 @@
 //! Ends sessions: sign-out and revocation. `unwritten_ends` has the ends that nobody asked for.
 //!
-//! Nobody is told before [`Auth::outwait`]: an instance may still answer from memory.
+//! Nobody is told before `Auth::outwait` is over: an instance may still answer from memory.
 
 use diesel::pg::PgConnection;
 use uuid::Uuid;

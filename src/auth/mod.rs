@@ -70,19 +70,26 @@ impl Auth {
         }
     }
 
-    /// Does the database answer?
+    /// Does the database answer, and could it be written to?
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn is_ready(&self) -> Result<(), Error> {
         use diesel::RunQueryDsl;
-        self.db
+        use diesel::dsl::sql;
+        use diesel::sql_types::Bool;
+        let is_read_only: bool = self
+            .db
             .run(|conn| {
-                diesel::sql_query("select 1")
-                    .execute(conn)
+                let is_read_only = sql::<Bool>("current_setting('transaction_read_only')::boolean");
+                diesel::select(is_read_only)
+                    .get_result(conn)
                     .map_err(Unavailable::from)
             })
             .await?;
+        if is_read_only {
+            return Err(Error::Unavailable("nothing can be written to it".to_owned()));
+        }
         Ok(())
     }
 }

@@ -11,9 +11,11 @@ use crate::redaction::Secrets;
 
 /// The settings with which libpq notices a lost peer, on an idle connection, too: the pool's test relies on
 /// that. Values in the URL win.
-const LIBPQ_SETTINGS: [(&str, &str); 5] = [
+const LIBPQ_SETTINGS: [(&str, &str); 6] = [
     ("connect_timeout", "3"),
     ("tcp_user_timeout", "5000"),
+    // A standby is no server for us: of several, the one that can be written to.
+    ("target_session_attrs", "read-write"),
     ("keepalives_idle", "10"),
     ("keepalives_interval", "2"),
     // The number is that of how instances deal with each other: the feed goes by it.
@@ -102,7 +104,7 @@ mod tests {
     fn both_forms_of_connection_string_are_bounded() {
         assert_eq!(
             with_timeouts("postgres://db/x"),
-            "postgres://db/x?connect_timeout=3&tcp_user_timeout=5000&keepalives_idle=10&keepalives_interval=2&application_name=oneseat/2"
+            "postgres://db/x?connect_timeout=3&tcp_user_timeout=5000&target_session_attrs=read-write&keepalives_idle=10&keepalives_interval=2&application_name=oneseat/2"
         );
         assert!(with_timeouts("host=/run dbname=x").ends_with(" application_name=oneseat/2"));
     }

@@ -20,7 +20,8 @@ pub mod stale;
 pub mod transaction;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use diesel::pg::PgConnection;
@@ -47,10 +48,20 @@ const ACQUIRE: Duration = Duration::from_secs(3);
 pub struct Database {
     url: Arc<str>,
     credentials: Secrets,
+    timeouts: Timeouts,
+    size: u32,
+    /// Connections that threads keep for themselves.
+    pinned: Arc<AtomicUsize>,
+    shared: Arc<RwLock<Shared>>,
+}
+
+/// The connections that are in use now. When some of them are stuck, others take their place.
+#[derive(Clone)]
+struct Shared {
     pool: Pool<Connector>,
     /// One permit for each connection: callers queue here, without a thread each.
     permits: FairSemaphore,
-    timeouts: Timeouts,
+    number: usize,
 }
 
 /// The connections of a pool.
@@ -117,25 +128,44 @@ impl Database {
         // The pool alone would retry until its time-out, and report less.
         connection::establish(url)?;
         let credentials = Secrets::of_url(url);
-        let pool = Pool::builder()
-            .max_size(size)
-            .min_idle(Some(1))
-            .connection_timeout(ACQUIRE)
-            .connection_customizer(Box::new(Customize(timeouts)))
-            .error_handler(Box::new(Told(credentials.clone())))
-            .build_unchecked(Connector::new(with_timeouts(url)));
+        let shared = Shared {
+            pool: pool(url, size, timeouts, &credentials),
+            permits: FairSemaphore::new(size as usize),
+            number: 0,
+        };
         Ok(Self {
             url: url.into(),
             credentials,
-            pool,
-            permits: FairSemaphore::new(size as usize),
             timeouts,
+            size,
+            pinned: Arc::default(),
+            shared: Arc::new(RwLock::new(shared)),
         })
+    }
+
+    fn shared(&self) -> Shared {
+        self.shared.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Leaves these connections, one of which gave no answer in time, to those who still wait for them. What is
+    /// asked from now on gets new ones, perhaps of another server. A server that is only slow costs a pool; one
+    /// that is frozen accepts no connections, so this happens once.
+    fn replace(&self, number: usize) {
+        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        if shared.number == number {
+            log::warn!("PostgreSQL gave no answer in time: new connections take the place of the old ones");
+            let free = (self.size as usize).saturating_sub(self.pinned.load(Ordering::Relaxed));
+            *shared = Shared {
+                pool: pool(&self.url, self.size, self.timeouts, &self.credentials),
+                permits: FairSemaphore::new(free),
+                number: number + 1,
+            };
+        }
     }
 
     /// The number of connections, and of unused ones.
     pub fn connections(&self) -> Connections {
-        let state = self.pool.state();
+        let state = self.shared().pool.state();
         Connections {
             all: state.connections.into(),
             idle: state.idle_connections.into(),
@@ -144,7 +174,7 @@ impl Database {
 
     /// A connection for one thread. At least one more must be left for others.
     pub fn pin(&self) -> PinnedConnection {
-        PinnedConnection::new(self.pool.clone(), self.permits.clone(), self.credentials.clone())
+        PinnedConnection::new(self.clone())
     }
 
     /// A connection outside the pool, for long work that must not block others.
@@ -167,11 +197,16 @@ impl Database {
         E: From<Unavailable> + Send + 'static,
     {
         let busy = || Unavailable("every connection is busy".to_owned());
-        let permit = timeout(ACQUIRE, self.permits.acquire(Share::current()))
+        let Shared {
+            pool,
+            permits,
+            number,
+        } = self.shared();
+        let permit = timeout(ACQUIRE, permits.acquire(Share::current()))
             .await
             .map_err(|_| busy())?
             .map_err(|Full| busy())?;
-        let (pool, credentials) = (self.pool.clone(), self.credentials.clone());
+        let credentials = self.credentials.clone();
         let (tells, waits) = timeouts::watched(self.timeouts, &self.url);
         let answer = tokio::task::spawn_blocking(RequestId::carried(move || {
             // A stuck thread keeps its permit, so no more threads than connections get stuck.
@@ -182,9 +217,21 @@ impl Database {
             tells.of(&mut connection);
             work(&mut connection)
         }));
-        timeout(self.timeouts.answer(), waits.beside(answer))
-            .await
-            .map_err(|_| Unavailable("no answer in time".to_owned()))?
-            .map_err(|error| Unavailable::new(&error))?
+        let answer = timeout(self.timeouts.answer(), waits.beside(answer)).await;
+        let Ok(answer) = answer else {
+            self.replace(number);
+            return Err(Unavailable("no answer in time".to_owned()).into());
+        };
+        answer.map_err(|error| Unavailable::new(&error))?
     }
+}
+
+fn pool(url: &str, size: u32, timeouts: Timeouts, credentials: &Secrets) -> Pool<Connector> {
+    Pool::builder()
+        .max_size(size)
+        .min_idle(Some(1))
+        .connection_timeout(ACQUIRE)
+        .connection_customizer(Box::new(Customize(timeouts)))
+        .error_handler(Box::new(Told(credentials.clone())))
+        .build_unchecked(Connector::new(with_timeouts(url)))
 }

@@ -21,10 +21,12 @@ struct Inner {
     changes: watch::Sender<()>,
 }
 
+/// Of a stream: those of one user are side by side.
+type UserAndSession = (Uuid, Uuid);
+
 #[derive(Default)]
 struct Waiting {
-    /// By user and session.
-    streams: BTreeMap<(Uuid, Uuid), Vec<(u64, oneshot::Sender<Ending>)>>,
+    streams: BTreeMap<UserAndSession, Vec<(u64, oneshot::Sender<Ending>)>>,
     count: usize,
     next_key: u64,
     is_closed: bool,
@@ -33,7 +35,7 @@ struct Waiting {
 /// The place of one stream; given up when dropped.
 pub struct Watcher {
     watchers: Watchers,
-    place: (Uuid, Uuid),
+    place: UserAndSession,
     key: u64,
     /// Resolves when the session ends, and fails when the instance stops.
     pub ended: oneshot::Receiver<Ending>,

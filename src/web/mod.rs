@@ -3,13 +3,14 @@
 //! | module | holds |
 //! |---|---|
 //! | [`http1`] | from a port to a request: sockets, TLS, deadlines, the threads that serve |
-//! | `middleware` | what wraps every request |
+//! | `middleware` | what every request passes |
 //! | [`routes`] | every URL |
 //! | [`extract`] | what a handler needs: the caller, the client's address, the body |
 //! | [`api`] | handlers for programs |
 //! | [`pages`] | handlers for people |
 //! | [`problem`] | every error |
 //! | `openapi` | the description of the API |
+//! | `schemas` | how the types below `web` look in it |
 //! | `static_files` | stylesheets, scripts and images |
 
 pub mod api;
@@ -20,6 +21,7 @@ mod openapi;
 pub mod pages;
 pub mod problem;
 pub mod routes;
+mod schemas;
 mod static_files;
 mod stopping;
 

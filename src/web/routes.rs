@@ -1,180 +1,193 @@
-//! The whole URL map.
+//! The whole URL map: every handler, by who may call it.
+//!
+//! A handler for programs has its method and path above it, with its words for `/openapi.json`
+//! (`#[utoipa::path]`). A page for people is not described, and has its path here.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
 use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
+use utoipa::OpenApi;
+use utoipa::openapi::{OpenApi as Described, PathItem};
 
+use crate::web::middleware::panics;
+use crate::web::openapi::Document;
 use crate::web::problem::Problem;
 use crate::web::static_files::{self, StaticFiles};
 use crate::web::{api, openapi, pages};
 
 /// One method of one path.
-type Entry = (Method, For, Route);
-
-/// Who reads the answer of a route.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum For {
-    /// Programs: each is described in `/openapi.json`.
-    Programs,
-    /// People.
-    People,
+pub(in crate::web) struct Entry {
+    methods: Vec<Method>,
+    path: String,
+    route: Route,
+    description: Option<fn() -> Described>,
 }
 
-fn map() -> Vec<(&'static str, Vec<Entry>)> {
+/// The entry of a handler for programs.
+macro_rules! call {
+    ($($handler:ident)::+) => {{
+        #[derive(OpenApi)]
+        #[openapi(paths($($handler)::+))]
+        struct Description;
+        let (method, path) = place(&Description::openapi());
+        Entry {
+            description: Some(Description::openapi),
+            ..entry(method, path, $($handler)::+)
+        }
+    }};
+}
+
+fn map() -> Vec<Entry> {
     vec![
-        // Open to everybody.
-        ("/healthz", vec![get(api::health::healthz)]),
-        ("/readyz", vec![get(api::health::readyz)]),
-        ("/openapi.json", vec![get(openapi::openapi)]),
-        ("/auth/login", vec![post(api::auth::login)]),
-        ("/auth/password/forgot", vec![post(api::account::forgot)]),
-        ("/auth/password/reset", vec![post(api::account::reset)]),
-        ("/auth/email/resend", vec![post(api::account::resend)]),
-        ("/auth/email/verify", vec![post(api::account::verify)]),
-        ("/", vec![page(pages::login::root)]),
-        ("/login", vec![page(pages::login::login)]),
-        ("/forgot", vec![page(pages::account::forgot)]),
-        ("/reset", vec![page(pages::account::reset)]),
-        ("/docs/api", vec![page(pages::swagger::without_slash)]),
-        ("/docs/api/", vec![page(pages::swagger::page)]),
-        ("/docs/api/{file}", vec![page(pages::swagger::file)]),
-        ("/welcome", vec![page(pages::account::welcome)]),
-        ("/verify", vec![page(pages::account::verify)]),
-        // Signed in only: `Authenticated` or `SignedIn` in the handler's signature.
-        ("/auth/logout", vec![post(api::auth::logout)]),
-        ("/auth/session", vec![get(api::auth::session)]),
-        ("/auth/verify", vec![get(api::forward::verify)]),
-        ("/auth/session/events", vec![stream(api::events::events)]),
-        ("/auth/history", vec![get(api::auth::history)]),
-        ("/auth/password/change", vec![post(api::account::change)]),
-        ("/dashboard", vec![page(pages::dashboard::dashboard)]),
+        // Signed in only: `Authenticated` or `SignedIn` in the handler's signature. The first are asked for
+        // most, and found first.
+        call!(api::auth::session),
+        call!(api::forward::verify),
+        call!(api::events::events).without_head(),
+        call!(api::auth::logout),
+        call!(api::auth::history),
+        call!(api::account::change),
+        page("/dashboard", pages::dashboard::dashboard),
         // Services only, each with a secret of its own.
-        ("/auth/introspect", vec![post(api::introspect::introspect)]),
+        call!(api::introspect::introspect),
+        // Open to everybody.
+        call!(api::health::healthz),
+        call!(api::health::readyz),
+        call!(openapi::openapi),
+        call!(api::auth::login),
+        call!(api::account::forgot),
+        call!(api::account::reset),
+        call!(api::account::resend),
+        call!(api::account::verify),
+        page("/", pages::login::root),
+        page("/login", pages::login::login),
+        page("/forgot", pages::account::forgot),
+        page("/reset", pages::account::reset),
+        page("/welcome", pages::account::welcome),
+        page("/verify", pages::account::verify),
+        page("/docs/api", pages::swagger::without_slash),
+        page("/docs/api/", pages::swagger::page),
+        page("/docs/api/{file}", pages::swagger::file),
         // Admins only: `Admin` or `AdminPage` in the handler's signature.
-        (
-            "/api/admin/sessions",
-            vec![get(api::admin::sessions), delete(api::admin::end_others)],
-        ),
-        ("/api/admin/sessions/{id}", vec![delete(api::admin::end_session)]),
-        (
-            "/api/admin/users/{id}/session",
-            vec![delete(api::admin::end_session_of)],
-        ),
-        (
-            "/api/admin/users",
-            vec![get(api::users::list), post(api::users::invite)],
-        ),
-        ("/api/admin/users/{id}/disable", vec![post(api::users::disable)]),
-        ("/api/admin/users/{id}/enable", vec![post(api::users::enable)]),
-        (
-            "/api/admin/users/{id}/password-link",
-            vec![post(api::users::send_password_link)],
-        ),
-        ("/api/admin/users/{id}/lock", vec![delete(api::admin::unlock)]),
-        ("/api/admin/history", vec![get(api::admin::history)]),
-        ("/admin/sessions", vec![page(pages::admin::sessions)]),
-        ("/admin/history", vec![page(pages::admin::history)]),
-        ("/admin/users", vec![page(pages::users::users)]),
+        call!(api::admin::sessions),
+        call!(api::admin::end_others),
+        call!(api::admin::end_session),
+        call!(api::admin::end_session_of),
+        call!(api::admin::unlock),
+        call!(api::admin::history),
+        call!(api::users::list),
+        call!(api::users::invite),
+        call!(api::users::disable),
+        call!(api::users::enable),
+        call!(api::users::send_password_link),
+        page("/admin/sessions", pages::admin::sessions),
+        page("/admin/history", pages::admin::history),
+        page("/admin/users", pages::users::users),
     ]
 }
 
 /// Every method and path of the map, for the test that tries each of them.
-pub fn list() -> Vec<(Method, &'static str)> {
-    listed(|_| true)
+pub fn list() -> Vec<(Method, String)> {
+    let method = |entry: &Entry| entry.methods.first().cloned().unwrap_or_default();
+    let entries = map().into_iter();
+    entries.map(|entry| (method(&entry), entry.path)).collect()
 }
 
-/// The methods and paths that are no pages, for the test that wants each of them described.
-pub fn for_programs() -> Vec<(Method, &'static str)> {
-    listed(|reader| reader == For::Programs)
-}
-
-fn listed(is_wanted: impl Fn(For) -> bool) -> Vec<(Method, &'static str)> {
-    let mut listed = Vec::new();
-    for (path, entries) in map() {
-        let wanted = entries.into_iter().filter(|(_, reader, _)| is_wanted(*reader));
-        listed.extend(wanted.map(|(method, _, _)| (method, path)));
-    }
-    listed
+/// What the calls say of themselves, put together. It stays the same for as long as the program runs.
+fn document() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+        let entries = map().into_iter();
+        openapi::document(entries.filter_map(|entry| Some(entry.description?())))
+    });
+    &DOCUMENT
 }
 
 pub(in crate::web) fn configure(app: &mut web::ServiceConfig, static_dir: Option<&Path>) {
-    app.app_data(web::Data::new(StaticFiles::new(static_dir)));
+    app.app_data(web::Data::new(StaticFiles::new(static_dir)))
+        .app_data(web::Data::new(Document(document)));
     let files = ["/static/{version:[0-9a-f]{16}}/{name:.*}", "/static/{name:.*}"];
-    let files = files.map(|path| (path, vec![get(static_files::file)]));
-    for (path, entries) in map().into_iter().chain(files) {
-        let allow = allow(&entries);
-        let mut resource = web::resource(path);
-        for (_, _, route) in entries {
-            resource = resource.route(route);
-        }
-        app.service(resource.default_service(web::to(move || {
-            let problem = Problem::method_not_allowed(allow.clone());
-            async move { Err::<&str, _>(problem) }
-        })));
-    }
+    mount(app, map());
+    mount(app, files.map(|path| page(path, static_files::file)).into());
     app.default_service(web::to(|| async { Err::<&str, _>(Problem::not_found()) }));
 }
 
-/// A route for GET and, without the body, HEAD (RFC 9110 9.3.2).
-fn get<F, Args>(handler: F) -> Entry
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let route = Route::new().guard(guard::Any(guard::Get()).or(guard::Head()));
-    (Method::GET, For::Programs, route.to(handler))
+/// Adds one resource for each path.
+pub(in crate::web) fn mount(app: &mut web::ServiceConfig, entries: Vec<Entry>) {
+    let mut resources: Vec<(String, Vec<Entry>)> = Vec::new();
+    for entry in entries {
+        match resources.iter_mut().find(|(path, _)| *path == entry.path) {
+            Some((_, entries)) => entries.push(entry),
+            None => resources.push((entry.path.clone(), vec![entry])),
+        }
+    }
+    for (path, entries) in resources {
+        let allow = allow(&entries);
+        // Metrics know a resource by its name.
+        let mut resource = web::resource(&path).name(&path);
+        for Entry { methods, route, .. } in entries {
+            let is_one = move |request: &guard::GuardContext<'_>| methods.contains(&request.head().method);
+            resource = resource.route(route.guard(guard::fn_guard(is_one)));
+        }
+        let resource = resource.default_service(web::to(move || {
+            let problem = Problem::method_not_allowed(allow.clone());
+            async move { Err::<&str, _>(problem) }
+        }));
+        app.service(resource.wrap_fn(panics::a_panic_is_a_problem));
+    }
 }
 
-/// A route for GET and HEAD that answers people.
-fn page<F, Args>(handler: F) -> Entry
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let (method, _, route) = get(handler);
-    (method, For::People, route)
+/// The one method and path that are described.
+fn place(described: &Described) -> (Method, String) {
+    let method = |item: &PathItem| match item {
+        PathItem { post: Some(_), .. } => Method::POST,
+        PathItem { delete: Some(_), .. } => Method::DELETE,
+        _ => Method::GET,
+    };
+    let mut paths = described.paths.paths.iter();
+    let place = paths.next().map(|(path, item)| (method(item), path.clone()));
+    place.unwrap_or_default()
 }
 
-/// A route for GET alone: HEAD makes no sense for an answer without an end.
-fn stream<F, Args>(handler: F) -> Entry
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    (Method::GET, For::Programs, web::get().to(handler))
+impl Entry {
+    /// HEAD makes no sense for an answer without an end.
+    fn without_head(mut self) -> Self {
+        self.methods.retain(|method| *method != Method::HEAD);
+        self
+    }
 }
 
-fn post<F, Args>(handler: F) -> Entry
+/// A handler that answers people.
+fn page<F, Args>(path: &str, handler: F) -> Entry
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    (Method::POST, For::Programs, web::post().to(handler))
+    entry(Method::GET, path, handler)
 }
 
-fn delete<F, Args>(handler: F) -> Entry
+/// A handler of one method. That of GET is asked by HEAD, too, and its body left out (RFC 9110 9.3.2).
+pub(in crate::web) fn entry<F, Args>(method: Method, path: impl Into<String>, handler: F) -> Entry
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    (Method::DELETE, For::Programs, web::delete().to(handler))
+    let head = (method == Method::GET).then_some(Method::HEAD);
+    Entry {
+        methods: [method].into_iter().chain(head).collect(),
+        path: path.into(),
+        route: web::to(handler),
+        description: None,
+    }
 }
 
 /// The value of `Allow` (RFC 9110 10.2.1).
 fn allow(entries: &[Entry]) -> HeaderValue {
-    let mut methods: Vec<&str> = Vec::new();
-    for (method, _, _) in entries {
-        methods.push(method.as_str());
-        if *method == Method::GET {
-            methods.push(Method::HEAD.as_str());
-        }
-    }
+    let methods = entries.iter().flat_map(|entry| &entry.methods);
+    let methods: Vec<&str> = methods.map(Method::as_str).collect();
     HeaderValue::from_str(&methods.join(", ")).unwrap_or(HeaderValue::from_static(""))
 }

@@ -55,7 +55,7 @@ const TABLE: &[(&str, &str, [u16; 3])] = &[
 async fn every_route_answers_everybody_as_the_table_says() {
     let listed: BTreeSet<_> = TABLE
         .iter()
-        .map(|(method, path, _)| (method.to_string(), *path))
+        .map(|(method, path, _)| (method.to_string(), (*path).to_owned()))
         .collect();
     let routed: BTreeSet<_> = routes::list()
         .into_iter()

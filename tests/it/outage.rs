@@ -2,6 +2,8 @@
 
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use oneseat::db::embedded::Embedded;
 use oneseat::db::migrations;
 use oneseat::users::Role;
@@ -171,4 +173,86 @@ async fn a_restart_of_postgresql_loses_no_notice() {
     .await;
     assert_eq!(events.next().await.unwrap().0, "ended");
     drop(app);
+}
+
+/// Backends of PostgreSQL that stand still until this is dropped.
+struct FrozenBackends(Vec<Pid>);
+
+impl FrozenBackends {
+    /// All those that serve oneseat.
+    fn of(database: &Database) -> Self {
+        let pids = database.text(
+            "select coalesce(string_agg(pid::text, ' '), '') from pg_stat_activity
+             where application_name = 'oneseat/2' and datname = current_database()",
+        );
+        let pids: Vec<Pid> = pids
+            .split_whitespace()
+            .map(|pid| Pid::from_raw(pid.parse().unwrap()))
+            .collect();
+        assert!(pids.len() >= 3, "{pids:?}");
+        for pid in &pids {
+            kill(*pid, Signal::SIGSTOP).unwrap();
+        }
+        Self(pids)
+    }
+}
+
+impl Drop for FrozenBackends {
+    fn drop(&mut self) {
+        for pid in &self.0 {
+            let _ = kill(*pid, Signal::SIGCONT);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_frozen_are_left_behind_and_nothing_that_they_say_later_counts() {
+    let (_dir, embedded) = throw_away();
+    let app = App::start_on(Database::at(embedded.url())).await;
+    let (ada, bob) = (app.signed_in("ada").await, app.signed_in("bob").await);
+    assert_eq!(ada.session().await.status, 200);
+    let frozen = FrozenBackends::of(app.database());
+    // The kernel still answers for them. Others can be had, as of a server that has taken their place.
+    eventually("tokens are validated", async || bob.session().await.status == 200).await;
+    eventually("people sign in", async || {
+        app.visitor().login("bob@example.org", PASSWORD).await.status == 200
+    })
+    .await;
+    app.database().execute(
+        "set oneseat.end_is_awaited = 'on';
+         delete from sessions where user_id = (select id from users where name = 'ada')",
+    );
+    eventually("the end is known", async || ada.session().await.status == 401).await;
+    let asking = tokio::spawn(async move {
+        for _ in 0..200 {
+            assert_ne!(ada.session().await.status, 200);
+        }
+    });
+    drop(frozen);
+    asking.await.unwrap();
+    drop(app);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_written_to_is_not_ready() {
+    let app = App::start().await;
+    assert_eq!(app.visitor().get("/readyz").await.status, 200);
+    let database = app.database();
+    let name = database.text("select quote_ident(current_database())");
+    database.execute(&format!(
+        "alter database {name} set default_transaction_read_only = on;
+         select count(pg_terminate_backend(pid)) from pg_stat_activity
+             where application_name = 'oneseat/2' and datname = current_database()"
+    ));
+    eventually("it is not ready", async || {
+        app.visitor().get("/readyz").await.status == 503
+    })
+    .await;
+    database.execute(&format!(
+        "set transaction_read_only = off; alter database {name} reset default_transaction_read_only"
+    ));
+    eventually("it is ready", async || {
+        app.visitor().get("/readyz").await.status == 200
+    })
+    .await;
 }

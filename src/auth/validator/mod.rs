@@ -34,6 +34,10 @@ const QUEUE: usize = 4_096;
 /// The longest wait for an answer, whatever the database does.
 const DEADLINE: Duration = Duration::from_secs(8);
 
+/// How long a thread may need for a batch: a few statements, each of which PostgreSQL gives up in time. One that
+/// needs longer has a server that is frozen.
+const PATIENCE: Duration = Duration::from_millis(5_500);
+
 /// How often to ask about an expired session whose row another transaction holds, in most cases to write the
 /// same end. The first pause doubles with each further one.
 const QUESTIONS: u32 = 6;
@@ -131,7 +135,7 @@ impl Validator {
             policy,
         };
         Ok(Self {
-            pool: WorkerPool::start("validator", threads, QUEUE, make_worker)?,
+            pool: WorkerPool::start("validator", threads, QUEUE, PATIENCE, make_worker)?,
             memory,
             policy,
             answered: Arc::default(),

@@ -14,8 +14,8 @@ use crate::web::extract::Authenticated;
 use crate::web::extract::body;
 use crate::web::extract::client::ClientInfo;
 use crate::web::extract::rate::WithinLoginRate;
-use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
+use crate::web::schemas;
 
 /// `POST /auth/password/forgot`, `POST /auth/email/resend`
 #[derive(Deserialize, ToSchema)]

@@ -16,8 +16,8 @@ use crate::web::extract::Authenticated;
 use crate::web::extract::body;
 use crate::web::extract::client::ClientInfo;
 use crate::web::extract::rate::WithinLoginRate;
-use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
+use crate::web::schemas;
 
 /// `POST /auth/login`
 // No Debug: it holds a password.

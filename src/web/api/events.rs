@@ -18,8 +18,8 @@ use crate::sessions::store::SessionStatus;
 use crate::sessions::watchers::Watcher;
 use crate::users::Role;
 use crate::web::extract::Passive;
-use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
+use crate::web::schemas;
 
 /// Something is sent at least this often, so that proxies and pages know that the stream lives.
 const BEAT: Duration = Duration::from_secs(20);

@@ -10,8 +10,8 @@ use crate::users::Role;
 use crate::web::api::identity::{Identity, mimicked};
 use crate::web::extract::client::ClientInfo;
 use crate::web::extract::{self, Admin, Authenticated};
-use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
+use crate::web::schemas;
 
 /// `GET /auth/verify`: the role that the request needs, if any. A misspelt parameter must not count as none.
 #[derive(Deserialize, utoipa::IntoParams)]

@@ -14,8 +14,8 @@ use crate::auth::{Activity, Auth, Seat};
 use crate::token::Token;
 use crate::web::extract::body;
 use crate::web::extract::client::ClientInfo;
-use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
+use crate::web::schemas;
 
 /// The form (RFC 7662 2.1).
 #[derive(ToSchema)]

@@ -13,8 +13,8 @@ use crate::users::{Email, Role};
 use crate::web::extract::Admin;
 use crate::web::extract::body;
 use crate::web::extract::list_query::ListQuery;
-use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
+use crate::web::schemas;
 
 /// One page of accounts.
 #[derive(Serialize, ToSchema)]

@@ -3,15 +3,15 @@
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::auth::lists::Account;
 use crate::sessions::{EndReason, EndedSession, Session};
 use crate::users::{AccountState, Role, User};
-use crate::web::openapi::schemas;
+use crate::web::schemas;
 
 /// A user.
 #[derive(Serialize, ToSchema)]
@@ -35,8 +35,11 @@ pub(crate) struct SessionView {
     ip_address: IpAddr,
     #[schema(required)]
     user_agent: Option<String>,
+    #[serde(serialize_with = "time")]
     created_at: DateTime<Utc>,
+    #[serde(serialize_with = "time")]
     last_activity: DateTime<Utc>,
+    #[serde(serialize_with = "time")]
     expires_at: DateTime<Utc>,
 }
 
@@ -123,6 +126,32 @@ impl From<Account> for AccountView {
             disabled_at: account.user.disabled_at,
             created_at: account.user.created_at,
             user: account.user.into(),
+        }
+    }
+}
+
+/// As chrono writes it into JSON, but at once: character by character, the times of a session take as long as
+/// the rest of its answer.
+fn time<S: Serializer>(time: &DateTime<Utc>, json: S) -> Result<S::Ok, S::Error> {
+    json.serialize_str(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_looks_as_chrono_has_it() {
+        for text in [
+            "2026-11-27T12:00:00Z",
+            "2026-11-27T12:00:00.120Z",
+            "2026-11-27T12:00:00.123456Z",
+        ] {
+            let at: DateTime<Utc> = text.parse().unwrap();
+            let mut written = Vec::new();
+            time(&at, &mut serde_json::Serializer::new(&mut written)).unwrap();
+            assert_eq!(written, serde_json::to_vec(&at).unwrap());
+            assert_eq!(written, format!("\"{text}\"").into_bytes());
         }
     }
 }

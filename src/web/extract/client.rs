@@ -8,13 +8,15 @@ use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{HeaderMap, USER_AGENT};
+use actix_web::http::header::{HeaderMap, HeaderName, USER_AGENT};
 use actix_web::{FromRequest, HttpRequest, web};
 use ipnetwork::IpNetwork;
 
+use crate::request_id::RequestId;
 use crate::sessions::Origin;
 
-pub(in crate::web) const X_FORWARDED_FOR: &str = "x-forwarded-for";
+pub(in crate::web) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(in crate::web) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The networks of trusted proxies.
 #[derive(Clone, Debug, Default)]
@@ -47,9 +49,18 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(address))
     }
 
+    /// The client's address.
+    pub(in crate::web) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let peer = peer.to_canonical();
+        match self.trusts(peer) {
+            true => self.named(peer, headers).client,
+            false => peer,
+        }
+    }
+
     /// The nearest address that is no trusted proxy's, or else the leftmost one. An unreadable entry ends the
     /// search, because nobody knows what stands before it.
-    pub(in crate::web) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Named {
+    pub(in crate::web) fn named(&self, peer: IpAddr, headers: &HeaderMap) -> Named {
         let entries: Vec<&[u8]> = headers
             .get_all(X_FORWARDED_FOR)
             .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
@@ -68,6 +79,17 @@ impl TrustedProxies {
         }
         let rest = Rest::Nothing;
         Named { client, rest }
+    }
+
+    /// The id that a trusted proxy gave the request. With a second one the proxy has added its own to the
+    /// client's, and nobody knows which is which.
+    pub(in crate::web) fn request_id(&self, peer: IpAddr, headers: &HeaderMap) -> Option<RequestId> {
+        if !self.trusts(peer.to_canonical()) {
+            return None;
+        }
+        let mut ids = headers.get_all(X_REQUEST_ID);
+        let id = ids.next()?;
+        ids.next().is_none().then(|| RequestId::given(id.as_bytes()))?
     }
 }
 
@@ -101,36 +123,21 @@ impl FromRequest for ClientInfo {
 }
 
 /// The address at the other end of the connection, which TCP always knows.
-pub(in crate::web) fn peer(request: &HttpRequest) -> IpAddr {
-    request
-        .peer_addr()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
-}
-
-/// Whether a trusted proxy sent the request, so that its other headers count, too.
-pub(in crate::web) fn is_from_a_trusted_proxy(request: &HttpRequest) -> bool {
-    let proxies = request.app_data::<web::Data<TrustedProxies>>();
-    proxies.is_some_and(|proxies| proxies.trusts(peer(request).to_canonical()))
-}
-
-/// The client's address.
-pub(in crate::web) fn address(request: &HttpRequest) -> IpAddr {
-    let peer = peer(request);
-    match request.app_data::<web::Data<TrustedProxies>>() {
-        Some(proxies) => proxies.client(peer, request.headers()).client,
-        None => peer,
-    }
+pub(in crate::web) fn address_of(peer: Option<SocketAddr>) -> IpAddr {
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
 }
 
 /// The client's address and user agent.
 pub(in crate::web) fn origin(request: &HttpRequest) -> Origin {
-    let user_agent = request.headers().get(USER_AGENT);
-    Origin::new(address(request), user_agent.map(|value| value.as_bytes()))
+    let (peer, headers) = (address_of(request.peer_addr()), request.headers());
+    let proxies = request.app_data::<web::Data<TrustedProxies>>();
+    let address = proxies.map_or(peer, |proxies| proxies.client(peer, headers));
+    Origin::new(address, headers.get(USER_AGENT).map(|value| value.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderValue;
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -140,12 +147,9 @@ mod tests {
         let proxies = TrustedProxies::new(trusted.split(',').map(|net| net.parse().unwrap()).collect());
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append(
-                HeaderName::from_static(X_FORWARDED_FOR),
-                HeaderValue::from_str(value).unwrap(),
-            );
+            headers.append(X_FORWARDED_FOR, HeaderValue::from_str(value).unwrap());
         }
-        proxies.client(peer.parse().unwrap(), &headers).client.to_string()
+        proxies.client(peer.parse().unwrap(), &headers).to_string()
     }
 
     #[test]
@@ -175,14 +179,13 @@ mod tests {
     fn an_unreadable_part_hides_nothing_that_a_proxy_wrote_after_it() {
         let proxies = TrustedProxies::new(vec!["10.0.0.1".parse().unwrap()]);
         let mut headers = HeaderMap::new();
-        let name = HeaderName::from_static(X_FORWARDED_FOR);
-        headers.append(name.clone(), HeaderValue::from_static("6.6.6.6"));
-        headers.append(name, HeaderValue::from_bytes(b"\xff, 203.0.113.9").unwrap());
+        headers.append(X_FORWARDED_FOR, HeaderValue::from_static("6.6.6.6"));
+        headers.append(
+            X_FORWARDED_FOR,
+            HeaderValue::from_bytes(b"\xff, 203.0.113.9").unwrap(),
+        );
         assert_eq!(
-            proxies
-                .client("10.0.0.1".parse().unwrap(), &headers)
-                .client
-                .to_string(),
+            proxies.client("10.0.0.1".parse().unwrap(), &headers).to_string(),
             "203.0.113.9"
         );
     }
@@ -210,10 +213,7 @@ mod tests {
     fn forwarded(values: &[Vec<u8>]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(
-                HeaderName::from_static(X_FORWARDED_FOR),
-                HeaderValue::from_bytes(value).unwrap(),
-            );
+            headers.append(X_FORWARDED_FOR, HeaderValue::from_bytes(value).unwrap());
         }
         headers
     }
@@ -223,7 +223,7 @@ mod tests {
 
         #[test]
         fn without_a_trusted_proxy_the_peer_is_the_client(peer: IpAddr, values in vec(any_value(), 0..4)) {
-            let client = TrustedProxies::default().client(peer, &forwarded(&values)).client;
+            let client = TrustedProxies::default().client(peer, &forwarded(&values));
             prop_assert_eq!(client, peer.to_canonical());
         }
 
@@ -247,10 +247,10 @@ mod tests {
             for hop in hops {
                 own.push_str(&format!(", 10.0.0.{hop}"));
             }
-            prop_assert_eq!(proxies.client(peer, &forwarded(&[own.clone().into_bytes()])).client, client);
+            prop_assert_eq!(proxies.client(peer, &forwarded(&[own.clone().into_bytes()])), client);
             let mut values = before;
             values.push([&in_the_same_header[..], b",", own.as_bytes()].concat());
-            prop_assert_eq!(proxies.client(peer, &forwarded(&values)).client, client);
+            prop_assert_eq!(proxies.client(peer, &forwarded(&values)), client);
         }
 
         #[test]

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use crate::auth::lists::{Cursor, LARGEST_PAGE, Search};
 use crate::sessions::EndReason;
-use crate::web::openapi::schemas;
 use crate::web::problem::Problem;
+use crate::web::schemas;
 
 /// Rows of a page unless the query says otherwise.
 const PAGE: i64 = 50;

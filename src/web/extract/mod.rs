@@ -11,9 +11,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use actix_web::{FromRequest, HttpRequest, web};
-use uuid::Uuid;
 
 use crate::auth::{Activity, Auth, Authority, Error, Holder, Seat, audit};
 use crate::token::Token;
@@ -21,7 +20,7 @@ use crate::users::Role;
 use crate::web::problem::Problem;
 
 /// A request with this header set to `true` never counts as activity.
-pub(in crate::web) const PASSIVE: &str = "oneseat-passive";
+pub(in crate::web) const PASSIVE: HeaderName = HeaderName::from_static("oneseat-passive");
 
 /// The caller has a live session.
 #[derive(Clone, Debug)]
@@ -82,11 +81,9 @@ impl FromRequest for Authenticated {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let activity = activity(request.headers());
-        let seat = seat(request, activity);
         let request = request.clone();
         Box::pin(async {
-            let seat = seat.await?;
+            let seat = seat(&request, activity(request.headers())).await?;
             Ok(Self { seat, request })
         })
     }
@@ -97,8 +94,8 @@ impl FromRequest for Passive {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let seat = seat(request, Activity::Passive);
-        Box::pin(async { Ok(Self(seat.await?)) })
+        let request = request.clone();
+        Box::pin(async move { Ok(Self(seat(&request, Activity::Passive).await?)) })
     }
 }
 
@@ -107,16 +104,15 @@ impl FromRequest for Admin {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let activity = activity(request.headers());
-        let seat = seat(request, activity);
         let request = request.clone();
         Box::pin(async move {
-            let seat = seat.await?;
+            let seat = seat(&request, activity(request.headers())).await?;
             match seat.user.role {
                 Role::Admin => Ok(Self { seat, request }),
                 Role::User => {
                     audit::forbidden(seat.user.id, &resource(&request), &client::origin(&request));
-                    told(&request, seat.user.id).await?;
+                    // First: another instance may still remember an earlier role.
+                    auth(&request)?.outwait_if_new(seat.user.id).await?;
                     Err(Problem::forbidden())
                 }
             }
@@ -124,27 +120,19 @@ impl FromRequest for Admin {
     }
 }
 
-/// Comes before a refusal by role: another instance may still remember the earlier one.
-async fn told(request: &HttpRequest, user: Uuid) -> Result<(), Problem> {
-    let auth = request
-        .app_data::<web::Data<Auth>>()
-        .ok_or_else(Problem::unavailable)?;
-    Ok(auth.outwait_if_new(user).await?)
+async fn seat(request: &HttpRequest, activity: Activity) -> Result<Seat, Problem> {
+    let token = bearer(request.headers())?;
+    auth(request)?.validate(&token, activity).await.map_err(|error| {
+        if let Error::SessionEnded(ending) = &error {
+            audit::used_after_end(ending, &client::origin(request));
+        }
+        error.into()
+    })
 }
 
-fn seat(request: &HttpRequest, activity: Activity) -> impl Future<Output = Result<Seat, Problem>> + use<> {
-    let token = bearer(request.headers());
-    let auth = request.app_data::<web::Data<Auth>>().cloned();
-    let request = request.clone();
-    async move {
-        let auth = auth.ok_or_else(Problem::unavailable)?;
-        auth.validate(&token?, activity).await.map_err(|error| {
-            if let Error::SessionEnded(ending) = &error {
-                audit::used_after_end(ending, &client::origin(&request));
-            }
-            error.into()
-        })
-    }
+fn auth(request: &HttpRequest) -> Result<&Auth, Problem> {
+    let auth = request.app_data::<web::Data<Auth>>();
+    auth.map(|auth| auth.get_ref()).ok_or_else(Problem::unavailable)
 }
 
 /// Whether the request carries a bearer token, valid or not.

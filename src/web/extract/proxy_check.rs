@@ -15,8 +15,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use ipnetwork::IpNetwork;
 
-use crate::web::extract::client::{self, Rest, TrustedProxies, X_FORWARDED_FOR};
-use crate::web::middleware::request_id::X_REQUEST_ID;
+use crate::web::extract::client::{self, Rest, TrustedProxies, X_FORWARDED_FOR, X_REQUEST_ID};
 
 /// Most proxies that are remembered. Further ones are not checked.
 const MOST: usize = 256;
@@ -67,7 +66,8 @@ pub(in crate::web) fn look(request: &HttpRequest) {
     let proxies = request.app_data::<Data<TrustedProxies>>();
     let check = request.app_data::<Data<ProxyCheck>>();
     if let Some((proxies, check)) = proxies.zip(check) {
-        check.look(proxies, client::peer(request), request.headers());
+        let peer = client::address_of(request.peer_addr());
+        check.look(proxies, peer, request.headers());
     }
 }
 
@@ -96,7 +96,7 @@ fn address_sign(proxies: &TrustedProxies, proxy: IpAddr, headers: &HeaderMap) ->
     if !headers.contains_key(X_FORWARDED_FOR) {
         return Some(Sign::NoAddress);
     }
-    match proxies.client(proxy, headers).rest {
+    match proxies.named(proxy, headers).rest {
         Rest::Nothing => None,
         Rest::Entries => Some(Sign::MoreAddresses),
         Rest::Unreadable => Some(Sign::NotAnAddress),

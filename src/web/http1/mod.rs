@@ -9,13 +9,15 @@
 //! - the dispatcher takes the next piece of an answer only when less than `h1_write_buffer_size` bytes wait
 //!   to be sent, and copies a piece whole, so `sliced` makes long answers into pieces;
 //! - the dispatcher parses further requests while one is being answered, as far as bytes are there, so
-//!   `connection` gives it few at a time;
+//!   `exchanges` gives it few at a time;
 //! - a worker at `max_concurrent_connections` stops accepting for all, so further ones wait in the kernel;
 //! - a worker that dies is replaced when a connection is to go to it, and the server goes on without it if
 //!   that fails, so `supervisor` counts them.
 
+mod application;
 mod connection;
 mod connection_limit;
+mod exchanges;
 mod self_check;
 mod server;
 mod service;

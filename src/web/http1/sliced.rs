@@ -12,13 +12,13 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
 
 /// The longest piece, in bytes.
-pub(in crate::web) const PIECE: usize = 16 * 1_024;
+pub(super) const PIECE: usize = 16 * 1_024;
 
 /// The rest of an answer.
 struct Sliced(Bytes);
 
 /// Cuts a long answer into pieces.
-pub(in crate::web) fn sliced(body: BoxBody) -> BoxBody {
+pub(super) fn sliced(body: BoxBody) -> BoxBody {
     match body.try_into_bytes() {
         Ok(bytes) if bytes.len() > PIECE => BoxBody::new(Sliced(bytes)),
         Ok(bytes) => BoxBody::new(bytes),

@@ -41,13 +41,6 @@ impl Workers {
         }
     }
 
-    /// Notes that a thread has answered. Called for each request.
-    pub(crate) fn answered(&self) {
-        if !self.has_answered.load(Ordering::Relaxed) {
-            self.has_answered.store(true, Ordering::Relaxed);
-        }
-    }
-
     /// Completes when a thread has answered a request.
     async fn first_answer(&self) {
         while !self.has_answered.load(Ordering::Relaxed) {
@@ -75,6 +68,16 @@ impl Workers {
 
 /// A thread that serves holds this, and drops it when it ends.
 pub(crate) struct Presence(Workers);
+
+impl Presence {
+    /// Notes that the thread has answered. Called for each request.
+    pub(in crate::web) fn answered(&self) {
+        let has_answered = &self.0.has_answered;
+        if !has_answered.load(Ordering::Relaxed) {
+            has_answered.store(true, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Drop for Presence {
     fn drop(&mut self) {

@@ -4,7 +4,7 @@ use actix_cors::Cors;
 use actix_web::http::{Method, header};
 
 use crate::web::extract::PASSIVE;
-use crate::web::middleware::request_id::X_REQUEST_ID;
+use crate::web::extract::client::X_REQUEST_ID;
 
 /// How long a browser may remember the answer to its preflight, in seconds.
 const MAX_AGE: usize = 3_600;

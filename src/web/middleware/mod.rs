@@ -1,7 +1,6 @@
-//! What wraps every request.
+//! What every request passes.
 
 pub(super) mod cross_origin;
 pub(super) mod metrics;
 pub(super) mod panics;
-pub(super) mod request_id;
 pub(super) mod security_headers;

@@ -2,25 +2,27 @@
 
 use std::panic::AssertUnwindSafe;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::middleware::Next;
+use actix_web::body::BoxBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use futures_util::FutureExt;
 
 use crate::web::problem::Problem;
 
-/// Catches panics of handlers, extractors and routes.
-pub(in crate::web) async fn a_panic_is_a_problem(
+/// Catches panics of handlers and extractors. It wraps each resource.
+pub(in crate::web) fn a_panic_is_a_problem<S>(
     request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let (method, path) = (request.method().clone(), request.path().to_owned());
-    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
-        Ok(answer) => Ok(answer?.map_into_boxed_body()),
-        Err(_) => {
+    resource: &S,
+) -> impl Future<Output = Result<ServiceResponse, actix_web::Error>> + use<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = actix_web::Error>,
+{
+    let asked = request.request().clone();
+    let answer = AssertUnwindSafe(resource.call(request)).catch_unwind();
+    async move {
+        answer.await.unwrap_or_else(|_| {
             // The message and place of the panic are in the log already.
-            log::error!("{method} {path:?} ended in a panic");
-            Err(Problem::internal().into())
-        }
+            log::error!("{} {:?} ended in a panic", asked.method(), asked.path());
+            Ok(ServiceResponse::from_err(Problem::internal(), asked))
+        })
     }
 }

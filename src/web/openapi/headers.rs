@@ -1,14 +1,22 @@
 //! The headers of the answers.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderName;
 use utoipa::Modify;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::{OpenApi, Ref, RefOr, Type};
 
-/// Headers of some answers: name, statuses and description.
-const OF_SOME: [(&str, &[&str], &str); 4] = [
+use crate::web::middleware::security_headers::HEADERS;
+
+/// Headers with statuses and description. Without a status: of every answer.
+const OURS: [(&str, &[&str], &str); 5] = [
+    (
+        "X-Request-Id",
+        &[],
+        "The name of the request, by which the log knows it",
+    ),
     (
         "WWW-Authenticate",
         &["401"],
@@ -23,22 +31,19 @@ const OF_SOME: [(&str, &[&str], &str); 4] = [
     ("Retry-After", &["429", "503"], "When to try again, in seconds"),
 ];
 
-/// Headers of every answer.
-const ON_ALL: [(&str, &str); 10] = [
-    (
-        "X-Request-Id",
-        "The name of the request, by which the log knows it",
-    ),
-    ("Cache-Control", "`no-store`, but for what may be asked for again"),
-    ("Content-Security-Policy", "Our own files and nothing else"),
-    ("X-Content-Type-Options", "`nosniff`"),
-    ("X-Frame-Options", "`DENY`"),
-    ("Referrer-Policy", "`no-referrer`"),
-    ("Cross-Origin-Opener-Policy", "`same-origin`"),
-    ("Cross-Origin-Resource-Policy", "`same-origin`"),
-    ("Permissions-Policy", "No camera, microphone, place or payment"),
-    ("Strict-Transport-Security", "When the public address is https"),
-];
+/// All headers, as in [`OURS`].
+fn all() -> impl Iterator<Item = (String, &'static [&'static str], &'static str)> {
+    let ours = OURS.map(|(name, statuses, words)| (name.to_owned(), statuses, words));
+    let on_every = HEADERS.map(|(name, _, words)| (titled(&name), &[][..], words));
+    ours.into_iter().chain(on_every)
+}
+
+/// The name in the usual case.
+fn titled(name: &HeaderName) -> String {
+    let part = |part: &str| part[..1].to_uppercase() + &part[1..];
+    let parts: Vec<String> = name.as_str().split('-').map(part).collect();
+    parts.join("-")
+}
 
 /// Adds the headers to the answers.
 pub(super) struct OnEveryAnswer;
@@ -61,13 +66,12 @@ impl Modify for OnEveryAnswer {
                 put_in(status, answer);
             }
         }
-        let of_some = OF_SOME.into_iter().map(|(name, _, words)| (name, words));
-        for (name, words) in ON_ALL.into_iter().chain(of_some) {
+        for (name, _, words) in all() {
             let is_number = name == "Retry-After";
             let kind = if is_number { Type::Integer } else { Type::String };
             let schema = ObjectBuilder::new().schema_type(kind);
             let header = HeaderBuilder::new().schema(Some(schema)).description(Some(words));
-            components.headers.insert(name.to_owned(), header.build().into());
+            components.headers.insert(name, header.build().into());
         }
     }
 }
@@ -78,12 +82,8 @@ fn put_in(status: &str, answer: &mut Response) {
         let words = status.and_then(|status| status.canonical_reason());
         answer.description = words.unwrap_or_default().to_owned();
     }
-    let of_some = OF_SOME
-        .iter()
-        .filter(|(_, statuses, _)| statuses.contains(&status));
-    let names = of_some.map(|(name, _, _)| *name);
-    for name in names.chain(ON_ALL.map(|(name, _)| name)) {
+    for (name, _, _) in all().filter(|(_, of, _)| of.is_empty() || of.contains(&status)) {
         let reference = Ref::new(format!("#/components/headers/{name}"));
-        answer.headers.insert(name.to_owned(), RefOr::Ref(reference));
+        answer.headers.insert(name, RefOr::Ref(reference));
     }
 }

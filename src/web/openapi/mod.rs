@@ -1,21 +1,19 @@
 //! The OpenAPI 3.1 description of the API, made from the code that answers.
 //!
-//! Each handler names its own answers; [`answers`] adds the shared ones by rule. `tests/it/openapi.rs` fails
-//! when a route is missing, and the schema-driven tester of `tests/schemathesis` when an answer is not as
-//! described.
+//! Each handler has its method, its path and its own answers above it; `web::routes` has them all;
+//! [`answers`] adds the shared answers by rule. The schema-driven tester of `tests/schemathesis` fails when an
+//! answer is not as described.
 
 mod answers;
 mod headers;
-pub(in crate::web) mod schemas;
-
-use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use utoipa::OpenApi;
+use actix_web::web::Data;
+use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi as _};
 
-use super::api::{account, admin, auth, events, forward, health, introspect, users};
 use super::problem;
 use answers::Shared;
 use headers::OnEveryAnswer;
@@ -25,7 +23,7 @@ const SESSION_TOKEN: &str = "sessionToken";
 /// The name of the scheme by which a service authenticates there.
 const CLIENT_SECRET: &str = "clientSecret";
 
-#[derive(OpenApi)]
+#[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "oneseat",
@@ -42,44 +40,15 @@ const CLIENT_SECRET: &str = "clientSecret";
         (name = "admin", description = "Everybody's sessions and accounts, for admins"),
         (name = "monitoring", description = "For load balancers, monitors and tools"),
     ),
-    paths(
-        auth::login,
-        auth::logout,
-        auth::session,
-        auth::history,
-        events::events,
-        account::forgot,
-        account::reset,
-        account::change,
-        account::resend,
-        account::verify,
-        forward::verify,
-        introspect::introspect,
-        admin::sessions,
-        admin::end_others,
-        admin::end_session,
-        admin::end_session_of,
-        admin::unlock,
-        admin::history,
-        users::list,
-        users::invite,
-        users::disable,
-        users::enable,
-        users::send_password_link,
-        health::healthz,
-        health::readyz,
-        openapi,
-    ),
-    components(schemas(problem::Body)),
-    modifiers(&Keys, &Shared, &OnEveryAnswer)
+    components(schemas(problem::Body))
 )]
 struct Description;
 
 /// The security schemes.
 struct Keys;
 
-impl utoipa::Modify for Keys {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+impl Modify for Keys {
+    fn modify(&self, document: &mut OpenApi) {
         let components = document.components.get_or_insert_default();
         for (name, scheme, words) in [
             (
@@ -99,17 +68,28 @@ impl utoipa::Modify for Keys {
     }
 }
 
-/// The document as it is sent. It stays the same for as long as the program runs.
-static DOCUMENT: LazyLock<String> = LazyLock::new(|| Description::openapi().to_json().unwrap_or_default());
+/// Makes the document of these calls.
+pub(in crate::web) fn document(calls: impl Iterator<Item = OpenApi>) -> String {
+    let mut document = Description::openapi();
+    calls.for_each(|call| document.merge(call));
+    let modifiers: [&dyn Modify; 3] = [&Keys, &Shared, &OnEveryAnswer];
+    for modifier in modifiers {
+        modifier.modify(&mut document);
+    }
+    document.to_json().unwrap_or_default()
+}
+
+/// The document as it is sent.
+pub(in crate::web) struct Document(pub(in crate::web) fn() -> &'static str);
 
 /// This description.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "monitoring",
     responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json")),
 )]
-pub(super) async fn openapi() -> HttpResponse {
+pub(in crate::web) async fn openapi(document: Data<Document>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .content_type("application/json")
-        .body(DOCUMENT.as_str())
+        .body((document.0)())
 }

@@ -1,5 +1,8 @@
 //! The codes of problems, for programs.
 
+use utoipa::openapi::schema::Object;
+
+use crate::web::schemas::one_of;
 use crate::words::words;
 
 words! {
@@ -56,4 +59,8 @@ words! {
         /// Nothing was decided; try again.
         Unavailable = "unavailable",
     }
+}
+
+pub(super) fn schema() -> Object {
+    one_of(Code::ALL.map(Code::as_str))
 }

@@ -1,7 +1,7 @@
 //! Errors as RFC 9457 problems.
 //!
-//! One exhaustive match turns domain errors into HTTP; `every_error_is_a_problem` replaces the framework's
-//! own errors.
+//! One exhaustive match turns domain errors into HTTP; `instead_of_a_bare_error` replaces the framework's own
+//! errors.
 
 mod code;
 mod of_domain;
@@ -9,11 +9,9 @@ mod of_domain;
 use std::borrow::Cow;
 use std::fmt;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -21,8 +19,7 @@ use utoipa::ToSchema;
 
 use crate::request_id::RequestId;
 use crate::sessions::{EndReason, Ending};
-use crate::web::middleware::request_id::X_REQUEST_ID;
-use crate::web::openapi::schemas;
+use crate::web::schemas;
 pub(in crate::web) use code::Code;
 
 /// The media type of RFC 9457.
@@ -43,7 +40,6 @@ pub struct Problem {
     detail: Cow<'static, str>,
     header: Option<Box<(header::HeaderName, HeaderValue)>>,
     ending: Option<Box<Ending>>,
-    request_id: Option<RequestId>,
 }
 
 /// The body of a problem (RFC 9457).
@@ -58,7 +54,7 @@ pub(in crate::web) struct Body<'a> {
     status: u16,
     /// For people, in one sentence.
     detail: &'a str,
-    #[schema(schema_with = schemas::code)]
+    #[schema(schema_with = code::schema)]
     code: Code,
     /// Why the session ended; only with `session_ended`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,8 +78,6 @@ impl Problem {
             detail: detail.into(),
             header: None,
             ending: None,
-            // Here, because the response may be made outside of the request id's scope.
-            request_id: RequestId::current(),
         }
     }
 
@@ -252,9 +246,7 @@ impl ResponseError for Problem {
         if let Some((name, value)) = self.header.as_deref() {
             response.insert_header((name.clone(), value.clone()));
         }
-        if let Some(id) = &self.request_id {
-            response.insert_header((X_REQUEST_ID, id.as_str()));
-        }
+        let request_id = RequestId::current();
         response
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .content_type(CONTENT_TYPE)
@@ -266,24 +258,19 @@ impl ResponseError for Problem {
                 code: self.code,
                 reason: self.ending.as_ref().map(|ending| ending.reason),
                 ended_at: self.ending.as_ref().map(|ending| ending.at),
-                request_id: self.request_id.as_ref().map(RequestId::as_str),
+                request_id: request_id.as_ref().map(RequestId::as_str),
             })
     }
 }
 
-/// Replaces the framework's bare errors (a missing file, a path that cannot be decoded).
-pub(in crate::web) async fn every_error_is_a_problem(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let response = next.call(request).await?.map_into_boxed_body();
-    let status = response.status();
+/// Replaces a bare error of the framework (a missing file, a path that cannot be decoded).
+pub(in crate::web) fn instead_of_a_bare_error(answer: HttpResponse) -> HttpResponse {
+    let status = answer.status();
     let is_error = status.is_client_error() || status.is_server_error();
-    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let content_type = answer.headers().get(header::CONTENT_TYPE);
     if !is_error || content_type.is_some_and(|value| value == CONTENT_TYPE) {
-        return Ok(response);
+        return answer;
     }
-    let (request, bare) = response.into_parts();
     let mut problem = Problem::of_status(status).error_response();
     // Keeps the headers by which CORS lets a page read it.
     for name in [
@@ -291,9 +278,9 @@ pub(in crate::web) async fn every_error_is_a_problem(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
         header::VARY,
     ] {
-        if let Some(value) = bare.headers().get(&name) {
+        if let Some(value) = answer.headers().get(&name) {
             problem.headers_mut().insert(name, value.clone());
         }
     }
-    Ok(ServiceResponse::new(request, problem))
+    problem
 }

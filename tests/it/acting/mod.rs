@@ -141,6 +141,6 @@ fn every_route_that_changes_something_is_tried() {
     let routed = routes::list()
         .into_iter()
         .filter(|(method, _)| *method != Method::GET.as_str())
-        .map(|(method, path)| (method.to_string(), path.to_owned()));
+        .map(|(method, path)| (method.to_string(), path));
     assert_eq!(tried, routed.collect());
 }

@@ -1,5 +1,5 @@
-//! Schemas that fields of several bodies share. The types behind them live below `web`, which knows nothing
-//! of this document.
+//! Schemas that fields of several bodies share. The types behind them live below `web`, and know nothing of
+//! the description of the API.
 
 use serde_json::Value;
 use utoipa::openapi::schema::{AllOfBuilder, Object, ObjectBuilder, Schema, SchemaType};
@@ -8,20 +8,16 @@ use utoipa::openapi::{SchemaFormat, Type};
 use crate::auth::lists::LARGEST_PAGE;
 use crate::sessions::EndReason;
 use crate::users::{AccountState, Role};
-use crate::web::problem::Code;
 
 // utoipa ignores the doc comment of a field whose schema a function makes: such a schema has its description
 // here.
 
-fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
+/// One of these words.
+pub(in crate::web) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(words))
         .build()
-}
-
-pub(in crate::web) fn code() -> Object {
-    one_of(Code::ALL.map(Code::as_str))
 }
 
 pub(in crate::web) fn role() -> Object {

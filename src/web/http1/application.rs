@@ -1,0 +1,129 @@
+//! The routes, and what surrounds every request: its turn on the connection, its name, and its share of the
+//! work; then the headers of its answer, and the count.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix_http::{HttpMessage, Request, Response};
+use actix_service::{Service, ServiceFactory, fn_factory, fn_service, map_config};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{AppConfig, ServiceResponse};
+use actix_web::http::header::HeaderValue;
+use actix_web::middleware::Condition;
+use actix_web::{App, HttpRequest, HttpResponse, web};
+
+use super::exchanges::Turn;
+use super::sliced::sliced;
+use super::supervisor::Presence;
+use crate::config::ServeConfig;
+use crate::network::Share;
+use crate::web::extract::client::{self, TrustedProxies, X_REQUEST_ID};
+use crate::web::middleware::cross_origin;
+use crate::web::middleware::metrics::Counts;
+use crate::web::middleware::security_headers::SecurityHeaders;
+use crate::web::problem;
+
+/// What surrounds the requests of one thread.
+struct Surroundings {
+    presence: Presence,
+    proxies: TrustedProxies,
+    headers: SecurityHeaders,
+    counts: Option<Counts>,
+}
+
+/// The application of one thread, with these routes.
+pub(super) fn application(
+    config: &ServeConfig,
+    proxies: &TrustedProxies,
+    presence: Presence,
+    routes: &dyn Fn(&mut web::ServiceConfig),
+) -> impl ServiceFactory<
+    Request,
+    Config = (),
+    Response = Response<BoxBody>,
+    Error = Infallible,
+    InitError = (),
+    Future: 'static,
+    Service: Service<Request, Response = Response<BoxBody>, Error = Infallible, Future: 'static> + 'static,
+> + use<>
++ 'static {
+    let surroundings = Rc::new(Surroundings {
+        presence,
+        proxies: proxies.clone(),
+        headers: SecurityHeaders::of(config),
+        counts: config.http.metrics_bind.map(|_| Counts::default()),
+    });
+    // Outside of what fails, so that a page of another origin may read that it did.
+    let cors = Condition::new(
+        !config.http.cors_origins.is_empty(),
+        cross_origin::of(&config.http.cors_origins),
+    );
+    let app = map_config(App::new().configure(routes).wrap(cors), |()| AppConfig::default());
+    fn_factory(move || {
+        let (surroundings, app) = (surroundings.clone(), app.new_service(()));
+        async move {
+            let app = Rc::new(app.await?);
+            Ok(fn_service(move |request| {
+                answer(surroundings.clone(), app.clone(), request)
+            }))
+        }
+    })
+}
+
+/// Answers one request.
+async fn answer<S, B>(
+    surroundings: Rc<Surroundings>,
+    app: Rc<S>,
+    mut request: Request,
+) -> Result<Response<BoxBody>, Infallible>
+where
+    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    B: MessageBody + 'static,
+{
+    let turn = Turn::begin(&mut request);
+    if let Some(turn) = &turn {
+        turn.comes().await;
+    }
+    let (peer, proxies) = (client::address_of(request.peer_addr()), &surroundings.proxies);
+    let id = proxies.request_id(peer, request.headers()).unwrap_or_default();
+    let share = Share::of(proxies.client(peer, request.headers()));
+    let counts = surroundings.counts.as_ref();
+    let counted = counts.map(|counts| (counts, request.method().clone(), Instant::now()));
+
+    let answer = share.scope(id.clone().scope(answer_of(&*app, request)));
+    let (request, mut answer) = answer.await;
+    if let Some((counts, method, began)) = counted {
+        let route = request.as_ref().and_then(HttpRequest::match_name);
+        counts.count(route, &method, began, &answer);
+    }
+    surroundings.headers.put_on(answer.headers_mut());
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        answer.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    if let Some(turn) = &turn {
+        turn.is_answered(answer.headers());
+    }
+    surroundings.presence.answered();
+    Ok(answer.map_body(|_, body| sliced(body)).into())
+}
+
+/// The answer of the routes, and the request as they saw it.
+async fn answer_of<B: MessageBody + 'static>(
+    app: &impl Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    request: Request,
+) -> (Option<HttpRequest>, HttpResponse) {
+    match app.call(request).await {
+        Ok(answer) => {
+            let (request, answer) = answer.into_parts();
+            (
+                Some(request),
+                problem::instead_of_a_bare_error(answer.map_into_boxed_body()),
+            )
+        }
+        Err(error) => (None, error.error_response()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
