@@ -71,7 +71,7 @@ impl fmt::Display for Swept {
 
 /// How far a sweep has come in each table. Behind it only rows held by others are left, so no batch reads
 /// over the remains of earlier ones: a million rows take a million steps, not their square.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Frontier {
     sessions: DateTime<Utc>,
     endings: DateTime<Utc>,
@@ -79,17 +79,6 @@ struct Frontier {
     links: DateTime<Utc>,
     mail_requests: DateTime<Utc>,
     known_origins: DateTime<Utc>,
-}
-
-impl Frontier {
-    const START: Self = Self {
-        sessions: DateTime::UNIX_EPOCH,
-        endings: DateTime::UNIX_EPOCH,
-        login_failures: DateTime::UNIX_EPOCH,
-        links: DateTime::UNIX_EPOCH,
-        mail_requests: DateTime::UNIX_EPOCH,
-        known_origins: DateTime::UNIX_EPOCH,
-    };
 }
 
 impl Auth {
@@ -108,7 +97,7 @@ impl Auth {
         }
         self.apply_limits(&mut connection).await?;
         let policy = self.policy.sessions;
-        let (mut total, mut frontier) = (Swept::default(), Frontier::START);
+        let (mut total, mut frontier) = (Swept::default(), Frontier::default());
         loop {
             let began = Instant::now();
             let (swept, reached) = connection

@@ -15,8 +15,8 @@ use diesel::sql_types::{Array, BigInt, Interval, Timestamptz, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
+use super::Ending;
 use super::history::IS_AWAITED;
-use super::{EndReason, Ending};
 use crate::config::SessionPolicy;
 use crate::db::clock::{interval, now, span, statement_timestamp};
 use crate::db::schema::{ended_sessions, sessions};
@@ -193,25 +193,16 @@ pub fn statuses(
     }
     let missing: Vec<Uuid> = ids.iter().copied().filter(|id| !found.contains_key(id)).collect();
     if !missing.is_empty() {
-        let ended: Vec<(Uuid, Uuid, EndReason, DateTime<Utc>)> = ended_sessions::table
+        let ended: Vec<Ending> = ended_sessions::table
             .filter(ended_sessions::id.eq_any(&missing))
-            .select((
-                ended_sessions::user_id,
-                ended_sessions::id,
-                ended_sessions::reason,
-                ended_sessions::ended_at,
-            ))
+            .select(Ending::as_select())
             .load(conn)?;
         found.extend(missing.into_iter().map(|id| (id, SessionStatus::Forgotten)));
-        found.extend(ended.into_iter().map(|(user, session, reason, at)| {
-            let ending = Ending {
-                user,
-                session,
-                reason,
-                at,
-            };
-            (session, SessionStatus::Ended(ending))
-        }));
+        found.extend(
+            ended
+                .into_iter()
+                .map(|ending| (ending.session, SessionStatus::Ended(ending))),
+        );
     }
     Ok(found)
 }

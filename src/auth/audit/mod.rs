@@ -20,6 +20,7 @@ use crate::mail::Kind;
 use crate::sessions::{EndReason, EndedSession, Origin, Session};
 use crate::users::link::Purpose;
 use crate::users::{Email, User};
+use event::Field;
 
 pub(super) use event::Event;
 pub(super) use refusals::{
@@ -66,21 +67,12 @@ impl fmt::Display for Actor {
 
 pub(super) fn signed_in(user: &User, session: &Session, origin: &Origin) {
     for event in [Event::SignedIn, Event::SessionCreated] {
-        event.tell(&[
-            ("user", &user.id),
-            ("session", &session.id),
-            ("from", &origin.address()),
-            ("agent", &agent(origin)),
-        ]);
+        event.tell(Some(origin), &[("user", &user.id), ("session", &session.id)]);
     }
 }
 
 pub(super) fn locked(email: &Email, origin: &Origin) {
-    Event::Locked.tell(&[
-        ("address", &email.short_digest()),
-        ("from", &origin.address()),
-        ("agent", &agent(origin)),
-    ]);
+    Event::Locked.tell(Some(origin), &[("address", &email.short_digest())]);
 }
 
 /// Logs ended sessions. The clock ended those whose reason is expiry, not `by`.
@@ -95,18 +87,22 @@ pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
             | EndReason::PasswordChanged
             | EndReason::AccountDisabled => (Event::SessionEnded, by),
         };
-        event.tell(&[
-            ("user", &session.user_id),
-            ("session", &session.id),
-            ("reason", &session.reason),
-            ("at", &format_args!("{:?}", session.ended_at)),
-            ("by", &by),
-        ]);
+        let EndedSession {
+            user_id, id, reason, ..
+        } = session;
+        let (at, by) = (
+            ("at", &format_args!("{:?}", session.ended_at) as _),
+            ("by", &by as _),
+        );
+        event.tell(
+            None,
+            &[("user", user_id), ("session", id), ("reason", reason), at, by],
+        );
     }
 }
 
 pub(super) fn user_changed(event: Event, user: Uuid, by: Actor) {
-    event.tell(&[("user", &user), ("by", &by)]);
+    event.tell(None, &[("user", &user), ("by", &by)]);
 }
 
 /// A mailed link was used.
@@ -115,33 +111,24 @@ pub(super) fn link_used(user: Uuid, purpose: Purpose, origin: &Origin) {
         Purpose::Verification => Event::UserVerified,
         Purpose::Invitation | Purpose::PasswordReset => Event::PasswordChanged,
     };
-    event.tell(&[
-        ("user", &user),
-        ("by", &"link"),
-        ("purpose", &purpose),
-        ("from", &origin.address()),
-        ("agent", &agent(origin)),
-    ]);
+    let fields: [Field<'_>; 3] = [("user", &user), ("by", &"link"), ("purpose", &purpose)];
+    event.tell(Some(origin), &fields);
 }
 
 pub(super) fn client_changed(event: Event, name: &str) {
-    event.tell(&[("name", &name), ("by", &Actor::Operator)]);
+    event.tell(None, &[("name", &name), ("by", &Actor::Operator)]);
 }
 
 pub(super) fn unlocked(email: &Email, by: Actor) {
-    Event::Unlocked.tell(&[("address", &email.short_digest()), ("by", &by)]);
+    Event::Unlocked.tell(None, &[("address", &email.short_digest()), ("by", &by)]);
 }
 
 /// A mail server accepted the mail.
 pub(super) fn mail_sent(kind: Kind, user: Uuid) {
-    Event::MailSent.tell(&[("user", &user), ("kind", &kind)]);
+    Event::MailSent.tell(None, &[("user", &user), ("kind", &kind)]);
 }
 
 /// The mail will not be tried again. `mail` is the id of its row in the outbox.
 pub(super) fn mail_given_up(kind: Kind, mail: Uuid, why: &dyn fmt::Display) {
-    Event::MailGivenUp.tell(&[("mail", &mail), ("kind", &kind), ("reason", why)]);
-}
-
-fn agent(origin: &Origin) -> &str {
-    origin.user_agent().unwrap_or_default()
+    Event::MailGivenUp.tell(None, &[("mail", &mail), ("kind", &kind), ("reason", why)]);
 }

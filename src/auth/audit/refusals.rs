@@ -10,7 +10,6 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use super::super::Error;
-use super::agent;
 use super::event::{Event, Field};
 use crate::log_limit::{About, LogLimit, Sum, Verdict};
 use crate::mail::Kind as Mail;
@@ -42,16 +41,10 @@ fn is_told_now(event: Event, reason: Option<&str>, origin: Option<&Origin>, subj
     LIMIT.count((event, reason.map(str::to_owned)), network, subject, Utc::now()) == Verdict::Write
 }
 
-/// Writes the line of a refusal: these fields, and where it came from.
-fn write(event: Event, origin: &Origin, fields: &[Field<'_>]) {
-    let (from, agent) = (origin.address(), agent(origin));
-    event.write(None, &[fields, &[("from", &from), ("agent", &agent)]].concat());
-}
-
 /// Counts a refusal, and writes its line if it has one. The line names the subject.
 fn refuse(event: Event, origin: &Origin, subject: &[Field<'_>]) {
     if is_told_now(event, None, Some(origin), subject) {
-        write(event, origin, subject);
+        event.write(None, Some(origin), subject);
     }
 }
 
@@ -78,7 +71,7 @@ pub(in crate::auth) fn password_refused(attempt: Attempt, email: &Email, why: &E
     };
     let address = ("address", &email.short_digest() as _);
     if is_told_now(event, Some(&reason), Some(origin), &[address]) {
-        write(event, origin, &[address, ("reason", why)]);
+        event.write(None, Some(origin), &[address, ("reason", why)]);
     }
 }
 
@@ -96,7 +89,7 @@ pub(crate) fn too_many_tries(what: &str, origin: &Origin) {
 pub(crate) fn connection_refused(from: IpAddr) {
     let (event, what) = (Event::ConnectionRefused, ("what", &"connection" as _));
     if is_told_now(event, None, Some(&Origin::new(from, None)), &[what]) {
-        event.write(None, &[what, ("from", &from)]);
+        event.write(None, None, &[what, ("from", &from)]);
     }
 }
 
@@ -119,7 +112,7 @@ pub(in crate::auth) fn mail_not_sent(kind: Mail, address: &str, reason: &'static
     let (event, subject): (_, [Field<'_>; 2]) =
         (Event::MailNotSent, [("kind", &kind), ("address", &address)]);
     if is_told_now(event, Some(reason), None, &subject) {
-        event.write(None, &[&subject[..], &[("reason", &reason)]].concat());
+        event.write(None, None, &[&subject[..], &[("reason", &reason)]].concat());
     }
 }
 
@@ -149,7 +142,7 @@ pub struct Resource {
 pub fn forbidden(user: Uuid, resource: &Resource, origin: &Origin) {
     let (event, user) = (Event::Forbidden, ("user", &user as _));
     if is_told_now(event, None, Some(origin), &[user, ("resource", &resource.route)]) {
-        write(event, origin, &[user, ("resource", &resource.path)]);
+        event.write(None, Some(origin), &[user, ("resource", &resource.path)]);
     }
 }
 
@@ -186,7 +179,7 @@ fn tell(sum: &Sum<Kind, Subject>) {
     }
     fields.extend(reason.iter().map(|reason| ("reason", reason as _)));
     fields.extend([("first", &first as _), ("last", &last as _)]);
-    event.write(Some(sum.count), &fields);
+    event.write(Some(sum.count), None, &fields);
 }
 
 /// The address of one customer, or the /64 of one customer.
