@@ -98,6 +98,9 @@ impl<T: Send + 'static> WorkerPool<T> {
     /// # Errors
     /// [`Full`]; it never waits.
     pub fn submit(&self, work: T) -> Result<(), Full> {
+        if self.places.is_empty() {
+            return Err(Full);
+        }
         self.replace_stuck();
         self.queue.try_send(work).map_err(|_| Full)
     }

@@ -119,7 +119,21 @@ fn database_url(url: &str) -> Result<DatabaseLocation, String> {
     if url.contains('\0') {
         return Err("holds a NUL character".to_owned());
     }
+    if !is_connection_string(url) {
+        return Err(
+            "is no connection string of PostgreSQL; write it like postgres://user@host/database".to_owned(),
+        );
+    }
     Ok(DatabaseLocation::Url(url.to_owned()))
+}
+
+/// Has it one of the two forms that libpq reads: a URI, or words like `host=/run dbname=x`?
+fn is_connection_string(url: &str) -> bool {
+    let is_uri = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let keyword = url.split_once('=').map(|(keyword, _)| keyword.trim());
+    let is_keyword =
+        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    is_uri || keyword.is_some_and(is_keyword)
 }
 
 fn default_data_dir() -> Option<PathBuf> {
@@ -153,6 +167,34 @@ mod tests {
         for flag in ["--database-url", "--database-url-file"] {
             let bad = read(&[flag, " "]).unwrap_err().to_string();
             assert!(bad.starts_with(&format!("{flag} is empty")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_libpq_cannot_read_is_told_with_the_other_settings() {
+        for url in [
+            "oneseat",
+            "mysql://db/x",
+            "db.example.org:5432/x",
+            "postgres:x",
+            "HOST=x",
+            "=x",
+        ] {
+            let bad = read(&["--database-url", url, "--bind", "nowhere"])
+                .unwrap_err()
+                .to_string();
+            assert!(
+                bad.starts_with("--database-url") && bad.lines().count() == 2,
+                "{bad}"
+            );
+        }
+        for url in [
+            "postgresql:///x?host=/run",
+            "host=/run dbname=x",
+            "service=seat",
+            "dbname = x",
+        ] {
+            assert!(read(&["--database-url", url]).is_ok(), "{url}");
         }
     }
 

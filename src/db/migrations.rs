@@ -8,7 +8,7 @@ use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Bool, Integer, Text};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::establish;
@@ -37,6 +37,35 @@ pub enum Error {
         "{0} has held the lock of the migrations for 90 seconds; wait and try again, and end it only if it hangs"
     )]
     Held(String),
+    /// The database cannot hold what people write.
+    #[error(
+        "the database has the encoding {0}, in which most names cannot be written; \
+         make another one: create database oneseat encoding 'UTF8' template template0"
+    )]
+    Encoding(String),
+    /// No schema is there for the tables.
+    #[error(
+        "no schema of the search_path exists or may be used, so there is no place for the tables; \
+         make one (create schema oneseat authorization {0}) and set it (alter role {0} set search_path = oneseat)"
+    )]
+    NoSchema(String),
+    /// The role may not make tables.
+    #[error(
+        "the role {role} may not make tables in the schema {schema}; \
+         allow it (grant create on schema {schema} to {role}), or make it the owner of the database"
+    )]
+    NoPermission {
+        /// As SQL names it.
+        role: String,
+        /// As SQL names it.
+        schema: String,
+    },
+    /// Nothing can be written.
+    #[error(
+        "the database is read-only, so its tables cannot be made or changed; \
+         connect to the primary, or set default_transaction_read_only = off for this role"
+    )]
+    ReadOnly,
     /// A migration failed; the database is as it was before that one.
     #[error("a migration failed: {0}")]
     Failed(String),
@@ -52,14 +81,64 @@ pub fn run(url: &str) -> Result<Vec<String>, Error> {
     connection
         .batch_execute(BOUNDS)
         .map_err(super::Unavailable::from)?;
+    let place = Place::of(&mut connection)?;
+    place.can_hold_text()?;
     if is_up_to_date(&mut connection)? {
         return Ok(Vec::new());
     }
+    place.can_be_changed()?;
     // The connection holds the lock, so it is released however this function ends.
     lock(&mut connection)?;
     is_up_to_date(&mut connection)?;
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(failed)?;
     Ok(applied.iter().map(MigrationVersion::to_string).collect())
+}
+
+/// Where the tables are, or will be.
+#[derive(QueryableByName)]
+struct Place {
+    #[diesel(sql_type = Text)]
+    encoding: String,
+    #[diesel(sql_type = Text)]
+    role: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    schema: Option<String>,
+    #[diesel(sql_type = Bool)]
+    may_create: bool,
+    #[diesel(sql_type = Bool)]
+    is_read_only: bool,
+}
+
+impl Place {
+    fn of(connection: &mut PgConnection) -> Result<Self, Error> {
+        let place = sql_query(
+            "select current_setting('server_encoding') as encoding, quote_ident(current_user) as role,
+                 quote_ident(current_schema()) as schema,
+                 coalesce(has_schema_privilege(current_schema(), 'create'), false) as may_create,
+                 current_setting('transaction_read_only')::boolean as is_read_only",
+        );
+        Ok(place.get_result(connection).map_err(super::Unavailable::from)?)
+    }
+
+    fn can_hold_text(&self) -> Result<(), Error> {
+        match self.encoding.as_str() {
+            "UTF8" => Ok(()),
+            other => Err(Error::Encoding(other.to_owned())),
+        }
+    }
+
+    /// PostgreSQL would say so itself, in the language of its messages and without a remedy.
+    fn can_be_changed(self) -> Result<(), Error> {
+        match (self.is_read_only, self.schema, self.may_create) {
+            (true, _, _) => Err(Error::ReadOnly),
+            (false, None, _) => Err(Error::NoSchema(self.role)),
+            (false, Some(schema), false) => Err(Error::NoPermission {
+                role: self.role,
+                schema,
+            }),
+            (false, Some(_), true) => Ok(()),
+        }
+    }
 }
 
 /// The migration of a large table takes time, but the wait for a lock is limited.

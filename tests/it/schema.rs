@@ -120,3 +120,78 @@ fn the_first_law_is_a_constraint() {
         "select count(*) from pg_constraint where conname = 'sessions_user_id_key' and contype = 'u'";
     assert_eq!(database.number(unique), 1);
 }
+
+/// Why migrating this database is refused.
+fn refusal(url: &str) -> String {
+    migrations::run(url).unwrap_err().to_string()
+}
+
+/// The connection string of another database or role at the same server.
+fn with(url: &str, from: &str, to: &str) -> String {
+    let (start, rest) = url.split_once(from).unwrap();
+    format!("{start}{to}{rest}")
+}
+
+#[test]
+fn a_database_that_cannot_hold_everybodys_name_is_refused_with_the_remedy() {
+    let database = Database::fresh();
+    let name = database.text("select current_database()");
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let narrow = format!("{name}_narrow");
+        database.execute(&format!(
+            "create database {narrow} encoding '{encoding}' lc_collate 'C' lc_ctype 'C' template template0"
+        ));
+        let refused = refusal(&with(database.url(), &format!("/{name}"), &format!("/{narrow}")));
+        assert!(
+            refused.contains(encoding) && refused.contains("encoding 'UTF8'"),
+            "{refused}"
+        );
+        database.execute(&format!("drop database {narrow}"));
+    }
+}
+
+#[test]
+fn where_tables_cannot_be_made_the_remedy_is_told() {
+    let database = Database::fresh();
+    PgConnection::establish(database.url())
+        .unwrap()
+        .revert_all_migrations(MIGRATIONS)
+        .unwrap();
+    database.execute("drop table __diesel_schema_migrations");
+    let own = database.text("select quote_ident(current_user)");
+    let name = database.text("select current_database()");
+    for (setting, words) in [
+        (
+            "set default_transaction_read_only = on",
+            "default_transaction_read_only = off",
+        ),
+        ("set search_path = nowhere", "create schema oneseat authorization"),
+    ] {
+        database.execute(&format!(
+            "set transaction_read_only = off; alter database {name} {setting}"
+        ));
+        let url = format!("{}&target_session_attrs=any", database.url());
+        let refused = refusal(&url);
+        assert!(refused.contains(words), "{refused}");
+        database.execute(&format!(
+            "set transaction_read_only = off; alter database {name} reset all"
+        ));
+    }
+    database.execute(&format!(
+        "create role {name}_guest login; revoke create on schema public from public"
+    ));
+    let refused = refusal(&with(
+        database.url(),
+        &format!("{own}@"),
+        &format!("{name}_guest@"),
+    ));
+    assert!(
+        refused.contains(&format!("grant create on schema public to {name}_guest")),
+        "{refused}"
+    );
+    assert_eq!(
+        database.number("select count(*) from pg_tables where schemaname = 'public'"),
+        0
+    );
+    database.execute(&format!("drop role {name}_guest"));
+}
