@@ -8,7 +8,7 @@ use crate::db::schema::ended_sessions;
 use crate::words::words;
 
 words! {
-    /// The ways a session can end. The constraint `ended_sessions_reason_known` allows no others.
+    /// The ways a session can end. The constraint `ended_sessions_reason_known` allows no other words.
     pub enum EndReason {
         /// The user signed out.
         SignedOut = "signed_out",
@@ -24,6 +24,7 @@ words! {
         PasswordChanged = "password_changed",
         /// The user's account was disabled or removed.
         AccountDisabled = "account_disabled",
+        _ => Unknown = "unknown",
     }
 }
 

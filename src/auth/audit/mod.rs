@@ -85,7 +85,8 @@ pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
             | EndReason::Replaced
             | EndReason::Revoked
             | EndReason::PasswordChanged
-            | EndReason::AccountDisabled => (Event::SessionEnded, by),
+            | EndReason::AccountDisabled
+            | EndReason::Unknown => (Event::SessionEnded, by),
         };
         let EndedSession {
             user_id, id, reason, ..
