@@ -1,3 +1,5 @@
+drop trigger users_feed_truncate on users;
+drop trigger users_feed_delete on users;
 drop trigger users_feed_update on users;
 drop trigger sessions_feed_truncate on sessions;
 drop trigger sessions_feed_delete on sessions;
@@ -10,7 +12,7 @@ drop function read_feed(pg_snapshot);
 drop function truncate_feed();
 drop function users_feed();
 drop function sessions_feed();
-drop function feed_add(uuid[], boolean, boolean, boolean);
+drop function feed_add(uuid[], boolean, boolean);
 drop function feed_wait();
 drop function feed_server();
 drop table feed_epoch;

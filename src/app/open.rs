@@ -62,7 +62,7 @@ pub fn open_for_a_command(config: &DatabaseConfig, policy: Policy) -> Result<(Au
     let db = Database::connect_as_operator(&database.url)?;
     let (memory, watchers) = (Arc::new(Memory::new(0)), Watchers::new(0));
     let validator = Validator::start(&db, 0, memory.clone(), policy.sessions)?;
-    let (feed, reader) = Feed::start(&database.url, Lease::OfOthers, memory, watchers.clone())?;
+    let (feed, reader) = Feed::start(&database.url, Lease::AsSet, memory, watchers.clone())?;
     database.reader = Some(reader);
     let auth = Auth::new(db, Hasher::start(1)?, validator, watchers, feed, policy);
     Ok((auth, database))

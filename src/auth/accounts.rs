@@ -122,8 +122,8 @@ impl Auth {
         let set = move |conn: &mut PgConnection, found: &Credentials| {
             Ok((1, replace_password(conn, &found.user, &hash, &policy)?))
         };
-        let done = self.change(Event::PasswordChanged, email.into(), Authority::Operator, set);
-        self.outwaited(done.await).await
+        self.change(Event::PasswordChanged, email.into(), Authority::Operator, set)
+            .await
     }
 
     /// Marks the address as known to be the user's.
@@ -200,8 +200,7 @@ impl Auth {
             let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
             Ok((disabled, ended))
         };
-        let done = self.change(Event::UserDisabled, whom.into(), by, disable);
-        self.outwaited(done.await).await
+        self.change(Event::UserDisabled, whom.into(), by, disable).await
     }
 
     /// Allows signing in again.
@@ -227,8 +226,8 @@ impl Auth {
             let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
             Ok((users::remove(conn, id)?, ended))
         };
-        let done = self.change(Event::UserDeleted, email.into(), Authority::Operator, remove);
-        self.outwaited(done.await).await
+        self.change(Event::UserDeleted, email.into(), Authority::Operator, remove)
+            .await
     }
 
     /// Makes a change in one transaction, with the user's row locked: no sign-in comes between. Then logs it,

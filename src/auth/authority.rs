@@ -102,8 +102,8 @@ impl LastAdmin {
 
 impl Auth {
     /// Runs `act` in a transaction that first confirms permission. `act` receives the user that is its
-    /// subject, if there is one. `tell` logs the result after the commit, even when the caller has gone. What
-    /// takes something away is followed by `outwait`.
+    /// subject, if there is one. `tell` logs the result after the commit, even when the caller has gone. The
+    /// result comes after the wait of [`Auth::outwaited`].
     ///
     /// # Errors
     /// Those of `act`; [`Error::SessionEnded`], [`Error::TokenInvalid`] or [`Error::Forbidden`] when
@@ -115,9 +115,23 @@ impl Auth {
         act: impl FnOnce(&mut PgConnection, Option<Credentials>) -> Result<T, Error> + Send + 'static,
         tell: impl FnOnce(&T, Actor) + Send + 'static,
     ) -> Result<T, Error> {
+        self.outwaited(self.act_unwaited(by, subject, act, tell).await)
+            .await
+    }
+
+    /// [`act`](Self::act) without the wait, for one step of several.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) async fn act_unwaited<T: Send + 'static>(
+        &self,
+        by: Authority,
+        subject: Subject,
+        act: impl FnOnce(&mut PgConnection, Option<Credentials>) -> Result<T, Error> + Send + 'static,
+        tell: impl FnOnce(&T, Actor) + Send + 'static,
+    ) -> Result<T, Error> {
         let policy = self.policy.sessions;
-        let done = self
-            .db
+        self.db
             .run(move |conn| {
                 let for_everybody = matches!(subject, Subject::Everybody);
                 let confirmed = |conn: &mut PgConnection| {
@@ -138,12 +152,7 @@ impl Auth {
                     Err(Undone::Refused(holder, why)) => Err(why.told_to(&holder, conn, &policy)?),
                 }
             })
-            .await;
-        if let Err(Error::SessionEnded(_) | Error::TokenInvalid | Error::Forbidden) = &done {
-            // What is told here may be new.
-            self.outwait().await?;
-        }
-        done
+            .await
     }
 }
 

@@ -206,7 +206,8 @@ impl Auth {
                     step(conn, email, Some(found))
                 };
                 let tell = |done: &T, _| tell(done);
-                self.act(Authority::Own(holder), subject, own, tell).await
+                self.act_unwaited(Authority::Own(holder), subject, own, tell)
+                    .await
             }
         }
     }

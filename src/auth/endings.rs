@@ -51,7 +51,7 @@ impl Auth {
                 &policy,
             )?)
         };
-        let ended = self.outwaited(self.act(by, subject, end, told).await).await?;
+        let ended = self.act(by, subject, end, told).await?;
         one_lived(&ended)
     }
 
@@ -83,7 +83,7 @@ impl Auth {
     ) -> Result<Vec<EndedSession>, Error> {
         let policy = self.policy.sessions;
         let end = move |conn: &mut PgConnection, _| Ok(history::end(conn, which, reason, &policy)?);
-        self.outwaited(self.act(by, subject, end, told).await).await
+        self.act(by, subject, end, told).await
     }
 }
 

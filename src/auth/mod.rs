@@ -70,7 +70,7 @@ impl Auth {
         }
     }
 
-    /// Does the database answer, and could it be written to?
+    /// Does the database answer, could it be written to, and can ends be confirmed?
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -89,6 +89,9 @@ impl Auth {
             .await?;
         if is_read_only {
             return Err(Error::Unavailable("nothing can be written to it".to_owned()));
+        }
+        if self.feed.has_failed() {
+            return Err(Error::Unavailable("what has ended cannot be read".to_owned()));
         }
         Ok(())
     }

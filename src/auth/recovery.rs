@@ -152,7 +152,9 @@ impl Auth {
                 audit::ended(ended, by);
             }
         };
-        let done = self.act(Authority::Own(holder), subject, change, tell).await?;
+        let done = self
+            .act_unwaited(Authority::Own(holder), subject, change, tell)
+            .await?;
         Ok(done.map(drop))
     }
 

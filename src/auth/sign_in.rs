@@ -49,7 +49,7 @@ impl Auth {
             Err(Error::AccountLocked) => done.map(|(signed_in, _)| signed_in),
             Ok((signed_in, HadSeat(false))) => {
                 // But it may have ended a moment ago.
-                self.outwait_if_new(signed_in.user.id).await?;
+                self.outwait_if_recent(signed_in.user.id).await?;
                 Ok(signed_in)
             }
             done => Ok(self.outwaited(done).await?.0),

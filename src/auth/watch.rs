@@ -24,19 +24,19 @@ impl Auth {
         Ok(watcher)
     }
 
-    /// Waits until no instance believes any more what was committed away before. Comes before every answer
-    /// that tells of it, and after the commit.
+    /// Waits until no instance answers any more from a memory of before the call. Comes after a commit, and
+    /// before every answer that shows what it took away.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub(super) async fn outwait(&self) -> Result<(), Error> {
+    pub async fn outwait(&self) -> Result<(), Error> {
         let began = Instant::now();
         let done = self.feed.outwait().await;
         histogram!(END_WAIT_SECONDS).record(began.elapsed());
         Ok(done?)
     }
 
-    /// [`outwait`](Self::outwait), and then what was decided. What was not decided tells nothing.
+    /// [`outwait`](Self::outwait), and then what was decided. What was not decided shows nothing.
     pub(super) async fn outwaited<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
         if !matches!(done, Err(Error::Busy | Error::Unavailable(_))) {
             self.outwait().await?;
@@ -44,12 +44,12 @@ impl Auth {
         done
     }
 
-    /// The same for something that was taken from this user, perhaps long ago.
+    /// [`outwait`](Self::outwait) for something that this user may have lost long ago.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn outwait_if_new(&self, user: Uuid) -> Result<(), Error> {
-        Ok(self.feed.outwait_if_new(user).await?)
+    pub(super) async fn outwait_if_recent(&self, user: Uuid) -> Result<(), Error> {
+        Ok(self.feed.outwait_if_recent(user).await?)
     }
 
     /// The status of a session, without touching it. An expiry is written before it is reported.

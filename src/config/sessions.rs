@@ -46,7 +46,7 @@ pub struct SessionSettings {
     pub sweep_interval: String,
 
     /// A token found valid is remembered for at most this long without another look at what has ended, and
-    /// every end waits as long before it is confirmed: up to 5s, 0 to ask PostgreSQL each time. All instances
+    /// every end waits as long before it is confirmed: up to 2s, 0 to ask PostgreSQL each time. All instances
     /// go by that of the one that started last
     #[arg(
         long,
@@ -133,7 +133,7 @@ pub struct ValidationMemory {
 
 impl ValidationMemory {
     /// The longest lease: every end waits for it.
-    const LONGEST: Duration = Duration::from_secs(5);
+    const LONGEST: Duration = Duration::from_secs(2);
     /// A shorter one would be over before the next look.
     const SHORTEST: Duration = Duration::from_millis(20);
 
@@ -144,7 +144,7 @@ impl ValidationMemory {
             if lease.is_zero() || (Self::SHORTEST..=Self::LONGEST).contains(&lease) {
                 Ok(lease)
             } else {
-                Err("must be between 20ms and 5s, or 0".to_owned())
+                Err("must be between 20ms and 2s, or 0".to_owned())
             }
         });
         let capacity = reader.count(

@@ -20,9 +20,8 @@ pub mod stale;
 pub mod transaction;
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::pg::PgConnection;
 use diesel::r2d2::Pool;
@@ -40,6 +39,9 @@ pub use bounded::BoundedConnection;
 pub use owned::OwnedConnection;
 pub use pinned::PinnedConnection;
 
+/// How long a pool lasts at least that took the place of another.
+const LASTS: Duration = Duration::from_secs(30);
+
 /// The longest wait for a connection of the pool.
 const ACQUIRE: Duration = Duration::from_secs(3);
 
@@ -50,8 +52,6 @@ pub struct Database {
     credentials: Secrets,
     timeouts: Timeouts,
     size: u32,
-    /// Connections that threads keep for themselves.
-    pinned: Arc<AtomicUsize>,
     shared: Arc<RwLock<Shared>>,
 }
 
@@ -62,6 +62,7 @@ struct Shared {
     /// One permit for each connection: callers queue here, without a thread each.
     permits: FairSemaphore,
     number: usize,
+    since: Instant,
 }
 
 /// The connections of a pool.
@@ -132,13 +133,13 @@ impl Database {
             pool: pool(url, size, timeouts, &credentials),
             permits: FairSemaphore::new(size as usize),
             number: 0,
+            since: Instant::now(),
         };
         Ok(Self {
             url: url.into(),
             credentials,
             timeouts,
             size,
-            pinned: Arc::default(),
             shared: Arc::new(RwLock::new(shared)),
         })
     }
@@ -147,18 +148,18 @@ impl Database {
         self.shared.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Leaves these connections, one of which gave no answer in time, to those who still wait for them. What is
-    /// asked from now on gets new ones, perhaps of another server. A server that is only slow costs a pool; one
-    /// that is frozen accepts no connections, so this happens once.
+    /// Gives up these connections, one of which gave no answer in time. What is asked from now on gets new ones,
+    /// perhaps of another server. A server that is frozen accepts no connections, so it costs one pool.
     fn replace(&self, number: usize) {
         let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-        if shared.number == number {
+        // A server that is only slow costs a pool now and then.
+        if shared.number == number && (number == 0 || shared.since.elapsed() > LASTS) {
             log::warn!("PostgreSQL gave no answer in time: new connections take the place of the old ones");
-            let free = (self.size as usize).saturating_sub(self.pinned.load(Ordering::Relaxed));
             *shared = Shared {
                 pool: pool(&self.url, self.size, self.timeouts, &self.credentials),
-                permits: FairSemaphore::new(free),
+                permits: FairSemaphore::new(self.size as usize),
                 number: number + 1,
+                since: Instant::now(),
             };
         }
     }
@@ -201,6 +202,7 @@ impl Database {
             pool,
             permits,
             number,
+            ..
         } = self.shared();
         let permit = timeout(ACQUIRE, permits.acquire(Share::current()))
             .await

@@ -1,13 +1,13 @@
 //! A connection that one thread keeps for itself.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
+use diesel::r2d2::Pool;
 
-use super::connector::Pooled;
+use super::connector::{Connector, Pooled};
 use super::{Database, Shared, Unavailable};
 use crate::moment::Moment;
 
@@ -20,8 +20,9 @@ const PLANNED_ONCE: &str = "set plan_cache_mode = force_generic_plan; set enable
 /// and are planned for that.
 pub struct PinnedConnection {
     db: Database,
-    /// With the number of its pool.
-    connection: Option<(usize, Pooled)>,
+    connection: Option<Pooled>,
+    /// The number of the pool in which it takes one permit away from the other callers.
+    pool: usize,
 }
 
 /// Longer than PostgreSQL may take for a statement. What answers later was frozen, and may have been replaced
@@ -29,11 +30,14 @@ pub struct PinnedConnection {
 const DEADLINE: Duration = Duration::from_secs(6);
 
 impl PinnedConnection {
-    /// Takes one permit away from the other callers, for as long as this lives.
     pub(super) fn new(db: Database) -> Self {
-        db.pinned.fetch_add(1, Ordering::Relaxed);
-        db.shared().permits.forget();
-        Self { db, connection: None }
+        let Shared { permits, number, .. } = db.shared();
+        permits.forget();
+        Self {
+            db,
+            connection: None,
+            pool: number,
+        }
     }
 
     /// Runs `work`, and again on another connection when this one is dead, so that callers do not notice a
@@ -52,25 +56,35 @@ impl PinnedConnection {
     }
 
     fn attempt<T>(&mut self, work: impl Fn(&mut PgConnection) -> QueryResult<T>) -> Result<T, Unavailable> {
-        // Taken out while in use: a panic must not leave a half-used connection there.
-        let (number, mut connection) = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.take()?,
-        };
         let asked = Moment::now();
+        let Shared {
+            pool,
+            permits,
+            number,
+            ..
+        } = self.db.shared();
+        if std::mem::replace(&mut self.pool, number) != number {
+            // The others in its pool were given up.
+            self.connection = None;
+            permits.forget();
+        }
+        // Taken out while in use: a panic must not leave a half-used connection there.
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.take(&pool)?,
+        };
         let answer = work(&mut connection);
         if !Moment::now().is_within(DEADLINE, asked) {
             self.db.replace(number);
             return Err(Unavailable::new(&"the answer came too late"));
         }
         if answer.is_ok() || diesel::sql_query("select 1").execute(&mut connection).is_ok() {
-            self.connection = Some((number, connection));
+            self.connection = Some(connection);
         }
         Ok(answer?)
     }
 
-    fn take(&self) -> Result<(usize, Pooled), Unavailable> {
-        let Shared { pool, number, .. } = self.db.shared();
+    fn take(&self, pool: &Pool<Connector>) -> Result<Pooled, Unavailable> {
         // While a server stops, connections die that the pool has just found alive: each is tried once.
         let mut more = pool.max_size();
         loop {
@@ -78,7 +92,7 @@ impl PinnedConnection {
             let mut connection =
                 connection.map_err(|error| Unavailable::without(&self.db.credentials, &error))?;
             match connection.batch_execute(PLANNED_ONCE) {
-                Ok(()) => return Ok((number, connection)),
+                Ok(()) => return Ok(connection),
                 Err(_) if more > 0 => more -= 1,
                 Err(error) => return Err(error.into()),
             }
@@ -88,7 +102,9 @@ impl PinnedConnection {
 
 impl Drop for PinnedConnection {
     fn drop(&mut self) {
-        self.db.pinned.fetch_sub(1, Ordering::Relaxed);
-        self.db.shared().permits.release();
+        let Shared { permits, number, .. } = self.db.shared();
+        if self.pool == number {
+            permits.release();
+        }
     }
 }

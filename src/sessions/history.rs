@@ -28,9 +28,9 @@ const SIGN_IN_LOCK: i64 = 0x6f6e_6573_6561_7403;
 
 /// Tells the triggers of the feed that who makes a change in this transaction waits after the commit, with
 /// [`Feed::outwait`](super::feed::Feed::outwait). Without it they wait in the transaction.
-const AWAITED: &str = "set local oneseat.end_is_awaited = 'on'";
+const WAITS_AFTER_COMMIT: &str = "set local oneseat.waits_after_commit = 'on'";
 /// The same as part of a statement.
-pub(super) const IS_AWAITED: &str = "set_config('oneseat.end_is_awaited', 'on', true)";
+pub(super) const WAITS_AFTER_THIS: &str = "set_config('oneseat.waits_after_commit', 'on', true)";
 
 /// A past session for display: no digest.
 #[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]
@@ -85,7 +85,8 @@ pub fn keep_out_the_end_of_all<T, E: From<diesel::result::Error>>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
 ) -> Result<T, E> {
-    let lock = format!("{AWAITED}; {SINGLE_ROWS}; select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})");
+    let lock =
+        format!("{WAITS_AFTER_COMMIT}; {SINGLE_ROWS}; select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})");
     begin_with(conn, &lock, work)
 }
 
@@ -98,7 +99,7 @@ pub fn keep_out_sign_ins<T, E: From<diesel::result::Error>>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
 ) -> Result<T, E> {
-    let lock = format!("{AWAITED}; select pg_advisory_xact_lock({SIGN_IN_LOCK})");
+    let lock = format!("{WAITS_AFTER_COMMIT}; select pg_advisory_xact_lock({SIGN_IN_LOCK})");
     begin_with(conn, &lock, work)
 }
 
@@ -177,7 +178,7 @@ fn moved(condition: &str) -> String {
     format!(
         "with {gone_and_ended}
          select id, user_id, ip_address, user_agent, last_activity, created_at, ended_at, reason,
-             {IS_AWAITED}
+             {WAITS_AFTER_THIS}
          from ended",
         gone_and_ended = gone_and_ended(condition)
     )

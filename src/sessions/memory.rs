@@ -18,11 +18,13 @@ use crate::moment::Moment;
 use crate::token::TokenDigest;
 
 /// How long names from the feed are kept: longer than any query and any wait.
-const NAMES_KEPT: Duration = Duration::from_secs(30);
+const NAMES_KEPT: Duration = Duration::from_secs(15);
 /// A query that took longer is not remembered.
-const OLDEST_MARK: Duration = Duration::from_secs(20);
-/// So many names, and everybody counts as named.
-const MOST_NAMES: usize = 20_000;
+const OLDEST_MARK: Duration = Duration::from_secs(10);
+/// A value that is older is asked for again: a change that passed by the feed is not remembered for ever.
+const OLDEST_VALUE: Duration = Duration::from_secs(10 * 60);
+/// With more names, all users count as named.
+const MOST_NAMES: usize = 50_000;
 
 /// What one question to the feed brought.
 #[derive(Clone, Debug)]
@@ -35,20 +37,20 @@ pub struct Round {
     pub server_time: DateTime<Utc>,
     /// What was remembered means nothing any more.
     pub is_lost: bool,
-    /// Whom something happened to; nil stands for everybody.
+    /// Users whose rights or sessions have changed; nil means all users.
     pub named: Vec<Uuid>,
-    /// Those among them from whom something was taken.
+    /// Those of them who lost something.
     pub ended: Vec<Uuid>,
     /// How long answers from memory may be given, counted from `asked`.
     pub lease: Option<Duration>,
 }
 
-/// Listens to the feed.
-pub trait Hears: Send + Sync {
+/// What is told of each round.
+pub trait FeedListener: Send + Sync {
     /// Takes note of a round.
     fn hear(&self, round: &Round);
 
-    /// When it was heard last that something was taken from this user, or when the feed was first read.
+    /// When it was heard last that this user lost something, or when the feed was first read.
     fn last_end(&self, user: Uuid) -> Moment;
 }
 
@@ -70,11 +72,14 @@ pub struct ServerTime {
 
 /// Remembers values by token, and forgets them by user.
 pub struct Memory<V> {
-    values: Cache<TokenDigest, (Uuid, V), UnitWeighter, DefaultHashBuilder, Evicted<V>>,
+    values: Cache<TokenDigest, Value<V>, UnitWeighter, DefaultHashBuilder, Evicted<V>>,
     lease: RwLock<Option<Lease>>,
-    books: Mutex<Books>,
+    index: Mutex<Index>,
     capacity: usize,
 }
+
+/// A value, its user, and when it was asked for.
+type Value<V> = (Uuid, Moment, V);
 
 #[derive(Clone, Copy)]
 struct Lease {
@@ -83,12 +88,13 @@ struct Lease {
     server_time: DateTime<Utc>,
 }
 
-struct Books {
+/// What is remembered, by user.
+struct Index {
     /// The server that the feed is read from.
     server: Option<Arc<str>>,
     /// Rounds heard.
     round: u64,
-    /// The round that named everybody last, and when it was heard.
+    /// The last round that named all users.
     everybody: Named,
     names: HashMap<Uuid, Named>,
     /// Whose tokens are remembered: one for each user.
@@ -122,7 +128,7 @@ impl<V: Clone + Send + Sync> Memory<V> {
         Self {
             values,
             lease: RwLock::new(None),
-            books: Mutex::new(Books {
+            index: Mutex::new(Index {
                 server: None,
                 round: 0,
                 everybody: never,
@@ -137,16 +143,16 @@ impl<V: Clone + Send + Sync> Memory<V> {
     pub fn recall(&self, token: &TokenDigest) -> Option<(V, ServerTime)> {
         // In this order: what the lease stands for was forgotten before the lease was written down.
         let lease = (*self.lease.read().unwrap_or_else(PoisonError::into_inner))?;
-        let (_, value) = self.values.get(token)?;
+        let (_, asked, value) = self.values.get(token)?;
         let now = Moment::now();
-        now.is_within(lease.length, lease.asked)
+        (now.is_within(lease.length, lease.asked) && now.since(asked) < OLDEST_VALUE)
             .then(|| (value, lease.server_time(now)))
     }
 
     /// To be called before the query that brings a value is sent.
     pub fn mark(&self) -> Mark {
         Mark {
-            round: self.books().round,
+            round: self.index().round,
             at: Moment::now(),
         }
     }
@@ -157,69 +163,69 @@ impl<V: Clone + Send + Sync> Memory<V> {
         if self.capacity == 0 || Moment::now().since(mark.at) > OLDEST_MARK {
             return;
         }
-        let mut books = self.books();
-        let is_known = books.server.as_deref() == Some(server);
-        if !is_known || books.named(user).round > mark.round {
+        let mut index = self.index();
+        let is_known = index.server.as_deref() == Some(server);
+        if !is_known || index.named(user).round > mark.round {
             return;
         }
-        if let Some(earlier) = books.tokens.insert(user, token)
+        if let Some(earlier) = index.tokens.insert(user, token)
             && earlier != token
         {
             self.values.remove(&earlier);
         }
         let mut evicted = Vec::new();
         self.values
-            .insert_with_lifecycle(token, (user, value), &mut evicted);
+            .insert_with_lifecycle(token, (user, mark.at, value), &mut evicted);
         for (token, user) in evicted {
             // A value that was replaced is among them, too, and its token is still there.
-            if !self.values.contains_key(&token) && books.tokens.get(&user) == Some(&token) {
-                books.tokens.remove(&user);
+            if !self.values.contains_key(&token) && index.tokens.get(&user) == Some(&token) {
+                index.tokens.remove(&user);
             }
         }
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<V: Clone + Send + Sync> Hears for Memory<V> {
+impl<V: Clone + Send + Sync> FeedListener for Memory<V> {
     fn hear(&self, round: &Round) {
-        let mut books = self.books();
-        books.round += 1;
+        let mut index = self.index();
+        index.round += 1;
         let at = Moment::now();
         let now = Named {
-            round: books.round,
+            round: index.round,
             at,
             ended: at,
         };
-        if round.is_lost || books.server.as_ref() != Some(&round.server) || round.named.contains(&Uuid::nil())
+        if round.is_lost || index.server.as_ref() != Some(&round.server) || round.named.contains(&Uuid::nil())
         {
-            books.server = Some(round.server.clone());
-            books.everybody = now;
-            books.names.clear();
-            books.tokens.clear();
+            index.server = Some(round.server.clone());
+            index.everybody = now;
+            index.names.clear();
+            index.tokens.clear();
             self.values.clear();
         } else {
             for user in &round.named {
-                if let Some(token) = books.tokens.remove(user) {
+                if let Some(token) = index.tokens.remove(user) {
                     self.values.remove(&token);
                 }
-                let ended = books.named(*user).ended;
-                books.names.insert(*user, Named { ended, ..now });
+                let ended = index.named(*user).ended;
+                index.names.insert(*user, Named { ended, ..now });
             }
             for user in &round.ended {
-                books.names.insert(*user, now);
+                index.names.insert(*user, now);
             }
-            if books.names.len() > MOST_NAMES {
-                books.names.retain(|_, named| at.since(named.at) < NAMES_KEPT);
+            if index.names.len() > MOST_NAMES {
+                index.names.retain(|_, named| at.since(named.at) < NAMES_KEPT);
             }
-            if books.names.len() > MOST_NAMES {
-                books.everybody = now;
-                books.names.clear();
+            if index.names.len() > MOST_NAMES {
+                index.everybody = now;
+                index.names.clear();
             }
         }
-        // Last: whoever sees this lease finds nothing that was forgotten.
+        // Last: what is looked up under this lease is not what was forgotten.
         if let Some(length) = round.lease {
             *self.lease.write().unwrap_or_else(PoisonError::into_inner) = Some(Lease {
                 asked: round.asked,
@@ -230,11 +236,11 @@ impl<V: Clone + Send + Sync> Hears for Memory<V> {
     }
 
     fn last_end(&self, user: Uuid) -> Moment {
-        self.books().named(user).ended
+        self.index().named(user).ended
     }
 }
 
-impl Books {
+impl Index {
     fn named(&self, user: Uuid) -> Named {
         match self.names.get(&user) {
             Some(named) if named.round > self.everybody.round => *named,
@@ -266,10 +272,10 @@ impl<V> Clone for Evicted<V> {
     }
 }
 
-impl<V> Lifecycle<TokenDigest, (Uuid, V)> for Evicted<V> {
+impl<V> Lifecycle<TokenDigest, Value<V>> for Evicted<V> {
     type RequestState = Vec<(TokenDigest, Uuid)>;
 
-    fn on_evict(&self, evicted: &mut Self::RequestState, token: TokenDigest, (user, _): (Uuid, V)) {
+    fn on_evict(&self, evicted: &mut Self::RequestState, token: TokenDigest, (user, ..): Value<V>) {
         evicted.push((token, user));
     }
 }
@@ -337,16 +343,16 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_room_for_others_is_no_longer_in_the_books() {
+    fn what_makes_room_for_others_is_no_longer_in_the_index() {
         let memory = memory(100);
         for n in 0..=u8::MAX {
             let token = crate::token::Token::parse(hex::encode([n; 32]).as_bytes()).unwrap();
             memory.keep(memory.mark(), SERVER, Uuid::new_v4(), token.digest(), n);
         }
-        let books = memory.books();
-        assert_eq!(books.tokens.len(), memory.values.len());
+        let index = memory.index();
+        assert_eq!(index.tokens.len(), memory.values.len());
         assert!(
-            books
+            index
                 .tokens
                 .values()
                 .all(|token| memory.values.contains_key(token))

@@ -16,7 +16,7 @@ use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
 use super::Ending;
-use super::history::IS_AWAITED;
+use super::history::WAITS_AFTER_THIS;
 use crate::config::SessionPolicy;
 use crate::db::clock::{interval, now, span, statement_timestamp};
 use crate::db::schema::{ended_sessions, sessions};
@@ -151,7 +151,7 @@ pub fn touch(conn: &mut PgConnection, ids: &[Uuid], policy: &SessionPolicy) -> Q
          where id in (
              select id from sessions where id = any($3) and {ENDS_AT} > now() for update skip locked
          )
-         returning *, {IS_AWAITED}"
+         returning *, {WAITS_AFTER_THIS}"
     ))
     .bind::<Interval, _>(idle_timeout)
     .bind::<Interval, _>(max_lifetime)
@@ -243,7 +243,7 @@ pub fn apply_limits(
                  ends_at = case when created_at > now() then least(ends_at, now() + $2) else ends_at end
              where id in (select id from due)
          )
-         select id, {IS_AWAITED} from part order by id desc limit 1"
+         select id, {WAITS_AFTER_THIS} from part order by id desc limit 1"
     ))
     .bind::<Interval, _>(idle_timeout)
     .bind::<Interval, _>(max_lifetime)

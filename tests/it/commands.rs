@@ -267,14 +267,19 @@ async fn output_that_cannot_be_written_is_an_error_and_not_a_panic() {
 
 #[test]
 fn a_password_in_a_broken_connection_string_is_not_repeated() {
-    for url in [
-        "postgres://u:canary%zz@localhost/db",
-        "postgres://u:can/canary@localhost/db",
-        "mysql://u:canary@h/d",
-        "canary",
+    for (url, status) in [
+        ("postgres://u:canary%zz@localhost/db", 1),
+        ("postgres://u:can/canary@localhost/db", 1),
+        // No connection strings at all: wrong usage.
+        ("mysql://u:canary@h/d", 2),
+        ("canary", 2),
     ] {
         let (code, out, error) = outcome(oneseat(&["user", "list", "--database-url", url], ""));
-        assert_eq!((code, out.as_str(), error.lines().count()), (1, "", 1), "{error}");
+        assert_eq!(
+            (code, out.as_str(), error.lines().count()),
+            (status, "", 1),
+            "{error}"
+        );
         assert!(!error.contains("canary"), "{error}");
     }
 }

@@ -250,10 +250,10 @@ async fn whoever_commits_late_is_heard_and_many_at_once_are_everybody() {
     let database = app.database();
     let mut slow = database.connect();
     slow.batch_execute(
-        "begin; set oneseat.end_is_awaited = 'on'; update users set name = 'x' where name = 'u1'",
+        "begin; set oneseat.waits_after_commit = 'on'; update users set name = 'x' where name = 'u1'",
     )
     .unwrap();
-    database.execute("set oneseat.end_is_awaited = 'on'; update users set name = 'y' where name = 'u2'");
+    database.execute("set oneseat.waits_after_commit = 'on'; update users set name = 'y' where name = 'u2'");
     let since = database.text("select pg_current_snapshot()::text");
     slow.batch_execute("commit").unwrap();
     let named = |since: &str| {
@@ -264,7 +264,7 @@ async fn whoever_commits_late_is_heard_and_many_at_once_are_everybody() {
     };
     assert_eq!(named(&since), "{x}");
     let since = database.text("select pg_current_snapshot()::text");
-    database.execute("set oneseat.end_is_awaited = 'on'; update users set name = 'z'");
+    database.execute("set oneseat.waits_after_commit = 'on'; update users set name = 'z'");
     assert_eq!(named(&since), "{everybody}");
 }
 

@@ -219,7 +219,7 @@ async fn connections_that_are_frozen_are_left_behind_and_nothing_that_they_say_l
     })
     .await;
     app.database().execute(
-        "set oneseat.end_is_awaited = 'on';
+        "set oneseat.waits_after_commit = 'on';
          delete from sessions where user_id = (select id from users where name = 'ada')",
     );
     eventually("the end is known", async || ada.session().await.status == 401).await;

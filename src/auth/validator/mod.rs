@@ -80,7 +80,7 @@ impl Auth {
     /// [`Error::SessionEnded`] with the reason, for as long as it is kept; [`Error::TokenInvalid`];
     /// [`Error::Unavailable`].
     pub async fn validate(&self, token: &Token, activity: Activity) -> Result<Seat, Error> {
-        self.feed.is_of_use();
+        self.feed.note_validation();
         let digest = token.digest();
         if let Some(seat) = self.validator.recall(&digest, activity) {
             return Ok(seat);
@@ -88,7 +88,7 @@ impl Auth {
         let answer = self.validator.ask(digest, activity).await;
         if let Err(Error::SessionEnded(ending)) = &answer {
             // Nobody may be told while another instance would still say yes.
-            self.outwait_if_new(ending.user).await?;
+            self.outwait_if_recent(ending.user).await?;
         }
         answer
     }

@@ -1,8 +1,9 @@
-//! The feed: what changed about who may do what, read by each instance for its memory and its event streams.
+//! The feed names users whose rights or sessions have changed. Each instance reads it for its memory and its
+//! event streams.
 //!
 //! Triggers write it, in the transaction that makes the change. An instance reads it several times a lease
 //! while validations come in, a few times a second while only event streams are open, and otherwise not at
-//! all. Whoever ends a session calls [`Feed::outwait`] after the commit and before the acknowledgement.
+//! all. What ends a session calls [`Feed::outwait`] after the commit and before the acknowledgement.
 
 mod reader;
 mod table;
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::memory::Hears;
+use super::memory::FeedListener;
 use super::watchers::Watchers;
 use crate::db::Unavailable;
 use crate::moment::Moment;
@@ -37,21 +38,21 @@ const WARM: Duration = Duration::from_secs(2);
 pub enum Lease {
     /// It sets the lease of all instances, and remembers for no longer. Zero: it asks each time.
     Of(Duration),
-    /// It never remembers, and goes by the lease that is set: a command.
-    OfOthers,
+    /// It never remembers, and waits for the lease that is set: a command.
+    AsSet,
 }
 
 /// The handle of a reader. Cheap to clone.
 #[derive(Clone)]
 pub struct Feed {
-    wants: Arc<Wants>,
+    demand: Arc<Demand>,
     rounds: watch::Receiver<LastRound>,
-    memory: Arc<dyn Hears>,
+    memory: Arc<dyn FeedListener>,
 }
 
 /// Stops the reader when dropped.
 pub struct RunningReader {
-    wants: Arc<Wants>,
+    demand: Arc<Demand>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -63,12 +64,14 @@ struct LastRound {
     wait: Duration,
 }
 
-/// Who waits for what the reader will read.
-struct Wants {
+/// Why the feed is read.
+struct Demand {
     wake: Sender<()>,
     /// Set once the reader waits to be woken.
     is_idle: AtomicBool,
     is_stopping: AtomicBool,
+    /// The last question brought no answer.
+    has_failed: AtomicBool,
     /// Ends that wait for a round.
     waiting: AtomicUsize,
     /// Milliseconds after `started` of the last validation.
@@ -85,14 +88,15 @@ impl Feed {
     pub fn start(
         url: &str,
         lease: Lease,
-        memory: Arc<dyn Hears>,
+        memory: Arc<dyn FeedListener>,
         watchers: Watchers,
     ) -> io::Result<(Self, RunningReader)> {
         let (wake, woken) = bounded(1);
-        let wants = Arc::new(Wants {
+        let demand = Arc::new(Demand {
             wake,
             is_idle: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             validated: AtomicU64::new(0),
             started: Instant::now(),
@@ -102,17 +106,17 @@ impl Feed {
             asked: None,
             wait: Duration::ZERO,
         });
-        let reader = Reader::new(url, lease, memory.clone(), watchers, wants.clone(), told);
+        let reader = Reader::new(url, lease, memory.clone(), watchers, demand.clone(), told);
         let thread = std::thread::Builder::new()
             .name("feed".to_owned())
             .spawn(move || reader.read(&woken))?;
         let feed = Self {
-            wants: wants.clone(),
+            demand: demand.clone(),
             rounds,
             memory,
         };
         let running = RunningReader {
-            wants,
+            demand,
             thread: Some(thread),
         };
         Ok((feed, running))
@@ -132,12 +136,12 @@ impl Feed {
         Ok(())
     }
 
-    /// The same for an end of this user's that a query has found, and that may be old. To be called after the
-    /// answer of the query.
+    /// [`outwait`](Self::outwait) for an end of this user's session that a query has found, and that may be old.
+    /// To be called after the answer of the query.
     ///
     /// # Errors
     /// As [`outwait`](Self::outwait).
-    pub async fn outwait_if_new(&self, user: Uuid) -> Result<(), Unavailable> {
+    pub async fn outwait_if_recent(&self, user: Uuid) -> Result<(), Unavailable> {
         // This round names the user, if no earlier one has.
         let round = self.round_after(Moment::now()).await?;
         let known = Moment::now().since(self.memory.last_end(user));
@@ -145,16 +149,16 @@ impl Feed {
         Ok(())
     }
 
-    /// A token is being validated: the memory is of use.
-    pub fn is_of_use(&self) {
-        let wants = &self.wants;
-        if wants.remembers {
-            let now = wants.clock();
+    /// A token is being validated: the feed is read for the memory from now on.
+    pub fn note_validation(&self) {
+        let demand = &self.demand;
+        if demand.remembers {
+            let now = demand.clock();
             // Most of the time somebody else has just written it.
-            if wants.validated.load(Ordering::Relaxed) + 100 < now {
-                wants.validated.store(now, Ordering::SeqCst);
-                if wants.is_idle.load(Ordering::SeqCst) {
-                    wants.wake();
+            if demand.validated.load(Ordering::Relaxed) + 100 < now {
+                demand.validated.store(now, Ordering::SeqCst);
+                if demand.is_idle.load(Ordering::SeqCst) {
+                    demand.wake();
                 }
             }
         }
@@ -162,7 +166,12 @@ impl Feed {
 
     /// Reads at once.
     pub fn wake(&self) {
-        self.wants.wake();
+        self.demand.wake();
+    }
+
+    /// Whether the last question brought no answer: no end can be confirmed.
+    pub fn has_failed(&self) -> bool {
+        self.demand.has_failed.load(Ordering::Relaxed)
     }
 
     /// How long ago the feed was asked last, for an instance that asks.
@@ -173,7 +182,7 @@ impl Feed {
 
     /// A round whose question was sent after this moment.
     async fn round_after(&self, moment: Moment) -> Result<LastRound, Unavailable> {
-        let _waiting = Waiting::for_a_round(&self.wants);
+        let _waiting = Waiting::for_a_round(&self.demand);
         let mut rounds = self.rounds.clone();
         let round = rounds.wait_for(|round| round.asked.is_some_and(|asked| asked.is_from(moment)));
         match timeout(DEADLINE, round).await {
@@ -185,13 +194,13 @@ impl Feed {
 }
 
 /// Counts somebody who waits for a round.
-struct Waiting<'a>(&'a Wants);
+struct Waiting<'a>(&'a Demand);
 
 impl<'a> Waiting<'a> {
-    fn for_a_round(wants: &'a Wants) -> Self {
-        wants.waiting.fetch_add(1, Ordering::SeqCst);
-        wants.wake();
-        Self(wants)
+    fn for_a_round(demand: &'a Demand) -> Self {
+        demand.waiting.fetch_add(1, Ordering::SeqCst);
+        demand.wake();
+        Self(demand)
     }
 }
 
@@ -201,7 +210,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl Wants {
+impl Demand {
     fn wake(&self) {
         // One call is enough, however many want it.
         let (Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(()))) = self.wake.try_send(());
@@ -222,8 +231,8 @@ impl Wants {
 
 impl Drop for RunningReader {
     fn drop(&mut self) {
-        self.wants.is_stopping.store(true, Ordering::SeqCst);
-        self.wants.wake();
+        self.demand.is_stopping.store(true, Ordering::SeqCst);
+        self.demand.wake();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

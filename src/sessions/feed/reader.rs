@@ -1,5 +1,6 @@
 //! The thread that asks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,11 +11,11 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::table::{self, Answer, Cursor};
-use super::{LastRound, Lease, Wants};
+use super::{Demand, LastRound, Lease};
 use crate::config::SessionPolicy;
 use crate::db::{BoundedConnection, Unavailable};
 use crate::moment::Moment;
-use crate::sessions::memory::{Hears, Round};
+use crate::sessions::memory::{FeedListener, Round};
 use crate::sessions::store::{self, SessionStatus};
 use crate::sessions::watchers::Watchers;
 
@@ -26,6 +27,10 @@ const SHORTEST: Duration = Duration::from_millis(3);
 const RETRY: Duration = Duration::from_millis(250);
 /// The longest wait for an answer of PostgreSQL.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// The same while there is no connection: of several servers each may take a while.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
+/// After this time without a lease the log says so.
+const SOON: Duration = Duration::from_secs(10);
 /// How old a snapshot is when the rows that it has seen are forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// Streams that are looked at together after a loss.
@@ -37,9 +42,9 @@ pub const LEASES_LOST: &str = "oneseat_validation_leases_lost_total";
 pub(super) struct Reader {
     connection: BoundedConnection,
     lease: Lease,
-    memory: Arc<dyn Hears>,
+    memory: Arc<dyn FeedListener>,
     watchers: Watchers,
-    wants: Arc<Wants>,
+    demand: Arc<Demand>,
     told: watch::Sender<LastRound>,
     /// Whether the lease of this instance is written down.
     is_set: bool,
@@ -51,15 +56,17 @@ pub(super) struct Reader {
     /// A snapshot that becomes old.
     oldest: Option<(String, Moment)>,
     has_failed: bool,
+    /// Since when no answer has brought a lease, until that is in the log.
+    without_lease: Option<Moment>,
 }
 
 impl Reader {
     pub(super) fn new(
         url: &str,
         lease: Lease,
-        memory: Arc<dyn Hears>,
+        memory: Arc<dyn FeedListener>,
         watchers: Watchers,
-        wants: Arc<Wants>,
+        demand: Arc<Demand>,
         told: watch::Sender<LastRound>,
     ) -> Self {
         Self {
@@ -67,14 +74,15 @@ impl Reader {
             lease,
             memory,
             watchers,
-            wants,
+            demand,
             told,
-            is_set: lease == Lease::OfOthers,
+            is_set: lease == Lease::AsSet,
             cursor: None,
             current: None,
             previous: None,
             oldest: None,
             has_failed: false,
+            without_lease: None,
         }
     }
 
@@ -83,12 +91,15 @@ impl Reader {
         let mut asked = None;
         loop {
             self.rest(asked, woken);
-            if self.wants.is_stopping.load(Ordering::SeqCst) {
+            if self.demand.is_stopping.load(Ordering::SeqCst) {
                 return;
             }
             let now = Moment::now();
             asked = Some(now);
-            match self.ask(now) {
+            let answer = catch_unwind(AssertUnwindSafe(|| self.ask(now)));
+            let answer = answer.unwrap_or_else(|_| Err(Unavailable::new(&"a panic")));
+            self.demand.has_failed.store(answer.is_err(), Ordering::Relaxed);
+            match answer {
                 Ok(()) => self.has_failed = false,
                 Err(error) => {
                     if !std::mem::replace(&mut self.has_failed, true) {
@@ -106,11 +117,11 @@ impl Reader {
         if let Some(pause) = self.pause() {
             let _ = woken.recv_timeout(pause);
         } else {
-            self.wants.is_idle.store(true, Ordering::SeqCst);
-            if self.pause().is_none() && !self.wants.is_stopping.load(Ordering::SeqCst) {
+            self.demand.is_idle.store(true, Ordering::SeqCst);
+            if self.pause().is_none() && !self.demand.is_stopping.load(Ordering::SeqCst) {
                 let _ = woken.recv();
             }
-            self.wants.is_idle.store(false, Ordering::SeqCst);
+            self.demand.is_idle.store(false, Ordering::SeqCst);
         }
         if let Some(asked) = asked {
             std::thread::sleep(SHORTEST.saturating_sub(Moment::now().since(asked)));
@@ -119,11 +130,11 @@ impl Reader {
 
     /// How long to wait before the next question; `None`: nobody needs one.
     fn pause(&self) -> Option<Duration> {
-        if !self.is_set || self.wants.waiting.load(Ordering::SeqCst) > 0 {
+        if !self.is_set || self.demand.waiting.load(Ordering::SeqCst) > 0 {
             return Some(Duration::ZERO);
         }
         let is_watched = self.watchers.count() > 0;
-        match (self.lease, self.wants.is_warm()) {
+        match (self.lease, self.demand.is_warm()) {
             (Lease::Of(lease), true) => {
                 let lease = self.current.map_or(lease, |(_, current)| current.min(lease));
                 Some((lease / 4).min(FOR_STREAMS))
@@ -134,22 +145,25 @@ impl Reader {
     }
 
     fn ask(&mut self, asked: Moment) -> Result<(), Unavailable> {
-        if let (Lease::Of(lease), false) = (self.lease, self.is_set) {
-            self.connection
-                .run(DEADLINE, move |conn| table::set_lease(conn, lease))?;
-            self.is_set = true;
-        }
-        if !self.connection.is_open() {
+        let deadline = if self.connection.is_open() {
+            DEADLINE
+        } else {
             // What happened while there was no connection may be forgotten.
             self.cursor = None;
+            CONNECT_DEADLINE
+        };
+        if let (Lease::Of(lease), false) = (self.lease, self.is_set) {
+            self.connection
+                .run(deadline, move |conn| table::set_lease(conn, lease))?;
+            self.is_set = true;
         }
         let since = self.cursor.take();
         let answer = self
             .connection
-            .run(DEADLINE, move |conn| table::read(conn, since.as_ref()))?;
+            .run(deadline, move |conn| table::read(conn, since.as_ref()))?;
         self.note(asked, &answer);
         self.tell(&answer)?;
-        self.keep_house(&answer)?;
+        self.purge(&answer)?;
         self.cursor = Some(answer.cursor);
         Ok(())
     }
@@ -158,7 +172,7 @@ impl Reader {
     fn note(&mut self, asked: Moment, answer: &Answer) {
         let own = match self.lease {
             Lease::Of(lease) => lease,
-            Lease::OfOthers => Duration::ZERO,
+            Lease::AsSet => Duration::ZERO,
         };
         let lease = answer
             .lease
@@ -173,10 +187,11 @@ impl Reader {
             ended: answer.ended.clone(),
             lease,
         });
+        self.complain(answer, !own.is_zero());
         if let Some(lease) = lease {
             let now = Moment::now();
             if let Some((earlier, length)) = self.current.replace((asked, lease))
-                && self.wants.is_warm()
+                && self.demand.is_warm()
                 && !now.is_within(length, earlier)
             {
                 counter!(LEASES_LOST).increment(1);
@@ -186,6 +201,20 @@ impl Reader {
             asked: Some(asked),
             wait: answer.wait,
         });
+    }
+
+    /// Says in the log that nothing is remembered, once, if it lasts.
+    fn complain(&mut self, answer: &Answer, wants_a_lease: bool) {
+        let now = Moment::now();
+        if answer.lease.is_some() || !wants_a_lease {
+            self.without_lease = Some(now);
+        } else if self.without_lease.is_some_and(|since| now.since(since) > SOON) {
+            self.without_lease = None;
+            log::warn!(
+                "validations are not answered from memory: an earlier version of oneseat is connected to the database, \
+                 or a transaction that changes users or sessions is open for long"
+            );
+        }
     }
 
     /// Tells the event streams.
@@ -208,14 +237,14 @@ impl Reader {
                 }
             }
         }
-        if is_everybody || answer.is_news {
+        if is_everybody || !answer.named.is_empty() {
             self.watchers.tell_change();
         }
         Ok(())
     }
 
     /// Forgets what nobody needs any more.
-    fn keep_house(&mut self, answer: &Answer) -> Result<(), Unavailable> {
+    fn purge(&mut self, answer: &Answer) -> Result<(), Unavailable> {
         let now = Moment::now();
         match (answer.previous, self.previous) {
             (Some(version), Some((known, since))) if version == known => {
@@ -231,9 +260,15 @@ impl Reader {
         match self.oldest.take() {
             _ if answer.is_lost => self.oldest = new(answer),
             Some((snapshot, since)) if now.since(since) >= FORGET_AFTER => {
-                self.oldest = new(answer);
-                self.connection
-                    .run(DEADLINE, move |conn| table::purge(conn, &snapshot))?;
+                let seen = snapshot.clone();
+                let has_more = self
+                    .connection
+                    .run(DEADLINE, move |conn| table::purge(conn, &seen))?;
+                self.oldest = if has_more {
+                    Some((snapshot, since))
+                } else {
+                    new(answer)
+                };
             }
             Some(oldest) => self.oldest = Some(oldest),
             None => self.oldest = new(answer),

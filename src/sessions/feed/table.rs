@@ -8,7 +8,9 @@ use diesel::data_types::PgInterval;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Bool, Interval, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    Array, BigInt, Bool, Integer, Interval, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+};
 use uuid::Uuid;
 
 use crate::db::clock::interval;
@@ -19,7 +21,7 @@ extern "SQL" {
     fn feed_server() -> Nullable<Text>;
 }
 
-/// How many rows one statement forgets.
+/// How many rows one statement deletes.
 const PURGED_AT_ONCE: i32 = 10_000;
 
 /// Where a reader is: a snapshot of PostgreSQL's, and the server that it means something to.
@@ -43,12 +45,10 @@ pub(super) struct Answer {
     pub(super) previous: Option<i64>,
     /// What was in memory means nothing any more.
     pub(super) is_lost: bool,
-    /// Whom something happened to; nil stands for everybody.
+    /// Users whose rights or sessions have changed; nil means all users.
     pub(super) named: Vec<Uuid>,
-    /// Those among them from whom something was taken.
+    /// Those of them who lost something.
     pub(super) ended: Vec<Uuid>,
-    /// Whether a session began or ended, or a user changed.
-    pub(super) is_news: bool,
 }
 
 #[derive(QueryableByName)]
@@ -75,8 +75,6 @@ struct Row {
     named: Vec<Uuid>,
     #[diesel(sql_type = Array<SqlUuid>)]
     ended: Vec<Uuid>,
-    #[diesel(sql_type = Bool)]
-    is_news: bool,
 }
 
 /// What has happened since the cursor. Without one, or with one of another server, everything is lost.
@@ -97,7 +95,6 @@ pub(super) fn read(conn: &mut PgConnection, since: Option<&Cursor>) -> QueryResu
         is_lost,
         named: row.named,
         ended: row.ended,
-        is_news: row.is_news,
     })
 }
 
@@ -108,22 +105,28 @@ pub(super) fn set_lease(conn: &mut PgConnection, lease: Duration) -> QueryResult
         .execute(conn)
 }
 
-/// Forgets the longer lease, for who has waited since it saw this version.
+/// Forgets the longer lease, after a wait that began when this version was seen.
 pub(super) fn forget_previous(conn: &mut PgConnection, version: i64) -> QueryResult<usize> {
     sql_query("select forget_previous_lease($1)")
         .bind::<BigInt, _>(version)
         .execute(conn)
 }
 
-/// Forgets rows that every snapshot since this one has seen.
-pub(super) fn purge(conn: &mut PgConnection, since: &str) -> QueryResult<usize> {
-    sql_query("select purge_feed(pg_snapshot_xmin($1::pg_snapshot), $2)")
+/// Deletes rows that every snapshot since this one has seen. Returns whether there are more.
+pub(super) fn purge(conn: &mut PgConnection, since: &str) -> QueryResult<bool> {
+    #[derive(QueryableByName)]
+    struct Purged {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
+    let purged: Purged = sql_query("select purge_feed(pg_snapshot_xmin($1::pg_snapshot), $2) as count")
         .bind::<Text, _>(since)
-        .bind::<diesel::sql_types::Integer, _>(PURGED_AT_ONCE)
-        .execute(conn)
+        .bind::<Integer, _>(PURGED_AT_ONCE)
+        .get_result(conn)?;
+    Ok(purged.count >= PURGED_AT_ONCE.into())
 }
 
-/// The columns are limited to five seconds, so there are no months and days.
+/// The columns are limited to seconds, so there are no months and days.
 fn duration(interval: &PgInterval) -> Duration {
     Duration::from_micros(u64::try_from(interval.microseconds).unwrap_or(0))
 }

@@ -112,7 +112,7 @@ impl FromRequest for Admin {
                 Role::User => {
                     audit::forbidden(seat.user.id, &resource(&request), &client::origin(&request));
                     // First: another instance may still remember an earlier role.
-                    auth(&request)?.outwait_if_new(seat.user.id).await?;
+                    auth(&request)?.outwait().await?;
                     Err(Problem::forbidden())
                 }
             }
@@ -130,7 +130,7 @@ async fn seat(request: &HttpRequest, activity: Activity) -> Result<Seat, Problem
     })
 }
 
-fn auth(request: &HttpRequest) -> Result<&Auth, Problem> {
+pub(in crate::web) fn auth(request: &HttpRequest) -> Result<&Auth, Problem> {
     let auth = request.app_data::<web::Data<Auth>>();
     auth.map(|auth| auth.get_ref()).ok_or_else(Problem::unavailable)
 }

@@ -48,7 +48,7 @@ const STANDSTILL: Duration = Duration::from_secs(1);
 const LONG_STANDSTILL: Duration = Duration::from_secs(11);
 
 /// How much longer a run may take until everything has been seen that it is there to see.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_instances_that_lose_connections_are_one() {
