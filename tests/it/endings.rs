@@ -1,5 +1,6 @@
 //! Why a session ended: on the next request, in the history, and at once over the event stream.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use oneseat::auth::{Authority, LastAdmin};
@@ -11,40 +12,30 @@ use tokio::time::timeout;
 use crate::support::{App, Client, EventStream, PASSWORD, eventually, sql};
 
 /// Ends Ada's session in each of the ways there are.
-async fn end(app: &App, ada: &Client, reason: &str) {
+async fn end(app: &App, ada: &Client, reason: EndReason) {
     let email: Email = "ada@example.org".parse().unwrap();
     match reason {
-        "signed_out" => drop(ada.logout().await),
-        "page_closed" => drop(
+        EndReason::SignedOut => drop(ada.logout().await),
+        EndReason::PageClosed => drop(
             ada.post("/auth/logout", &json!({ "reason": "page_closed" }))
                 .await,
         ),
-        "replaced" => drop(app.visitor().sign_in("ada@example.org").await),
-        "expired" => app.database().execute(&sql::backdate_sessions("3 hours")),
-        "revoked" => drop(app.auth.revoke_all().await.unwrap()),
-        "password_changed" => app
+        EndReason::Replaced => drop(app.visitor().sign_in("ada@example.org").await),
+        EndReason::Expired => app.database().execute(&sql::backdate_sessions("3 hours")),
+        EndReason::Revoked => drop(app.auth.revoke_all().await.unwrap()),
+        EndReason::PasswordChanged => app
             .auth
             .set_password(email, Password::chosen(PASSWORD, &[]).unwrap())
             .await
             .unwrap(),
-        "account_disabled" => app
+        EndReason::AccountDisabled => app
             .auth
             .disable(email, Authority::Operator, LastAdmin::MayGo)
             .await
             .unwrap(),
-        other => panic!("{other}"),
+        EndReason::Unknown => panic!("nothing of this version ends a session so"),
     }
 }
-
-const REASONS: [&str; 7] = [
-    "signed_out",
-    "page_closed",
-    "replaced",
-    "expired",
-    "revoked",
-    "password_changed",
-    "account_disabled",
-];
 
 /// The part of a text between two others.
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
@@ -58,49 +49,60 @@ fn quoted(text: &str, mark: char) -> Vec<&str> {
 }
 
 #[test]
-fn every_reason_is_tried_and_has_its_words_and_its_colour() {
-    assert_eq!(EndReason::ALL.map(EndReason::as_str), REASONS);
+fn every_reason_has_its_words_and_its_colour_and_no_other_has() {
     let page = include_str!("../../docs/api.md");
-    assert_eq!(quoted(between(page, "A session ends as\n", ". "), '`'), REASONS);
     let style = include_str!("../../static/oneseat.css").lines();
     let coloured = style.filter_map(|line| line.strip_prefix('.')?.split_once(" { fill: "));
-    assert_eq!(coloured.map(|(class, _)| class).collect::<Vec<_>>(), REASONS);
-
-    // A client hears of a reason that only a later version knows, too.
-    let told = [&REASONS[..], &[EndReason::Unknown.as_str()]].concat();
-    let module = include_str!("../../static/oneseat.js");
-    assert_eq!(
-        quoted(between(module, "@typedef {\"signed_out\" | ", " Reason\n"), '"'),
-        told[1..]
+    let module = between(
+        include_str!("../../static/oneseat.js"),
+        "@typedef {",
+        "} Reason\n",
     );
-    let types = include_str!("../../static/oneseat.d.ts");
-    assert_eq!(quoted(between(types, "export type Reason =\n", ";"), '"'), told);
+    let types = between(
+        include_str!("../../static/oneseat.d.ts"),
+        "export type Reason =\n",
+        ";",
+    );
     let endings = between(
         include_str!("../../static/pages.js"),
         "const ENDINGS = {\n",
         "\n};",
     );
     let entry = |line: &'static str| line.strip_prefix("  ")?.split_once(": [");
-    let mut with_words: Vec<_> = endings
-        .lines()
-        .filter_map(entry)
-        .map(|(reason, _)| reason)
-        .collect();
-    with_words.retain(|reason| !reason.starts_with(' '));
-    with_words.sort_by_key(|word| told.iter().position(|reason| reason == word));
-    assert_eq!(with_words, told);
+    let with_words = endings.lines().filter_map(entry).map(|(reason, _)| reason);
+
+    let reasons = BTreeSet::from(EndReason::ALL.map(EndReason::as_str));
+    // A client hears of a reason that only a later version knows, too.
+    let mut told = reasons.clone();
+    told.insert(EndReason::Unknown.as_str());
+    let listed = quoted(between(page, "A session ends as\n", ". "), '`');
+    let mut wrong = vec![
+        ("docs/api.md", listed, &reasons),
+        (
+            "static/oneseat.css",
+            coloured.map(|(class, _)| class).collect(),
+            &reasons,
+        ),
+        ("static/oneseat.js", quoted(module, '"'), &told),
+        ("static/oneseat.d.ts", quoted(types, '"'), &told),
+        ("static/pages.js", with_words.collect(), &told),
+    ];
+    wrong.retain(|(_, named, reasons)| {
+        named.len() != reasons.len() || BTreeSet::from_iter(named.iter().copied()) != **reasons
+    });
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[tokio::test]
 async fn a_token_of_an_ended_session_is_told_why_and_when() {
-    for reason in REASONS {
+    for reason in EndReason::ALL {
         let app = App::start().await;
         let ada = app.signed_in("ada").await;
         end(&app, &ada, reason).await;
         let answer = ada.session().await;
         assert_eq!(answer.problem(), "401 session_ended", "{reason}");
         let body = answer.json();
-        assert_eq!(body["reason"], reason);
+        assert_eq!(body["reason"], reason.as_str());
         assert_eq!(body["detail"], "Invalid or expired session");
         assert!(body["endedAt"].as_str().unwrap().ends_with('Z'));
         assert_eq!(
@@ -234,7 +236,10 @@ async fn my_history_tells_my_past_sessions_and_no_others() {
 
 #[tokio::test]
 async fn a_stream_tells_the_end_at_another_instance() {
-    for reason in REASONS.into_iter().filter(|reason| *reason != "expired") {
+    for reason in EndReason::ALL
+        .into_iter()
+        .filter(|reason| *reason != EndReason::Expired)
+    {
         let app = App::start().await;
         let other = app.another_instance().await;
         let ada = app.signed_in("ada").await;
@@ -242,7 +247,10 @@ async fn a_stream_tells_the_end_at_another_instance() {
         end(&app, &ada, reason).await;
         let (event, data) = events.next().await.unwrap();
         let data: Value = serde_json::from_str(&data).unwrap();
-        assert_eq!((event.as_str(), data["reason"].as_str()), ("ended", Some(reason)));
+        assert_eq!(
+            (event.as_str(), data["reason"].as_str()),
+            ("ended", Some(reason.as_str()))
+        );
         assert_eq!(data["at"], ada.session().await.json()["endedAt"]);
         assert_eq!(events.next().await, None, "it is the last event");
     }
