@@ -13,7 +13,7 @@ use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor, Resource};
-use super::endings::{why_ended, write_disabled};
+use super::unwritten_ends::{why_ended, write_disabled};
 use super::user_ref::UserRef;
 use super::{Auth, Error, Seat};
 use crate::config::SessionPolicy;

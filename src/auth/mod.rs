@@ -1,7 +1,7 @@
 //! The use cases: the only place where users and sessions meet.
 //!
 //! One file per use case: [`sign_in`], `checked_password` (checks a password once and again), [`endings`]
-//! (sign-out, revocation, expiry), [`validator`] (checks a token), [`watch`] (reports the end of a session),
+//! (sign-out, revocation), `unwritten_ends` (expiry), [`validator`] (checks a token), [`watch`] (reports the end of a session),
 //! [`recovery`] (forgotten and changed passwords), [`delivery`] (sends mail), [`introspection`] (answers
 //! services), [`accounts`] (what operators and admins do to users), [`authority`] (confirms permission),
 //! `user_ref` (names an account), [`lists`] (sessions and accounts), [`statistics`] (figures), [`metrics`]
@@ -22,6 +22,7 @@ pub mod sign_in;
 pub mod statistics;
 pub mod sweep;
 mod taking;
+mod unwritten_ends;
 mod user_ref;
 pub mod validator;
 pub mod watch;

@@ -8,7 +8,7 @@ use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::accounts::{email_of, replace_password};
-use super::audit::{self, Actor};
+use super::audit::{self, Actor, Event};
 use super::authority::{Authority, Holder, Subject};
 use super::checked_password::{CheckedPassword, Claim};
 use super::{Auth, Error};
@@ -148,7 +148,7 @@ impl Auth {
         };
         let tell = |done: &Option<(Uuid, Vec<EndedSession>)>, by| {
             if let Some((user, ended)) = done {
-                audit::user_changed("authn_password_change", *user, by);
+                audit::user_changed(Event::PasswordChanged, *user, by);
                 audit::ended(ended, by);
             }
         };

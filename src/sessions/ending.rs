@@ -1,8 +1,10 @@
 //! Why and when a session ended (law 6).
 
 use chrono::{DateTime, Utc};
+use diesel::prelude::*;
 use uuid::Uuid;
 
+use crate::db::schema::ended_sessions;
 use crate::words::words;
 
 words! {
@@ -26,14 +28,18 @@ words! {
 }
 
 /// What the client of an ended session may know. It says nothing about the client that took the seat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Queryable, Selectable, Clone, Copy, Debug, PartialEq, Eq)]
+#[diesel(table_name = ended_sessions, check_for_backend(diesel::pg::Pg))]
 pub struct Ending {
     /// Whose session it was.
+    #[diesel(column_name = user_id)]
     pub user: Uuid,
     /// The session that ended.
+    #[diesel(column_name = id)]
     pub session: Uuid,
     /// Why it ended.
     pub reason: EndReason,
     /// When it ended; for an expired session the moment of expiry.
+    #[diesel(column_name = ended_at)]
     pub at: DateTime<Utc>,
 }

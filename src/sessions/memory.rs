@@ -352,7 +352,7 @@ mod tests {
         let index = memory.index();
         assert_eq!(index.tokens.len(), memory.values.len());
         assert!(
-            books
+            index
                 .tokens
                 .values()
                 .all(|token| memory.values.contains_key(token))

@@ -275,7 +275,11 @@ fn a_password_in_a_broken_connection_string_is_not_repeated() {
         ("canary", 2),
     ] {
         let (code, out, error) = outcome(oneseat(&["user", "list", "--database-url", url], ""));
-        assert_eq!((code, out.as_str(), error.lines().count()), (status, "", 1), "{error}");
+        assert_eq!(
+            (code, out.as_str(), error.lines().count()),
+            (status, "", 1),
+            "{error}"
+        );
         assert!(!error.contains("canary"), "{error}");
     }
 }

@@ -229,7 +229,7 @@ impl Reader {
             let sessions = sessions.to_vec();
             // Expiry is reported by the stream itself, which knows the time.
             let found = self.connection.run(DEADLINE, move |conn| {
-                store::look(conn, &sessions, &SessionPolicy::AS_STORED)
+                store::statuses(conn, &sessions, &SessionPolicy::AS_STORED)
             })?;
             for status in found.into_values() {
                 if let SessionStatus::Ended(ending) = status {
