@@ -70,7 +70,10 @@ impl Worker<Question> for ValidationWorker {
         let (mut due, mut missing, mut over) = (Vec::new(), Vec::new(), HashMap::new());
         for question in questions {
             match found.get(&question.digest) {
-                None => missing.push(question),
+                None => {
+                    self.memory.forget(&question.digest);
+                    missing.push(question);
+                }
                 Some(found) if let Some(over_by) = found.over => {
                     over.insert(question.digest, (found.seat.session.id, over_by));
                     missing.push(question);

@@ -183,6 +183,7 @@ impl Reader {
             asked,
             server_time: answer.at,
             is_lost: answer.is_lost,
+            is_reliable: answer.lease.is_some(),
             named: answer.named.clone(),
             ended: answer.ended.clone(),
             lease,
@@ -212,7 +213,8 @@ impl Reader {
             self.without_lease = None;
             log::warn!(
                 "validations are not answered from memory: an earlier version of oneseat is connected to the database, \
-                 or a transaction that changes users or sessions is open for long"
+                 a transaction that changes users or sessions is open for long, \
+                 or a trigger `..._feed_...` of these tables is not enabled always"
             );
         }
     }
