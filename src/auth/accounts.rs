@@ -5,7 +5,7 @@ use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor, Event};
-use super::authority::{Authority, Holder, LastAdmin, Subject};
+use super::authority::{Authority, LastAdmin, Subject};
 use super::user_ref::UserRef;
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
@@ -187,7 +187,7 @@ impl Auth {
         by: Authority,
         last_admin: LastAdmin,
     ) -> Result<(), Error> {
-        let (policy, own) = (self.policy.sessions, by.holder().map(Holder::user));
+        let (policy, own) = (self.policy.sessions, by.holder().map(|holder| holder.user));
         let disable = move |conn: &mut PgConnection, found: &Credentials| {
             let id = found.user.id;
             if own == Some(id) {
@@ -278,10 +278,6 @@ pub(super) fn replace_password(
     users::set_password(conn, user.id, hash)?;
     lockout::clear(conn, &email_of(user)?)?;
     link::discard_all(conn, user.id)?;
-    Ok(history::end(
-        conn,
-        Which::OfUser(user.id),
-        EndReason::PasswordChanged,
-        policy,
-    )?)
+    let (which, reason) = (Which::OfUser(user.id), EndReason::PasswordChanged);
+    Ok(history::end(conn, which, reason, policy)?)
 }

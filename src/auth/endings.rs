@@ -20,7 +20,7 @@ impl Auth {
     /// # Errors
     /// Those of [`Authority`]; [`Error::Unavailable`].
     pub async fn sign_out(&self, holder: Holder, reason: EndReason) -> Result<(), Error> {
-        let session = holder.session();
+        let session = holder.session;
         let (subject, by) = (Subject::Session(session), Authority::Own(holder));
         self.end(subject, Which::Id(session), reason, by).await?;
         Ok(())
@@ -44,12 +44,8 @@ impl Auth {
         let (subject, policy) = (Subject::User(whom.clone()), self.policy.sessions);
         let end = move |conn: &mut PgConnection, found: Option<Credentials>| {
             let found = found.ok_or_else(|| whom.unknown())?;
-            Ok(history::end(
-                conn,
-                Which::OfUser(found.user.id),
-                Revoked,
-                &policy,
-            )?)
+            let which = Which::OfUser(found.user.id);
+            Ok(history::end(conn, which, Revoked, &policy)?)
         };
         let ended = self.act(by, subject, end, told).await?;
         one_lived(&ended)
@@ -69,7 +65,7 @@ impl Auth {
     /// # Errors
     /// Those of [`Authority`]; [`Error::Unavailable`].
     pub async fn revoke_all_others(&self, admin: Holder) -> Result<usize, Error> {
-        let which = Which::AllBut(admin.session());
+        let which = Which::AllBut(admin.session);
         let ended = self.end(Subject::Everybody, which, Revoked, Authority::Admin(admin));
         Ok(how_many_lived(&ended.await?))
     }

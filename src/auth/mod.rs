@@ -28,7 +28,7 @@ pub mod validator;
 pub mod watch;
 
 use crate::config::Policy;
-use crate::db::{Database, Unavailable};
+use crate::db::Database;
 use crate::sessions::feed::Feed;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
@@ -78,16 +78,11 @@ impl Auth {
         use diesel::RunQueryDsl;
         use diesel::dsl::sql;
         use diesel::sql_types::Bool;
-        let is_read_only: bool = self
-            .db
-            .run(|conn| {
-                let is_read_only = sql::<Bool>("current_setting('transaction_read_only')::boolean");
-                diesel::select(is_read_only)
-                    .get_result(conn)
-                    .map_err(Unavailable::from)
-            })
-            .await?;
-        if is_read_only {
+        let is_read_only = self.db.run(|conn| {
+            let is_read_only = sql::<Bool>("current_setting('transaction_read_only')::boolean");
+            Ok::<bool, Error>(diesel::select(is_read_only).get_result(conn)?)
+        });
+        if is_read_only.await? {
             return Err(Error::Unavailable("nothing can be written to it".to_owned()));
         }
         if self.feed.has_failed() {

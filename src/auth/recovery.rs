@@ -130,10 +130,10 @@ impl Auth {
     ) -> Result<Option<()>, Error> {
         // This is costly: only a caller that knows the current password gets here.
         let about = vec![checked.found.user.name.clone(), checked.found.user.email.clone()];
-        let origin = holder.origin().clone();
+        let origin = holder.origin.clone();
         let hash = self.hasher.hash_proposed(new, about, origin.share()).await??;
         let (is_mailed, policy) = (self.policy.mail.is_on(), self.policy.sessions);
-        let subject = Subject::User(holder.user().into());
+        let subject = Subject::User(holder.user.into());
         let change = move |conn: &mut PgConnection, found: Option<Credentials>| {
             let found = found.ok_or(Error::TokenInvalid)?;
             let confirmed = checked.confirm_row(conn, found);
@@ -168,11 +168,7 @@ impl Auth {
     /// # Errors
     /// [`Error::NoMail`].
     pub fn needs_mail(&self) -> Result<(), Error> {
-        if self.sends_mail() {
-            Ok(())
-        } else {
-            Err(Error::NoMail)
-        }
+        self.sends_mail().then_some(()).ok_or(Error::NoMail)
     }
 }
 

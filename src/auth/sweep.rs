@@ -167,18 +167,17 @@ impl Auth {
 
 /// Takes the lock. The connection holds it from batch to batch.
 fn try_lock(conn: &mut PgConnection) -> Result<bool, Error> {
-    let lock = sql::<Bool>("pg_try_advisory_lock(")
-        .bind::<BigInt, _>(SWEEP_LOCK)
-        .sql(")");
-    Ok(diesel::select(lock).get_result(conn)?)
+    call_with_lock(conn, "pg_try_advisory_lock(")
 }
 
 /// Releases the lock at once, not when PostgreSQL notices that the connection was closed.
 fn unlock(conn: &mut PgConnection) -> Result<bool, Error> {
-    let unlock = sql::<Bool>("pg_advisory_unlock(")
-        .bind::<BigInt, _>(SWEEP_LOCK)
-        .sql(")");
-    Ok(diesel::select(unlock).get_result(conn)?)
+    call_with_lock(conn, "pg_advisory_unlock(")
+}
+
+fn call_with_lock(conn: &mut PgConnection, function: &str) -> Result<bool, Error> {
+    let call = sql::<Bool>(function).bind::<BigInt, _>(SWEEP_LOCK).sql(")");
+    Ok(diesel::select(call).get_result(conn)?)
 }
 
 /// Sweeps one batch of each table, up to the new frontier.
