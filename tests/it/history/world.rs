@@ -8,12 +8,17 @@ use std::time::{Duration, Instant};
 
 use oneseat::auth::Auth;
 use oneseat::auth::accounts::NewAccount;
+use oneseat::sessions::EndReason;
 use oneseat::users::{Password, Role};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::checker::Call;
-use super::seat::{Deed, Number};
-use crate::support::{Client, PASSWORD};
+use super::seat::{Deed, End, Number};
+use crate::support::{Client, Database, PASSWORD};
+
+/// The table of the sessions whose rows an operator deleted.
+pub const REMOVED: &str = "removed_sessions";
 
 /// Everything a run has.
 pub struct World {
@@ -28,8 +33,16 @@ pub struct World {
     sign_ins: AtomicUsize,
     passwords: AtomicUsize,
     tally: Mutex<BTreeMap<String, usize>>,
+    operations: AtomicUsize,
+    /// Told when somebody begins to end a session, for a fault that aims at that.
+    pub ending: Notify,
     is_over: AtomicBool,
 }
+
+/// What a refusal counts as that gives no reason.
+const REFUSED_AS_UNKNOWN: &str = "token_invalid";
+/// Answers from memory, as far as instances were asked for their counters.
+pub const FROM_MEMORY: &str = "from memory";
 
 /// A user whose seat is fought over.
 pub struct User {
@@ -97,6 +110,9 @@ impl World {
                 keys: Mutex::default(),
             });
         }
+        Database::at(database_url.clone()).execute(&format!(
+            "create table {REMOVED} (user_id uuid not null, user_agent text not null)"
+        ));
         Self {
             began: Instant::now(),
             users: all,
@@ -110,6 +126,8 @@ impl World {
             sign_ins: AtomicUsize::new(1),
             passwords: AtomicUsize::new(1),
             tally: Mutex::default(),
+            operations: AtomicUsize::new(0),
+            ending: Notify::new(),
             is_over: AtomicBool::new(false),
         }
     }
@@ -148,15 +166,44 @@ impl World {
             (Deed::WrongPassword { .. }, _) => "wrong password".to_owned(),
             (Deed::RefusedAsDisabled { .. }, _) => "refused as disabled".to_owned(),
             (Deed::Accepted { .. }, _) => "accepted".to_owned(),
-            (Deed::Refused { reason, .. }, _) => reason.map_or("token_invalid", |r| r.as_str()).to_owned(),
+            (Deed::Refused { end, .. }, _) => match end {
+                End::For(reason) => reason.as_str(),
+                End::Removed => REFUSED_AS_UNKNOWN,
+            }
+            .to_owned(),
             (Deed::FoundNone { .. }, _) => "none to end".to_owned(),
             _ => "changes".to_owned(),
         });
+        self.operations.fetch_add(1, Ordering::Relaxed);
         locked(&self.users[user].calls).push(call);
     }
 
     pub fn count(&self, what: &str) {
-        *locked(&self.tally).entry(what.to_owned()).or_default() += 1;
+        self.add(what, 1);
+    }
+
+    pub fn add(&self, what: &str, more: usize) {
+        let mut tally = locked(&self.tally);
+        match tally.get_mut(what) {
+            Some(count) => *count += more,
+            None => drop(tally.insert(what.to_owned(), more)),
+        }
+    }
+
+    /// How many calls were recorded.
+    pub fn operations(&self) -> usize {
+        self.operations.load(Ordering::Relaxed)
+    }
+
+    /// The share of all answers about a token that came from the memory of an instance whose counters are read.
+    pub fn share_from_memory(&self) -> f64 {
+        let reasons = EndReason::ALL.map(|reason| reason.as_str());
+        let refused = reasons.into_iter().chain([REFUSED_AS_UNKNOWN]);
+        let answers = refused
+            .chain(["accepted"])
+            .map(|what| self.counted(what))
+            .sum::<usize>();
+        self.counted(FROM_MEMORY) as f64 / answers.max(1) as f64
     }
 
     /// How often this was recorded.
@@ -166,13 +213,24 @@ impl World {
 
     /// One line of progress.
     pub fn progress(&self) -> String {
+        let (operations, seconds) = (self.operations(), self.now().as_secs());
+        let rate = operations as u64 / seconds.max(1);
+        let share = 100.0 * self.share_from_memory();
         let tally = locked(&self.tally);
         let items: Vec<String> = tally.iter().map(|(what, n)| format!("{n} {what}")).collect();
-        format!("{:>4} s: {}", self.now().as_secs(), items.join(", "))
+        format!(
+            "{seconds:>4} s: {operations} operations, {rate}/s, {share:.0} % from memory: {}",
+            items.join(", ")
+        )
     }
 
     pub fn end(&self) {
         self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Goes on after an end.
+    pub fn go_on(&self) {
+        self.is_over.store(false, Ordering::Relaxed);
     }
 
     pub fn is_over(&self) -> bool {
