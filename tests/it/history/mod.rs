@@ -14,6 +14,7 @@ mod freeze;
 mod line;
 mod people;
 mod planted;
+mod sabotage;
 mod seat;
 mod verdict;
 mod world;
