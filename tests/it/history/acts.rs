@@ -257,6 +257,8 @@ impl Person {
     pub async fn remove_with_the_feed(&mut self) {
         let removal = self.removal();
         let emptying = "truncate feed, feed_epoch".to_owned();
+        let world = self.world.clone();
+        let _turn = world.emptying.lock().await;
         self.end_by_sql(End::Removed, &[removal, emptying]).await;
     }
 

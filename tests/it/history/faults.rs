@@ -19,8 +19,8 @@ use tempfile::TempDir;
 
 use super::freeze::Frozen;
 use super::sees_no_lockout;
-use super::world::{FROM_MEMORY, World};
-use crate::support::{App, Client, Database, Lost, PASSWORD, Program, Wire, eventually, libfaketime};
+use super::world::{FAULTS, SOURCES, World, from};
+use crate::support::{App, Database, Lost, PASSWORD, Program, Wire, eventually, libfaketime};
 
 /// What may happen while people go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +77,8 @@ pub struct Stage {
     programs: Vec<Option<Program>>,
     /// Their ways to PostgreSQL.
     wires: Vec<Wire>,
-    /// What each said when it was asked last how many answers came from memory.
-    from_memory: Vec<usize>,
+    /// What each said when it was last asked how many validations it has answered, by source.
+    validations: Vec<[usize; SOURCES.len()]>,
     /// The lease that was set last.
     lease: &'static str,
     _operator: App,
@@ -116,7 +116,7 @@ impl Stage {
             world: Arc::new(world),
             programs,
             wires: wires.into(),
-            from_memory: vec![0; PROGRAMS.len()],
+            validations: vec![[0; SOURCES.len()]; PROGRAMS.len()],
             lease: PROGRAMS[PROGRAMS.len() - 1].1,
             _operator: operator,
             embedded,
@@ -176,20 +176,23 @@ impl Stage {
             Fault::ClockShifted => self.shift_clock(rng).await,
         }
         self.world.count(&fault.to_string());
+        self.world.count(FAULTS);
     }
 
-    /// How many answers came from the programs' memories since they were last asked. What one has counted since then is lost with
-    /// it.
+    /// How many validations the programs have answered since they were last asked, and from where. What one has counted since then is
+    /// lost with it.
     pub async fn ask_for_counters(&mut self) {
-        for (program, known) in self.programs.iter().flatten().zip(&mut self.from_memory) {
-            let metrics = Client::new(program.metrics_address.unwrap());
+        for (program, known) in self.programs.iter().flatten().zip(&mut self.validations) {
+            let metrics = self.world.client.at(program.metrics_address.unwrap());
             let scrape = tokio::time::timeout(Duration::from_secs(2), metrics.get("/metrics"));
             let text = scrape.await.map_or(String::new(), |answer| answer.text);
-            let sample = "oneseat_validations_total{source=\"memory\"} ";
-            let count = text.lines().find_map(|line| line.strip_prefix(sample));
-            if let Some(count) = count.and_then(|count| count.parse::<usize>().ok()) {
-                self.world.add(FROM_MEMORY, count.saturating_sub(*known));
-                *known = count;
+            for (source, known) in SOURCES.into_iter().zip(known) {
+                let sample = format!("oneseat_validations_total{{source=\"{source}\"}} ");
+                let count = text.lines().find_map(|line| line.strip_prefix(&sample));
+                if let Some(count) = count.and_then(|count| count.parse::<usize>().ok()) {
+                    self.world.add(&from(source), count.saturating_sub(*known));
+                    *known = count;
+                }
             }
         }
     }
@@ -231,7 +234,7 @@ impl Stage {
         };
         let program = start(&self.wires[n], &self.clock, n, lease, port);
         self.lease = lease;
-        self.from_memory[n] = 0;
+        self.validations[n] = [0; SOURCES.len()];
         self.world.count(&format!("lease of {lease}"));
         self.world.has_moved(n, program.address);
         self.programs[n] = Some(program);

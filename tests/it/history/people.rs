@@ -17,21 +17,21 @@ use crate::support::Client;
 
 /// What people do, and how often of a thousand times.
 const HABITS: [(Act, u32); 14] = [
-    (Act::Look, 810),
+    (Act::Look, 766),
     (Act::SignIn, 90),
     (Act::SignInWrongly, 10),
-    (Act::SignOut, 20),
+    (Act::SignOut, 50),
     (Act::Grow, 25),
     (Act::RevokeSession, 12),
-    (Act::RevokeUser, 8),
+    (Act::RevokeUser, 10),
     (Act::RevokeAll, 2),
-    (Act::SetPassword, 6),
-    (Act::Suspend, 6),
+    (Act::SetPassword, 8),
+    (Act::Suspend, 9),
     // Rare: while one of these waits, nobody answers from memory.
-    (Act::Expire, 4),
-    (Act::Remove, 3),
-    (Act::RemoveWithTheFeed, 1),
-    (Act::SuspendBySql, 3),
+    (Act::Expire, 6),
+    (Act::Remove, 6),
+    (Act::RemoveWithTheFeed, 2),
+    (Act::SuspendBySql, 4),
 ];
 
 #[derive(Clone, Copy)]
@@ -79,7 +79,7 @@ impl Person {
     /// The `number`th person, who fights over this user's seat.
     pub fn new(world: Arc<World>, user: usize, number: usize, seed: u64) -> Self {
         Self {
-            client: Client::new(world.instance(0).1),
+            client: world.client.clone(),
             world,
             user,
             origin: format!("10.0.{}.{}", number / 200, 1 + number % 200),

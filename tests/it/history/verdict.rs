@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text, Uuid as SqlUuid};
@@ -18,9 +18,15 @@ const SHOWN: usize = 12;
 
 /// Fails with an excerpt of the history that breaks a law.
 pub fn pronounce(world: &World, database: &Database) {
+    let began = Instant::now();
     if let Err(excerpt) = judge(world, database) {
         panic!("{excerpt}");
     }
+    println!(
+        "{} operations checked in {:.1?}",
+        world.operations(),
+        began.elapsed()
+    );
 }
 
 /// While nobody does anything.
