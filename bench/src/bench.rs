@@ -45,7 +45,12 @@ impl Bench {
         Ok(seeded)
     }
 
-    /// The same for experiments that change it.
+    /// A database with this many live sessions in another PostgreSQL.
+    pub fn sessions_in(&self, cluster: &Cluster, sessions: u64) -> Result<Seeded> {
+        Seeded::fill(cluster, sessions, &self.password_hash)
+    }
+
+    /// The same as [`Self::sessions`] for experiments that change it.
     pub fn own_sessions(&self, sessions: u64) -> Result<Seeded> {
         let original = self.sessions(sessions)?;
         let copy = self.copies.replace(self.copies.get() + 1);

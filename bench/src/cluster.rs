@@ -1,25 +1,39 @@
 //! One temporary PostgreSQL for a run, with durable settings as in production.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
 use oneseat::db::embedded::Embedded;
 
-/// The settings that differ from PostgreSQL's defaults: memory for the data, enough connections, and no checkpoint
-/// in the middle of a load.
-pub const SETTINGS: [(&str, &str); 4] = [
+/// The settings that differ from PostgreSQL's defaults: memory for the data, enough connections, no checkpoint in the
+/// middle of a load, and statements that are counted only where an experiment turns it on.
+pub const SETTINGS: [(&str, &str); 8] = [
     ("shared_buffers", "2GB"),
     ("max_connections", "400"),
     ("maintenance_work_mem", "512MB"),
     ("max_wal_size", "8GB"),
+    ("shared_preload_libraries", "pg_stat_statements"),
+    ("pg_stat_statements.track", "none"),
+    ("compute_query_id", "off"),
+    // A plan that may not read whole tables looks expensive, so that PostgreSQL would compile it each time it runs.
+    ("jit", "off"),
 ];
+
+/// Where [`SLOW_FLUSH`] is needed, the settings that [`Embedded`] always adds.
+const OWN_SETTINGS: [(&str, &str); 3] = [
+    ("listen_addresses", ""),
+    ("unix_socket_directories", "../run"),
+    ("unix_socket_permissions", "0700"),
+];
+
+const SLOW_FLUSH: &str = include_str!("slow_flush.c");
 
 /// Ends every process of the run, PostgreSQL included, and removes the files, when the pipe at its standard input
 /// closes: however the benchmark ends.
@@ -58,6 +72,40 @@ impl Cluster {
         let reaper = Reaper::start()?;
         let embedded = Embedded::open(&reaper.dir.join("pg"), &SETTINGS)?;
         Ok(Self { embedded, reaper })
+    }
+
+    /// One whose flushes take five milliseconds longer.
+    pub fn with_slow_flushes() -> Result<Self> {
+        let cluster = Self::start()?;
+        let (source, library) = (
+            cluster.files().join("slow_flush.c"),
+            cluster.files().join("slow_flush.so"),
+        );
+        fs::write(&source, SLOW_FLUSH)?;
+        let mut compile = Command::new("cc");
+        compile
+            .args(["-shared", "-fPIC", "-O2", "-o"])
+            .args([&library, &source]);
+        succeed(compile.arg("-ldl"))?;
+        cluster.embedded.stop()?;
+        let server = cluster.reaper.dir.join("pg/server");
+        let owner = fs::metadata(server.join("pgdata"))?;
+        let options: Vec<String> = OWN_SETTINGS
+            .iter()
+            .chain(&SETTINGS)
+            .map(|(name, value)| format!("-c {name}='{value}'"))
+            .collect();
+        let mut start = Command::new(server_program("pg_ctl"));
+        start
+            .args(["-D", "pgdata", "-l", "postgresql.log", "-s", "-w", "-o"])
+            .args([&options.join(" "), "start"])
+            .current_dir(&server)
+            .env("LD_PRELOAD", &library)
+            .stdin(Stdio::null())
+            .uid(owner.uid())
+            .gid(owner.gid());
+        succeed(&mut start)?;
+        Ok(cluster)
     }
 
     /// Files of this run.
@@ -121,6 +169,27 @@ impl Cluster {
         connection.batch_execute(BOUNDS)?;
         Ok(connection)
     }
+}
+
+/// A program of PostgreSQL's. Debian keeps them off the PATH, and puts wrappers of some on it.
+pub fn server_program(name: &str) -> PathBuf {
+    let dirs = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut found: Vec<PathBuf> = dirs
+        .map(|dir| dir.path().join("bin").join(name))
+        .filter(|path| path.is_file())
+        .collect();
+    found.sort_unstable();
+    found.pop().unwrap_or_else(|| Path::new(name).to_owned())
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let name = command.get_program().display().to_string();
+    let status = command.status().with_context(|| name.clone())?;
+    ensure!(status.success(), "{name} failed ({status})");
+    Ok(())
 }
 
 impl Reaper {

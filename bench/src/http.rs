@@ -14,11 +14,16 @@ pub fn get(address: SocketAddr, path: &str, header: &str) -> Result<String> {
     ask(address, &request).with_context(|| format!("GET {path}"))
 }
 
-/// The body of a 200 to a POST of JSON.
+/// The body of a 200 or 204 to a POST of JSON.
 pub fn post(address: SocketAddr, path: &str, body: &str) -> Result<String> {
+    post_with(address, path, "Content-Type: application/json", body)
+}
+
+/// The same with another header line.
+pub fn post_with(address: SocketAddr, path: &str, header: &str, body: &str) -> Result<String> {
     let length = body.len();
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\n{header}\r\n\
          Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
     ask(address, &request).with_context(|| format!("POST {path}"))
@@ -37,8 +42,8 @@ fn ask(address: SocketAddr, request: &str) -> Result<String> {
 
 fn expect_ok(head: &str) -> Result<()> {
     let status = head.lines().next().unwrap_or_default();
-    if status.split_whitespace().nth(1) != Some("200") {
-        bail!("the answer is not 200: {status}");
+    if !matches!(status.split_whitespace().nth(1), Some("200" | "204")) {
+        bail!("the answer is neither 200 nor 204: {status}");
     }
     Ok(())
 }

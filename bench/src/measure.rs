@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::bench::{Bench, say};
+use crate::cluster::Cluster;
 use crate::outcome::Sample;
 use crate::proc::processor_time;
 use crate::wrk::Load;
@@ -27,7 +28,7 @@ pub struct Work {
 
 impl Subject {
     pub fn measure(&self, bench: &Bench, round: u32) -> Result<Sample> {
-        sampled(bench, &self.name, round, Some(self.server), || {
+        sampled(&bench.cluster, &self.name, round, Some(self.server), || {
             let counted = self.load.run(bench, "load")?;
             Ok(Work {
                 requests: counted.requests,
@@ -40,8 +41,12 @@ impl Subject {
 
     /// A second of the load, to warm up caches, pools and compilers.
     pub fn warm_up(&self, bench: &Bench) -> Result<()> {
+        self.warm_up_for(bench, 1)
+    }
+
+    pub fn warm_up_for(&self, bench: &Bench, seconds: u32) -> Result<()> {
         let load = Load {
-            seconds: 1,
+            seconds,
             ..self.load.clone()
         };
         load.run(bench, "warm-up").map(|_| ())
@@ -50,13 +55,13 @@ impl Subject {
 
 /// Does the work, and adds the processor time.
 pub fn sampled(
-    bench: &Bench,
+    cluster: &Cluster,
     subject: &str,
     round: u32,
     server: Option<u32>,
     work: impl FnOnce() -> Result<Work>,
 ) -> Result<Sample> {
-    let postmaster = bench.cluster.postmaster()?;
+    let postmaster = cluster.postmaster()?;
     let used = || -> Result<_> {
         Ok((
             server.map(processor_time).transpose()?,

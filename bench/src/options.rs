@@ -32,6 +32,12 @@ pub struct Host {
     /// Also run the bare handler and the one with a query for each request
     #[arg(long)]
     pub with_others: bool,
+    /// Remember nothing: ask PostgreSQL about each token
+    #[arg(long)]
+    pub strict: bool,
+    /// How many sessions may be remembered [default: oneseat's]
+    #[arg(long)]
+    pub capacity: Option<usize>,
 }
 
 #[derive(Args, Clone)]

@@ -119,13 +119,17 @@ impl Peer {
         let mut serve = Command::new(&filled.run);
         serve.args(["serve", &filled.url, &port.to_string()]);
         let mut child = Child::serve(bench, &variant.name, serve.args(&variant.args))?;
-        let path = child.first_line(START, |line| Some(line.strip_prefix("ready ")?.trim().to_owned()))?;
+        let ready = child.first_line(START, |line| Some(line.strip_prefix("ready ")?.trim().to_owned()))?;
+        let (path, headers) = match ready.split_once(' ') {
+            Some((path, kind)) => (path.to_owned(), filled.headers.with_added_extension(kind)),
+            None => (ready, filled.headers.clone()),
+        };
         let peer = Self {
             name: variant.name.clone(),
             child,
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             path,
-            headers: filled.headers.clone(),
+            headers,
         };
         let text = fs::read_to_string(&peer.headers)?;
         let header = text.lines().next().context("it has written no header")?;

@@ -1,7 +1,6 @@
-//! PostgreSQL alone: pgbench reads the same rows, one at a time on each connection, with a prepared statement.
+//! PostgreSQL alone: pgbench runs statements, prepared, on many connections.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::bench::Bench;
 use crate::child::Child;
+use crate::cluster::server_program;
 use crate::seed::Seeded;
 
 /// How many transactions are timed: timing all would add load.
@@ -25,11 +25,12 @@ pub struct Counted {
     pub p99: u64,
 }
 
-pub fn run(bench: &Bench, seeded: &Seeded, clients: u32, seconds: u32) -> Result<Counted> {
-    let script = bench.file("validate.sql");
-    fs::write(&script, statements(seeded))?;
+/// Runs statements over and over. All times are of single transactions.
+pub fn run(bench: &Bench, url: &str, statements: &str, clients: u32, seconds: u32) -> Result<Counted> {
+    let script = bench.file("pgbench.sql");
+    fs::write(&script, statements)?;
     let log = bench.file("pgbench-log");
-    let mut pgbench = Command::new(program());
+    let mut pgbench = Command::new(server_program("pgbench"));
     pgbench
         .args(["--protocol=prepared", "--no-vacuum", "--jobs=2", "--log"])
         .arg(format!("--client={clients}"))
@@ -37,7 +38,7 @@ pub fn run(bench: &Bench, seeded: &Seeded, clients: u32, seconds: u32) -> Result
         .arg(format!("--sampling-rate={SAMPLED}"))
         .arg(format!("--log-prefix={}", log.display()))
         .arg(format!("--file={}", script.display()))
-        .arg(&seeded.url);
+        .arg(url);
     let child = Child::start(bench, "pgbench", &mut pgbench)?;
     let pid = child.pid();
     let output = child.finish(Duration::from_secs(u64::from(seconds)) + GRACE)?;
@@ -63,8 +64,8 @@ pub fn run(bench: &Bench, seeded: &Seeded, clients: u32, seconds: u32) -> Result
     })
 }
 
-/// The same join and columns as the program's.
-fn statements(seeded: &Seeded) -> String {
+/// A validation: the same join and columns as the program's.
+pub fn validation(seeded: &Seeded) -> String {
     let (spacing, count) = seeded.asked();
     format!(
         "\\set user 1 + {spacing} * random(0, {})
@@ -75,20 +76,6 @@ from sessions s join users u on u.id = s.user_id
 where s.token_digest = sha256(sha256(convert_to('bench' || :user::text, 'UTF8'))) and u.disabled_at is null;\n",
         count - 1
     )
-}
-
-/// Debian keeps server programs off the PATH, and puts a wrapper on it.
-fn program() -> PathBuf {
-    let dirs = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut found: Vec<PathBuf> = dirs
-        .map(|dir| dir.path().join("bin/pgbench"))
-        .filter(|path| path.is_file())
-        .collect();
-    found.sort_unstable();
-    found.pop().unwrap_or_else(|| Path::new("pgbench").to_owned())
 }
 
 /// Transactions, and transactions per second without the time to connect.

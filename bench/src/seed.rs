@@ -64,9 +64,7 @@ impl Seeded {
             writeln!(load, "drop index {name};")?;
         }
         load.push_str(&seeded.users(1, sessions + VISITORS, password_hash));
-        // Activity in the future, so that no measurement meets a session whose activity is due to be recorded,
-        // however long the run takes.
-        let live = "now() + interval '6 hours', now() + interval '11 hours'";
+        let live = "now(), now() + interval '11 hours'";
         load.push_str(&seeded.seats(
             1,
             sessions,
@@ -146,8 +144,17 @@ impl Seeded {
 
     /// A file with one header of a live session on each line.
     pub fn headers(&self, bench: &Bench) -> Result<PathBuf> {
-        let path = bench.file(&format!("{}.headers", self.database));
         let (spacing, count) = self.asked();
+        self.headers_of(bench, spacing, count)
+    }
+
+    /// The same for all sessions.
+    pub fn all_headers(&self, bench: &Bench) -> Result<PathBuf> {
+        self.headers_of(bench, 1, self.sessions)
+    }
+
+    fn headers_of(&self, bench: &Bench, spacing: u64, count: u64) -> Result<PathBuf> {
+        let path = bench.file(&format!("{}-{count}.headers", self.database));
         let mut lines = String::new();
         for at in 0..count {
             writeln!(lines, "Authorization: Bearer {}", token(1 + at * spacing))?;

@@ -11,18 +11,28 @@ pub enum Bound {
     AtMost(f64),
 }
 
-/// Targets apply to peers set up as documented: see `bench/peers/README.md`.
-const TARGETS: [(&str, Bound); 11] = [
-    ("validation.bare_handler", Bound::AtLeast(0.5)),
+/// The peers' set-ups are those of `bench/peers/README.md`.
+const TARGETS: [(&str, Bound); 20] = [
+    ("validation.bare_handler", Bound::AtLeast(0.8)),
+    ("validation.strict", Bound::AtLeast(2.2)),
+    ("validation.processor.bare", Bound::AtMost(1.5)),
+    ("validation.p99.strict", Bound::AtMost(0.5)),
+    ("validation.tower-sessions.tuned", Bound::AtLeast(6.0)),
+    ("validation.tower-sessions.cached", Bound::AtLeast(1.5)),
+    ("statements", Bound::AtMost(5.0)),
+    ("feed", Bound::AtLeast(0.9)),
+    // The lease and 20 ms.
+    ("sign_out.p99", Bound::AtMost(220.0)),
+    ("memory.session", Bound::AtMost(700.0)),
     ("validation.tower-sessions", Bound::AtLeast(5.0)),
     ("validation.better-auth", Bound::AtLeast(60.0)),
     ("validation.pgbench", Bound::AtLeast(1.0)),
     ("validation.p99", Bound::AtMost(10.0)),
-    ("scale.1000000", Bound::AtLeast(0.8)),
+    ("scale.1000000", Bound::AtLeast(0.95)),
     ("login", Bound::AtLeast(0.9)),
     ("storm.p99", Bound::AtMost(2.0)),
     ("sweep.p99", Bound::AtMost(2.0)),
-    ("memory.idle.resident", Bound::AtMost(40.0)),
+    ("memory.idle.resident", Bound::AtMost(16.0)),
     ("memory.idle_again.resident", Bound::AtMost(40.0)),
 ];
 

@@ -23,6 +23,6 @@ if (command === 'seed' && rest.length === 2) {
   const [port, poolSize, workers] = [rest[0], values['pool-size'], values.workers].map(Number);
   await serve({ databaseUrl, port, poolSize, workers, setup: values.setup });
 } else {
-  console.error('usage: run seed DATABASE_URL SESSIONS HEADERS_FILE | run serve DATABASE_URL PORT [--setup documented|tuned]');
+  console.error('usage: run seed DATABASE_URL SESSIONS HEADERS_FILE | run serve DATABASE_URL PORT [--setup documented|tuned|cached]');
   process.exit(2);
 }

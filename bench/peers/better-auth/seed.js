@@ -3,9 +3,11 @@ import { createHmac } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { getMigrations } from 'better-auth/db/migration';
 
-import { authOver, connect, DOCUMENTED, SECRET } from './auth.js';
+import { authOver, CACHED, connect, DOCUMENTED, SECRET } from './auth.js';
 
 const MOST_HEADERS = 10_000;
+// The library makes these one by one.
+const MOST_CACHED = 2_000;
 
 export async function seed(databaseUrl, sessions, headersFile) {
   const pool = connect(databaseUrl, 1);
@@ -15,11 +17,26 @@ export async function seed(databaseUrl, sessions, headersFile) {
 
   const tokens = await inTransaction(pool, (client) => fill(client, sessions));
   await pool.query('analyze');
-  await pool.end();
 
   const { authCookies } = await auth.$context;
-  const headers = tokens.map((token) => `Cookie: ${authCookies.sessionToken.name}=${signed(token)}\n`);
-  await writeFile(headersFile, headers.join(''));
+  const headers = tokens.map((token) => `Cookie: ${authCookies.sessionToken.name}=${signed(token)}`);
+  await writeFile(headersFile, headers.map((header) => `${header}\n`).join(''));
+  await writeFile(`${headersFile}.cached`, await withCaches(authOver(pool, CACHED), headers.slice(0, MOST_CACHED)));
+  await pool.end();
+}
+
+// The same headers, with the cookies that the library's cache adds.
+async function withCaches(auth, headers) {
+  const lines = [];
+  for (const header of headers) {
+    const { headers: answered } = await auth.api.getSession({
+      headers: new Headers({ cookie: header.slice('Cookie: '.length) }),
+      returnHeaders: true,
+    });
+    const added = answered.getSetCookie().map((cookie) => cookie.split(';')[0]);
+    lines.push(`${[header, ...added.filter((cookie) => !header.includes(cookie))].join('; ')}\n`);
+  }
+  return lines.join('');
 }
 
 // Returns the tokens of at most MOST_HEADERS sessions, evenly spread.

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { fromNodeHeaders, toNodeHandler } from 'better-auth/node';
 
-import { authOver, connect, DOCUMENTED } from './auth.js';
+import { authOver, CACHED, connect, DOCUMENTED } from './auth.js';
 
 export async function serve(options) {
   if (cluster.isPrimary) {
@@ -17,7 +17,7 @@ export async function serve(options) {
   }
 }
 
-async function superviseWorkers({ workers }) {
+async function superviseWorkers({ workers, setup }) {
   process.once('SIGTERM', () => process.exit());
   cluster.on('exit', () => {
     console.error('peer-better-auth: a worker ended');
@@ -25,7 +25,7 @@ async function superviseWorkers({ workers }) {
   });
   const children = Array.from({ length: workers }, () => cluster.fork());
   await Promise.all(children.map((child) => once(child, 'listening')));
-  console.log('ready /api/auth/get-session');
+  console.log(`ready /api/auth/get-session${setup === CACHED ? ' cached' : ''}`);
 }
 
 async function work({ databaseUrl, port, poolSize, workers, setup }) {

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::{LULL, rate};
 use crate::argon;
 use crate::bench::{Bench, say};
-use crate::host::Host;
+use crate::host::{Host, Setup};
 use crate::measure::{Subject, Work, sampled};
 use crate::outcome::Outcome;
 use crate::wrk::{Load, Requests};
@@ -23,7 +23,7 @@ const ARGON: &str = "Argon2id alone";
 pub(super) fn run(bench: &Bench) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let seeded = bench.own_sessions(bench.options.sessions())?;
-    let host = Host::start(bench, &seeded, false)?;
+    let host = Host::start(bench, &seeded, Setup::default())?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (rounds, seconds) = (bench.options.rounds(), bench.options.seconds());
     let subject = |round: u32| -> Result<Subject> {
@@ -45,9 +45,12 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
     for round in 0..rounds {
         outcome.samples.push(subject(round)?.measure(bench, round)?);
         sleep(LULL);
-        outcome
-            .samples
-            .push(sampled(bench, ARGON, round, Some(std::process::id()), || {
+        outcome.samples.push(sampled(
+            &bench.cluster,
+            ARGON,
+            round,
+            Some(std::process::id()),
+            || {
                 let start = Instant::now();
                 let rate = argon::rate(threads, Duration::from_secs(u64::from(seconds)))?;
                 let one = (threads as f64 / rate * 1e6).round() as u64;
@@ -57,7 +60,8 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
                     p50: one,
                     p99: one,
                 })
-            })?);
+            },
+        )?);
     }
     say(format_args!("{threads} threads hash"));
     let ratios = outcome.ratios(LOGIN, ARGON, rate);

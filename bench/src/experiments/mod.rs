@@ -1,8 +1,11 @@
 //! The experiments. Each is independent: it starts what it needs, and its failures do not affect the others.
 
+mod feed;
 mod login;
 mod memory;
 mod scale;
+mod sign_out;
+mod statements;
 mod storm;
 mod sweep;
 mod validation;
@@ -25,10 +28,16 @@ use crate::wrk::{Load, Requests};
 pub enum Experiment {
     /// Validation compared with a bare handler, one query for each request, pgbench, and the peers
     Validation,
+    /// Statements that PostgreSQL sees for validations
+    Statements,
     /// Validation over more and more sessions
     Scale,
     /// Sign-in compared with Argon2id alone
     Login,
+    /// Sign-ins in PostgreSQL, with the feed and without
+    Feed,
+    /// How long a sign-out takes
+    SignOut,
     /// Validation while many sign in
     Storm,
     /// Validation while expired sessions are swept
@@ -38,10 +47,13 @@ pub enum Experiment {
 }
 
 impl Experiment {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Validation,
+        Self::Statements,
         Self::Scale,
         Self::Login,
+        Self::Feed,
+        Self::SignOut,
         Self::Storm,
         Self::Sweep,
         Self::Memory,
@@ -50,8 +62,11 @@ impl Experiment {
     pub fn run(self, bench: &Bench) -> Result<Outcome> {
         match self {
             Self::Validation => validation::run(bench),
+            Self::Statements => statements::run(bench),
             Self::Scale => scale::run(bench),
             Self::Login => login::run(bench),
+            Self::Feed => feed::run(bench),
+            Self::SignOut => sign_out::run(bench),
             Self::Storm => storm::run(bench),
             Self::Sweep => sweep::run(bench),
             Self::Memory => memory::run(bench),
@@ -61,8 +76,11 @@ impl Experiment {
     pub fn name(self) -> &'static str {
         match self {
             Self::Validation => "validation",
+            Self::Statements => "statements",
             Self::Scale => "scale",
             Self::Login => "login",
+            Self::Feed => "feed",
+            Self::SignOut => "sign-out",
             Self::Storm => "storm",
             Self::Sweep => "sweep",
             Self::Memory => "memory",

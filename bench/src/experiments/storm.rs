@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::{LULL, p99, rate, validation_of};
 use crate::bench::{Bench, say};
-use crate::host::Host;
+use crate::host::{Host, Setup};
 use crate::outcome::Outcome;
 use crate::seed::VISITORS;
 use crate::wrk::{Load, Requests};
@@ -24,7 +24,7 @@ const STORM: &str = "validation in a login storm";
 pub(super) fn run(bench: &Bench) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let seeded = bench.own_sessions(bench.options.sessions())?;
-    let host = Host::start(bench, &seeded, false)?;
+    let host = Host::start(bench, &seeded, Setup::default())?;
     let calm = validation_of(bench, &host, &seeded, CALM)?;
     let stormy = validation_of(bench, &host, &seeded, STORM)?;
     calm.warm_up(bench)?;

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use super::{p99, rate, validation_of};
 use crate::bench::{Bench, say};
 use crate::child::Child;
-use crate::host::Host;
+use crate::host::{Host, Setup};
 use crate::measure::Subject;
 use crate::options::in_thousands;
 use crate::outcome::{Outcome, Sample};
@@ -29,7 +29,7 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let expired = bench.options.expired();
     let seeded = bench.own_sessions(bench.options.sessions())?;
-    let host = Host::start(bench, &seeded, false)?;
+    let host = Host::start(bench, &seeded, Setup::default())?;
     let calm = validation_of(bench, &host, &seeded, CALM)?;
     let swept = validation_of(bench, &host, &seeded, SWEEP)?;
     let words = in_thousands(&expired.to_string());

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{p99, rate, validation_of};
 use crate::bench::{Bench, say};
-use crate::host::Host;
+use crate::host::{Host, Setup};
 use crate::http::get;
 use crate::measure::{Subject, Work, sampled};
 use crate::outcome::{Outcome, Sample};
@@ -16,18 +16,31 @@ use crate::seed::{Seeded, token};
 use crate::wrk::{Load, Requests};
 
 const ONESEAT: &str = "oneseat";
+/// With `--validation-lease 0`: PostgreSQL is asked about each token.
+const STRICT: &str = "oneseat, strict";
 const BARE: &str = "bare handler";
 const ONE_QUERY: &str = "one query per request";
 const PGBENCH: &str = "pgbench";
 /// One connection: the time of one answer without other load.
 const ONESEAT_ALONE: &str = "oneseat, one connection";
+const STRICT_ALONE: &str = "oneseat, strict, one connection";
 const ONE_QUERY_ALONE: &str = "one query per request, one connection";
 
 pub(super) fn run(bench: &Bench) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let seeded = bench.sessions(bench.options.sessions())?;
-    let host = Host::start(bench, &seeded, true)?;
-    let subjects = hosted(bench, &host, &seeded)?;
+    let with_others = Setup {
+        with_others: true,
+        ..Setup::default()
+    };
+    let host = Host::start(bench, &seeded, with_others)?;
+    // All instances of one database use one lease, so the strict one has its own.
+    let strict = Setup {
+        strict: true,
+        ..Setup::default()
+    };
+    let strict = Host::start(bench, &bench.own_sessions(bench.options.sessions())?, strict)?;
+    let subjects = hosted(bench, &host, &strict, &seeded)?;
     let peers = peers(bench, &mut outcome)?;
     let mut theirs: Vec<Subject> = peers.iter().map(|peer| subject_of(bench, peer)).collect();
 
@@ -48,15 +61,16 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
     }
     conclude(&mut outcome, &peers);
     outcome.notes.push(
-        "All servers of the table run the whole time; one is asked at a time. Processor time is that of the server's process and of \
+        "All servers of the table run the whole time; one is asked at a time. oneseat remembers 10,000 sessions, all that are asked \
+         about; strict is `--validation-lease 0`. Processor time is that of the server's process and of \
          all of PostgreSQL, without the program that makes the load; for pgbench it is PostgreSQL's alone."
             .to_owned(),
     );
     Ok(outcome)
 }
 
-/// The servers in the one process, after checking that they answer the same.
-fn hosted(bench: &Bench, host: &Host, seeded: &Seeded) -> Result<Vec<Subject>> {
+/// The servers in the benchmark's own processes, after checking that they answer the same.
+fn hosted(bench: &Bench, host: &Host, strict: &Host, seeded: &Seeded) -> Result<Vec<Subject>> {
     let others = host.addresses.others.context("the host serves oneseat alone")?;
     let header = format!("Authorization: Bearer {}", token(1));
     let body = |address: SocketAddr| get(address, "/auth/session", &header);
@@ -66,11 +80,15 @@ fn hosted(bench: &Bench, host: &Host, seeded: &Seeded) -> Result<Vec<Subject>> {
         "the bare handler answers something else"
     );
     ensure!(
+        said == body(strict.addresses.oneseat)?,
+        "the strict server answers something else"
+    );
+    ensure!(
         said == body(others.one_query)?,
         "the query answers something else"
     );
 
-    let at = |name: &str, address: SocketAddr, connections: u32| -> Result<Subject> {
+    let at = |name: &str, host: &Host, address: SocketAddr, connections: u32| -> Result<Subject> {
         let mut subject = validation_of(bench, host, seeded, name)?;
         subject.load.address = address;
         subject.load.connections = connections;
@@ -78,11 +96,13 @@ fn hosted(bench: &Bench, host: &Host, seeded: &Seeded) -> Result<Vec<Subject>> {
     };
     let many = bench.options.connections;
     Ok(vec![
-        at(ONESEAT, host.addresses.oneseat, many)?,
-        at(BARE, others.bare, many)?,
-        at(ONE_QUERY, others.one_query, many)?,
-        at(ONESEAT_ALONE, host.addresses.oneseat, 1)?,
-        at(ONE_QUERY_ALONE, others.one_query, 1)?,
+        at(STRICT, strict, strict.addresses.oneseat, many)?,
+        at(ONESEAT, host, host.addresses.oneseat, many)?,
+        at(BARE, host, others.bare, many)?,
+        at(ONE_QUERY, host, others.one_query, many)?,
+        at(ONESEAT_ALONE, host, host.addresses.oneseat, 1)?,
+        at(STRICT_ALONE, strict, strict.addresses.oneseat, 1)?,
+        at(ONE_QUERY_ALONE, host, others.one_query, 1)?,
     ])
 }
 
@@ -142,8 +162,9 @@ fn subject_of(bench: &Bench, peer: &Peer) -> Subject {
 }
 
 fn pgbench_alone(bench: &Bench, seeded: &Seeded, round: u32) -> Result<Sample> {
-    sampled(bench, PGBENCH, round, None, || {
-        let counted = pgbench::run(bench, seeded, bench.options.connections, bench.options.seconds())?;
+    sampled(&bench.cluster, PGBENCH, round, None, || {
+        let (clients, seconds) = (bench.options.connections, bench.options.seconds());
+        let counted = pgbench::run(bench, &seeded.url, &pgbench::validation(seeded), clients, seconds)?;
         Ok(Work {
             requests: counted.requests,
             rate: counted.rate,
@@ -154,15 +175,39 @@ fn pgbench_alone(bench: &Bench, seeded: &Seeded, round: u32) -> Result<Sample> {
 }
 
 fn conclude(outcome: &mut Outcome, peers: &[Peer]) {
-    let others = [BARE, ONE_QUERY, PGBENCH].into_iter();
+    let others = [BARE, STRICT, ONE_QUERY, PGBENCH].into_iter();
     for other in others.chain(peers.iter().map(|peer| peer.name.as_str())) {
         let ratios = outcome.ratios(ONESEAT, other, rate);
-        let key = format!("validation.{}", other.replace(", ", ".").replace(' ', "_"));
+        let key = format!(
+            "validation.{}",
+            other
+                .trim_start_matches("oneseat, ")
+                .replace(", ", ".")
+                .replace(' ', "_")
+        );
         outcome.figure(&key, format!("validations: oneseat / {other}"), "", ratios);
     }
     let milliseconds = outcome.values(ONESEAT, |sample| p99(sample) / 1e3);
     outcome.figure("validation.p99", "validation, p99", "ms", milliseconds);
-    for (subject, key) in [(ONESEAT_ALONE, "oneseat"), (ONE_QUERY_ALONE, "one_query")] {
+    let ratios = outcome.ratios(ONESEAT, STRICT, p99);
+    outcome.figure(
+        "validation.p99.strict",
+        "validation p99: oneseat / strict",
+        "",
+        ratios,
+    );
+    let ratios = outcome.ratios(ONESEAT, STRICT, |sample| sample.p50_microseconds as f64);
+    outcome.figure(
+        "validation.p50.strict",
+        "validation p50: oneseat / strict",
+        "",
+        ratios,
+    );
+    for (subject, key) in [
+        (ONESEAT_ALONE, "oneseat"),
+        (STRICT_ALONE, "strict"),
+        (ONE_QUERY_ALONE, "one_query"),
+    ] {
         let milliseconds = outcome.values(subject, |sample| sample.p50_microseconds as f64 / 1e3);
         outcome.figure(
             &format!("validation.alone.{key}"),
@@ -172,6 +217,11 @@ fn conclude(outcome: &mut Outcome, peers: &[Peer]) {
         );
     }
     let processor = |sample: &Sample| sample.processor_microseconds().unwrap_or(f64::NAN);
+    for (other, key) in [(BARE, "bare"), (STRICT, "strict")] {
+        let ratios = outcome.ratios(ONESEAT, other, processor);
+        let label = format!("processor time of a validation: oneseat / {other}");
+        outcome.figure(&format!("validation.processor.{key}"), label, "", ratios);
+    }
     let ratios = outcome.ratios(ONE_QUERY, ONESEAT, processor);
     outcome.figure(
         "validation.processor",

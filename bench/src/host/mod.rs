@@ -36,6 +36,17 @@ pub struct Others {
     pub one_query: SocketAddr,
 }
 
+/// What differs from one process to another.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup {
+    /// Also the servers to compare with.
+    pub with_others: bool,
+    /// oneseat remembers nothing.
+    pub strict: bool,
+    /// How many sessions oneseat may remember, if not its default.
+    pub capacity: Option<usize>,
+}
+
 /// The process, as the benchmark sees it.
 pub struct Host {
     pub child: Child,
@@ -45,11 +56,17 @@ pub struct Host {
 const START: Duration = Duration::from_secs(60);
 
 impl Host {
-    pub fn start(bench: &Bench, seeded: &Seeded, with_others: bool) -> Result<Self> {
+    pub fn start(bench: &Bench, seeded: &Seeded, setup: Setup) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["host", "--database-url", &seeded.url]);
-        if with_others {
+        if setup.with_others {
             command.arg("--with-others");
+        }
+        if setup.strict {
+            command.arg("--strict");
+        }
+        if let Some(capacity) = setup.capacity {
+            command.args(["--capacity", &capacity.to_string()]);
         }
         let mut child = Child::serve(bench, &format!("host-{}", seeded.database), &mut command)?;
         let addresses = child.first_line(START, |line| serde_json::from_str(line).ok())?;
@@ -64,7 +81,7 @@ pub fn run(options: &options::Host) -> Result<()> {
 
 async fn serve(options: &options::Host) -> Result<()> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let oneseat = oneseat::serve(&options.database_url, workers).await?;
+    let oneseat = oneseat::serve(options, workers).await?;
     let others = if options.with_others {
         let pool = one_query::pool(&options.database_url)?;
         let body = one_query::body(&pool, &seed::token(1))?;

@@ -1,7 +1,7 @@
 //! The server: one route, behind the session layer.
 //!
-//! In the tuned set-up the store's select is the only query of a request, and the user comes from the session's data. The
-//! documented set-up also reads the user's row: only so it notices at once that an account was disabled or got another role.
+//! In the tuned set-up the store's select is the only query of a request, and the user comes from the session's data. In the
+//! cached one, it is needed for a session's first request only. The documented set-up also reads the user's row: only so it notices at once that an account was disabled or got another role.
 //! oneseat does this with its join.
 
 use std::error::Error;
@@ -16,7 +16,10 @@ use axum::{Json, Router};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
-use tower_sessions::{ExpiredDeletion, Expiry, Session, SessionManagerLayer};
+use tower_sessions::{
+    CachingSessionStore, ExpiredDeletion, Expiry, Session, SessionManagerLayer, SessionStore,
+};
+use tower_sessions_moka_store::MokaStore;
 use tower_sessions_sqlx_store::PostgresStore;
 use tower_sessions_sqlx_store::sqlx::{self, PgPool};
 
@@ -24,19 +27,24 @@ use crate::Setup;
 use crate::visit::{ACTIVITY_THRESHOLD, IDLE_TIMEOUT, USER, User, VISIT, Visit};
 
 const PAUSE_BETWEEN_SWEEPS: Duration = Duration::from_secs(15 * 60);
+/// Sessions that the cache may hold: as many as oneseat remembers by default.
+const CACHED: u64 = 100_000;
 
 /// Serves on 127.0.0.1 and says `ready` on standard output.
 pub(crate) async fn serve(pool: PgPool, port: u16, setup: Setup) -> Result<(), Box<dyn Error>> {
     let store = PostgresStore::new(pool.clone());
     tokio::spawn(store.clone().continuously_delete_expired(PAUSE_BETWEEN_SWEEPS));
-    let sessions = SessionManagerLayer::new(store)
-        .with_expiry(Expiry::OnInactivity(IDLE_TIMEOUT))
-        .with_secure(false);
     let app = match setup {
         Setup::Documented => Router::new().route("/whoami", get(whoami).with_state(pool)),
-        Setup::Tuned => Router::new().route("/whoami", get(whoami_by_session_alone)),
+        Setup::Tuned | Setup::Cached => Router::new().route("/whoami", get(whoami_by_session_alone)),
     };
-    let app = app.layer(sessions);
+    let app = match setup {
+        Setup::Cached => app.layer(layer(CachingSessionStore::new(
+            MokaStore::new(Some(CACHED)),
+            store,
+        ))),
+        Setup::Documented | Setup::Tuned => app.layer(layer(store)),
+    };
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("ready /whoami");
@@ -46,6 +54,12 @@ pub(crate) async fn serve(pool: PgPool, port: u16, setup: Setup) -> Result<(), B
     });
     axum::serve(listener, app).await?;
     Ok(())
+}
+
+fn layer<Store: SessionStore>(store: Store) -> SessionManagerLayer<Store> {
+    SessionManagerLayer::new(store)
+        .with_expiry(Expiry::OnInactivity(IDLE_TIMEOUT))
+        .with_secure(false)
 }
 
 #[derive(Serialize)]
