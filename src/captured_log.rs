@@ -5,8 +5,7 @@ use std::sync::Once;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::cli::log::line::words;
-use crate::cli::log::log_panic;
+use crate::log_line::{log_panic, words};
 
 thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };

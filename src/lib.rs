@@ -25,12 +25,13 @@
 //! | other programs' words, made fit for the log | [`redaction`] |
 //! | the request that a log line is about | [`request_id`] |
 //! | limits for log lines that strangers cause | [`log_limit`] |
+//! | one record of the log as one line | `log_line` |
 //! | characters that nobody sees | `unseen` |
 //!
 //! Dependencies point down only: `main -> cli -> app -> web -> auth -> {users, sessions, mail} -> db`, and
-//! `config`, `worker_pool`, `fair_queue` and `log_limit` over `network`, `redaction`, `request_id`, `token`,
-//! `unseen` and `words` are leaves. `users`, `sessions` and `mail` never name each other; nothing below `web`
-//! names actix-web (the background actor names `actix`); `web` contains no SQL.
+//! `config`, `worker_pool`, `fair_queue`, `log_limit` over `network`, `log_line` over `request_id`,
+//! `redaction`, `token`, `unseen` and `words` are leaves. `users`, `sessions` and `mail` never name each
+//! other; nothing below `web` names actix-web (the background actor names `actix`); `web` contains no SQL.
 
 pub mod app;
 pub mod auth;
@@ -41,6 +42,7 @@ pub mod config;
 pub mod db;
 pub mod fair_queue;
 pub mod log_limit;
+mod log_line;
 pub mod mail;
 pub mod moment;
 pub mod network;

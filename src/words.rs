@@ -7,11 +7,15 @@
 /// - `Display` and `FromStr`, whose error lists all words;
 /// - `Serialize` and `Deserialize`, as the word;
 /// - `ToSql` and `FromSql`, as `text`. A constraint of the table holds the database to the words.
+///
+/// A last line `_ => Other = "other"` makes one more member, for words that a later version has written. Only
+/// `FromSql` makes it. Without that line, such a word is an error.
 macro_rules! words {
     (
         $(#[$about:meta])*
         $visibility:vis enum $name:ident {
             $( $(#[$about_member:meta])* $member:ident = $word:literal, )+
+            $( _ => $other:ident = $other_word:literal, )?
         }
     ) => {
         $(#[$about])*
@@ -22,16 +26,21 @@ macro_rules! words {
         #[diesel(sql_type = diesel::sql_types::Text)]
         $visibility enum $name {
             $( $(#[$about_member])* $member, )+
+            $(
+                /// A later version has written another word.
+                $other,
+            )?
         }
 
         impl $name {
-            /// All members, in the order for display.
+            /// All members with a word of this version, in the order for display.
             $visibility const ALL: [Self; [$($word),+].len()] = [$(Self::$member),+];
 
             /// The word in the database, in bodies and in the log.
             $visibility const fn as_str(self) -> &'static str {
                 match self {
                     $( Self::$member => $word, )+
+                    $( Self::$other => $other_word, )?
                 }
             }
         }
@@ -79,7 +88,9 @@ macro_rules! words {
             fn from_sql(
                 bytes: <diesel::pg::Pg as diesel::backend::Backend>::RawValue<'_>,
             ) -> diesel::deserialize::Result<Self> {
-                Ok(std::str::from_utf8(bytes.as_bytes())?.parse()?)
+                let other: &[Self] = &[$(Self::$other)?];
+                let word: Result<Self, String> = std::str::from_utf8(bytes.as_bytes())?.parse();
+                Ok(word.or_else(|why| other.first().copied().ok_or(why))?)
             }
         }
     };

@@ -1,11 +1,12 @@
 //! A bounded queue and a few threads that serve it.
 //!
-//! For work that would block the async threads. Work cannot pile up: a full queue refuses at once. The
-//! threads cannot stop: a panic loses one piece of work, and its thread goes on. Where work may take for ever,
-//! a thread that does is left behind, and another takes its place.
+//! For work that would block the async threads. Work cannot pile up: a full queue refuses at once. A panic
+//! loses one batch of work at most, and its thread goes on. A thread whose work takes too long is left behind,
+//! and another takes its place.
 
 use std::fmt;
 use std::io;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,18 +15,18 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-/// After this time without work a thread rests.
-const IDLE: Duration = Duration::from_secs(10);
-
 /// The work of one thread.
 pub trait Worker<T> {
     /// The most pieces of work taken at a time; it never waits for more.
     const BATCH: usize;
 
+    /// After this time without work a thread rests.
+    const IDLE: Duration = Duration::from_secs(10);
+
     /// Does the work. The batch is not empty.
     fn work(&mut self, batch: Vec<T>);
 
-    /// Called after a while without work: releases what is not needed meanwhile.
+    /// Called after [`IDLE`](Self::IDLE): releases what is not needed meanwhile.
     fn rest(&mut self) {}
 }
 
@@ -35,7 +36,7 @@ pub struct WorkerPool<T> {
     /// One for each thread.
     places: Arc<[Place]>,
     start: Arc<dyn Fn(usize, u64) -> io::Result<()> + Send + Sync>,
-    patience: Duration,
+    deadline: Duration,
     began: Instant,
 }
 
@@ -53,8 +54,9 @@ struct Place {
 pub struct Full;
 
 impl<T: Send + 'static> WorkerPool<T> {
-    /// Starts `threads` threads behind a queue of `bound` places. Each makes its worker with `make_worker`. One
-    /// that needs longer than `patience` for its work is left behind when more work comes.
+    /// Starts `threads` threads behind a queue of `bound` places. Each makes its worker with `make_worker`,
+    /// and another one for the next batch if that panics. One that needs longer than `deadline` for its work is
+    /// left behind when more work comes.
     ///
     /// # Errors
     /// When the operating system provides no thread.
@@ -62,7 +64,7 @@ impl<T: Send + 'static> WorkerPool<T> {
         name: &str,
         threads: usize,
         bound: usize,
-        patience: Duration,
+        deadline: Duration,
         make_worker: impl Fn() -> W + Clone + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let (queue, work) = bounded(bound);
@@ -71,7 +73,7 @@ impl<T: Send + 'static> WorkerPool<T> {
         let (name, all) = (name.to_owned(), places.clone());
         let start = move |place: usize, number: u64| {
             let (work, make_worker, places) = (work.clone(), make_worker.clone(), all.clone());
-            let serve = move || serve(&work, make_worker(), &places[place], number, began);
+            let serve = move || serve(&work, make_worker, &places[place], number, began);
             thread::Builder::new().name(name.clone()).spawn(serve).map(drop)
         };
         for place in 0..threads {
@@ -81,7 +83,7 @@ impl<T: Send + 'static> WorkerPool<T> {
             queue,
             places,
             start: Arc::new(start),
-            patience,
+            deadline,
             began,
         })
     }
@@ -107,7 +109,7 @@ impl<T: Send + 'static> WorkerPool<T> {
         let now = millis(self.began);
         for (index, place) in self.places.iter().enumerate() {
             let since = place.since.load(Ordering::Acquire);
-            let is_stuck = since != 0 && Duration::from_millis(now.saturating_sub(since)) > self.patience;
+            let is_stuck = since != 0 && Duration::from_millis(now.saturating_sub(since)) > self.deadline;
             // One caller wins.
             let wins = || {
                 place
@@ -131,32 +133,47 @@ fn millis(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
 }
 
-fn serve<T, W: Worker<T>>(queue: &Receiver<T>, mut worker: W, place: &Place, number: u64, began: Instant) {
+fn serve<T, W: Worker<T>>(
+    queue: &Receiver<T>,
+    make_worker: impl Fn() -> W,
+    place: &Place,
+    number: u64,
+    began: Instant,
+) {
+    let mut worker = None;
+    survive(|| _ = worker.insert(make_worker()));
     while place.number.load(Ordering::Acquire) == number {
-        let first = match queue.recv_timeout(IDLE) {
-            Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => {
-                worker.rest();
-                continue;
-            }
+        let batch: Vec<T> = match queue.recv_timeout(W::IDLE) {
+            Ok(first) => iter::once(first)
+                .chain(queue.try_iter().take(W::BATCH - 1))
+                .collect(),
+            Err(RecvTimeoutError::Timeout) => Vec::new(),
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let mut batch = Vec::with_capacity(W::BATCH);
-        batch.push(first);
-        batch.extend(queue.try_iter().take(W::BATCH - 1));
         let since = millis(began);
         place.since.store(since, Ordering::Release);
-        // The caller of a lost piece of work learns it from the reply that never comes.
-        if catch_unwind(AssertUnwindSafe(|| worker.work(batch))).is_err() {
-            log::error!(
-                "a thread named {} lost a piece of work to a panic",
-                thread::current().name().unwrap_or_default()
-            );
-        }
+        survive(|| {
+            let worker = worker.get_or_insert_with(&make_worker);
+            match batch.is_empty() {
+                true => worker.rest(),
+                false => worker.work(batch),
+            }
+        });
         // The place may be another thread's by now.
         let _ = place
             .since
             .compare_exchange(since, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+/// Runs a step of a thread. A panic is logged and goes no further: the callers of lost work learn it from the
+/// reply that never comes.
+fn survive(step: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(step)).is_err() {
+        log::error!(
+            "a thread named {} had a panic; what it worked on is lost",
+            thread::current().name().unwrap_or_default()
+        );
     }
 }
 
@@ -166,7 +183,7 @@ impl<T> Clone for WorkerPool<T> {
             queue: self.queue.clone(),
             places: self.places.clone(),
             start: self.start.clone(),
-            patience: self.patience,
+            deadline: self.deadline,
             began: self.began,
         }
     }
@@ -222,6 +239,43 @@ mod tests {
         assert_eq!(seen.recv().unwrap(), [7]);
     }
 
+    /// Panics when it rests, and when it is the first that was made.
+    struct Restless(Sender<Vec<u32>>);
+
+    impl Restless {
+        fn made(made: &AtomicU64, done: &Sender<Vec<u32>>) -> Self {
+            assert!(made.fetch_add(1, Ordering::Relaxed) > 0, "a panic on purpose");
+            Self(done.clone())
+        }
+    }
+
+    impl Worker<u32> for Restless {
+        const BATCH: usize = 1;
+        const IDLE: Duration = Duration::from_millis(1);
+
+        fn work(&mut self, batch: Vec<u32>) {
+            self.0.send(batch).unwrap();
+        }
+
+        fn rest(&mut self) {
+            self.0.send(Vec::new()).unwrap();
+            panic!("a panic on purpose");
+        }
+    }
+
+    #[test]
+    fn a_panic_between_two_batches_costs_nothing() {
+        let ((done, seen), made) = (channel(), Arc::new(AtomicU64::new(0)));
+        let make_worker = move || Restless::made(&made, &done);
+        let pool = WorkerPool::start("restless", 1, 8, LONG, make_worker).unwrap();
+        for piece in [7, 8] {
+            while !seen.recv().unwrap().is_empty() {}
+            pool.submit(piece).unwrap();
+            let mut worked = seen.iter().filter(|batch| !batch.is_empty());
+            assert_eq!(worked.next().unwrap(), [piece]);
+        }
+    }
+
     #[test]
     fn what_waits_is_taken_together_and_what_is_too_much_is_refused() {
         let (done, seen) = channel();
@@ -245,14 +299,14 @@ mod tests {
     fn a_thread_that_is_stuck_is_left_behind() {
         let (done, seen) = channel();
         let (go_on, permission) = bounded(8);
-        let patience = Duration::from_millis(50);
-        let pool = WorkerPool::start("held", 1, 4, patience, move || {
+        let deadline = Duration::from_millis(50);
+        let pool = WorkerPool::start("held", 1, 4, deadline, move || {
             Held(permission.clone(), done.clone())
         })
         .unwrap();
         pool.submit(0).unwrap();
         assert_eq!(seen.recv().unwrap(), [0]);
-        thread::sleep(patience * 2);
+        thread::sleep(deadline * 2);
         pool.submit(1).unwrap();
         assert_eq!(seen.recv().unwrap(), [1]);
         // Both go on; the first has nothing to do any more, and the second everything.

@@ -1,4 +1,4 @@
-/** Why a session ended. */
+/** Why a session ended. Unknown if an instance of a later version ended it while this one was running. */
 export type Reason =
   | "signed_out"
   | "page_closed"
@@ -6,7 +6,8 @@ export type Reason =
   | "expired"
   | "revoked"
   | "password_changed"
-  | "account_disabled";
+  | "account_disabled"
+  | "unknown";
 
 export interface Ending {
   /** Null if the server does not know the token, or no longer knows it. */

@@ -37,8 +37,8 @@
 //   earlier.
 
 /**
- * @typedef {"signed_out" | "page_closed" | "replaced" | "expired" | "revoked" | "password_changed" | "account_disabled"} Reason
- * Why a session ended.
+ * @typedef {"signed_out" | "page_closed" | "replaced" | "expired" | "revoked" | "password_changed" | "account_disabled" | "unknown"} Reason
+ * Why a session ended. Unknown if an instance of a later version ended it while this one was running.
  */
 
 /**

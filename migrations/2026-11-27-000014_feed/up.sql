@@ -213,8 +213,17 @@ begin
     if not exists (select from feed_epoch) then
         insert into feed_epoch default values on conflict do nothing;
     end if;
-    -- An earlier version tells of an end as soon as it finds it.
-    grants := not exists (select from pg_stat_activity where datname = current_database() and application_name = 'oneseat');
+    grants :=
+        -- An earlier version tells of an end as soon as it finds it.
+        not exists (
+            select from pg_stat_activity where datname = current_database() and application_name = 'oneseat'
+                and has_table_privilege(usesysid, 'sessions', 'delete')
+        )
+        -- A trigger that is switched off and on again has lost its `always`.
+        and 7 = (
+            select count(*) from pg_trigger where tgrelid in ('sessions'::regclass, 'users'::regclass)
+                and tgname like '%\_feed\_%' and tgenabled = 'A'
+        );
     begin
         lock table validation_lease in share mode nowait;
     exception when lock_not_available then

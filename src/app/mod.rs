@@ -6,7 +6,7 @@
 
 pub mod background;
 mod error;
-mod metrics;
+mod metrics_exporter;
 mod open;
 
 use std::convert::Infallible;
@@ -27,7 +27,7 @@ use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 use crate::web::Server;
 use background::BackgroundWork;
-use metrics::{MetricsExporter, RunningExporter};
+use metrics_exporter::{MetricsExporter, RunningExporter};
 
 pub use error::Error;
 pub use open::{OpenDatabase, open_for_a_command};

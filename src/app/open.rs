@@ -47,7 +47,7 @@ impl OpenDatabase {
     }
 }
 
-/// The use cases of a short command: one connection that waits patiently, one thread to hash on, no
+/// The use cases of a short command: one connection that waits long, one thread to hash on, no
 /// validation of tokens, and no event streams. Its sessions end as their rows say, because a command does not
 /// know the servers' limits.
 ///
@@ -59,7 +59,7 @@ pub fn open_for_a_command(config: &DatabaseConfig, policy: Policy) -> Result<(Au
         sessions: SessionPolicy::AS_STORED,
         ..policy
     };
-    let db = Database::connect_patiently(&database.url)?;
+    let db = Database::connect_as_operator(&database.url)?;
     let (memory, watchers) = (Arc::new(Memory::new(0)), Watchers::new(0));
     let validator = Validator::start(&db, 0, memory.clone(), policy.sessions)?;
     let (feed, reader) = Feed::start(&database.url, Lease::AsSet, memory, watchers.clone())?;

@@ -1,11 +1,11 @@
-//! What operators and admins do to accounts. Whatever takes the right to be signed in away also ends the
+//! What operators and admins do to accounts. A change that takes away the right to be signed in also ends the
 //! session, in the same transaction.
 
 use diesel::pg::PgConnection;
 use uuid::Uuid;
 
-use super::audit::{self, Actor};
-use super::authority::{Authority, Holder, LastAdmin, Subject};
+use super::audit::{self, Actor, Event};
+use super::authority::{Authority, LastAdmin, Subject};
 use super::user_ref::UserRef;
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
@@ -17,57 +17,38 @@ use crate::users::link::{self, Purpose};
 use crate::users::store::{self as users, Credentials, NewUser};
 use crate::users::{Email, Name, Password, PasswordHash, Role, User, lockout};
 
-/// A new account, with its password in clear for as long as it takes to hash it.
+/// A new account. The password is in clear until it is hashed.
 #[derive(Debug)]
 pub struct NewAccount {
-    /// What people call them.
+    /// The user's name.
     pub name: Name,
-    /// Not in use yet.
+    /// The user's address, which no other account has.
     pub email: Email,
-    /// What they may do.
+    /// The user's role.
     pub role: Role,
-    /// Whether the address is known to be theirs.
+    /// Whether the address is known to be the user's.
     pub email_verified: bool,
-    /// A random one, or one that was chosen and judged.
+    /// The password: a random one, or a chosen one that was judged.
     pub password: Password,
 }
 
-/// Somebody who is to choose a password by themselves.
+/// A new account whose user chooses the password by a mailed link.
 #[derive(Clone, Debug)]
 pub struct Invitation {
-    /// What people call them.
+    /// The user's name.
     pub name: Name,
-    /// Not in use yet.
+    /// The user's address, which no other account has.
     pub email: Email,
-    /// What they may do.
+    /// The user's role.
     pub role: Role,
 }
 
-/// What became of an account.
-struct Change {
-    /// `false`: it was so before, and there is nothing to tell.
-    is_made: bool,
-    ended: Vec<EndedSession>,
-}
-
-impl Change {
-    /// One that ends no session.
-    const MADE: Self = Self {
-        is_made: true,
-        ended: Vec::new(),
-    };
-
-    /// By the number of rows that are other ones now.
-    fn of(changed: usize) -> Self {
-        Self {
-            is_made: changed > 0,
-            ..Self::MADE
-        }
-    }
-}
+/// How many rows a change has changed, and the sessions that it ended. No row: it was so before, and nothing
+/// is told.
+type Change = (usize, Vec<EndedSession>);
 
 impl Auth {
-    /// Makes an account.
+    /// Creates an account.
     ///
     /// # Errors
     /// [`Error::EmailTaken`]; [`Error::Unavailable`].
@@ -83,13 +64,13 @@ impl Auth {
         self.db
             .run(move |conn| {
                 let user = create(conn, &new)?;
-                audit::user_changed("user_created", user.id, Actor::Operator);
+                audit::user_changed(Event::UserCreated, user.id, Actor::Operator);
                 Ok(user)
             })
             .await
     }
 
-    /// Makes an account without a password, and sends its user a link to choose one.
+    /// Creates an account without a password, and sends its user a link to choose one.
     ///
     /// # Errors
     /// [`Error::EmailTaken`]; those of [`Authority`]; [`Error::Unavailable`].
@@ -106,28 +87,27 @@ impl Auth {
             outbox::post(conn, &new.email.digest(), Kind::Invitation, &Happening::default())?;
             Ok(user)
         };
-        let tell = |user: &User, by| audit::user_changed("user_created", user.id, by);
+        let tell = |user: &User, by| audit::user_changed(Event::UserCreated, user.id, by);
         self.act(by, Subject::Nobody, invite, tell).await
     }
 
-    /// Asks for a link with which the user chooses a new password, or their first one.
+    /// Sends a link with which the user chooses a new password, or the first one.
     ///
     /// # Errors
-    /// [`Error::NoSuchUser`]; [`Error::AccountDisabled`]: nobody who may not sign in is sent one;
-    /// [`Error::Unavailable`].
+    /// [`Error::NoSuchUser`]; [`Error::AccountDisabled`]; those of [`Authority`]; [`Error::Unavailable`].
     pub async fn send_password_link(&self, whom: impl Into<UserRef>, by: Authority) -> Result<(), Error> {
-        self.change("link_requested", whom.into(), by, |conn, found| {
+        self.change(Event::LinkRequested, whom.into(), by, |conn, found| {
             let kind = match found.password_hash {
                 Some(_) => Kind::PasswordReset,
                 None => Kind::Invitation,
             };
             let email = email_of(&found.user)?;
             if found.user.disabled_at.is_some() {
-                audit::mail_not_sent(kind.as_str(), &email.short_digest(), "account is disabled");
+                audit::mail_not_sent(kind, &email.short_digest(), "account is disabled");
                 return Err(Error::AccountDisabled);
             }
             outbox::post(conn, &email.digest(), kind, &Happening::default())?;
-            Ok(Change::MADE)
+            Ok((1, Vec::new()))
         })
         .await
     }
@@ -139,16 +119,11 @@ impl Auth {
     pub async fn set_password(&self, email: Email, password: Password) -> Result<(), Error> {
         let hash = self.hasher.hash(password).await?;
         let policy = self.policy.sessions;
-        self.change(
-            "authn_password_change",
-            UserRef::Email(email),
-            Authority::Operator,
-            move |conn, found| {
-                let ended = replace_password(conn, &found.user, &hash, &policy)?;
-                Ok(Change { is_made: true, ended })
-            },
-        )
-        .await
+        let set = move |conn: &mut PgConnection, found: &Credentials| {
+            Ok((1, replace_password(conn, &found.user, &hash, &policy)?))
+        };
+        self.change(Event::PasswordChanged, email.into(), Authority::Operator, set)
+            .await
     }
 
     /// Marks the address as known to be the user's.
@@ -156,21 +131,16 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn verify_email(&self, email: Email) -> Result<(), Error> {
-        self.change(
-            "user_verified",
-            UserRef::Email(email),
-            Authority::Operator,
-            |conn, found| {
-                let verified = users::set_verified(conn, found.user.id)?;
-                link::discard(conn, found.user.id, Purpose::Verification)?;
-                Ok(Change::of(verified))
-            },
-        )
-        .await
+        let verify = |conn: &mut PgConnection, found: &Credentials| {
+            let verified = users::set_verified(conn, found.user.id)?;
+            link::discard(conn, found.user.id, Purpose::Verification)?;
+            Ok((verified, Vec::new()))
+        };
+        self.change(Event::UserVerified, email.into(), Authority::Operator, verify)
+            .await
     }
 
-    /// Forgets the failures of an address, whether or not an account stands behind it. Returns whether there
-    /// were any.
+    /// Forgets the failures of an address, with or without an account. Returns whether there were any.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -186,7 +156,7 @@ impl Auth {
             .await
     }
 
-    /// The same for the address of a user.
+    /// Forgets the failures of a user's address.
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
@@ -217,8 +187,8 @@ impl Auth {
         by: Authority,
         last_admin: LastAdmin,
     ) -> Result<(), Error> {
-        let (policy, own) = (self.policy.sessions, by.holder().map(Holder::user));
-        self.change("user_disabled", whom.into(), by, move |conn, found| {
+        let (policy, own) = (self.policy.sessions, by.holder().map(|holder| holder.user));
+        let disable = move |conn: &mut PgConnection, found: &Credentials| {
             let id = found.user.id;
             if own == Some(id) {
                 return Err(Error::OwnAccount);
@@ -226,14 +196,11 @@ impl Auth {
             last_admin.allow(conn)?;
             let disabled = users::disable(conn, id)?;
             link::discard_all(conn, id)?;
-            // Of an account that plain SQL has disabled a session may be left.
+            // Plain SQL may have disabled the account and left its session.
             let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
-            Ok(Change {
-                ended,
-                ..Change::of(disabled)
-            })
-        })
-        .await
+            Ok((disabled, ended))
+        };
+        self.change(Event::UserDisabled, whom.into(), by, disable).await
     }
 
     /// Allows signing in again.
@@ -241,8 +208,8 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn enable(&self, whom: impl Into<UserRef>, by: Authority) -> Result<(), Error> {
-        self.change("user_enabled", whom.into(), by, |conn, found| {
-            Ok(Change::of(users::enable(conn, found.user.id)?))
+        self.change(Event::UserEnabled, whom.into(), by, |conn, found| {
+            Ok((users::enable(conn, found.user.id)?, Vec::new()))
         })
         .await
     }
@@ -253,29 +220,21 @@ impl Auth {
     /// [`Error::NoSuchUser`], [`Error::LastAdmin`]; [`Error::Unavailable`].
     pub async fn remove_user(&self, email: Email, last_admin: LastAdmin) -> Result<(), Error> {
         let policy = self.policy.sessions;
-        self.change(
-            "user_deleted",
-            UserRef::Email(email),
-            Authority::Operator,
-            move |conn, found| {
-                last_admin.allow(conn)?;
-                let id = found.user.id;
-                let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
-                let removed = users::remove(conn, id)?;
-                Ok(Change {
-                    ended,
-                    ..Change::of(removed)
-                })
-            },
-        )
-        .await
+        let remove = move |conn: &mut PgConnection, found: &Credentials| {
+            last_admin.allow(conn)?;
+            let id = found.user.id;
+            let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
+            Ok((users::remove(conn, id)?, ended))
+        };
+        self.change(Event::UserDeleted, email.into(), Authority::Operator, remove)
+            .await
     }
 
-    /// One transaction around a user whose row is locked: no sign-in comes between. Writes down what was
-    /// done, if it was not so before, and which session ended by it.
+    /// Makes a change in one transaction, with the user's row locked: no sign-in comes between. Then logs it,
+    /// and the session that it ended.
     async fn change(
         &self,
-        what: &'static str,
+        event: Event,
         whom: UserRef,
         by: Authority,
         change: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Change, Error> + Send + 'static,
@@ -286,11 +245,11 @@ impl Auth {
             let change = change(conn, &found)?;
             Ok((found.user, change))
         };
-        let tell = move |(user, change): &(User, Change), by| {
-            if change.is_made {
-                audit::user_changed(what, user.id, by);
+        let tell = move |(user, (changed, ended)): &(User, Change), by| {
+            if *changed > 0 {
+                audit::user_changed(event, user.id, by);
             }
-            audit::ended(&change.ended, by);
+            audit::ended(ended, by);
         };
         self.act(by, subject, act, tell).await?;
         Ok(())
@@ -301,15 +260,15 @@ fn create(conn: &mut PgConnection, new: &NewUser) -> Result<User, Error> {
     users::create(conn, new)?.ok_or_else(|| Error::EmailTaken(new.email.to_string()))
 }
 
-/// The stored address, which was an [`Email`] when it was stored.
+/// The user's address, which was an [`Email`] when it was stored.
 pub(super) fn email_of(user: &User) -> Result<Email, Error> {
     user.email
         .parse()
         .map_err(|error| Error::Unavailable(format!("user {}: {error}", user.id)))
 }
 
-/// Whatever sets a password also lifts the lock, ends the session, and makes every link that was mailed
-/// before useless. In a transaction that holds the user's row.
+/// Sets a password, lifts the lock, ends the session, and discards every mailed link. In a transaction that
+/// holds the user's row.
 pub(super) fn replace_password(
     conn: &mut PgConnection,
     user: &User,
@@ -319,10 +278,6 @@ pub(super) fn replace_password(
     users::set_password(conn, user.id, hash)?;
     lockout::clear(conn, &email_of(user)?)?;
     link::discard_all(conn, user.id)?;
-    Ok(history::end(
-        conn,
-        Which::OfUser(user.id),
-        EndReason::PasswordChanged,
-        policy,
-    )?)
+    let (which, reason) = (Which::OfUser(user.id), EndReason::PasswordChanged);
+    Ok(history::end(conn, which, reason, policy)?)
 }

@@ -13,7 +13,7 @@ use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor, Resource};
-use super::endings::{why_ended, write_disabled};
+use super::unwritten_ends::{why_ended, write_disabled};
 use super::user_ref::UserRef;
 use super::{Auth, Error, Seat};
 use crate::config::SessionPolicy;
@@ -35,10 +35,10 @@ pub enum Authority {
 /// A session and its user, as they were at the start of the request, and the request.
 #[derive(Clone, Debug)]
 pub struct Holder {
-    session: Uuid,
-    user: Uuid,
+    pub(super) session: Uuid,
+    pub(super) user: Uuid,
     resource: Resource,
-    origin: Origin,
+    pub(super) origin: Origin,
 }
 
 /// The target of an action, which is locked together with the acting session.
@@ -72,21 +72,6 @@ impl Holder {
             resource,
             origin,
         }
-    }
-
-    /// The session of the request.
-    pub(super) fn session(&self) -> Uuid {
-        self.session
-    }
-
-    /// The user of that session.
-    pub(super) fn user(&self) -> Uuid {
-        self.user
-    }
-
-    /// The origin of the request.
-    pub(super) fn origin(&self) -> &Origin {
-        &self.origin
     }
 }
 
@@ -213,8 +198,13 @@ impl Authority {
         let ids = |own: fn(&Holder) -> Uuid, other: Option<Uuid>| -> Vec<Uuid> {
             holder.map(own).into_iter().chain(other).collect()
         };
-        let users = users::lock_all(conn, &ids(Holder::user, other_user))?;
-        let sessions = sessions::lock_all(conn, &ids(Holder::session, other_session), other_user, policy)?;
+        let users = users::lock_all(conn, &ids(|holder| holder.user, other_user))?;
+        let sessions = sessions::lock_all(
+            conn,
+            &ids(|holder| holder.session, other_session),
+            other_user,
+            policy,
+        )?;
         if let Some(holder) = holder
             && let Some(why) = self.refusal(holder, &users, &sessions)
         {

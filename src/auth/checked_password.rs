@@ -42,7 +42,7 @@ impl Claim {
     fn origin(&self) -> &Origin {
         match self {
             Self::SignIn(_, origin) => origin,
-            Self::Change(holder) => holder.origin(),
+            Self::Change(holder) => &holder.origin,
         }
     }
 
@@ -198,7 +198,7 @@ impl Auth {
                 self.db.run(alone).await
             }
             Claim::Change(holder) => {
-                let (subject, told) = (Subject::User(holder.user().into()), claim.clone());
+                let (subject, told) = (Subject::User(holder.user.into()), claim.clone());
                 let own = move |conn: &mut PgConnection, found: Option<Credentials>| {
                     let found = found.ok_or(Error::TokenInvalid)?;
                     let email = email_of(&found.user)?;

@@ -76,7 +76,7 @@ impl Auth {
                     Ok(written)
                 })?;
                 if let Err(OfNoUse(why)) = written {
-                    audit::mail_not_sent(claimed.kind.as_str(), &short_digest(&claimed.email_digest), why);
+                    audit::mail_not_sent(claimed.kind, &short_digest(&claimed.email_digest), why);
                 }
                 Ok::<_, Error>(written)
             })
@@ -112,7 +112,6 @@ impl Auth {
                 match refused {
                     None => {
                         audit::mail_sent(kind, user);
-                        count(kind, "sent");
                         return Ok::<_, Error>(Delivery::Sent);
                     }
                     // Another instance has removed the mail after its lease, and logged it.
@@ -120,7 +119,6 @@ impl Auth {
                     Some(error) => {
                         let why = format!("nobody is at the address of user {user}: {error}");
                         audit::mail_given_up(kind, mail.id, &why);
-                        count(kind, "given_up");
                     }
                 }
                 Ok(Delivery::GivenUp)
@@ -134,7 +132,7 @@ impl Auth {
     }
 
     async fn put_back(&self, mail: Waiting) -> Result<Delivery, Error> {
-        count(mail.kind, "postponed");
+        counter!(MAILS, "kind" => mail.kind.as_str(), "outcome" => "postponed").increment(1);
         self.db
             .run(move |conn| outbox::postpone(conn, &mail).map_err(Error::from))
             .await?;
@@ -158,17 +156,12 @@ fn discard_those_of_nobody(conn: &mut PgConnection) -> QueryResult<()> {
         let is_of_nobody = |next: &&Next| next.asked && !known.contains(&next.email_digest);
         let discarded = outbox::discard_all(conn, front.iter().filter(is_of_nobody))?;
         for mail in &discarded {
-            audit::mail_not_sent(mail.kind.as_str(), &short_digest(&mail.email_digest), NOBODY);
+            audit::mail_not_sent(mail.kind, &short_digest(&mail.email_digest), NOBODY);
         }
         if discarded.is_empty() {
             return Ok(());
         }
     }
-}
-
-/// Counts the outcome of a due mail.
-pub(super) fn count(kind: Kind, outcome: &'static str) {
-    counter!(MAILS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
 }
 
 /// The reason why a mail has no user, or is of no use to them any more.

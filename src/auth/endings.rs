@@ -1,16 +1,7 @@
-//! Ends sessions: sign-out, revocation and expiry.
-//!
-//! An end is written before it is reported (law 2), so a clock that steps back cannot revive the session.
-//! Reports about one session or its token are: the answer to a request with the token, forward
-//! authentication, introspection, the event `ended`, a sign-out, and an end by an admin or operator. Lists
-//! and figures report no ends: they show live sessions, and past sessions that are already written.
+//! Ends sessions: sign-out and revocation. `unwritten_ends` has the ends that nobody asked for.
 //!
 //! Nobody is told before `Auth::outwait` is over: an instance may still answer from memory.
 
-use std::thread;
-use std::time::Duration;
-
-use diesel::QueryResult;
 use diesel::pg::PgConnection;
 use uuid::Uuid;
 
@@ -18,16 +9,10 @@ use super::audit::{self, Actor};
 use super::authority::{Authority, Holder, Subject};
 use super::user_ref::UserRef;
 use super::{Auth, Error};
-use crate::config::SessionPolicy;
 use crate::sessions::EndReason::{self, Revoked};
 use crate::sessions::EndedSession;
 use crate::sessions::history::{self, Which};
-use crate::sessions::store::{SessionStatus, look_at};
 use crate::users::store::Credentials;
-
-/// How often to try to write an end while another transaction holds the row, and the pause between tries.
-const ATTEMPTS: u32 = 6;
-const PAUSE: Duration = Duration::from_millis(50);
 
 impl Auth {
     /// Ends the caller's own session.
@@ -35,7 +20,7 @@ impl Auth {
     /// # Errors
     /// Those of [`Authority`]; [`Error::Unavailable`].
     pub async fn sign_out(&self, holder: Holder, reason: EndReason) -> Result<(), Error> {
-        let session = holder.session();
+        let session = holder.session;
         let (subject, by) = (Subject::Session(session), Authority::Own(holder));
         self.end(subject, Which::Id(session), reason, by).await?;
         Ok(())
@@ -59,12 +44,8 @@ impl Auth {
         let (subject, policy) = (Subject::User(whom.clone()), self.policy.sessions);
         let end = move |conn: &mut PgConnection, found: Option<Credentials>| {
             let found = found.ok_or_else(|| whom.unknown())?;
-            Ok(history::end(
-                conn,
-                Which::OfUser(found.user.id),
-                Revoked,
-                &policy,
-            )?)
+            let which = Which::OfUser(found.user.id);
+            Ok(history::end(conn, which, Revoked, &policy)?)
         };
         let ended = self.act(by, subject, end, told).await?;
         one_lived(&ended)
@@ -84,7 +65,7 @@ impl Auth {
     /// # Errors
     /// Those of [`Authority`]; [`Error::Unavailable`].
     pub async fn revoke_all_others(&self, admin: Holder) -> Result<usize, Error> {
-        let which = Which::AllBut(admin.session());
+        let which = Which::AllBut(admin.session);
         let ended = self.end(Subject::Everybody, which, Revoked, Authority::Admin(admin));
         Ok(how_many_lived(&ended.await?))
     }
@@ -118,65 +99,4 @@ fn one_lived(ended: &[EndedSession]) -> Result<(), Error> {
 fn how_many_lived(ended: &[EndedSession]) -> usize {
     let lived = |session: &&EndedSession| session.reason != EndReason::Expired;
     ended.iter().filter(lived).count()
-}
-
-/// Writes these sessions as expired, as far as their time is up, and logs each end once: by the process that
-/// wrote it. Returns how many it wrote.
-pub(super) fn write_expired(
-    conn: &mut PgConnection,
-    ids: &[Uuid],
-    policy: &SessionPolicy,
-) -> QueryResult<usize> {
-    let ended = history::end(conn, Which::Over(ids), EndReason::Expired, policy)?;
-    audit::ended(&ended, Actor::Time);
-    Ok(ended.len())
-}
-
-/// Writes that these sessions ended with their users' accounts. Disabling does so in its own transaction; an
-/// operator's plain SQL may not.
-pub(super) fn write_disabled(
-    conn: &mut PgConnection,
-    ids: &[Uuid],
-    policy: &SessionPolicy,
-) -> QueryResult<usize> {
-    let ended = history::end(conn, Which::These(ids), EndReason::AccountDisabled, policy)?;
-    audit::ended(&ended, Actor::Operator);
-    Ok(ended.len())
-}
-
-/// The status of a session, once an expiry has been written. Never [`SessionStatus::Over`].
-///
-/// # Errors
-/// [`Error::Unavailable`], also when another transaction held the row too long for the expiry to be written.
-pub(super) fn settled(
-    conn: &mut PgConnection,
-    session: Uuid,
-    policy: &SessionPolicy,
-) -> Result<SessionStatus, Error> {
-    for _ in 0..ATTEMPTS {
-        match look_at(conn, session, policy)? {
-            SessionStatus::Over if write_expired(conn, &[session], policy)? == 0 => thread::sleep(PAUSE),
-            SessionStatus::Over => {}
-            look => return Ok(look),
-        }
-    }
-    Err(Error::Unavailable(
-        "the end of the session is not written yet".to_owned(),
-    ))
-}
-
-/// The error for a session that is no longer live.
-pub(super) fn why_ended(
-    conn: &mut PgConnection,
-    session: Uuid,
-    policy: &SessionPolicy,
-) -> Result<Error, Error> {
-    Ok(match settled(conn, session, policy)? {
-        SessionStatus::Ended(ending) => Error::SessionEnded(ending),
-        SessionStatus::Forgotten => Error::TokenInvalid,
-        // The state changed and nothing was reported yet: the caller may ask again.
-        SessionStatus::Live(_) | SessionStatus::Over => {
-            Error::Unavailable("the session was changed meanwhile".to_owned())
-        }
-    })
 }

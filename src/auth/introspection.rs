@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::audit;
+use super::audit::{self, Event};
 use super::{Activity, Auth, Error, Seat};
 use crate::sessions::Origin;
 use crate::token::Token;
@@ -58,7 +58,7 @@ impl Auth {
             .run(move |conn| {
                 let client = service_client::create(conn, &name, &digest)?
                     .ok_or_else(|| Error::NameTaken(name.to_string()))?;
-                audit::client_changed("service_client_created", &client.name);
+                audit::client_changed(Event::ClientCreated, &client.name);
                 Ok::<_, Error>(client)
             })
             .await?;
@@ -85,7 +85,7 @@ impl Auth {
                 if !service_client::remove(conn, &name)? {
                     return Err(Error::NoSuchClient(name.to_string()));
                 }
-                audit::client_changed("service_client_deleted", name.as_str());
+                audit::client_changed(Event::ClientDeleted, name.as_str());
                 Ok(())
             })
             .await

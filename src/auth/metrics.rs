@@ -71,35 +71,13 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
 
 fn describe() {
     describe_counter!(REQUESTS, "HTTP requests");
-    describe_histogram!(
-        REQUEST_SECONDS,
-        Unit::Seconds,
-        "Time of HTTP requests, event streams left out"
-    );
-    describe_counter!(
-        VALIDATIONS,
-        "Tokens that were checked and found, or not, from memory or by the database"
-    );
-    describe_counter!(
-        LEASES_LOST,
-        "Leases that ran out before the feed was read again, while tokens were checked"
-    );
-    describe_gauge!(
-        FEED_AGE,
-        Unit::Seconds,
-        "Time since the feed was asked last; it rests while nobody needs it"
-    );
-    describe_histogram!(
-        END_WAIT_SECONDS,
-        Unit::Seconds,
-        "Time that ends waited until nobody could remember the session"
-    );
+    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Time of HTTP requests");
+    describe_counter!(VALIDATIONS, "Tokens that were checked");
+    describe_counter!(LEASES_LOST, "Leases that ran out while tokens were checked");
+    describe_gauge!(FEED_AGE, Unit::Seconds, "Time since the feed was read");
+    describe_histogram!(END_WAIT_SECONDS, Unit::Seconds, "Time that ends waited");
     describe_histogram!(BATCH_SIZE, "Tokens that one statement answered");
-    describe_histogram!(
-        BATCH_SECONDS,
-        Unit::Seconds,
-        "Time of the statement that answers a batch"
-    );
+    describe_histogram!(BATCH_SECONDS, Unit::Seconds, "Time of that statement");
     describe_gauge!(VALIDATION_QUEUE, "Requests whose token waits to be checked");
     describe_gauge!(HASHING_QUEUE, "Passwords that wait to be checked or hashed");
     describe_gauge!(LIVE, "Sessions that are live, at all instances together");
@@ -109,10 +87,7 @@ fn describe() {
     describe_counter!(SIGN_INS, "Tries to sign in");
     describe_counter!(ENDED, "Sessions that ended");
     describe_counter!(MAILS, "Mails that were due");
-    describe_counter!(
-        CONNECTIONS_REFUSED,
-        "Connections not taken because their network had too many"
-    );
+    describe_counter!(CONNECTIONS_REFUSED, "Connections beyond those of a network");
     describe_counter!(HANDSHAKES_FAILED, "TLS handshakes that failed or took too long");
     describe_counter!(SWEEPS, "Sweeps");
     describe_counter!(SWEPT_ROWS, "Rows that sweeps removed");

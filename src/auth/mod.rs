@@ -1,7 +1,7 @@
 //! The use cases: the only place where users and sessions meet.
 //!
 //! One file per use case: [`sign_in`], `checked_password` (checks a password once and again), [`endings`]
-//! (sign-out, revocation, expiry), [`validator`] (checks a token), [`watch`] (reports the end of a session),
+//! (sign-out, revocation), `unwritten_ends` (expiry), [`validator`] (checks a token), [`watch`] (reports the end of a session),
 //! [`recovery`] (forgotten and changed passwords), [`delivery`] (sends mail), [`introspection`] (answers
 //! services), [`accounts`] (what operators and admins do to users), [`authority`] (confirms permission),
 //! `user_ref` (names an account), [`lists`] (sessions and accounts), [`statistics`] (figures), [`metrics`]
@@ -22,12 +22,13 @@ pub mod sign_in;
 pub mod statistics;
 pub mod sweep;
 mod taking;
+mod unwritten_ends;
 mod user_ref;
 pub mod validator;
 pub mod watch;
 
 use crate::config::Policy;
-use crate::db::{Database, Unavailable};
+use crate::db::Database;
 use crate::sessions::feed::Feed;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
@@ -77,16 +78,11 @@ impl Auth {
         use diesel::RunQueryDsl;
         use diesel::dsl::sql;
         use diesel::sql_types::Bool;
-        let is_read_only: bool = self
-            .db
-            .run(|conn| {
-                let is_read_only = sql::<Bool>("current_setting('transaction_read_only')::boolean");
-                diesel::select(is_read_only)
-                    .get_result(conn)
-                    .map_err(Unavailable::from)
-            })
-            .await?;
-        if is_read_only {
+        let is_read_only = self.db.run(|conn| {
+            let is_read_only = sql::<Bool>("current_setting('transaction_read_only')::boolean");
+            Ok::<bool, Error>(diesel::select(is_read_only).get_result(conn)?)
+        });
+        if is_read_only.await? {
             return Err(Error::Unavailable("nothing can be written to it".to_owned()));
         }
         if self.feed.has_failed() {

@@ -8,7 +8,7 @@ use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::accounts::{email_of, replace_password};
-use super::audit::{self, Actor};
+use super::audit::{self, Actor, Event};
 use super::authority::{Authority, Holder, Subject};
 use super::checked_password::{CheckedPassword, Claim};
 use super::{Auth, Error};
@@ -130,10 +130,10 @@ impl Auth {
     ) -> Result<Option<()>, Error> {
         // This is costly: only a caller that knows the current password gets here.
         let about = vec![checked.found.user.name.clone(), checked.found.user.email.clone()];
-        let origin = holder.origin().clone();
+        let origin = holder.origin.clone();
         let hash = self.hasher.hash_proposed(new, about, origin.share()).await??;
         let (is_mailed, policy) = (self.policy.mail.is_on(), self.policy.sessions);
-        let subject = Subject::User(holder.user().into());
+        let subject = Subject::User(holder.user.into());
         let change = move |conn: &mut PgConnection, found: Option<Credentials>| {
             let found = found.ok_or(Error::TokenInvalid)?;
             let confirmed = checked.confirm_row(conn, found);
@@ -148,7 +148,7 @@ impl Auth {
         };
         let tell = |done: &Option<(Uuid, Vec<EndedSession>)>, by| {
             if let Some((user, ended)) = done {
-                audit::user_changed("authn_password_change", *user, by);
+                audit::user_changed(Event::PasswordChanged, *user, by);
                 audit::ended(ended, by);
             }
         };
@@ -168,11 +168,7 @@ impl Auth {
     /// # Errors
     /// [`Error::NoMail`].
     pub fn needs_mail(&self) -> Result<(), Error> {
-        if self.sends_mail() {
-            Ok(())
-        } else {
-            Err(Error::NoMail)
-        }
+        self.sends_mail().then_some(()).ok_or(Error::NoMail)
     }
 }
 

@@ -79,7 +79,7 @@ impl Auth {
                         email,
                         token: &token.digest(),
                         origin: &origin,
-                        tells_of_new_places: mail.tells_of_new_places(),
+                        reports_new_origins: mail.reports_new_origins(),
                     };
                     let taken = taking.take(conn, &policy)?;
                     if taken.is_locked {

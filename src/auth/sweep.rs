@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::audit::{self, Actor};
 use super::metrics::{SWEEPS, SWEPT_ROWS};
-use super::{Auth, Error, delivery};
+use super::{Auth, Error};
 use crate::config::SessionPolicy;
 use crate::db::OwnedConnection;
 use crate::mail::outbox;
@@ -38,7 +38,7 @@ pub struct Swept {
     pub endings: usize,
     /// Failed sign-ins that no longer count.
     pub login_failures: usize,
-    /// Expired links, old requests for mail, mails given up, and places of origin not seen for long.
+    /// Expired links, old requests for mail, mails given up, and origins not seen for long.
     pub others: usize,
 }
 
@@ -71,7 +71,7 @@ impl fmt::Display for Swept {
 
 /// How far a sweep has come in each table. Behind it only rows held by others are left, so no batch reads
 /// over the remains of earlier ones: a million rows take a million steps, not their square.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Frontier {
     sessions: DateTime<Utc>,
     endings: DateTime<Utc>,
@@ -79,17 +79,6 @@ struct Frontier {
     links: DateTime<Utc>,
     mail_requests: DateTime<Utc>,
     known_origins: DateTime<Utc>,
-}
-
-impl Frontier {
-    const START: Self = Self {
-        sessions: DateTime::UNIX_EPOCH,
-        endings: DateTime::UNIX_EPOCH,
-        login_failures: DateTime::UNIX_EPOCH,
-        links: DateTime::UNIX_EPOCH,
-        mail_requests: DateTime::UNIX_EPOCH,
-        known_origins: DateTime::UNIX_EPOCH,
-    };
 }
 
 impl Auth {
@@ -108,7 +97,7 @@ impl Auth {
         }
         self.apply_limits(&mut connection).await?;
         let policy = self.policy.sessions;
-        let (mut total, mut frontier) = (Swept::default(), Frontier::START);
+        let (mut total, mut frontier) = (Swept::default(), Frontier::default());
         loop {
             let began = Instant::now();
             let (swept, reached) = connection
@@ -178,18 +167,17 @@ impl Auth {
 
 /// Takes the lock. The connection holds it from batch to batch.
 fn try_lock(conn: &mut PgConnection) -> Result<bool, Error> {
-    let lock = sql::<Bool>("pg_try_advisory_lock(")
-        .bind::<BigInt, _>(SWEEP_LOCK)
-        .sql(")");
-    Ok(diesel::select(lock).get_result(conn)?)
+    call_with_lock(conn, "pg_try_advisory_lock(")
 }
 
 /// Releases the lock at once, not when PostgreSQL notices that the connection was closed.
 fn unlock(conn: &mut PgConnection) -> Result<bool, Error> {
-    let unlock = sql::<Bool>("pg_advisory_unlock(")
-        .bind::<BigInt, _>(SWEEP_LOCK)
-        .sql(")");
-    Ok(diesel::select(unlock).get_result(conn)?)
+    call_with_lock(conn, "pg_advisory_unlock(")
+}
+
+fn call_with_lock(conn: &mut PgConnection, function: &str) -> Result<bool, Error> {
+    let call = sql::<Bool>(function).bind::<BigInt, _>(SWEEP_LOCK).sql(")");
+    Ok(diesel::select(call).get_result(conn)?)
 }
 
 /// Sweeps one batch of each table, up to the new frontier.
@@ -205,12 +193,12 @@ fn sweep_batch(
         let login_failures = lockout::sweep(conn, from.login_failures, BATCH)?;
         let links = link::sweep(conn, from.links, BATCH)?;
         let mail_requests = outbox::sweep(conn, from.mail_requests, BATCH)?;
-        let places = known_origins::sweep(conn, from.known_origins, BATCH)?;
+        let origins = known_origins::sweep(conn, from.known_origins, BATCH)?;
         let swept = Swept {
             sessions: expired.len(),
             endings: endings.len(),
             login_failures: login_failures.len(),
-            others: links.len() + mail_requests.len() + places.len(),
+            others: links.len() + mail_requests.len() + origins.len(),
         };
         let reached = Frontier {
             sessions: latest(expired.iter().map(|session| session.ended_at), from.sessions),
@@ -218,7 +206,7 @@ fn sweep_batch(
             login_failures: latest(login_failures, from.login_failures),
             links: latest(links, from.links),
             mail_requests: latest(mail_requests, from.mail_requests),
-            known_origins: latest(places, from.known_origins),
+            known_origins: latest(origins, from.known_origins),
         };
         Ok((swept, reached, expired))
     })?;
@@ -226,7 +214,6 @@ fn sweep_batch(
     // In its own transaction: the holder of a row of the outbox waits for nothing.
     let given_up = conn.transaction(|conn| outbox::give_up(conn, BATCH))?;
     for (id, kind, since) in &given_up {
-        delivery::count(*kind, "given_up");
         let why = format!("it waited since {since:?}");
         audit::mail_given_up(*kind, *id, &why);
     }

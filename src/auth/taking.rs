@@ -21,8 +21,8 @@ pub(super) struct Taking<'a> {
     /// Of the new session's token.
     pub(super) token: &'a TokenDigest,
     pub(super) origin: &'a Origin,
-    /// Whether users are told of new places.
-    pub(super) tells_of_new_places: bool,
+    /// Whether mails report new origins.
+    pub(super) reports_new_origins: bool,
 }
 
 /// A seat that was taken.
@@ -33,7 +33,7 @@ pub(super) struct Taken {
     pub(super) replaced: Vec<EndedSession>,
     /// The address was locked while the transaction waited: it must be rolled back.
     pub(super) is_locked: bool,
-    /// Whether to tell the user of a new place.
+    /// Whether to report a new origin to the user.
     pub(super) is_news: bool,
 }
 
@@ -62,7 +62,7 @@ static STATEMENT: LazyLock<String> = LazyLock::new(|| {
 
 impl Taking<'_> {
     /// Ends the user's older session, opens the new one, forgets the failures of the address and remembers
-    /// the place. In a transaction that holds the user's row and keeps the end of all sessions out.
+    /// the origin. In a transaction that holds the user's row and keeps the end of all sessions out.
     pub(super) fn take(&self, conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<Taken> {
         let (idle_timeout, max_lifetime) = sessions::limits(policy);
         let statement = diesel::sql_query(&*STATEMENT)
@@ -75,7 +75,7 @@ impl Taking<'_> {
             .bind::<Nullable<Text>, _>(self.origin.user_agent())
             .bind::<Binary, _>(self.email.digest().to_vec())
             .bind::<Binary, _>(self.origin.place_digest().to_vec())
-            .bind::<Bool, _>(self.tells_of_new_places);
+            .bind::<Bool, _>(self.reports_new_origins);
         let (session, replaced, is_locked, is_news): (Session, Option<EndedSession>, bool, bool) =
             Prepared::new(statement).of_type::<Row>().get_result(conn)?;
         Ok(Taken {

@@ -5,15 +5,15 @@ use std::time::Instant;
 use metrics::histogram;
 use uuid::Uuid;
 
-use super::endings::settled;
 use super::metrics::END_WAIT_SECONDS;
+use super::unwritten_ends::settled;
 use super::{Auth, Error};
 use crate::sessions::store::SessionStatus;
 use crate::sessions::watchers::{Full, Watcher};
 use crate::users::{Role, store as users};
 
 impl Auth {
-    /// Registers a watcher of this user's session. Call [`Auth::look`] afterwards: an earlier end is not
+    /// Registers a watcher of this user's session. Call [`Auth::status`] afterwards: an earlier end is not
     /// reported again.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn look(&self, session: Uuid) -> Result<SessionStatus, Error> {
+    pub async fn status(&self, session: Uuid) -> Result<SessionStatus, Error> {
         let policy = self.policy.sessions;
         self.db.run(move |conn| settled(conn, session, &policy)).await
     }

@@ -72,8 +72,8 @@ impl MailPolicy {
         self != Self::Off
     }
 
-    /// Whether users are told of sign-ins from new places.
-    pub fn tells_of_new_places(self) -> bool {
+    /// Whether mails report sign-ins from new origins.
+    pub fn reports_new_origins(self) -> bool {
         self == Self::NewPlaces
     }
 }

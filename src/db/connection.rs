@@ -65,10 +65,11 @@ fn is_of_a_server(words: &str) -> bool {
     starts.iter().any(|start| words.contains(start))
 }
 
-/// The settings that the laws need, whatever the database's defaults: each statement sees what was committed
+/// The settings that the laws need, whatever the database's defaults (and no compilation of statements that
+/// take less than a millisecond): each statement sees what was committed
 /// before it began, and a reported end survives a crash of PostgreSQL. What standbys must confirm is left to
 /// the operator.
-const LAWS: &str = "set timezone = 'UTC'; set default_transaction_isolation = 'read committed'; \
+const LAWS: &str = "set jit = off; set timezone = 'UTC'; set default_transaction_isolation = 'read committed'; \
      select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 
 /// Limits every statement, lock and idle transaction, so that a stuck database becomes an error.

@@ -1,4 +1,4 @@
-//! The turns at the pool: one per connection, shared fairly among the origins of waiting requests.
+//! The permits of the pool: one per connection, shared fairly among the origins of waiting requests.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,19 +10,19 @@ use crate::network::Share;
 /// The most requests that may wait: some seconds of work.
 const QUEUE: usize = 1_024;
 
-/// The turns. Cheap to clone.
+/// The permits. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct FairSemaphore(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     free: usize,
-    waiting: FairQueue<oneshot::Sender<Turn>>,
+    waiting: FairQueue<oneshot::Sender<Permit>>,
 }
 
-/// One turn. Dropping it gives it to the next request.
+/// One permit. Dropping it gives it to the next request.
 #[derive(Debug)]
-pub(super) struct Turn(Option<FairSemaphore>);
+pub(super) struct Permit(Option<FairSemaphore>);
 
 /// Too many requests wait.
 #[derive(Debug)]
@@ -36,34 +36,34 @@ impl FairSemaphore {
         })))
     }
 
-    /// Waits for a turn, behind requests of the same origin; origins take turns.
+    /// Waits for a permit, behind requests of the same origin; origins take turns.
     ///
     /// # Errors
     /// [`Full`], also later, when an origin with fewer waiting requests needs the place.
-    pub(super) async fn take(&self, share: Share) -> Result<Turn, Full> {
-        let turn = {
+    pub(super) async fn acquire(&self, share: Share) -> Result<Permit, Full> {
+        let permit = {
             let mut state = self.state();
             if state.free > 0 {
                 state.free -= 1;
-                return Ok(Turn(Some(self.clone())));
+                return Ok(Permit(Some(self.clone())));
             }
-            let (give, turn) = oneshot::channel();
+            let (give, permit) = oneshot::channel();
             match state.waiting.put(share, give) {
-                Put::Queued | Put::InPlaceOf(_) => turn,
+                Put::Queued | Put::InPlaceOf(_) => permit,
                 Put::Full(_) => return Err(Full),
             }
         };
-        turn.await.map_err(|_| Full)
+        permit.await.map_err(|_| Full)
     }
 
-    /// Takes a turn away while one is free, for a connection that is kept; [`Self::give`] returns it.
+    /// Takes a permit away while one is free, for a connection that is kept; [`Self::release`] returns it.
     pub(super) fn forget(&self) {
         let mut state = self.state();
         state.free = state.free.saturating_sub(1);
     }
 
-    /// Gives a turn to the next request that still waits.
-    pub(super) fn give(&self) {
+    /// Gives a permit to the next request that still waits.
+    pub(super) fn release(&self) {
         loop {
             let next = {
                 let mut state = self.state();
@@ -75,10 +75,10 @@ impl FairSemaphore {
                 next
             };
             let Some(next) = next else { return };
-            match next.send(Turn(Some(self.clone()))) {
+            match next.send(Permit(Some(self.clone()))) {
                 Ok(()) => return,
-                // The request has gone; the turn goes to the next.
-                Err(mut turn) => turn.0 = None,
+                // The request has gone; the permit goes to the next.
+                Err(mut permit) => permit.0 = None,
             }
         }
     }
@@ -88,10 +88,10 @@ impl FairSemaphore {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(turns) = self.0.take() {
-            turns.give();
+        if let Some(permits) = self.0.take() {
+            permits.release();
         }
     }
 }
@@ -108,13 +108,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_turn_goes_to_the_network_that_has_waited_in_turn_and_not_to_who_has_gone() {
-        let turns = FairSemaphore::new(1);
-        let first = turns.take(share("192.0.2.1")).await.unwrap();
-        let mut of_many: Vec<_> = (0..3).map(|_| Box::pin(turns.take(share("192.0.2.1")))).collect();
+        let permits = FairSemaphore::new(1);
+        let first = permits.acquire(share("192.0.2.1")).await.unwrap();
+        let mut of_many: Vec<_> = (0..3)
+            .map(|_| Box::pin(permits.acquire(share("192.0.2.1"))))
+            .collect();
         for waiting in &mut of_many {
             assert!(waiting.as_mut().now_or_never().is_none());
         }
-        let mut other = Box::pin(turns.take(share("198.51.100.1")));
+        let mut other = Box::pin(permits.acquire(share("198.51.100.1")));
         assert!(other.as_mut().now_or_never().is_none());
         // The first of many has gone, and with it its network's turn: the other is next.
         drop(of_many.remove(0));
@@ -125,26 +127,26 @@ mod tests {
         drop(of_many[0].as_mut().now_or_never().unwrap().unwrap());
         drop(of_many[1].as_mut().now_or_never().unwrap().unwrap());
         // Nobody waits: it is free.
-        assert!(turns.take(share("203.0.113.1")).now_or_never().is_some());
+        assert!(permits.acquire(share("203.0.113.1")).now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn whose_place_is_needed_by_another_origin_is_told_at_once() {
-        let turns = FairSemaphore::new(1);
-        let _first = turns.take(Share::OWN).await.unwrap();
+        let permits = FairSemaphore::new(1);
+        let _first = permits.acquire(Share::OWN).await.unwrap();
         let mut many: Vec<_> = (0..QUEUE)
-            .map(|_| Box::pin(turns.take(share("192.0.2.1"))))
+            .map(|_| Box::pin(permits.acquire(share("192.0.2.1"))))
             .collect();
         for waiting in &mut many {
             assert!(waiting.as_mut().now_or_never().is_none());
         }
         assert!(
-            turns
-                .take(share("192.0.2.1"))
+            permits
+                .acquire(share("192.0.2.1"))
                 .now_or_never()
                 .is_some_and(|turn| turn.is_err())
         );
-        let mut other = Box::pin(turns.take(share("198.51.100.1")));
+        let mut other = Box::pin(permits.acquire(share("198.51.100.1")));
         assert!(other.as_mut().now_or_never().is_none());
         let last = many.last_mut().unwrap();
         assert!(last.as_mut().now_or_never().is_some_and(|turn| turn.is_err()));

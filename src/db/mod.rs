@@ -42,8 +42,8 @@ pub use pinned::PinnedConnection;
 /// How long a pool lasts at least that took the place of another.
 const LASTS: Duration = Duration::from_secs(30);
 
-/// The longest wait for a turn at the pool.
-const TURN: Duration = Duration::from_secs(3);
+/// The longest wait for a connection of the pool.
+const ACQUIRE: Duration = Duration::from_secs(3);
 
 /// A pool of connections to one PostgreSQL. Cheap to clone.
 #[derive(Clone)]
@@ -59,8 +59,8 @@ pub struct Database {
 #[derive(Clone)]
 struct Shared {
     pool: Pool<Connector>,
-    /// One turn for each connection: callers queue here, without a thread each.
-    turns: FairSemaphore,
+    /// One permit for each connection: callers queue here, without a thread each.
+    permits: FairSemaphore,
     number: usize,
     since: Instant,
 }
@@ -121,7 +121,7 @@ impl Database {
     ///
     /// # Errors
     /// PostgreSQL's own words when the connection fails.
-    pub fn connect_patiently(url: &str) -> Result<Self, Unavailable> {
+    pub fn connect_as_operator(url: &str) -> Result<Self, Unavailable> {
         Self::connect_with(url, 1, Timeouts::Operator)
     }
 
@@ -131,7 +131,7 @@ impl Database {
         let credentials = Secrets::of_url(url);
         let shared = Shared {
             pool: pool(url, size, timeouts, &credentials),
-            turns: FairSemaphore::new(size as usize),
+            permits: FairSemaphore::new(size as usize),
             number: 0,
             since: Instant::now(),
         };
@@ -157,7 +157,7 @@ impl Database {
             log::warn!("PostgreSQL gave no answer in time: new connections take the place of the old ones");
             *shared = Shared {
                 pool: pool(&self.url, self.size, self.timeouts, &self.credentials),
-                turns: FairSemaphore::new(self.size as usize),
+                permits: FairSemaphore::new(self.size as usize),
                 number: number + 1,
                 since: Instant::now(),
             };
@@ -199,17 +199,20 @@ impl Database {
     {
         let busy = || Unavailable("every connection is busy".to_owned());
         let Shared {
-            pool, turns, number, ..
+            pool,
+            permits,
+            number,
+            ..
         } = self.shared();
-        let turn = timeout(TURN, turns.take(Share::current()))
+        let permit = timeout(ACQUIRE, permits.acquire(Share::current()))
             .await
             .map_err(|_| busy())?
             .map_err(|Full| busy())?;
         let credentials = self.credentials.clone();
         let (tells, waits) = timeouts::watched(self.timeouts, &self.url);
         let answer = tokio::task::spawn_blocking(RequestId::carried(move || {
-            // A stuck thread keeps its turn, so no more threads than connections get stuck.
-            let _turn = turn;
+            // A stuck thread keeps its permit, so no more threads than connections get stuck.
+            let _permit = permit;
             let mut connection = pool
                 .get()
                 .map_err(|error| Unavailable::without(&credentials, &error))?;
@@ -229,7 +232,7 @@ fn pool(url: &str, size: u32, timeouts: Timeouts, credentials: &Secrets) -> Pool
     Pool::builder()
         .max_size(size)
         .min_idle(Some(1))
-        .connection_timeout(TURN)
+        .connection_timeout(ACQUIRE)
         .connection_customizer(Box::new(Customize(timeouts)))
         .error_handler(Box::new(Told(credentials.clone())))
         .build_unchecked(Connector::new(with_timeouts(url)))

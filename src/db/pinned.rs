@@ -21,7 +21,7 @@ const PLANNED_ONCE: &str = "set plan_cache_mode = force_generic_plan; set enable
 pub struct PinnedConnection {
     db: Database,
     connection: Option<Pooled>,
-    /// The number of the pool in which it takes one turn away from the other callers.
+    /// The number of the pool in which it takes one permit away from the other callers.
     pool: usize,
 }
 
@@ -31,8 +31,8 @@ const DEADLINE: Duration = Duration::from_secs(6);
 
 impl PinnedConnection {
     pub(super) fn new(db: Database) -> Self {
-        let Shared { turns, number, .. } = db.shared();
-        turns.forget();
+        let Shared { permits, number, .. } = db.shared();
+        permits.forget();
         Self {
             db,
             connection: None,
@@ -58,12 +58,15 @@ impl PinnedConnection {
     fn attempt<T>(&mut self, work: impl Fn(&mut PgConnection) -> QueryResult<T>) -> Result<T, Unavailable> {
         let asked = Moment::now();
         let Shared {
-            pool, turns, number, ..
+            pool,
+            permits,
+            number,
+            ..
         } = self.db.shared();
         if std::mem::replace(&mut self.pool, number) != number {
             // The others in its pool were given up.
             self.connection = None;
-            turns.forget();
+            permits.forget();
         }
         // Taken out while in use: a panic must not leave a half-used connection there.
         let mut connection = match self.connection.take() {
@@ -99,9 +102,9 @@ impl PinnedConnection {
 
 impl Drop for PinnedConnection {
     fn drop(&mut self) {
-        let Shared { turns, number, .. } = self.db.shared();
+        let Shared { permits, number, .. } = self.db.shared();
         if self.pool == number {
-            turns.give();
+            permits.release();
         }
     }
 }

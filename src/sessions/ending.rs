@@ -1,12 +1,14 @@
 //! Why and when a session ended (law 6).
 
 use chrono::{DateTime, Utc};
+use diesel::prelude::*;
 use uuid::Uuid;
 
+use crate::db::schema::ended_sessions;
 use crate::words::words;
 
 words! {
-    /// The ways a session can end. The constraint `ended_sessions_reason_known` allows no others.
+    /// The ways a session can end. The constraint `ended_sessions_reason_known` allows no other words.
     pub enum EndReason {
         /// The user signed out.
         SignedOut = "signed_out",
@@ -22,18 +24,23 @@ words! {
         PasswordChanged = "password_changed",
         /// The user's account was disabled or removed.
         AccountDisabled = "account_disabled",
+        _ => Unknown = "unknown",
     }
 }
 
 /// What the client of an ended session may know. It says nothing about the client that took the seat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Queryable, Selectable, Clone, Copy, Debug, PartialEq, Eq)]
+#[diesel(table_name = ended_sessions, check_for_backend(diesel::pg::Pg))]
 pub struct Ending {
     /// Whose session it was.
+    #[diesel(column_name = user_id)]
     pub user: Uuid,
     /// The session that ended.
+    #[diesel(column_name = id)]
     pub session: Uuid,
     /// Why it ended.
     pub reason: EndReason,
     /// When it ended; for an expired session the moment of expiry.
+    #[diesel(column_name = ended_at)]
     pub at: DateTime<Utc>,
 }

@@ -205,28 +205,10 @@ pub fn gone_and_ended(condition: &str) -> String {
 
 /// The ends of the sessions that had these tokens.
 pub fn find(conn: &mut PgConnection, digests: &[TokenDigest]) -> QueryResult<Vec<(TokenDigest, Ending)>> {
-    let rows: Vec<(TokenDigest, Uuid, Uuid, EndReason, DateTime<Utc>)> = ended_sessions::table
+    ended_sessions::table
         .filter(ended_sessions::token_digest.eq_any(digests))
-        .select((
-            ended_sessions::token_digest,
-            ended_sessions::user_id,
-            ended_sessions::id,
-            ended_sessions::reason,
-            ended_sessions::ended_at,
-        ))
-        .load(conn)?;
-    Ok(rows
-        .into_iter()
-        .map(|(digest, user, session, reason, at)| {
-            let ending = Ending {
-                user,
-                session,
-                reason,
-                at,
-            };
-            (digest, ending)
-        })
-        .collect())
+        .select((ended_sessions::token_digest, Ending::as_select()))
+        .load(conn)
 }
 
 /// A user's most recent past sessions.

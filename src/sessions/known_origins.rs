@@ -1,6 +1,6 @@
-//! The table `known_origins`: the places a user has signed in from, so that a new one can be reported.
+//! The table `known_origins`: where a user has signed in from, so that a new origin can be reported.
 //!
-//! A place is a network (an IPv4 address, or the /64 of an IPv6 address) and a browser without its version.
+//! An origin is a network (an IPv4 address, or the /64 of an IPv6 address) and a browser without its version.
 //! Only its digest is stored.
 
 use std::time::Duration;
@@ -13,18 +13,18 @@ use crate::db::clock::{before, now, span};
 use crate::db::schema::known_origins;
 use crate::db::stale::Stale;
 
-/// A place not seen for this long counts as new again.
+/// An origin not seen for this long counts as new again.
 const FORGOTTEN: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
-/// Records a sign-in from this place, as the part `seen` of a statement, in a transaction that holds the
-/// user's row. The parameters are the user, the digest of the place, and whether to do so at all. `to_tell`:
-/// the place is new, it is not the user's first, and they were not told of another one within the hour.
-pub fn seen([user_id, place, is_wanted]: [&str; 3]) -> String {
+/// Records a sign-in from this origin, as the part `seen` of a statement, in a transaction that holds the
+/// user's row. The parameters are the user, the digest of the origin, and whether to do so at all. `to_tell`:
+/// the origin is new, it is not the user's first, and they were not told of another one within the hour.
+pub fn seen([user_id, origin, is_wanted]: [&str; 3]) -> String {
     // An existing row is updated at most once a day: most sign-ins write nothing here.
     format!(
         "seen as (
              insert into known_origins as k (user_id, origin_digest, told_at)
-             select {user_id}, {place}, case
+             select {user_id}, {origin}, case
                  when exists (select from known_origins where user_id = {user_id})
                      and not exists (select from known_origins
                          where user_id = {user_id} and told_at > now() - interval '1 hour')
@@ -38,18 +38,18 @@ pub fn seen([user_id, place, is_wanted]: [&str; 3]) -> String {
     )
 }
 
-/// Deletes up to `batch` places last seen at `from` or later, but not for 180 days, the oldest first. Returns
+/// Deletes up to `batch` origins last seen at `from` or later, but not for 180 days, the oldest first. Returns
 /// when they were last seen.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
-    let places = Stale {
+    let origins = Stale {
         table: "known_origins",
         key: ["user_id", "origin_digest"],
         since: "last_seen",
     };
-    places.forget(conn, FORGOTTEN, from, batch)
+    origins.forget(conn, FORGOTTEN, from, batch)
 }
 
-/// The number of places old enough to be deleted.
+/// The number of origins old enough to be deleted.
 pub fn count_stale(conn: &mut PgConnection) -> QueryResult<i64> {
     known_origins::table
         .filter(known_origins::last_seen.lt(before(now(), span(FORGOTTEN))))

@@ -37,6 +37,8 @@ pub struct Round {
     pub server_time: DateTime<Utc>,
     /// What was remembered means nothing any more.
     pub is_lost: bool,
+    /// The feed can be relied on: no writer is about to commit something that it does not know of.
+    pub is_reliable: bool,
     /// Users whose rights or sessions have changed; nil means all users.
     pub named: Vec<Uuid>,
     /// Those of them who lost something.
@@ -92,6 +94,8 @@ struct Lease {
 struct Index {
     /// The server that the feed is read from.
     server: Option<Arc<str>>,
+    /// Whether the last round was reliable.
+    is_reliable: bool,
     /// Rounds heard.
     round: u64,
     /// The last round that named all users.
@@ -130,6 +134,7 @@ impl<V: Clone + Send + Sync> Memory<V> {
             lease: RwLock::new(None),
             index: Mutex::new(Index {
                 server: None,
+                is_reliable: false,
                 round: 0,
                 everybody: never,
                 names: HashMap::new(),
@@ -149,6 +154,13 @@ impl<V: Clone + Send + Sync> Memory<V> {
             .then(|| (value, lease.server_time(now)))
     }
 
+    /// Forgets what belongs to this token: a query has not found it.
+    pub fn forget(&self, token: &TokenDigest) {
+        let index = self.index();
+        self.values.remove(token);
+        drop(index);
+    }
+
     /// To be called before the query that brings a value is sent.
     pub fn mark(&self) -> Mark {
         Mark {
@@ -165,7 +177,7 @@ impl<V: Clone + Send + Sync> Memory<V> {
         }
         let mut index = self.index();
         let is_known = index.server.as_deref() == Some(server);
-        if !is_known || index.named(user).round > mark.round {
+        if !is_known || !index.is_reliable || index.named(user).round > mark.round {
             return;
         }
         if let Some(earlier) = index.tokens.insert(user, token)
@@ -199,7 +211,14 @@ impl<V: Clone + Send + Sync> FeedListener for Memory<V> {
             at,
             ended: at,
         };
-        if round.is_lost || index.server.as_ref() != Some(&round.server) || round.named.contains(&Uuid::nil())
+        // Of a writer that holds the lease, the row may be lost: a prepared transaction outlives a crash, and what
+        // it wrote to an unlogged table does not.
+        let was_reliable = std::mem::replace(&mut index.is_reliable, round.is_reliable);
+        if round.is_lost
+            || !round.is_reliable
+            || !was_reliable
+            || index.server.as_ref() != Some(&round.server)
+            || round.named.contains(&Uuid::nil())
         {
             index.server = Some(round.server.clone());
             index.everybody = now;
@@ -295,6 +314,7 @@ mod tests {
             asked: Moment::now(),
             server_time: Utc::now(),
             is_lost: false,
+            is_reliable: true,
             named: named.to_vec(),
             ended: Vec::new(),
             lease: Some(LEASE),
@@ -352,7 +372,7 @@ mod tests {
         let index = memory.index();
         assert_eq!(index.tokens.len(), memory.values.len());
         assert!(
-            books
+            index
                 .tokens
                 .values()
                 .all(|token| memory.values.contains_key(token))
@@ -392,6 +412,29 @@ mod tests {
             ..other
         });
         assert!(!memory.knows(3));
+    }
+
+    #[test]
+    fn while_the_feed_is_not_reliable_nothing_is_kept() {
+        let (memory, user) = (memory(10), Uuid::new_v4());
+        memory.learn(user, 1);
+        let unreliable = Round {
+            is_reliable: false,
+            lease: None,
+            ..round(&[])
+        };
+        memory.hear(&unreliable);
+        assert!(!memory.knows(1));
+        let mark = memory.mark();
+        memory.learn(user, 1);
+        memory.hear(&round(&[]));
+        assert!(!memory.knows(1));
+        memory.keep(mark, SERVER, user, token(1), 1);
+        assert!(!memory.knows(1), "the query began before the feed was reliable");
+        memory.learn(user, 1);
+        assert!(memory.knows(1));
+        memory.forget(&token(1));
+        assert!(!memory.knows(1));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The table `sessions`: open, touch, look. [`super::history`] ends sessions.
+//! The table `sessions`: open, touch, status. [`super::history`] ends sessions.
 //!
 //! PostgreSQL compares all times, by its own clock (law 3). A new row gets `statement_timestamp()`, because
 //! `now()` is the start of the transaction, which may have waited for another sign-in.
@@ -15,8 +15,8 @@ use diesel::sql_types::{Array, BigInt, Interval, Timestamptz, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
+use super::Ending;
 use super::history::WAITS_AFTER_THIS;
-use super::{EndReason, Ending};
 use crate::config::SessionPolicy;
 use crate::db::clock::{interval, now, span, statement_timestamp};
 use crate::db::schema::{ended_sessions, sessions};
@@ -173,7 +173,7 @@ pub enum SessionStatus {
 }
 
 /// The status of many sessions, without touching any.
-pub fn look(
+pub fn statuses(
     conn: &mut PgConnection,
     ids: &[Uuid],
     policy: &SessionPolicy,
@@ -185,40 +185,31 @@ pub fn look(
         .load(conn)?;
     let mut found: HashMap<Uuid, SessionStatus> = HashMap::new();
     for (session, ends_at, now) in rows {
-        let look = match (ends_at - now).to_std() {
+        let status = match (ends_at - now).to_std() {
             Ok(left) if !left.is_zero() => SessionStatus::Live(left),
             _ => SessionStatus::Over,
         };
-        found.insert(session, look);
+        found.insert(session, status);
     }
     let missing: Vec<Uuid> = ids.iter().copied().filter(|id| !found.contains_key(id)).collect();
     if !missing.is_empty() {
-        let ended: Vec<(Uuid, Uuid, EndReason, DateTime<Utc>)> = ended_sessions::table
+        let ended: Vec<Ending> = ended_sessions::table
             .filter(ended_sessions::id.eq_any(&missing))
-            .select((
-                ended_sessions::user_id,
-                ended_sessions::id,
-                ended_sessions::reason,
-                ended_sessions::ended_at,
-            ))
+            .select(Ending::as_select())
             .load(conn)?;
         found.extend(missing.into_iter().map(|id| (id, SessionStatus::Forgotten)));
-        found.extend(ended.into_iter().map(|(user, session, reason, at)| {
-            let ending = Ending {
-                user,
-                session,
-                reason,
-                at,
-            };
-            (session, SessionStatus::Ended(ending))
-        }));
+        found.extend(
+            ended
+                .into_iter()
+                .map(|ending| (ending.session, SessionStatus::Ended(ending))),
+        );
     }
     Ok(found)
 }
 
 /// The status of one session.
-pub fn look_at(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> QueryResult<SessionStatus> {
-    Ok(look(conn, &[id], policy)?
+pub fn status(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> QueryResult<SessionStatus> {
+    Ok(statuses(conn, &[id], policy)?
         .remove(&id)
         .unwrap_or(SessionStatus::Forgotten))
 }

@@ -29,7 +29,12 @@ pub(in crate::web) fn state() -> Object {
 }
 
 pub(in crate::web) fn reason() -> Object {
-    one_of(EndReason::ALL.map(EndReason::as_str))
+    one_of(
+        [&EndReason::ALL[..], &[EndReason::Unknown]]
+            .concat()
+            .into_iter()
+            .map(EndReason::as_str),
+    )
 }
 
 /// The events of a session's stream.

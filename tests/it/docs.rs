@@ -216,7 +216,9 @@ fn every_file_that_names_all_members_of_a_set_is_in_its_recipe() {
         let (_, recipe) = recipes.iter().find(|(name, _)| *name == heading).unwrap();
         for file in files.iter().filter(|file| names_all(file, members)) {
             let file = file.strip_prefix(root).unwrap().to_str().unwrap();
-            if file != file!() && !paths(recipe).any(|path| path == file) {
+            // Each migration has its list once more.
+            let is_in = |path: &str| path == file || path == "migrations/" && file.starts_with(path);
+            if file != file!() && !paths(recipe).any(is_in) {
                 missing.push(format!("{heading}: {file}"));
             }
         }

@@ -1,5 +1,6 @@
 //! Why a session ended: on the next request, in the history, and at once over the event stream.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use oneseat::auth::{Authority, LastAdmin};
@@ -11,66 +12,97 @@ use tokio::time::timeout;
 use crate::support::{App, Client, EventStream, PASSWORD, eventually, sql};
 
 /// Ends Ada's session in each of the ways there are.
-async fn end(app: &App, ada: &Client, reason: &str) {
+async fn end(app: &App, ada: &Client, reason: EndReason) {
     let email: Email = "ada@example.org".parse().unwrap();
     match reason {
-        "signed_out" => drop(ada.logout().await),
-        "page_closed" => drop(
+        EndReason::SignedOut => drop(ada.logout().await),
+        EndReason::PageClosed => drop(
             ada.post("/auth/logout", &json!({ "reason": "page_closed" }))
                 .await,
         ),
-        "replaced" => drop(app.visitor().sign_in("ada@example.org").await),
-        "expired" => app.database().execute(&sql::backdate_sessions("3 hours")),
-        "revoked" => drop(app.auth.revoke_all().await.unwrap()),
-        "password_changed" => app
+        EndReason::Replaced => drop(app.visitor().sign_in("ada@example.org").await),
+        EndReason::Expired => app.database().execute(&sql::backdate_sessions("3 hours")),
+        EndReason::Revoked => drop(app.auth.revoke_all().await.unwrap()),
+        EndReason::PasswordChanged => app
             .auth
             .set_password(email, Password::chosen(PASSWORD, &[]).unwrap())
             .await
             .unwrap(),
-        "account_disabled" => app
+        EndReason::AccountDisabled => app
             .auth
             .disable(email, Authority::Operator, LastAdmin::MayGo)
             .await
             .unwrap(),
-        other => panic!("{other}"),
+        EndReason::Unknown => panic!("nothing of this version ends a session so"),
     }
 }
 
-const REASONS: [&str; 7] = [
-    "signed_out",
-    "page_closed",
-    "replaced",
-    "expired",
-    "revoked",
-    "password_changed",
-    "account_disabled",
-];
+/// The part of a text between two others.
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let (_, rest) = text.split_once(start).unwrap();
+    rest.split_once(end).unwrap().0
+}
+
+/// What stands between these marks: every other part.
+fn quoted(text: &str, mark: char) -> Vec<&str> {
+    text.split(mark).skip(1).step_by(2).collect()
+}
 
 #[test]
-fn every_reason_is_tried_and_has_its_words_and_its_colour() {
-    assert_eq!(EndReason::ALL.map(EndReason::as_str), REASONS);
-    for (file, text) in [
-        ("docs/api.md", include_str!("../../docs/api.md")),
-        ("static/oneseat.js", include_str!("../../static/oneseat.js")),
-        ("static/oneseat.d.ts", include_str!("../../static/oneseat.d.ts")),
-        ("static/pages.js", include_str!("../../static/pages.js")),
-        ("static/oneseat.css", include_str!("../../static/oneseat.css")),
-    ] {
-        let missing: Vec<_> = REASONS.iter().filter(|reason| !text.contains(*reason)).collect();
-        assert!(missing.is_empty(), "{file}: {missing:?}");
-    }
+fn every_reason_has_its_words_and_its_colour_and_no_other_has() {
+    let page = include_str!("../../docs/api.md");
+    let style = include_str!("../../static/oneseat.css").lines();
+    let coloured = style.filter_map(|line| line.strip_prefix('.')?.split_once(" { fill: "));
+    let module = between(
+        include_str!("../../static/oneseat.js"),
+        "@typedef {",
+        "} Reason\n",
+    );
+    let types = between(
+        include_str!("../../static/oneseat.d.ts"),
+        "export type Reason =\n",
+        ";",
+    );
+    let endings = between(
+        include_str!("../../static/pages.js"),
+        "const ENDINGS = {\n",
+        "\n};",
+    );
+    let entry = |line: &'static str| line.strip_prefix("  ")?.split_once(": [");
+    let with_words = endings.lines().filter_map(entry).map(|(reason, _)| reason);
+
+    let reasons = BTreeSet::from(EndReason::ALL.map(EndReason::as_str));
+    // A client hears of a reason that only a later version knows, too.
+    let mut told = reasons.clone();
+    told.insert(EndReason::Unknown.as_str());
+    let listed = quoted(between(page, "A session ends as\n", ". "), '`');
+    let mut wrong = vec![
+        ("docs/api.md", listed, &reasons),
+        (
+            "static/oneseat.css",
+            coloured.map(|(class, _)| class).collect(),
+            &reasons,
+        ),
+        ("static/oneseat.js", quoted(module, '"'), &told),
+        ("static/oneseat.d.ts", quoted(types, '"'), &told),
+        ("static/pages.js", with_words.collect(), &told),
+    ];
+    wrong.retain(|(_, named, reasons)| {
+        named.len() != reasons.len() || BTreeSet::from_iter(named.iter().copied()) != **reasons
+    });
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[tokio::test]
 async fn a_token_of_an_ended_session_is_told_why_and_when() {
-    for reason in REASONS {
+    for reason in EndReason::ALL {
         let app = App::start().await;
         let ada = app.signed_in("ada").await;
         end(&app, &ada, reason).await;
         let answer = ada.session().await;
         assert_eq!(answer.problem(), "401 session_ended", "{reason}");
         let body = answer.json();
-        assert_eq!(body["reason"], reason);
+        assert_eq!(body["reason"], reason.as_str());
         assert_eq!(body["detail"], "Invalid or expired session");
         assert!(body["endedAt"].as_str().unwrap().ends_with('Z'));
         assert_eq!(
@@ -94,6 +126,37 @@ async fn a_token_of_an_ended_session_is_told_why_and_when() {
             ]
         );
     }
+}
+
+#[tokio::test]
+async fn a_reason_of_a_later_version_is_unknown_and_hides_no_other_ending() {
+    let app = App::start().await;
+    let first = app.signed_in("ada").await;
+    let admin = app.admin().await;
+    app.visitor().sign_in("ada@example.org").await.logout().await;
+    let ada = app.visitor().sign_in("ada@example.org").await;
+    let mut events = EventStream::open(&ada).await;
+    app.database().execute(
+        "alter table ended_sessions drop constraint ended_sessions_reason_known;
+         with gone as (delete from sessions where user_id = (select id from users where email = 'ada@example.org') returning *)
+         insert into ended_sessions select id, user_id, token_digest, ip_address, user_agent, last_activity,
+             expires_at, created_at, now(), 'restored' from gone",
+    );
+    let (event, data) = events.next().await.unwrap();
+    assert_eq!(event, "ended");
+    assert!(data.contains(r#""reason":"unknown""#), "{data}");
+    assert_eq!(ada.session().await.json()["reason"], "unknown");
+    assert_eq!(first.session().await.json()["reason"], "replaced");
+    let history = admin.get("/api/admin/history").await.json();
+    let reasons = history["sessions"].as_array().unwrap().iter();
+    let reasons: Vec<_> = reasons
+        .map(|session| session["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(reasons, ["unknown", "signed_out", "replaced"]);
+    assert_eq!(admin.get("/admin/sessions").await.status, 200);
+    // Nobody may ask for it: it says what this version does not know.
+    let answer = admin.get("/api/admin/history?reason=unknown").await;
+    assert_eq!(answer.problem(), "400 bad_request");
 }
 
 #[tokio::test]
@@ -173,7 +236,10 @@ async fn my_history_tells_my_past_sessions_and_no_others() {
 
 #[tokio::test]
 async fn a_stream_tells_the_end_at_another_instance() {
-    for reason in REASONS.into_iter().filter(|reason| *reason != "expired") {
+    for reason in EndReason::ALL
+        .into_iter()
+        .filter(|reason| *reason != EndReason::Expired)
+    {
         let app = App::start().await;
         let other = app.another_instance().await;
         let ada = app.signed_in("ada").await;
@@ -181,7 +247,10 @@ async fn a_stream_tells_the_end_at_another_instance() {
         end(&app, &ada, reason).await;
         let (event, data) = events.next().await.unwrap();
         let data: Value = serde_json::from_str(&data).unwrap();
-        assert_eq!((event.as_str(), data["reason"].as_str()), ("ended", Some(reason)));
+        assert_eq!(
+            (event.as_str(), data["reason"].as_str()),
+            ("ended", Some(reason.as_str()))
+        );
         assert_eq!(data["at"], ada.session().await.json()["endedAt"]);
         assert_eq!(events.next().await, None, "it is the last event");
     }

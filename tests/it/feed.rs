@@ -318,3 +318,70 @@ async fn while_an_earlier_version_runs_nobody_remembers() {
     drop(earlier);
     remembered(&app, &ada).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_trigger_is_switched_off_nobody_remembers() {
+    let app = counted().await;
+    let ada = app.signed_in("ada").await;
+    remembered(&app, &ada).await;
+    for switched in [
+        "disable trigger sessions_feed_delete",
+        "enable trigger sessions_feed_delete",
+    ] {
+        app.database()
+            .execute(&format!("alter table sessions {switched}"));
+        tokio::time::sleep(LEASE).await;
+        let before = statements(&app);
+        for _ in 0..20 {
+            assert_eq!(ada.session().await.status, 200);
+        }
+        assert_eq!(statements(&app) - before, 20);
+    }
+    app.database()
+        .execute("alter table sessions enable always trigger sessions_feed_delete");
+    remembered(&app, &ada).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_else_finds_a_way_into_the_feed() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let database = app.database();
+    let name = database.text("select current_database()");
+    database.execute(&format!(
+        "create role {name}_ops; grant select, update, delete on users, sessions to {name}_ops; grant temp on database {name} to {name}_ops"
+    ));
+    // A table of the same name that is found first, as anybody may make one.
+    let mut operator = database.connect();
+    operator
+        .batch_execute(&format!(
+            "set role {name}_ops;
+             create temp table feed (xact xid8 default pg_current_xact_id(), user_id uuid, is_end boolean,
+                 constraint feed_pkey primary key (xact, user_id))"
+        ))
+        .unwrap();
+    let direct = operator.batch_execute("select feed_add(array[gen_random_uuid()], true, true)");
+    assert!(direct.unwrap_err().to_string().contains("permission denied"));
+    assert_eq!(ada.session().await.status, 200);
+    operator.batch_execute("delete from sessions").unwrap();
+    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+    drop(operator);
+    database.execute(&format!("drop owned by {name}_ops; drop role {name}_ops"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dump_of_another_server_does_not_end_the_memory() {
+    let app = counted().await;
+    let ada = app.signed_in("ada").await;
+    remembered(&app, &ada).await;
+    app.database().execute(
+        "update feed_epoch set purged_before = '99999999999';
+         insert into feed (xact, user_id, is_end) values ('99999999999', gen_random_uuid(), true)",
+    );
+    eventually("it is forgotten", async || {
+        let of_the_other = "select count(*) from feed where xact = '99999999999'";
+        ada.session().await.status == 200 && app.database().number(of_the_other) == 0
+    })
+    .await;
+    remembered(&app, &ada).await;
+}

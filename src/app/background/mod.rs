@@ -1,7 +1,7 @@
 //! Work that is repeated beside the servers.
 
 pub(super) mod actor;
-mod delivery;
+mod mail_delivery;
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::auth::{Auth, audit};
 use crate::log_limit;
 use crate::mail::Mailer;
 use actor::{Background, Stop};
-use delivery::MailDelivery;
+use mail_delivery::MailDelivery;
 
 /// Sweeps, sums of the log, and mails if there is a way to send them.
 pub(super) struct BackgroundWork {

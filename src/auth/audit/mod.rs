@@ -9,19 +9,20 @@
 //! leaving caller would cut off. Each action has a line, however many there are. Refusals (`refusals`) can
 //! come a thousand times a second, so repeated ones are only counted.
 
+mod event;
 mod refusals;
 
 use std::fmt;
 
-use metrics::counter;
 use uuid::Uuid;
 
-use super::metrics::{ENDED, SIGN_INS};
 use crate::mail::Kind;
 use crate::sessions::{EndReason, EndedSession, Origin, Session};
 use crate::users::link::Purpose;
 use crate::users::{Email, User};
+use event::Field;
 
+pub(super) use event::Event;
 pub(super) use refusals::{
     Attempt, client_refused, link_refused, link_requested, mail_not_sent, password_refused, shown_after_end,
 };
@@ -65,70 +66,70 @@ impl fmt::Display for Actor {
 }
 
 pub(super) fn signed_in(user: &User, session: &Session, origin: &Origin) {
-    counter!(SIGN_INS, "outcome" => "success").increment(1);
-    log::info!(target: TARGET, user:% = user.id, session:% = session.id, from:% = origin.address(), agent = agent(origin); "authn_login_success");
-    log::info!(target: TARGET, user:% = user.id, session:% = session.id, from:% = origin.address(), agent = agent(origin); "session_created");
+    for event in [Event::SignedIn, Event::SessionCreated] {
+        event.tell(Some(origin), &[("user", &user.id), ("session", &session.id)]);
+    }
 }
 
 pub(super) fn locked(email: &Email, origin: &Origin) {
-    log::warn!(target: TARGET, address:% = email.short_digest(), from:% = origin.address(), agent = agent(origin); "authn_login_lock");
+    Event::Locked.tell(Some(origin), &[("address", &email.short_digest())]);
 }
 
 /// Logs ended sessions. The clock ended those whose reason is expiry, not `by`.
 pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
-    for EndedSession {
-        id,
-        user_id,
-        reason,
-        ended_at,
-        ..
-    } in sessions
-    {
-        let (target, by) = match reason {
-            EndReason::Expired => (EXPIRED, Actor::Time),
+    for session in sessions {
+        let (event, by) = match session.reason {
+            EndReason::Expired => (Event::SessionExpired, Actor::Time),
             EndReason::SignedOut
             | EndReason::PageClosed
             | EndReason::Replaced
             | EndReason::Revoked
             | EndReason::PasswordChanged
-            | EndReason::AccountDisabled => (TARGET, by),
+            | EndReason::AccountDisabled
+            | EndReason::Unknown => (Event::SessionEnded, by),
         };
-        counter!(ENDED, "reason" => reason.as_str()).increment(1);
-        log::info!(target: target, user:% = user_id, session:% = id, reason:%, at:? = ended_at, by:%; "session_ended");
+        let EndedSession {
+            user_id, id, reason, ..
+        } = session;
+        let (at, by) = (
+            ("at", &format_args!("{:?}", session.ended_at) as _),
+            ("by", &by as _),
+        );
+        event.tell(
+            None,
+            &[("user", user_id), ("session", id), ("reason", reason), at, by],
+        );
     }
 }
 
-pub(super) fn user_changed(what: &str, user: Uuid, by: Actor) {
-    log::info!(target: TARGET, user:%, by:%; "{what}");
+pub(super) fn user_changed(event: Event, user: Uuid, by: Actor) {
+    event.tell(None, &[("user", &user), ("by", &by)]);
 }
 
 /// A mailed link was used.
 pub(super) fn link_used(user: Uuid, purpose: Purpose, origin: &Origin) {
-    let what = match purpose {
-        Purpose::Verification => "user_verified",
-        Purpose::Invitation | Purpose::PasswordReset => "authn_password_change",
+    let event = match purpose {
+        Purpose::Verification => Event::UserVerified,
+        Purpose::Invitation | Purpose::PasswordReset => Event::PasswordChanged,
     };
-    log::info!(target: TARGET, user:%, by = "link", purpose:%, from:% = origin.address(), agent = agent(origin); "{what}");
+    let fields: [Field<'_>; 3] = [("user", &user), ("by", &"link"), ("purpose", &purpose)];
+    event.tell(Some(origin), &fields);
 }
 
-pub(super) fn client_changed(what: &str, name: &str) {
-    log::info!(target: TARGET, name, by:% = Actor::Operator; "{what}");
+pub(super) fn client_changed(event: Event, name: &str) {
+    event.tell(None, &[("name", &name), ("by", &Actor::Operator)]);
 }
 
 pub(super) fn unlocked(email: &Email, by: Actor) {
-    log::info!(target: TARGET, address:% = email.short_digest(), by:%; "authn_login_unlock");
+    Event::Unlocked.tell(None, &[("address", &email.short_digest()), ("by", &by)]);
 }
 
 /// A mail server accepted the mail.
 pub(super) fn mail_sent(kind: Kind, user: Uuid) {
-    log::info!(target: TARGET, user:%, kind:%; "mail_sent");
+    Event::MailSent.tell(None, &[("user", &user), ("kind", &kind)]);
 }
 
 /// The mail will not be tried again. `mail` is the id of its row in the outbox.
 pub(super) fn mail_given_up(kind: Kind, mail: Uuid, why: &dyn fmt::Display) {
-    log::error!(target: TARGET, mail:%, kind:%, reason:% = why; "mail_given_up");
-}
-
-fn agent(origin: &Origin) -> &str {
-    origin.user_agent().unwrap_or_default()
+    Event::MailGivenUp.tell(None, &[("mail", &mail), ("kind", &kind), ("reason", why)]);
 }

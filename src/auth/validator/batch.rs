@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{Activity, Seat, SeatMemory, unavailable};
 use crate::auth::metrics::{BATCH_SECONDS, BATCH_SIZE};
-use crate::auth::{Error, endings};
+use crate::auth::{Error, unwritten_ends};
 use crate::config::SessionPolicy;
 use crate::db::PinnedConnection;
 use crate::db::clock::{before, now, span};
@@ -70,7 +70,10 @@ impl Worker<Question> for ValidationWorker {
         let (mut due, mut missing, mut over) = (Vec::new(), Vec::new(), HashMap::new());
         for question in questions {
             match found.get(&question.digest) {
-                None => missing.push(question),
+                None => {
+                    self.memory.forget(&question.digest);
+                    missing.push(question);
+                }
                 Some(found) if let Some(over_by) = found.over => {
                     over.insert(question.digest, (found.seat.session.id, over_by));
                     missing.push(question);
@@ -115,11 +118,11 @@ impl ValidationWorker {
         let (expired, disabled, policy) = (of(OverBy::Time), of(OverBy::DisabledUser), self.policy);
         if !expired.is_empty() {
             self.connection
-                .run(|conn| endings::write_expired(conn, &expired, &policy))?;
+                .run(|conn| unwritten_ends::write_expired(conn, &expired, &policy))?;
         }
         if !disabled.is_empty() {
             self.connection
-                .run(|conn| endings::write_disabled(conn, &disabled, &policy))?;
+                .run(|conn| unwritten_ends::write_disabled(conn, &disabled, &policy))?;
         }
         Ok(())
     }

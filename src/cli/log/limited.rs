@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 use log::kv::Value;
 use log::{Level, Log, Metadata, Record};
 
-use super::line;
 use crate::auth::audit;
 use crate::log_limit::{About, LogLimit, Sum, Verdict};
+use crate::log_line;
 
 /// Most bytes of a message that are compared, and told in a sum.
 const SUBJECT_LENGTH: usize = 500;
@@ -48,7 +48,7 @@ impl<L: Log> Limited<L> {
             level: record.level(),
             line: record.line(),
         };
-        let mut words = line::plain(record.args());
+        let mut words = log_line::plain(record.args());
         words.truncate(words.floor_char_boundary(SUBJECT_LENGTH));
         if self.limit.count(place, None, words, now) == Verdict::Write {
             self.log.log(record);

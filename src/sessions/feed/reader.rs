@@ -183,6 +183,7 @@ impl Reader {
             asked,
             server_time: answer.at,
             is_lost: answer.is_lost,
+            is_reliable: answer.lease.is_some(),
             named: answer.named.clone(),
             ended: answer.ended.clone(),
             lease,
@@ -212,7 +213,8 @@ impl Reader {
             self.without_lease = None;
             log::warn!(
                 "validations are not answered from memory: an earlier version of oneseat is connected to the database, \
-                 or a transaction that changes users or sessions is open for long"
+                 a transaction that changes users or sessions is open for long, \
+                 or a trigger `..._feed_...` of these tables is not enabled always"
             );
         }
     }
@@ -229,7 +231,7 @@ impl Reader {
             let sessions = sessions.to_vec();
             // Expiry is reported by the stream itself, which knows the time.
             let found = self.connection.run(DEADLINE, move |conn| {
-                store::look(conn, &sessions, &SessionPolicy::AS_STORED)
+                store::statuses(conn, &sessions, &SessionPolicy::AS_STORED)
             })?;
             for status in found.into_values() {
                 if let SessionStatus::Ended(ending) = status {

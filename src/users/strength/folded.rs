@@ -1,7 +1,7 @@
 //! Folds a password for comparison: an attacker tries likely passwords in every spelling.
 //!
-//! `Password-pässword`, `pass word pass word` and `ｐａｓｓｗｏｒｄｐａｓｓｗｏｒｄ` are one password twice. The
-//! estimator takes them for several parts in an order that is hard to guess.
+//! `Password-pässword`, `pass word pass word` and `passwordpassword` in full-width letters are one password
+//! twice. The estimator takes them for several parts in an order that is hard to guess.
 
 use std::collections::BTreeSet;
 

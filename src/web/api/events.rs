@@ -76,7 +76,7 @@ pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Pro
     let (session, user) = (seat.0.session.id, seat.0.user.id);
     let watcher = auth.watch(user, session)?;
     // The place is taken before this look, so that the end of a live session is not missed.
-    let (state, left) = match auth.look(session).await? {
+    let (state, left) = match auth.status(session).await? {
         SessionStatus::Live(left) => (State::Opening, left),
         SessionStatus::Ended(ending) => (State::Ending(ending), Duration::ZERO),
         SessionStatus::Over => return Err(Problem::unavailable()),
@@ -135,7 +135,7 @@ impl Events {
                     self.next_beat = Instant::now() + BEAT;
                     return Some(": beat\n\n".to_owned());
                 }
-                () = sleep_until(self.next_look) => match self.auth.look(self.session).await {
+                () = sleep_until(self.next_look) => match self.auth.status(self.session).await {
                     Ok(SessionStatus::Live(left)) => self.next_look = Instant::now() + left,
                     Ok(SessionStatus::Ended(ending)) => return Some(self.last(ending)),
                     Ok(SessionStatus::Over) | Err(Error::Unavailable(_)) => self.next_look = Instant::now() + RETRY,

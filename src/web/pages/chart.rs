@@ -66,8 +66,8 @@ mod tests {
     #[test]
     fn the_highest_day_fills_the_picture_and_parts_touch() {
         let mut by_day = vec![[0; EndReason::ALL.len()]; DAYS];
-        by_day[29] = [1, 1, 1, 0, 0, 0, 0];
-        by_day[28] = [1, 0, 0, 0, 0, 0, 0];
+        by_day[29][..3].fill(1);
+        by_day[28][0] = 1;
         let statistics = Statistics {
             signed_in_now: 0,
             sign_ins: Tally::default(),

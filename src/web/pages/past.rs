@@ -45,5 +45,6 @@ pub(super) fn in_words(reason: EndReason) -> &'static str {
         EndReason::Revoked => "Ended by an admin",
         EndReason::PasswordChanged => "Password changed",
         EndReason::AccountDisabled => "Account disabled",
+        EndReason::Unknown => "Ended",
     }
 }

@@ -1,6 +1,7 @@
 //! What people do, and how its outcome is understood.
 
 use std::future::Future;
+use std::time::Duration;
 
 use diesel::{Connection, ConnectionResult, PgConnection, QueryResult, RunQueryDsl};
 use oneseat::auth::Error;
@@ -12,15 +13,18 @@ use reqwest::Method;
 use reqwest::header::USER_AGENT;
 use serde_json::json;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::checker::Call;
 use super::line::{DEADLINE, Reply};
 use super::people::Person;
-use super::seat::{Deed, Number, Whose};
-use super::world::{Key, locked, password};
+use super::seat::{Deed, End, Number, Whose};
+use super::world::{Key, REMOVED, locked, password};
 
 /// Who does what no instance was asked for.
 const OPERATOR: &str = "operator";
+/// The same, without the program.
+const SQL: &str = "database";
 
 impl Person {
     pub async fn sign_in(&mut self, is_right: bool) {
@@ -60,33 +64,50 @@ impl Person {
     }
 
     pub async fn look(&mut self) {
-        let Some(Key { number, token, .. }) = self.key() else {
-            return;
-        };
-        let (place, client) = self.somewhere();
+        if let Some(key) = self.key() {
+            let n = self.rng.random_range(0..self.world.instances());
+            self.look_at(key, n).await;
+        }
+    }
+
+    /// Shows a token at this instance. Returns whether it was accepted.
+    pub async fn look_at(&mut self, key: Key, instance: usize) -> bool {
+        let Key {
+            number,
+            token,
+            session,
+        } = key;
+        let (place, client) = self.at(instance);
         let mut request = client.with_token(token).request(Method::GET, "/auth/session");
         if self.rng.random_bool(0.3) {
             request = request.header("Oneseat-Passive", "true");
         }
         let Some((reply, started)) = self.ask(place, request, None).await else {
-            return;
+            return false;
         };
-        if reply.code == "200" {
-            self.remember(number, &reply);
+        let is_accepted = reply.code == "200";
+        if is_accepted {
+            self.remember(number, session, &reply);
         }
         let deed = of_holder(number, &reply, Deed::Accepted { token: number });
         self.record(deed, place, started, Some(reply.at));
+        is_accepted
     }
 
     /// Questions are answered many at a time: nobody gets what is another's.
-    fn remember(&self, number: Number, reply: &Reply) {
+    fn remember(&self, number: Number, known: Option<Uuid>, reply: &Reply) {
         let session = &reply.body["session"];
         let whose = (&reply.body["user"]["email"], &session["userAgent"]);
         assert_eq!(whose, (&json!(self.user().email), &json!(number.to_string())));
         let id = session["id"].as_str().unwrap().parse().unwrap();
-        for key in locked(&self.user().keys).iter_mut() {
+        if known.is_some() {
+            assert_eq!(known, Some(id));
+            return;
+        }
+        for key in locked(&self.user().keys).iter_mut().rev() {
             if key.number == number {
                 assert_eq!(*key.session.get_or_insert(id), id);
+                return;
             }
         }
     }
@@ -104,7 +125,8 @@ impl Person {
             (request, EndReason::SignedOut)
         };
         let whose = Whose::Token(number);
-        let ended = Deed::Ended { whose, reason };
+        let end = End::For(reason);
+        let ended = Deed::Ended { whose, end };
         if let Some((reply, started)) = self.ask(place, request, Some(&ended)).await {
             self.record(of_holder(number, &reply, ended), place, started, Some(reply.at));
         }
@@ -122,8 +144,8 @@ impl Person {
     pub async fn revoke(&mut self, whose: Whose, path: &str) {
         let (place, client) = self.somewhere();
         let admin = client.with_token(&self.world.admin);
-        let reason = EndReason::Revoked;
-        let ended = Deed::Ended { whose, reason };
+        let end = End::For(EndReason::Revoked);
+        let ended = Deed::Ended { whose, end };
         let request = admin.request(Method::DELETE, path);
         if let Some((reply, started)) = self.ask(place, request, Some(&ended)).await {
             let deed = match reply.code.as_str() {
@@ -151,7 +173,7 @@ impl Person {
             // One by one: that it may have done nothing goes without saying.
             None => Deed::Ended {
                 whose: Whose::User,
-                reason: EndReason::Revoked,
+                end: End::For(EndReason::Revoked),
             },
         };
         for user in 0..self.world.users.len() {
@@ -182,13 +204,18 @@ impl Person {
         let (auth, email) = (self.world.operator.clone(), self.email());
         self.operate(
             Deed::Disabled,
-            auth.disable(email.clone(), Authority::Operator, LastAdmin::MayGo),
+            auth.disable(email, Authority::Operator, LastAdmin::MayGo),
         )
         .await;
         if self.rng.random_bool(0.5) {
             self.sign_in(true).await;
         }
-        // Or nothing would happen here any more.
+        self.enable().await;
+    }
+
+    /// Until it is done: or nothing would happen here any more.
+    async fn enable(&mut self) {
+        let (auth, email) = (self.world.operator.clone(), self.email());
         while !self
             .operate(Deed::Enabled, auth.enable(email.clone(), Authority::Operator))
             .await
@@ -216,41 +243,94 @@ impl Person {
 
     /// Time passes faster in this run: all of a session's at once.
     pub async fn expire(&mut self) {
-        let whose = Whose::User;
-        let reason = EndReason::Expired;
-        let ended = Deed::Ended { whose, reason };
+        let change = self.of_live_session("expires_at = now() - interval '1 hour'");
+        self.end_by_sql(End::For(EndReason::Expired), &[change]).await;
+    }
+
+    /// An operator deletes the row of the session.
+    pub async fn remove(&mut self) {
+        let removal = self.removal();
+        self.end_by_sql(End::Removed, &[removal]).await;
+    }
+
+    /// The same, and the feed is empty afterwards, as after a crash that a connection through a pooler hides.
+    pub async fn remove_with_the_feed(&mut self) {
+        let removal = self.removal();
+        let emptying = "truncate feed, feed_epoch".to_owned();
+        let world = self.world.clone();
+        let _turn = world.emptying.lock().await;
+        self.end_by_sql(End::Removed, &[removal, emptying]).await;
+    }
+
+    /// An operator disables the account and deletes the row of the session, in one transaction.
+    pub async fn suspend_by_sql(&mut self) {
+        let id = self.user().id;
+        let disabling =
+            format!("update users set disabled_at = now() where id = '{id}' and disabled_at is null");
+        let removal = self.removal();
         let started = self.world.now();
-        let change = "expires_at = now() - interval '1 hour'";
-        let (deed, answered) = match self.rewrite(change).await {
-            Ok(Ok(0)) => (Deed::FoundNone { whose }, Some(self.world.now())),
-            Ok(Ok(_)) => (ended, Some(self.world.now())),
-            Ok(Err(_)) => (ended, None),
+        if let Some(answered) = self.end_by_sql(End::Removed, &[removal, disabling]).await {
+            self.record(Deed::Disabled, SQL, started, answered);
+        }
+        self.enable().await;
+    }
+
+    fn removal(&self) -> String {
+        let id = self.user().id;
+        format!(
+            "with gone as (delete from sessions where user_id = '{id}' and expires_at > now() returning *)
+             insert into {REMOVED} select user_id, user_agent from gone"
+        )
+    }
+
+    /// Ends the user's session in the database: the first change does, and its count of rows tells whether there was one. Returns
+    /// when that was answered, if it was begun.
+    async fn end_by_sql(&mut self, end: End, changes: &[String]) -> Option<Option<Duration>> {
+        let whose = Whose::User;
+        self.world.ending.notify_one();
+        let started = self.world.now();
+        let (deed, is_done) = match self.rewrite(changes).await {
+            Ok(Ok(0)) => (Deed::FoundNone { whose }, true),
+            Ok(Ok(_)) => (Deed::Ended { whose, end }, true),
+            Ok(Err(_)) => (Deed::Ended { whose, end }, false),
             // No connection.
-            Err(_) => return,
+            Err(_) => return None,
         };
-        self.record(deed, "database", started, answered);
+        let answered = is_done.then(|| self.world.now());
+        self.record(deed, SQL, started, answered);
+        Some(answered)
     }
 
     /// So long ago that activity is to be written down again, and not so long that the session is over.
     pub async fn grow_old(&mut self) {
         // Whether it was done is of no consequence.
-        let _ = self
-            .rewrite("last_activity = least(last_activity, now() - interval '30 minutes')")
-            .await;
+        let change =
+            self.of_live_session("last_activity = least(last_activity, now() - interval '30 minutes')");
+        let _ = self.rewrite(&[change]).await;
     }
 
-    /// Changes the user's live session in the database. Returns how many rows that were.
-    async fn rewrite(&self, change: &str) -> ConnectionResult<QueryResult<usize>> {
+    fn of_live_session(&self, change: &str) -> String {
+        let id = self.user().id;
+        format!("update sessions set {change} where user_id = '{id}' and expires_at > now()")
+    }
+
+    /// Makes these changes in one transaction, and nothing of what the program does says that anybody waits for what they end.
+    /// Returns how many rows the first changed.
+    async fn rewrite(&self, changes: &[String]) -> ConnectionResult<QueryResult<usize>> {
         let url = self.world.database_url.clone();
         let id = self.user().id;
         let lock = format!("select from users where id = '{id}' for update");
-        let change = format!("update sessions set {change} where user_id = '{id}' and expires_at > now()");
+        let changes = changes.to_vec();
         let work = move || {
             let mut connection = PgConnection::establish(&url)?;
             Ok(connection.transaction(|connection| {
                 // Behind a sign-in under way, or it would see neither the old session nor the new one.
                 diesel::sql_query(lock).execute(connection)?;
-                diesel::sql_query(change).execute(connection)
+                let mut counts = Vec::new();
+                for change in changes {
+                    counts.push(diesel::sql_query(change).execute(connection)?);
+                }
+                Ok(counts[0])
             }))
         };
         timeout(DEADLINE, tokio::task::spawn_blocking(work))
@@ -266,9 +346,12 @@ fn of_holder(token: Number, reply: &Reply, if_done: Deed) -> Deed {
         "200" => if_done,
         "401 session_ended" => Deed::Refused {
             token,
-            reason: Some(reply.body["reason"].as_str().unwrap().parse().unwrap()),
+            end: End::For(reply.body["reason"].as_str().unwrap().parse().unwrap()),
         },
-        "401 token_invalid" => Deed::Refused { token, reason: None },
+        "401 token_invalid" => Deed::Refused {
+            token,
+            end: End::Removed,
+        },
         _ => panic!("whoever holds a token was answered {reply:?}"),
     }
 }

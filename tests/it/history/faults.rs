@@ -19,8 +19,8 @@ use tempfile::TempDir;
 
 use super::freeze::Frozen;
 use super::sees_no_lockout;
-use super::world::World;
-use crate::support::{App, Database, PASSWORD, Program, eventually, libfaketime};
+use super::world::{FAULTS, SOURCES, World, from};
+use crate::support::{App, Database, Lost, PASSWORD, Program, Wire, eventually, libfaketime};
 
 /// What may happen while people go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,10 @@ pub enum Fault {
     DatabaseRestarted,
     /// Stopped at once, and recovered from its log.
     DatabaseCrashed,
-    /// By SIGKILL, and started again.
+    /// By SIGKILL, and started again with any lease.
     InstanceKilled,
+    /// Nothing gets through between one instance and PostgreSQL, one way or both, and no connection is closed.
+    NetworkCut,
     /// The clock of one instance's process jumps; the database's does not.
     ClockShifted,
     /// Stands still, and goes on; or is killed before it does.
@@ -41,11 +43,12 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ConnectionsCut,
         Self::DatabaseRestarted,
         Self::DatabaseCrashed,
         Self::InstanceKilled,
+        Self::NetworkCut,
         Self::ClockShifted,
         Self::InstanceFrozen,
         Self::DatabaseFrozen,
@@ -58,16 +61,26 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The clocks that an instance may have, in hours from the machine's.
+/// The clocks that an instance may have, in hours from the machine's, and up to two seconds more or less.
 const CLOCKS: [i64; 4] = [0, 3, -24, 40 * 24];
 
-/// Instances that are programs; the last of these has the clock that jumps. One more runs in this process, for the operator.
-const PROGRAMS: [&str; 2] = ["first", "second"];
+/// Instances that are programs, and their leases; the last of these has the clock that jumps. One more runs in this process, for the
+/// operator.
+const PROGRAMS: [(&str, &str); 2] = [("first", "200ms"), ("second", "50ms")];
+
+/// The lease of an instance that is started again. With none nobody remembers, until the next one starts.
+const LEASES: [&str; 8] = ["200ms", "200ms", "200ms", "200ms", "50ms", "50ms", "50ms", "0"];
 
 /// Everything that a fault can befall. Dropped from the top: the database goes last.
 pub struct Stage {
     pub world: Arc<World>,
     programs: Vec<Option<Program>>,
+    /// Their ways to PostgreSQL.
+    wires: Vec<Wire>,
+    /// What each said when it was last asked how many validations it has answered, by source.
+    validations: Vec<[usize; SOURCES.len()]>,
+    /// The lease that was set last.
+    lease: &'static str,
     _operator: App,
     embedded: Embedded,
     clock: PathBuf,
@@ -88,11 +101,13 @@ impl Stage {
         let clock = dir.path().join("clock");
         fs::write(&clock, "+0\n").unwrap();
         let operator = App::start_on_with(Database::at(embedded.url()), sees_no_lockout).await;
+        let wires = PROGRAMS.map(|_| Wire::to(&Database::at(embedded.url())));
         let programs: Vec<_> = (0..PROGRAMS.len())
-            .map(|n| Some(start(&embedded, &clock, n, free_port())))
+            .map(|n| Some(start(&wires[n], &clock, n, PROGRAMS[n].1, free_port())))
             .collect();
         let mut instances: Vec<_> = PROGRAMS
             .into_iter()
+            .map(|(name, _)| name)
             .zip(programs.iter().flatten().map(|program| program.address))
             .collect();
         instances.push(("third", operator.address));
@@ -100,6 +115,9 @@ impl Stage {
         Self {
             world: Arc::new(world),
             programs,
+            wires: wires.into(),
+            validations: vec![[0; SOURCES.len()]; PROGRAMS.len()],
+            lease: PROGRAMS[PROGRAMS.len() - 1].1,
             _operator: operator,
             embedded,
             clock,
@@ -115,7 +133,9 @@ impl Stage {
     /// Lets it happen, sees that it did, and mends it. Nothing stands still for longer than `longest`.
     pub async fn suffer(&mut self, fault: Fault, longest: Duration, rng: &mut StdRng) {
         let pause = Duration::from_millis(rng.random_range(0..400));
-        let standstill = rng.random_range(longest / 10..=longest);
+        // Most often short, or nothing else would happen.
+        let standstill = longest.mul_f64(rng.random_range(0.25..1.0_f64).powi(5));
+        self.ask_for_counters().await;
         match fault {
             Fault::ConnectionsCut => cut_connections(&self.database()),
             Fault::DatabaseRestarted => {
@@ -142,9 +162,44 @@ impl Stage {
                     self.kill_instance(n, pause, rng).await;
                 }
             }
+            Fault::NetworkCut => {
+                let wire = &self.wires[rng.random_range(0..PROGRAMS.len())];
+                // Around an end, most of the time.
+                let ending = self.world.ending.notified();
+                let _ = tokio::time::timeout(pause, ending).await;
+                tokio::time::sleep(pause / 8).await;
+                let ways = [Lost::Questions, Lost::Answers, Lost::Everything];
+                wire.cut(*ways.choose(rng).unwrap());
+                tokio::time::sleep(standstill).await;
+                wire.mend();
+            }
             Fault::ClockShifted => self.shift_clock(rng).await,
         }
         self.world.count(&fault.to_string());
+        self.world.count(FAULTS);
+    }
+
+    /// How many validations the programs have answered since they were last asked, and from where. What one has counted since then is
+    /// lost with it.
+    pub async fn ask_for_counters(&mut self) {
+        for (program, known) in self.programs.iter().flatten().zip(&mut self.validations) {
+            let metrics = self.world.client.at(program.metrics_address.unwrap());
+            let scrape = tokio::time::timeout(Duration::from_secs(2), metrics.get("/metrics"));
+            let text = scrape.await.map_or(String::new(), |answer| answer.text);
+            for (source, known) in SOURCES.into_iter().zip(known) {
+                let sample = format!("oneseat_validations_total{{source=\"{source}\"}} ");
+                let count = text.lines().find_map(|line| line.strip_prefix(&sample));
+                if let Some(count) = count.and_then(|count| count.parse::<usize>().ok()) {
+                    self.world.add(&from(source), count.saturating_sub(*known));
+                    *known = count;
+                }
+            }
+        }
+    }
+
+    /// Does every validation ask?
+    pub fn nobody_remembers(&self) -> bool {
+        self.lease == "0"
     }
 
     fn postmaster_pid_file(&self) -> PathBuf {
@@ -171,7 +226,16 @@ impl Stage {
         program.kill();
         tokio::time::sleep(pause).await;
         let port = if rng.random_bool(0.5) { port } else { free_port() };
-        let program = start(&self.embedded, &self.clock, n, port);
+        let lease = loop {
+            let lease = *LEASES.choose(rng).unwrap();
+            if lease != self.lease {
+                break lease;
+            }
+        };
+        let program = start(&self.wires[n], &self.clock, n, lease, port);
+        self.lease = lease;
+        self.validations[n] = [0; SOURCES.len()];
+        self.world.count(&format!("lease of {lease}"));
         self.world.has_moved(n, program.address);
         self.programs[n] = Some(program);
     }
@@ -179,7 +243,8 @@ impl Stage {
     async fn shift_clock(&mut self, rng: &mut StdRng) {
         let others: Vec<i64> = CLOCKS.into_iter().filter(|hours| *hours != self.hours).collect();
         self.hours = *others.choose(rng).unwrap();
-        fs::write(&self.clock, format!("{:+}h\n", self.hours)).unwrap();
+        let seconds = self.hours as f64 * 3_600.0 + rng.random_range(-2.0..2.0);
+        fs::write(&self.clock, format!("{seconds:+.3}s\n")).unwrap();
         let shifted = self.programs.last().unwrap().as_ref().unwrap();
         eventually("the log is written by the other clock", async || {
             let said = shifted.said();
@@ -207,10 +272,12 @@ pub fn cut_connections(database: &Database) {
     );
 }
 
-fn start(embedded: &Embedded, clock: &std::path::Path, n: usize, port: u16) -> Program {
-    let (url, bind) = (embedded.url(), format!("127.0.0.1:{port}"));
+fn start(wire: &Wire, clock: &std::path::Path, n: usize, lease: &str, port: u16) -> Program {
+    let (database, bind) = (wire.database(), format!("127.0.0.1:{port}"));
     let args = [
-        ["--database-url", &url],
+        ["--database-url", database.url()],
+        ["--validation-lease", lease],
+        ["--metrics-bind", "127.0.0.1:0"],
         ["--bind", &bind],
         ["--max-failed-attempts", "100"],
         ["--trusted-proxies", "127.0.0.1/32"],

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Client, Request, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -33,16 +33,15 @@ pub struct Reply {
 
 /// Sends a request and waits for the whole answer, but no longer than `wait`.
 pub async fn exchange(world: &World, request: RequestBuilder, wait: Duration) -> Outcome {
-    let what = request.try_clone().and_then(|copy| copy.build().ok());
-    let answer = match timeout(wait, answer(request)).await {
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let what = format!("{} {}", request.method(), request.url().path());
+    let answer = match timeout(wait, answer(&client, request)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) if error.is_connect() => return Outcome::NotSent,
         Ok(Err(_)) => return Outcome::Lost,
         Err(_) if wait < DEADLINE => return Outcome::Lost,
-        Err(_) => {
-            let what = what.map(|request| format!("{} {}", request.method(), request.url()));
-            panic!("no answer in {DEADLINE:?}: {}", what.unwrap_or_default())
-        }
+        Err(_) => panic!("no answer in {DEADLINE:?}: {what}"),
     };
     // An instance that stood still while the head came: the parser's own word, and nothing was done.
     if answer.status == StatusCode::REQUEST_TIMEOUT && answer.text.is_empty() {
@@ -67,8 +66,8 @@ pub async fn exchange(world: &World, request: RequestBuilder, wait: Duration) ->
     }
 }
 
-async fn answer(request: RequestBuilder) -> reqwest::Result<Answer> {
-    let response = request.send().await?;
+async fn answer(client: &Client, request: Request) -> reqwest::Result<Answer> {
+    let response = client.execute(request).await?;
     let (status, headers) = (response.status(), response.headers().clone());
     let text = response.text().await?;
     Ok(Answer {

@@ -5,7 +5,7 @@
 //! seat is checked for linearisability. An answer that did not come counts as unknown: it may have been done, then or later.
 //!
 //! `ONESEAT_SEED` repeats the choices of an earlier run (not its timing); `ONESEAT_SOAK` is the length in seconds of the run with
-//! faults, see `script/soak`.
+//! faults, `ONESEAT_SOAK_OPERATIONS` its length in calls, see `script/soak`.
 
 mod acts;
 mod checker;
@@ -14,6 +14,7 @@ mod freeze;
 mod line;
 mod people;
 mod planted;
+mod sabotage;
 mod seat;
 mod verdict;
 mod world;
@@ -33,19 +34,48 @@ use faults::{Fault, Stage, cut_connections};
 use people::Person;
 use world::World;
 
-/// Seats to fight over, and people who fight over each.
-const USERS: usize = 5;
-const RIVALS: usize = 3;
+/// How many take part in a run, and how fast.
+#[derive(Clone, Copy)]
+struct Size {
+    /// Seats to fight over.
+    users: usize,
+    /// People who fight over each.
+    rivals: usize,
+    /// People who only watch it.
+    watchers: usize,
+    /// Between two acts of one person, on average.
+    pause: Duration,
+    /// Between two looks of a watcher.
+    blink: Duration,
+    /// What is frozen or cut off stands still for at most so long.
+    standstill: Duration,
+    /// What part of the validations must come from memory, for the run to say something about memory.
+    least_from_memory: f64,
+}
 
-/// Between two acts of one person, on average: leaves a small machine some time for other tests.
-const PAUSE: Duration = Duration::from_millis(40);
-/// The same where there are no other tests.
-const SHORT_PAUSE: Duration = Duration::from_millis(10);
-
-/// Processes that are frozen stand still for at most so long; in a long run longer than every deadline of the server, and shorter
-/// than that of the callers.
-const STANDSTILL: Duration = Duration::from_secs(1);
-const LONG_STANDSTILL: Duration = Duration::from_secs(11);
+impl Size {
+    /// Leaves a small machine some time for other tests.
+    const SMALL: Self = Self {
+        users: 5,
+        rivals: 3,
+        watchers: 3,
+        pause: Duration::from_millis(40),
+        blink: Duration::from_millis(20),
+        standstill: Duration::from_secs(1),
+        // A few seconds with each fault once: that says nothing.
+        least_from_memory: 0.0,
+    };
+    /// Where there are no other tests. Standstills are longer than every deadline of the server, and shorter than that of the callers.
+    const LARGE: Self = Self {
+        users: 10,
+        rivals: 4,
+        watchers: 3,
+        pause: Duration::from_millis(30),
+        blink: Duration::from_millis(5),
+        standstill: Duration::from_secs(11),
+        least_from_memory: 1.0 / 3.0,
+    };
+}
 
 /// How much longer a run may take until everything has been seen that it is there to see.
 const TIMEOUT: Duration = Duration::from_secs(90);
@@ -57,11 +87,12 @@ async fn two_instances_that_lose_connections_are_one() {
     let second = App::start_on_with(Database::at(database.url().to_owned()), sees_no_lockout).await;
     let instances = vec![("first", first.address), ("second", second.address)];
     let url = database.url().to_owned();
-    let world = Arc::new(World::new(first.auth.clone(), url, instances, USERS).await);
+    let size = Size::SMALL;
+    let world = Arc::new(World::new(first.auth.clone(), url, instances, size.users).await);
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
-    let crowd = Crowd::gather(&world, seed, PAUSE, &[]);
-    while crowd.goes_on(Duration::from_secs(5)) {
+    let crowd = Crowd::gather(&world, seed, size, &[]);
+    while crowd.goes_on(Length::Time(Duration::from_secs(5))) {
         tokio::time::sleep(Duration::from_millis(rng.random_range(50..500))).await;
         cut_connections(&database);
     }
@@ -72,33 +103,62 @@ async fn two_instances_that_lose_connections_are_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_that_are_killed_over_a_database_that_fails_are_one() {
-    let soak = std::env::var("ONESEAT_SOAK").ok();
-    let (pause, standstill) = match soak {
-        Some(_) => (SHORT_PAUSE, LONG_STANDSTILL),
-        None => (PAUSE, STANDSTILL),
+    let (size, length) = match Length::told() {
+        Some(length) => (Size::LARGE, length),
+        None => (Size::SMALL, Length::Time(Duration::from_secs(10))),
     };
-    let length = soak.map_or(10, |seconds| seconds.parse().expect("ONESEAT_SOAK is in seconds"));
-    let mut stage = Stage::set(USERS).await;
+    let mut stage = Stage::set(size.users).await;
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
     // Each once, and then any.
     let mut faults = Fault::ALL.to_vec();
     faults.shuffle(&mut rng);
-    let crowd = Crowd::gather(&stage.world, seed, pause, &Fault::ALL);
+    let crowd = Crowd::gather(&stage.world, seed, size, &Fault::ALL);
     let mut reported = Instant::now();
-    while crowd.goes_on(Duration::from_secs(length)) {
+    while crowd.goes_on(length) {
         tokio::time::sleep(Duration::from_millis(rng.random_range(100..1_000))).await;
-        let fault = faults.pop().or_else(|| Fault::ALL.choose(&mut rng).copied());
-        stage.suffer(fault.unwrap(), standstill, &mut rng).await;
+        let fault = match faults.pop() {
+            Some(fault) => fault,
+            // Not for too long.
+            None if stage.nobody_remembers() && rng.random_bool(0.3) => Fault::InstanceKilled,
+            None => *Fault::ALL.choose(&mut rng).unwrap(),
+        };
+        stage.suffer(fault, size.standstill, &mut rng).await;
         if reported.elapsed() > Duration::from_secs(5) {
             println!("{}", stage.world.progress());
             reported = Instant::now();
         }
     }
+    stage.ask_for_counters().await;
     crowd.leave().await;
     stage.strike();
     verdict::pronounce(&stage.world, &stage.database());
     assert_eq!(missing(&stage.world, &Fault::ALL), [""; 0]);
+    let share = stage.world.share_from_memory();
+    assert!(
+        share >= size.least_from_memory,
+        "only {share:.2} came from memory"
+    );
+}
+
+/// How long a run goes on.
+#[derive(Clone, Copy)]
+enum Length {
+    Time(Duration),
+    Operations(usize),
+}
+
+impl Length {
+    /// As `script/soak` says.
+    fn told() -> Option<Self> {
+        let number = |name: &str| {
+            let value = std::env::var(name).ok()?;
+            Some(value.parse::<usize>().expect("ONESEAT_SOAK.. is a number"))
+        };
+        let operations = number("ONESEAT_SOAK_OPERATIONS").map(Self::Operations);
+        operations
+            .or_else(|| number("ONESEAT_SOAK").map(|seconds| Self::Time(Duration::from_secs(seconds as u64))))
+    }
 }
 
 /// With five wrong passwords to a lock, and none lifted in time, most people would do nothing but look at it. Locks have tests
@@ -127,10 +187,15 @@ struct Crowd {
 
 impl Crowd {
     /// They stay until each of these faults has happened, too.
-    fn gather(world: &Arc<World>, seed: u64, pause: Duration, faults: &'static [Fault]) -> Self {
-        let people = (0..USERS * RIVALS).map(|number| {
-            let person = Person::new(world.clone(), number % USERS, number, seed);
-            tokio::spawn(person.live(pause))
+    fn gather(world: &Arc<World>, seed: u64, size: Size, faults: &'static [Fault]) -> Self {
+        let users = world.users.len();
+        let people = (0..users * (size.rivals + size.watchers)).map(|number| {
+            let person = Person::new(world.clone(), number % users, number, seed);
+            if number < users * size.rivals {
+                tokio::spawn(person.live(size.pause))
+            } else {
+                tokio::spawn(person.watch(number / users % world.instances(), size.blink))
+            }
         });
         Self {
             world: world.clone(),
@@ -141,11 +206,17 @@ impl Crowd {
     }
 
     /// Until the time is over and everything has been seen, or somebody has found a fault.
-    fn goes_on(&self, length: Duration) -> bool {
-        let elapsed = self.began.elapsed();
+    fn goes_on(&self, length: Length) -> bool {
         let is_fine = self.people.iter().all(|person| !person.is_finished());
-        let is_enough = elapsed > length && missing(&self.world, self.faults).is_empty();
-        is_fine && !is_enough && elapsed < length + TIMEOUT
+        let is_seen = || missing(&self.world, self.faults).is_empty();
+        is_fine
+            && match length {
+                Length::Time(length) => {
+                    let elapsed = self.began.elapsed();
+                    elapsed <= length || elapsed < length + TIMEOUT && !is_seen()
+                }
+                Length::Operations(most) => self.world.operations() < most,
+            }
     }
 
     /// Everybody finishes what they do.
@@ -168,6 +239,7 @@ fn missing(world: &World, faults: &[Fault]) -> Vec<String> {
         ("wrong password", 5),
         ("refused as disabled", 1),
         ("none to end", 5),
+        ("token_invalid", 1),
         ("unanswered", 5),
     ];
     let named = reasons.into_iter().chain(others);

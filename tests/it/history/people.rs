@@ -16,22 +16,26 @@ use super::world::{Key, User, World, locked};
 use crate::support::Client;
 
 /// What people do, and how often of a thousand times.
-const HABITS: [(Act, u32); 11] = [
-    (Act::Look, 594),
-    (Act::SignIn, 150),
-    (Act::SignInWrongly, 25),
-    (Act::SignOut, 55),
-    (Act::Grow, 50),
-    (Act::RevokeSession, 35),
-    (Act::RevokeUser, 25),
-    (Act::RevokeAll, 4),
-    (Act::SetPassword, 16),
-    (Act::Suspend, 20),
-    (Act::Expire, 26),
+const HABITS: [(Act, u32); 14] = [
+    (Act::Look, 766),
+    (Act::SignIn, 90),
+    (Act::SignInWrongly, 10),
+    (Act::SignOut, 50),
+    (Act::Grow, 25),
+    (Act::RevokeSession, 12),
+    (Act::RevokeUser, 10),
+    (Act::RevokeAll, 2),
+    (Act::SetPassword, 8),
+    (Act::Suspend, 9),
+    // Rare: while one of these waits, nobody answers from memory.
+    (Act::Expire, 6),
+    (Act::Remove, 6),
+    (Act::RemoveWithTheFeed, 2),
+    (Act::SuspendBySql, 4),
 ];
 
 #[derive(Clone, Copy)]
-enum Act {
+pub enum Act {
     Look,
     SignIn,
     SignInWrongly,
@@ -46,7 +50,18 @@ enum Act {
     Suspend,
     /// The session's time is up.
     Expire,
+    /// Deletes the row.
+    Remove,
+    /// Deletes the row, and what tells of it.
+    RemoveWithTheFeed,
+    /// Disables without the program.
+    SuspendBySql,
 }
+
+/// How long a session lives before an end that is meant to be noticed: the time in which every instance asks the feed.
+pub const REMEMBERED: Duration = Duration::from_millis(200);
+/// And how long nothing happens afterwards.
+const SEEN: Duration = Duration::from_millis(150);
 
 /// One of those who fight over a user's seat.
 pub struct Person {
@@ -55,6 +70,8 @@ pub struct Person {
     client: Client,
     /// Nobody shares an address of origin with anybody: how often one may sign in from one is not the question here.
     origin: String,
+    /// The instance that is always asked; `None`: any.
+    pub place: Option<usize>,
     pub rng: StdRng,
 }
 
@@ -62,10 +79,11 @@ impl Person {
     /// The `number`th person, who fights over this user's seat.
     pub fn new(world: Arc<World>, user: usize, number: usize, seed: u64) -> Self {
         Self {
-            client: Client::new(world.instance(0).1),
+            client: world.client.clone(),
             world,
             user,
             origin: format!("10.0.{}.{}", number / 200, 1 + number % 200),
+            place: None,
             rng: StdRng::seed_from_u64(seed.wrapping_add(number as u64)),
         }
     }
@@ -82,7 +100,30 @@ impl Person {
         }
     }
 
-    async fn act(&mut self, act: Act) {
+    /// Watches a seat until the run is over: shows its last token at this instance again and again, so that an instance is seen that
+    /// goes on accepting what has ended. A refusal may take a lease, so nobody watches two instances.
+    pub async fn watch(mut self, instance: usize, pause: Duration) {
+        while !self.world.is_over() {
+            let is_accepted = match self.key_of_last(1) {
+                Some(key) => self.look_at(key, instance).await,
+                None => false,
+            };
+            let pause = if is_accepted { pause } else { 4 * pause };
+            tokio::time::sleep(pause.mul_f64(self.rng.random_range(0.0..2.0))).await;
+        }
+    }
+
+    /// Takes the seat and ends the session in this way, when everybody has had the time to remember it, until the run is over.
+    pub async fn end_again_and_again(mut self, end: Act) {
+        while !self.world.is_over() {
+            self.sign_in(true).await;
+            tokio::time::sleep(REMEMBERED.mul_f64(self.rng.random_range(1.0..2.0))).await;
+            self.act(end).await;
+            tokio::time::sleep(SEEN).await;
+        }
+    }
+
+    pub async fn act(&mut self, act: Act) {
         match act {
             Act::Look => self.look().await,
             Act::SignIn => self.sign_in(true).await,
@@ -92,12 +133,16 @@ impl Person {
             Act::RevokeSession => self.revoke_session().await,
             Act::RevokeUser => {
                 let path = format!("/api/admin/users/{}/session", self.user().id);
+                self.world.ending.notify_one();
                 self.revoke(Whose::User, &path).await;
             }
             Act::RevokeAll => self.revoke_all().await,
             Act::SetPassword => self.set_password().await,
             Act::Suspend => self.suspend().await,
             Act::Expire => self.expire().await,
+            Act::Remove => self.remove().await,
+            Act::RemoveWithTheFeed => self.remove_with_the_feed().await,
+            Act::SuspendBySql => self.suspend_by_sql().await,
         }
     }
 
@@ -112,6 +157,10 @@ impl Person {
     /// One of the tokens given out: most often the last, often one that was live a moment ago.
     pub fn key(&mut self) -> Option<Key> {
         let among = *[1, 1, 1, 3, 3, usize::MAX].choose(&mut self.rng).unwrap();
+        self.key_of_last(among)
+    }
+
+    fn key_of_last(&mut self, among: usize) -> Option<Key> {
         let keys = locked(&self.world.users[self.user].keys);
         let from = keys.len().saturating_sub(among);
         (!keys.is_empty()).then(|| keys[self.rng.random_range(from..keys.len())].clone())
@@ -123,10 +172,15 @@ impl Person {
         passwords[self.rng.random_range(0..passwords.len())]
     }
 
-    /// Any instance, and its name.
+    /// Where this one goes, or anywhere; and the instance's name.
     pub fn somewhere(&mut self) -> (&'static str, Client) {
         let n = self.rng.random_range(0..self.world.instances());
-        let (place, address) = self.world.instance(n);
+        self.at(self.place.unwrap_or(n))
+    }
+
+    /// This instance, and its name.
+    pub fn at(&self, instance: usize) -> (&'static str, Client) {
+        let (place, address) = self.world.instance(instance);
         (place, self.client.at(address))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use oneseat::sessions::EndReason::{self, *};
 
 use super::checker::{Call, Failure, check};
-use super::seat::{Deed, Number, Seat, Whose};
+use super::seat::{Deed, End, Number, Seat, Whose};
 
 /// A session and what became of it.
 type Fate = (Number, Option<EndReason>);
@@ -22,7 +22,10 @@ fn call(deed: Deed, started: u64, answered: Option<u64>) -> Call<Deed> {
 /// The index of the call at which the explanation fails.
 fn unexplained(fates: &[Fate], calls: &[Call<Deed>]) -> Option<usize> {
     let seat = Seat {
-        fates: fates.iter().copied().collect(),
+        fates: fates
+            .iter()
+            .map(|(token, reason)| (*token, reason.map(End::For)))
+            .collect(),
     };
     match check(&seat, calls) {
         Ok(()) => None,
@@ -47,13 +50,13 @@ fn accepted(token: Number) -> Deed {
 }
 
 fn refused(token: Number, reason: EndReason) -> Deed {
-    let reason = Some(reason);
-    Deed::Refused { token, reason }
+    let end = End::For(reason);
+    Deed::Refused { token, end }
 }
 
 fn ended(token: Number, reason: EndReason) -> Deed {
-    let whose = Whose::Token(token);
-    Deed::Ended { whose, reason }
+    let (whose, end) = (Whose::Token(token), End::For(reason));
+    Deed::Ended { whose, end }
 }
 
 #[test]
@@ -117,7 +120,7 @@ fn a_second_live_token_is_found() {
 fn an_acknowledged_sign_in_that_nobody_knows_is_found() {
     let never_known = Deed::Refused {
         token: 1,
-        reason: None,
+        end: End::Removed,
     };
     let calls = in_turn([signed_in(1), never_known]);
     assert_eq!(unexplained(&[(1, None)], &calls), Some(1));
@@ -230,7 +233,7 @@ fn an_unanswered_call_explains_one_end_and_not_two() {
     let fates = [(1, Some(Revoked)), (2, Some(Revoked)), (3, None)];
     let revoke = Deed::Ended {
         whose: Whose::User,
-        reason: Revoked,
+        end: End::For(Revoked),
     };
     let mut calls = in_turn([signed_in(1), signed_in(2), signed_in(3)]);
     calls.push(call(revoke.clone(), 11, None));
@@ -251,8 +254,8 @@ fn long(lives: usize) -> (Vec<Fate>, Vec<Call<Deed>>) {
         calls.extend(looks.map(|(from, to)| call(accepted(token), from, Some(to))));
         if lost {
             let whose = Whose::User;
-            let reason = Revoked;
-            calls.push(call(Deed::Ended { whose, reason }, at + 42, None));
+            let end = End::For(Revoked);
+            calls.push(call(Deed::Ended { whose, end }, at + 42, None));
             calls.push(call(Deed::Disabled, at + 42, None));
             calls.push(call(Deed::Enabled, at + 42, None));
         } else {

@@ -33,15 +33,15 @@ pub enum Deed {
     Accepted {
         token: Number,
     },
-    /// The token was refused; without a reason: `token_invalid`.
+    /// The token was refused.
     Refused {
         token: Number,
-        reason: Option<EndReason>,
+        end: End,
     },
     /// Ended a live session.
     Ended {
         whose: Whose,
-        reason: EndReason,
+        end: End,
     },
     /// Found no live session to end.
     FoundNone {
@@ -62,6 +62,15 @@ pub enum Deed {
     },
 }
 
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The server keeps the reason.
+    For(EndReason),
+    /// An operator deleted the row: nothing is known of the token any more.
+    Removed,
+}
+
 /// Which session was to be ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Whose {
@@ -80,13 +89,13 @@ pub struct State {
 /// One user, seen from the end: what became of each session that the database knows. `None`: it lives.
 #[derive(Debug, Default)]
 pub struct Seat {
-    pub fates: HashMap<Number, Option<EndReason>>,
+    pub fates: HashMap<Number, Option<End>>,
 }
 
 impl Seat {
-    fn end(&self, state: &State, reason: EndReason) -> Option<State> {
+    fn end(&self, state: &State, end: End) -> Option<State> {
         match state.seat {
-            Some(token) if self.fates.get(&token) != Some(&Some(reason)) => None,
+            Some(token) if self.fates.get(&token) != Some(&Some(end)) => None,
             Some(_) | None => Some(State { seat: None, ..*state }),
         }
     }
@@ -109,7 +118,9 @@ impl Model for Seat {
         match *deed {
             Deed::SignedIn { token, password } => {
                 let may = password == state.password && !state.is_disabled;
-                let free = may.then(|| self.end(state, EndReason::Replaced)).flatten()?;
+                let free = may
+                    .then(|| self.end(state, End::For(EndReason::Replaced)))
+                    .flatten()?;
                 Some(State {
                     seat: Some(token),
                     ..free
@@ -120,29 +131,27 @@ impl Model for Seat {
                 unchanged_if(password == state.password && state.is_disabled)
             }
             Deed::Accepted { token } => unchanged_if(state.seat == Some(token)),
-            // Every token that callers have was given out: none is ever unknown.
-            Deed::Refused { reason: None, .. } => None,
-            Deed::Refused { token, reason } => {
-                unchanged_if(state.seat != Some(token) && self.fates.get(&token) == Some(&reason))
+            Deed::Refused { token, end } => {
+                unchanged_if(state.seat != Some(token) && self.fates.get(&token) == Some(&Some(end)))
             }
-            Deed::Ended { whose, reason } => {
+            Deed::Ended { whose, end } => {
                 let is_there = match whose {
                     Whose::Token(token) => state.seat == Some(token),
                     Whose::User => state.seat.is_some(),
                 };
-                is_there.then(|| self.end(state, reason)).flatten()
+                is_there.then(|| self.end(state, end)).flatten()
             }
             Deed::FoundNone { whose } => unchanged_if(match whose {
                 Whose::Token(token) => state.seat != Some(token),
                 Whose::User => state.seat.is_none(),
             }),
-            Deed::EndedAll => self.end(state, EndReason::Revoked),
+            Deed::EndedAll => self.end(state, End::For(EndReason::Revoked)),
             Deed::PasswordSet { password } => {
-                let free = self.end(state, EndReason::PasswordChanged)?;
+                let free = self.end(state, End::For(EndReason::PasswordChanged))?;
                 Some(State { password, ..free })
             }
             Deed::Disabled => {
-                let free = self.end(state, EndReason::AccountDisabled)?;
+                let free = self.end(state, End::For(EndReason::AccountDisabled))?;
                 Some(State {
                     is_disabled: true,
                     ..free
@@ -220,6 +229,15 @@ impl Deed {
     }
 }
 
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::For(reason) => write!(f, "{reason}"),
+            Self::Removed => f.write_str("its row deleted"),
+        }
+    }
+}
+
 impl fmt::Display for Whose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -240,11 +258,11 @@ impl fmt::Display for Deed {
                 write!(f, "sign in, password {password}: account_disabled")
             }
             Self::Accepted { token } => write!(f, "show token #{token}: accepted"),
-            Self::Refused { token, reason } => match reason {
-                Some(reason) => write!(f, "show token #{token}: session_ended, {reason}"),
-                None => write!(f, "show token #{token}: token_invalid"),
+            Self::Refused { token, end } => match end {
+                End::For(reason) => write!(f, "show token #{token}: session_ended, {reason}"),
+                End::Removed => write!(f, "show token #{token}: token_invalid"),
             },
-            Self::Ended { whose, reason } => write!(f, "end {whose}: {reason}"),
+            Self::Ended { whose, end } => write!(f, "end {whose}: {end}"),
             Self::FoundNone { whose } => write!(f, "end {whose}: none is live"),
             Self::EndedAll => f.write_str("end everybody's session"),
             Self::PasswordSet { password } => write!(f, "set password {password}"),

@@ -9,11 +9,15 @@ use std::time::{Duration, Instant};
 use oneseat::auth::Auth;
 use oneseat::auth::accounts::NewAccount;
 use oneseat::users::{Password, Role};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::checker::Call;
-use super::seat::{Deed, Number};
-use crate::support::{Client, PASSWORD};
+use super::seat::{Deed, End, Number};
+use crate::support::{Client, Database, PASSWORD};
+
+/// The table of the sessions whose rows an operator deleted.
+pub const REMOVED: &str = "removed_sessions";
 
 /// Everything a run has.
 pub struct World {
@@ -22,14 +26,28 @@ pub struct World {
     instances: Vec<(&'static str, Mutex<SocketAddr>)>,
     /// The token of an admin whose session nobody touches.
     pub admin: String,
+    /// Everybody's client is a copy of this one: to make one takes a tenth of a second.
+    pub client: Client,
     /// The operator's use cases, over the same database.
     pub operator: Auth,
     pub database_url: String,
     sign_ins: AtomicUsize,
     passwords: AtomicUsize,
     tally: Mutex<BTreeMap<String, usize>>,
+    operations: AtomicUsize,
+    /// Told when somebody begins to end a session, for a fault that aims at that.
+    pub ending: Notify,
+    /// Whoever empties the feed: two at once would block each other.
+    pub emptying: tokio::sync::Mutex<()>,
     is_over: AtomicBool,
 }
+
+/// What a refusal counts as that gives no reason.
+const REFUSED_AS_UNKNOWN: &str = "token_invalid";
+/// What every fault counts as.
+pub const FAULTS: &str = "faults";
+/// Where answers to validations come from, as instances count them.
+pub const SOURCES: [&str; 2] = ["memory", "database"];
 
 /// A user whose seat is fought over.
 pub struct User {
@@ -48,6 +66,11 @@ pub struct Key {
     pub token: String,
     /// Told by the first look.
     pub session: Option<Uuid>,
+}
+
+/// What answers from there count as.
+pub fn from(source: &str) -> String {
+    format!("from {source}")
 }
 
 /// The clear text of a password that goes by its number.
@@ -82,7 +105,8 @@ impl World {
             .add_user(account("root".to_owned(), Role::Admin))
             .await
             .unwrap();
-        let admin = Client::new(instances[0].1).sign_in("root@example.org").await;
+        let client = Client::new(instances[0].1);
+        let admin = client.sign_in("root@example.org").await;
         let mut all = Vec::new();
         for n in 0..users {
             let user = operator
@@ -97,6 +121,9 @@ impl World {
                 keys: Mutex::default(),
             });
         }
+        Database::at(database_url.clone()).execute(&format!(
+            "create table {REMOVED} (user_id uuid not null, user_agent text not null)"
+        ));
         Self {
             began: Instant::now(),
             users: all,
@@ -105,11 +132,15 @@ impl World {
                 .map(|(name, address)| (name, Mutex::new(address)))
                 .collect(),
             admin: admin.token.unwrap(),
+            client,
             operator,
             database_url,
             sign_ins: AtomicUsize::new(1),
             passwords: AtomicUsize::new(1),
             tally: Mutex::default(),
+            operations: AtomicUsize::new(0),
+            ending: Notify::new(),
+            emptying: tokio::sync::Mutex::default(),
             is_over: AtomicBool::new(false),
         }
     }
@@ -148,15 +179,39 @@ impl World {
             (Deed::WrongPassword { .. }, _) => "wrong password".to_owned(),
             (Deed::RefusedAsDisabled { .. }, _) => "refused as disabled".to_owned(),
             (Deed::Accepted { .. }, _) => "accepted".to_owned(),
-            (Deed::Refused { reason, .. }, _) => reason.map_or("token_invalid", |r| r.as_str()).to_owned(),
+            (Deed::Refused { end, .. }, _) => match end {
+                End::For(reason) => reason.as_str(),
+                End::Removed => REFUSED_AS_UNKNOWN,
+            }
+            .to_owned(),
             (Deed::FoundNone { .. }, _) => "none to end".to_owned(),
             _ => "changes".to_owned(),
         });
+        self.operations.fetch_add(1, Ordering::Relaxed);
         locked(&self.users[user].calls).push(call);
     }
 
     pub fn count(&self, what: &str) {
-        *locked(&self.tally).entry(what.to_owned()).or_default() += 1;
+        self.add(what, 1);
+    }
+
+    pub fn add(&self, what: &str, more: usize) {
+        let mut tally = locked(&self.tally);
+        match tally.get_mut(what) {
+            Some(count) => *count += more,
+            None => drop(tally.insert(what.to_owned(), more)),
+        }
+    }
+
+    /// How many calls were recorded.
+    pub fn operations(&self) -> usize {
+        self.operations.load(Ordering::Relaxed)
+    }
+
+    /// The share of all validations that were answered from memory.
+    pub fn share_from_memory(&self) -> f64 {
+        let [memory, database] = SOURCES.map(|source| self.counted(&from(source)));
+        memory as f64 / (memory + database).max(1) as f64
     }
 
     /// How often this was recorded.
@@ -166,13 +221,24 @@ impl World {
 
     /// One line of progress.
     pub fn progress(&self) -> String {
+        let (operations, seconds) = (self.operations(), self.now().as_secs());
+        let rate = operations as u64 / seconds.max(1);
+        let (faults, share) = (self.counted(FAULTS), 100.0 * self.share_from_memory());
         let tally = locked(&self.tally);
         let items: Vec<String> = tally.iter().map(|(what, n)| format!("{n} {what}")).collect();
-        format!("{:>4} s: {}", self.now().as_secs(), items.join(", "))
+        format!(
+            "{seconds:>4} s: {operations} operations ({rate}/s), {faults} faults, {share:.0} % from memory: {}",
+            items.join(", ")
+        )
     }
 
     pub fn end(&self) {
         self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Goes on after an end.
+    pub fn go_on(&self) {
+        self.is_over.store(false, Ordering::Relaxed);
     }
 
     pub fn is_over(&self) -> bool {

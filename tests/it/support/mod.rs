@@ -22,7 +22,7 @@ pub use gate::Gate;
 pub use mail::{Mail, MailServer};
 pub use no_sweep::NoSweep;
 pub use program::{Program, add_user, add_user_with, begun, oneseat, oneseat_with};
-pub use wire::Wire;
+pub use wire::{Lost, Wire};
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A network between a server and PostgreSQL, which counts round trips and may be slow.
+//! A network between a server and PostgreSQL, which counts round trips and may be slow or cut.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -19,6 +19,17 @@ struct Meter {
     trips: AtomicUsize,
     /// One way, in microseconds.
     delay: AtomicU64,
+    /// What is sent this way waits, as on a network that loses every packet.
+    is_cut_there: AtomicBool,
+    is_cut_back: AtomicBool,
+}
+
+/// What is lost on a network until it is mended. TCP sends it again, and no connection is closed.
+#[derive(Clone, Copy, Debug)]
+pub enum Lost {
+    Questions,
+    Answers,
+    Everything,
 }
 
 /// The way to one database.
@@ -40,8 +51,10 @@ impl Wire {
         let shared = meter.clone();
         spawn(move || {
             for client in listener.incoming() {
-                let server = UnixStream::connect(&socket).unwrap();
-                carry(client.unwrap(), server, &shared);
+                // Or PostgreSQL is down.
+                if let (Ok(client), Ok(server)) = (client, UnixStream::connect(&socket)) {
+                    carry(client, server, &shared);
+                }
             }
         });
         Self {
@@ -59,6 +72,20 @@ impl Wire {
     pub fn slow_down(&self, one_way: Duration) {
         let delay = one_way.as_micros().try_into().unwrap();
         self.meter.delay.store(delay, Ordering::Relaxed);
+    }
+
+    /// Loses this from now on.
+    pub fn cut(&self, lost: Lost) {
+        let is_cut_there = matches!(lost, Lost::Questions | Lost::Everything);
+        let is_cut_back = matches!(lost, Lost::Answers | Lost::Everything);
+        self.meter.is_cut_there.store(is_cut_there, Ordering::SeqCst);
+        self.meter.is_cut_back.store(is_cut_back, Ordering::SeqCst);
+    }
+
+    /// Delivers everything, also what was held up.
+    pub fn mend(&self) {
+        self.meter.is_cut_there.store(false, Ordering::SeqCst);
+        self.meter.is_cut_back.store(false, Ordering::SeqCst);
     }
 
     /// The fewest round trips that this has taken in some tries: what a background actor does in between can only add to
@@ -83,7 +110,7 @@ fn carry(client: TcpStream, server: UnixStream, meter: &Arc<Meter>) {
     spawn(move || {
         let cut = to.try_clone().unwrap();
         let mut reads_the_feed = false;
-        pass_on(from, to, &shared, |bytes| {
+        pass_on(from, to, &shared, &shared.is_cut_there, |bytes| {
             // What an answer waits for beside its own statements: one question of that connection, for all who wait.
             reads_the_feed |= bytes.windows(FEED.len()).any(|part| part == FEED);
             if answered.swap(false, Ordering::Relaxed) && !reads_the_feed {
@@ -95,14 +122,25 @@ fn carry(client: TcpStream, server: UnixStream, meter: &Arc<Meter>) {
     let meter = meter.clone();
     spawn(move || {
         let cut = client.try_clone().unwrap();
-        pass_on(server, client, &meter, |_| {
+        pass_on(server, client, &meter, &meter.is_cut_back, |_| {
             is_answered.store(true, Ordering::Relaxed)
         });
         let _ = cut.shutdown(Shutdown::Both);
     });
 }
 
-fn pass_on(mut from: impl Read, mut to: impl Write, meter: &Meter, mut passed: impl FnMut(&[u8])) {
+fn pass_on(
+    mut from: impl Read,
+    mut to: impl Write,
+    meter: &Meter,
+    is_cut: &AtomicBool,
+    mut passed: impl FnMut(&[u8]),
+) {
+    let held_up = || {
+        while is_cut.load(Ordering::SeqCst) {
+            sleep(Duration::from_millis(1));
+        }
+    };
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut bytes) {
         passed(&bytes[..length]);
@@ -110,8 +148,11 @@ fn pass_on(mut from: impl Read, mut to: impl Write, meter: &Meter, mut passed: i
         if delay > 0 {
             sleep(Duration::from_micros(delay));
         }
+        held_up();
         if to.write_all(&bytes[..length]).is_err() {
             break;
         }
     }
+    // Nor does anybody learn that the other end closed it.
+    held_up();
 }

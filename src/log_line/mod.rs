@@ -3,6 +3,8 @@
 //! Characters that could start a line, move a cursor, or reverse the reading direction are escaped, and text
 //! that is too long is cut with a mark. Both formats do so here, so that no caller has to think of it.
 
+mod panic;
+
 use std::fmt::{self, Write as _};
 
 use log::Record;
@@ -10,6 +12,8 @@ use log::kv::{Error, Key, Value, VisitSource};
 use serde_json::Value as Json;
 
 use crate::request_id::RequestId;
+
+pub(crate) use panic::log_panic;
 
 /// Longest message, in bytes as written. With all of its fields a line stays below the 48 KiB at which a
 /// journal cuts it.
@@ -43,7 +47,7 @@ pub(crate) fn words(record: &Record<'_>) -> String {
 }
 
 /// A record as one JSON object. Numbers are numbers, everything else is text.
-pub(super) fn json(time: String, record: &Record<'_>) -> String {
+pub(crate) fn json(time: String, record: &Record<'_>) -> String {
     let message = cut(record.args(), Form::Json, LONGEST_MESSAGE);
     let mut pairs: Vec<(String, Json)> = vec![
         ("time".to_owned(), time.into()),
@@ -68,12 +72,12 @@ pub(super) fn json(time: String, record: &Record<'_>) -> String {
 }
 
 /// A text on one line, for people.
-pub(super) fn plain(text: &dyn fmt::Display) -> String {
+pub(crate) fn plain(text: &dyn fmt::Display) -> String {
     cut(text, Form::Plain, LONGEST_MESSAGE)
 }
 
 /// A target or the name of a field, as one word.
-pub(super) fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     let is_plain = |c: &char| c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\' | '[' | ']');
     text.chars().filter(is_plain).take(LONGEST_NAME).collect()
 }

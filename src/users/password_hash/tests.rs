@@ -1,0 +1,102 @@
+use super::*;
+
+fn password(text: &str) -> Password {
+    Password::typed(text).unwrap()
+}
+
+fn is_wrong(text: &str, hash: &PasswordHash, memory: &mut Memory) -> bool {
+    matches!(verify(&password(text), hash, memory), Ok(Checked::Wrong))
+}
+
+#[test]
+fn a_hash_is_argon2id_with_the_recommended_parameters() {
+    let hash = hash(&password("right"), &mut Memory::new()).unwrap();
+    assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+}
+
+#[test]
+fn only_the_same_password_matches() {
+    let memory = &mut Memory::new();
+    let hash = hash(&password("right"), memory).unwrap();
+    let right = verify(&password("right"), &hash, memory).unwrap();
+    assert!(matches!(right, Checked::Right(Match { stronger: None })));
+    assert!(is_wrong("Right", &hash, memory));
+}
+
+#[test]
+fn passwords_that_differ_at_byte_73_differ() {
+    let memory = &mut Memory::new();
+    let start = "x".repeat(72);
+    let hash = hash(&password(&format!("{start}a")), memory).unwrap();
+    assert!(is_wrong(&format!("{start}b"), &hash, memory));
+}
+
+#[test]
+fn a_weaker_hash_is_made_anew_when_the_password_is_right() {
+    let params = Params::new(8, 1, 1, Some(HASH_BYTES)).unwrap();
+    let memory = &mut Memory::new();
+    let version = Version::V0x13;
+    let output = digest(
+        &password("right"),
+        b"somesalt",
+        Algorithm::Argon2id,
+        version,
+        &params,
+        memory,
+    );
+    let weak = phc::PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(version.into()),
+        params: ParamsString::try_from(&params).unwrap(),
+        salt: Some(Salt::new(b"somesalt").unwrap()),
+        hash: Some(output.unwrap()),
+    };
+    let weak = PasswordHash(weak.to_string());
+    let Checked::Right(Match { stronger }) = verify(&password("right"), &weak, memory).unwrap() else {
+        panic!("the right password is wrong");
+    };
+    assert!(stronger.unwrap().as_str().contains("m=19456,t=2,p=1"));
+    assert!(is_wrong("wrong", &weak, memory));
+}
+
+#[test]
+fn a_stored_hash_that_makes_no_sense_matches_nothing() {
+    let nonsense = PasswordHash("correct horse".to_owned());
+    let checked = verify(&password("x"), &nonsense, &mut Memory::new()).unwrap();
+    assert!(matches!(checked, Checked::Unusable(why) if why.contains("read")));
+}
+
+#[test]
+fn a_stored_hash_that_asks_for_too_much_is_not_obeyed() {
+    let phc = |params: &str| {
+        let salt_and_hash = "c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        PasswordHash(format!("$argon2id$v=19${params}${salt_and_hash}"))
+    };
+    for params in [
+        "m=4194304,t=50,p=1",
+        "m=4194304,t=1,p=1",
+        "m=262145,t=1,p=1",
+        "m=262144,t=5,p=1",
+        "m=19456,t=65,p=1",
+        "m=8,t=4294967295,p=1",
+        "m=19456,t=2,p=65",
+    ] {
+        let memory = &mut Memory::new();
+        let checked = verify(&password("x"), &phc(params), memory).unwrap();
+        assert!(
+            matches!(checked, Checked::Unusable(why) if why.contains("more memory or passes")),
+            "{params}: {checked:?}"
+        );
+        // The check has cost as much as any wrong password.
+        assert_eq!(memory.len(), usize::try_from(MEMORY_KIB).unwrap(), "{params}");
+    }
+    // Parameters that others call strong are obeyed.
+    for params in [
+        "m=65536,t=3,p=4",
+        "m=262144,t=1,p=1",
+        "m=47104,t=1,p=1",
+        "m=8,t=64,p=1",
+    ] {
+        assert!(is_wrong("x", &phc(params), &mut Memory::new()), "{params}");
+    }
+}
