@@ -38,7 +38,7 @@ create function feed_server() returns text
     language sql stable
     as $$
         select concat_ws(' ', epoch, extract(epoch from pg_postmaster_start_time()), 'feed_epoch'::regclass::oid)
-            from feed_epoch limit 1
+            from feed_epoch where is_only
     $$;
 
 -- How long an end waits: the longest lease in use, by clocks that run up to one per cent wrong.
