@@ -144,7 +144,8 @@ fn place(described: &Described) -> (Method, String) {
     let method = |item: &PathItem| match item {
         PathItem { post: Some(_), .. } => Method::POST,
         PathItem { delete: Some(_), .. } => Method::DELETE,
-        _ => Method::GET,
+        PathItem { get: Some(_), .. } => Method::GET,
+        _ => unreachable!("a call is described with GET, POST or DELETE"),
     };
     let mut paths = described.paths.paths.iter();
     let place = paths.next().map(|(path, item)| (method(item), path.clone()));

@@ -140,7 +140,7 @@ async fn a_reason_of_a_later_version_is_unknown_and_hides_no_other_ending() {
         "alter table ended_sessions drop constraint ended_sessions_reason_known;
          with gone as (delete from sessions where user_id = (select id from users where email = 'ada@example.org') returning *)
          insert into ended_sessions select id, user_id, token_digest, ip_address, user_agent, last_activity,
-             expires_at, created_at, now(), 'restored' from gone",
+             expires_at, created_at, now(), 'of_a_later_version' from gone",
     );
     let (event, data) = events.next().await.unwrap();
     assert_eq!(event, "ended");

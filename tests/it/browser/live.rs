@@ -57,11 +57,12 @@ async fn a_page_says_how_its_session_ended() {
                 app.database().execute(&sql::backdate_sessions("3 hours"));
                 browser.click(".brand").await;
             }
-            _ => app
+            "account_disabled" => app
                 .auth
                 .disable(email, Authority::Operator, LastAdmin::MayGo)
                 .await
                 .unwrap(),
+            other => panic!("how does a session end as {other}?"),
         }
         browser.wait_for_words(words).await;
         browser.click("#sign-in-again").await;

@@ -255,11 +255,18 @@ impl Person {
 
     /// The same, and the feed is empty afterwards, as after a crash that a connection through a pooler hides.
     pub async fn remove_with_the_feed(&mut self) {
-        let removal = self.removal();
+        let removal = self.removal() + WAITS;
         let emptying = "truncate feed, feed_epoch".to_owned();
         let world = self.world.clone();
         let _turn = world.emptying.lock().await;
         self.end_by_sql(End::Removed, &[removal, emptying]).await;
+    }
+
+    /// An operator deletes the row, commits a while later, and waits after that.
+    pub async fn remove_late(&mut self) {
+        let removal = self.removal() + WAITS;
+        let pause = "select pg_sleep(0.15)".to_owned();
+        self.end_by_sql(End::Removed, &[removal, pause]).await;
     }
 
     /// An operator disables the account and deletes the row of the session, in one transaction.
@@ -314,7 +321,7 @@ impl Person {
         format!("update sessions set {change} where user_id = '{id}' and expires_at > now()")
     }
 
-    /// Makes these changes in one transaction, and nothing of what the program does says that anybody waits for what they end.
+    /// Makes these changes in one transaction. If the first says so, the wait comes after the commit, and otherwise before it.
     /// Returns how many rows the first changed.
     async fn rewrite(&self, changes: &[String]) -> ConnectionResult<QueryResult<usize>> {
         let url = self.world.database_url.clone();
@@ -323,7 +330,8 @@ impl Person {
         let changes = changes.to_vec();
         let work = move || {
             let mut connection = PgConnection::establish(&url)?;
-            Ok(connection.transaction(|connection| {
+            let waits = changes[0].ends_with(WAITS);
+            let done = connection.transaction(|connection| {
                 // Behind a sign-in under way, or it would see neither the old session nor the new one.
                 diesel::sql_query(lock).execute(connection)?;
                 let mut counts = Vec::new();
@@ -331,7 +339,12 @@ impl Person {
                     counts.push(diesel::sql_query(change).execute(connection)?);
                 }
                 Ok(counts[0])
-            }))
+            });
+            if waits && done.is_ok() {
+                let wait = "select pg_sleep(extract(epoch from feed_wait()))";
+                return Ok(diesel::sql_query(wait).execute(&mut connection).and(done));
+            }
+            Ok(done)
         };
         timeout(DEADLINE, tokio::task::spawn_blocking(work))
             .await
@@ -339,6 +352,9 @@ impl Person {
             .unwrap()
     }
 }
+
+/// The end of a statement whose author waits after the commit.
+const WAITS: &str = " returning set_config('oneseat.waits_after_commit', 'on', true)";
 
 /// What whoever holds a token is told.
 fn of_holder(token: Number, reply: &Reply, if_done: Deed) -> Deed {

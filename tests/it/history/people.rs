@@ -16,7 +16,7 @@ use super::world::{Key, User, World, locked};
 use crate::support::Client;
 
 /// What people do, and how often of a thousand times.
-const HABITS: [(Act, u32); 14] = [
+const HABITS: [(Act, u32); 15] = [
     (Act::Look, 766),
     (Act::SignIn, 90),
     (Act::SignInWrongly, 10),
@@ -30,6 +30,7 @@ const HABITS: [(Act, u32); 14] = [
     // Rare: while one of these waits, nobody answers from memory.
     (Act::Expire, 6),
     (Act::Remove, 6),
+    (Act::RemoveLate, 4),
     (Act::RemoveWithTheFeed, 2),
     (Act::SuspendBySql, 4),
 ];
@@ -52,6 +53,8 @@ pub enum Act {
     Expire,
     /// Deletes the row.
     Remove,
+    /// The same, by an operator who waits after the commit, which comes late.
+    RemoveLate,
     /// Deletes the row, and what tells of it.
     RemoveWithTheFeed,
     /// Disables without the program.
@@ -141,6 +144,7 @@ impl Person {
             Act::Suspend => self.suspend().await,
             Act::Expire => self.expire().await,
             Act::Remove => self.remove().await,
+            Act::RemoveLate => self.remove_late().await,
             Act::RemoveWithTheFeed => self.remove_with_the_feed().await,
             Act::SuspendBySql => self.suspend_by_sql().await,
         }
