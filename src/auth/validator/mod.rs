@@ -86,9 +86,12 @@ impl Auth {
             return Ok(seat);
         }
         let answer = self.validator.ask(digest, activity).await;
-        if let Err(Error::SessionEnded(ending)) = &answer {
-            // Nobody may be told while another instance would still say yes.
-            self.outwait_if_recent(ending.user).await?;
+        // Nobody may be told while another instance would still say yes.
+        match &answer {
+            Err(Error::SessionEnded(ending)) => self.outwait_if_recent(ending.user).await?,
+            // There may have been a session, of which plain SQL or a short history left no trace.
+            Err(Error::TokenInvalid) => self.outwait().await?,
+            _ => {}
         }
         answer
     }
