@@ -43,11 +43,6 @@ impl Moment {
     pub fn since(self, start: Self) -> Duration {
         self.boot.saturating_sub(start.boot)
     }
-
-    /// The later of the two.
-    pub fn max(self, other: Self) -> Self {
-        if self.is_from(other) { self } else { other }
-    }
 }
 
 #[cfg(test)]
@@ -81,6 +76,5 @@ mod tests {
     fn time_goes_on() {
         let (first, second) = (Moment::now(), Moment::now());
         assert!(second.is_from(first) && second.is_within(Duration::from_secs(3_600), first));
-        assert_eq!(first.max(second), second);
     }
 }

@@ -90,7 +90,7 @@ begin
         select array_agg(id) into named from (
             select unnest(array[was.user_id, becomes.user_id]) as id
                 from old_rows as was full join new_rows as becomes using (id)
-                -- Activity only lengthens a session. Whoever remembers it asks too early, and learns of it then.
+                -- Activity only lengthens a session: an instance that remembers it asks too early, and learns of it then.
                 where (was.user_id, was.token_digest) is distinct from (becomes.user_id, becomes.token_digest)
                     or becomes.expires_at < was.expires_at or becomes.last_activity < was.last_activity
                     or becomes.created_at < was.created_at

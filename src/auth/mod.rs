@@ -1,11 +1,11 @@
 //! The use cases: the only place where users and sessions meet.
 //!
 //! One file per use case: [`sign_in`], `checked_password` (checks a password once and again), [`endings`]
-//! (sign-out, revocation), `unwritten_ends` (expiry), [`validator`] (checks a token), [`watch`] (reports the end of a session),
-//! [`recovery`] (forgotten and changed passwords), [`delivery`] (sends mail), [`introspection`] (answers
-//! services), [`accounts`] (what operators and admins do to users), [`authority`] (confirms permission),
-//! `user_ref` (names an account), [`lists`] (sessions and accounts), [`statistics`] (figures), [`metrics`]
-//! (counters), [`sweep`] (removes old rows) and [`audit`] (the security log).
+//! (sign-out, revocation), `unwritten_ends` (expiry), [`validator`] (checks a token), [`watch`] (reports the
+//! end of a session), [`recovery`] (forgotten and changed passwords), [`delivery`] (sends mail),
+//! [`introspection`] (answers services), [`accounts`] (what operators and admins do to users), [`authority`]
+//! (confirms permission), `user_ref` (names an account), [`lists`] (sessions and accounts), [`statistics`]
+//! (figures), [`metrics`] (counters), [`sweep`] (removes old rows) and [`audit`] (the security log).
 
 pub mod accounts;
 pub mod audit;

@@ -1,3 +1,5 @@
+//! Tests that networks take turns.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Tests that a storm is a few lines, and that its sums are right.
+
 use chrono::TimeDelta;
 
 use super::*;

@@ -14,7 +14,7 @@ use diesel::sql_types::{Array, BigInt, Interval, Text, Timestamptz, Uuid as SqlU
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
-use super::store::{ENDS_AT, limits};
+use super::store::{ENDS_AT, WAITS_AFTER_THIS, limits};
 use super::{EndReason, Ending};
 use crate::config::SessionPolicy;
 use crate::db::clock::{before, now, span};
@@ -29,8 +29,6 @@ const SIGN_IN_LOCK: i64 = 0x6f6e_6573_6561_7403;
 /// Tells the triggers of the feed that who makes a change in this transaction waits after the commit, with
 /// [`Feed::outwait`](super::feed::Feed::outwait). Without it they wait in the transaction.
 const WAITS_AFTER_COMMIT: &str = "set local oneseat.waits_after_commit = 'on'";
-/// The same as part of a statement.
-pub(super) const WAITS_AFTER_THIS: &str = "set_config('oneseat.waits_after_commit', 'on', true)";
 
 /// A past session for display: no digest.
 #[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]

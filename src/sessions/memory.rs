@@ -77,7 +77,6 @@ pub struct Memory<V> {
     values: Cache<TokenDigest, Value<V>, UnitWeighter, DefaultHashBuilder, Evicted<V>>,
     lease: RwLock<Option<Lease>>,
     index: Mutex<Index>,
-    capacity: usize,
 }
 
 /// A value, its user, and when it was asked for.
@@ -140,7 +139,6 @@ impl<V: Clone + Send + Sync> Memory<V> {
                 names: HashMap::new(),
                 tokens: HashMap::new(),
             }),
-            capacity,
         }
     }
 
@@ -156,9 +154,8 @@ impl<V: Clone + Send + Sync> Memory<V> {
 
     /// Forgets what belongs to this token: a query has not found it.
     pub fn forget(&self, token: &TokenDigest) {
-        let index = self.index();
+        // The index may name a token that is no longer there, never the other way round.
         self.values.remove(token);
-        drop(index);
     }
 
     /// To be called before the query that brings a value is sent.
@@ -172,7 +169,7 @@ impl<V: Clone + Send + Sync> Memory<V> {
     /// Remembers what `server` said, unless the feed comes from another server, or has named the user since
     /// the query began.
     pub fn keep(&self, mark: Mark, server: &str, user: Uuid, token: TokenDigest, value: V) {
-        if self.capacity == 0 || Moment::now().since(mark.at) > OLDEST_MARK {
+        if self.values.capacity() == 0 || Moment::now().since(mark.at) > OLDEST_MARK {
             return;
         }
         let mut index = self.index();

@@ -16,7 +16,6 @@ use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
 use super::Ending;
-use super::history::WAITS_AFTER_THIS;
 use crate::config::SessionPolicy;
 use crate::db::clock::{interval, now, span, statement_timestamp};
 use crate::db::schema::{ended_sessions, sessions};
@@ -82,6 +81,10 @@ pub fn ends_at(policy: &SessionPolicy) -> EndsAt {
         span(policy.max_lifetime),
     )
 }
+
+/// Part of a statement: tells the triggers of the feed that who makes the change waits after the commit, or
+/// need not wait.
+pub(super) const WAITS_AFTER_THIS: &str = "set_config('oneseat.waits_after_commit', 'on', true)";
 
 /// [`ends_at`] in SQL text, for statements whose first two parameters are [`limits`].
 pub(super) const ENDS_AT: &str = "session_ends_at(expires_at, last_activity, created_at, $1, $2)";

@@ -14,6 +14,12 @@ use crate::unseen::{is_mark, is_unseen};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// [`Email::digest`], computed by PostgreSQL.
+    fn email_digest(email: diesel::sql_types::Text) -> diesel::sql_types::Binary;
+}
+
 /// Longest address, in bytes (RFC 5321 4.5.3.1.3, less the angle brackets).
 const LONGEST: usize = 254;
 /// Longest part before the last `@`, in bytes (RFC 5321 4.5.3.1.1).

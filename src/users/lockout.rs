@@ -9,7 +9,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Bool, Integer, Interval};
 
-use super::store::email_digest;
+use super::email::email_digest;
 use super::{Email, User};
 use crate::config::LockoutPolicy;
 use crate::db::clock::{before, interval, now, span};

@@ -16,7 +16,7 @@ pub mod store;
 mod strength;
 
 pub use account_state::AccountState;
-pub use email::{Email, short_digest};
+pub use email::{Email, email_digest, short_digest};
 pub use hasher::Hasher;
 pub use name::{Name, NotAName};
 pub use password::{Password, Proposed, Unusable};

@@ -9,17 +9,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{Binary, Bool, Nullable, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::email::email_digest;
 use super::lockout::is_locked_sql;
 use super::{Email, Name, PasswordHash, Role};
 use crate::db::clock::now;
 use crate::db::prepared::Prepared;
 use crate::db::schema::users;
-
-#[diesel::declare_sql_function]
-extern "SQL" {
-    /// [`Email::digest`], computed by PostgreSQL.
-    fn email_digest(email: Text) -> Binary;
-}
 
 /// An account, without its password.
 #[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]

@@ -66,7 +66,7 @@ async fn a_wrong_password_needs_two_round_trips_and_so_does_an_unknown_address()
 }
 
 #[tokio::test]
-async fn a_sign_out_needs_five_round_trips() {
+async fn a_sign_out_needs_six_round_trips() {
     let Wired { app, wire, .. } = &wired().await;
     let mut clients = Vec::new();
     for n in 0..6 {

@@ -67,62 +67,63 @@ macro_rules! events {
 }
 
 events! {
-/// A user signed in.
-SignedIn = Info "authn_login_success" counts SIGN_INS outcome "success",
-/// A sign-in was refused.
-SignInRefused = Warn "authn_login_fail" counts SIGN_INS outcome "failure",
-/// A service showed an id and a secret that do not belong together.
-ClientRefused = Warn "authn_login_fail",
-/// Wrong passwords locked an address.
-Locked = Warn "authn_login_lock",
-/// An operator or admin lifted the lock.
-Unlocked = Info "authn_login_unlock",
-/// A user has a new password.
-PasswordChanged = Info "authn_password_change",
-/// A signed-in user did not know the current password.
-PasswordChangeRefused = Warn "authn_password_change_fail",
-/// A session began.
-SessionCreated = Info "session_created",
-/// Somebody ended a session.
-SessionEnded = Info "session_ended" counts ENDED by "reason",
-/// A session expired.
-SessionExpired = Info "session_ended" counts ENDED by "reason",
-/// A request had the token of an ended session.
-UsedAfterEnd = Warn "session_use_after_expire",
-/// A service asked about the token of an ended session.
-ShownAfterEnd = Warn "session_use_after_expire",
-/// A user asked for what admins may do.
-Forbidden = Warn "authz_fail",
-/// A request contained a header that only a proxy may set.
-IdentityClaimed = Warn "malicious_extraneous",
-/// A network made too many tries.
-TooManyTries = Warn "excess_rate_limit_exceeded",
-/// A network has too many connections.
-ConnectionRefused = Warn "excess_rate_limit_exceeded" counts CONNECTIONS_REFUSED,
-/// An address has had as many mails as it gets in an hour.
-LinkRefused = Warn "excess_rate_limit_exceeded",
-/// A mail with a link was requested.
-LinkRequested = Info "link_requested",
-/// An account was made.
-UserCreated = Info "user_created",
-/// A user's address is known to be theirs.
-UserVerified = Info "user_verified",
-/// An account may not sign in any more.
-UserDisabled = Info "user_disabled",
-/// An account may sign in again.
-UserEnabled = Info "user_enabled",
-/// An account was removed.
-UserDeleted = Info "user_deleted",
-/// A service was added.
-ClientCreated = Info "service_client_created",
-/// A service was removed.
-ClientDeleted = Info "service_client_deleted",
-/// A mail server accepted a mail.
-MailSent = Info "mail_sent" counts MAILS by "kind" outcome "sent",
-/// A mail has no user, or its user has no use for it any more.
-MailNotSent = Info "mail_not_sent",
-/// A mail will not be tried again.
-MailGivenUp = Error "mail_given_up" counts MAILS by "kind" outcome "given_up",}
+    /// A user signed in.
+    SignedIn = Info "authn_login_success" counts SIGN_INS outcome "success",
+    /// A sign-in was refused.
+    SignInRefused = Warn "authn_login_fail" counts SIGN_INS outcome "failure",
+    /// A service showed an id and a secret that do not belong together.
+    ClientRefused = Warn "authn_login_fail",
+    /// Wrong passwords locked an address.
+    Locked = Warn "authn_login_lock",
+    /// An operator or admin lifted the lock.
+    Unlocked = Info "authn_login_unlock",
+    /// A user has a new password.
+    PasswordChanged = Info "authn_password_change",
+    /// A signed-in user did not know the current password.
+    PasswordChangeRefused = Warn "authn_password_change_fail",
+    /// A session began.
+    SessionCreated = Info "session_created",
+    /// Somebody ended a session.
+    SessionEnded = Info "session_ended" counts ENDED by "reason",
+    /// A session expired.
+    SessionExpired = Info "session_ended" counts ENDED by "reason",
+    /// A request had the token of an ended session.
+    UsedAfterEnd = Warn "session_use_after_expire",
+    /// A service asked about the token of an ended session.
+    ShownAfterEnd = Warn "session_use_after_expire",
+    /// A user asked for what admins may do.
+    Forbidden = Warn "authz_fail",
+    /// A request contained a header that only a proxy may set.
+    IdentityClaimed = Warn "malicious_extraneous",
+    /// A network made too many tries.
+    TooManyTries = Warn "excess_rate_limit_exceeded",
+    /// A network has too many connections.
+    ConnectionRefused = Warn "excess_rate_limit_exceeded" counts CONNECTIONS_REFUSED,
+    /// An address has had as many mails as it gets in an hour.
+    LinkRefused = Warn "excess_rate_limit_exceeded",
+    /// A mail with a link was requested.
+    LinkRequested = Info "link_requested",
+    /// An account was made.
+    UserCreated = Info "user_created",
+    /// A user's address is known to be theirs.
+    UserVerified = Info "user_verified",
+    /// An account may not sign in any more.
+    UserDisabled = Info "user_disabled",
+    /// An account may sign in again.
+    UserEnabled = Info "user_enabled",
+    /// An account was removed.
+    UserDeleted = Info "user_deleted",
+    /// A service was added.
+    ClientCreated = Info "service_client_created",
+    /// A service was removed.
+    ClientDeleted = Info "service_client_deleted",
+    /// A mail server accepted a mail.
+    MailSent = Info "mail_sent" counts MAILS by "kind" outcome "sent",
+    /// A mail has no user, or its user has no use for it any more.
+    MailNotSent = Info "mail_not_sent",
+    /// A mail will not be tried again.
+    MailGivenUp = Error "mail_given_up" counts MAILS by "kind" outcome "given_up",
+}
 
 impl Event {
     /// Counts the event, and writes its line.

@@ -8,7 +8,7 @@ use crate::auth::{Auth, Error};
 use crate::db::clock::now;
 use crate::db::schema::{login_failures, sessions, users};
 use crate::sessions::{Session, store};
-use crate::users::store::email_digest;
+use crate::users::email_digest;
 use crate::users::{AccountState, Email, User};
 
 /// An account as admins see it: on a page, in the API and at the command line.

@@ -121,9 +121,7 @@ impl Feed {
         };
         Ok((feed, running))
     }
-}
 
-impl Feed {
     /// Waits until no instance answers any more from a memory of before the call. To be called after the
     /// commit of what ends, demotes, renames or disables, and before that is acknowledged.
     ///

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
+use diesel::pg::PgConnection;
 use metrics::counter;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -55,7 +56,6 @@ pub(super) struct Reader {
     previous: Option<(i64, Moment)>,
     /// A snapshot that becomes old.
     oldest: Option<(String, Moment)>,
-    has_failed: bool,
     /// Since when no answer has brought a lease, until that is in the log.
     without_lease: Option<Moment>,
 }
@@ -81,7 +81,6 @@ impl Reader {
             current: None,
             previous: None,
             oldest: None,
-            has_failed: false,
             without_lease: None,
         }
     }
@@ -98,16 +97,13 @@ impl Reader {
             asked = Some(now);
             let answer = catch_unwind(AssertUnwindSafe(|| self.ask(now)));
             let answer = answer.unwrap_or_else(|_| Err(Unavailable::new(&"a panic")));
-            self.demand.has_failed.store(answer.is_err(), Ordering::Relaxed);
-            match answer {
-                Ok(()) => self.has_failed = false,
-                Err(error) => {
-                    if !std::mem::replace(&mut self.has_failed, true) {
-                        log::warn!("the feed of endings cannot be read: {error}");
-                    }
-                    self.cursor = None;
-                    let _ = woken.recv_timeout(RETRY);
+            let had_failed = self.demand.has_failed.swap(answer.is_err(), Ordering::Relaxed);
+            if let Err(error) = answer {
+                if !had_failed {
+                    log::warn!("the feed of endings cannot be read: {error}");
                 }
+                self.cursor = None;
+                let _ = woken.recv_timeout(RETRY);
             }
         }
     }
@@ -158,40 +154,29 @@ impl Reader {
             self.is_set = true;
         }
         let since = self.cursor.take();
-        let answer = self
-            .connection
-            .run(deadline, move |conn| table::read(conn, since.as_ref()))?;
-        self.note(asked, &answer);
-        self.tell(&answer)?;
+        let read = move |conn: &mut PgConnection| table::read(conn, asked, since.as_ref());
+        let mut answer = self.connection.run(deadline, read)?;
+        self.note(&mut answer);
+        self.tell(&answer.round)?;
         self.purge(&answer)?;
-        self.cursor = Some(answer.cursor);
+        self.cursor = Some(answer.cursor());
         Ok(())
     }
 
-    /// Tells the memory and those who wait.
-    fn note(&mut self, asked: Moment, answer: &Answer) {
+    /// Tells the memory, with the lease of this instance, and those who wait.
+    fn note(&mut self, answer: &mut Answer) {
+        let round = &mut answer.round;
         let own = match self.lease {
             Lease::Of(lease) => lease,
             Lease::AsSet => Duration::ZERO,
         };
-        let lease = answer
-            .lease
-            .map(|lease| lease.min(own))
-            .filter(|lease| !lease.is_zero());
-        self.memory.hear(&Round {
-            server: answer.cursor.server.clone(),
-            asked,
-            server_time: answer.at,
-            is_lost: answer.is_lost,
-            is_reliable: answer.lease.is_some(),
-            named: answer.named.clone(),
-            ended: answer.ended.clone(),
-            lease,
-        });
-        self.complain(answer, !own.is_zero());
-        if let Some(lease) = lease {
+        let lease = round.lease.map(|lease| lease.min(own));
+        round.lease = lease.filter(|lease| !lease.is_zero());
+        self.memory.hear(round);
+        self.complain(round.is_reliable || own.is_zero());
+        if let Some(lease) = round.lease {
             let now = Moment::now();
-            if let Some((earlier, length)) = self.current.replace((asked, lease))
+            if let Some((earlier, length)) = self.current.replace((round.asked, lease))
                 && self.demand.is_warm()
                 && !now.is_within(length, earlier)
             {
@@ -199,15 +184,15 @@ impl Reader {
             }
         }
         self.told.send_replace(LastRound {
-            asked: Some(asked),
+            asked: Some(answer.round.asked),
             wait: answer.wait,
         });
     }
 
     /// Says in the log that nothing is remembered, once, if it lasts.
-    fn complain(&mut self, answer: &Answer, wants_a_lease: bool) {
+    fn complain(&mut self, is_fine: bool) {
         let now = Moment::now();
-        if answer.lease.is_some() || !wants_a_lease {
+        if is_fine {
             self.without_lease = Some(now);
         } else if self.without_lease.is_some_and(|since| now.since(since) > SOON) {
             self.without_lease = None;
@@ -220,12 +205,12 @@ impl Reader {
     }
 
     /// Tells the event streams.
-    fn tell(&mut self, answer: &Answer) -> Result<(), Unavailable> {
-        let is_everybody = answer.is_lost || answer.named.contains(&Uuid::nil());
+    fn tell(&mut self, round: &Round) -> Result<(), Unavailable> {
+        let is_everybody = round.is_lost || round.named.contains(&Uuid::nil());
         let sessions = if is_everybody {
             self.watchers.watched()
         } else {
-            self.watchers.watched_of(&answer.named)
+            self.watchers.watched_of(&round.named)
         };
         for sessions in sessions.chunks(LOOKED_AT_ONCE) {
             let sessions = sessions.to_vec();
@@ -239,7 +224,7 @@ impl Reader {
                 }
             }
         }
-        if is_everybody || !answer.named.is_empty() {
+        if is_everybody || !round.named.is_empty() {
             self.watchers.tell_change();
         }
         Ok(())
@@ -258,9 +243,9 @@ impl Reader {
             }
             (version, _) => self.previous = version.map(|version| (version, now)),
         }
-        let new = |answer: &Answer| Some((answer.cursor.snapshot.clone(), now));
+        let new = |answer: &Answer| Some((answer.snapshot.clone(), now));
         match self.oldest.take() {
-            _ if answer.is_lost => self.oldest = new(answer),
+            _ if answer.round.is_lost => self.oldest = new(answer),
             Some((snapshot, since)) if now.since(since) >= FORGET_AFTER => {
                 let seen = snapshot.clone();
                 let has_more = self

@@ -14,6 +14,8 @@ use diesel::sql_types::{
 use uuid::Uuid;
 
 use crate::db::clock::interval;
+use crate::moment::Moment;
+use crate::sessions::memory::Round;
 
 #[diesel::declare_sql_function]
 extern "SQL" {
@@ -34,21 +36,23 @@ pub(super) struct Cursor {
 /// The answer to one question.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) cursor: Cursor,
-    /// PostgreSQL's clock.
-    pub(super) at: DateTime<Utc>,
-    /// How long answers from memory may be given, if they may be given at all.
-    pub(super) lease: Option<Duration>,
+    /// Its lease is that of all instances, and may be zero.
+    pub(super) round: Round,
+    pub(super) snapshot: String,
     /// How long an end has to wait.
     pub(super) wait: Duration,
     /// A longer lease that was in use before, and the number of that change.
     pub(super) previous: Option<i64>,
-    /// What was in memory means nothing any more.
-    pub(super) is_lost: bool,
-    /// Users whose rights or sessions have changed; nil means all users.
-    pub(super) named: Vec<Uuid>,
-    /// Those of them who lost something.
-    pub(super) ended: Vec<Uuid>,
+}
+
+impl Answer {
+    /// Where the reader is now.
+    pub(super) fn cursor(&self) -> Cursor {
+        Cursor {
+            server: self.round.server.clone(),
+            snapshot: self.snapshot.clone(),
+        }
+    }
 }
 
 #[derive(QueryableByName)]
@@ -77,24 +81,28 @@ struct Row {
     ended: Vec<Uuid>,
 }
 
-/// What has happened since the cursor. Without one, or with one of another server, everything is lost.
-pub(super) fn read(conn: &mut PgConnection, since: Option<&Cursor>) -> QueryResult<Answer> {
+/// What has happened since the cursor. Without one, or with one of another server, everything is lost. `asked`
+/// is before the call.
+pub(super) fn read(conn: &mut PgConnection, asked: Moment, since: Option<&Cursor>) -> QueryResult<Answer> {
     let row: Row = sql_query("select * from read_feed($1::pg_snapshot)")
         .bind::<Nullable<Text>, _>(since.map(|cursor| &cursor.snapshot))
         .get_result(conn)?;
     let is_lost = row.is_lost || since.is_none_or(|cursor| *cursor.server != *row.server);
-    Ok(Answer {
-        cursor: Cursor {
-            server: row.server.into(),
-            snapshot: row.snapshot,
-        },
-        at: row.asked_at,
-        lease: row.grants.then(|| duration(&row.lease)),
-        wait: duration(&row.wait),
-        previous: row.previous.map(|_| row.version),
+    let round = Round {
+        server: row.server.into(),
+        asked,
+        server_time: row.asked_at,
         is_lost,
+        is_reliable: row.grants,
         named: row.named,
         ended: row.ended,
+        lease: row.grants.then(|| duration(&row.lease)),
+    };
+    Ok(Answer {
+        round,
+        snapshot: row.snapshot,
+        wait: duration(&row.wait),
+        previous: row.previous.map(|_| row.version),
     })
 }
 

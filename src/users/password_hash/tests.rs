@@ -1,3 +1,5 @@
+//! Tests which hashes are made, obeyed and replaced.
+
 use super::*;
 
 fn password(text: &str) -> Password {

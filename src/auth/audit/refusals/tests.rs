@@ -1,3 +1,5 @@
+//! Tests how refusals are counted and told.
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::*;

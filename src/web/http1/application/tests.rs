@@ -1,3 +1,5 @@
+//! Tests what is around every request.
+
 use std::future::poll_fn;
 
 use actix_http::body::{MessageBody, to_bytes};

@@ -1,3 +1,5 @@
+//! Tests how certificates are read, and read again.
+
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
