@@ -7,6 +7,7 @@ export type Reason =
   | "revoked"
   | "password_changed"
   | "account_disabled"
+  | "restored"
   | "unknown";
 
 export interface Ending {

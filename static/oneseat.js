@@ -37,7 +37,7 @@
 //   earlier.
 
 /**
- * @typedef {"signed_out" | "page_closed" | "replaced" | "expired" | "revoked" | "password_changed" | "account_disabled" | "unknown"} Reason
+ * @typedef {"signed_out" | "page_closed" | "replaced" | "expired" | "revoked" | "password_changed" | "account_disabled" | "restored" | "unknown"} Reason
  * Why a session ended. Unknown if an instance of a later version ended it while this one was running.
  */
 

@@ -43,6 +43,10 @@ const ENDINGS = {
     "Sign in with the new one. If it was not you, choose another at once.",
   ],
   account_disabled: [(at) => `Your account was disabled at ${at}.`, "An administrator can tell you more."],
+  restored: [
+    (at) => `Your session ended at ${at}: the server's data was restored from a backup.`,
+    "Please sign in again. Nothing is wrong with your account.",
+  ],
   signed_out: [(at) => `This session was signed out at ${at}.`, ""],
   page_closed: [(at) => `This session ended at ${at}, when its page was closed.`, ""],
   unknown: [() => "Your session has ended.", "Please sign in again."],

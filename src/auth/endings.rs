@@ -56,7 +56,15 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn revoke_all(&self) -> Result<usize, Error> {
-        let ended = self.end(Subject::Everybody, Which::All, Revoked, Authority::Operator);
+        self.end_all(Revoked).await
+    }
+
+    /// [`revoke_all`](Self::revoke_all) for another reason.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn end_all(&self, reason: EndReason) -> Result<usize, Error> {
+        let ended = self.end(Subject::Everybody, Which::All, reason, Authority::Operator);
         Ok(how_many_lived(&ended.await?))
     }
 

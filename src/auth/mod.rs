@@ -60,6 +60,7 @@ impl Auth {
         feed: Feed,
         policy: Policy,
     ) -> Self {
+        feed.write_restored_with(unwritten_ends::write_restored);
         Self {
             db,
             hasher,

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::audit::{self, Actor};
 use super::metrics::{SWEEPS, SWEPT_ROWS};
-use super::{Auth, Error};
+use super::{Auth, Error, unwritten_ends};
 use crate::config::SessionPolicy;
 use crate::db::OwnedConnection;
 use crate::mail::outbox;
@@ -32,7 +32,7 @@ const SWEEP_LOCK: i64 = 0x6f6e_6573_6561_7402;
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Expired sessions.
+    /// Expired sessions, and those that a backup brought back.
     pub sessions: usize,
     /// Endings past their retention.
     pub endings: usize,
@@ -95,8 +95,10 @@ impl Auth {
         if !connection.run(try_lock).await? {
             return Ok(None);
         }
-        self.apply_limits(&mut connection).await?;
         let policy = self.policy.sessions;
+        let restored = |conn: &mut PgConnection| unwritten_ends::write_restored(conn).map_err(Error::from);
+        let restored = connection.run(restored).await?;
+        self.apply_limits(&mut connection).await?;
         let (mut total, mut frontier) = (Swept::default(), Frontier::default());
         loop {
             let began = Instant::now();
@@ -105,6 +107,7 @@ impl Auth {
                 .await?;
             if swept.is_nothing() {
                 connection.run(unlock).await?;
+                total.sessions += restored;
                 counter!(SWEEPS).increment(1);
                 counter!(SWEPT_ROWS).increment(total.rows());
                 return Ok(Some(total));

@@ -1,4 +1,5 @@
-//! Ends that nobody has written yet: the session expired, or plain SQL disabled its user.
+//! Ends that nobody has written yet: the session expired, a backup brought it back, or plain SQL disabled its
+//! user.
 //!
 //! An end is written before it is reported (law 2), so a clock that steps back cannot revive the session.
 //! Reports about one session or its token are: the answer to a request with the token, forward
@@ -23,8 +24,8 @@ use crate::sessions::store::{SessionStatus, status};
 const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Writes these sessions as expired, as far as their time is up, and logs each end once: by the process that
-/// wrote it. Returns how many it wrote.
+/// Writes these sessions as expired, as far as their time is up, or as brought back by a backup, and logs each
+/// end once: by the process that wrote it. Returns how many it wrote.
 pub(super) fn write_expired(
     conn: &mut PgConnection,
     ids: &[Uuid],
@@ -33,6 +34,27 @@ pub(super) fn write_expired(
     let ended = history::end(conn, Which::Over(ids), EndReason::Expired, policy)?;
     audit::ended(&ended, Actor::Time);
     Ok(ended.len())
+}
+
+/// How many sessions one transaction ends.
+const BATCH: i64 = 1_000;
+
+/// Writes the ends of all sessions that a backup has brought back. Returns how many there were.
+pub(super) fn write_restored(conn: &mut PgConnection) -> QueryResult<usize> {
+    let mut all = 0;
+    loop {
+        let ended = history::end_restored(conn, BATCH, &SessionPolicy::AS_STORED)?;
+        audit::ended(&ended, Actor::Time);
+        all += ended.len();
+        // Others may hold rows: they end them, or they are told at the next request.
+        if ended.is_empty() {
+            break;
+        }
+    }
+    if all > 0 {
+        audit::backup_restored(all);
+    }
+    Ok(all)
 }
 
 /// Writes that these sessions ended with their users' accounts. Disabling does so in its own transaction; an

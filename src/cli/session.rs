@@ -8,6 +8,7 @@ use super::{Failure, every_page, open, output, table};
 use crate::auth::lists::{LARGEST_PAGE, Search};
 use crate::auth::{Auth, Authority};
 use crate::config::{self, DatabaseSettings};
+use crate::sessions::EndReason;
 use crate::users::Email;
 use crate::web::api::views::{SessionView, UserView};
 
@@ -37,10 +38,16 @@ pub(super) struct List {
   Sign somebody out:
     oneseat session end --user ada@example.org
   Sign everybody out:
-    oneseat session end --all")]
+    oneseat session end --all
+  After the files of PostgreSQL were restored, or a moment of the past (which oneseat cannot notice):
+    oneseat session end --all --reason restored")]
 pub(super) struct End {
     #[command(flatten)]
     which: Which,
+    /// What users are told: revoked or restored
+    #[arg(long, value_name = "REASON", default_value_t = EndReason::Revoked, value_parser = reason)]
+    #[arg(conflicts_with_all = ["user", "id"])]
+    reason: EndReason,
     #[command(flatten)]
     database: DatabaseSettings,
 }
@@ -108,7 +115,7 @@ impl End {
         let ended = match Selected::of(self.which) {
             Selected::User(email) => auth.revoke_of(email, Authority::Operator).await.map(|()| 1),
             Selected::Id(id) => auth.revoke(id, Authority::Operator).await.map(|()| 1),
-            Selected::All => auth.revoke_all().await,
+            Selected::All => auth.end_all(self.reason).await,
         };
         match ended.map_err(Failure::failed)? {
             1 => output::line("ended 1 session"),
@@ -152,6 +159,14 @@ impl Selected {
             } => Self::All,
             other => unreachable!("clap lets no other combination through: {other:?}"),
         }
+    }
+}
+
+/// The reasons that an operator may give.
+fn reason(word: &str) -> Result<EndReason, String> {
+    match word.parse() {
+        Ok(reason @ (EndReason::Revoked | EndReason::Restored)) => Ok(reason),
+        _ => Err("must be revoked or restored".to_owned()),
     }
 }
 

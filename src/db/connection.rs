@@ -72,9 +72,14 @@ fn is_of_a_server(words: &str) -> bool {
 const LAWS: &str = "set jit = off; set timezone = 'UTC'; set default_transaction_isolation = 'read committed'; \
      select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 
+/// Sessions that were opened in another database, of which this one is a copy, are over before anything is
+/// asked. To mark a million of them takes a while.
+const HOME: &str = "set statement_timeout = '60s'; set lock_timeout = '60s'; \
+     begin isolation level read committed read write; select end_sessions_from_elsewhere(); commit";
+
 /// Limits every statement, lock and idle transaction, so that a stuck database becomes an error.
 pub(super) fn configure(connection: &mut PgConnection, timeouts: Timeouts) -> QueryResult<()> {
-    connection.batch_execute(&format!("{}; {LAWS}", timeouts.settings()))
+    connection.batch_execute(&format!("{HOME}; {}; {LAWS}", timeouts.settings()))
 }
 
 /// Configures every connection of the pool.

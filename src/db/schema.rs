@@ -91,6 +91,8 @@ diesel::table! {
         created_at -> Timestamptz,
         idle_timeout -> Nullable<Interval>,
         ends_at -> Nullable<Timestamptz>,
+        written_at -> Timestamptz,
+        is_restored -> Bool,
     }
 }
 

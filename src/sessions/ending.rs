@@ -24,6 +24,8 @@ words! {
         PasswordChanged = "password_changed",
         /// The user's account was disabled or removed.
         AccountDisabled = "account_disabled",
+        /// A backup that was put back had brought the session back. It may have ended since.
+        Restored = "restored",
         _ => Unknown = "unknown",
     }
 }

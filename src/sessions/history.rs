@@ -14,7 +14,7 @@ use diesel::sql_types::{Array, BigInt, Interval, Text, Timestamptz, Uuid as SqlU
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
-use super::store::{ENDS_AT, WAITS_AFTER_THIS, limits};
+use super::store::{ENDS_AT, EXPIRES_AT, WAITS_AFTER_THIS, limits};
 use super::{EndReason, Ending};
 use crate::config::SessionPolicy;
 use crate::db::clock::{before, now, span};
@@ -63,7 +63,7 @@ pub enum Which<'a> {
     AllBut(Uuid),
     /// Every session; also in such a transaction.
     All,
-    /// The expired ones among these, so that the end can be reported. Skips rows held by others, and so never
+    /// Those among these that expired or were brought back, so that the end can be reported. Skips rows held by others, and so never
     /// waits.
     Over(&'a [Uuid]),
     /// These. Skips rows held by others, too.
@@ -101,7 +101,8 @@ pub fn keep_out_sign_ins<T, E: From<diesel::result::Error>>(
     begin_with(conn, &lock, work)
 }
 
-/// Ends sessions. One that had expired before ends as `expired`, whatever `reason` says.
+/// Ends sessions. One that had expired before ends as `expired`, whatever `reason` says, and one that a backup
+/// has brought back as `restored`.
 ///
 /// Callers that report an end call this first: a written end cannot be revived by a clock that steps back.
 pub fn end(
@@ -154,6 +155,21 @@ pub fn sweep(
         .load(conn)
 }
 
+/// Ends up to `batch` sessions that a backup has brought back, skipping rows held by others. Returns them.
+pub fn end_restored(
+    conn: &mut PgConnection,
+    batch: i64,
+    policy: &SessionPolicy,
+) -> QueryResult<Vec<EndedSession>> {
+    let (idle_timeout, max_lifetime) = limits(policy);
+    diesel::sql_query(moved(&unless_held("is_restored limit $4")))
+        .bind::<Interval, _>(idle_timeout)
+        .bind::<Interval, _>(max_lifetime)
+        .bind::<Text, _>(EndReason::Restored)
+        .bind::<BigInt, _>(batch)
+        .load(conn)
+}
+
 /// The condition for rows not held by others. `materialized`, so that any plan chooses and locks them only
 /// once: a second choice would differ.
 fn unless_held(condition: &str) -> String {
@@ -187,14 +203,14 @@ fn moved(condition: &str) -> String {
 pub fn gone_and_ended(condition: &str) -> String {
     format!(
         "gone as (
-             delete from sessions where {condition} returning *, {ENDS_AT} as over_at
+             delete from sessions where {condition} returning *, {EXPIRES_AT} as over_at
          ), ended as (
              insert into ended_sessions
                  (id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
                   ended_at, reason)
              select id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
                  least(over_at, statement_timestamp()),
-                 case when over_at <= statement_timestamp() then 'expired' else $3 end
+                 case when over_at <= statement_timestamp() then 'expired' when is_restored then 'restored' else $3 end
              from gone
              returning *
          )"

@@ -11,7 +11,7 @@ use diesel::data_types::PgInterval;
 use diesel::dsl::AsExprOf;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Interval, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Interval, Timestamptz, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
@@ -61,17 +61,24 @@ extern "SQL" {
         created_at: Timestamptz,
         idle_timeout: Interval,
         max_lifetime: Interval,
+        is_restored: Bool,
     ) -> Timestamptz;
 }
 
 type Span = AsExprOf<PgInterval, Interval>;
 
 /// The type of [`ends_at`].
-pub type EndsAt =
-    session_ends_at<sessions::expires_at, sessions::last_activity, sessions::created_at, Span, Span>;
+pub type EndsAt = session_ends_at<
+    sessions::expires_at,
+    sessions::last_activity,
+    sessions::created_at,
+    Span,
+    Span,
+    sessions::is_restored,
+>;
 
-/// When a session expires: as stored, or earlier where the current limits are stricter. This alone defines
-/// whether a session lives.
+/// When a session ends: as stored, or earlier where the current limits are stricter, and long ago if a backup
+/// has brought it back. This alone defines whether a session lives.
 pub fn ends_at(policy: &SessionPolicy) -> EndsAt {
     session_ends_at(
         sessions::expires_at,
@@ -79,6 +86,7 @@ pub fn ends_at(policy: &SessionPolicy) -> EndsAt {
         sessions::created_at,
         span(policy.idle_timeout),
         span(policy.max_lifetime),
+        sessions::is_restored,
     )
 }
 
@@ -87,7 +95,11 @@ pub fn ends_at(policy: &SessionPolicy) -> EndsAt {
 pub(super) const WAITS_AFTER_THIS: &str = "set_config('oneseat.waits_after_commit', 'on', true)";
 
 /// [`ends_at`] in SQL text, for statements whose first two parameters are [`limits`].
-pub(super) const ENDS_AT: &str = "session_ends_at(expires_at, last_activity, created_at, $1, $2)";
+pub(super) const ENDS_AT: &str =
+    "session_ends_at(expires_at, last_activity, created_at, $1, $2, is_restored)";
+
+/// The same by time alone.
+pub(super) const EXPIRES_AT: &str = "session_ends_at(expires_at, last_activity, created_at, $1, $2)";
 
 /// `$1` and `$2` of such a statement, as of [`opened`]: idle timeout and maximum lifetime.
 pub fn limits(policy: &SessionPolicy) -> (PgInterval, PgInterval) {
@@ -167,7 +179,7 @@ pub fn touch(conn: &mut PgConnection, ids: &[Uuid], policy: &SessionPolicy) -> Q
 pub enum SessionStatus {
     /// It lives, and expires after this time without activity.
     Live(Duration),
-    /// It expired, but the end is not written: it must not be reported yet.
+    /// It expired, or a backup has brought it back, but the end is not written: it must not be reported yet.
     Over,
     /// It ended.
     Ended(Ending),
@@ -219,7 +231,7 @@ pub fn status(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> Quer
 
 /// Brings the next `batch` sessions after `from`, by id, within the current limits, for lists and sweeps that
 /// use the stored expiry. Sessions from before a step back of the clock count their remaining time from now.
-/// Skips rows held by others. Returns the last id; `None`: there were no more.
+/// What a backup has brought back stays as it is. Skips rows held by others. Returns the last id; `None`: there were no more.
 pub fn apply_limits(
     conn: &mut PgConnection,
     policy: &SessionPolicy,
@@ -234,7 +246,7 @@ pub fn apply_limits(
     let (idle_timeout, max_lifetime) = limits(policy);
     let reached: Option<Reached> = diesel::sql_query(format!(
         "with part as materialized (
-             select id, expires_at > {ENDS_AT} or last_activity > now()
+             select id, expires_at > {EXPIRES_AT} or last_activity > now()
                  or created_at > now() and coalesce(ends_at > now() + $2, true) as is_due
              from sessions where id > $3 order by id limit $4
          ), due as materialized (
@@ -242,7 +254,7 @@ pub fn apply_limits(
          ), done as (
              update sessions set
                  last_activity = least(last_activity, now()),
-                 expires_at = least({ENDS_AT}, now() + $1),
+                 expires_at = least({EXPIRES_AT}, now() + $1),
                  ends_at = case when created_at > now() then least(ends_at, now() + $2) else ends_at end
              where id in (select id from due)
          )

@@ -33,6 +33,7 @@ async fn end(app: &App, ada: &Client, reason: EndReason) {
             .disable(email, Authority::Operator, LastAdmin::MayGo)
             .await
             .unwrap(),
+        EndReason::Restored => app.database().execute(sql::BROUGHT_BACK),
         EndReason::Unknown => panic!("nothing of this version ends a session so"),
     }
 }

@@ -42,6 +42,7 @@ mod packaging;
 mod races;
 mod recovery;
 mod refusals;
+mod restored;
 mod round_trips;
 mod schema;
 mod sessions;

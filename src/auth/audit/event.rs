@@ -87,6 +87,8 @@ events! {
     SessionEnded = Info "session_ended" counts ENDED by "reason",
     /// A session expired.
     SessionExpired = Info "session_ended" counts ENDED by "reason",
+    /// A backup was put back, and the sessions that it brought back were ended.
+    BackupRestored = Warn "backup_restored",
     /// A request had the token of an ended session.
     UsedAfterEnd = Warn "session_use_after_expire",
     /// A service asked about the token of an ended session.

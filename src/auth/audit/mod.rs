@@ -52,6 +52,8 @@ pub enum Actor {
     Own,
     /// The clock.
     Time,
+    /// A backup that was put back.
+    Backup,
 }
 
 impl fmt::Display for Actor {
@@ -61,6 +63,7 @@ impl fmt::Display for Actor {
             Self::Admin(id) => write!(f, "{id}"),
             Self::Own => f.write_str("self"),
             Self::Time => f.write_str("time"),
+            Self::Backup => f.write_str("backup"),
         }
     }
 }
@@ -79,6 +82,7 @@ pub(super) fn locked(email: &Email, origin: &Origin) {
 pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
     for session in sessions {
         let (event, by) = match session.reason {
+            EndReason::Restored if matches!(by, Actor::Time) => (Event::SessionEnded, Actor::Backup),
             EndReason::Expired => (Event::SessionExpired, Actor::Time),
             EndReason::SignedOut
             | EndReason::PageClosed
@@ -86,6 +90,7 @@ pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
             | EndReason::Revoked
             | EndReason::PasswordChanged
             | EndReason::AccountDisabled
+            | EndReason::Restored
             | EndReason::Unknown => (Event::SessionEnded, by),
         };
         let EndedSession {
@@ -100,6 +105,11 @@ pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
             &[("user", user_id), ("session", id), ("reason", reason), at, by],
         );
     }
+}
+
+/// A backup was put back, and had brought back so many sessions. Each has its own line, too.
+pub(super) fn backup_restored(ended: usize) {
+    Event::BackupRestored.tell(None, &[("ended", &ended)]);
 }
 
 pub(super) fn user_changed(event: Event, user: Uuid, by: Actor) {

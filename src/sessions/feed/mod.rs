@@ -9,11 +9,13 @@ mod reader;
 mod table;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
+use diesel::QueryResult;
+use diesel::pg::PgConnection;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -32,6 +34,10 @@ const DEADLINE: Duration = Duration::from_secs(8);
 
 /// So long after a validation the feed is still read for memory's sake.
 const WARM: Duration = Duration::from_secs(2);
+
+/// Writes the ends of all sessions that a backup has brought back, so that event streams can be told. Returns
+/// how many it wrote.
+pub type WriteRestored = fn(&mut PgConnection) -> QueryResult<usize>;
 
 /// How an instance takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +84,7 @@ struct Demand {
     validated: AtomicU64,
     started: Instant,
     remembers: bool,
+    write_restored: OnceLock<WriteRestored>,
 }
 
 impl Feed {
@@ -101,6 +108,7 @@ impl Feed {
             validated: AtomicU64::new(0),
             started: Instant::now(),
             remembers: matches!(lease, Lease::Of(lease) if !lease.is_zero()),
+            write_restored: OnceLock::new(),
         });
         let (told, rounds) = watch::channel(LastRound {
             asked: None,
@@ -120,6 +128,11 @@ impl Feed {
             thread: Some(thread),
         };
         Ok((feed, running))
+    }
+
+    /// Has the ends of restored sessions written when the feed gives a reason. The first way stays.
+    pub fn write_restored_with(&self, write: WriteRestored) {
+        let _ = self.demand.write_restored.set(write);
     }
 
     /// Waits until no instance answers any more from a memory of before the call. To be called after the

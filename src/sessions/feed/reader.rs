@@ -212,6 +212,11 @@ impl Reader {
         } else {
             self.watchers.watched_of(&round.named)
         };
+        if let Some(write_restored) = self.demand.write_restored.get().copied()
+            && (is_everybody || !sessions.is_empty())
+        {
+            self.connection.run(DEADLINE, write_restored)?;
+        }
         for sessions in sessions.chunks(LOOKED_AT_ONCE) {
             let sessions = sessions.to_vec();
             // Expiry is reported by the stream itself, which knows the time.

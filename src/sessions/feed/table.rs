@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use diesel::data_types::PgInterval;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
+use diesel::result::Error;
 use diesel::sql_query;
 use diesel::sql_types::{
     Array, BigInt, Bool, Integer, Interval, Nullable, Text, Timestamptz, Uuid as SqlUuid,
@@ -84,9 +85,22 @@ struct Row {
 /// What has happened since the cursor. Without one, or with one of another server, everything is lost. `asked`
 /// is before the call.
 pub(super) fn read(conn: &mut PgConnection, asked: Moment, since: Option<&Cursor>) -> QueryResult<Answer> {
-    let row: Row = sql_query("select * from read_feed($1::pg_snapshot)")
-        .bind::<Nullable<Text>, _>(since.map(|cursor| &cursor.snapshot))
-        .get_result(conn)?;
+    let read = |conn: &mut PgConnection| {
+        sql_query("select * from read_feed($1::pg_snapshot)")
+            .bind::<Nullable<Text>, _>(since.map(|cursor| &cursor.snapshot))
+            .get_result::<Row>(conn)
+    };
+    let row = match read(conn) {
+        Err(Error::NotFound) => {
+            // Somebody has emptied the tables. A lease may be in use, perhaps the longest one.
+            sql_query(
+                "insert into validation_lease (lease, previous) values ('0', '2s') on conflict do nothing",
+            )
+            .execute(conn)?;
+            read(conn)?
+        }
+        row => row?,
+    };
     let is_lost = row.is_lost || since.is_none_or(|cursor| *cursor.server != *row.server);
     let round = Round {
         server: row.server.into(),

@@ -45,6 +45,7 @@ pub(super) fn in_words(reason: EndReason) -> &'static str {
         EndReason::Revoked => "Ended by an admin",
         EndReason::PasswordChanged => "Password changed",
         EndReason::AccountDisabled => "Account disabled",
+        EndReason::Restored => "Backup restored",
         EndReason::Unknown => "Ended",
     }
 }

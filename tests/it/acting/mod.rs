@@ -25,11 +25,12 @@ fn with_mail(config: &mut ServeConfig) {
 }
 
 /// How the session of an admin may come to its end, and what they are told then; or how they lose the role.
-const ENDS: [(&str, &str); 9] = [
+const ENDS: [(&str, &str); 10] = [
     ("signed_out", "401 session_ended signed_out"),
     ("replaced", "401 session_ended replaced"),
     ("revoked", "401 session_ended revoked"),
     ("expired", "401 session_ended expired"),
+    ("restored", "401 session_ended restored"),
     ("new password", "401 session_ended password_changed"),
     ("disabled", "401 session_ended account_disabled"),
     ("disabled by plain SQL", "401 session_ended account_disabled"),
@@ -46,6 +47,7 @@ async fn end(app: &App, holder: &Client, how: &str) {
         "replaced" => drop(app.visitor().sign_in(ROOT).await),
         "revoked" => assert_eq!(app.auth.revoke_all().await.unwrap(), 1),
         "expired" => app.database().execute(&sql::backdate_sessions("3 hours")),
+        "restored" => app.database().execute(sql::BROUGHT_BACK),
         "new password" => {
             let password = Password::chosen("nine green bottles on a wall", &[]).unwrap();
             app.auth.set_password(email, password).await.unwrap();
@@ -73,8 +75,8 @@ fn forget_everybody(app: &App) {
 fn state(app: &App) -> Vec<i64> {
     let tables = [
         "select id from sessions natural join (select id as user_id from users where disabled_at is null) as able \
-         where expires_at > now()",
-        "select id, reason from ended_sessions where reason not in ('expired', 'account_disabled')",
+         where expires_at > now() and not is_restored",
+        "select id, reason from ended_sessions where reason not in ('expired', 'restored', 'account_disabled')",
         "select * from users",
         "select * from mails",
         "select * from mail_requests",

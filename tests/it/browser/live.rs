@@ -43,6 +43,7 @@ async fn a_page_says_how_its_session_ended() {
         ("revoked", "An administrator ended your session at"),
         ("password_changed", "Your password was changed at"),
         ("expired", "Your session came to its end at"),
+        ("restored", "Your session ended at"),
         ("account_disabled", "Your account was disabled at"),
     ] {
         browser.sign_in(ADA).await;
@@ -57,6 +58,7 @@ async fn a_page_says_how_its_session_ended() {
                 app.database().execute(&sql::backdate_sessions("3 hours"));
                 browser.click(".brand").await;
             }
+            "restored" => app.database().execute(sql::BROUGHT_BACK),
             "account_disabled" => app
                 .auth
                 .disable(email, Authority::Operator, LastAdmin::MayGo)

@@ -77,11 +77,20 @@ pub struct Database {
 
 impl Database {
     pub fn fresh() -> Self {
+        Self::from(TEMPLATE)
+    }
+
+    /// One without a table.
+    pub fn empty() -> Self {
+        Self::from("template0")
+    }
+
+    fn from(template: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poison| poison.into_inner());
-        admin(&format!("create database {name} template {TEMPLATE}"));
+        admin(&format!("create database {name} template {template}"));
         Self {
             url: cluster().embedded.url_of(&name),
             to_drop: Some(name),
@@ -91,6 +100,22 @@ impl Database {
     /// The test's own, left as it is.
     pub fn at(url: String) -> Self {
         Self { url, to_drop: None }
+    }
+
+    /// Another one takes its place, under its name; who was connected to either is cut off. The other is gone.
+    pub fn replace_with(&self, mut other: Self) {
+        let (own, copy) = (self.to_drop.as_ref().unwrap(), other.to_drop.take().unwrap());
+        admin(&format!("drop database {own} with (force)"));
+        admin(&format!("alter database {copy} rename to {own}"));
+    }
+
+    /// A copy of its files. Nobody may be connected to it.
+    pub fn copy(&self) -> Self {
+        let own = self.to_drop.as_ref().unwrap();
+        admin(&format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{own}'"
+        ));
+        Self::from(own)
     }
 
     /// For libpq.
@@ -160,6 +185,13 @@ fn admin(statement: &str) {
 pub mod sql {
     /// As if the time of every session were up just now.
     pub const OVER: &str = "update sessions set expires_at = now() - interval '50 milliseconds'";
+
+    /// As if a backup had been put back: the same rows, written anew.
+    pub const BROUGHT_BACK: &str = "begin; create temp table dump on commit drop as select id, user_id, token_digest, ip_address,
+             user_agent, last_activity, expires_at, created_at, idle_timeout, ends_at, written_at from sessions;
+         delete from sessions;
+         insert into sessions (id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
+             idle_timeout, ends_at, written_at) select * from dump; commit";
 
     /// As if everything in the table had happened this much earlier.
     pub fn backdate_sessions(interval: &str) -> String {
