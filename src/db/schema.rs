@@ -107,6 +107,8 @@ diesel::table! {
         disabled_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        folded_name -> Text,
+        folded_email -> Text,
     }
 }
 

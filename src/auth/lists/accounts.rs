@@ -86,7 +86,11 @@ impl Auth {
             .run(move |conn| {
                 let mut query = accounts!(policy).into_boxed();
                 if let Some(pattern) = pattern(&search) {
-                    query = query.filter(users::name.ilike(pattern.clone()).or(users::email.ilike(pattern)));
+                    query = query.filter(
+                        users::folded_name
+                            .like(pattern.clone())
+                            .or(users::folded_email.like(pattern)),
+                    );
                 }
                 if let Some(Cursor { at, id }) = after {
                     query = query.filter(users::created_at.le(at)).filter(
@@ -136,7 +140,11 @@ impl Auth {
                 let counted = match pattern(&search) {
                     None => users::table.count().get_result(conn),
                     Some(pattern) => users::table
-                        .filter(users::name.ilike(pattern.clone()).or(users::email.ilike(pattern)))
+                        .filter(
+                            users::folded_name
+                                .like(pattern.clone())
+                                .or(users::folded_email.like(pattern)),
+                        )
                         .count()
                         .get_result(conn),
                 };

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, Utc};
 use ipnetwork::IpNetwork;
+use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
 /// The most rows per page.
@@ -87,8 +88,9 @@ impl FromStr for Cursor {
 }
 
 impl Search {
-    /// A pattern for the text, with wildcards escaped.
+    /// A pattern for the folded text, with wildcards escaped.
     pub(super) fn pattern(text: &str) -> String {
+        let text = folded(text);
         let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         // The index works on three letters in a row, or on the beginning of a word.
         if text.chars().count() < 3 {
@@ -97,6 +99,26 @@ impl Search {
             format!("%{escaped}%")
         }
     }
+}
+
+/// The text without the differences that a search overlooks, as the columns `folded_...` of `users` have it. The
+/// locale of the database does not matter.
+fn folded(text: &str) -> String {
+    let lower = text.nfc().map(|letter| match letter {
+        // Unicode makes a letter and a mark of it, and no other letter becomes two.
+        'İ' => 'i',
+        letter => letter.to_lowercase().next().unwrap_or(letter),
+    });
+    let mut folded = String::with_capacity(text.len());
+    for letter in lower {
+        match letter {
+            'ς' => folded.push('σ'),
+            'ſ' => folded.push('s'),
+            'ß' => folded.push_str("ss"),
+            other => folded.push(other),
+        }
+    }
+    folded.nfc().collect()
 }
 
 /// Removes the extra row that was queried beyond the page, and returns where the next page begins.

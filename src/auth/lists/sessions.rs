@@ -29,8 +29,8 @@ fn matches_live(
         Search::Network(network) => Box::new(lives.and(sessions::ip_address.is_contained_by_or_eq(*network))),
         Search::Text(text) => {
             let pattern = Search::pattern(text);
-            let by_name = users::name.ilike(pattern.clone());
-            Box::new(lives.and(by_name.or(users::email.ilike(pattern))))
+            let by_name = users::folded_name.like(pattern.clone());
+            Box::new(lives.and(by_name.or(users::folded_email.like(pattern))))
         }
     }
 }
@@ -121,8 +121,8 @@ impl Auth {
                     }
                     Search::Text(text) => {
                         let pattern = Search::pattern(text);
-                        let by_name = users::name.nullable().ilike(pattern.clone());
-                        query = query.filter(by_name.or(users::email.nullable().ilike(pattern)));
+                        let by_name = users::folded_name.nullable().like(pattern.clone());
+                        query = query.filter(by_name.or(users::folded_email.nullable().like(pattern)));
                     }
                 }
                 if let Some(reason) = reason {

@@ -85,6 +85,11 @@ impl Database {
         Self::from("template0")
     }
 
+    /// One without a table, in which I has another lower case.
+    pub fn turkish() -> Self {
+        Self::from("template0 locale_provider icu icu_locale 'tr-TR' locale 'C'")
+    }
+
     fn from(template: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
