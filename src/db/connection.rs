@@ -65,12 +65,29 @@ fn is_of_a_server(words: &str) -> bool {
     starts.iter().any(|start| words.contains(start))
 }
 
-/// The settings that the laws need, whatever the database's defaults (and no compilation of statements that
-/// take less than a millisecond): each statement sees what was committed
-/// before it began, and a reported end survives a crash of PostgreSQL. What standbys must confirm is left to
-/// the operator.
-const LAWS: &str = "set jit = off; set timezone = 'UTC'; set default_transaction_isolation = 'read committed'; \
-     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
+/// The settings that the laws need, whatever the defaults of the database and the role are. Each has its row
+/// in docs/decisions/0011, with the law that rests on it.
+///
+/// Messages come first: PostgreSQL would send us what it logs, with values, and libpq would print that.
+pub(super) const LAWS: &str = "\
+     set client_min_messages = error; set exit_on_error = off; \
+     select pg_catalog.set_config('search_path', pg_catalog.quote_ident(nspname) || ', pg_temp', false) \
+         from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace \
+         where c.oid = pg_catalog.to_regclass('sessions'); \
+     set standard_conforming_strings = on; set array_nulls = on; set transform_null_equals = off; \
+     set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'postgres'; \
+     set bytea_output = 'hex'; set extra_float_digits = 1; \
+     set jit = off; set gin_fuzzy_search_limit = 0; \
+     set default_transaction_isolation = 'read committed'; set default_transaction_deferrable = off; \
+     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'; \
+     select set_config('session_replication_role', 'origin', false) \
+         where current_setting('session_replication_role') <> 'origin'";
+
+/// The time limits that only some versions have, and that ours take the place of.
+pub(super) const NO_OTHER_LIMITS: &str = "\
+     select set_config(name, '0', false) \
+         from unnest(array['transaction_timeout', 'idle_session_timeout']) as limits(name) \
+         where current_setting(name, true) is not null";
 
 /// Sessions that were opened in another database, of which this one is a copy, are over before anything is
 /// asked. To mark a million of them takes a while.
@@ -79,7 +96,10 @@ const HOME: &str = "set statement_timeout = '60s'; set lock_timeout = '60s'; \
 
 /// Limits every statement, lock and idle transaction, so that a stuck database becomes an error.
 pub(super) fn configure(connection: &mut PgConnection, timeouts: Timeouts) -> QueryResult<()> {
-    connection.batch_execute(&format!("{HOME}; {}; {LAWS}", timeouts.settings()))
+    let limits = timeouts.settings();
+    // Limits come first: a default of some milliseconds would end these very statements.
+    connection.batch_execute(&format!("{limits}; {NO_OTHER_LIMITS}; {LAWS}"))?;
+    connection.batch_execute(&format!("{HOME}; {limits}"))
 }
 
 /// Configures every connection of the pool.

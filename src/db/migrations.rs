@@ -11,7 +11,7 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::connection::establish;
+use super::connection::{LAWS, NO_OTHER_LIMITS, establish};
 use crate::redaction::cleaned;
 
 /// Every migration, oldest first.
@@ -66,6 +66,12 @@ pub enum Error {
          connect to the primary, or set default_transaction_read_only = off for this role"
     )]
     ReadOnly,
+    /// A superuser has switched off what keeps the tables consistent.
+    #[error(
+        "session_replication_role is not 'origin', so PostgreSQL obeys no foreign key and fires few triggers; \
+         a superuser can put that right (alter role ... reset session_replication_role, or the same for the database)"
+    )]
+    Replica,
     /// A migration failed; the database is as it was before that one.
     #[error("a migration failed: {0}")]
     Failed(String),
@@ -79,8 +85,10 @@ pub enum Error {
 pub fn run(url: &str) -> Result<Vec<String>, Error> {
     let mut connection = establish(url)?;
     connection
-        .batch_execute(BOUNDS)
+        .batch_execute(&format!("{BOUNDS}; {NO_OTHER_LIMITS}"))
         .map_err(super::Unavailable::from)?;
+    can_be_origin(&mut connection)?;
+    connection.batch_execute(LAWS).map_err(super::Unavailable::from)?;
     let place = Place::of(&mut connection)?;
     place.can_hold_text()?;
     if is_up_to_date(&mut connection)? {
@@ -92,6 +100,20 @@ pub fn run(url: &str) -> Result<Vec<String>, Error> {
     is_up_to_date(&mut connection)?;
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(failed)?;
     Ok(applied.iter().map(MigrationVersion::to_string).collect())
+}
+
+/// Nobody but a superuser may change this setting. Elsewhere it would be one of the connections that fails,
+/// without the remedy.
+fn can_be_origin(connection: &mut PgConnection) -> Result<(), Error> {
+    let can_be = sql::<Bool>(
+        "current_setting('session_replication_role') = 'origin'
+             or (select rolsuper from pg_roles where rolname = current_user)",
+    );
+    match diesel::select(can_be).get_result(connection) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::Replica),
+        Err(error) => Err(super::Unavailable::from(error).into()),
+    }
 }
 
 /// Where the tables are, or will be.

@@ -14,7 +14,8 @@ use crate::moment::Moment;
 /// Plans are made once, for all values and table sizes: planning these short statements costs as much as
 /// running them, and a plan for a small table would later read all of a large one.
 const PLANNED_ONCE: &str = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; \
-     set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off";
+     set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+     set enable_indexscan = on; set enable_indexonlyscan = on; set enable_nestloop = on";
 
 /// One connection of the pool, taken when first needed and kept. Its statements find single rows by index,
 /// and are planned for that.

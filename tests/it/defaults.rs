@@ -9,11 +9,20 @@ use oneseat::users::Role;
 use crate::support::{App, Database, PASSWORD, eventually};
 
 /// What an operator may have set for other programs.
-const HOSTILE: [(&str, &str); 4] = [
+const HOSTILE: [(&str, &str); 13] = [
     ("default_transaction_isolation", "repeatable read"),
     ("synchronous_commit", "off"),
     ("timezone", "Pacific/Auckland"),
     ("statement_timeout", "50ms"),
+    ("lock_timeout", "10ms"),
+    ("client_min_messages", "log"),
+    ("exit_on_error", "on"),
+    ("standard_conforming_strings", "off"),
+    ("transform_null_equals", "on"),
+    ("gin_fuzzy_search_limit", "1"),
+    ("extra_float_digits", "-15"),
+    ("bytea_output", "escape"),
+    ("session_replication_role", "replica"),
 ];
 
 fn hostile() -> Database {
@@ -70,6 +79,14 @@ async fn every_connection_has_the_settings_that_the_laws_rest_on() {
         "synchronous_commit" => "on",
         "timezone" => "UTC",
         "statement_timeout" => "5s",
+        "lock_timeout" => "4s",
+        "client_min_messages" => "error",
+        "standard_conforming_strings" => "on",
+        "exit_on_error" | "transform_null_equals" => "off",
+        "gin_fuzzy_search_limit" => "0",
+        "extra_float_digits" => "1",
+        "bytea_output" => "hex",
+        "session_replication_role" => "origin",
         _ => unreachable!("{name}"),
     };
     let mut own = pool.own().await.unwrap();
