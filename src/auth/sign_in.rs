@@ -66,7 +66,7 @@ impl Auth {
         self.db
             .run(move |conn| {
                 let (token, email) = (Token::generate()?, &checked.email);
-                let done = history::keep_out_the_end_of_all(conn, |conn| {
+                let done = history::take_a_seat(conn, |conn| {
                     let Some(user) = checked.confirm(conn)? else {
                         return Ok(None);
                     };

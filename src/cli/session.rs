@@ -121,8 +121,8 @@ impl End {
 #[derive(Serialize)]
 struct Row {
     #[serde(flatten)]
-    session: SessionView,
-    user: UserView,
+    session: SessionView<'static>,
+    user: UserView<'static>,
 }
 
 /// What to end: clap's group makes sure that it is exactly one.

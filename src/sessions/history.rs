@@ -3,6 +3,7 @@
 //! [`crate::auth`]. A trigger tells the feed.
 
 use std::slice;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -15,7 +16,7 @@ use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
 use super::store::{ENDS_AT, WAITS_AFTER_THIS, limits};
-use super::{EndReason, Ending};
+use super::{EndReason, Ending, feed};
 use crate::config::SessionPolicy;
 use crate::db::clock::{before, now, span};
 use crate::db::prepared::Prepared;
@@ -74,6 +75,14 @@ pub enum Which<'a> {
 /// for a small table would later read all of a large one.
 const SINGLE_ROWS: &str = "set local enable_seqscan = off";
 
+/// How a transaction that opens a session begins.
+static OPENING: LazyLock<String> = LazyLock::new(|| {
+    format!("{WAITS_AFTER_COMMIT}; {SINGLE_ROWS}; select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})")
+});
+
+/// How one begins that takes a seat.
+static TAKING: LazyLock<String> = LazyLock::new(|| format!("{}; {}", feed::NAMES_ITS_USER, *OPENING));
+
 /// Runs `work` in a transaction that first waits for a running end of all sessions, and makes later ones
 /// wait: one that opens a session. It comes first because after locking a row it could deadlock.
 ///
@@ -83,9 +92,19 @@ pub fn keep_out_the_end_of_all<T, E: From<diesel::result::Error>>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
 ) -> Result<T, E> {
-    let lock =
-        format!("{WAITS_AFTER_COMMIT}; {SINGLE_ROWS}; select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})");
-    begin_with(conn, &lock, work)
+    begin_with(conn, &OPENING, work)
+}
+
+/// The same for a transaction that takes a seat, in which nothing but the part [`feed::named`] of a statement
+/// tells the feed of sessions that begin or end.
+///
+/// # Errors
+/// Those of `work`, and PostgreSQL's.
+pub fn take_a_seat<T, E: From<diesel::result::Error>>(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    begin_with(conn, &TAKING, work)
 }
 
 /// The counterpart: first waits for running sign-ins, and makes later ones wait. No session can begin between

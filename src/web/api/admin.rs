@@ -16,8 +16,8 @@ use crate::web::problem::Problem;
 #[derive(Serialize, ToSchema)]
 pub struct LiveRow {
     #[serde(flatten)]
-    session: SessionView,
-    user: UserView,
+    session: SessionView<'static>,
+    user: UserView<'static>,
     current: bool,
 }
 
@@ -105,7 +105,7 @@ pub struct PastRow {
     #[serde(flatten)]
     session: EndedSessionView,
     #[schema(required)]
-    user: Option<UserView>,
+    user: Option<UserView<'static>>,
 }
 
 /// One page of past sessions.
