@@ -11,7 +11,7 @@ use std::fs::{self, DirBuilder, File, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use oneseat::db::embedded::Embedded;
 use tempfile::TempDir;
 
-use crate::support::{Database, eventually};
+use crate::support::{Database, eventually, reap};
 
 /// Nothing here outlives the machine's next power cut, but what was acknowledged must outlive PostgreSQL's.
 const SETTINGS: [(&str, &str); 2] = [
@@ -47,6 +47,8 @@ pub struct Servers {
     count: usize,
     url: String,
     dir: TempDir,
+    /// For a run that is interrupted, and drops nothing.
+    _reaper: Child,
 }
 
 impl Servers {
@@ -67,6 +69,7 @@ impl Servers {
             place,
             count: 1,
             url,
+            _reaper: reap(dir.path()),
             dir,
         };
         servers.lead_to(&servers.place);
