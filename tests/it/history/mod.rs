@@ -11,11 +11,14 @@ mod acts;
 mod checker;
 mod faults;
 mod freeze;
+mod instances;
 mod line;
 mod people;
 mod planted;
+mod promoted;
 mod sabotage;
 mod seat;
+mod servers;
 mod verdict;
 mod world;
 
@@ -73,7 +76,7 @@ impl Size {
         pause: Duration::from_millis(30),
         blink: Duration::from_millis(5),
         standstill: Duration::from_secs(11),
-        least_from_memory: 1.0 / 3.0,
+        least_from_memory: 0.2,
     };
 }
 

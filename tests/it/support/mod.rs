@@ -16,7 +16,7 @@ pub use app::{App, PASSWORD, config, database_config, left};
 pub use browser::Browser;
 pub use client::{Answer, Client};
 pub use clocked::{Clocked, libfaketime};
-pub use database::{Database, sql};
+pub use database::{Database, reap, sql};
 pub use events::EventStream;
 pub use gate::Gate;
 pub use mail::{Mail, MailServer};
