@@ -13,6 +13,7 @@ use rand::seq::IndexedRandom;
 
 use super::freeze::Frozen;
 use super::instances::{PROGRAMS, assert_harmless, free_port, is_written_at, start};
+use super::namespace::Namespace;
 use super::sees_no_lockout;
 use super::servers::{LastHour, Servers};
 use super::world::{FAULTS, SOURCES, World, from};
@@ -72,6 +73,8 @@ pub struct Stage {
     programs: Vec<Option<Program>>,
     /// Their ways to PostgreSQL.
     wires: Vec<Wire>,
+    /// The first one's, if it has one of its own.
+    network: Option<Namespace>,
     /// What each said when it was last asked how many validations it has answered, by source.
     validations: Vec<[usize; SOURCES.len()]>,
     /// The lease that was set last.
@@ -84,17 +87,21 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub async fn set(users: usize) -> Self {
+    /// With `namespace`, the first instance has a network of its own, where there can be one.
+    pub async fn set(users: usize, namespace: bool) -> Self {
         let mut servers = Servers::start();
         migrations::run(servers.url()).unwrap();
         servers.add_standby().await;
         let clock = servers.dir().join("clock");
         fs::write(&clock, "+0\n").unwrap();
         let operator = App::start_on_with(servers.database(), sees_no_lockout).await;
-        let wires = PROGRAMS.map(|_| Wire::to(&servers.database()));
-        let programs: Vec<_> = (0..PROGRAMS.len())
-            .map(|n| Some(start(&wires[n], &clock, n, PROGRAMS[n].1, free_port())))
-            .collect();
+        let network = namespace.then(Namespace::new).flatten();
+        let mut wires = PROGRAMS.map(|_| Wire::to(&servers.database()));
+        if let Some(network) = &network {
+            wires[0] = Wire::from(network.database().into(), &servers.database());
+        }
+        let begin = |n: usize| start(&wires[n], network.as_ref(), &clock, n, PROGRAMS[n].1, free_port());
+        let programs: Vec<_> = (0..PROGRAMS.len()).map(|n| Some(begin(n))).collect();
         let mut instances: Vec<_> = PROGRAMS
             .into_iter()
             .map(|(name, _)| name)
@@ -107,6 +114,7 @@ impl Stage {
             world: Arc::new(world),
             programs,
             wires: wires.into(),
+            network,
             validations: vec![[0; SOURCES.len()]; PROGRAMS.len()],
             lease: PROGRAMS[PROGRAMS.len() - 1].1,
             _operator: operator,
@@ -161,15 +169,22 @@ impl Stage {
                 }
             }
             Fault::NetworkCut => {
-                let wire = &self.wires[rng.random_range(0..PROGRAMS.len())];
+                let n = rng.random_range(0..PROGRAMS.len());
                 // Around an end, most of the time.
                 let ending = self.world.ending.notified();
                 let _ = tokio::time::timeout(pause, ending).await;
                 tokio::time::sleep(pause / 8).await;
-                let ways = [Lost::Questions, Lost::Answers, Lost::Everything];
-                wire.cut(*ways.choose(rng).unwrap());
-                tokio::time::sleep(standstill).await;
-                wire.mend();
+                if let Some(network) = self.network.as_ref().filter(|_| n == 0 && rng.random()) {
+                    network.cut();
+                    tokio::time::sleep(standstill).await;
+                    network.mend();
+                    self.world.count("link down");
+                } else {
+                    let ways = [Lost::Questions, Lost::Answers, Lost::Everything];
+                    self.wires[n].cut(*ways.choose(rng).unwrap());
+                    tokio::time::sleep(standstill).await;
+                    self.wires[n].mend();
+                }
             }
             Fault::ClockShifted => self.shift_clock(rng).await,
         }
@@ -214,7 +229,7 @@ impl Stage {
                 break lease;
             }
         };
-        let program = start(&self.wires[n], &self.clock, n, lease, port);
+        let program = start(&self.wires[n], self.network.as_ref(), &self.clock, n, lease, port);
         self.lease = lease;
         self.validations[n] = [0; SOURCES.len()];
         self.world.count(&format!("lease of {lease}"));

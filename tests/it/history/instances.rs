@@ -1,26 +1,38 @@
 //! Instances that are programs, and what they may say.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::RngExt;
 
+use super::namespace::Namespace;
 use crate::support::{PASSWORD, Program, Wire, libfaketime};
 
 /// Their names and leases; the last of them has the clock that jumps.
 pub const PROGRAMS: [(&str, &str); 2] = [("first", "200ms"), ("second", "50ms")];
 
-/// Starts the `n`th of them.
-pub fn start(wire: &Wire, clock: &Path, n: usize, lease: &str, port: u16) -> Program {
-    let (database, bind) = (wire.database(), format!("127.0.0.1:{port}"));
+/// Starts the `n`th of them; the first in a network of its own, where there is one.
+pub fn start(
+    wire: &Wire,
+    network: Option<&Namespace>,
+    clock: &Path,
+    n: usize,
+    lease: &str,
+    port: u16,
+) -> Program {
+    let network = network.filter(|_| n == 0);
+    let ours = |address: fn(&Namespace) -> Ipv4Addr| network.map_or(Ipv4Addr::LOCALHOST, address);
+    let (inside, outside) = (ours(Namespace::inside), ours(Namespace::outside));
+    let (database, bind) = (wire.database(), format!("{inside}:{port}"));
+    let (metrics, proxies) = (format!("{inside}:0"), format!("{outside}/32"));
     let args = [
         ["--database-url", database.url()],
         ["--validation-lease", lease],
-        ["--metrics-bind", "127.0.0.1:0"],
+        ["--metrics-bind", &metrics],
         ["--bind", &bind],
         ["--max-failed-attempts", "100"],
-        ["--trusted-proxies", "127.0.0.1/32"],
+        ["--trusted-proxies", &proxies],
         ["--login-rate", "off"],
         // Often, so that it meets everything else.
         ["--sweep-interval", "1s"],
@@ -36,7 +48,10 @@ pub fn start(wire: &Wire, clock: &Path, n: usize, lease: &str, port: u16) -> Pro
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
         ];
     }
-    Program::serve_with(&args, &environment)
+    match network {
+        Some(network) => Program::serve_in(network.name(), &args),
+        None => Program::serve_with(&args, &environment),
+    }
 }
 
 /// A port outside the range from which the system gives ports away: while a killed instance is gone, nobody else gets it.

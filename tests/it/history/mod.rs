@@ -13,6 +13,7 @@ mod faults;
 mod freeze;
 mod instances;
 mod line;
+mod namespace;
 mod people;
 mod planted;
 mod promoted;
@@ -106,11 +107,12 @@ async fn two_instances_that_lose_connections_are_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_that_are_killed_over_a_database_that_fails_are_one() {
-    let (size, length) = match Length::told() {
+    let told = Length::told();
+    let (size, length) = match told {
         Some(length) => (Size::LARGE, length),
         None => (Size::SMALL, Length::Time(Duration::from_secs(10))),
     };
-    let mut stage = Stage::set(size.users).await;
+    let mut stage = Stage::set(size.users, told.is_some()).await;
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
     // Each once, and then any.
