@@ -184,8 +184,8 @@ async fn failed(metrics: Option<&mut RunningExporter>) -> io::Error {
 /// The use cases of a server.
 ///
 /// There is one thread to hash for each processor, and two to validate: while one waits for the database the
-/// other talks to the workers, and more only make the batches smaller. But one connection is left for
-/// everything else.
+/// other talks to the workers, and more only make the batches smaller. Their connections are two of those that
+/// are configured, but one is left for everything else.
 fn auth(
     url: &str,
     pool_size: u32,
@@ -193,10 +193,10 @@ fn auth(
     (watchers, feed): (Watchers, Feed),
     policy: Policy,
 ) -> Result<Auth, Error> {
-    let db = Database::connect(url, pool_size)?;
+    let validators = (pool_size - 1).min(2);
+    let db = Database::connect(url, pool_size - validators)?;
     let hashers = std::thread::available_parallelism().map_or(1, usize::from);
-    let validators = (pool_size as usize - 1).min(2);
-    let validator = Validator::start(&db, validators, memory, policy.sessions)?;
+    let validator = Validator::start(&db, validators as usize, memory, policy.sessions)?;
     Ok(Auth::new(
         db,
         Hasher::start(hashers)?,
