@@ -14,12 +14,7 @@ const USUAL_THRESHOLD: Duration = Duration::from_secs(15 * 60);
 #[command(next_help_heading = "Sessions")]
 pub struct SessionSettings {
     /// A session ends after this long without activity
-    #[arg(
-        long,
-        env = "ONESEAT_IDLE_TIMEOUT",
-        value_name = "DURATION",
-        default_value = "2h"
-    )]
+    #[arg(long, env = "ONESEAT_IDLE_TIMEOUT", value_name = "DURATION", default_value = "2h")]
     pub idle_timeout: String,
 
     /// Activity is written down at most this often [default: 15m, or half of --idle-timeout if that is
@@ -28,50 +23,25 @@ pub struct SessionSettings {
     pub activity_threshold: Option<String>,
 
     /// A session ends after this long, however active
-    #[arg(
-        long,
-        env = "ONESEAT_MAX_LIFETIME",
-        value_name = "DURATION",
-        default_value = "12h"
-    )]
+    #[arg(long, env = "ONESEAT_MAX_LIFETIME", value_name = "DURATION", default_value = "12h")]
     pub max_lifetime: String,
 
     /// Pause between two sweeps of expired sessions
-    #[arg(
-        long,
-        env = "ONESEAT_SWEEP_INTERVAL",
-        value_name = "DURATION",
-        default_value = "15m"
-    )]
+    #[arg(long, env = "ONESEAT_SWEEP_INTERVAL", value_name = "DURATION", default_value = "15m")]
     pub sweep_interval: String,
 
     /// A token found valid is remembered for at most this long without another look at what has ended, and
     /// every end waits as long before it is confirmed: up to 2s, 0 to ask PostgreSQL each time. All instances
     /// go by that of the one that started last
-    #[arg(
-        long,
-        env = "ONESEAT_VALIDATION_LEASE",
-        value_name = "DURATION",
-        default_value = "200ms"
-    )]
+    #[arg(long, env = "ONESEAT_VALIDATION_LEASE", value_name = "DURATION", default_value = "200ms")]
     pub validation_lease: String,
 
     /// Sessions that an instance remembers, at up to 700 bytes each
-    #[arg(
-        long,
-        env = "ONESEAT_VALIDATION_CAPACITY",
-        value_name = "N",
-        default_value = "100000"
-    )]
+    #[arg(long, env = "ONESEAT_VALIDATION_CAPACITY", value_name = "N", default_value = "100000")]
     pub validation_capacity: String,
 
     /// Wrong passwords in a row that lock an address
-    #[arg(
-        long,
-        env = "ONESEAT_MAX_FAILED_ATTEMPTS",
-        value_name = "N",
-        default_value = "5"
-    )]
+    #[arg(long, env = "ONESEAT_MAX_FAILED_ATTEMPTS", value_name = "N", default_value = "5")]
     pub max_failed_attempts: String,
 
     /// How long an address stays locked
@@ -83,12 +53,7 @@ pub struct SessionSettings {
 #[derive(Args, Clone, Debug)]
 pub struct HistorySettings {
     /// How long it is kept what became of a session
-    #[arg(
-        long,
-        env = "ONESEAT_HISTORY_RETENTION",
-        value_name = "DURATION",
-        default_value = "30d"
-    )]
+    #[arg(long, env = "ONESEAT_HISTORY_RETENTION", value_name = "DURATION", default_value = "30d")]
     pub history_retention: String,
 }
 
