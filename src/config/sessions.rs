@@ -102,6 +102,11 @@ impl ValidationMemory {
     /// A shorter one would be over before the next look.
     const SHORTEST: Duration = Duration::from_millis(20);
 
+    /// How many sessions are remembered: without a lease, none.
+    pub fn sessions(self) -> usize {
+        if self.lease.is_zero() { 0 } else { self.capacity }
+    }
+
     pub(super) fn read(reader: &mut Reader, settings: &SessionSettings) -> Option<Self> {
         let lease = reader.read("--validation-lease", &settings.validation_lease, |raw| {
             let lease = humantime::parse_duration(raw)
