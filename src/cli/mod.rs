@@ -26,7 +26,7 @@ use crate::app::background::write_sums;
 use crate::app::{self, Held, open_for_a_command};
 use crate::auth::lists::{Cursor, Page};
 use crate::auth::{self, Auth};
-use crate::config::{BadValues, DatabaseConfig, Policy};
+use crate::config::{BadValues, DatabaseConfig, ServeConfig};
 use environment::{Postgres, unknown_settings};
 use log::LogFormat;
 
@@ -217,7 +217,7 @@ impl Command {
 
 /// The use cases of a short command.
 fn open(config: &DatabaseConfig) -> Result<(Auth, Held), Failure> {
-    Ok(open_for_a_command(config, Policy::default())?)
+    Ok(open_for_a_command(config, ServeConfig::usual()?.policy)?)
 }
 
 /// All rows of a list, page after page.

@@ -189,50 +189,9 @@ pub(super) fn sweep_interval(reader: &mut Reader, settings: &SessionSettings) ->
     reader.duration("--sweep-interval", &settings.sweep_interval)
 }
 
-impl Default for HistoryPolicy {
-    fn default() -> Self {
-        Self {
-            retention: Duration::from_secs(30 * 24 * 60 * 60),
-        }
-    }
-}
-
-impl Default for SessionPolicy {
-    fn default() -> Self {
-        Self {
-            idle_timeout: Duration::from_secs(2 * 60 * 60),
-            activity_threshold: USUAL_THRESHOLD,
-            max_lifetime: Duration::from_secs(12 * 60 * 60),
-        }
-    }
-}
-
-impl Default for LockoutPolicy {
-    fn default() -> Self {
-        Self {
-            max_failed_attempts: 5,
-            duration: Duration::from_secs(15 * 60),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::read;
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_those_of_the_policies() {
-        let (_, config) = read(&["--database-url", "postgres://"]).unwrap();
-        assert_eq!(
-            config.policy.sessions.idle_timeout,
-            SessionPolicy::default().idle_timeout
-        );
-        assert_eq!(
-            config.policy.lockout.max_failed_attempts,
-            LockoutPolicy::default().max_failed_attempts
-        );
-    }
 
     #[test]
     fn a_short_idle_timeout_is_enough_to_be_told() {
