@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(6);
 /// The longest wait for a connection: of several servers each may take a while.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
 
-/// One connection beside the pool, opened when first needed and kept. Its statements find single rows by index,
+/// One connection beside the pool, opened at once and kept. Its statements find single rows by index,
 /// and are planned for that.
 pub struct PinnedConnection {
     db: Database,
@@ -32,11 +32,15 @@ pub struct PinnedConnection {
 
 impl PinnedConnection {
     pub(super) fn new(db: Database) -> Self {
-        Self {
+        let mut this = Self {
             connection: BoundedConnection::new(&db.url, "pinned connection"),
             pool: db.shared().number,
             db,
-        }
+        };
+        // At once: a server that can be read and not written any more accepts no new connection of ours. A failure
+        // is told when the connection is needed.
+        let _ = this.attempt(|_| Ok(()));
+        this
     }
 
     /// Runs `work`, and again on another connection when this one is dead, so that callers do not notice a
