@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
-use diesel::dsl::delete;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Interval, Text, Timestamptz, Uuid as SqlUuid};
@@ -18,9 +17,10 @@ use uuid::Uuid;
 use super::store::{ENDS_AT, WAITS_AFTER_THIS, limits};
 use super::{EndReason, Ending, feed};
 use crate::config::SessionPolicy;
-use crate::db::clock::{before, now, span};
+use crate::db::clock::now;
 use crate::db::prepared::Prepared;
 use crate::db::schema::{ended_sessions, sessions};
+use crate::db::stale::Stale;
 use crate::db::transaction::begin_with;
 use crate::token::TokenDigest;
 
@@ -238,6 +238,13 @@ pub fn of_user(conn: &mut PgConnection, user_id: Uuid, limit: i64) -> QueryResul
         .load(conn)
 }
 
+const ENDED: Stale = Stale {
+    table: "ended_sessions",
+    key: &["id"],
+    since: "ended_at",
+    also: "true",
+};
+
 /// Deletes up to `batch` sessions that ended at `from` or later and longer ago than `retention`, the oldest
 /// first. Returns the times of their ends.
 pub fn purge(
@@ -246,24 +253,10 @@ pub fn purge(
     from: DateTime<Utc>,
     batch: i64,
 ) -> QueryResult<Vec<DateTime<Utc>>> {
-    let old: Vec<Uuid> = ended_sessions::table
-        .filter(ended_sessions::ended_at.ge(from))
-        .filter(ended_sessions::ended_at.lt(before(now(), span(retention))))
-        .order(ended_sessions::ended_at)
-        .limit(batch)
-        .for_update()
-        .skip_locked()
-        .select(ended_sessions::id)
-        .load(conn)?;
-    delete(ended_sessions::table.filter(ended_sessions::id.eq_any(old)))
-        .returning(ended_sessions::ended_at)
-        .get_results(conn)
+    ENDED.forget(conn, retention, from, batch)
 }
 
 /// The number of endings older than `retention`.
 pub fn count_forgettable(conn: &mut PgConnection, retention: Duration) -> QueryResult<i64> {
-    ended_sessions::table
-        .filter(ended_sessions::ended_at.lt(before(now(), span(retention))))
-        .count()
-        .get_result(conn)
+    ENDED.count(conn, retention)
 }

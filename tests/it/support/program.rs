@@ -11,8 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use super::app::PASSWORD;
-use super::client::Client;
+use super::client::{Client, PASSWORD};
 
 /// `oneseat` with these arguments, nothing in its environment that the test did not put there.
 fn command(args: &[&str]) -> Command {
