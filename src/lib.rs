@@ -1,37 +1,47 @@
 //! oneseat: one user, one seat.
 //!
-//! Signing in takes the seat: an older session of the same user ends at once.
+//! Signing in takes the seat: an older session of the same user ends at once. PostgreSQL holds the rule, a
+//! constraint of the table `sessions`; everything here is about asking it, and about telling people.
 //!
-//! | to read about | open |
+//! # Chapters
+//!
+//! In the order in which a request passes through them, from the command line down to the tables.
+//! `docs/architecture.md` has the plan, and four walks along this way.
+//!
+//! | chapter | is about |
 //! |---|---|
-//! | flags, environment, defaults | [`config`] |
-//! | the command line | [`cli`] |
-//! | how the program is put together | [`app`] |
-//! | every URL | [`web::routes`] |
-//! | the client of a request | [`web::extract`] |
-//! | how errors look in HTTP | [`web::problem`] |
-//! | taking the seat | [`auth::sign_in`] |
-//! | checking a token | [`auth::validator`] |
-//! | forgotten passwords, links by mail | [`auth::recovery`] |
-//! | accounts, passwords, lockout, one-time links | [`users`] |
-//! | the one-seat table | [`sessions`] |
-//! | the mail queue, messages, the mail server | [`mail`] |
-//! | what an instance remembers, and the feed that makes it forget | [`sessions::memory`], [`sessions::feed`] |
-//! | tokens and their digests | [`token`] |
-//! | the pool, migrations, the private PostgreSQL | [`db`] |
-//! | threads behind a bounded queue | [`worker_pool`] |
-//! | a queue that origins share fairly | [`fair_queue`], [`network`] |
-//! | background work | [`app::background`] |
-//! | other programs' words, made fit for the log | [`redaction`] |
-//! | the request that a log line is about | [`request_id`] |
-//! | limits for log lines that strangers cause | [`log_limit`] |
-//! | one record of the log as one line | `log_line` |
-//! | characters that nobody sees | `unseen` |
+//! | [`cli`] | what an operator types |
+//! | [`config`] | flags, environment, defaults |
+//! | [`app`] | how the program is put together, and its background work ([`app::background`]) |
+//! | [`web`] | HTTP: every URL ([`web::routes`]), the client of a request ([`web::extract`]), how errors look ([`web::problem`]) |
+//! | [`auth`] | the use cases: taking the seat ([`auth::sign_in`]), checking a token ([`auth::validator`]), giving the seat up ([`auth::endings`]), links by mail ([`auth::recovery`]) |
+//! | [`users`] | accounts, passwords, lockout, one-time links |
+//! | [`sessions`] | the one-seat table, what an instance remembers of it ([`sessions::memory`]), and the feed that makes it forget ([`sessions::feed`]) |
+//! | [`mail`] | the outbox, messages, the mail server |
+//! | [`db`] | the pool, migrations, the private PostgreSQL |
 //!
-//! Dependencies point down only: `main -> cli -> app -> web -> auth -> {users, sessions, mail} -> db`, and
-//! `config`, `worker_pool`, `fair_queue`, `log_limit` over `network`, `log_line` over `request_id`,
-//! `redaction`, `token`, `unseen` and `words` are leaves. `users`, `sessions` and `mail` never name each
-//! other; nothing below `web` names actix-web (the background actor names `actix`); `web` contains no SQL.
+//! # Leaves
+//!
+//! Small things that any chapter may use.
+//!
+//! | leaf | is |
+//! |---|---|
+//! | [`token`] | tokens and their digests |
+//! | [`moment`] | a time by both clocks of the machine |
+//! | [`worker_pool`] | threads behind a bounded queue |
+//! | [`fair_queue`], [`network`] | a queue that origins share fairly, and what counts as one origin |
+//! | [`request_id`] | the request that a log line is about |
+//! | [`log_limit`] | limits for log lines that strangers cause |
+//! | `log_line` | one record of the log as one line |
+//! | [`redaction`] | other programs' words, made fit for the log |
+//! | `words` | closed sets of words |
+//! | `unseen` | characters that nobody sees |
+//!
+//! # Directions
+//!
+//! Dependencies point down only: `main -> cli -> app -> web -> auth -> {users, sessions, mail} -> db`.
+//! `users`, `sessions` and `mail` never name each other; nothing below `web` names actix-web (the background
+//! actor names `actix`); `web` contains no SQL.
 
 pub mod app;
 pub mod auth;

@@ -1,17 +1,14 @@
 //! A bounded queue and a few threads that serve it.
 //!
 //! For work that would block the async threads. Work cannot pile up: a full queue refuses at once. A panic
-//! loses one batch of work at most, and its thread goes on. A thread whose work takes too long is left behind,
-//! and another takes its place.
+//! loses one batch of work at most, and its thread goes on.
 
 use std::fmt;
 use std::io;
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
@@ -31,23 +28,7 @@ pub trait Worker<T> {
 }
 
 /// The sending end of the queue. Cheap to clone; the threads end with the last clone.
-pub struct WorkerPool<T> {
-    queue: Sender<T>,
-    /// One for each thread.
-    places: Arc<[Place]>,
-    start: Arc<dyn Fn(usize, u64) -> io::Result<()> + Send + Sync>,
-    deadline: Duration,
-    began: Instant,
-}
-
-/// The place of one thread.
-#[derive(Default)]
-struct Place {
-    /// Counts the threads that have had it.
-    number: AtomicU64,
-    /// When its work began, in milliseconds after the pool, from 1; 0: it has none.
-    since: AtomicU64,
-}
+pub struct WorkerPool<T>(Sender<T>);
 
 /// The queue is full, or no thread serves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +36,7 @@ pub struct Full;
 
 impl<T: Send + 'static> WorkerPool<T> {
     /// Starts `threads` threads behind a queue of `bound` places. Each makes its worker with `make_worker`,
-    /// and another one for the next batch if that panics. One that needs longer than `deadline` for its work is
-    /// left behind when more work comes.
+    /// and another one for the next batch if that panics.
     ///
     /// # Errors
     /// When the operating system provides no thread.
@@ -64,33 +44,20 @@ impl<T: Send + 'static> WorkerPool<T> {
         name: &str,
         threads: usize,
         bound: usize,
-        deadline: Duration,
-        make_worker: impl Fn() -> W + Clone + Send + Sync + 'static,
+        make_worker: impl Fn() -> W + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let (queue, work) = bounded(bound);
-        let (places, began): (Arc<[Place]>, _) =
-            ((0..threads).map(|_| Place::default()).collect(), Instant::now());
-        let (name, all) = (name.to_owned(), places.clone());
-        let start = move |place: usize, number: u64| {
-            let (work, make_worker, places) = (work.clone(), make_worker.clone(), all.clone());
-            let serve = move || serve(&work, make_worker, &places[place], number, began);
-            thread::Builder::new().name(name.clone()).spawn(serve).map(drop)
-        };
-        for place in 0..threads {
-            start(place, 0)?;
+        for _ in 0..threads {
+            let (work, make_worker) = (work.clone(), make_worker.clone());
+            let serve = move || serve(&work, make_worker);
+            thread::Builder::new().name(name.to_owned()).spawn(serve)?;
         }
-        Ok(Self {
-            queue,
-            places,
-            start: Arc::new(start),
-            deadline,
-            began,
-        })
+        Ok(Self(queue))
     }
 
     /// Pieces of work that no thread has begun.
     pub fn waiting(&self) -> usize {
-        self.queue.len()
+        self.0.len()
     }
 
     /// Puts a piece of work into the queue.
@@ -98,51 +65,14 @@ impl<T: Send + 'static> WorkerPool<T> {
     /// # Errors
     /// [`Full`]; it never waits.
     pub fn submit(&self, work: T) -> Result<(), Full> {
-        if self.places.is_empty() {
-            return Err(Full);
-        }
-        self.replace_stuck();
-        self.queue.try_send(work).map_err(|_| Full)
-    }
-
-    fn replace_stuck(&self) {
-        let now = millis(self.began);
-        for (index, place) in self.places.iter().enumerate() {
-            let since = place.since.load(Ordering::Acquire);
-            let is_stuck = since != 0 && Duration::from_millis(now.saturating_sub(since)) > self.deadline;
-            // One caller wins.
-            let wins = || {
-                place
-                    .since
-                    .compare_exchange(since, 0, Ordering::AcqRel, Ordering::Relaxed)
-                    .is_ok()
-            };
-            if is_stuck && wins() {
-                let number = place.number.fetch_add(1, Ordering::AcqRel) + 1;
-                match (self.start)(index, number) {
-                    Ok(()) => log::warn!("a thread is stuck: another takes its place"),
-                    Err(error) => log::error!("a thread is stuck, and no other can be started: {error}"),
-                }
-            }
-        }
+        self.0.try_send(work).map_err(|_| Full)
     }
 }
 
-/// Milliseconds since then, from 1.
-fn millis(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
-}
-
-fn serve<T, W: Worker<T>>(
-    queue: &Receiver<T>,
-    make_worker: impl Fn() -> W,
-    place: &Place,
-    number: u64,
-    began: Instant,
-) {
+fn serve<T, W: Worker<T>>(queue: &Receiver<T>, make_worker: impl Fn() -> W) {
     let mut worker = None;
     survive(|| _ = worker.insert(make_worker()));
-    while place.number.load(Ordering::Acquire) == number {
+    loop {
         let batch: Vec<T> = match queue.recv_timeout(W::IDLE) {
             Ok(first) => iter::once(first)
                 .chain(queue.try_iter().take(W::BATCH - 1))
@@ -150,8 +80,6 @@ fn serve<T, W: Worker<T>>(
             Err(RecvTimeoutError::Timeout) => Vec::new(),
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let since = millis(began);
-        place.since.store(since, Ordering::Release);
         survive(|| {
             let worker = worker.get_or_insert_with(&make_worker);
             match batch.is_empty() {
@@ -159,10 +87,6 @@ fn serve<T, W: Worker<T>>(
                 false => worker.work(batch),
             }
         });
-        // The place may be another thread's by now.
-        let _ = place
-            .since
-            .compare_exchange(since, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 }
 
@@ -179,31 +103,25 @@ fn survive(step: impl FnOnce()) {
 
 impl<T> Clone for WorkerPool<T> {
     fn clone(&self) -> Self {
-        Self {
-            queue: self.queue.clone(),
-            places: self.places.clone(),
-            start: self.start.clone(),
-            deadline: self.deadline,
-            began: self.began,
-        }
+        Self(self.0.clone())
     }
 }
 
 impl<T> fmt::Debug for WorkerPool<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerPool")
-            .field("waiting", &self.queue.len())
+            .field("waiting", &self.0.len())
             .finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc::{Sender, channel};
 
     use super::*;
-
-    const LONG: Duration = Duration::from_secs(3_600);
 
     /// Panics at zero, and sends every other batch on.
     struct Picky(Sender<Vec<u32>>);
@@ -232,7 +150,7 @@ mod tests {
     #[test]
     fn a_panic_costs_one_piece_of_work_and_no_thread() {
         let (done, seen) = channel();
-        let pool = WorkerPool::start("picky", 1, 8, LONG, move || Picky(done.clone())).unwrap();
+        let pool = WorkerPool::start("picky", 1, 8, move || Picky(done.clone())).unwrap();
         for piece in [0, 0, 7] {
             pool.submit(piece).unwrap();
         }
@@ -267,7 +185,7 @@ mod tests {
     fn a_panic_between_two_batches_costs_nothing() {
         let ((done, seen), made) = (channel(), Arc::new(AtomicU64::new(0)));
         let make_worker = move || Restless::made(&made, &done);
-        let pool = WorkerPool::start("restless", 1, 8, LONG, make_worker).unwrap();
+        let pool = WorkerPool::start("restless", 1, 8, make_worker).unwrap();
         for piece in [7, 8] {
             while !seen.recv().unwrap().is_empty() {}
             pool.submit(piece).unwrap();
@@ -280,8 +198,7 @@ mod tests {
     fn what_waits_is_taken_together_and_what_is_too_much_is_refused() {
         let (done, seen) = channel();
         let (go_on, permission) = bounded(8);
-        let pool =
-            WorkerPool::start("held", 1, 4, LONG, move || Held(permission.clone(), done.clone())).unwrap();
+        let pool = WorkerPool::start("held", 1, 4, move || Held(permission.clone(), done.clone())).unwrap();
         pool.submit(0).unwrap();
         assert_eq!(seen.recv().unwrap(), [0]);
         for piece in 1..=4 {
@@ -296,32 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_is_stuck_is_left_behind() {
-        let (done, seen) = channel();
-        let (go_on, permission) = bounded(8);
-        let deadline = Duration::from_millis(50);
-        let pool = WorkerPool::start("held", 1, 4, deadline, move || {
-            Held(permission.clone(), done.clone())
-        })
-        .unwrap();
-        pool.submit(0).unwrap();
-        assert_eq!(seen.recv().unwrap(), [0]);
-        thread::sleep(deadline * 2);
-        pool.submit(1).unwrap();
-        assert_eq!(seen.recv().unwrap(), [1]);
-        // Both go on; the first has nothing to do any more, and the second everything.
-        go_on.send(()).unwrap();
-        go_on.send(()).unwrap();
-        for piece in 2..5 {
-            pool.submit(piece).unwrap();
-            assert_eq!(seen.recv().unwrap(), [piece]);
-            go_on.send(()).unwrap();
-        }
-    }
-
-    #[test]
     fn without_threads_everything_is_too_much() {
-        let pool = WorkerPool::start("nobody", 0, 8, LONG, || Picky(channel().0)).unwrap();
+        let pool = WorkerPool::start("nobody", 0, 8, || Picky(channel().0)).unwrap();
         assert_eq!(pool.submit(1), Err(Full));
     }
 }

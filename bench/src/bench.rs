@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -57,11 +56,6 @@ impl Bench {
         let database = format!("{}_copy_{copy}", original.database);
         self.cluster.copy(&original.database, &database)?;
         Ok(original.at(&self.cluster, database))
-    }
-
-    /// A path for a file of this run.
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.cluster.files().join(name)
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Child {
 impl Child {
     /// Starts a program whose output goes to files.
     pub fn start(bench: &Bench, name: &str, command: &mut Command) -> Result<Self> {
-        let stdout = bench.file(&format!("{name}.out"));
+        let stdout = bench.cluster.file(&format!("{name}.out"));
         command.stdout(File::create(&stdout)?);
         Self::start_with_output(bench, name, command, stdout)
     }
@@ -44,7 +44,7 @@ impl Child {
     }
 
     fn start_with_output(bench: &Bench, name: &str, command: &mut Command, stdout: PathBuf) -> Result<Self> {
-        let stderr = bench.file(&format!("{name}.err"));
+        let stderr = bench.cluster.file(&format!("{name}.err"));
         if command.get_program().is_empty() {
             bail!("{name}: no program");
         }

@@ -77,10 +77,7 @@ impl Cluster {
     /// One whose flushes take five milliseconds longer.
     pub fn with_slow_flushes() -> Result<Self> {
         let cluster = Self::start()?;
-        let (source, library) = (
-            cluster.files().join("slow_flush.c"),
-            cluster.files().join("slow_flush.so"),
-        );
+        let (source, library) = (cluster.file("slow_flush.c"), cluster.file("slow_flush.so"));
         fs::write(&source, SLOW_FLUSH)?;
         let mut compile = Command::new("cc");
         compile
@@ -108,9 +105,9 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Files of this run.
-    pub fn files(&self) -> PathBuf {
-        self.reaper.dir.join("files")
+    /// The path of a file of this run.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.reaper.dir.join("files").join(name)
     }
 
     /// Where a child reports its process group, for as long as it lives.

@@ -3,7 +3,7 @@
 //! | to read about | open |
 //! |---|---|
 //! | what can be asked for | [`options`] |
-//! | what is measured, one file each | [`experiments`] |
+//! | what is measured, one file each | [`experiment`], [`experiments`] |
 //! | what has to be reached | [`targets`] |
 //! | the PostgreSQL behind it, thrown away afterwards | [`cluster`], [`seed`] |
 //! | the servers under test, in a process of their own | [`host`], [`peer`], [`program`] |
@@ -18,6 +18,7 @@ mod argon;
 mod bench;
 mod child;
 mod cluster;
+mod experiment;
 mod experiments;
 mod host;
 mod http;
@@ -65,7 +66,7 @@ fn measure_all(options: options::Options) -> Result<bool> {
     let mut report = report::Report::new(machine::Machine::look(&bench)?, &bench.options);
     for name in bench.options.experiments() {
         bench::say(format_args!("== {}", name.name()));
-        match name.run(&bench) {
+        match experiments::run(name, &bench) {
             Ok(outcome) => report.add(name, outcome),
             Err(error) => {
                 bench::say(format_args!("{} FAILED: {error:#}", name.name()));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
-use crate::experiments::Experiment;
+use crate::experiment::Experiment;
 
 /// Compares oneseat with others on a temporary PostgreSQL
 #[derive(Parser)]

@@ -98,7 +98,7 @@ impl Place {
         let database = format!("peer_{}", name.replace('-', "_"));
         bench.cluster.create(&database)?;
         let url = bench.cluster.url(&database);
-        let headers = bench.file(&format!("{name}.headers"));
+        let headers = bench.cluster.file(&format!("{name}.headers"));
         let mut seed = Command::new(run);
         seed.args(["seed", &url, &sessions.to_string()]).arg(&headers);
         Child::start(bench, &format!("{name}-seed"), &mut seed)?.finish(SEED)?;

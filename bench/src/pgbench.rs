@@ -27,9 +27,9 @@ pub struct Counted {
 
 /// Runs statements over and over. All times are of single transactions.
 pub fn run(bench: &Bench, url: &str, statements: &str, clients: u32, seconds: u32) -> Result<Counted> {
-    let script = bench.file("pgbench.sql");
+    let script = bench.cluster.file("pgbench.sql");
     fs::write(&script, statements)?;
-    let log = bench.file("pgbench-log");
+    let log = bench.cluster.file("pgbench-log");
     let mut pgbench = Command::new(server_program("pgbench"));
     pgbench
         .args(["--protocol=prepared", "--no-vacuum", "--jobs=2", "--log"])

@@ -13,7 +13,6 @@ use oneseat::users::{Hasher, Password};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::bench::Bench;
 use crate::cluster::Cluster;
 
 /// Users without a session at first.
@@ -143,18 +142,18 @@ impl Seeded {
     }
 
     /// A file with one header of a live session on each line.
-    pub fn headers(&self, bench: &Bench) -> Result<PathBuf> {
+    pub fn headers(&self, cluster: &Cluster) -> Result<PathBuf> {
         let (spacing, count) = self.asked();
-        self.headers_of(bench, spacing, count)
+        self.headers_of(cluster, spacing, count)
     }
 
     /// The same for all sessions.
-    pub fn all_headers(&self, bench: &Bench) -> Result<PathBuf> {
-        self.headers_of(bench, 1, self.sessions)
+    pub fn all_headers(&self, cluster: &Cluster) -> Result<PathBuf> {
+        self.headers_of(cluster, 1, self.sessions)
     }
 
-    fn headers_of(&self, bench: &Bench, spacing: u64, count: u64) -> Result<PathBuf> {
-        let path = bench.file(&format!("{}-{count}.headers", self.database));
+    fn headers_of(&self, cluster: &Cluster, spacing: u64, count: u64) -> Result<PathBuf> {
+        let path = cluster.file(&format!("{}-{count}.headers", self.database));
         let mut lines = String::new();
         for at in 0..count {
             writeln!(lines, "Authorization: Bearer {}", token(1 + at * spacing))?;
@@ -164,8 +163,8 @@ impl Seeded {
     }
 
     /// A file with one sign-in per line, for this many users without a session, starting with this one.
-    pub fn logins(&self, bench: &Bench, from: u64, count: u64) -> Result<PathBuf> {
-        let path = bench.file(&format!("{}-{from}.logins", self.database));
+    pub fn logins(&self, cluster: &Cluster, from: u64, count: u64) -> Result<PathBuf> {
+        let path = cluster.file(&format!("{}-{from}.logins", self.database));
         let mut lines = String::new();
         for at in from..from + count {
             let body = login(self.sessions + 1 + at % VISITORS);

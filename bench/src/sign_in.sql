@@ -1,5 +1,5 @@
--- A sign-in as PostgreSQL sees it: what the program sends once the password is found right. The setting that says that the
--- end is awaited, and the plan without sequential scans, are the database's here.
+-- A sign-in as PostgreSQL sees it: what the program sends once the password is found right. The settings that say that
+-- the end is awaited and that the user is named here, and the plan without sequential scans, are the database's here.
 \set user random(1, USERS)
 \set nonce random(1, 9000000000000)
 begin;
@@ -26,7 +26,7 @@ with gone as (
 ), forgotten as (
     delete from login_failures
     where email_digest = sha256(convert_to(:user::text, 'UTF8')) and (locked_until is null or locked_until <= now())
-)
+)NAMED
 select opened.*, ended.*,
     exists (select from login_failures where email_digest = sha256(convert_to(:user::text, 'UTF8')) and locked_until > now())
 from opened left join ended on true;

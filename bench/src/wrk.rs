@@ -74,7 +74,7 @@ impl Load {
     }
 
     pub fn start(&self, bench: &Bench, name: &str) -> Result<Running> {
-        let script = bench.file("wrk.lua");
+        let script = bench.cluster.file("wrk.lua");
         fs::write(&script, SCRIPT)?;
         let child = Child::start(bench, &format!("wrk-{name}"), &mut self.command(&script))?;
         Ok(Running {

@@ -8,6 +8,7 @@ pub mod background;
 mod error;
 mod metrics_exporter;
 mod open;
+mod parts;
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -16,35 +17,30 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::{Auth, SeatMemory, Validator};
-use crate::config::{DatabaseConfig, MailConfig, Policy, ServeConfig};
-use crate::db::Database;
+use crate::auth::Auth;
+use crate::config::{DatabaseConfig, MailConfig, ServeConfig};
 use crate::db::embedded::Embedded;
 use crate::mail::Mailer;
-use crate::sessions::feed::{Feed, Lease, RunningReader};
-use crate::sessions::memory::Memory;
-use crate::sessions::watchers::Watchers;
-use crate::users::Hasher;
+use crate::sessions::feed::RunningReader;
 use crate::web::Server;
 use background::BackgroundWork;
 use metrics_exporter::{MetricsExporter, RunningExporter};
+use parts::Parts;
 
 pub use error::Error;
-pub use open::{OpenDatabase, open_for_a_command};
+pub use open::{Held, OpenDatabase, open_for_a_command};
 
 /// Pause between two looks at the private PostgreSQL.
 const CARE: Duration = Duration::from_secs(1);
 
 /// The program, put together. It holds its ports and its database, and does not answer yet.
 pub struct App {
+    config: ServeConfig,
     server: Server,
     address: SocketAddr,
-    public_url: Option<String>,
     metrics: Option<MetricsExporter>,
     mailer: Option<Mailer>,
     auth: Auth,
-    stop_delay: Duration,
-    sweep_interval: Duration,
     // Dropped in this order: the private PostgreSQL goes last.
     reader: RunningReader,
     embedded: Option<Arc<Embedded>>,
@@ -62,39 +58,25 @@ impl App {
     pub async fn build(database: DatabaseConfig, config: ServeConfig) -> Result<Self, Error> {
         let mailer = config.mail.as_ref().map(mailer).transpose()?;
         let metrics = config.http.metrics_bind.map(MetricsExporter::bind).transpose()?;
-        let (policy, memory, max_event_streams) =
-            (config.policy, config.memory, config.http.max_event_streams);
-        let (stop_delay, sweep_interval) = (config.http.stop_delay, config.sweep_interval);
-        let public_url = config.http.public_url.clone();
-        let server = Server::bind(config)?;
+        let server = Server::bind(config.clone())?;
         let address = server.address()?;
 
-        let pool_size = database.pool_size;
+        let connections = database.pool_size;
         let database = tokio::task::spawn_blocking(move || OpenDatabase::open(&database))
             .await
             .map_err(io::Error::other)??;
         for version in &database.applied {
             log::info!("applied migration {version}");
         }
-        let watchers = Watchers::new(max_event_streams);
-        let capacity = if memory.lease.is_zero() {
-            0
-        } else {
-            memory.capacity
-        };
-        let remembered = Arc::new(Memory::new(capacity));
-        let lease = Lease::Of(memory.lease);
-        let (feed, reader) = Feed::start(&database.url, lease, remembered.clone(), watchers.clone())?;
-        let auth = auth(&database.url, pool_size, remembered, (watchers, feed), policy)?;
+        let parts = Parts::of_a_server(&database.url, connections, &config)?;
+        let (auth, reader) = parts.start(&database.url)?;
         Ok(Self {
+            config,
             server,
             address,
-            public_url,
             metrics,
             mailer,
             auth,
-            stop_delay,
-            sweep_interval,
             reader,
             embedded: database.embedded.map(Arc::new),
         })
@@ -108,7 +90,7 @@ impl App {
     /// The URL for people, without a trailing slash.
     pub fn url(&self) -> String {
         let of_the_port = || format!("{}://{}", self.server.scheme(), self.address);
-        self.public_url.clone().unwrap_or_else(of_the_port)
+        self.config.http.public_url.clone().unwrap_or_else(of_the_port)
     }
 
     /// Where Prometheus will find the metrics, if they are exported.
@@ -144,12 +126,12 @@ impl App {
                 Some(exporter) => Some(exporter.start(auth.clone()).await?),
             };
             log::info!("serving on {scheme}://{}", self.address);
-            let background = BackgroundWork::start(&auth, self.sweep_interval, self.mailer, url);
+            let background = BackgroundWork::start(&auth, self.config.sweep_interval, self.mailer, url);
             let unready = server.unready();
             let stopping = async {
                 shutdown.await;
                 unready.begin();
-                tokio::time::sleep(self.stop_delay).await;
+                tokio::time::sleep(self.config.http.stop_delay).await;
             };
             // A server that failed is not waited for.
             let ended = tokio::select! {
@@ -179,32 +161,6 @@ async fn failed(metrics: Option<&mut RunningExporter>) -> io::Error {
         Some(metrics) => metrics.server.failed().await,
         None => pending().await,
     }
-}
-
-/// The use cases of a server.
-///
-/// There is one thread to hash for each processor, and two to validate: while one waits for the database the
-/// other talks to the workers, and more only make the batches smaller. But one connection is left for
-/// everything else.
-fn auth(
-    url: &str,
-    pool_size: u32,
-    memory: Arc<SeatMemory>,
-    (watchers, feed): (Watchers, Feed),
-    policy: Policy,
-) -> Result<Auth, Error> {
-    let db = Database::connect(url, pool_size)?;
-    let hashers = std::thread::available_parallelism().map_or(1, usize::from);
-    let validators = (pool_size as usize - 1).min(2);
-    let validator = Validator::start(&db, validators, memory, policy.sessions)?;
-    Ok(Auth::new(
-        db,
-        Hasher::start(hashers)?,
-        validator,
-        watchers,
-        feed,
-        policy,
-    ))
 }
 
 /// Makes the mailer.

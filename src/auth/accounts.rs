@@ -61,13 +61,12 @@ impl Auth {
             email_verified: account.email_verified,
             password_hash: Some(password_hash),
         };
-        self.db
-            .run(move |conn| {
-                let user = create(conn, &new)?;
-                audit::user_changed(Event::UserCreated, user.id, Actor::Operator);
-                Ok(user)
-            })
-            .await
+        self.run(move |conn| {
+            let user = create(conn, &new)?;
+            audit::user_changed(Event::UserCreated, user.id, Actor::Operator);
+            Ok(user)
+        })
+        .await
     }
 
     /// Creates an account without a password, and sends its user a link to choose one.
@@ -145,15 +144,14 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn unlock(&self, email: Email) -> Result<bool, Error> {
-        self.db
-            .run(move |conn| {
-                let had_failures = lockout::clear(conn, &email)?;
-                if had_failures {
-                    audit::unlocked(&email, Actor::Operator);
-                }
-                Ok::<_, Error>(had_failures)
-            })
-            .await
+        self.run(move |conn| {
+            let had_failures = lockout::clear(conn, &email)?;
+            if had_failures {
+                audit::unlocked(&email, Actor::Operator);
+            }
+            Ok(had_failures)
+        })
+        .await
     }
 
     /// Forgets the failures of a user's address.

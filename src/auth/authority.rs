@@ -116,28 +116,27 @@ impl Auth {
         tell: impl FnOnce(&T, Actor) + Send + 'static,
     ) -> Result<T, Error> {
         let policy = self.policy.sessions;
-        self.db
-            .run(move |conn| {
-                let for_everybody = matches!(subject, Subject::Everybody);
-                let confirmed = |conn: &mut PgConnection| {
-                    let found = by.confirm(conn, subject, &policy)?;
-                    Ok(act(conn, found)?)
-                };
-                let done = if for_everybody {
-                    history::keep_out_sign_ins(conn, confirmed)
-                } else {
-                    history::keep_out_the_end_of_all(conn, confirmed)
-                };
-                match done {
-                    Ok(done) => {
-                        tell(&done, by.actor());
-                        Ok(done)
-                    }
-                    Err(Undone::Failed(error)) => Err(error),
-                    Err(Undone::Refused(holder, why)) => Err(why.told_to(&holder, conn, &policy)?),
+        self.run(move |conn| {
+            let for_everybody = matches!(subject, Subject::Everybody);
+            let confirmed = |conn: &mut PgConnection| {
+                let found = by.confirm(conn, subject, &policy)?;
+                Ok(act(conn, found)?)
+            };
+            let done = if for_everybody {
+                history::keep_out_sign_ins(conn, confirmed)
+            } else {
+                history::keep_out_the_end_of_all(conn, confirmed)
+            };
+            match done {
+                Ok(done) => {
+                    tell(&done, by.actor());
+                    Ok(done)
                 }
-            })
-            .await
+                Err(Undone::Failed(error)) => Err(error),
+                Err(Undone::Refused(holder, why)) => Err(why.told_to(&holder, conn, &policy)?),
+            }
+        })
+        .await
     }
 }
 

@@ -195,7 +195,7 @@ impl Auth {
         match claim.clone() {
             Claim::SignIn(email, _) => {
                 let alone = move |conn: &mut PgConnection| step(conn, email, None).inspect(tell);
-                self.db.run(alone).await
+                self.run(alone).await
             }
             Claim::Change(holder) => {
                 let (subject, told) = (Subject::User(holder.user.into()), claim.clone());

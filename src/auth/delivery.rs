@@ -55,10 +55,9 @@ impl Auth {
     /// As [`Auth::deliver_all`].
     pub async fn deliver_next(&self, mailer: &Mailer, public_url: &str) -> Result<Delivery, Error> {
         let Some(mail) = self
-            .db
             .run(|conn| {
                 discard_those_of_nobody(conn)?;
-                Ok::<_, Error>(outbox::claim(conn)?)
+                Ok(outbox::claim(conn)?)
             })
             .await?
         else {
@@ -66,7 +65,6 @@ impl Auth {
         };
         let (claimed, base) = (mail.clone(), public_url.to_owned());
         let written = self
-            .db
             .run(move |conn| {
                 let written = conn.transaction::<_, Error, _>(|conn| {
                     let written = write(conn, &claimed, &base)?;
@@ -78,7 +76,7 @@ impl Auth {
                 if let Err(OfNoUse(why)) = written {
                     audit::mail_not_sent(claimed.kind, &short_digest(&claimed.email_digest), why);
                 }
-                Ok::<_, Error>(written)
+                Ok(written)
             })
             .await;
         let (user, message) = match written {
@@ -106,36 +104,33 @@ impl Auth {
     /// outbox is tried again, and logged then.
     async fn take_out(&self, mail: Waiting, user: Uuid, refused: Option<String>) -> Result<Delivery, Error> {
         let kind = mail.kind;
-        self.db
-            .run(move |conn| {
-                let was_in = outbox::remove(conn, mail.id)? > 0;
-                match refused {
-                    None => {
-                        audit::mail_sent(kind, user);
-                        return Ok::<_, Error>(Delivery::Sent);
-                    }
-                    // Another instance has removed the mail after its lease, and logged it.
-                    Some(_) if !was_in => {}
-                    Some(error) => {
-                        let why = format!("nobody is at the address of user {user}: {error}");
-                        audit::mail_given_up(kind, mail.id, &why);
-                    }
+        self.run(move |conn| {
+            let was_in = outbox::remove(conn, mail.id)? > 0;
+            match refused {
+                None => {
+                    audit::mail_sent(kind, user);
+                    return Ok(Delivery::Sent);
                 }
-                Ok(Delivery::GivenUp)
-            })
-            .await
-            .inspect_err(|error| {
-                log::warn!(
-                    "could not take {kind} to user {user} out of the outbox, and may send it again: {error}"
-                );
-            })
+                // Another instance has removed the mail after its lease, and logged it.
+                Some(_) if !was_in => {}
+                Some(error) => {
+                    let why = format!("nobody is at the address of user {user}: {error}");
+                    audit::mail_given_up(kind, mail.id, &why);
+                }
+            }
+            Ok(Delivery::GivenUp)
+        })
+        .await
+        .inspect_err(|error| {
+            log::warn!(
+                "could not take {kind} to user {user} out of the outbox, and may send it again: {error}"
+            );
+        })
     }
 
     async fn put_back(&self, mail: Waiting) -> Result<Delivery, Error> {
         counter!(MAILS, "kind" => mail.kind.as_str(), "outcome" => "postponed").increment(1);
-        self.db
-            .run(move |conn| outbox::postpone(conn, &mail).map_err(Error::from))
-            .await?;
+        self.query(move |conn| outbox::postpone(conn, &mail)).await?;
         Ok(Delivery::Postponed)
     }
 }

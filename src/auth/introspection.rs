@@ -23,15 +23,14 @@ impl Auth {
         origin: Origin,
     ) -> Result<Option<Seat>, Error> {
         let (digest, place) = (secret.digest(), origin.clone());
-        self.db
-            .run(move |conn| {
-                if !service_client::is_known(conn, client, &digest)? {
-                    audit::client_refused(client, &place);
-                    return Err(Error::ClientUnknown);
-                }
-                Ok(())
-            })
-            .await?;
+        self.run(move |conn| {
+            if !service_client::is_known(conn, client, &digest)? {
+                audit::client_refused(client, &place);
+                return Err(Error::ClientUnknown);
+            }
+            Ok(())
+        })
+        .await?;
         let Some(token) = token else {
             return Ok(None);
         };
@@ -54,12 +53,11 @@ impl Auth {
         let secret = Token::generate()?;
         let digest = secret.digest();
         let client = self
-            .db
             .run(move |conn| {
                 let client = service_client::create(conn, &name, &digest)?
                     .ok_or_else(|| Error::NameTaken(name.to_string()))?;
                 audit::client_changed(Event::ClientCreated, &client.name);
-                Ok::<_, Error>(client)
+                Ok(client)
             })
             .await?;
         Ok((client, secret))
@@ -70,9 +68,7 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn clients(&self) -> Result<Vec<ServiceClient>, Error> {
-        self.db
-            .run(|conn| service_client::list(conn).map_err(Error::from))
-            .await
+        self.query(service_client::list).await
     }
 
     /// Removes a service.
@@ -80,14 +76,13 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchClient`]; [`Error::Unavailable`].
     pub async fn remove_client(&self, name: Name) -> Result<(), Error> {
-        self.db
-            .run(move |conn| {
-                if !service_client::remove(conn, &name)? {
-                    return Err(Error::NoSuchClient(name.to_string()));
-                }
-                audit::client_changed(Event::ClientDeleted, name.as_str());
-                Ok(())
-            })
-            .await
+        self.run(move |conn| {
+            if !service_client::remove(conn, &name)? {
+                return Err(Error::NoSuchClient(name.to_string()));
+            }
+            audit::client_changed(Event::ClientDeleted, name.as_str());
+            Ok(())
+        })
+        .await
     }
 }

@@ -27,6 +27,11 @@ mod user_ref;
 pub mod validator;
 pub mod watch;
 
+use diesel::dsl::{select, sql};
+use diesel::pg::PgConnection;
+use diesel::sql_types::Bool;
+use diesel::{QueryResult, RunQueryDsl};
+
 use crate::config::Policy;
 use crate::db::Database;
 use crate::sessions::feed::Feed;
@@ -37,7 +42,7 @@ pub use authority::{Authority, Holder, LastAdmin};
 pub use error::Error;
 pub use sign_in::SignedIn;
 pub use user_ref::UserRef;
-pub use validator::{Activity, Seat, SeatMemory, Validator};
+pub use validator::{Activity, Seat, Validator};
 
 /// What every use case needs. Cheap to clone.
 #[derive(Clone)]
@@ -71,19 +76,29 @@ impl Auth {
         }
     }
 
+    /// Runs `work` with a connection of the pool, off the async threads.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.db.run(work).await
+    }
+
+    /// [`run`](Self::run) for what can fail at the database alone.
+    async fn query<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut PgConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.run(|conn| Ok(query(conn)?)).await
+    }
+
     /// Does the database answer, could it be written to, and can ends be confirmed?
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn is_ready(&self) -> Result<(), Error> {
-        use diesel::RunQueryDsl;
-        use diesel::dsl::sql;
-        use diesel::sql_types::Bool;
-        let is_read_only = self.db.run(|conn| {
-            let is_read_only = sql::<Bool>("current_setting('transaction_read_only')::boolean");
-            Ok::<bool, Error>(diesel::select(is_read_only).get_result(conn)?)
-        });
-        if is_read_only.await? {
+        let is_read_only = sql::<Bool>("current_setting('transaction_read_only')::boolean");
+        if self.query(|conn| select(is_read_only).get_result(conn)).await? {
             return Err(Error::Unavailable("nothing can be written to it".to_owned()));
         }
         if self.feed.has_failed() {

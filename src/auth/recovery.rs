@@ -34,16 +34,15 @@ impl Auth {
             Purpose::PasswordReset => Kind::PasswordReset,
         };
         let share = origin.share();
-        self.db
-            .run(move |conn| {
-                let asked = conn.transaction(|conn| outbox::request(conn, &email.digest(), kind, share))?;
-                match asked {
-                    Asked::Waiting => audit::link_requested(&email, kind, &origin),
-                    Asked::TooOften => audit::link_refused(&email, kind, &origin),
-                }
-                Ok(())
-            })
-            .await
+        self.run(move |conn| {
+            let asked = conn.transaction(|conn| outbox::request(conn, &email.digest(), kind, share))?;
+            match asked {
+                Asked::Waiting => audit::link_requested(&email, kind, &origin),
+                Asked::TooOften => audit::link_refused(&email, kind, &origin),
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Sets a password by a mailed link, verifies the address that it was sent to, lifts the lock and ends
@@ -56,7 +55,6 @@ impl Auth {
         let digest = token.digest();
         let proposed = Proposed::new(&password)?;
         let (user, purpose) = self
-            .db
             .run(move |conn| {
                 let purposes = [Purpose::PasswordReset, Purpose::Invitation];
                 redeemable(conn, &digest, &purposes).map_err(|error| settled(conn, &digest, &purposes, error))
@@ -66,23 +64,22 @@ impl Auth {
         let (about, share) = (vec![user.name, user.email], origin.share());
         let hash = self.hasher.hash_proposed(proposed, about, share).await??;
         let (is_mailed, policy) = (self.policy.mail.is_on(), self.policy.sessions);
-        self.db
-            .run(move |conn| {
-                let done = conn.transaction::<_, Error, _>(|conn| {
-                    let user = redeem(conn, &digest, purpose)?;
-                    users::set_verified(conn, user.id)?;
-                    let ended = replace_password(conn, &user, &hash, &policy)?;
-                    if is_mailed && purpose == Purpose::PasswordReset {
-                        tell_of_change(conn, &user, &origin)?;
-                    }
-                    Ok((user, ended))
-                });
-                let (user, ended) = done.map_err(|error| settled(conn, &digest, &[purpose], error))?;
-                audit::link_used(user.id, purpose, &origin);
-                audit::ended(&ended, Actor::Own);
-                Ok::<_, Error>(())
-            })
-            .await?;
+        self.run(move |conn| {
+            let done = conn.transaction::<_, Error, _>(|conn| {
+                let user = redeem(conn, &digest, purpose)?;
+                users::set_verified(conn, user.id)?;
+                let ended = replace_password(conn, &user, &hash, &policy)?;
+                if is_mailed && purpose == Purpose::PasswordReset {
+                    tell_of_change(conn, &user, &origin)?;
+                }
+                Ok((user, ended))
+            });
+            let (user, ended) = done.map_err(|error| settled(conn, &digest, &[purpose], error))?;
+            audit::link_used(user.id, purpose, &origin);
+            audit::ended(&ended, Actor::Own);
+            Ok(())
+        })
+        .await?;
         self.outwait().await
     }
 
@@ -92,19 +89,18 @@ impl Auth {
     /// [`Error::LinkInvalid`]; [`Error::Unavailable`].
     pub async fn verify_by_link(&self, token: Token, origin: Origin) -> Result<(), Error> {
         let digest = token.digest();
-        self.db
-            .run(move |conn| {
-                let done = conn.transaction::<_, Error, _>(|conn| {
-                    let user = redeem(conn, &digest, Purpose::Verification)?;
-                    users::set_verified(conn, user.id)?;
-                    link::discard(conn, user.id, Purpose::Verification)?;
-                    Ok(user)
-                });
-                let user = done.map_err(|error| settled(conn, &digest, &[Purpose::Verification], error))?;
-                audit::link_used(user.id, Purpose::Verification, &origin);
-                Ok(())
-            })
-            .await
+        self.run(move |conn| {
+            let done = conn.transaction::<_, Error, _>(|conn| {
+                let user = redeem(conn, &digest, Purpose::Verification)?;
+                users::set_verified(conn, user.id)?;
+                link::discard(conn, user.id, Purpose::Verification)?;
+                Ok(user)
+            });
+            let user = done.map_err(|error| settled(conn, &digest, &[Purpose::Verification], error))?;
+            audit::link_used(user.id, Purpose::Verification, &origin);
+            Ok(())
+        })
+        .await
     }
 
     /// Changes the password of a signed-in user who knows the current one, and ends their session.

@@ -63,42 +63,41 @@ impl Auth {
         origin: Origin,
     ) -> Result<Option<(SignedIn, HadSeat)>, Error> {
         let (policy, mail) = (self.policy.sessions, self.policy.mail);
-        self.db
-            .run(move |conn| {
-                let (token, email) = (Token::generate()?, &checked.email);
-                let done = history::keep_out_the_end_of_all(conn, |conn| {
-                    let Some(user) = checked.confirm(conn)? else {
-                        return Ok(None);
-                    };
-                    may_sign_in(&user)?;
-                    if let Some(hash) = &checked.matched.stronger {
-                        users::set_password(conn, user.id, hash)?;
-                    }
-                    let taking = Taking {
-                        user_id: user.id,
-                        email,
-                        token: &token.digest(),
-                        origin: &origin,
-                        reports_new_origins: mail.reports_new_origins(),
-                    };
-                    let taken = taking.take(conn, &policy)?;
-                    if taken.is_locked {
-                        return Err(Error::AccountLocked);
-                    }
-                    if taken.is_news {
-                        outbox::post(conn, &email.digest(), Kind::NewSignIn, &happening(&origin))?;
-                    }
-                    let session = taken.session;
-                    Ok(Some((SignedIn { token, user, session }, taken.replaced)))
-                });
-                let done = done.inspect_err(|error| checked.refused(error))?;
-                Ok(done.map(|(signed_in, replaced)| {
-                    audit::ended(&replaced, Actor::Own);
-                    audit::signed_in(&signed_in.user, &signed_in.session, &origin);
-                    (signed_in, HadSeat(!replaced.is_empty()))
-                }))
-            })
-            .await
+        self.run(move |conn| {
+            let (token, email) = (Token::generate()?, &checked.email);
+            let done = history::take_a_seat(conn, |conn| {
+                let Some(user) = checked.confirm(conn)? else {
+                    return Ok(None);
+                };
+                may_sign_in(&user)?;
+                if let Some(hash) = &checked.matched.stronger {
+                    users::set_password(conn, user.id, hash)?;
+                }
+                let taking = Taking {
+                    user_id: user.id,
+                    email,
+                    token: &token.digest(),
+                    origin: &origin,
+                    reports_new_origins: mail.reports_new_origins(),
+                };
+                let taken = taking.take(conn, &policy)?;
+                if taken.is_locked {
+                    return Err(Error::AccountLocked);
+                }
+                if taken.is_news {
+                    outbox::post(conn, &email.digest(), Kind::NewSignIn, &happening(&origin))?;
+                }
+                let session = taken.session;
+                Ok(Some((SignedIn { token, user, session }, taken.replaced)))
+            });
+            let done = done.inspect_err(|error| checked.refused(error))?;
+            Ok(done.map(|(signed_in, replaced)| {
+                audit::ended(&replaced, Actor::Own);
+                audit::signed_in(&signed_in.user, &signed_in.session, &origin);
+                (signed_in, HadSeat(!replaced.is_empty()))
+            }))
+        })
+        .await
     }
 }
 

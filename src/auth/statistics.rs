@@ -62,9 +62,7 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn statistics(&self) -> Result<Statistics, Error> {
         let policy = self.policy.sessions;
-        self.db
-            .run(move |conn| statistics(conn, &policy).map_err(Error::from))
-            .await
+        self.query(move |conn| statistics(conn, &policy)).await
     }
 }
 

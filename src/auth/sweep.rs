@@ -152,19 +152,18 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn sweepable(&self) -> Result<u64, Error> {
         let retention = self.policy.history.retention;
-        self.db
-            .run(move |conn| {
-                conn.transaction(|conn| {
-                    // The number is only displayed: no caller waits long for it, however patient.
-                    conn.batch_execute("set local lock_timeout = '4s'")?;
-                    let rows = history::count_expired(conn)?
-                        + history::count_forgettable(conn, retention)?
-                        + lockout::count_stale(conn)?
-                        + known_origins::count_stale(conn)?;
-                    Ok(rows.unsigned_abs())
-                })
+        self.run(move |conn| {
+            conn.transaction(|conn| {
+                // The number is only displayed: no caller waits long for it, however patient.
+                conn.batch_execute("set local lock_timeout = '4s'")?;
+                let rows = history::count_expired(conn)?
+                    + history::count_forgettable(conn, retention)?
+                    + lockout::count_stale(conn)?
+                    + known_origins::count_stale(conn)?;
+                Ok(rows.unsigned_abs())
             })
-            .await
+        })
+        .await
     }
 }
 

@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use crate::config::SessionPolicy;
 use crate::db::prepared::Prepared;
-use crate::sessions::{EndReason, EndedSession, Origin, Session, history, known_origins, store as sessions};
+use crate::sessions::{
+    EndReason, EndedSession, Origin, Session, feed, history, known_origins, store as sessions,
+};
 use crate::token::TokenDigest;
 use crate::users::{Email, lockout};
 
@@ -45,7 +47,7 @@ type Row = (Columns<Session>, Nullable<Columns<EndedSession>>, Bool, Bool);
 /// the older one, or `unique (user_id)` would refuse it.
 static STATEMENT: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "with {gone_and_ended}, {opened}, {forgotten}, {seen}
+        "with {gone_and_ended}, {opened}, {named}, {forgotten}, {seen}
          select opened.id, opened.user_id, opened.ip_address, opened.user_agent, opened.last_activity,
              opened.expires_at, opened.created_at, opened.ends_at,
              ended.id, ended.user_id, ended.ip_address, ended.user_agent, ended.last_activity,
@@ -54,6 +56,7 @@ static STATEMENT: LazyLock<String> = LazyLock::new(|| {
          from opened left join ended on true",
         gone_and_ended = history::gone_and_ended("user_id = $4"),
         opened = sessions::opened("gone", ["$4", "$5", "$6", "$7"]),
+        named = feed::named("$4", "ended"),
         forgotten = lockout::forgotten("$8"),
         is_locked = lockout::is_locked_sql("$8"),
         seen = known_origins::seen(["$4", "$9", "$10"]),
@@ -62,7 +65,7 @@ static STATEMENT: LazyLock<String> = LazyLock::new(|| {
 
 impl Taking<'_> {
     /// Ends the user's older session, opens the new one, forgets the failures of the address and remembers
-    /// the origin. In a transaction that holds the user's row and keeps the end of all sessions out.
+    /// the origin. In a transaction of [`history::take_a_seat`] that holds the user's row.
     pub(super) fn take(&self, conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<Taken> {
         let (idle_timeout, max_lifetime) = sessions::limits(policy);
         let statement = diesel::sql_query(&*STATEMENT)

@@ -58,7 +58,7 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn status(&self, session: Uuid) -> Result<SessionStatus, Error> {
         let policy = self.policy.sessions;
-        self.db.run(move |conn| settled(conn, session, &policy)).await
+        self.run(move |conn| settled(conn, session, &policy)).await
     }
 
     /// Is the user an admin now?
@@ -66,10 +66,7 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn is_admin(&self, user: Uuid) -> Result<bool, Error> {
-        let user = self
-            .db
-            .run(move |conn| users::find_by_id(conn, user).map_err(Error::from))
-            .await?;
+        let user = self.query(move |conn| users::find_by_id(conn, user)).await?;
         Ok(user.is_some_and(|user| user.role == Role::Admin && user.disabled_at.is_none()))
     }
 

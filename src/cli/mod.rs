@@ -23,10 +23,10 @@ use std::{env, fmt};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app::background::write_sums;
-use crate::app::{self, OpenDatabase, open_for_a_command};
+use crate::app::{self, Held, open_for_a_command};
 use crate::auth::lists::{Cursor, Page};
 use crate::auth::{self, Auth};
-use crate::config::{BadValues, DatabaseConfig, Policy};
+use crate::config::{BadValues, DatabaseConfig, ServeConfig};
 use environment::{Postgres, unknown_settings};
 use log::LogFormat;
 
@@ -215,9 +215,9 @@ impl Command {
     }
 }
 
-/// The use cases and the database of a short command.
-fn open(config: &DatabaseConfig) -> Result<(Auth, OpenDatabase), Failure> {
-    Ok(open_for_a_command(config, Policy::default())?)
+/// The use cases of a short command.
+fn open(config: &DatabaseConfig) -> Result<(Auth, Held), Failure> {
+    Ok(open_for_a_command(config, ServeConfig::usual()?.policy)?)
 }
 
 /// All rows of a list, page after page.

@@ -112,10 +112,12 @@ impl List {
 
 impl End {
     async fn run(self, auth: &Auth) -> Result<(), Failure> {
-        let ended = match Selected::of(self.which) {
-            Selected::User(email) => auth.revoke_of(email, Authority::Operator).await.map(|()| 1),
-            Selected::Id(id) => auth.revoke(id, Authority::Operator).await.map(|()| 1),
-            Selected::All => auth.end_all(self.reason).await,
+        let Which { user, id, all } = self.which;
+        let ended = match (user, id, all) {
+            (Some(email), None, false) => auth.revoke_of(email, Authority::Operator).await.map(|()| 1),
+            (None, Some(id), false) => auth.revoke(id, Authority::Operator).await.map(|()| 1),
+            (None, None, true) => auth.end_all(self.reason).await,
+            other => unreachable!("clap lets no other combination through: {other:?}"),
         };
         match ended.map_err(Failure::failed)? {
             1 => output::line("ended 1 session"),
@@ -128,38 +130,8 @@ impl End {
 #[derive(Serialize)]
 struct Row {
     #[serde(flatten)]
-    session: SessionView,
-    user: UserView,
-}
-
-/// What to end: clap's group makes sure that it is exactly one.
-enum Selected {
-    User(Email),
-    Id(Uuid),
-    All,
-}
-
-impl Selected {
-    fn of(which: Which) -> Self {
-        match which {
-            Which {
-                user: Some(email),
-                id: None,
-                all: false,
-            } => Self::User(email),
-            Which {
-                user: None,
-                id: Some(id),
-                all: false,
-            } => Self::Id(id),
-            Which {
-                user: None,
-                id: None,
-                all: true,
-            } => Self::All,
-            other => unreachable!("clap lets no other combination through: {other:?}"),
-        }
-    }
+    session: SessionView<'static>,
+    user: UserView<'static>,
 }
 
 /// The reasons that an operator may give.

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{Failure, output, progress};
 use crate::app::open_for_a_command;
-use crate::config::{self, DatabaseSettings, HistorySettings, Policy};
+use crate::config::{self, DatabaseSettings, HistorySettings, Policy, ServeConfig};
 
 /// Arguments of `oneseat sweep`.
 #[derive(Args, Debug)]
@@ -21,13 +21,11 @@ pub(super) struct Sweep {
 impl Sweep {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (database, history) = config::sweep(&self.database, &self.history)?;
-        let (auth, _opened) = open_for_a_command(
-            &database,
-            Policy {
-                history,
-                ..Policy::default()
-            },
-        )?;
+        let policy = Policy {
+            history,
+            ..ServeConfig::usual()?.policy
+        };
+        let (auth, _opened) = open_for_a_command(&database, policy)?;
         let bar = progress::bar(auth.sweepable()).await;
         let swept = auth
             .sweep(|so_far| bar.set_position(so_far.rows()))

@@ -18,12 +18,7 @@ const MOST_WORKERS: u32 = 512;
 #[command(next_help_heading = "HTTP")]
 pub struct HttpSettings {
     /// Address and port to listen on
-    #[arg(
-        long,
-        env = "ONESEAT_BIND",
-        value_name = "ADDRESS:PORT",
-        default_value = "127.0.0.1:8080"
-    )]
+    #[arg(long, env = "ONESEAT_BIND", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub bind: String,
 
     /// Threads that serve HTTP [default: one for each processor]
@@ -59,31 +54,16 @@ pub struct HttpSettings {
     pub login_rate: String,
 
     /// When told to stop, answer `503` to `/readyz` and serve the rest for this long
-    #[arg(
-        long,
-        env = "ONESEAT_STOP_DELAY",
-        value_name = "DURATION",
-        default_value = "0s"
-    )]
+    #[arg(long, env = "ONESEAT_STOP_DELAY", value_name = "DURATION", default_value = "0s")]
     pub stop_delay: String,
 
     /// Most connections at a time; those beyond wait to be accepted. One network (a /24 of IPv4, a /48 of
     /// IPv6) has at most four fifths of them, unless it is a trusted proxy's
-    #[arg(
-        long,
-        env = "ONESEAT_MAX_CONNECTIONS",
-        value_name = "N",
-        default_value = "20000"
-    )]
+    #[arg(long, env = "ONESEAT_MAX_CONNECTIONS", value_name = "N", default_value = "20000")]
     pub max_connections: String,
 
     /// Most event streams at a time, over all sessions
-    #[arg(
-        long,
-        env = "ONESEAT_MAX_EVENT_STREAMS",
-        value_name = "N",
-        default_value = "10000"
-    )]
+    #[arg(long, env = "ONESEAT_MAX_EVENT_STREAMS", value_name = "N", default_value = "10000")]
     pub max_event_streams: String,
 }
 

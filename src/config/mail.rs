@@ -55,10 +55,9 @@ impl fmt::Debug for MailConfig {
 }
 
 /// Which mails are sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailPolicy {
     /// None: there is no way to send them.
-    #[default]
     Off,
     /// Links and changes of passwords, and nothing else.
     Needed,

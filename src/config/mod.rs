@@ -71,7 +71,7 @@ pub struct ServeConfig {
 }
 
 /// The rules that the use cases apply.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Policy {
     /// When sessions end.
     pub sessions: SessionPolicy,
@@ -187,7 +187,7 @@ impl ServeConfig {
     }
 
     /// The defaults of `serve` over a database of the operator's, whatever the environment says. For programs
-    /// that serve as a part of something else.
+    /// that serve as a part of something else, and for commands, which have no settings of `serve`.
     ///
     /// # Errors
     /// Never: none of the defaults is bad.

@@ -14,12 +14,7 @@ const USUAL_THRESHOLD: Duration = Duration::from_secs(15 * 60);
 #[command(next_help_heading = "Sessions")]
 pub struct SessionSettings {
     /// A session ends after this long without activity
-    #[arg(
-        long,
-        env = "ONESEAT_IDLE_TIMEOUT",
-        value_name = "DURATION",
-        default_value = "2h"
-    )]
+    #[arg(long, env = "ONESEAT_IDLE_TIMEOUT", value_name = "DURATION", default_value = "2h")]
     pub idle_timeout: String,
 
     /// Activity is written down at most this often [default: 15m, or half of --idle-timeout if that is
@@ -28,50 +23,25 @@ pub struct SessionSettings {
     pub activity_threshold: Option<String>,
 
     /// A session ends after this long, however active
-    #[arg(
-        long,
-        env = "ONESEAT_MAX_LIFETIME",
-        value_name = "DURATION",
-        default_value = "12h"
-    )]
+    #[arg(long, env = "ONESEAT_MAX_LIFETIME", value_name = "DURATION", default_value = "12h")]
     pub max_lifetime: String,
 
     /// Pause between two sweeps of expired sessions
-    #[arg(
-        long,
-        env = "ONESEAT_SWEEP_INTERVAL",
-        value_name = "DURATION",
-        default_value = "15m"
-    )]
+    #[arg(long, env = "ONESEAT_SWEEP_INTERVAL", value_name = "DURATION", default_value = "15m")]
     pub sweep_interval: String,
 
     /// A token found valid is remembered for at most this long without another look at what has ended, and
     /// every end waits as long before it is confirmed: up to 2s, 0 to ask PostgreSQL each time. All instances
     /// go by that of the one that started last
-    #[arg(
-        long,
-        env = "ONESEAT_VALIDATION_LEASE",
-        value_name = "DURATION",
-        default_value = "200ms"
-    )]
+    #[arg(long, env = "ONESEAT_VALIDATION_LEASE", value_name = "DURATION", default_value = "200ms")]
     pub validation_lease: String,
 
     /// Sessions that an instance remembers, at up to 700 bytes each
-    #[arg(
-        long,
-        env = "ONESEAT_VALIDATION_CAPACITY",
-        value_name = "N",
-        default_value = "100000"
-    )]
+    #[arg(long, env = "ONESEAT_VALIDATION_CAPACITY", value_name = "N", default_value = "100000")]
     pub validation_capacity: String,
 
     /// Wrong passwords in a row that lock an address
-    #[arg(
-        long,
-        env = "ONESEAT_MAX_FAILED_ATTEMPTS",
-        value_name = "N",
-        default_value = "5"
-    )]
+    #[arg(long, env = "ONESEAT_MAX_FAILED_ATTEMPTS", value_name = "N", default_value = "5")]
     pub max_failed_attempts: String,
 
     /// How long an address stays locked
@@ -83,12 +53,7 @@ pub struct SessionSettings {
 #[derive(Args, Clone, Debug)]
 pub struct HistorySettings {
     /// How long it is kept what became of a session
-    #[arg(
-        long,
-        env = "ONESEAT_HISTORY_RETENTION",
-        value_name = "DURATION",
-        default_value = "30d"
-    )]
+    #[arg(long, env = "ONESEAT_HISTORY_RETENTION", value_name = "DURATION", default_value = "30d")]
     pub history_retention: String,
 }
 
@@ -136,6 +101,11 @@ impl ValidationMemory {
     const LONGEST: Duration = Duration::from_secs(2);
     /// A shorter one would be over before the next look.
     const SHORTEST: Duration = Duration::from_millis(20);
+
+    /// How many sessions are remembered: without a lease, none.
+    pub fn sessions(self) -> usize {
+        if self.lease.is_zero() { 0 } else { self.capacity }
+    }
 
     pub(super) fn read(reader: &mut Reader, settings: &SessionSettings) -> Option<Self> {
         let lease = reader.read("--validation-lease", &settings.validation_lease, |raw| {
@@ -219,50 +189,9 @@ pub(super) fn sweep_interval(reader: &mut Reader, settings: &SessionSettings) ->
     reader.duration("--sweep-interval", &settings.sweep_interval)
 }
 
-impl Default for HistoryPolicy {
-    fn default() -> Self {
-        Self {
-            retention: Duration::from_secs(30 * 24 * 60 * 60),
-        }
-    }
-}
-
-impl Default for SessionPolicy {
-    fn default() -> Self {
-        Self {
-            idle_timeout: Duration::from_secs(2 * 60 * 60),
-            activity_threshold: USUAL_THRESHOLD,
-            max_lifetime: Duration::from_secs(12 * 60 * 60),
-        }
-    }
-}
-
-impl Default for LockoutPolicy {
-    fn default() -> Self {
-        Self {
-            max_failed_attempts: 5,
-            duration: Duration::from_secs(15 * 60),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::read;
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_those_of_the_policies() {
-        let (_, config) = read(&["--database-url", "postgres://"]).unwrap();
-        assert_eq!(
-            config.policy.sessions.idle_timeout,
-            SessionPolicy::default().idle_timeout
-        );
-        assert_eq!(
-            config.policy.lockout.max_failed_attempts,
-            LockoutPolicy::default().max_failed_attempts
-        );
-    }
 
     #[test]
     fn a_short_idle_timeout_is_enough_to_be_told() {

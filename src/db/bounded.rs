@@ -36,6 +36,11 @@ impl BoundedConnection {
         self.worker.is_some()
     }
 
+    /// Closes the connection as soon as it has nothing to do. The next piece of work gets a new one.
+    pub fn close(&mut self) {
+        self.worker = None;
+    }
+
     /// Runs `work` and waits for the answer until `deadline` is over. After a failure the connection is not
     /// used again.
     ///

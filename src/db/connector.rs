@@ -1,14 +1,11 @@
 //! How the pool opens connections, and how it finds out that one is dead.
 
 use diesel::pg::PgConnection;
-use diesel::r2d2::{ConnectionManager, Error as PoolError, ManageConnection, PooledConnection};
+use diesel::r2d2::{ConnectionManager, Error as PoolError, ManageConnection};
 
 /// Diesel's connections, tested without a round trip each time they are taken.
 #[derive(Debug)]
 pub(super) struct Connector(ConnectionManager<PgConnection>);
-
-/// A connection of the pool.
-pub(super) type Pooled = PooledConnection<Connector>;
 
 impl Connector {
     pub(super) fn new(url: String) -> Self {

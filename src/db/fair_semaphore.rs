@@ -56,31 +56,23 @@ impl FairSemaphore {
         permit.await.map_err(|_| Full)
     }
 
-    /// Takes a permit away while one is free, for a connection that is kept; [`Self::release`] returns it.
-    pub(super) fn forget(&self) {
-        let mut state = self.state();
-        state.free = state.free.saturating_sub(1);
-    }
-
     /// Gives a permit to the next request that still waits.
-    pub(super) fn release(&self) {
-        loop {
-            let next = {
-                let mut state = self.state();
-                let next = state.waiting.take();
-                if next.is_none() {
-                    state.free += 1;
-                    return;
-                }
-                next
-            };
-            let Some(next) = next else { return };
+    fn release(&self) {
+        while let Some(next) = self.next() {
             match next.send(Permit(Some(self.clone()))) {
                 Ok(()) => return,
                 // The request has gone; the permit goes to the next.
                 Err(mut permit) => permit.0 = None,
             }
         }
+    }
+
+    /// The next request; without one the permit is free.
+    fn next(&self) -> Option<oneshot::Sender<Permit>> {
+        let mut state = self.state();
+        let next = state.waiting.take();
+        state.free += usize::from(next.is_none());
+        next
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -173,7 +173,7 @@ impl Database {
         }
     }
 
-    /// A connection for one thread. At least one more must be left for others.
+    /// A connection for one thread, beside the pool.
     pub fn pin(&self) -> PinnedConnection {
         PinnedConnection::new(self.clone())
     }

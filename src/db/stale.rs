@@ -1,4 +1,4 @@
-//! Deletes old rows of a table whose key has two parts.
+//! Deletes rows that are of no use after some time.
 
 use std::time::Duration;
 
@@ -14,9 +14,11 @@ pub struct Stale {
     /// The table's name.
     pub table: &'static str,
     /// The columns of the key.
-    pub key: [&'static str; 2],
+    pub key: &'static [&'static str],
     /// The time from which a row's age counts.
     pub since: &'static str,
+    /// What must also be true of a row, in SQL.
+    pub also: &'static str,
 }
 
 impl Stale {
@@ -40,23 +42,42 @@ impl Stale {
             since: DateTime<Utc>,
         }
         let Self {
-            table,
-            key: [first, second],
-            since,
+            table, since, also, ..
         } = self;
+        let is_same: Vec<String> = self
+            .key
+            .iter()
+            .map(|key| format!("t.{key} = stale.{key}"))
+            .collect();
         let gone: Vec<Gone> = diesel::sql_query(format!(
             "with stale as materialized (
-                 select {first}, {second} from {table} where {since} >= $1 and {since} < now() - $2
+                 select {key} from {table} where {since} >= $1 and {since} < now() - $2 and {also}
                  order by {since} limit $3 for update skip locked
              )
-             delete from {table} as t using stale
-             where t.{first} = stale.{first} and t.{second} = stale.{second}
-             returning t.{since} as since"
+             delete from {table} as t using stale where {is_same} returning t.{since} as since",
+            key = self.key.join(", "),
+            is_same = is_same.join(" and "),
         ))
         .bind::<Timestamptz, _>(from)
         .bind::<Interval, _>(interval(age))
         .bind::<BigInt, _>(batch)
         .load(conn)?;
         Ok(gone.into_iter().map(|gone| gone.since).collect())
+    }
+
+    /// The number of rows that are older than `age`.
+    ///
+    /// # Errors
+    /// Diesel's.
+    pub fn count(&self, conn: &mut PgConnection, age: Duration) -> QueryResult<i64> {
+        #[derive(QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = BigInt)]
+            rows: i64,
+        }
+        let Self { table, since, .. } = self;
+        let count = format!("select count(*) as rows from {table} where {since} < now() - $1");
+        let count = diesel::sql_query(count).bind::<Interval, _>(interval(age));
+        Ok(count.get_result::<Count>(conn)?.rows)
     }
 }

@@ -286,8 +286,9 @@ pub fn give_up(conn: &mut PgConnection, batch: i64) -> QueryResult<Vec<(Uuid, Ki
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
     let requests = Stale {
         table: "mail_requests",
-        key: ["email_digest", "kind"],
+        key: &["email_digest", "kind"],
         since: "since",
+        also: "true",
     };
     requests.forget(conn, REQUESTS_WINDOW, from, batch)
 }

@@ -3,11 +3,11 @@
 //! [`crate::auth`]. A trigger tells the feed.
 
 use std::slice;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
-use diesel::dsl::delete;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Interval, Text, Timestamptz, Uuid as SqlUuid};
@@ -15,11 +15,12 @@ use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
 use super::store::{ENDS_AT, EXPIRES_AT, WAITS_AFTER_THIS, limits};
-use super::{EndReason, Ending};
+use super::{EndReason, Ending, feed};
 use crate::config::SessionPolicy;
-use crate::db::clock::{before, now, span};
+use crate::db::clock::now;
 use crate::db::prepared::Prepared;
 use crate::db::schema::{ended_sessions, sessions};
+use crate::db::stale::Stale;
 use crate::db::transaction::begin_with;
 use crate::token::TokenDigest;
 
@@ -74,6 +75,14 @@ pub enum Which<'a> {
 /// for a small table would later read all of a large one.
 const SINGLE_ROWS: &str = "set local enable_seqscan = off";
 
+/// How a transaction that opens a session begins.
+static OPENING: LazyLock<String> = LazyLock::new(|| {
+    format!("{WAITS_AFTER_COMMIT}; {SINGLE_ROWS}; select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})")
+});
+
+/// How one begins that takes a seat.
+static TAKING: LazyLock<String> = LazyLock::new(|| format!("{}; {}", feed::NAMES_ITS_USER, *OPENING));
+
 /// Runs `work` in a transaction that first waits for a running end of all sessions, and makes later ones
 /// wait: one that opens a session. It comes first because after locking a row it could deadlock.
 ///
@@ -83,9 +92,19 @@ pub fn keep_out_the_end_of_all<T, E: From<diesel::result::Error>>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
 ) -> Result<T, E> {
-    let lock =
-        format!("{WAITS_AFTER_COMMIT}; {SINGLE_ROWS}; select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})");
-    begin_with(conn, &lock, work)
+    begin_with(conn, &OPENING, work)
+}
+
+/// The same for a transaction that takes a seat, in which nothing but the part [`feed::named`] of a statement
+/// tells the feed of sessions that begin or end.
+///
+/// # Errors
+/// Those of `work`, and PostgreSQL's.
+pub fn take_a_seat<T, E: From<diesel::result::Error>>(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    begin_with(conn, &TAKING, work)
 }
 
 /// The counterpart: first waits for running sign-ins, and makes later ones wait. No session can begin between
@@ -235,6 +254,13 @@ pub fn of_user(conn: &mut PgConnection, user_id: Uuid, limit: i64) -> QueryResul
         .load(conn)
 }
 
+const ENDED: Stale = Stale {
+    table: "ended_sessions",
+    key: &["id"],
+    since: "ended_at",
+    also: "true",
+};
+
 /// Deletes up to `batch` sessions that ended at `from` or later and longer ago than `retention`, the oldest
 /// first. Returns the times of their ends.
 pub fn purge(
@@ -243,24 +269,10 @@ pub fn purge(
     from: DateTime<Utc>,
     batch: i64,
 ) -> QueryResult<Vec<DateTime<Utc>>> {
-    let old: Vec<Uuid> = ended_sessions::table
-        .filter(ended_sessions::ended_at.ge(from))
-        .filter(ended_sessions::ended_at.lt(before(now(), span(retention))))
-        .order(ended_sessions::ended_at)
-        .limit(batch)
-        .for_update()
-        .skip_locked()
-        .select(ended_sessions::id)
-        .load(conn)?;
-    delete(ended_sessions::table.filter(ended_sessions::id.eq_any(old)))
-        .returning(ended_sessions::ended_at)
-        .get_results(conn)
+    ENDED.forget(conn, retention, from, batch)
 }
 
 /// The number of endings older than `retention`.
 pub fn count_forgettable(conn: &mut PgConnection, retention: Duration) -> QueryResult<i64> {
-    ended_sessions::table
-        .filter(ended_sessions::ended_at.lt(before(now(), span(retention))))
-        .count()
-        .get_result(conn)
+    ENDED.count(conn, retention)
 }

@@ -9,8 +9,6 @@ use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
-use crate::db::clock::{before, now, span};
-use crate::db::schema::known_origins;
 use crate::db::stale::Stale;
 
 /// An origin not seen for this long counts as new again.
@@ -38,21 +36,20 @@ pub fn seen([user_id, origin, is_wanted]: [&str; 3]) -> String {
     )
 }
 
+const ORIGINS: Stale = Stale {
+    table: "known_origins",
+    key: &["user_id", "origin_digest"],
+    since: "last_seen",
+    also: "true",
+};
+
 /// Deletes up to `batch` origins last seen at `from` or later, but not for 180 days, the oldest first. Returns
 /// when they were last seen.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
-    let origins = Stale {
-        table: "known_origins",
-        key: ["user_id", "origin_digest"],
-        since: "last_seen",
-    };
-    origins.forget(conn, FORGOTTEN, from, batch)
+    ORIGINS.forget(conn, FORGOTTEN, from, batch)
 }
 
 /// The number of origins old enough to be deleted.
 pub fn count_stale(conn: &mut PgConnection) -> QueryResult<i64> {
-    known_origins::table
-        .filter(known_origins::last_seen.lt(before(now(), span(FORGOTTEN))))
-        .count()
-        .get_result(conn)
+    ORIGINS.count(conn, FORGOTTEN)
 }

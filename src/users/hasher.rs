@@ -79,8 +79,7 @@ impl Hasher {
             let queue = queue.clone();
             move || HashWorker::new(queue.clone())
         };
-        let pool = WorkerPool::start("hasher", threads, QUEUE, Duration::MAX, make_worker)
-            .map_err(|_| Error::Failed)?;
+        let pool = WorkerPool::start("hasher", threads, QUEUE, make_worker).map_err(|_| Error::Failed)?;
         Ok(Self {
             pool,
             queue,

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::User;
 use crate::db::clock::{after, now, span};
 use crate::db::schema::{one_time_links, users};
+use crate::db::stale::Stale;
 use crate::token::TokenDigest;
 use crate::words::words;
 
@@ -104,16 +105,11 @@ pub fn discard(conn: &mut PgConnection, user_id: Uuid, purpose: Purpose) -> Quer
 
 /// Deletes up to `batch` links that expired at `from` or later, the oldest first. Returns when they expired.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
-    let expired: Vec<TokenDigest> = one_time_links::table
-        .filter(one_time_links::expires_at.ge(from))
-        .filter(one_time_links::expires_at.le(now()))
-        .order(one_time_links::expires_at)
-        .limit(batch)
-        .for_update()
-        .skip_locked()
-        .select(one_time_links::token_digest)
-        .load(conn)?;
-    delete(one_time_links::table.filter(one_time_links::token_digest.eq_any(expired)))
-        .returning(one_time_links::expires_at)
-        .get_results(conn)
+    let links = Stale {
+        table: "one_time_links",
+        key: &["token_digest"],
+        since: "expires_at",
+        also: "true",
+    };
+    links.forget(conn, Duration::ZERO, from, batch)
 }

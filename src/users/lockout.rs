@@ -12,12 +12,20 @@ use diesel::sql_types::{Binary, Bool, Integer, Interval};
 use super::email::email_digest;
 use super::{Email, User};
 use crate::config::LockoutPolicy;
-use crate::db::clock::{before, interval, now, span};
+use crate::db::clock::{interval, now};
 use crate::db::prepared::Prepared;
 use crate::db::schema::{login_failures, users};
+use crate::db::stale::Stale;
 
 /// The age at which the sweeper deletes failures that no longer lock the address.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+const FAILURES: Stale = Stale {
+    table: "login_failures",
+    key: &["email_digest"],
+    since: "updated_at",
+    also: "(locked_until is null or locked_until <= now())",
+};
 
 /// The most locks that are listed. The others are only counted.
 pub const MOST_LISTED: i64 = 500;
@@ -103,31 +111,12 @@ pub fn clear(conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
 /// Deletes up to `batch` stale rows last written at `from` or later, the oldest first. Returns when they were
 /// written.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
-    let stale: Vec<Vec<u8>> = login_failures::table
-        .filter(login_failures::updated_at.ge(from))
-        .filter(login_failures::updated_at.lt(before(now(), span(STALE))))
-        .filter(
-            login_failures::locked_until
-                .is_null()
-                .or(login_failures::locked_until.le(now().nullable())),
-        )
-        .order(login_failures::updated_at)
-        .limit(batch)
-        .for_update()
-        .skip_locked()
-        .select(login_failures::email_digest)
-        .load(conn)?;
-    delete(login_failures::table.filter(login_failures::email_digest.eq_any(stale)))
-        .returning(login_failures::updated_at)
-        .get_results(conn)
+    FAILURES.forget(conn, STALE, from, batch)
 }
 
 /// The number of rows that are old enough to be stale.
 pub fn count_stale(conn: &mut PgConnection) -> QueryResult<i64> {
-    login_failures::table
-        .filter(login_failures::updated_at.lt(before(now(), span(STALE))))
-        .count()
-        .get_result(conn)
+    FAILURES.count(conn, STALE)
 }
 
 /// Addresses that are locked now.

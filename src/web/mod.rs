@@ -5,6 +5,7 @@
 //! | [`http1`] | from a port to a request: sockets, TLS, deadlines, the threads that serve |
 //! | `middleware` | what every request passes |
 //! | [`routes`] | every URL |
+//! | `entry` | how a URL is mounted |
 //! | [`extract`] | what a handler needs: the caller, the client's address, the body |
 //! | [`api`] | handlers for programs |
 //! | [`pages`] | handlers for people |
@@ -14,6 +15,7 @@
 //! | `static_files` | stylesheets, scripts and images |
 
 pub mod api;
+mod entry;
 pub mod extract;
 pub mod http1;
 mod middleware;

@@ -84,31 +84,80 @@ fn every_path_that_a_page_names_exists() {
     }
 }
 
-/// Each step of a numbered list.
-fn steps(text: &str) -> Vec<&str> {
-    let is_step = |line: &&str| line.starts_with(|c: char| c.is_ascii_digit());
-    text.lines().filter(is_step).collect()
+/// Each step of a numbered list, with the lines that belong to it.
+fn steps(text: &str) -> Vec<String> {
+    let mut steps: Vec<String> = Vec::new();
+    for line in text.lines() {
+        if line.starts_with(|c: char| c.is_ascii_digit()) {
+            steps.push(line.to_owned());
+        } else if let (Some(step), true) = (steps.last_mut(), line.starts_with(' ')) {
+            step.push('\n');
+            step.push_str(line);
+        }
+    }
+    steps
+}
+
+/// The code of a file without its comments.
+fn code(file: &str) -> String {
+    let lines = |text: String| -> Vec<String> { text.lines().map(str::to_owned).collect() };
+    let mut code = lines(read(file));
+    code.retain(|line| !line.trim_start().starts_with("//"));
+    code.join("\n")
+}
+
+/// What a step of a walk names and its files do not have. The first name after a file is a function of it, and
+/// so is a name `of` a file. Every other one stands in the code of one of its files.
+fn missing_in(step: &str) -> Vec<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '#';
+    let parts: Vec<&str> = step.split('`').collect();
+    let is_file = |part: &str| paths(&format!("`{part}`")).count() == 1;
+    let files: Vec<&str> = parts
+        .iter()
+        .skip(1)
+        .step_by(2)
+        .copied()
+        .filter(|part| is_file(part))
+        .collect();
+    let has = |file: &str, name: &str, is_function: bool| {
+        let code = code(file);
+        let words: Vec<&str> = code
+            .split(|c| !is_part(c))
+            .filter(|word| !word.is_empty())
+            .collect();
+        match is_function && file.ends_with(".rs") {
+            true => words.windows(2).any(|pair| pair == ["fn", name]),
+            false => words.contains(&name) || code.contains(name) && !name.chars().all(is_part),
+        }
+    };
+    let mut missing = Vec::new();
+    for at in (1..parts.len()).step_by(2).filter(|at| !is_file(parts[*at])) {
+        let after = (parts[at - 1] == ": ").then(|| parts[at - 2]);
+        let of = (parts.get(at + 1) == Some(&" of ")).then(|| parts[at + 2]);
+        let found = match of.filter(|of| is_file(of)).or(after) {
+            Some(file) => has(file, parts[at], true),
+            None => parts[at]
+                .split("::")
+                .all(|name| files.iter().any(|file| has(file, name, false))),
+        };
+        if !found {
+            missing.push(format!("{} in {step}", parts[at]));
+        }
+    }
+    missing
 }
 
 #[test]
-fn every_hop_of_a_walk_through_the_code_is_a_function() {
+fn whatever_a_walk_through_the_code_names_is_in_the_files_of_its_step() {
     let text = read("docs/architecture.md");
     let (_, walks) = text.split_once("\n## Four walks through the code\n").unwrap();
-    let hops = steps(walks.split("\n## ").next().unwrap());
-    assert!(hops.len() > 40, "{hops:#?}");
-    let is_there = |hop: &str| {
-        let mut quoted = hop.split('`').skip(1).step_by(2);
-        let (file, name) = (quoted.next().unwrap(), quoted.next().unwrap());
-        let code = std::fs::read_to_string(Path::new(ROOT).join(file)).unwrap_or_default();
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '#';
-        let names: Vec<&str> = code.split(|c| !is_part(c)).collect();
-        match file.ends_with(".rs") {
-            true => names.windows(2).any(|pair| pair == ["fn", name]),
-            false => names.contains(&name),
-        }
-    };
-    let missing: Vec<_> = hops.into_iter().filter(|hop| !is_there(hop)).collect();
+    let steps = steps(walks.split("\n## ").next().unwrap());
+    assert!(steps.len() > 40, "{steps:#?}");
+    let missing: Vec<_> = steps.iter().flat_map(|step| missing_in(step)).collect();
     assert!(missing.is_empty(), "{missing:#?}");
+    // What is not there is noticed.
+    let wrong = "1. `src/worker_pool.rs`: `submit` calls `no_such_thing`, and `work` of `src/token.rs`.";
+    assert_eq!(missing_in(wrong).len(), 2);
 }
 
 /// The recipes of CONTRIBUTING.md, each by its heading.

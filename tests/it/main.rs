@@ -2,11 +2,7 @@
 //!
 //! One module an area. `support` brings up servers, databases, clients and browsers; each test has a database of its own.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod acting;

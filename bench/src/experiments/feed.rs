@@ -12,6 +12,10 @@ use crate::pgbench;
 const CLIENTS: u32 = 64;
 const SESSIONS: u64 = 20_000;
 const SIGN_IN: &str = include_str!("../sign_in.sql");
+/// What a sign-in tells the feed.
+const NAMED: &str = ", named as (
+    insert into feed (user_id, is_end) select md5('user' || :user::text)::uuid, exists (select from ended)
+)";
 
 const WITH: &str = "with the feed";
 const WITHOUT: &str = "without any notice";
@@ -44,10 +48,15 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
                 "alter table sessions disable trigger user; alter table users disable trigger user",
             )?;
         }
-        for setting in ["oneseat.waits_after_commit = 'on'", "enable_seqscan = off"] {
+        let named = if has_feed { NAMED } else { "" };
+        for setting in [
+            "oneseat.waits_after_commit = 'on'",
+            "oneseat.names_its_user = 'on'",
+            "enable_seqscan = off",
+        ] {
             cluster.execute("postgres", &format!("alter database {database} set {setting}"))?;
         }
-        subjects.push((name, cluster.url(&database), format!("{sign_in}{end}")));
+        subjects.push((name, cluster.url(&database), format!("{}{end}", sign_in.replace("NAMED", named))));
     }
     for (_, url, statements) in &subjects {
         pgbench::run(bench, url, statements, CLIENTS, 1)?;

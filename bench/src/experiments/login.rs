@@ -33,7 +33,7 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
             load: Load {
                 address: host.addresses.oneseat,
                 requests: Requests::Login {
-                    bodies: seeded.logins(bench, u64::from(round) * EACH, EACH)?,
+                    bodies: seeded.logins(&bench.cluster, u64::from(round) * EACH, EACH)?,
                 },
                 connections: CONNECTIONS,
                 seconds,

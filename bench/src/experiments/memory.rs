@@ -96,7 +96,7 @@ fn round_of(bench: &Bench, seeded: &Seeded, round: u32) -> Result<Vec<Row>> {
         address: program.address,
         requests: Requests::Get {
             path: "/auth/session".to_owned(),
-            headers: seeded.headers(bench)?,
+            headers: seeded.headers(&bench.cluster)?,
         },
         connections: bench.options.connections,
         seconds,
@@ -114,7 +114,7 @@ fn round_of(bench: &Bench, seeded: &Seeded, round: u32) -> Result<Vec<Row>> {
     let all = Load {
         requests: Requests::Get {
             path: "/auth/session".to_owned(),
-            headers: seeded.all_headers(bench)?,
+            headers: seeded.all_headers(&bench.cluster)?,
         },
         seconds: u32::try_from(seeded.sessions / COLD_RATE)?.max(2),
         ..load

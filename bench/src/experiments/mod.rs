@@ -13,78 +13,26 @@ mod validation;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::ValueEnum;
-use serde::Serialize;
 
 use crate::bench::Bench;
+use crate::experiment::Experiment;
 use crate::host::Host;
 use crate::measure::Subject;
 use crate::outcome::{Outcome, Sample};
 use crate::seed::Seeded;
 use crate::wrk::{Load, Requests};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "camelCase")]
-pub enum Experiment {
-    /// Validation compared with a bare handler, one query for each request, pgbench, and the peers
-    Validation,
-    /// Statements that PostgreSQL sees for validations
-    Statements,
-    /// Validation over more and more sessions
-    Scale,
-    /// Sign-in compared with Argon2id alone
-    Login,
-    /// Sign-ins in PostgreSQL, with the feed and without
-    Feed,
-    /// How long a sign-out takes
-    SignOut,
-    /// Validation while many sign in
-    Storm,
-    /// Validation while expired sessions are swept
-    Sweep,
-    /// The program's memory, idle and at work
-    Memory,
-}
-
-impl Experiment {
-    pub const ALL: [Self; 9] = [
-        Self::Validation,
-        Self::Statements,
-        Self::Scale,
-        Self::Login,
-        Self::Feed,
-        Self::SignOut,
-        Self::Storm,
-        Self::Sweep,
-        Self::Memory,
-    ];
-
-    pub fn run(self, bench: &Bench) -> Result<Outcome> {
-        match self {
-            Self::Validation => validation::run(bench),
-            Self::Statements => statements::run(bench),
-            Self::Scale => scale::run(bench),
-            Self::Login => login::run(bench),
-            Self::Feed => feed::run(bench),
-            Self::SignOut => sign_out::run(bench),
-            Self::Storm => storm::run(bench),
-            Self::Sweep => sweep::run(bench),
-            Self::Memory => memory::run(bench),
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Validation => "validation",
-            Self::Statements => "statements",
-            Self::Scale => "scale",
-            Self::Login => "login",
-            Self::Feed => "feed",
-            Self::SignOut => "sign-out",
-            Self::Storm => "storm",
-            Self::Sweep => "sweep",
-            Self::Memory => "memory",
-        }
+pub fn run(experiment: Experiment, bench: &Bench) -> Result<Outcome> {
+    match experiment {
+        Experiment::Validation => validation::run(bench),
+        Experiment::Statements => statements::run(bench),
+        Experiment::Scale => scale::run(bench),
+        Experiment::Login => login::run(bench),
+        Experiment::Feed => feed::run(bench),
+        Experiment::SignOut => sign_out::run(bench),
+        Experiment::Storm => storm::run(bench),
+        Experiment::Sweep => sweep::run(bench),
+        Experiment::Memory => memory::run(bench),
     }
 }
 
@@ -108,7 +56,7 @@ fn validation_of(bench: &Bench, host: &Host, seeded: &Seeded, name: impl Into<St
             address: host.addresses.oneseat,
             requests: Requests::Get {
                 path: "/auth/session".to_owned(),
-                headers: seeded.headers(bench)?,
+                headers: seeded.headers(&bench.cluster)?,
             },
             connections: bench.options.connections,
             seconds: bench.options.seconds(),

@@ -86,7 +86,7 @@ fn all_remembered(bench: &Bench, sessions: u64) -> Result<(Subject, Host)> {
     let mut subject = validation_of(bench, &host, &seeded, label_of_all(sessions))?;
     subject.load.requests = Requests::Get {
         path: "/auth/session".to_owned(),
-        headers: seeded.all_headers(bench)?,
+        headers: seeded.all_headers(&bench.cluster)?,
     };
     subject.warm_up_for(bench, u32::try_from(1 + sessions / COLD_RATE)?)?;
     Ok((subject, host))

@@ -34,7 +34,7 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
         let storm = Load {
             address: host.addresses.oneseat,
             requests: Requests::Login {
-                bodies: seeded.logins(bench, u64::from(round) * EACH % VISITORS, EACH)?,
+                bodies: seeded.logins(&bench.cluster, u64::from(round) * EACH % VISITORS, EACH)?,
             },
             connections: CONNECTIONS,
             seconds: bench.options.seconds() + 2,

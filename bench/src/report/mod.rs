@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::cluster::SETTINGS;
-use crate::experiments::Experiment;
+use crate::experiment::Experiment;
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::outcome::{Outcome, Spread};

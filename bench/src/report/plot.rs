@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::Report;
 use super::table::significant;
-use crate::experiments::Experiment;
+use crate::experiment::Experiment;
 use crate::outcome::{Outcome, Sample, Spread};
 
 /// Where the plot begins and how wide it is; labels stand before it, numbers behind.

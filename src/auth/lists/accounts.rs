@@ -82,34 +82,33 @@ impl Auth {
         limit: i64,
     ) -> Result<Page<Account>, Error> {
         let policy = self.policy.sessions;
-        self.db
-            .run(move |conn| {
-                let mut query = accounts!(policy).into_boxed();
-                if let Some(pattern) = pattern(&search) {
-                    query = query.filter(
-                        users::folded_name
-                            .like(pattern.clone())
-                            .or(users::folded_email.like(pattern)),
-                    );
-                }
-                if let Some(Cursor { at, id }) = after {
-                    query = query.filter(users::created_at.le(at)).filter(
-                        users::created_at
-                            .lt(at)
-                            .or(users::created_at.eq(at).and(users::id.lt(id))),
-                    );
-                }
-                let rows: Vec<Row> = query
-                    .order((users::created_at.desc(), users::id.desc()))
-                    .limit(limit + 1)
-                    .load(conn)?;
-                let accounts = rows.into_iter().map(Account::from).collect();
-                Ok(page(accounts, limit, |account: &Account| Cursor {
-                    at: account.user.created_at,
-                    id: account.user.id,
-                }))
-            })
-            .await
+        self.run(move |conn| {
+            let mut query = accounts!(policy).into_boxed();
+            if let Some(pattern) = pattern(&search) {
+                query = query.filter(
+                    users::folded_name
+                        .like(pattern.clone())
+                        .or(users::folded_email.like(pattern)),
+                );
+            }
+            if let Some(Cursor { at, id }) = after {
+                query = query.filter(users::created_at.le(at)).filter(
+                    users::created_at
+                        .lt(at)
+                        .or(users::created_at.eq(at).and(users::id.lt(id))),
+                );
+            }
+            let rows: Vec<Row> = query
+                .order((users::created_at.desc(), users::id.desc()))
+                .limit(limit + 1)
+                .load(conn)?;
+            let accounts = rows.into_iter().map(Account::from).collect();
+            Ok(page(accounts, limit, |account: &Account| Cursor {
+                at: account.user.created_at,
+                id: account.user.id,
+            }))
+        })
+        .await
     }
 
     /// One account.
@@ -118,16 +117,15 @@ impl Auth {
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
     pub async fn account(&self, email: Email) -> Result<Account, Error> {
         let policy = self.policy.sessions;
-        self.db
-            .run(move |conn| {
-                let row: Option<Row> = accounts!(policy)
-                    .filter(users::email.eq(email.as_str()))
-                    .first(conn)
-                    .optional()?;
-                row.map(Account::from)
-                    .ok_or_else(|| Error::NoSuchUser(email.to_string()))
-            })
-            .await
+        self.run(move |conn| {
+            let row: Option<Row> = accounts!(policy)
+                .filter(users::email.eq(email.as_str()))
+                .first(conn)
+                .optional()?;
+            row.map(Account::from)
+                .ok_or_else(|| Error::NoSuchUser(email.to_string()))
+        })
+        .await
     }
 
     /// How many accounts match.
@@ -135,22 +133,18 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn count_accounts(&self, search: Search) -> Result<i64, Error> {
-        self.db
-            .run(move |conn| {
-                let counted = match pattern(&search) {
-                    None => users::table.count().get_result(conn),
-                    Some(pattern) => users::table
-                        .filter(
-                            users::folded_name
-                                .like(pattern.clone())
-                                .or(users::folded_email.like(pattern)),
-                        )
-                        .count()
-                        .get_result(conn),
-                };
-                counted.map_err(Error::from)
-            })
-            .await
+        self.query(move |conn| match pattern(&search) {
+            None => users::table.count().get_result(conn),
+            Some(pattern) => users::table
+                .filter(
+                    users::folded_name
+                        .like(pattern.clone())
+                        .or(users::folded_email.like(pattern)),
+                )
+                .count()
+                .get_result(conn),
+        })
+        .await
     }
 }
 

@@ -47,32 +47,31 @@ impl Auth {
         limit: i64,
     ) -> Result<Page<(Session, User)>, Error> {
         let policy = self.policy.sessions;
-        self.db
-            .run(move |conn| {
-                let mut query = sessions::table
-                    .inner_join(users::table)
-                    .filter(matches_live(&search, &policy))
-                    .into_boxed();
-                if let Some(Cursor { at, id }) = after {
-                    query = query.filter(sessions::last_activity.le(at)).filter(
-                        sessions::last_activity
-                            .lt(at)
-                            .or(sessions::last_activity.eq(at).and(sessions::id.lt(id))),
-                    );
-                }
-                let rows = query
-                    .order((sessions::last_activity.desc(), sessions::id.desc()))
-                    .limit(limit + 1)
-                    .select((Session::as_select(), ends_at(&policy), User::as_select()))
-                    .load::<(Session, DateTime<Utc>, User)>(conn)?;
-                let judged = |(session, ends_at, user): (Session, _, _)| (session.judged(ends_at), user);
-                let rows = rows.into_iter().map(judged).collect();
-                Ok(page(rows, limit, |(session, _)| Cursor {
-                    at: session.last_activity,
-                    id: session.id,
-                }))
-            })
-            .await
+        self.run(move |conn| {
+            let mut query = sessions::table
+                .inner_join(users::table)
+                .filter(matches_live(&search, &policy))
+                .into_boxed();
+            if let Some(Cursor { at, id }) = after {
+                query = query.filter(sessions::last_activity.le(at)).filter(
+                    sessions::last_activity
+                        .lt(at)
+                        .or(sessions::last_activity.eq(at).and(sessions::id.lt(id))),
+                );
+            }
+            let rows = query
+                .order((sessions::last_activity.desc(), sessions::id.desc()))
+                .limit(limit + 1)
+                .select((Session::as_select(), ends_at(&policy), User::as_select()))
+                .load::<(Session, DateTime<Utc>, User)>(conn)?;
+            let judged = |(session, ends_at, user): (Session, _, _)| (session.judged(ends_at), user);
+            let rows = rows.into_iter().map(judged).collect();
+            Ok(page(rows, limit, |(session, _)| Cursor {
+                at: session.last_activity,
+                id: session.id,
+            }))
+        })
+        .await
     }
 
     /// How many live sessions match.
@@ -81,21 +80,16 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn count_live_sessions(&self, search: Search) -> Result<i64, Error> {
         let policy = self.policy.sessions;
-        self.db
-            .run(move |conn| {
-                // Every session has a user: without a search no join is needed.
-                let counted = match search {
-                    Search::All => count_live(conn, &policy),
-                    Search::Network(_) | Search::Text(_) => {
-                        let matching = sessions::table
-                            .inner_join(users::table)
-                            .filter(matches_live(&search, &policy));
-                        matching.count().get_result(conn)
-                    }
-                };
-                counted.map_err(Error::from)
-            })
-            .await
+        self.query(move |conn| match search {
+            // Every session has a user: without a search no join is needed.
+            Search::All => count_live(conn, &policy),
+            Search::Network(_) | Search::Text(_) => sessions::table
+                .inner_join(users::table)
+                .filter(matches_live(&search, &policy))
+                .count()
+                .get_result(conn),
+        })
+        .await
     }
 
     /// Past sessions, the last to end first, each with its user if the account still exists.
@@ -109,43 +103,42 @@ impl Auth {
         after: Option<Cursor>,
         limit: i64,
     ) -> Result<Page<(EndedSession, Option<User>)>, Error> {
-        self.db
-            .run(move |conn| {
-                let mut query = ended_sessions::table
-                    .left_join(users::table.on(users::id.eq(ended_sessions::user_id)))
-                    .into_boxed();
-                match &search {
-                    Search::All => {}
-                    Search::Network(network) => {
-                        query = query.filter(ended_sessions::ip_address.is_contained_by_or_eq(*network));
-                    }
-                    Search::Text(text) => {
-                        let pattern = Search::pattern(text);
-                        let by_name = users::folded_name.nullable().like(pattern.clone());
-                        query = query.filter(by_name.or(users::folded_email.nullable().like(pattern)));
-                    }
+        self.run(move |conn| {
+            let mut query = ended_sessions::table
+                .left_join(users::table.on(users::id.eq(ended_sessions::user_id)))
+                .into_boxed();
+            match &search {
+                Search::All => {}
+                Search::Network(network) => {
+                    query = query.filter(ended_sessions::ip_address.is_contained_by_or_eq(*network));
                 }
-                if let Some(reason) = reason {
-                    query = query.filter(ended_sessions::reason.eq(reason));
+                Search::Text(text) => {
+                    let pattern = Search::pattern(text);
+                    let by_name = users::folded_name.nullable().like(pattern.clone());
+                    query = query.filter(by_name.or(users::folded_email.nullable().like(pattern)));
                 }
-                if let Some(Cursor { at, id }) = after {
-                    query = query.filter(ended_sessions::ended_at.le(at)).filter(
-                        ended_sessions::ended_at
-                            .lt(at)
-                            .or(ended_sessions::ended_at.eq(at).and(ended_sessions::id.lt(id))),
-                    );
-                }
-                let rows = query
-                    .order((ended_sessions::ended_at.desc(), ended_sessions::id.desc()))
-                    .limit(limit + 1)
-                    .select((EndedSession::as_select(), Option::<User>::as_select()))
-                    .load::<(EndedSession, Option<User>)>(conn)?;
-                Ok(page(rows, limit, |(session, _)| Cursor {
-                    at: session.ended_at,
-                    id: session.id,
-                }))
-            })
-            .await
+            }
+            if let Some(reason) = reason {
+                query = query.filter(ended_sessions::reason.eq(reason));
+            }
+            if let Some(Cursor { at, id }) = after {
+                query = query.filter(ended_sessions::ended_at.le(at)).filter(
+                    ended_sessions::ended_at
+                        .lt(at)
+                        .or(ended_sessions::ended_at.eq(at).and(ended_sessions::id.lt(id))),
+                );
+            }
+            let rows = query
+                .order((ended_sessions::ended_at.desc(), ended_sessions::id.desc()))
+                .limit(limit + 1)
+                .select((EndedSession::as_select(), Option::<User>::as_select()))
+                .load::<(EndedSession, Option<User>)>(conn)?;
+            Ok(page(rows, limit, |(session, _)| Cursor {
+                at: session.ended_at,
+                id: session.id,
+            }))
+        })
+        .await
     }
 
     /// A user's recent past sessions, the last to end first.
@@ -153,9 +146,7 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn history_of(&self, user: Uuid, limit: i64) -> Result<Vec<EndedSession>, Error> {
-        self.db
-            .run(move |conn| history::of_user(conn, user, limit).map_err(Error::from))
-            .await
+        self.query(move |conn| history::of_user(conn, user, limit)).await
     }
 
     /// Addresses that are locked now.
@@ -163,9 +154,7 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn locked(&self) -> Result<Locked, Error> {
-        self.db
-            .run(|conn| lockout::locked(conn).map_err(Error::from))
-            .await
+        self.query(lockout::locked).await
     }
 
     /// Are there no users yet?
@@ -173,6 +162,6 @@ impl Auth {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn has_no_users(&self) -> Result<bool, Error> {
-        self.db.run(|conn| Ok::<_, Error>(!store::any(conn)?)).await
+        Ok(!self.query(store::any).await?)
     }
 }

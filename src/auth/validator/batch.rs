@@ -59,9 +59,10 @@ impl Worker<Question> for ValidationWorker {
         let policy = self.policy;
         let mark = self.memory.mark();
         let began = Instant::now();
-        let found = self.connection.run(|conn| find(conn, &digests, &policy));
+        let size = u32::try_from(digests.len()).map_or(0.0, f64::from);
+        let found = self.connection.run(move |conn| find(conn, &digests, &policy));
         histogram!(BATCH_SECONDS).record(began.elapsed());
-        histogram!(BATCH_SIZE).record(u32::try_from(digests.len()).map_or(0.0, f64::from));
+        histogram!(BATCH_SIZE).record(size);
         let found = match found {
             Ok(found) => found,
             Err(error) => return fail(questions, &error.into()),
@@ -118,11 +119,11 @@ impl ValidationWorker {
         let (expired, disabled, policy) = (of(OverBy::Time), of(OverBy::DisabledUser), self.policy);
         if !expired.is_empty() {
             self.connection
-                .run(|conn| unwritten_ends::write_expired(conn, &expired, &policy))?;
+                .run(move |conn| unwritten_ends::write_expired(conn, &expired, &policy))?;
         }
         if !disabled.is_empty() {
             self.connection
-                .run(|conn| unwritten_ends::write_disabled(conn, &disabled, &policy))?;
+                .run(move |conn| unwritten_ends::write_disabled(conn, &disabled, &policy))?;
         }
         Ok(())
     }
@@ -132,7 +133,7 @@ impl ValidationWorker {
         let ids = distinct(due.iter().map(|(_, seat)| seat.session.id));
         let policy = self.policy;
         let touched: HashMap<Uuid, Session> =
-            match self.connection.run(|conn| store::touch(conn, &ids, &policy)) {
+            match self.connection.run(move |conn| store::touch(conn, &ids, &policy)) {
                 Ok(touched) => touched.into_iter().map(|session| (session.id, session)).collect(),
                 Err(error) => return fail(due.into_iter().map(|(question, _)| question), &error.into()),
             };
@@ -149,7 +150,7 @@ impl ValidationWorker {
     fn explain(&mut self, missing: Vec<Question>, over: &HashMap<TokenDigest, (Uuid, OverBy)>) {
         let digests = distinct(missing.iter().map(|question| question.digest));
         let endings: HashMap<TokenDigest, Ending> =
-            match self.connection.run(|conn| history::find(conn, &digests)) {
+            match self.connection.run(move |conn| history::find(conn, &digests)) {
                 Ok(endings) => endings.into_iter().collect(),
                 Err(error) => return fail(missing, &error.into()),
             };

@@ -34,10 +34,6 @@ const QUEUE: usize = 4_096;
 /// The longest wait for an answer, whatever the database does.
 const DEADLINE: Duration = Duration::from_secs(8);
 
-/// How long a thread may need for a batch: a few statements, each of which PostgreSQL gives up in time. One that
-/// needs longer has a server that is frozen.
-const PATIENCE: Duration = Duration::from_millis(5_500);
-
 /// How often to ask about an expired session whose row another transaction holds, in most cases to write the
 /// same end. The first pause doubles with each further one.
 const QUESTIONS: u32 = 6;
@@ -120,8 +116,7 @@ pub struct Validator {
 }
 
 impl Validator {
-    /// Starts `threads` threads, each with its own connection. The pool must have more, or other work gets
-    /// none.
+    /// Starts `threads` threads, each with its own connection.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -138,7 +133,7 @@ impl Validator {
             policy,
         };
         Ok(Self {
-            pool: WorkerPool::start("validator", threads, QUEUE, PATIENCE, make_worker)?,
+            pool: WorkerPool::start("validator", threads, QUEUE, make_worker)?,
             memory,
             policy,
             answered: Arc::default(),

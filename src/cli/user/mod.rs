@@ -209,7 +209,7 @@ impl List {
 struct Shown {
     #[serde(flatten)]
     account: AccountView,
-    session: Option<SessionView>,
+    session: Option<SessionView<'static>>,
 }
 
 impl Show {

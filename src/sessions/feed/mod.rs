@@ -27,7 +27,8 @@ use crate::moment::Moment;
 use reader::Reader;
 
 pub use reader::LEASES_LOST;
-pub use table::feed_server;
+pub(super) use table::NAMES_ITS_USER;
+pub use table::{feed_server, named};
 
 /// The longest wait for an answer of the feed.
 const DEADLINE: Duration = Duration::from_secs(8);

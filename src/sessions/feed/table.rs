@@ -24,6 +24,15 @@ extern "SQL" {
     fn feed_server() -> Nullable<Text>;
 }
 
+/// In a transaction that says this, the triggers leave it to the part [`named`] of a statement to tell of
+/// sessions that begin or end.
+pub(in crate::sessions) const NAMES_ITS_USER: &str = "set local oneseat.names_its_user = 'on'";
+
+/// Adds this user to the feed, as the part `named` of a statement whose part `ended` holds what ended.
+pub fn named(user_id: &str, ended: &str) -> String {
+    format!("named as (insert into feed (user_id, is_end) select {user_id}, exists (select from {ended}))")
+}
+
 /// How many rows one statement deletes.
 const PURGED_AT_ONCE: i32 = 10_000;
 

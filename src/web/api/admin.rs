@@ -16,8 +16,8 @@ use crate::web::problem::Problem;
 #[derive(Serialize, ToSchema)]
 pub struct LiveRow {
     #[serde(flatten)]
-    session: SessionView,
-    user: UserView,
+    session: SessionView<'static>,
+    user: UserView<'static>,
     current: bool,
 }
 
@@ -44,7 +44,7 @@ pub async fn sessions(
     let list = ListQuery::of(&request)?.understood()?;
     let total = auth.count_live_sessions(list.search.clone()).await?;
     let page = auth.live_sessions(list.search, list.after, list.limit).await?;
-    let own = admin.seat.session.id;
+    let own = admin.0.seat.session.id;
     let sessions = page.rows.into_iter().map(|(session, user)| LiveRow {
         current: session.id == own,
         session: session.into(),
@@ -95,7 +95,7 @@ pub struct EndedResponse {
     responses((status = 200, body = EndedResponse), Admin),
 )]
 pub async fn end_others(admin: Admin, auth: Data<Auth>) -> Result<Json<EndedResponse>, Problem> {
-    let ended = auth.revoke_all_others(admin.holder()).await?;
+    let ended = auth.revoke_all_others(admin.0.holder()).await?;
     Ok(Json(EndedResponse { ended }))
 }
 
@@ -105,7 +105,7 @@ pub struct PastRow {
     #[serde(flatten)]
     session: EndedSessionView,
     #[schema(required)]
-    user: Option<UserView>,
+    user: Option<UserView<'static>>,
 }
 
 /// One page of past sessions.

@@ -1,6 +1,7 @@
 //! Users and sessions in JSON, for the API and the command line: camelCase, RFC 3339 UTC, no token and no
 //! digest.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -17,10 +18,10 @@ use crate::web::schemas;
 #[derive(Serialize, ToSchema)]
 #[schema(as = User)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct UserView {
+pub(crate) struct UserView<'a> {
     id: Uuid,
-    name: String,
-    email: String,
+    name: Cow<'a, str>,
+    email: Cow<'a, str>,
     #[schema(schema_with = schemas::role)]
     role: Role,
 }
@@ -29,12 +30,12 @@ pub(crate) struct UserView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Session)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct SessionView {
+pub(crate) struct SessionView<'a> {
     id: Uuid,
     #[schema(schema_with = schemas::address)]
     ip_address: IpAddr,
     #[schema(required)]
-    user_agent: Option<String>,
+    user_agent: Option<Cow<'a, str>>,
     #[serde(serialize_with = "time")]
     created_at: DateTime<Utc>,
     #[serde(serialize_with = "time")]
@@ -66,7 +67,7 @@ pub(crate) struct EndedSessionView {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AccountView {
     #[serde(flatten)]
-    user: UserView,
+    user: UserView<'static>,
     #[schema(schema_with = schemas::state)]
     state: AccountState,
     email_verified: bool,
@@ -92,23 +93,47 @@ impl From<EndedSession> for EndedSessionView {
     }
 }
 
-impl From<User> for UserView {
+impl From<User> for UserView<'_> {
     fn from(user: User) -> Self {
         Self {
             id: user.id,
-            name: user.name,
-            email: user.email,
+            name: user.name.into(),
+            email: user.email.into(),
             role: user.role,
         }
     }
 }
 
-impl From<Session> for SessionView {
+impl<'a> From<&'a User> for UserView<'a> {
+    fn from(user: &'a User) -> Self {
+        Self {
+            id: user.id,
+            name: user.name.as_str().into(),
+            email: user.email.as_str().into(),
+            role: user.role,
+        }
+    }
+}
+
+impl From<Session> for SessionView<'_> {
     fn from(session: Session) -> Self {
         Self {
             id: session.id,
             ip_address: session.ip_address.ip(),
-            user_agent: session.user_agent,
+            user_agent: session.user_agent.map(Cow::from),
+            created_at: session.created_at,
+            last_activity: session.last_activity,
+            expires_at: session.expires_at,
+        }
+    }
+}
+
+impl<'a> From<&'a Session> for SessionView<'a> {
+    fn from(session: &'a Session) -> Self {
+        Self {
+            id: session.id,
+            ip_address: session.ip_address.ip(),
+            user_agent: session.user_agent.as_deref().map(Cow::from),
             created_at: session.created_at,
             last_activity: session.last_activity,
             expires_at: session.expires_at,

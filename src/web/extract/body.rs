@@ -26,13 +26,7 @@ pub(in crate::web) async fn json<T: DeserializeOwned>(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<T, Problem> {
-    let is_json = matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == "application/json");
-    if !is_json {
-        return Err(Problem::unsupported_media_type("application/json"));
-    }
-    let body = timeout(SLOWEST, read(payload))
-        .await
-        .map_err(|_| Problem::too_slow())??;
+    let body = read(request, payload, "application/json").await?;
     // serde would also read the fields of a struct from an array.
     if body
         .trim_ascii_start()
@@ -69,18 +63,21 @@ pub(in crate::web) async fn form(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<Vec<(String, String)>, Problem> {
-    let form = "application/x-www-form-urlencoded";
-    let is_form = matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == form);
-    if !is_form {
-        return Err(Problem::unsupported_media_type(form));
-    }
-    let body = timeout(SLOWEST, read(payload))
-        .await
-        .map_err(|_| Problem::too_slow())??;
+    let body = read(request, payload, "application/x-www-form-urlencoded").await?;
     Ok(form_urlencoded::parse(&body).into_owned().collect())
 }
 
-async fn read(mut payload: Payload) -> Result<BytesMut, Problem> {
+/// Reads a body of this media type, in time.
+async fn read(request: &HttpRequest, payload: Payload, media_type: &str) -> Result<BytesMut, Problem> {
+    if !matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == media_type) {
+        return Err(Problem::unsupported_media_type(media_type));
+    }
+    timeout(SLOWEST, to_the_end(payload))
+        .await
+        .map_err(|_| Problem::too_slow())?
+}
+
+async fn to_the_end(mut payload: Payload) -> Result<BytesMut, Problem> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Problem::bad_request("The body could not be read to its end"))?;

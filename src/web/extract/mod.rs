@@ -36,29 +36,21 @@ pub struct Passive(pub Seat);
 
 /// A live session of an admin. The refusal of any other user is written to the security log.
 #[derive(Clone, Debug)]
-pub struct Admin {
-    /// The session and its user.
-    pub seat: Seat,
-    request: HttpRequest,
-}
+pub struct Admin(pub Authenticated);
 
 impl Authenticated {
     /// The caller and what they ask for. The session is checked again when the work is done, because the body
     /// may come much later.
     pub(in crate::web) fn holder(&self) -> Holder {
-        holder(&self.seat, &self.request)
+        let Self { seat, request } = self;
+        Holder::new(seat, resource(request), client::origin(request))
     }
 }
 
 impl Admin {
-    /// The caller and what they ask for, as in [`Authenticated::holder`].
-    pub(in crate::web) fn holder(&self) -> Holder {
-        holder(&self.seat, &self.request)
-    }
-
     /// The authority to act as this admin. It is checked again when the work is done.
     pub(in crate::web) fn authority(&self) -> Authority {
-        Authority::Admin(self.holder())
+        Authority::Admin(self.0.holder())
     }
 }
 
@@ -68,10 +60,6 @@ pub(in crate::web) fn resource(request: &HttpRequest) -> audit::Resource {
         path: request.path().to_owned(),
         route: request.match_pattern().unwrap_or_default(),
     }
-}
-
-fn holder(seat: &Seat, request: &HttpRequest) -> Holder {
-    Holder::new(seat, resource(request), client::origin(request))
 }
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
@@ -103,16 +91,17 @@ impl FromRequest for Admin {
     type Error = Problem;
     type Future = Extracting<Self>;
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let authenticated = Authenticated::from_request(request, payload);
         Box::pin(async move {
-            let seat = seat(&request, activity(request.headers())).await?;
+            let caller = authenticated.await?;
+            let Authenticated { seat, request } = &caller;
             match seat.user.role {
-                Role::Admin => Ok(Self { seat, request }),
+                Role::Admin => Ok(Self(caller)),
                 Role::User => {
-                    audit::forbidden(seat.user.id, &resource(&request), &client::origin(&request));
+                    audit::forbidden(seat.user.id, &resource(request), &client::origin(request));
                     // First: another instance may still remember an earlier role.
-                    auth(&request)?.outwait().await?;
+                    auth(request)?.outwait().await?;
                     Err(Problem::forbidden())
                 }
             }

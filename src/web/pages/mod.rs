@@ -62,7 +62,7 @@ impl FromRequest for AdminPage {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        extract(request, payload, |caller: Admin| Self(caller.seat))
+        extract(request, payload, |caller: Admin| Self(caller.0.seat))
     }
 }
 

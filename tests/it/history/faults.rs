@@ -2,25 +2,22 @@
 
 use std::fmt;
 use std::fs;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use oneseat::db::embedded::Embedded;
 use oneseat::db::migrations;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use tempfile::TempDir;
 
 use super::freeze::Frozen;
+use super::instances::{PROGRAMS, assert_harmless, free_port, is_written_at, start};
+use super::namespace::Namespace;
 use super::sees_no_lockout;
+use super::servers::{LastHour, Servers};
 use super::world::{FAULTS, SOURCES, World, from};
-use crate::support::{App, Database, Lost, PASSWORD, Program, Wire, eventually, libfaketime};
+use crate::support::{App, Database, Lost, Program, Wire, eventually};
 
 /// What may happen while people go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +37,12 @@ pub enum Fault {
     InstanceFrozen,
     /// All of PostgreSQL's processes stand still, and go on.
     DatabaseFrozen,
+    /// The primary dies, its standby is promoted, and the address of PostgreSQL leads there.
+    StandbyPromoted,
 }
 
 impl Fault {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ConnectionsCut,
         Self::DatabaseRestarted,
         Self::DatabaseCrashed,
@@ -52,6 +51,7 @@ impl Fault {
         Self::ClockShifted,
         Self::InstanceFrozen,
         Self::DatabaseFrozen,
+        Self::StandbyPromoted,
     ];
 }
 
@@ -64,10 +64,6 @@ impl fmt::Display for Fault {
 /// The clocks that an instance may have, in hours from the machine's, and up to two seconds more or less.
 const CLOCKS: [i64; 4] = [0, 3, -24, 40 * 24];
 
-/// Instances that are programs, and their leases; the last of these has the clock that jumps. One more runs in this process, for the
-/// operator.
-const PROGRAMS: [(&str, &str); 2] = [("first", "200ms"), ("second", "50ms")];
-
 /// The lease of an instance that is started again. With none nobody remembers, until the next one starts.
 const LEASES: [&str; 8] = ["200ms", "200ms", "200ms", "200ms", "50ms", "50ms", "50ms", "0"];
 
@@ -77,57 +73,59 @@ pub struct Stage {
     programs: Vec<Option<Program>>,
     /// Their ways to PostgreSQL.
     wires: Vec<Wire>,
+    /// The first one's, if it has one of its own.
+    network: Option<Namespace>,
     /// What each said when it was last asked how many validations it has answered, by source.
     validations: Vec<[usize; SOURCES.len()]>,
     /// The lease that was set last.
     lease: &'static str,
     _operator: App,
-    embedded: Embedded,
+    servers: Servers,
     clock: PathBuf,
     /// What that file says.
     hours: i64,
-    dir: TempDir,
 }
 
 impl Stage {
-    pub async fn set(users: usize) -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("oneseat-history-")
-            .tempdir()
-            .unwrap();
-        // Nothing here outlives the machine's next power cut, but what was acknowledged must outlive PostgreSQL's.
-        let embedded = Embedded::open(dir.path(), &[("fsync", "off")]).unwrap();
-        migrations::run(&embedded.url()).unwrap();
-        let clock = dir.path().join("clock");
+    /// With `namespace`, the first instance has a network of its own, where there can be one.
+    pub async fn set(users: usize, namespace: bool) -> Self {
+        let mut servers = Servers::start();
+        migrations::run(servers.url()).unwrap();
+        servers.add_standby().await;
+        let clock = servers.dir().join("clock");
         fs::write(&clock, "+0\n").unwrap();
-        let operator = App::start_on_with(Database::at(embedded.url()), sees_no_lockout).await;
-        let wires = PROGRAMS.map(|_| Wire::to(&Database::at(embedded.url())));
-        let programs: Vec<_> = (0..PROGRAMS.len())
-            .map(|n| Some(start(&wires[n], &clock, n, PROGRAMS[n].1, free_port())))
-            .collect();
+        let operator = App::start_on_with(servers.database(), sees_no_lockout).await;
+        let network = namespace.then(Namespace::new).flatten();
+        let mut wires = PROGRAMS.map(|_| Wire::to(&servers.database()));
+        if let Some(network) = &network {
+            wires[0] = Wire::from(network.database().into(), &servers.database());
+        }
+        let begin = |n: usize| start(&wires[n], network.as_ref(), &clock, n, PROGRAMS[n].1, free_port());
+        let programs: Vec<_> = (0..PROGRAMS.len()).map(|n| Some(begin(n))).collect();
         let mut instances: Vec<_> = PROGRAMS
             .into_iter()
             .map(|(name, _)| name)
             .zip(programs.iter().flatten().map(|program| program.address))
             .collect();
         instances.push(("third", operator.address));
-        let world = World::new(operator.auth.clone(), embedded.url(), instances, users).await;
+        let url = servers.url().to_owned();
+        let world = World::new(operator.auth.clone(), url, instances, users).await;
         Self {
             world: Arc::new(world),
             programs,
             wires: wires.into(),
+            network,
             validations: vec![[0; SOURCES.len()]; PROGRAMS.len()],
             lease: PROGRAMS[PROGRAMS.len() - 1].1,
             _operator: operator,
-            embedded,
+            servers,
             clock,
             hours: 0,
-            dir,
         }
     }
 
     pub fn database(&self) -> Database {
-        Database::at(self.embedded.url())
+        self.servers.database()
     }
 
     /// Lets it happen, sees that it did, and mends it. Nothing stands still for longer than `longest`.
@@ -139,13 +137,21 @@ impl Stage {
         match fault {
             Fault::ConnectionsCut => cut_connections(&self.database()),
             Fault::DatabaseRestarted => {
-                self.embedded.stop().unwrap();
+                self.servers.stop();
                 tokio::time::sleep(pause).await;
-                self.embedded.revive().unwrap();
+                self.servers.revive();
             }
-            Fault::DatabaseCrashed => self.crash_the_database().await,
+            Fault::DatabaseCrashed => {
+                self.servers.crash().await;
+                self.servers.revive();
+            }
+            Fault::StandbyPromoted => {
+                let last_hour = *[LastHour::Crash, LastHour::Stop].choose(rng).unwrap();
+                self.servers.promote(last_hour, rng.random_bool(0.5), pause).await;
+                self.servers.add_standby().await;
+            }
             Fault::DatabaseFrozen => {
-                let postmaster = u32::try_from(self.postmaster().as_raw()).unwrap();
+                let postmaster = u32::try_from(self.servers.postmaster().as_raw()).unwrap();
                 Frozen::with_children(postmaster).for_a_while(standstill).await;
             }
             Fault::InstanceKilled => {
@@ -163,15 +169,22 @@ impl Stage {
                 }
             }
             Fault::NetworkCut => {
-                let wire = &self.wires[rng.random_range(0..PROGRAMS.len())];
+                let n = rng.random_range(0..PROGRAMS.len());
                 // Around an end, most of the time.
                 let ending = self.world.ending.notified();
                 let _ = tokio::time::timeout(pause, ending).await;
                 tokio::time::sleep(pause / 8).await;
-                let ways = [Lost::Questions, Lost::Answers, Lost::Everything];
-                wire.cut(*ways.choose(rng).unwrap());
-                tokio::time::sleep(standstill).await;
-                wire.mend();
+                if let Some(network) = self.network.as_ref().filter(|_| n == 0 && rng.random()) {
+                    network.cut();
+                    tokio::time::sleep(standstill).await;
+                    network.mend();
+                    self.world.count("link down");
+                } else {
+                    let ways = [Lost::Questions, Lost::Answers, Lost::Everything];
+                    self.wires[n].cut(*ways.choose(rng).unwrap());
+                    tokio::time::sleep(standstill).await;
+                    self.wires[n].mend();
+                }
             }
             Fault::ClockShifted => self.shift_clock(rng).await,
         }
@@ -202,22 +215,6 @@ impl Stage {
         self.lease == "0"
     }
 
-    fn postmaster_pid_file(&self) -> PathBuf {
-        self.dir.path().join("server/pgdata/postmaster.pid")
-    }
-
-    fn postmaster(&self) -> Pid {
-        let words = fs::read_to_string(self.postmaster_pid_file()).unwrap();
-        Pid::from_raw(words.lines().next().unwrap().parse().unwrap())
-    }
-
-    async fn crash_the_database(&self) {
-        kill(self.postmaster(), Signal::SIGQUIT).unwrap();
-        let pid_file = self.postmaster_pid_file();
-        eventually("PostgreSQL is gone", async || !pid_file.exists()).await;
-        self.embedded.revive().unwrap();
-    }
-
     /// It comes back where it was, or elsewhere.
     async fn kill_instance(&mut self, n: usize, pause: Duration, rng: &mut StdRng) {
         let program = self.programs[n].take().unwrap();
@@ -232,7 +229,7 @@ impl Stage {
                 break lease;
             }
         };
-        let program = start(&self.wires[n], &self.clock, n, lease, port);
+        let program = start(&self.wires[n], self.network.as_ref(), &self.clock, n, lease, port);
         self.lease = lease;
         self.validations[n] = [0; SOURCES.len()];
         self.world.count(&format!("lease of {lease}"));
@@ -270,55 +267,4 @@ pub fn cut_connections(database: &Database) {
         "select count(pg_terminate_backend(pid)) from pg_stat_activity
          where datname = current_database() and pid <> pg_backend_pid() and random() < 0.33",
     );
-}
-
-fn start(wire: &Wire, clock: &std::path::Path, n: usize, lease: &str, port: u16) -> Program {
-    let (database, bind) = (wire.database(), format!("127.0.0.1:{port}"));
-    let args = [
-        ["--database-url", database.url()],
-        ["--validation-lease", lease],
-        ["--metrics-bind", "127.0.0.1:0"],
-        ["--bind", &bind],
-        ["--max-failed-attempts", "100"],
-        ["--trusted-proxies", "127.0.0.1/32"],
-        ["--login-rate", "off"],
-        // Often, so that it meets everything else.
-        ["--sweep-interval", "1s"],
-    ]
-    .concat();
-    let mut environment = Vec::new();
-    if n == PROGRAMS.len() - 1 {
-        environment = vec![
-            ("LD_PRELOAD", libfaketime()),
-            ("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap().to_owned()),
-            ("FAKETIME_CACHE_DURATION", "1".to_owned()),
-            // That one never jumps, whatever somebody does to the machine's time.
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-        ];
-    }
-    Program::serve_with(&args, &environment)
-}
-
-/// A port outside the range from which the system gives ports away: while a killed instance is gone, nobody else gets it.
-fn free_port() -> u16 {
-    let port = || rand::rng().random_range(20_000..30_000);
-    std::iter::repeat_with(port)
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .unwrap()
-}
-
-/// Is that line's time so many hours from ours?
-fn is_written_at(line: &str, hours: i64) -> bool {
-    let time = line.strip_prefix('[').and_then(|line| line.split(' ').next());
-    time.and_then(|time| time.parse::<DateTime<Utc>>().ok())
-        .is_some_and(|time| (time - Utc::now() - TimeDelta::hours(hours)).abs() < TimeDelta::hours(1))
-}
-
-/// No panic, and no secret: nothing that could be a token.
-fn assert_harmless(log: &[String]) {
-    for line in log {
-        let longest_hex = line.split(|c: char| !c.is_ascii_hexdigit()).map(str::len).max();
-        let is_harmless = !line.contains("panic") && !line.contains(PASSWORD) && longest_hex < Some(64);
-        assert!(is_harmless, "{line}");
-    }
 }

@@ -11,11 +11,15 @@ mod acts;
 mod checker;
 mod faults;
 mod freeze;
+mod instances;
 mod line;
+mod namespace;
 mod people;
 mod planted;
+mod promoted;
 mod sabotage;
 mod seat;
+mod servers;
 mod verdict;
 mod world;
 
@@ -73,7 +77,7 @@ impl Size {
         pause: Duration::from_millis(30),
         blink: Duration::from_millis(5),
         standstill: Duration::from_secs(11),
-        least_from_memory: 1.0 / 3.0,
+        least_from_memory: 0.2,
     };
 }
 
@@ -103,11 +107,12 @@ async fn two_instances_that_lose_connections_are_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_that_are_killed_over_a_database_that_fails_are_one() {
-    let (size, length) = match Length::told() {
+    let told = Length::told();
+    let (size, length) = match told {
         Some(length) => (Size::LARGE, length),
         None => (Size::SMALL, Length::Time(Duration::from_secs(10))),
     };
-    let mut stage = Stage::set(size.users).await;
+    let mut stage = Stage::set(size.users, told.is_some()).await;
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
     // Each once, and then any.

@@ -143,7 +143,8 @@ impl Sabotaged {
     }
 }
 
-fn is_a_dead_token(excerpt: &str) {
+/// Fails unless that excerpt is of a dead token that was accepted.
+pub fn is_a_dead_token(excerpt: &str) {
     println!("{excerpt}");
     let culprit = excerpt.lines().find(|line| line.starts_with('>'));
     assert!(

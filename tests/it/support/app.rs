@@ -12,13 +12,10 @@ use oneseat::config::{DatabaseConfig, DatabaseLocation, ServeConfig};
 use oneseat::users::{Password, Role};
 use tokio::sync::oneshot;
 
-use super::client::{Answer, Client};
+use super::client::{Answer, Client, PASSWORD};
 use super::database::Database;
 use super::eventually;
 use super::program::oneseat;
-
-/// Everybody's password.
-pub const PASSWORD: &str = "correct horse lantern staple";
 
 /// A running instance. Several may share a database.
 pub struct App {

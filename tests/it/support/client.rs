@@ -6,7 +6,8 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Method, RequestBuilder, StatusCode, redirect};
 use serde_json::{Value, json};
 
-use super::app::PASSWORD;
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse lantern staple";
 
 /// A caller, with or without a token.
 #[derive(Clone)]

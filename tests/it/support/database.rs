@@ -21,12 +21,14 @@ struct Cluster {
     _reaper: Child,
 }
 
-/// Removed with its contents when the pipe at its standard input closes.
+/// When the pipe at its standard input closes, the servers in this directory are stopped, and it is removed with its contents.
 const REAPER: &str = r#"trap '' INT TERM; cat > /dev/null
-if [ -e "$0/server/pgdata/postmaster.pid" ]; then
-    kill -QUIT "$(head -n 1 "$0/server/pgdata/postmaster.pid")"
-    while [ -e "$0/server/pgdata/postmaster.pid" ]; do sleep 0.05; done
-fi
+for pid in "$0"/server/pgdata/postmaster.pid "$0"/*/server/pgdata/postmaster.pid; do
+    if [ -e "$pid" ]; then
+        kill -QUIT "$(head -n 1 "$pid")"
+        while [ -e "$pid" ]; do sleep 0.05; done
+    fi
+done
 rm -rf "$0""#;
 
 fn cluster() -> &'static Cluster {
@@ -59,7 +61,8 @@ fn cluster() -> &'static Cluster {
     })
 }
 
-fn reap(dir: &Path) -> Child {
+/// Has the servers in this directory stopped when this process ends, however it ends.
+pub fn reap(dir: &Path) -> Child {
     let mut reaper = Command::new("sh");
     reaper
         .args(["-c", REAPER])

@@ -12,11 +12,11 @@ mod no_sweep;
 mod program;
 mod wire;
 
-pub use app::{App, PASSWORD, config, database_config, left};
+pub use app::{App, config, database_config, left};
 pub use browser::Browser;
-pub use client::{Answer, Client};
+pub use client::{Answer, Client, PASSWORD};
 pub use clocked::{Clocked, libfaketime};
-pub use database::{Database, sql};
+pub use database::{Database, reap, sql};
 pub use events::EventStream;
 pub use gate::Gate;
 pub use mail::{Mail, MailServer};

@@ -11,16 +11,17 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use super::app::PASSWORD;
-use super::client::Client;
+use super::client::{Client, PASSWORD};
 
 /// `oneseat` with these arguments, nothing in its environment that the test did not put there.
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_oneseat"));
+    clear(command.args(args));
     command
-        .args(args)
-        .env_remove("DATABASE_URL")
-        .env_remove("RUST_LOG");
+}
+
+fn clear(command: &mut Command) -> &mut Command {
+    command.env_remove("DATABASE_URL").env_remove("RUST_LOG");
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ONESEAT_")) {
         command.env_remove(name);
     }
@@ -130,6 +131,13 @@ impl Program {
         let mut serve = command(&["serve"]);
         let environment = environment.iter().map(|(name, value)| (name, value));
         Self::started(serve.args(args).env("RUST_LOG", "info").envs(environment))
+    }
+
+    /// The same in this network namespace.
+    pub fn serve_in(namespace: &str, args: &[&str]) -> Self {
+        let mut serve = Command::new("ip");
+        serve.args(["netns", "exec", namespace, env!("CARGO_BIN_EXE_oneseat"), "serve"]);
+        Self::started(clear(&mut serve).args(args).env("RUST_LOG", "info"))
     }
 
     /// Waits until it serves.

@@ -1,7 +1,7 @@
 //! A network between a server and PostgreSQL, which counts round trips and may be slow or cut.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -41,11 +41,16 @@ pub struct Wire {
 impl Wire {
     /// A way to this database of the tests' own PostgreSQL, which listens at a socket.
     pub fn to(database: &Database) -> Self {
+        Self::from(Ipv4Addr::LOCALHOST.into(), database)
+    }
+
+    /// The same, beginning at this address of the machine.
+    pub fn from(address: IpAddr, database: &Database) -> Self {
         let (start, rest) = database.url().split_once('@').unwrap();
         let (host, rest) = rest.split_once('/').unwrap();
         let socket = percent_encoding::percent_decode_str(host).decode_utf8().unwrap();
         let socket = format!("{socket}/.s.PGSQL.5432");
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         let meter = Arc::new(Meter::default());
         let shared = meter.clone();

@@ -14,7 +14,7 @@ use crate::config::StandardOutput;
 use crate::config::tests::read_with;
 use crate::token::Token;
 use crate::users::Password;
-use crate::web::routes::{Entry, entry, mount};
+use crate::web::entry::{Entry, entry, mount};
 
 fn config(flags: &[&str]) -> ServeConfig {
     let flags = [&["--database-url", "postgres://"], flags].concat();
