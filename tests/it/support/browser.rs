@@ -183,7 +183,15 @@ struct Driver {
 }
 
 impl Driver {
+    /// The port that it chooses may be taken before it listens there, and then it ends.
     fn start() -> Self {
+        std::iter::repeat_with(Self::try_start)
+            .take(5)
+            .find_map(|driver| driver)
+            .expect("chromedriver names its port")
+    }
+
+    fn try_start() -> Option<Self> {
         let mut child = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -194,18 +202,20 @@ impl Driver {
         let mut lines = BufReader::new(child.stdout.take().unwrap())
             .lines()
             .map_while(Result::ok);
-        let port = lines
-            .find_map(|line| {
-                line.split_once("started successfully on port ")?
-                    .1
-                    .trim_end_matches('.')
-                    .parse()
-                    .ok()
-            })
-            .expect("chromedriver names its port");
+        let port = lines.find_map(|line| {
+            line.split_once("started successfully on port ")?
+                .1
+                .trim_end_matches('.')
+                .parse()
+                .ok()
+        });
+        let Some(port) = port else {
+            let _ = child.wait();
+            return None;
+        };
         // Read on, so that it never blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, port }
+        Some(Self { child, port })
     }
 }
 
