@@ -112,13 +112,24 @@ seat.onEnded(({ reason, endedAt }) => {
 /** The number of pages requested. */
 let asked = 0;
 
-/** Fetches a page with the token and shows its content, unless `may` then returns false. */
-async function visit(path, { may = () => true, ...options } = {}) {
+/** Of the page that the user chose and waits for; 0: none. */
+let chosen = 0;
+
+/** Fetches a page with the token and shows its content, unless `may` then returns false. A later page overtakes an earlier one, but
+ * only the user takes back what the user chose. */
+async function visit(path, { isChosen = false, may = () => true, ...options } = {}) {
+  if (chosen && !isChosen) throw new Outdated();
   asked += 1;
   const mine = asked;
-  const response = await seat.fetch(path, options);
-  if (!response.ok) throw await Problem.from(response);
-  const text = await response.text();
+  if (isChosen) chosen = mine;
+  let text;
+  try {
+    const response = await seat.fetch(path, options);
+    if (!response.ok) throw await Problem.from(response);
+    text = await response.text();
+  } finally {
+    if (chosen === mine) chosen = 0;
+  }
   if (mine !== asked || !may()) throw new Outdated();
   const page = new DOMParser().parseFromString(text, "text/html");
   show({ main: [...page.getElementById("main").childNodes], nav: [...page.getElementById("nav").childNodes] }, page.title);
@@ -127,7 +138,7 @@ async function visit(path, { may = () => true, ...options } = {}) {
 /** Visits a page that the user chose: changes the address, so that "back" works. */
 async function go(path) {
   try {
-    await visit(path);
+    await visit(path, { isChosen: true });
     if (path !== location.pathname + location.search) history.pushState(null, "", path);
     say("");
     arrive();
@@ -183,7 +194,7 @@ async function signIn({ email, password }) {
   say("");
   // Replaced, not pushed: "back" must not lead to a login page without a form.
   history.replaceState(null, "", "/dashboard");
-  await visit("/dashboard").then(arrive, fail);
+  await visit("/dashboard", { isChosen: true }).then(arrive, fail);
 }
 
 // The dashboard ---------------------------------------------------------------------------------------------------------------
@@ -355,7 +366,7 @@ main.addEventListener("submit", (event) => {
 addEventListener("popstate", () => {
   if (!seat.user) return;
   if (location.pathname === "/login") history.replaceState(null, "", "/dashboard");
-  visit(location.pathname + location.search).then(arrive, fail);
+  visit(location.pathname + location.search, { isChosen: true }).then(arrive, fail);
 });
 
 show({ main: [...main.childNodes], nav: [...nav.childNodes] }, document.title);

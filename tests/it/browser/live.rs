@@ -134,6 +134,52 @@ async fn an_admin_watches_people_come_and_go_and_ends_a_session() {
 }
 
 #[tokio::test]
+async fn a_page_that_the_user_chose_is_shown_whatever_is_answered_meanwhile() {
+    let app = app_with_ada().await;
+    app.visitor().sign_in(ADA).await;
+    app.add_user("root", Role::Admin).await;
+    let admin = Browser::open(app.address, "/login").await;
+    admin.submit_login("root@example.org", PASSWORD).await;
+    admin.click("a[href='/admin/sessions']").await;
+    admin.wait_for_words(ADA).await;
+    // Two answers that come when this test says so.
+    admin
+        .run(
+            "window.held = {};
+             const ask = fetch;
+             window.fetch = async (...asked) => {
+                 const answer = await ask(...asked);
+                 const name = asked[1]?.method === 'DELETE' ? 'end' : `${asked[0]}`.endsWith('/history') && 'history';
+                 if (name) await new Promise((tell) => { held[name] = tell; });
+                 return answer;
+             };",
+        )
+        .await;
+    admin
+        .click("[aria-label='End the session of ada@example.org']")
+        .await;
+    admin.wait_for_words("End the session of ada?").await;
+    admin.click("#confirm-yes").await;
+    assert!(admin.wait_until("return 'end' in held").await);
+    admin.click("a[href='/admin/history']").await;
+    assert!(admin.wait_until("return 'history' in held").await);
+    // Now the list would be shown without the session that has ended.
+    admin.run("held.end()").await;
+    assert!(
+        admin
+            .wait_until("return !document.querySelector('[aria-busy=true]')")
+            .await
+    );
+    admin.run("held.history()").await;
+    assert!(
+        admin
+            .wait_until("return location.pathname === '/admin/history'")
+            .await
+    );
+    admin.wait_for_words("Ended by an admin").await;
+}
+
+#[tokio::test]
 async fn the_dashboard_lists_past_sessions() {
     let app = app_with_ada().await;
     app.visitor().sign_in(ADA).await;
