@@ -131,6 +131,7 @@ impl Cluster {
         self.execute("postgres", &format!("create database {database}"))
     }
 
+    /// Copies a database of oneseat's. Its sessions are not to end as restored.
     pub fn copy(&self, original: &str, copy: &str) -> Result<()> {
         // Connections of stopped servers may end only now.
         self.execute(
@@ -138,6 +139,10 @@ impl Cluster {
             &format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{original}'"),
         )?;
         self.execute("postgres", &format!("create database {copy} template {original}"))?;
+        self.execute(
+            copy,
+            "update sessions_home set database = (select oid from pg_database where datname = current_database())",
+        )?;
         self.settle(copy)
     }
 
