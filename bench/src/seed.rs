@@ -115,8 +115,9 @@ impl Seeded {
 
     fn seats(&self, first: u64, last: u64, digest: &str, activity_and_end: &str) -> String {
         format!(
-            "insert into sessions (user_id, token_digest, ip_address, user_agent, created_at, last_activity, expires_at)
-             select md5('user' || i)::uuid, {digest}, '192.0.2.1', '{USER_AGENT}', now(), {activity_and_end}
+            "insert into sessions
+                 (written_at, user_id, token_digest, ip_address, user_agent, created_at, last_activity, expires_at)
+             select now(), md5('user' || i)::uuid, {digest}, '192.0.2.1', '{USER_AGENT}', now(), {activity_and_end}
              from generate_series({first}, {last}) as i;\n"
         )
     }

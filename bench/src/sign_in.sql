@@ -18,8 +18,9 @@ with gone as (
     from gone
     returning *
 ), opened as (
-    insert into sessions (user_id, token_digest, ip_address, user_agent, created_at, last_activity, expires_at, idle_timeout, ends_at)
-    select md5('user' || :user::text)::uuid, sha256(convert_to(:nonce::text, 'UTF8')), '192.0.2.1', 'pgbench', at, at,
+    insert into sessions
+        (user_id, token_digest, ip_address, user_agent, written_at, created_at, last_activity, expires_at, idle_timeout, ends_at)
+    select md5('user' || :user::text)::uuid, sha256(convert_to(:nonce::text, 'UTF8')), '192.0.2.1', 'pgbench', now(), at, at,
         at + interval '2 hours', '2 hours', at + interval '12 hours'
     from (select clock_timestamp() as at from gone having count(*) >= 0) as empty_seat
     returning *

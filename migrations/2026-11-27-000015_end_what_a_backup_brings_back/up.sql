@@ -27,9 +27,15 @@ create index sessions_restored_idx on sessions (id) where is_restored;
 create table sessions_home (database oid not null);
 insert into sessions_home select oid from pg_database where datname = current_database();
 
--- A dump of an earlier version has none of this. Where it was restored, one transaction wrote the whole list of migrations.
+-- A dump of an earlier version has none of this. Where it was restored, one transaction wrote several rows of the list of migrations;
+-- who migrates writes each in a transaction of its own.
 update sessions set written_at = '-infinity'
-    where (select count(*) > 1 and count(distinct xmin::text) = 1 from __diesel_schema_migrations);
+    where exists (select from __diesel_schema_migrations group by xmin::text having count(*) > 1);
+
+-- A dump of an earlier version that brings data alone names no time, and nor does anybody else who writes rows by hand. An earlier version
+-- of the program that still runs beside this one does not, either, but it says who it is.
+alter table sessions alter column written_at set default
+    case when current_setting('application_name') like 'oneseat%' then now() else '-infinity' end;
 
 -- Marks the sessions that were opened in another database. Each connection calls it when it begins.
 create function end_sessions_from_elsewhere() returns void
@@ -38,12 +44,13 @@ create function end_sessions_from_elsewhere() returns void
 declare
     here oid := (select oid from pg_database where datname = current_database());
 begin
-    if (select count(*) filter (where database = here) > 0 and count(*) filter (where database <> here) = 0 from sessions_home) then
+    -- A dump that brings data alone adds the row of another database. Its sessions are marked as they are written.
+    if exists (select from sessions_home where database = here) then
         return;
     end if;
     lock table sessions_home in share row exclusive mode;
     -- Somebody else may have done it meanwhile: this statement sees it.
-    if (select count(*) filter (where database = here) = 0 or count(*) filter (where database <> here) > 0 from sessions_home) then
+    if not exists (select from sessions_home where database = here) then
         update sessions set written_at = '-infinity' where not is_restored;
         delete from sessions_home;
         insert into sessions_home values (here);

@@ -1,6 +1,7 @@
 -- Letters have a lower case whatever the locale of the database: in "C" PostgreSQL knows that of 26, and in Turkish I has another one.
 
--- What the program does with an address (`Email`), letter by letter. The two lists are those of Unicode.
+-- Letter by letter what the program does with an address (`Email`), but for İ and a Σ at the end of a word, which it writes as two letters
+-- and as ς. What it has written stays as it is. The two lists are those of Unicode.
 create function lowered(words text) returns text
     language sql immutable strict parallel safe
     as $$
@@ -48,7 +49,12 @@ drop index if exists users_search_idx;
 do $$
 begin
     create extension if not exists pg_trgm;
-    create index users_search_idx on users using gin (folded_name gin_trgm_ops, folded_email gin_trgm_ops);
+    -- It may have been created in a schema that is not searched.
+    execute (
+        select format('create index users_search_idx on users using gin (folded_name %1$I.gin_trgm_ops, folded_email %1$I.gin_trgm_ops)',
+                nspname)
+            from pg_extension join pg_namespace on pg_namespace.oid = extnamespace where extname = 'pg_trgm'
+    );
 exception
     when insufficient_privilege or feature_not_supported or undefined_file or undefined_object then
         raise notice 'searching users without pg_trgm: %', sqlerrm;

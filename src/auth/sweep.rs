@@ -96,8 +96,16 @@ impl Auth {
             return Ok(None);
         }
         let policy = self.policy.sessions;
-        let restored = |conn: &mut PgConnection| unwritten_ends::write_restored(conn).map_err(Error::from);
-        let restored = connection.run(restored).await?;
+        let mut restored = 0;
+        loop {
+            let began = Instant::now();
+            let write = |conn: &mut PgConnection| unwritten_ends::write_restored(conn).map_err(Error::from);
+            match connection.run(write).await? {
+                0 => break,
+                some => restored += some,
+            }
+            sleep(began.elapsed()).await;
+        }
         self.apply_limits(&mut connection).await?;
         let (mut total, mut frontier) = (Swept::default(), Frontier::default());
         loop {

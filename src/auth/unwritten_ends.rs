@@ -39,22 +39,15 @@ pub(super) fn write_expired(
 /// How many sessions one transaction ends.
 const BATCH: i64 = 1_000;
 
-/// Writes the ends of all sessions that a backup has brought back. Returns how many there were.
+/// Writes the ends of some sessions that a backup has brought back. Returns how many; none: others may still
+/// hold some, and end them, or they are told at the next request.
 pub(super) fn write_restored(conn: &mut PgConnection) -> QueryResult<usize> {
-    let mut all = 0;
-    loop {
-        let ended = history::end_restored(conn, BATCH, &SessionPolicy::AS_STORED)?;
-        audit::ended(&ended, Actor::Time);
-        all += ended.len();
-        // Others may hold rows: they end them, or they are told at the next request.
-        if ended.is_empty() {
-            break;
-        }
+    let ended = history::end_restored(conn, BATCH, &SessionPolicy::AS_STORED)?;
+    audit::ended(&ended, Actor::Time);
+    if !ended.is_empty() {
+        audit::backup_restored(ended.len());
     }
-    if all > 0 {
-        audit::backup_restored(all);
-    }
-    Ok(all)
+    Ok(ended.len())
 }
 
 /// Writes that these sessions ended with their users' accounts. Disabling does so in its own transaction; an

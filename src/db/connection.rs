@@ -90,8 +90,8 @@ pub(super) const NO_OTHER_LIMITS: &str = "\
          where current_setting(name, true) is not null";
 
 /// Sessions that were opened in another database, of which this one is a copy, are over before anything is
-/// asked. To mark a million of them takes a while.
-const HOME: &str = "set statement_timeout = '60s'; set lock_timeout = '60s'; \
+/// asked. To mark millions of them takes minutes.
+const HOME: &str = "set statement_timeout = 0; set lock_timeout = '60s'; \
      begin isolation level read committed read write; select end_sessions_from_elsewhere(); commit";
 
 /// Limits every statement, lock and idle transaction, so that a stuck database becomes an error.

@@ -75,8 +75,10 @@ impl Stale {
             #[diesel(sql_type = BigInt)]
             rows: i64,
         }
-        let Self { table, since, .. } = self;
-        let count = format!("select count(*) as rows from {table} where {since} < now() - $1");
+        let Self {
+            table, since, also, ..
+        } = self;
+        let count = format!("select count(*) as rows from {table} where {since} < now() - $1 and {also}");
         let count = diesel::sql_query(count).bind::<Interval, _>(interval(age));
         Ok(count.get_result::<Count>(conn)?.rows)
     }

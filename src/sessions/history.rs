@@ -1,6 +1,6 @@
 //! The table `ended_sessions`. The only way into it is [`gone_and_ended`], a part of the statement that moves
 //! a row there from `sessions`, with its reason: [`end`], [`sweep`], or the taking of a seat in
-//! [`crate::auth`]. A trigger tells the feed.
+//! [`crate::auth`], which tells the feed itself. Otherwise a trigger does.
 
 use std::slice;
 use std::sync::LazyLock;
@@ -64,8 +64,8 @@ pub enum Which<'a> {
     AllBut(Uuid),
     /// Every session; also in such a transaction.
     All,
-    /// Those among these that expired or were brought back, so that the end can be reported. Skips rows held by others, and so never
-    /// waits.
+    /// Those among these that expired or that a backup brought back, so that the end can be reported. Skips
+    /// rows held by others, and so never waits.
     Over(&'a [Uuid]),
     /// These. Skips rows held by others, too.
     These(&'a [Uuid]),
@@ -231,6 +231,8 @@ pub fn gone_and_ended(condition: &str) -> String {
                  least(over_at, statement_timestamp()),
                  case when over_at <= statement_timestamp() then 'expired' when is_restored then 'restored' else $3 end
              from gone
+             -- A backup may bring back a session that has ended since: the end that was told stays.
+             on conflict (id) do update set reason = ended_sessions.reason
              returning *
          )"
     )

@@ -114,9 +114,9 @@ pub fn limits(policy: &SessionPolicy) -> (PgInterval, PgInterval) {
 pub fn opened(ended: &str, [user_id, token, ip_address, user_agent]: [&str; 4]) -> String {
     format!(
         "opened as (
-             insert into sessions (user_id, token_digest, ip_address, user_agent, created_at, last_activity,
+             insert into sessions (user_id, token_digest, ip_address, user_agent, written_at, created_at, last_activity,
                  expires_at, idle_timeout, ends_at)
-             select {user_id}, {token}, {ip_address}, {user_agent}, at, at, at + least($1, $2), $1, at + $2
+             select {user_id}, {token}, {ip_address}, {user_agent}, now(), at, at, at + least($1, $2), $1, at + $2
              from (select clock_timestamp() as at from {ended} having count(*) >= 0) as empty_seat
              returning *
          )"
@@ -231,7 +231,7 @@ pub fn status(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> Quer
 
 /// Brings the next `batch` sessions after `from`, by id, within the current limits, for lists and sweeps that
 /// use the stored expiry. Sessions from before a step back of the clock count their remaining time from now.
-/// What a backup has brought back stays as it is. Skips rows held by others. Returns the last id; `None`: there were no more.
+/// Skips rows held by others. Returns the last id; `None`: there were no more.
 pub fn apply_limits(
     conn: &mut PgConnection,
     policy: &SessionPolicy,

@@ -63,8 +63,8 @@ async fn pages_follow_each_other_without_gaps_or_repeats() {
     // Several with the same time: the id decides.
     app.database().execute(
         "insert into users (name, email) select 'U' || n, 'u' || n || '@x.org' from generate_series(1, 25) n;
-         insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
-         select id, sha256(email::bytea), '192.0.2.1', date_trunc('minute', now()) - interval '1 hour',
+         insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+         select now(), id, sha256(email::bytea), '192.0.2.1', date_trunc('minute', now()) - interval '1 hour',
              now() + interval '1 hour', now() from users where email like 'u%'",
     );
     let mut seen = Vec::new();

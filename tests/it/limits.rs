@@ -221,8 +221,8 @@ async fn limits_are_applied_batch_by_batch_past_what_others_hold() {
     // Over by the idle timeout, over by the lifetime, and within both; each may last far longer by what is stored.
     loose.database().execute(
         "insert into users (name, email) select 'u' || mod(n, 3), n || '@x' from generate_series(1, 4500) n;
-         insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
-             select id, sha256(email::bytea), '192.0.2.1',
+         insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+             select now(), id, sha256(email::bytea), '192.0.2.1',
                  now() - interval '1 minute' * case name when 'u0' then 20 else 1 end, now() + interval '90 minutes',
                  now() - interval '1 minute' * case name when 'u1' then 90 else 30 end from users",
     );

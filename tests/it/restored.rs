@@ -354,35 +354,72 @@ async fn what_rewrites_or_moves_rows_ends_no_session() {
     }
 }
 
-/// A dump that was made before there was anything to tell a restored row by.
+/// A dump that was made before there was anything to tell a restored row by: by the version before, and by much earlier ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dump_of_an_earlier_version_revives_nobody() {
-    let app = App::start().await;
-    let ada = app.signed_in("ada").await;
-    revert(app.database());
-    let dump = Dump::of(app.database(), &[CUSTOM]);
-    let database = Database::empty();
-    dump.restore(&database, &[]);
-    let restored = App::start_on(database).await;
-    let answer = ada.at(restored.address).session().await;
-    assert_eq!(answer.json()["reason"], "restored", "{answer:?}");
-    // An upgrade of the database itself ends nothing.
-    let upgraded = app.another_instance().await;
-    assert_eq!(ada.at(upgraded.address).session().await.status, 200);
+    for first_taken_back in ["20261127000015", "20261127000012", "20261127000002"] {
+        let app = App::start().await;
+        let ada = app.signed_in("ada").await;
+        revert(app.database(), first_taken_back);
+        let dump = Dump::of(app.database(), &[CUSTOM]);
+        let database = Database::empty();
+        dump.restore(&database, &[]);
+        let restored = App::start_on(database).await;
+        let answer = ada.at(restored.address).session().await;
+        assert_eq!(
+            answer.json()["reason"],
+            "restored",
+            "{first_taken_back}: {answer:?}"
+        );
+        // Nor do its data in tables that this version has made.
+        let migrated = App::start().await;
+        dump.restore(migrated.database(), &["--data-only"]);
+        let answer = ada.at(migrated.address).session().await;
+        assert_eq!(
+            answer.json()["reason"],
+            "restored",
+            "{first_taken_back}: {answer:?}"
+        );
+        // An upgrade of the database itself ends nothing.
+        let upgraded = app.another_instance().await;
+        assert_eq!(ada.at(upgraded.address).session().await.status, 200);
+    }
 }
 
-/// Takes back the migration that this is about, and what came after it.
-fn revert(database: &Database) {
+/// Takes back this migration and what came after it.
+fn revert(database: &Database, first: &str) {
     use diesel_migrations::MigrationHarness;
     let mut connection = database.connect();
     loop {
         let reverted = connection
             .revert_last_migration(oneseat::db::migrations::MIGRATIONS)
             .unwrap();
-        if reverted.to_string() == "20261127000015" {
+        if reverted.to_string() == first {
             return;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_was_told_stays_although_a_backup_brings_the_session_back() {
+    let past = Past::with(&[CUSTOM]).await;
+    // Nothing goes out of `ended_sessions` with its user.
+    past.app.database().execute("truncate users cascade");
+    past.dump
+        .restore(past.app.database(), &["--data-only", "--disable-triggers"]);
+    let reasons = [
+        (&past.ada, "signed_out"),
+        (&past.grace, "replaced"),
+        (&past.linus, "restored"),
+    ];
+    for (client, reason) in reasons {
+        let answer = client.session().await;
+        assert_eq!(answer.json()["reason"], reason, "{answer:?}");
+    }
+    assert_eq!(past.app.sessions(), 0);
+    let ada = past.app.visitor().sign_in("ada@example.org").await;
+    assert_eq!(ada.session().await.status, 200);
+    assert_eq!(past.app.auth.revoke_all().await.unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

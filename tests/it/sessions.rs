@@ -257,8 +257,8 @@ async fn a_sweep_of_many_batches_removes_them_all() {
     let app = App::start().await;
     app.database().execute(
         "insert into users (name, email) select 'u', n || '@x' from generate_series(1, 2500) n;
-         insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
-         select id, sha256(email::bytea), '127.0.0.1', now(), now() - interval '1 second', now() from users",
+         insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+         select now(), id, sha256(email::bytea), '127.0.0.1', now(), now() - interval '1 second', now() from users",
     );
     // Of two at once one may yield; neither fails.
     let other = app.another_instance().await;

@@ -15,8 +15,8 @@ use crate::support::{App, eventually, oneseat};
 fn expired(app: &App, sessions: u32) {
     app.database().execute(&format!(
         "insert into users (name, email) select 'u', n || '@x' from generate_series(1, {sessions}) n;
-         insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
-             select id, sha256(email::bytea), '192.0.2.1', now() - interval '3 hours',
+         insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+             select now(), id, sha256(email::bytea), '192.0.2.1', now() - interval '3 hours',
                     now() - interval '1 second' * (1 + mod(split_part(email, '@', 1)::integer, 3600)),
                     now() - interval '3 hours' from users;
          analyze sessions"

@@ -20,8 +20,8 @@ fn seat(app: &App, users: usize) -> Vec<String> {
     app.database().execute(&format!(
         "insert into users (name, email, email_verified)
              select 'u' || n, 'u' || n || '@example.org', true from generate_series(1, {users}) n;
-         insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
-             select id, sha256(decode(lpad(substr(name, 2), 64, '0'), 'hex')), '192.0.2.1',
+         insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+             select now(), id, sha256(decode(lpad(substr(name, 2), 64, '0'), 'hex')), '192.0.2.1',
                     now(), now() + interval '2 hours', now() from users where name like 'u%'"
     ));
     (1..=users).map(|n| format!("{n:0>64}")).collect()

@@ -215,6 +215,7 @@ impl Reader {
         if let Some(write_restored) = self.demand.write_restored.get().copied()
             && (is_everybody || !sessions.is_empty())
         {
+            // Some: the sweep writes the others, and is heard here.
             self.connection.run(DEADLINE, write_restored)?;
         }
         for sessions in sessions.chunks(LOOKED_AT_ONCE) {

@@ -71,8 +71,8 @@ async fn two_sweepers_at_the_same_time_end_every_session_once() {
     .await;
     app.database().execute(
         "insert into users (name, email) select 'u', n || '@x' from generate_series(1, 5000) n;
-         insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
-             select id, sha256(email::bytea), '192.0.2.1', now() - interval '3 hours', now() - interval '1 hour',
+         insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+             select now(), id, sha256(email::bytea), '192.0.2.1', now() - interval '3 hours', now() - interval '1 hour',
                     now() - interval '3 hours' from users",
     );
     let sweeps = [&app, &other, &app, &other].map(|app| {

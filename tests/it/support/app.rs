@@ -52,8 +52,8 @@ impl App {
         let database = Database::fresh();
         database.execute(
             "insert into users (name, email) values ('u', 'swept@at.start');
-             insert into sessions (user_id, token_digest, ip_address, last_activity, expires_at, created_at)
-                 select id, sha256('x'), '192.0.2.1', now(), now() - interval '1 second', now() from users",
+             insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+                 select now(), id, sha256('x'), '192.0.2.1', now(), now() - interval '1 second', now() from users",
         );
         let app = Self::start_on(database).await;
         eventually("it has begun to sweep", async || app.sessions() == 0).await;
