@@ -1,7 +1,7 @@
 drop function session_ends_at(timestamptz, timestamptz, timestamptz, interval, interval, boolean);
 drop trigger sessions_marked on sessions;
 drop function keep_restored_sessions();
-drop function end_sessions_from_elsewhere();
+drop function mark_copied_sessions();
 drop table sessions_home;
 -- What is marked must not live again.
 delete from sessions where is_restored;

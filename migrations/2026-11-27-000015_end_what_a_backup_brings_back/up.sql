@@ -38,7 +38,7 @@ alter table sessions alter column written_at set default
     case when current_setting('application_name') like 'oneseat%' then now() else '-infinity' end;
 
 -- Marks the sessions that were opened in another database. Each connection calls it when it begins.
-create function end_sessions_from_elsewhere() returns void
+create function mark_copied_sessions() returns void
     language plpgsql
     as $$
 declare

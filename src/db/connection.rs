@@ -92,7 +92,7 @@ pub(super) const NO_OTHER_LIMITS: &str = "\
 /// Sessions that were opened in another database, of which this one is a copy, are over before anything is
 /// asked. To mark millions of them takes minutes.
 const HOME: &str = "set statement_timeout = 0; set lock_timeout = '60s'; \
-     begin isolation level read committed read write; select end_sessions_from_elsewhere(); commit";
+     begin isolation level read committed read write; select mark_copied_sessions(); commit";
 
 /// Limits every statement, lock and idle transaction, so that a stuck database becomes an error.
 pub(super) fn configure(connection: &mut PgConnection, timeouts: Timeouts) -> QueryResult<()> {

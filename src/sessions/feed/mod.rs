@@ -131,7 +131,7 @@ impl Feed {
         Ok((feed, running))
     }
 
-    /// Has the ends of restored sessions written when the feed gives a reason. The first way stays.
+    /// Has the ends of restored sessions written when the feed gives a reason. To be called once.
     pub fn write_restored_with(&self, write: WriteRestored) {
         let _ = self.demand.write_restored.set(write);
     }
