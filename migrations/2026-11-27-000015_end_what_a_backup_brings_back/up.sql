@@ -35,7 +35,7 @@ update sessions set written_at = '-infinity'
 -- A dump of an earlier version that brings data alone names no time, and nor does anybody else who writes rows by hand. An earlier version
 -- of the program that still runs beside this one does not, either, but it says who it is.
 alter table sessions alter column written_at set default
-    case when current_setting('application_name') like 'oneseat%' then now() else '-infinity' end;
+    case when current_setting('application_name') ~ '^oneseat(/|$)' then now() else '-infinity' end;
 
 -- Marks the sessions that were opened in another database. Each connection calls it when it begins.
 create function mark_copied_sessions() returns void

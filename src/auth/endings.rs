@@ -65,7 +65,7 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn end_all(&self, reason: EndReason) -> Result<usize, Error> {
         let ended = self.end(Subject::Everybody, Which::All, reason, Authority::Operator);
-        Ok(how_many_lived(&ended.await?))
+        Ok(how_many_lived(&ended.await?, reason))
     }
 
     /// Ends every session but the holder's own. Returns how many lived.
@@ -75,7 +75,7 @@ impl Auth {
     pub async fn revoke_all_others(&self, admin: Holder) -> Result<usize, Error> {
         let which = Which::AllBut(admin.session);
         let ended = self.end(Subject::Everybody, which, Revoked, Authority::Admin(admin));
-        Ok(how_many_lived(&ended.await?))
+        Ok(how_many_lived(&ended.await?, Revoked))
     }
 
     async fn end(
@@ -97,14 +97,13 @@ fn told(ended: &Vec<EndedSession>, by: Actor) {
 }
 
 fn one_lived(ended: &[EndedSession]) -> Result<(), Error> {
-    match how_many_lived(ended) {
+    match how_many_lived(ended, Revoked) {
         0 => Err(Error::NoSuchSession),
         _ => Ok(()),
     }
 }
 
-/// Sessions that had already expired do not count: the caller did not end them.
-fn how_many_lived(ended: &[EndedSession]) -> usize {
-    let lived = |session: &&EndedSession| session.reason != EndReason::Expired;
-    ended.iter().filter(lived).count()
+/// Those that ended for the caller's reason: others had expired, or came out of a backup.
+fn how_many_lived(ended: &[EndedSession], reason: EndReason) -> usize {
+    ended.iter().filter(|session| session.reason == reason).count()
 }

@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Writes these sessions as expired, as far as their time is up, or as brought back by a backup, and logs each
 /// end once: by the process that wrote it. Returns how many it wrote.
-pub(super) fn write_expired(
+pub(super) fn write_over(
     conn: &mut PgConnection,
     ids: &[Uuid],
     policy: &SessionPolicy,
@@ -73,7 +73,7 @@ pub(super) fn settled(
 ) -> Result<SessionStatus, Error> {
     for _ in 0..ATTEMPTS {
         match status(conn, session, policy)? {
-            SessionStatus::Over if write_expired(conn, &[session], policy)? == 0 => thread::sleep(PAUSE),
+            SessionStatus::Over if write_over(conn, &[session], policy)? == 0 => thread::sleep(PAUSE),
             SessionStatus::Over => {}
             status => return Ok(status),
         }

@@ -91,7 +91,7 @@ pub(super) const NO_OTHER_LIMITS: &str = "\
 
 /// Sessions that were opened in another database, of which this one is a copy, are over before anything is
 /// asked. To mark millions of them takes minutes.
-const HOME: &str = "set statement_timeout = 0; set lock_timeout = '60s'; \
+const MARK_COPIED_SESSIONS: &str = "set statement_timeout = 0; set lock_timeout = '60s'; \
      begin isolation level read committed read write; select mark_copied_sessions(); commit";
 
 /// Limits every statement, lock and idle transaction, so that a stuck database becomes an error.
@@ -99,7 +99,7 @@ pub(super) fn configure(connection: &mut PgConnection, timeouts: Timeouts) -> Qu
     let limits = timeouts.settings();
     // Limits come first: a default of some milliseconds would end these very statements.
     connection.batch_execute(&format!("{limits}; {NO_OTHER_LIMITS}; {LAWS}"))?;
-    connection.batch_execute(&format!("{HOME}; {limits}"))
+    connection.batch_execute(&format!("{MARK_COPIED_SESSIONS}; {limits}"))
 }
 
 /// Configures every connection of the pool.

@@ -231,6 +231,10 @@ pub fn gone_and_ended(condition: &str) -> String {
                  least(over_at, statement_timestamp()),
                  case when over_at <= statement_timestamp() then 'expired' when is_restored then 'restored' else $3 end
              from gone
+             -- What was copied by hand, under another id. It goes without a trace.
+             where not exists (
+                 select from ended_sessions as e where e.token_digest = gone.token_digest and e.id <> gone.id
+             )
              -- A backup may bring back a session that has ended since: the end that was told stays.
              on conflict (id) do update set reason = ended_sessions.reason
              returning *

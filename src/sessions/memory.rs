@@ -1,4 +1,4 @@
-//! Who may do what, as this instance remembers it: for as long as nobody has been told otherwise.
+//! The cache of validated tokens: who may do what, as this instance remembers it.
 //!
 //! A "yes" of PostgreSQL is kept until the feed names its user. It is given again while the instance holds a
 //! lease: less than the lease has passed since the last question to the feed was sent, by both clocks of the

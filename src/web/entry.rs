@@ -110,8 +110,10 @@ fn place(described: &Described) -> (Method, String) {
         _ => unreachable!("a call is described with GET, POST or DELETE"),
     };
     let mut paths = described.paths.paths.iter();
-    let place = paths.next().map(|(path, item)| (method(item), path.clone()));
-    place.unwrap_or_default()
+    match paths.next() {
+        Some((path, item)) => (method(item), path.clone()),
+        None => unreachable!("a call is described with a path"),
+    }
 }
 
 /// The value of `Allow` (RFC 9110 10.2.1).

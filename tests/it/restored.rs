@@ -401,6 +401,22 @@ fn revert(database: &Database, first: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_put_back_alone_leaves_nobody_remembered() {
+    let app = App::start().await;
+    let dump = Dump::of(app.database(), &[PLAIN, "--table=sessions", "--clean"]);
+    let ada = app.signed_in("ada").await;
+    for _ in 0..5 {
+        assert_eq!(ada.session().await.status, 200);
+    }
+    // The table goes, and comes back with triggers that were told of nothing.
+    dump.restore(app.database(), &["--single-transaction"]);
+    let linus = app.signed_in("linus").await;
+    // By then everybody has read the feed.
+    assert_eq!(linus.logout().await.status, 200);
+    assert_eq!(ada.session().await.problem(), "401 token_invalid");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_that_was_told_stays_although_a_backup_brings_the_session_back() {
     let past = Past::with(&[CUSTOM]).await;
     // Nothing goes out of `ended_sessions` with its user.

@@ -119,7 +119,7 @@ impl ValidationWorker {
         let (expired, disabled, policy) = (of(OverBy::Time), of(OverBy::DisabledUser), self.policy);
         if !expired.is_empty() {
             self.connection
-                .run(move |conn| unwritten_ends::write_expired(conn, &expired, &policy))?;
+                .run(move |conn| unwritten_ends::write_over(conn, &expired, &policy))?;
         }
         if !disabled.is_empty() {
             self.connection
@@ -202,7 +202,7 @@ struct Found {
 /// Why a session is over although its row is still there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OverBy {
-    /// The session expired.
+    /// The session expired, or a backup brought it back.
     Time,
     /// The user is disabled. Disabling ends the session itself; plain SQL may not have.
     DisabledUser,

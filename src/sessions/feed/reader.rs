@@ -215,8 +215,10 @@ impl Reader {
         if let Some(write_restored) = self.demand.write_restored.get().copied()
             && (is_everybody || !sessions.is_empty())
         {
-            // Some: the sweep writes the others, and is heard here.
-            self.connection.run(DEADLINE, write_restored)?;
+            // Some: the sweep writes the others, and is heard here. What cannot be written must not keep notices back.
+            if let Err(error) = self.connection.run(DEADLINE, write_restored) {
+                log::warn!("ends of restored sessions cannot be written: {error}");
+            }
         }
         for sessions in sessions.chunks(LOOKED_AT_ONCE) {
             let sessions = sessions.to_vec();

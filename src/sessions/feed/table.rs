@@ -28,9 +28,13 @@ extern "SQL" {
 /// sessions that begin or end.
 pub(in crate::sessions) const NAMES_ITS_USER: &str = "set local oneseat.names_its_user = 'on'";
 
-/// Adds this user to the feed, as the part `named` of a statement whose part `ended` holds what ended.
+/// Adds this user to the feed, as the part `named` of a statement whose part `ended` holds what ended. A trigger of
+/// an operator's may have named the user in this transaction already.
 pub fn named(user_id: &str, ended: &str) -> String {
-    format!("named as (insert into feed (user_id, is_end) select {user_id}, exists (select from {ended}))")
+    format!(
+        "named as (insert into feed (user_id, is_end) select {user_id}, exists (select from {ended})
+             on conflict do nothing)"
+    )
 }
 
 /// How many rows one statement deletes.

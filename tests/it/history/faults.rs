@@ -10,6 +10,7 @@ use oneseat::db::migrations;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
+use reqwest::Method;
 
 use super::freeze::Frozen;
 use super::instances::{PROGRAMS, assert_harmless, free_port, is_written_at, start};
@@ -197,8 +198,15 @@ impl Stage {
     pub async fn ask_for_counters(&mut self) {
         for (program, known) in self.programs.iter().flatten().zip(&mut self.validations) {
             let metrics = self.world.client.at(program.metrics_address.unwrap());
-            let scrape = tokio::time::timeout(Duration::from_secs(2), metrics.get("/metrics"));
-            let text = scrape.await.map_or(String::new(), |answer| answer.text);
+            let scrape = tokio::time::timeout(
+                Duration::from_secs(2),
+                metrics.request(Method::GET, "/metrics").send(),
+            );
+            // Somebody else may have shut the connection.
+            let text = match scrape.await {
+                Ok(Ok(answer)) => answer.text().await.unwrap_or_default(),
+                _ => String::new(),
+            };
             for (source, known) in SOURCES.into_iter().zip(known) {
                 let sample = format!("oneseat_validations_total{{source=\"{source}\"}} ");
                 let count = text.lines().find_map(|line| line.strip_prefix(&sample));
