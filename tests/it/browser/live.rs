@@ -120,11 +120,7 @@ async fn an_admin_watches_people_come_and_go_and_ends_a_session() {
 
     admin.click("a[href='/admin/history']").await;
     // The statistics say so, too: the address tells the pages apart.
-    assert!(
-        admin
-            .wait_until("return location.pathname === '/admin/history'")
-            .await
-    );
+    admin.wait_for_path("/admin/history").await;
     admin.wait_for_words("Ended by an admin").await;
     admin.fill("#q", "nobody").await;
     admin.click(".search [type=submit]").await;
@@ -171,11 +167,7 @@ async fn a_page_that_the_user_chose_is_shown_whatever_is_answered_meanwhile() {
             .await
     );
     admin.run("held.history()").await;
-    assert!(
-        admin
-            .wait_until("return location.pathname === '/admin/history'")
-            .await
-    );
+    admin.wait_for_path("/admin/history").await;
     admin.wait_for_words("Ended by an admin").await;
 }
 

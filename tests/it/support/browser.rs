@@ -137,6 +137,12 @@ impl Browser {
         text.as_str().unwrap().to_owned()
     }
 
+    /// Waits until the address bar says this after the host.
+    pub async fn wait_for_path(&self, path: &str) {
+        let is_there = format!("return location.pathname === '{path}'");
+        assert!(self.wait_until(&is_there).await, "never at {path}");
+    }
+
     /// What the address bar says after the host.
     pub async fn path(&self) -> String {
         self.page.current_url().await.unwrap().path().to_owned()
