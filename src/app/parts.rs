@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use super::Error;
-use crate::auth::{Auth, Validator};
+use crate::auth::{Auth, Validator, write_restored};
 use crate::config::{Policy, ServeConfig, SessionPolicy};
 use crate::db::Database;
 use crate::sessions::feed::{Feed, Lease, RunningReader};
@@ -74,7 +74,7 @@ impl Parts {
     pub(super) fn start(self, url: &str) -> Result<(Auth, RunningReader), Error> {
         let watchers = Watchers::new(self.max_event_streams);
         let memory = Arc::new(Memory::new(self.capacity));
-        let (feed, reader) = Feed::start(url, self.lease, memory.clone(), watchers.clone())?;
+        let (feed, reader) = Feed::start(url, self.lease, memory.clone(), watchers.clone(), write_restored)?;
         let validator = Validator::start(&self.db, self.validators, memory, self.policy.sessions)?;
         let hasher = Hasher::start(self.hashers)?;
         let auth = Auth::new(self.db, hasher, validator, watchers, feed, self.policy);

@@ -41,6 +41,7 @@ use crate::users::Hasher;
 pub use authority::{Authority, Holder, LastAdmin};
 pub use error::Error;
 pub use sign_in::SignedIn;
+pub(crate) use unwritten_ends::write_restored;
 pub use user_ref::UserRef;
 pub use validator::{Activity, Seat, Validator};
 
@@ -65,7 +66,6 @@ impl Auth {
         feed: Feed,
         policy: Policy,
     ) -> Self {
-        feed.write_restored_with(unwritten_ends::write_restored);
         Self {
             db,
             hasher,

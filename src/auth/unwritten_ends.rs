@@ -41,7 +41,7 @@ const BATCH: i64 = 1_000;
 
 /// Writes the ends of some sessions that a backup has brought back. Returns how many; none: others may still
 /// hold some, and end them, or they are told at the next request.
-pub(super) fn write_restored(conn: &mut PgConnection) -> QueryResult<usize> {
+pub(crate) fn write_restored(conn: &mut PgConnection) -> QueryResult<usize> {
     let ended = history::end_restored(conn, BATCH, &SessionPolicy::AS_STORED)?;
     audit::ended(&ended, Actor::Time);
     if !ended.is_empty() {

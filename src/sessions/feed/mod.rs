@@ -9,8 +9,8 @@ mod reader;
 mod table;
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
@@ -36,7 +36,7 @@ const DEADLINE: Duration = Duration::from_secs(8);
 /// So long after a validation the feed is still read for memory's sake.
 const WARM: Duration = Duration::from_secs(2);
 
-/// Writes the ends of all sessions that a backup has brought back, so that event streams can be told. Returns
+/// Writes the ends of some sessions that a backup has brought back, so that event streams can be told. Returns
 /// how many it wrote.
 pub type WriteRestored = fn(&mut PgConnection) -> QueryResult<usize>;
 
@@ -85,11 +85,12 @@ struct Demand {
     validated: AtomicU64,
     started: Instant,
     remembers: bool,
-    write_restored: OnceLock<WriteRestored>,
+    write_restored: WriteRestored,
 }
 
 impl Feed {
-    /// Starts to read, when there is reason to. `memory` and `watchers` are told what was read.
+    /// Starts to read, when there is reason to. `memory` and `watchers` are told what was read; before that, the
+    /// ends of restored sessions are written.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -98,6 +99,7 @@ impl Feed {
         lease: Lease,
         memory: Arc<dyn FeedListener>,
         watchers: Watchers,
+        write_restored: WriteRestored,
     ) -> io::Result<(Self, RunningReader)> {
         let (wake, woken) = bounded(1);
         let demand = Arc::new(Demand {
@@ -109,7 +111,7 @@ impl Feed {
             validated: AtomicU64::new(0),
             started: Instant::now(),
             remembers: matches!(lease, Lease::Of(lease) if !lease.is_zero()),
-            write_restored: OnceLock::new(),
+            write_restored,
         });
         let (told, rounds) = watch::channel(LastRound {
             asked: None,
@@ -129,11 +131,6 @@ impl Feed {
             thread: Some(thread),
         };
         Ok((feed, running))
-    }
-
-    /// Has the ends of restored sessions written when the feed gives a reason. To be called once.
-    pub fn write_restored_with(&self, write: WriteRestored) {
-        let _ = self.demand.write_restored.set(write);
     }
 
     /// Waits until no instance answers any more from a memory of before the call. To be called after the

@@ -212,11 +212,9 @@ impl Reader {
         } else {
             self.watchers.watched_of(&round.named)
         };
-        if let Some(write_restored) = self.demand.write_restored.get().copied()
-            && (is_everybody || !sessions.is_empty())
-        {
+        if is_everybody || !sessions.is_empty() {
             // Some: the sweep writes the others, and is heard here. What cannot be written must not keep notices back.
-            if let Err(error) = self.connection.run(DEADLINE, write_restored) {
+            if let Err(error) = self.connection.run(DEADLINE, self.demand.write_restored) {
                 log::warn!("ends of restored sessions cannot be written: {error}");
             }
         }
