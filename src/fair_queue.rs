@@ -1,13 +1,13 @@
 //! A queue shared fairly among origins: an origin that sends much delays only itself.
 //!
-//! Origins are nested ([`Share::tiers`]): a provider's network, a customer's site in it, and a subnet in
+//! Origins are nested ([`Networks::tiers`]): a provider's network, a customer's site in it, and a subnet in
 //! that. Networks of one tier take turns. When the queue is full, the network with the most entries gives a
 //! place to one with fewer.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use crate::network::Share;
+use crate::network::Networks;
 
 /// A bounded queue of entries, in the order in which they are taken.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ impl<T> FairQueue<T> {
     }
 
     /// Puts an entry behind the others of its origin.
-    pub fn put(&mut self, share: Share, entry: T) -> Put<T> {
-        let tiers = share.tiers();
+    pub fn put(&mut self, networks: Networks, entry: T) -> Put<T> {
+        let tiers = networks.tiers();
         if self.len() < self.bound {
             self.all.push(&tiers, entry);
             return Put::Queued;

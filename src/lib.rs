@@ -39,9 +39,9 @@
 //!
 //! # Directions
 //!
-//! Dependencies point down only: `main -> cli -> app -> web -> auth -> {users, sessions, mail} -> db`.
-//! `users`, `sessions` and `mail` never name each other; nothing below `web` names actix-web (the background
-//! actor names `actix`); `web` contains no SQL.
+//! Dependencies point down only: `main -> cli -> app -> web -> auth -> {users, sessions, mail} -> db`. A chapter
+//! may be left out where it has nothing to add. `users`, `sessions` and `mail` never name each other; nothing
+//! below `web` names actix-web; `web` contains no SQL.
 
 pub mod app;
 pub mod auth;

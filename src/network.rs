@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 tokio::task_local! {
-    static CURRENT: Share;
+    static CURRENT: Networks;
 }
 
 /// The nested networks of one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct Networks {
     /// The network of a provider: a /16 of IPv4, a /32 of IPv6.
     allocation: IpAddr,
     /// The most that one customer has (RFC 6177): a /24 of IPv4, a /48 of IPv6.
@@ -17,8 +17,8 @@ pub struct Share {
     subnet: IpAddr,
 }
 
-impl Share {
-    /// The share of an address.
+impl Networks {
+    /// The networks of an address.
     pub fn of(address: IpAddr) -> Self {
         Self {
             allocation: prefix(address, 16, 32),
@@ -27,12 +27,12 @@ impl Share {
         }
     }
 
-    /// The share of the current request, or [`Self::OWN`].
+    /// The networks of the current request, or [`Self::OWN`].
     pub fn current() -> Self {
-        CURRENT.try_with(|share| *share).unwrap_or(Self::OWN)
+        CURRENT.try_with(|networks| *networks).unwrap_or(Self::OWN)
     }
 
-    /// Runs `answering` with this share.
+    /// Runs `answering` with these networks.
     pub fn scope<F: Future>(self, answering: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self, answering)
     }
@@ -61,7 +61,7 @@ impl Share {
         self.subnet
     }
 
-    /// The share of the program's own work, such as a command.
+    /// Those of the program's own work, such as a command.
     pub const OWN: Self = Self {
         allocation: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         site: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -103,7 +103,7 @@ mod tests {
             ),
         ] {
             let range = (first.parse().unwrap(), last.parse().unwrap());
-            assert_eq!(Share::of(address.parse().unwrap()).site_range(), range);
+            assert_eq!(Networks::of(address.parse().unwrap()).site_range(), range);
         }
     }
 

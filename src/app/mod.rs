@@ -4,11 +4,11 @@
 //! [`App::build`] takes the ports and opens the database; [`App::run_until`] answers until it is told to stop
 //! or something fails.
 
+mod auth_builder;
 pub mod background;
 mod error;
 mod metrics_exporter;
 mod open;
-mod parts;
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -23,15 +23,15 @@ use crate::db::embedded::Embedded;
 use crate::mail::Mailer;
 use crate::sessions::feed::RunningReader;
 use crate::web::Server;
+use auth_builder::AuthBuilder;
 use background::BackgroundWork;
 use metrics_exporter::{MetricsExporter, RunningExporter};
-use parts::Parts;
 
 pub use error::Error;
-pub use open::{Held, OpenDatabase, open_for_a_command};
+pub use open::{CommandResources, OpenDatabase, open_for_a_command};
 
 /// Pause between two looks at the private PostgreSQL.
-const CARE: Duration = Duration::from_secs(1);
+const REVIVAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// The program, put together. It holds its ports and its database, and does not answer yet.
 pub struct App {
@@ -42,7 +42,7 @@ pub struct App {
     mailer: Option<Mailer>,
     auth: Auth,
     // Dropped in this order: the private PostgreSQL goes last.
-    reader: RunningReader,
+    _reader: RunningReader,
     embedded: Option<Arc<Embedded>>,
 }
 
@@ -68,8 +68,7 @@ impl App {
         for version in &database.applied {
             log::info!("applied migration {version}");
         }
-        let parts = Parts::of_a_server(&database.url, connections, &config)?;
-        let (auth, reader) = parts.start(&database.url)?;
+        let (auth, reader) = AuthBuilder::for_server(database.url, connections, &config)?.start()?;
         Ok(Self {
             config,
             server,
@@ -77,7 +76,7 @@ impl App {
             metrics,
             mailer,
             auth,
-            reader,
+            _reader: reader,
             embedded: database.embedded.map(Arc::new),
         })
     }
@@ -116,42 +115,44 @@ impl App {
     /// The first failure: the threads that serve cannot be started, do not answer, or have died and cannot be
     /// replaced; the TLS certificate cannot be used.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let (url, scheme) = (self.url(), self.server.scheme());
-        // Dropped in reverse order, also when this future is dropped: the private PostgreSQL goes last.
-        let (embedded, _reader, auth) = (self.embedded, self.reader, self.auth);
-        let served = async {
-            let mut server = self.server.start(auth.clone()).await?;
-            let mut metrics = match self.metrics {
-                None => None,
-                Some(exporter) => Some(exporter.start(auth.clone()).await?),
-            };
-            log::info!("serving on {scheme}://{}", self.address);
-            let background = BackgroundWork::start(&auth, self.config.sweep_interval, self.mailer, url);
-            let unready = server.unready();
-            let stopping = async {
-                shutdown.await;
-                unready.begin();
-                tokio::time::sleep(self.config.http.stop_delay).await;
-            };
-            // A server that failed is not waited for.
-            let ended = tokio::select! {
-                () = stopping => Ok(()),
-                error = server.failed() => Err(error),
-                error = failed(metrics.as_mut()) => Err(error),
-            };
-            unready.begin();
-            // Streams never finish by themselves; everything else may.
-            auth.close_streams();
-            tokio::join!(server.stop(), background.stop());
-            if let Some(metrics) = metrics {
-                metrics.server.cut_off().await;
-            }
-            Ok(ended?)
-        };
+        // Dropped last, also when this future is dropped.
+        let embedded = self.embedded.clone();
         tokio::select! {
-            served = served => served,
-            never = look_after(embedded.as_ref()) => match never {},
+            served = self.serve_until(shutdown) => served,
+            never = keep_alive(embedded.as_ref()) => match never {},
         }
+    }
+
+    async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let (url, scheme) = (self.url(), self.server.scheme());
+        let mut server = self.server.start(self.auth.clone()).await?;
+        let mut metrics = match self.metrics {
+            None => None,
+            Some(exporter) => Some(exporter.start(self.auth.clone()).await?),
+        };
+        log::info!("serving on {scheme}://{}", self.address);
+        let background = BackgroundWork::start(&self.auth, self.config.sweep_interval, self.mailer, url);
+
+        let stopping = server.stopping();
+        let asked_to_stop = async {
+            shutdown.await;
+            stopping.begin();
+            tokio::time::sleep(self.config.http.stop_delay).await;
+        };
+        // A server that failed is not waited for.
+        let ended = tokio::select! {
+            () = asked_to_stop => Ok(()),
+            error = server.failed() => Err(error),
+            error = failed(metrics.as_mut()) => Err(error),
+        };
+        stopping.begin();
+        // Streams never finish by themselves; everything else may.
+        self.auth.close_streams();
+        tokio::join!(server.stop(), background.stop());
+        if let Some(metrics) = metrics {
+            metrics.server.cut_off().await;
+        }
+        Ok(ended?)
     }
 }
 
@@ -171,13 +172,13 @@ fn mailer(mail: &MailConfig) -> io::Result<Mailer> {
     }
 }
 
-/// Restarts the private PostgreSQL whenever it has died.
-async fn look_after(embedded: Option<&Arc<Embedded>>) -> Infallible {
+/// Restarts the private PostgreSQL, if there is one, whenever it has died.
+async fn keep_alive(embedded: Option<&Arc<Embedded>>) -> Infallible {
     let Some(embedded) = embedded else {
         return pending().await;
     };
     loop {
-        tokio::time::sleep(CARE).await;
+        tokio::time::sleep(REVIVAL_PAUSE).await;
         let embedded = embedded.clone();
         match tokio::task::spawn_blocking(move || embedded.revive()).await {
             Ok(Ok(false)) => {}

@@ -1,7 +1,7 @@
 //! Opens the database that is configured, which every command needs first.
 
 use super::Error;
-use super::parts::Parts;
+use super::auth_builder::AuthBuilder;
 use crate::auth::Auth;
 use crate::config::{DatabaseConfig, DatabaseLocation, Policy};
 use crate::db::embedded::Embedded;
@@ -19,7 +19,7 @@ pub struct OpenDatabase {
 }
 
 /// What a command holds for as long as it uses the use cases. Dropped in this order.
-pub struct Held {
+pub struct CommandResources {
     _reader: RunningReader,
     _embedded: Option<Embedded>,
 }
@@ -50,12 +50,15 @@ impl OpenDatabase {
 ///
 /// # Errors
 /// Those of [`OpenDatabase::open`], and [`Error::Unavailable`].
-pub fn open_for_a_command(config: &DatabaseConfig, policy: Policy) -> Result<(Auth, Held), Error> {
+pub fn open_for_a_command(
+    config: &DatabaseConfig,
+    policy: Policy,
+) -> Result<(Auth, CommandResources), Error> {
     let OpenDatabase { url, embedded, .. } = OpenDatabase::open(config)?;
-    let (auth, reader) = Parts::of_a_command(&url, policy)?.start(&url)?;
-    let held = Held {
+    let (auth, reader) = AuthBuilder::for_command(url, policy)?.start()?;
+    let resources = CommandResources {
         _reader: reader,
         _embedded: embedded,
     };
-    Ok((auth, held))
+    Ok((auth, resources))
 }

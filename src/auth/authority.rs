@@ -5,7 +5,7 @@
 //! permission. An [`Authority`] can only be used in `Auth::act`, which confirms it first: a use case cannot
 //! forget to.
 //!
-//! All transactions lock in one order, so that none deadlock: [`history::keep_out_the_end_of_all`] (or its
+//! All transactions that lock several of these do so in one order, so that none deadlock: [`history::keep_out_the_end_of_all`] (or its
 //! counterpart), then users by id, then sessions by id.
 
 use diesel::connection::SimpleConnection;
@@ -88,7 +88,7 @@ impl LastAdmin {
 impl Auth {
     /// Runs `act` in a transaction that first confirms permission. `act` receives the user that is its
     /// subject, if there is one. `tell` logs the result after the commit, even when the caller has gone. The
-    /// result comes after the wait of [`Auth::outwaited`].
+    /// result comes after the wait of [`Auth::answer_after_wait`].
     ///
     /// # Errors
     /// Those of `act`; [`Error::SessionEnded`], [`Error::TokenInvalid`] or [`Error::Forbidden`] when
@@ -100,7 +100,7 @@ impl Auth {
         act: impl FnOnce(&mut PgConnection, Option<Credentials>) -> Result<T, Error> + Send + 'static,
         tell: impl FnOnce(&T, Actor) + Send + 'static,
     ) -> Result<T, Error> {
-        self.outwaited(self.act_unwaited(by, subject, act, tell).await)
+        self.answer_after_wait(self.act_without_wait(by, subject, act, tell).await)
             .await
     }
 
@@ -108,7 +108,7 @@ impl Auth {
     ///
     /// # Errors
     /// The same.
-    pub(super) async fn act_unwaited<T: Send + 'static>(
+    pub(super) async fn act_without_wait<T: Send + 'static>(
         &self,
         by: Authority,
         subject: Subject,
@@ -133,7 +133,7 @@ impl Auth {
                     Ok(done)
                 }
                 Err(Undone::Failed(error)) => Err(error),
-                Err(Undone::Refused(holder, why)) => Err(why.told_to(&holder, conn, &policy)?),
+                Err(Undone::Refused(holder, why)) => Err(why.error(&holder, conn, &policy)?),
             }
         })
         .await
@@ -235,12 +235,7 @@ impl Authority {
 
 impl Refusal {
     /// Returns the holder's error, after the end is written: what was reported stays true.
-    fn told_to(
-        self,
-        holder: &Holder,
-        conn: &mut PgConnection,
-        policy: &SessionPolicy,
-    ) -> Result<Error, Error> {
+    fn error(self, holder: &Holder, conn: &mut PgConnection, policy: &SessionPolicy) -> Result<Error, Error> {
         match self {
             Self::Ended => {}
             Self::Disabled => {

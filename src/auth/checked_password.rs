@@ -47,7 +47,7 @@ impl Claim {
     }
 
     /// Writes the refusal to the security log.
-    pub(super) fn refused(&self, email: &Email, why: &Error) {
+    pub(super) fn log_refusal(&self, email: &Email, why: &Error) {
         let attempt = match self {
             Self::SignIn(..) => Attempt::SignIn,
             Self::Change(_) => Attempt::PasswordChange,
@@ -57,7 +57,7 @@ impl Claim {
 
     fn refuse_locked(&self, is_locked: bool, email: &Email) -> Result<(), Error> {
         if is_locked {
-            self.refused(email, &Error::AccountLocked);
+            self.log_refusal(email, &Error::AccountLocked);
             return Err(Error::AccountLocked);
         }
         Ok(())
@@ -96,9 +96,9 @@ impl CheckedPassword {
     }
 
     /// Writes the refusal to the security log, if it was decided.
-    pub(super) fn refused(&self, why: &Error) {
+    pub(super) fn log_refusal(&self, why: &Error) {
         if is_decided(why) {
-            self.claim.refused(&self.email, why);
+            self.claim.log_refusal(&self.email, why);
         }
     }
 }
@@ -122,10 +122,10 @@ impl Auth {
         for _ in 0..ATTEMPTS {
             let (email, found) = self.look_up(claim).await?;
             // Hash even for unknown addresses: the response time must not reveal who exists.
-            let share = claim.origin().share();
+            let networks = claim.origin().networks();
             let matched = self
                 .hasher
-                .verify(password.clone(), found.as_ref(), share)
+                .verify(password.clone(), found.as_ref(), networks)
                 .await?;
             let (Some(found), Some(matched)) = (found, matched) else {
                 return Err(self.count_failure(claim).await?);
@@ -146,13 +146,13 @@ impl Auth {
 
     /// Finds the address and its account, if there is one. Fails if the address is locked.
     async fn look_up(&self, claim: &Claim) -> Result<(Email, Option<Credentials>), Error> {
-        let told = claim.clone();
+        let logged = claim.clone();
         let look_up = move |conn: &mut PgConnection, email: Email, own: Option<Credentials>| {
             if own.is_some() {
                 return Ok((email, own));
             }
             let Claimed { is_locked, found } = users::find_claimed(conn, &email)?;
-            told.refuse_locked(is_locked, &email)?;
+            logged.refuse_locked(is_locked, &email)?;
             Ok((email, found))
         };
         self.at_account(claim, look_up, |_| ()).await
@@ -160,7 +160,7 @@ impl Auth {
 
     /// Counts a wrong password, and returns the error for it.
     async fn count_failure(&self, claim: &Claim) -> Result<Error, Error> {
-        let (policy, told) = (self.policy.lockout, claim.clone());
+        let (policy, logged) = (self.policy.lockout, claim.clone());
         let count = move |conn: &mut PgConnection, email: Email, _| {
             Ok((lockout::record_failure(conn, &email, &policy)?, email))
         };
@@ -169,9 +169,9 @@ impl Auth {
                 Failure::Counted | Failure::Locked => Error::InvalidCredentials,
                 Failure::WasLocked => Error::AccountLocked,
             };
-            told.refused(email, &why);
+            logged.log_refusal(email, &why);
             if *failure == Failure::Locked {
-                audit::locked(email, told.origin());
+                audit::locked(email, logged.origin());
             }
         };
         let (failure, _) = self.at_account(claim, count, tell).await?;
@@ -198,15 +198,15 @@ impl Auth {
                 self.run(alone).await
             }
             Claim::Change(holder) => {
-                let (subject, told) = (Subject::User(holder.user.into()), claim.clone());
+                let (subject, logged) = (Subject::User(holder.user.into()), claim.clone());
                 let own = move |conn: &mut PgConnection, found: Option<Credentials>| {
                     let found = found.ok_or(Error::TokenInvalid)?;
                     let email = email_of(&found.user)?;
-                    told.refuse_locked(lockout::is_locked(conn, &email)?, &email)?;
+                    logged.refuse_locked(lockout::is_locked(conn, &email)?, &email)?;
                     step(conn, email, Some(found))
                 };
                 let tell = |done: &T, _| tell(done);
-                self.act_unwaited(Authority::Own(holder), subject, own, tell)
+                self.act_without_wait(Authority::Own(holder), subject, own, tell)
                     .await
             }
         }

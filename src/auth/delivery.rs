@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::metrics::MAILS;
 use super::{Auth, Error, audit};
 use crate::mail::message::Content;
-use crate::mail::outbox::{self, Next, Waiting};
+use crate::mail::outbox::{self, Next, QueuedMail};
 use crate::mail::{Kind, Mailer, Message, NotSent};
 use crate::sessions::Device;
 use crate::token::Token;
@@ -84,7 +84,7 @@ impl Auth {
             Ok(Err(OfNoUse(_))) => return Ok(Delivery::Dropped),
             // This mail alone failed: the next one is still sent.
             Err(error) => {
-                let Waiting { kind, attempts, .. } = mail;
+                let QueuedMail { kind, attempts, .. } = mail;
                 log::warn!("could not write {kind} (try {attempts}), and will try again: {error}");
                 return self.put_back(mail).await;
             }
@@ -102,7 +102,12 @@ impl Auth {
 
     /// Removes a mail that was sent or `refused`, and logs that afterwards: a mail that is still in the
     /// outbox is tried again, and logged then.
-    async fn take_out(&self, mail: Waiting, user: Uuid, refused: Option<String>) -> Result<Delivery, Error> {
+    async fn take_out(
+        &self,
+        mail: QueuedMail,
+        user: Uuid,
+        refused: Option<String>,
+    ) -> Result<Delivery, Error> {
         let kind = mail.kind;
         self.run(move |conn| {
             let was_in = outbox::remove(conn, mail.id)? > 0;
@@ -128,7 +133,7 @@ impl Auth {
         })
     }
 
-    async fn put_back(&self, mail: Waiting) -> Result<Delivery, Error> {
+    async fn put_back(&self, mail: QueuedMail) -> Result<Delivery, Error> {
         counter!(MAILS, "kind" => mail.kind.as_str(), "outcome" => "postponed").increment(1);
         self.query(move |conn| outbox::postpone(conn, &mail)).await?;
         Ok(Delivery::Postponed)
@@ -166,7 +171,7 @@ struct OfNoUse(&'static str);
 /// Finds the user and writes the message, in a transaction that locks the user's row.
 fn write(
     conn: &mut PgConnection,
-    mail: &Waiting,
+    mail: &QueuedMail,
     public_url: &str,
 ) -> Result<Result<(User, Message), OfNoUse>, Error> {
     let nobody = || Ok(Err(OfNoUse(NOBODY)));

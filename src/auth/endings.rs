@@ -1,6 +1,6 @@
 //! Ends sessions: sign-out and revocation. `unwritten_ends` has the ends that nobody asked for.
 //!
-//! Nobody is told before `Auth::outwait` is over: an instance may still answer from memory.
+//! Nobody is told before `Auth::wait_out_leases` is over: an instance may still answer from memory.
 
 use diesel::pg::PgConnection;
 use uuid::Uuid;
@@ -47,7 +47,7 @@ impl Auth {
             let which = Which::OfUser(found.user.id);
             Ok(history::end(conn, which, Revoked, &policy)?)
         };
-        let ended = self.act(by, subject, end, told).await?;
+        let ended = self.act(by, subject, end, log_ended).await?;
         one_lived(&ended)
     }
 
@@ -87,12 +87,12 @@ impl Auth {
     ) -> Result<Vec<EndedSession>, Error> {
         let policy = self.policy.sessions;
         let end = move |conn: &mut PgConnection, _| Ok(history::end(conn, which, reason, &policy)?);
-        self.act(by, subject, end, told).await
+        self.act(by, subject, end, log_ended).await
     }
 }
 
 #[expect(clippy::ptr_arg, reason = "it is given what `act` returns")]
-fn told(ended: &Vec<EndedSession>, by: Actor) {
+fn log_ended(ended: &Vec<EndedSession>, by: Actor) {
     audit::ended(ended, by);
 }
 

@@ -92,7 +92,7 @@ impl From<diesel::result::Error> for Error {
     fn from(error: diesel::result::Error) -> Self {
         use diesel::result::Error::DatabaseError;
         match &error {
-            DatabaseError(_, told) if told.constraint_name() == Some(LAST_ADMIN_STAYS) => Self::LastAdmin,
+            DatabaseError(_, info) if info.constraint_name() == Some(LAST_ADMIN_STAYS) => Self::LastAdmin,
             _ => Unavailable::from(error).into(),
         }
     }

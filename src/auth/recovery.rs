@@ -33,9 +33,9 @@ impl Auth {
             Purpose::Verification => Kind::Verification,
             Purpose::PasswordReset => Kind::PasswordReset,
         };
-        let share = origin.share();
+        let networks = origin.networks();
         self.run(move |conn| {
-            let asked = conn.transaction(|conn| outbox::request(conn, &email.digest(), kind, share))?;
+            let asked = conn.transaction(|conn| outbox::request(conn, &email.digest(), kind, networks))?;
             match asked {
                 Asked::Waiting => audit::link_requested(&email, kind, &origin),
                 Asked::TooOften => audit::link_refused(&email, kind, &origin),
@@ -57,12 +57,13 @@ impl Auth {
         let (user, purpose) = self
             .run(move |conn| {
                 let purposes = [Purpose::PasswordReset, Purpose::Invitation];
-                redeemable(conn, &digest, &purposes).map_err(|error| settled(conn, &digest, &purposes, error))
+                redeemable(conn, &digest, &purposes)
+                    .map_err(|error| delete_if_refused(conn, &digest, &purposes, error))
             })
             .await?;
         // Judging and hashing hold no connection.
-        let (about, share) = (vec![user.name, user.email], origin.share());
-        let hash = self.hasher.hash_proposed(proposed, about, share).await??;
+        let (about, networks) = (vec![user.name, user.email], origin.networks());
+        let hash = self.hasher.hash_proposed(proposed, about, networks).await??;
         let (is_mailed, policy) = (self.policy.mail.is_on(), self.policy.sessions);
         self.run(move |conn| {
             let done = conn.transaction::<_, Error, _>(|conn| {
@@ -74,13 +75,13 @@ impl Auth {
                 }
                 Ok((user, ended))
             });
-            let (user, ended) = done.map_err(|error| settled(conn, &digest, &[purpose], error))?;
+            let (user, ended) = done.map_err(|error| delete_if_refused(conn, &digest, &[purpose], error))?;
             audit::link_used(user.id, purpose, &origin);
             audit::ended(&ended, Actor::Own);
             Ok(())
         })
         .await?;
-        self.outwait().await
+        self.wait_out_leases().await
     }
 
     /// Verifies the address to which a link was mailed.
@@ -96,7 +97,8 @@ impl Auth {
                 link::discard(conn, user.id, Purpose::Verification)?;
                 Ok(user)
             });
-            let user = done.map_err(|error| settled(conn, &digest, &[Purpose::Verification], error))?;
+            let user =
+                done.map_err(|error| delete_if_refused(conn, &digest, &[Purpose::Verification], error))?;
             audit::link_used(user.id, Purpose::Verification, &origin);
             Ok(())
         })
@@ -114,7 +116,7 @@ impl Auth {
         let claim = Claim::Change(holder.clone());
         let change = |checked| self.change_to(new.clone(), checked, holder.clone());
         let done = self.with_password(&claim, &current, change).await;
-        self.outwaited(done).await
+        self.answer_after_wait(done).await
     }
 
     /// `None`: the stored hash changed while the password was being checked against it.
@@ -127,13 +129,13 @@ impl Auth {
         // This is costly: only a caller that knows the current password gets here.
         let about = vec![checked.found.user.name.clone(), checked.found.user.email.clone()];
         let origin = holder.origin.clone();
-        let hash = self.hasher.hash_proposed(new, about, origin.share()).await??;
+        let hash = self.hasher.hash_proposed(new, about, origin.networks()).await??;
         let (is_mailed, policy) = (self.policy.mail.is_on(), self.policy.sessions);
         let subject = Subject::User(holder.user.into());
         let change = move |conn: &mut PgConnection, found: Option<Credentials>| {
             let found = found.ok_or(Error::TokenInvalid)?;
             let confirmed = checked.confirm_row(conn, found);
-            let Some(user) = confirmed.inspect_err(|error| checked.refused(error))? else {
+            let Some(user) = confirmed.inspect_err(|error| checked.log_refusal(error))? else {
                 return Ok(None);
             };
             let ended = replace_password(conn, &user, &hash, &policy)?;
@@ -149,7 +151,7 @@ impl Auth {
             }
         };
         let done = self
-            .act_unwaited(Authority::Own(holder), subject, change, tell)
+            .act_without_wait(Authority::Own(holder), subject, change, tell)
             .await?;
         Ok(done.map(drop))
     }
@@ -187,8 +189,13 @@ fn redeem(conn: &mut PgConnection, digest: &TokenDigest, purpose: Purpose) -> Re
     Ok(user)
 }
 
-/// Returns the error. A refused link is deleted before the client is told.
-fn settled(conn: &mut PgConnection, digest: &TokenDigest, purposes: &[Purpose], error: Error) -> Error {
+/// Deletes a link that was refused, before the client is told. Returns the error.
+fn delete_if_refused(
+    conn: &mut PgConnection,
+    digest: &TokenDigest,
+    purposes: &[Purpose],
+    error: Error,
+) -> Error {
     match error {
         Error::LinkInvalid => {
             link::refuse(conn, digest, purposes).map_or_else(Error::from, |_| Error::LinkInvalid)

@@ -5,7 +5,7 @@
 use super::audit::{self, Actor};
 use super::checked_password::{CheckedPassword, Claim, is_decided};
 use super::recovery::happening;
-use super::taking::Taking;
+use super::sign_in_statement::SignInStatement;
 use super::{Auth, Error};
 use crate::mail::Kind;
 use crate::mail::outbox;
@@ -42,17 +42,17 @@ impl Auth {
             && !is_decided(error)
         {
             // A decided refusal is logged where it is decided, even if the caller has gone.
-            claim.refused(&email, error);
+            claim.log_refusal(&email, error);
         }
         match done {
             // Locks have nothing to do with what anybody remembers.
             Err(Error::AccountLocked) => done.map(|(signed_in, _)| signed_in),
             Ok((signed_in, HadSeat(false))) => {
                 // But it may have ended a moment ago.
-                self.outwait_if_recent(signed_in.user.id).await?;
+                self.wait_out_leases_if_recent(signed_in.user.id).await?;
                 Ok(signed_in)
             }
-            done => Ok(self.outwaited(done).await?.0),
+            done => Ok(self.answer_after_wait(done).await?.0),
         }
     }
 
@@ -65,7 +65,7 @@ impl Auth {
         let (policy, mail) = (self.policy.sessions, self.policy.mail);
         self.run(move |conn| {
             let (token, email) = (Token::generate()?, &checked.email);
-            let done = history::take_a_seat(conn, |conn| {
+            let done = history::begin_sign_in(conn, |conn| {
                 let Some(user) = checked.confirm(conn)? else {
                     return Ok(None);
                 };
@@ -73,14 +73,14 @@ impl Auth {
                 if let Some(hash) = &checked.matched.stronger {
                     users::set_password(conn, user.id, hash)?;
                 }
-                let taking = Taking {
+                let statement = SignInStatement {
                     user_id: user.id,
                     email,
                     token: &token.digest(),
                     origin: &origin,
                     reports_new_origins: mail.reports_new_origins(),
                 };
-                let taken = taking.take(conn, &policy)?;
+                let taken = statement.run(conn, &policy)?;
                 if taken.is_locked {
                     return Err(Error::AccountLocked);
                 }
@@ -90,7 +90,7 @@ impl Auth {
                 let session = taken.session;
                 Ok(Some((SignedIn { token, user, session }, taken.replaced)))
             });
-            let done = done.inspect_err(|error| checked.refused(error))?;
+            let done = done.inspect_err(|error| checked.log_refusal(error))?;
             Ok(done.map(|(signed_in, replaced)| {
                 audit::ended(&replaced, Actor::Own);
                 audit::signed_in(&signed_in.user, &signed_in.session, &origin);

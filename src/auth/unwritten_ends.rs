@@ -31,7 +31,7 @@ pub(super) fn write_over(
     ids: &[Uuid],
     policy: &SessionPolicy,
 ) -> QueryResult<usize> {
-    let ended = history::end(conn, Which::Over(ids), EndReason::Expired, policy)?;
+    let ended = history::end(conn, Which::OverAmong(ids), EndReason::Expired, policy)?;
     audit::ended(&ended, Actor::Time);
     Ok(ended.len())
 }
@@ -57,7 +57,7 @@ pub(super) fn write_disabled(
     ids: &[Uuid],
     policy: &SessionPolicy,
 ) -> QueryResult<usize> {
-    let ended = history::end(conn, Which::These(ids), EndReason::AccountDisabled, policy)?;
+    let ended = history::end(conn, Which::Among(ids), EndReason::AccountDisabled, policy)?;
     audit::ended(&ended, Actor::Operator);
     Ok(ended.len())
 }
@@ -66,7 +66,7 @@ pub(super) fn write_disabled(
 ///
 /// # Errors
 /// [`Error::Unavailable`], also when another transaction held the row too long for the expiry to be written.
-pub(super) fn settled(
+pub(super) fn settled_status(
     conn: &mut PgConnection,
     session: Uuid,
     policy: &SessionPolicy,
@@ -89,7 +89,7 @@ pub(super) fn why_ended(
     session: Uuid,
     policy: &SessionPolicy,
 ) -> Result<Error, Error> {
-    Ok(match settled(conn, session, policy)? {
+    Ok(match settled_status(conn, session, policy)? {
         SessionStatus::Ended(ending) => Error::SessionEnded(ending),
         SessionStatus::Forgotten => Error::TokenInvalid,
         // The state changed and nothing was reported yet: the caller may ask again.

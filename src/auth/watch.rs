@@ -6,7 +6,7 @@ use metrics::histogram;
 use uuid::Uuid;
 
 use super::metrics::END_WAIT_SECONDS;
-use super::unwritten_ends::settled;
+use super::unwritten_ends::settled_status;
 use super::{Auth, Error};
 use crate::sessions::store::SessionStatus;
 use crate::sessions::watchers::{Full, Watcher};
@@ -29,27 +29,27 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn outwait(&self) -> Result<(), Error> {
+    pub async fn wait_out_leases(&self) -> Result<(), Error> {
         let began = Instant::now();
-        let done = self.feed.outwait().await;
+        let done = self.feed.wait_out_leases().await;
         histogram!(END_WAIT_SECONDS).record(began.elapsed());
         Ok(done?)
     }
 
-    /// [`outwait`](Self::outwait), and then what was decided. What was not decided shows nothing.
-    pub(super) async fn outwaited<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
+    /// [`wait_out_leases`](Self::wait_out_leases), and then what was decided. What was not decided shows nothing.
+    pub(super) async fn answer_after_wait<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
         if !matches!(done, Err(Error::Busy | Error::Unavailable(_))) {
-            self.outwait().await?;
+            self.wait_out_leases().await?;
         }
         done
     }
 
-    /// [`outwait`](Self::outwait) for something that this user may have lost long ago.
+    /// [`wait_out_leases`](Self::wait_out_leases) for something that this user may have lost long ago.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub(super) async fn outwait_if_recent(&self, user: Uuid) -> Result<(), Error> {
-        Ok(self.feed.outwait_if_recent(user).await?)
+    pub(super) async fn wait_out_leases_if_recent(&self, user: Uuid) -> Result<(), Error> {
+        Ok(self.feed.wait_out_leases_if_recent(user).await?)
     }
 
     /// The status of a session, without touching it. An expiry is written before it is reported.
@@ -58,7 +58,7 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn status(&self, session: Uuid) -> Result<SessionStatus, Error> {
         let policy = self.policy.sessions;
-        self.run(move |conn| settled(conn, session, &policy)).await
+        self.run(move |conn| settled_status(conn, session, &policy)).await
     }
 
     /// Is the user an admin now?

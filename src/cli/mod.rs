@@ -23,7 +23,7 @@ use std::{env, fmt};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app::background::write_sums;
-use crate::app::{self, Held, open_for_a_command};
+use crate::app::{self, CommandResources, open_for_a_command};
 use crate::auth::lists::{Cursor, Page};
 use crate::auth::{self, Auth};
 use crate::config::{BadValues, DatabaseConfig, ServeConfig};
@@ -216,7 +216,7 @@ impl Command {
 }
 
 /// The use cases of a short command.
-fn open(config: &DatabaseConfig) -> Result<(Auth, Held), Failure> {
+fn open(config: &DatabaseConfig) -> Result<(Auth, CommandResources), Failure> {
     Ok(open_for_a_command(config, ServeConfig::usual()?.policy)?)
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::fair_queue::{FairQueue, Put};
-use crate::network::Share;
+use crate::network::Networks;
 
 /// The most requests that may wait: some seconds of work.
 const QUEUE: usize = 1_024;
@@ -40,7 +40,7 @@ impl FairSemaphore {
     ///
     /// # Errors
     /// [`Full`], also later, when an origin with fewer waiting requests needs the place.
-    pub(super) async fn acquire(&self, share: Share) -> Result<Permit, Full> {
+    pub(super) async fn acquire(&self, networks: Networks) -> Result<Permit, Full> {
         let permit = {
             let mut state = self.state();
             if state.free > 0 {
@@ -48,7 +48,7 @@ impl FairSemaphore {
                 return Ok(Permit(Some(self.clone())));
             }
             let (give, permit) = oneshot::channel();
-            match state.waiting.put(share, give) {
+            match state.waiting.put(networks, give) {
                 Put::Queued | Put::InPlaceOf(_) => permit,
                 Put::Full(_) => return Err(Full),
             }
@@ -94,21 +94,21 @@ mod tests {
 
     use super::*;
 
-    fn share(address: &str) -> Share {
-        Share::of(address.parse().unwrap())
+    fn networks_of(address: &str) -> Networks {
+        Networks::of(address.parse().unwrap())
     }
 
     #[tokio::test]
     async fn a_turn_goes_to_the_network_that_has_waited_in_turn_and_not_to_who_has_gone() {
         let permits = FairSemaphore::new(1);
-        let first = permits.acquire(share("192.0.2.1")).await.unwrap();
+        let first = permits.acquire(networks_of("192.0.2.1")).await.unwrap();
         let mut of_many: Vec<_> = (0..3)
-            .map(|_| Box::pin(permits.acquire(share("192.0.2.1"))))
+            .map(|_| Box::pin(permits.acquire(networks_of("192.0.2.1"))))
             .collect();
         for waiting in &mut of_many {
             assert!(waiting.as_mut().now_or_never().is_none());
         }
-        let mut other = Box::pin(permits.acquire(share("198.51.100.1")));
+        let mut other = Box::pin(permits.acquire(networks_of("198.51.100.1")));
         assert!(other.as_mut().now_or_never().is_none());
         // The first of many has gone, and with it its network's turn: the other is next.
         drop(of_many.remove(0));
@@ -119,26 +119,31 @@ mod tests {
         drop(of_many[0].as_mut().now_or_never().unwrap().unwrap());
         drop(of_many[1].as_mut().now_or_never().unwrap().unwrap());
         // Nobody waits: it is free.
-        assert!(permits.acquire(share("203.0.113.1")).now_or_never().is_some());
+        assert!(
+            permits
+                .acquire(networks_of("203.0.113.1"))
+                .now_or_never()
+                .is_some()
+        );
     }
 
     #[tokio::test]
     async fn whose_place_is_needed_by_another_origin_is_told_at_once() {
         let permits = FairSemaphore::new(1);
-        let _first = permits.acquire(Share::OWN).await.unwrap();
+        let _first = permits.acquire(Networks::OWN).await.unwrap();
         let mut many: Vec<_> = (0..QUEUE)
-            .map(|_| Box::pin(permits.acquire(share("192.0.2.1"))))
+            .map(|_| Box::pin(permits.acquire(networks_of("192.0.2.1"))))
             .collect();
         for waiting in &mut many {
             assert!(waiting.as_mut().now_or_never().is_none());
         }
         assert!(
             permits
-                .acquire(share("192.0.2.1"))
+                .acquire(networks_of("192.0.2.1"))
                 .now_or_never()
                 .is_some_and(|turn| turn.is_err())
         );
-        let mut other = Box::pin(permits.acquire(share("198.51.100.1")));
+        let mut other = Box::pin(permits.acquire(networks_of("198.51.100.1")));
         assert!(other.as_mut().now_or_never().is_none());
         let last = many.last_mut().unwrap();
         assert!(last.as_mut().now_or_never().is_some_and(|turn| turn.is_err()));

@@ -27,7 +27,7 @@ use diesel::pg::PgConnection;
 use diesel::r2d2::Pool;
 use tokio::time::timeout;
 
-use crate::network::Share;
+use crate::network::Networks;
 use crate::redaction::Secrets;
 use crate::request_id::RequestId;
 use connection::{Customize, Told, with_timeouts};
@@ -204,22 +204,22 @@ impl Database {
             number,
             ..
         } = self.shared();
-        let permit = timeout(ACQUIRE, permits.acquire(Share::current()))
+        let permit = timeout(ACQUIRE, permits.acquire(Networks::current()))
             .await
             .map_err(|_| busy())?
             .map_err(|Full| busy())?;
         let credentials = self.credentials.clone();
-        let (tells, waits) = timeouts::watched(self.timeouts, &self.url);
+        let (backend, reporter) = timeouts::watched(self.timeouts, &self.url);
         let answer = tokio::task::spawn_blocking(RequestId::carried(move || {
             // A stuck thread keeps its permit, so no more threads than connections get stuck.
             let _permit = permit;
             let mut connection = pool
                 .get()
                 .map_err(|error| Unavailable::without(&credentials, &error))?;
-            tells.of(&mut connection);
+            backend.send(&mut connection);
             work(&mut connection)
         }));
-        let answer = timeout(self.timeouts.answer(), waits.beside(answer)).await;
+        let answer = timeout(self.timeouts.answer(), reporter.during(answer)).await;
         let Ok(answer) = answer else {
             self.replace(number);
             return Err(Unavailable("no answer in time".to_owned()).into());

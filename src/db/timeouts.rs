@@ -54,42 +54,45 @@ impl Timeouts {
 }
 
 /// Two ends: the work reports which connection it has, and the waiting side watches that connection.
-pub(super) fn watched(timeouts: Timeouts, url: &Arc<str>) -> (Tells, Waits) {
+pub(super) fn watched(timeouts: Timeouts, url: &Arc<str>) -> (BackendSender, LockReporter) {
     match timeouts {
-        Timeouts::Client => (Tells(None), Waits(None)),
+        Timeouts::Client => (BackendSender(None), LockReporter(None)),
         Timeouts::Operator => {
-            let (tell, told) = oneshot::channel();
-            (Tells(Some(tell)), Waits(Some((told, url.clone()))))
+            let (sender, pid) = oneshot::channel();
+            (
+                BackendSender(Some(sender)),
+                LockReporter(Some((pid, url.clone()))),
+            )
         }
     }
 }
 
 /// One end of [`watched`].
-pub(super) struct Tells(Option<oneshot::Sender<i32>>);
+pub(super) struct BackendSender(Option<oneshot::Sender<i32>>);
 
 /// One end of [`watched`].
-pub(super) struct Waits(Option<(oneshot::Receiver<i32>, Arc<str>)>);
+pub(super) struct LockReporter(Option<(oneshot::Receiver<i32>, Arc<str>)>);
 
-impl Tells {
+impl BackendSender {
     /// Reports the connection. A failure is ignored: the work goes on unwatched.
-    pub(super) fn of(self, connection: &mut PgConnection) {
-        if let Some(tell) = self.0
+    pub(super) fn send(self, connection: &mut PgConnection) {
+        if let Some(sender) = self.0
             && let Ok(Process { pid }) =
                 diesel::sql_query("select pg_backend_pid() as pid").get_result(connection)
         {
-            let _ = tell.send(pid);
+            let _ = sender.send(pid);
         }
     }
 }
 
-impl Waits {
-    /// Waits for the answer, and meanwhile logs the blocking connections.
-    pub(super) async fn beside<T>(self, answer: impl Future<Output = T>) -> T {
-        let Some((told, url)) = self.0 else {
+impl LockReporter {
+    /// LockReporter for the answer, and meanwhile logs the blocking connections.
+    pub(super) async fn during<T>(self, answer: impl Future<Output = T>) -> T {
+        let Some((pid, url)) = self.0 else {
             return answer.await;
         };
         let watching = async {
-            if let Ok(pid) = told.await {
+            if let Ok(pid) = pid.await {
                 watch(&url, pid).await;
             }
             std::future::pending::<()>().await;
@@ -103,7 +106,7 @@ impl Waits {
 
 /// Logs each connection that blocks this one, once.
 async fn watch(url: &Arc<str>, pid: i32) {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     loop {
         sleep(LOOK).await;
         let url = url.clone();
@@ -113,8 +116,8 @@ async fn watch(url: &Arc<str>, pid: i32) {
             continue;
         };
         for Blocker { pid, words } in blockers {
-            if !told.contains(&pid) {
-                told.push(pid);
+            if !reported.contains(&pid) {
+                reported.push(pid);
                 let words = cleaned(&words);
                 log::warn!(
                     "waiting for connection {pid} of PostgreSQL ({words}); to end it: select pg_terminate_backend({pid})"

@@ -5,15 +5,15 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn share(address: &str) -> Share {
-    Share::of(address.parse().unwrap())
+fn networks_of(address: &str) -> Networks {
+    Networks::of(address.parse().unwrap())
 }
 
 /// Puts all entries in, and takes them out again.
 fn order(entries: &[(&str, u32)]) -> Vec<u32> {
     let mut queue = FairQueue::new(entries.len());
     for (address, entry) in entries {
-        assert_eq!(queue.put(share(address), *entry), Put::Queued);
+        assert_eq!(queue.put(networks_of(address), *entry), Put::Queued);
     }
     std::iter::from_fn(|| queue.take()).collect()
 }
@@ -36,11 +36,14 @@ fn a_provider_with_many_sites_does_not_keep_another_one_out() {
     let mut queue = FairQueue::new(256);
     for site in 0..256 {
         assert_eq!(
-            queue.put(share(&format!("2001:db8:{site:x}::1")), site),
+            queue.put(networks_of(&format!("2001:db8:{site:x}::1")), site),
             Put::Queued
         );
     }
-    assert!(matches!(queue.put(share("198.51.100.1"), 256), Put::InPlaceOf(_)));
+    assert!(matches!(
+        queue.put(networks_of("198.51.100.1"), 256),
+        Put::InPlaceOf(_)
+    ));
     let served: Vec<u32> = (0..2).filter_map(|_| queue.take()).collect();
     assert!(served.contains(&256), "{served:?}");
 }
@@ -49,14 +52,20 @@ fn a_provider_with_many_sites_does_not_keep_another_one_out() {
 fn a_network_of_many_customers_does_not_keep_one_of_few_out() {
     let mut queue = FairQueue::new(256);
     for n in 0..256 {
-        assert_eq!(queue.put(share(&format!("2001:db8:1:{n:x}::1")), n), Put::Queued);
+        assert_eq!(
+            queue.put(networks_of(&format!("2001:db8:1:{n:x}::1")), n),
+            Put::Queued
+        );
     }
     // The site has all places: it makes room for others, but not for its own.
     assert!(matches!(
-        queue.put(share("2001:db8:1:ffff::1"), 256),
+        queue.put(networks_of("2001:db8:1:ffff::1"), 256),
         Put::Full(256)
     ));
-    assert!(matches!(queue.put(share("192.0.2.1"), 257), Put::InPlaceOf(_)));
+    assert!(matches!(
+        queue.put(networks_of("192.0.2.1"), 257),
+        Put::InPlaceOf(_)
+    ));
     assert_eq!(queue.len(), 256);
     let served: Vec<u32> = (0..2).filter_map(|_| queue.take()).collect();
     assert!(served.contains(&257), "{served:?}");
@@ -66,10 +75,10 @@ fn a_network_of_many_customers_does_not_keep_one_of_few_out() {
 fn within_a_network_who_has_the_most_makes_room() {
     let mut queue = FairQueue::new(4);
     for n in 0..4 {
-        queue.put(share("192.0.2.1"), n);
+        queue.put(networks_of("192.0.2.1"), n);
     }
-    assert_eq!(queue.put(share("192.0.2.2"), 4), Put::InPlaceOf(3));
-    assert_eq!(queue.put(share("192.0.2.1"), 5), Put::Full(5));
+    assert_eq!(queue.put(networks_of("192.0.2.2"), 4), Put::InPlaceOf(3));
+    assert_eq!(queue.put(networks_of("192.0.2.1"), 5), Put::Full(5));
     let rest: Vec<u32> = std::iter::from_fn(|| queue.take()).collect();
     assert_eq!(rest, [0, 4, 1, 2]);
 }
@@ -89,7 +98,7 @@ proptest! {
                 prop_assert!(taken.is_none_or(|taken| inside.remove(&taken)));
             } else {
                 next += 1;
-                let from = Share::of(IpAddr::from([192, 0, network, customer]));
+                let from = Networks::of(IpAddr::from([192, 0, network, customer]));
                 match queue.put(from, next) {
                     Put::Queued => prop_assert!(inside.insert(next)),
                     Put::InPlaceOf(displaced) => {
@@ -110,10 +119,10 @@ proptest! {
     ) {
         let mut queue = FairQueue::new(64);
         for (network, customer) in &others {
-            queue.put(Share::of(IpAddr::from([192, *network, 0, *customer])), false);
+            queue.put(Networks::of(IpAddr::from([192, *network, 0, *customer])), false);
         }
         let networks = others.iter().map(|(network, _)| network).collect::<std::collections::BTreeSet<_>>().len();
-        prop_assert!(!matches!(queue.put(share("198.51.100.1"), true), Put::Full(_)));
+        prop_assert!(!matches!(queue.put(networks_of("198.51.100.1"), true), Put::Full(_)));
         let before = std::iter::from_fn(|| queue.take()).take_while(|is_new| !is_new).count();
         prop_assert!(before <= networks, "{} of {}", before, networks);
     }
@@ -125,11 +134,11 @@ proptest! {
     ) {
         let mut queue = FairQueue::new(256);
         for (network, customer) in &others {
-            queue.put(Share::of(IpAddr::from([192, *network, 0, *customer])), None);
+            queue.put(Networks::of(IpAddr::from([192, *network, 0, *customer])), None);
         }
         let networks = others.iter().map(|(network, _)| network).collect::<std::collections::BTreeSet<_>>().len();
         for position in 1..=own {
-            queue.put(share("198.51.100.1"), Some(position));
+            queue.put(networks_of("198.51.100.1"), Some(position));
         }
         let mut before = 0;
         while let Some(taken) = queue.take() {

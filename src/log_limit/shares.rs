@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::network::Share;
+use crate::network::Networks;
 
 /// A network, if there is one.
 type Network = Option<IpAddr>;
 
 /// Free and taken places. A network may take one more while twice its share is less than what is free, and a
-/// site ([`Share`]) while its share is less. So an address gets a third of what it finds, and a /24 or /48
+/// site ([`Networks`]) while its share is less. So an address gets a third of what it finds, and a /24 or /48
 /// half of it. Whatever one takes, others find room; a dozen together can take all of it.
 pub(super) struct Shares {
     free: usize,
@@ -45,5 +45,5 @@ impl Shares {
 }
 
 pub(super) fn wide(network: Network) -> Network {
-    network.map(|network| Share::of(network).site())
+    network.map(|network| Networks::of(network).site())
 }

@@ -70,11 +70,11 @@ impl Mailer {
     /// # Errors
     /// The words of the server or the network, as far as the log may contain them ([`crate::redaction`]).
     pub async fn send(&self, to: String, message: Message) -> Result<(), NotSent> {
-        let (told, carried) = oneshot::channel();
+        let (sender, carried) = oneshot::channel();
         let mailer = self.clone();
         thread::Builder::new()
             .name("mail".to_owned())
-            .spawn(move || told.send(mailer.send_now(&to, &message)))
+            .spawn(move || sender.send(mailer.send_now(&to, &message)))
             .map_err(|error| NotSent::Yet(error.to_string()))?;
         carried.await.map_err(|error| NotSent::Yet(error.to_string()))?
     }

@@ -23,7 +23,7 @@ use super::Kind;
 use crate::db::clock::{after, before, interval, now, span};
 use crate::db::schema::mails;
 use crate::db::stale::Stale;
-use crate::network::Share;
+use crate::network::Networks;
 
 /// Links of one kind that an address can request in [`REQUESTS_WINDOW`].
 const MOST_REQUESTS: i32 = 5;
@@ -31,7 +31,7 @@ const REQUESTS_WINDOW: Duration = Duration::from_secs(60 * 60);
 
 /// Requests of one network that may wait.
 const MOST_WAITING: i64 = 1_000;
-/// A site ([`Share`]) may have this many times as much: mails per turn, and waiting requests.
+/// A site ([`Networks`]) may have this many times as much: mails per turn, and waiting requests.
 const WIDE_SHARE: i64 = 16;
 
 /// An instance has this long to send a mail that it took. Then others may take it.
@@ -63,7 +63,7 @@ pub enum Asked {
 /// A mail that an instance has taken, to send it.
 #[derive(Queryable, Selectable, QueryableByName, Clone, Debug)]
 #[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
-pub struct Waiting {
+pub struct QueuedMail {
     /// The row's id.
     pub id: Uuid,
     /// The kind of mail.
@@ -90,8 +90,8 @@ pub fn post(
     kind: Kind,
     happening: &Happening,
 ) -> QueryResult<usize> {
-    let share = happening.ip_address.map(|network| Share::of(network.ip()));
-    put(conn, email_digest, kind, happening, share, Cause::Owed)
+    let networks = happening.ip_address.map(|network| Networks::of(network.ip()));
+    put(conn, email_digest, kind, happening, networks, Cause::Owed)
 }
 
 /// Puts a requested link into the outbox. Anybody can request one: an address gets five an hour, and a
@@ -100,7 +100,7 @@ pub fn request(
     conn: &mut PgConnection,
     email_digest: &[u8; 32],
     kind: Kind,
-    share: Share,
+    networks: Networks,
 ) -> QueryResult<Asked> {
     let within = diesel::sql_query(
         "insert into mail_requests as r (email_digest, kind, requests) values ($1, $2, 1)
@@ -119,7 +119,7 @@ pub fn request(
     }
     let happening = Happening::default();
     Ok(
-        match put(conn, email_digest, kind, &happening, Some(share), Cause::Asked)? {
+        match put(conn, email_digest, kind, &happening, Some(networks), Cause::Asked)? {
             0 => Asked::TooOften,
             _ => Asked::Waiting,
         },
@@ -142,10 +142,10 @@ fn put(
     email_digest: &[u8; 32],
     kind: Kind,
     happening: &Happening,
-    share: Option<Share>,
+    networks: Option<Networks>,
     cause: Cause,
 ) -> QueryResult<usize> {
-    let range = share.map(Share::site_range);
+    let range = networks.map(Networks::site_range);
     diesel::sql_query(
         "insert into mails as m (kind, email_digest, ip_address, user_agent, network, asked, turn)
          select $1, $2, $3, $4, $5, $6, greatest(narrow, wide / $9::double precision)
@@ -163,7 +163,7 @@ fn put(
     .bind::<Binary, _>(&email_digest[..])
     .bind::<Nullable<Inet>, _>(happening.ip_address)
     .bind::<Nullable<Text>, _>(&happening.user_agent)
-    .bind::<Nullable<Inet>, _>(share.map(|share| IpNetwork::from(share.subnet())))
+    .bind::<Nullable<Inet>, _>(networks.map(|networks| IpNetwork::from(networks.subnet())))
     .bind::<Bool, _>(cause == Cause::Asked)
     .bind::<Nullable<Inet>, _>(range.map(|(first, _)| IpNetwork::from(first)))
     .bind::<Nullable<Inet>, _>(range.map(|(_, last)| IpNetwork::from(last)))
@@ -226,7 +226,7 @@ const IN_LINE: &str = "where due_at <= now() and kind = any($1) order by turn, a
 ///
 /// Call this in a transaction of its own: the holder of a user's row may wait for a row here, so the holder
 /// of a row here must wait for nothing.
-pub fn claim(conn: &mut PgConnection) -> QueryResult<Option<Waiting>> {
+pub fn claim(conn: &mut PgConnection) -> QueryResult<Option<QueuedMail>> {
     let next = format!(
         "update mails set attempts = attempts + 1, due_at = now() + $2
          where id = (select id from mails {IN_LINE} limit 1 for update skip locked)
@@ -240,7 +240,7 @@ pub fn claim(conn: &mut PgConnection) -> QueryResult<Option<Waiting>> {
 }
 
 /// Puts back a mail that could not be sent.
-pub fn postpone(conn: &mut PgConnection, mail: &Waiting) -> QueryResult<usize> {
+pub fn postpone(conn: &mut PgConnection, mail: &QueuedMail) -> QueryResult<usize> {
     let doublings = u32::try_from(mail.attempts - 1).unwrap_or_default().min(16);
     let pause = (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE);
     update(mails::table.find(mail.id))
@@ -255,7 +255,7 @@ pub fn remove(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
 
 /// Removes a useless mail, or puts it back if it was requested again since it was taken: it may be useful by
 /// now.
-pub fn discard(conn: &mut PgConnection, mail: &Waiting) -> QueryResult<()> {
+pub fn discard(conn: &mut PgConnection, mail: &QueuedMail) -> QueryResult<()> {
     let of_no_use = mails::table
         .find(mail.id)
         .filter(mails::created_at.eq(mail.created_at));

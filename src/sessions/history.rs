@@ -1,4 +1,4 @@
-//! The table `ended_sessions`. The only way into it is [`gone_and_ended`], a part of the statement that moves
+//! The table `ended_sessions`. The only way into it is [`end_sql`], a part of the statement that moves
 //! a row there from `sessions`, with its reason: [`end`], [`sweep`], or the taking of a seat in
 //! [`crate::auth`], which tells the feed itself. Otherwise a trigger does.
 
@@ -28,7 +28,7 @@ use crate::token::TokenDigest;
 const SIGN_IN_LOCK: i64 = 0x6f6e_6573_6561_7403;
 
 /// Tells the triggers of the feed that who makes a change in this transaction waits after the commit, with
-/// [`Feed::outwait`](super::feed::Feed::outwait). Without it they wait in the transaction.
+/// [`Feed::wait_out_leases`](super::feed::Feed::wait_out_leases). Without it they wait in the transaction.
 const WAITS_AFTER_COMMIT: &str = "set local oneseat.waits_after_commit = 'on'";
 
 /// A past session for display: no digest.
@@ -66,9 +66,9 @@ pub enum Which<'a> {
     All,
     /// Those among these that expired or that a backup brought back, so that the end can be reported. Skips
     /// rows held by others, and so never waits.
-    Over(&'a [Uuid]),
+    OverAmong(&'a [Uuid]),
     /// These. Skips rows held by others, too.
-    These(&'a [Uuid]),
+    Among(&'a [Uuid]),
 }
 
 /// Such a transaction finds single rows by index. Its statements are planned once for each connection: a plan
@@ -81,7 +81,7 @@ static OPENING: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// How one begins that takes a seat.
-static TAKING: LazyLock<String> = LazyLock::new(|| format!("{}; {}", feed::NAMES_ITS_USER, *OPENING));
+static SIGN_IN: LazyLock<String> = LazyLock::new(|| format!("{}; {}", feed::NAMES_ITS_USER, *OPENING));
 
 /// Runs `work` in a transaction that first waits for a running end of all sessions, and makes later ones
 /// wait: one that opens a session. It comes first because after locking a row it could deadlock.
@@ -95,16 +95,16 @@ pub fn keep_out_the_end_of_all<T, E: From<diesel::result::Error>>(
     begin_with(conn, &OPENING, work)
 }
 
-/// The same for a transaction that takes a seat, in which nothing but the part [`feed::named`] of a statement
+/// The same for a transaction that takes a seat, in which nothing but the part [`feed::name_user_sql`] of a statement
 /// tells the feed of sessions that begin or end.
 ///
 /// # Errors
 /// Those of `work`, and PostgreSQL's.
-pub fn take_a_seat<T, E: From<diesel::result::Error>>(
+pub fn begin_sign_in<T, E: From<diesel::result::Error>>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
 ) -> Result<T, E> {
-    begin_with(conn, &TAKING, work)
+    begin_with(conn, &SIGN_IN, work)
 }
 
 /// The counterpart: first waits for running sign-ins, and makes later ones wait. No session can begin between
@@ -135,18 +135,18 @@ pub fn end(
         Which::OfUser(id) => ("user_id = any($4)".to_owned(), slice::from_ref(id)),
         Which::AllBut(id) => ("id <> all($4)".to_owned(), slice::from_ref(id)),
         Which::All => ("id <> all($4)".to_owned(), &[][..]),
-        Which::Over(ids) => (
-            unless_held(&format!("id = any($4) and {ENDS_AT} <= statement_timestamp()")),
+        Which::OverAmong(ids) => (
+            unheld_sql(&format!("id = any($4) and {ENDS_AT} <= statement_timestamp()")),
             *ids,
         ),
-        Which::These(ids) => (unless_held("id = any($4)"), *ids),
+        Which::Among(ids) => (unheld_sql("id = any($4)"), *ids),
     };
     if matches!(which, Which::All | Which::AllBut(_)) {
         // Ending a million sessions takes half a minute, and half an end would be none.
         conn.batch_execute("set local statement_timeout = '60s'")?;
     }
     let (idle_timeout, max_lifetime) = limits(policy);
-    let statement = diesel::sql_query(moved(&condition))
+    let statement = diesel::sql_query(move_sql(&condition))
         .bind::<Interval, _>(idle_timeout)
         .bind::<Interval, _>(max_lifetime)
         .bind::<Text, _>(reason)
@@ -165,7 +165,7 @@ pub fn sweep(
 ) -> QueryResult<Vec<EndedSession>> {
     let (idle_timeout, max_lifetime) = limits(policy);
     let expired = "expires_at between $4 and now() order by expires_at limit $5";
-    diesel::sql_query(moved(&unless_held(expired)))
+    diesel::sql_query(move_sql(&unheld_sql(expired)))
         .bind::<Interval, _>(idle_timeout)
         .bind::<Interval, _>(max_lifetime)
         .bind::<Text, _>(EndReason::Expired)
@@ -181,7 +181,7 @@ pub fn end_restored(
     policy: &SessionPolicy,
 ) -> QueryResult<Vec<EndedSession>> {
     let (idle_timeout, max_lifetime) = limits(policy);
-    diesel::sql_query(moved(&unless_held("is_restored limit $4")))
+    diesel::sql_query(move_sql(&unheld_sql("is_restored limit $4")))
         .bind::<Interval, _>(idle_timeout)
         .bind::<Interval, _>(max_lifetime)
         .bind::<Text, _>(EndReason::Restored)
@@ -191,7 +191,7 @@ pub fn end_restored(
 
 /// The condition for rows not held by others. `materialized`, so that any plan chooses and locks them only
 /// once: a second choice would differ.
-fn unless_held(condition: &str) -> String {
+fn unheld_sql(condition: &str) -> String {
     format!(
         "id in (with chosen as materialized (select id from sessions where {condition} for update skip locked)
                 select id from chosen)"
@@ -206,20 +206,20 @@ pub fn count_expired(conn: &mut PgConnection) -> QueryResult<i64> {
         .get_result(conn)
 }
 
-/// Delete and insert in one statement. Its first parameters are those of [`gone_and_ended`].
-fn moved(condition: &str) -> String {
+/// Delete and insert in one statement. Its first parameters are those of [`end_sql`].
+fn move_sql(condition: &str) -> String {
     format!(
-        "with {gone_and_ended}
+        "with {end}
          select id, user_id, ip_address, user_agent, last_activity, created_at, ended_at, reason,
              {WAITS_AFTER_THIS}
          from ended",
-        gone_and_ended = gone_and_ended(condition)
+        end = end_sql(condition)
     )
 }
 
 /// Delete and insert, as the parts `gone` and `ended` of a statement. The first parameters are [`limits`] and
 /// the reason.
-pub fn gone_and_ended(condition: &str) -> String {
+pub fn end_sql(condition: &str) -> String {
     format!(
         "gone as (
              delete from sessions where {condition} returning *, {EXPIRES_AT} as over_at

@@ -17,7 +17,7 @@ const FORGOTTEN: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 /// Records a sign-in from this origin, as the part `seen` of a statement, in a transaction that holds the
 /// user's row. The parameters are the user, the digest of the origin, and whether to do so at all. `to_tell`:
 /// the origin is new, it is not the user's first, and they were not told of another one within the hour.
-pub fn seen([user_id, origin, is_wanted]: [&str; 3]) -> String {
+pub fn remember_sql([user_id, origin, is_wanted]: [&str; 3]) -> String {
     // An existing row is updated at most once a day: most sign-ins write nothing here.
     format!(
         "seen as (

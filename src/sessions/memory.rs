@@ -14,6 +14,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter};
 use uuid::Uuid;
 
+use super::feed::{FeedListener, Round};
 use crate::moment::Moment;
 use crate::token::TokenDigest;
 
@@ -25,36 +26,6 @@ const OLDEST_MARK: Duration = Duration::from_secs(10);
 const OLDEST_VALUE: Duration = Duration::from_secs(10 * 60);
 /// With more names, all users count as named.
 const MOST_NAMES: usize = 50_000;
-
-/// What one question to the feed brought.
-#[derive(Clone, Debug)]
-pub struct Round {
-    /// The server that answered.
-    pub server: Arc<str>,
-    /// Before the question was sent.
-    pub asked: Moment,
-    /// PostgreSQL's time, between the question and the answer.
-    pub server_time: DateTime<Utc>,
-    /// What was remembered means nothing any more.
-    pub is_lost: bool,
-    /// The feed can be relied on: no writer is about to commit something that it does not know of.
-    pub is_reliable: bool,
-    /// Users whose rights or sessions have changed; nil means all users.
-    pub named: Vec<Uuid>,
-    /// Those of them who lost something.
-    pub ended: Vec<Uuid>,
-    /// How long answers from memory may be given, counted from `asked`.
-    pub lease: Option<Duration>,
-}
-
-/// What is told of each round.
-pub trait FeedListener: Send + Sync {
-    /// Takes note of a round.
-    fn hear(&self, round: &Round);
-
-    /// When it was heard last that this user lost something, or when the feed was first read.
-    fn last_end(&self, user: Uuid) -> Moment;
-}
 
 /// A point in the feed, taken before a query is sent.
 #[derive(Clone, Copy, Debug)]

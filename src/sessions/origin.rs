@@ -6,7 +6,7 @@ use ipnetwork::IpNetwork;
 use sha2::{Digest, Sha256};
 
 use super::Device;
-use crate::network::{Share, network_of};
+use crate::network::{Networks, network_of};
 use crate::unseen;
 
 /// The longest user agent kept, in characters; the column's check has the same limit.
@@ -45,9 +45,9 @@ impl Origin {
         IpNetwork::from(self.address)
     }
 
-    /// The share of this origin, where origins share work.
-    pub fn share(&self) -> Share {
-        Share::of(self.address)
+    /// The networks of this origin, by which work is shared out.
+    pub fn networks(&self) -> Networks {
+        Networks::of(self.address)
     }
 
     /// SHA-256 of the place: one customer's network, which choosing another address does not leave, and the

@@ -101,7 +101,7 @@ pub(super) const ENDS_AT: &str =
 /// The same by time alone.
 pub(super) const EXPIRES_AT: &str = "session_ends_at(expires_at, last_activity, created_at, $1, $2)";
 
-/// `$1` and `$2` of such a statement, as of [`opened`]: idle timeout and maximum lifetime.
+/// `$1` and `$2` of such a statement, as of [`open_sql`]: idle timeout and maximum lifetime.
 pub fn limits(policy: &SessionPolicy) -> (PgInterval, PgInterval) {
     (interval(policy.idle_timeout), interval(policy.max_lifetime))
 }
@@ -111,7 +111,7 @@ pub fn limits(policy: &SessionPolicy) -> (PgInterval, PgInterval) {
 /// agent.
 ///
 /// The clock is read when the older row is gone: the statement may have begun before its end was written.
-pub fn opened(ended: &str, [user_id, token, ip_address, user_agent]: [&str; 4]) -> String {
+pub fn open_sql(ended: &str, [user_id, token, ip_address, user_agent]: [&str; 4]) -> String {
     format!(
         "opened as (
              insert into sessions (user_id, token_digest, ip_address, user_agent, written_at, created_at, last_activity,

@@ -17,7 +17,7 @@ pub struct Watchers(Arc<Inner>);
 
 struct Inner {
     most: usize,
-    waiting: Mutex<Waiting>,
+    open: Mutex<OpenStreams>,
     changes: watch::Sender<()>,
 }
 
@@ -25,7 +25,7 @@ struct Inner {
 type UserAndSession = (Uuid, Uuid);
 
 #[derive(Default)]
-struct Waiting {
+struct OpenStreams {
     streams: BTreeMap<UserAndSession, Vec<(u64, oneshot::Sender<Ending>)>>,
     count: usize,
     next_key: u64,
@@ -52,7 +52,7 @@ impl Watchers {
     pub fn new(most: usize) -> Self {
         let inner = Inner {
             most,
-            waiting: Mutex::default(),
+            open: Mutex::default(),
             changes: watch::Sender::new(()),
         };
         Self(Arc::new(inner))
@@ -64,24 +64,24 @@ impl Watchers {
     /// # Errors
     /// [`Full`].
     pub fn watch(&self, user: Uuid, session: Uuid) -> Result<Watcher, Full> {
-        let (mut waiting, place) = (self.waiting(), (user, session));
+        let (mut open, place) = (self.open(), (user, session));
         // A session with all its streams replaces its own oldest, even if no other place is free.
-        let own = waiting.streams.get(&place).map_or(0, Vec::len);
-        let is_full = waiting.count >= self.0.most && own < MOST_PER_SESSION;
-        if is_full || waiting.is_closed {
+        let own = open.streams.get(&place).map_or(0, Vec::len);
+        let is_full = open.count >= self.0.most && own < MOST_PER_SESSION;
+        if is_full || open.is_closed {
             return Err(Full);
         }
-        let key = waiting.next_key;
-        let (told, ended) = oneshot::channel();
-        let streams = waiting.streams.entry(place).or_default();
+        let key = open.next_key;
+        let (sender, ended) = oneshot::channel();
+        let streams = open.streams.entry(place).or_default();
         if streams.len() >= MOST_PER_SESSION {
             // The page of the oldest is most likely gone; losing its sender ends the stream.
             streams.remove(0);
         }
-        streams.push((key, told));
-        waiting.count += 1;
-        waiting.next_key += 1;
-        drop(waiting);
+        streams.push((key, sender));
+        open.count += 1;
+        open.next_key += 1;
+        drop(open);
         Ok(Watcher {
             watchers: self.clone(),
             place,
@@ -93,17 +93,13 @@ impl Watchers {
 
     /// Every watched session.
     pub(super) fn watched(&self) -> Vec<Uuid> {
-        self.waiting()
-            .streams
-            .keys()
-            .map(|(_, session)| *session)
-            .collect()
+        self.open().streams.keys().map(|(_, session)| *session).collect()
     }
 
     /// The watched sessions of these users.
     pub(super) fn watched_of(&self, users: &[Uuid]) -> Vec<Uuid> {
-        let waiting = self.waiting();
-        let of = |user: &Uuid| waiting.streams.range((*user, Uuid::nil())..=(*user, Uuid::max()));
+        let open = self.open();
+        let of = |user: &Uuid| open.streams.range((*user, Uuid::nil())..=(*user, Uuid::max()));
         users
             .iter()
             .flat_map(of)
@@ -114,13 +110,13 @@ impl Watchers {
     /// Tells the watchers of this session.
     pub(super) fn tell(&self, ending: Ending) {
         let streams = self
-            .waiting()
+            .open()
             .streams
             .get_mut(&(ending.user, ending.session))
             .map(std::mem::take)
             .unwrap_or_default();
-        for (_, told) in streams {
-            let _ = told.send(ending);
+        for (_, sender) in streams {
+            let _ = sender.send(ending);
         }
     }
 
@@ -131,29 +127,29 @@ impl Watchers {
 
     /// Ends every stream when the instance stops, and takes no more.
     pub fn close(&self) {
-        let mut waiting = self.waiting();
-        waiting.is_closed = true;
-        waiting.streams.clear();
+        let mut open = self.open();
+        open.is_closed = true;
+        open.streams.clear();
     }
 
     /// The number of taken places.
     pub fn count(&self) -> usize {
-        self.waiting().count
+        self.open().count
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, OpenStreams> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        let mut waiting = self.watchers.waiting();
-        waiting.count -= 1;
-        if let Some(streams) = waiting.streams.get_mut(&self.place) {
+        let mut open = self.watchers.open();
+        open.count -= 1;
+        if let Some(streams) = open.streams.get_mut(&self.place) {
             streams.retain(|(key, _)| *key != self.key);
             if streams.is_empty() {
-                waiting.streams.remove(&self.place);
+                open.streams.remove(&self.place);
             }
         }
     }

@@ -13,7 +13,7 @@ use super::password_hash::{Checked, Match, Memory, NotHashed, PasswordHash, hash
 use super::store::Credentials;
 use super::{Password, Proposed, Unusable};
 use crate::fair_queue::{FairQueue, Put};
-use crate::network::Share;
+use crate::network::Networks;
 use crate::worker_pool::{Full, Worker, WorkerPool};
 
 /// The most passwords that may wait: some seconds of work, shared fairly among origins. Beyond it, the answer
@@ -98,7 +98,7 @@ impl Hasher {
     /// # Errors
     /// See [`Error`].
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
-        let hashed = self.submit(Share::OWN, move |memory| hash(&password, memory));
+        let hashed = self.submit(Networks::OWN, move |memory| hash(&password, memory));
         Ok(hashed.await??)
     }
 
@@ -111,7 +111,7 @@ impl Hasher {
         &self,
         proposed: Proposed,
         about: Vec<String>,
-        share: Share,
+        networks: Networks,
     ) -> Result<Result<PasswordHash, Unusable>, Error> {
         let judge = move |memory: &mut Memory| {
             let about: Vec<&str> = about.iter().map(String::as_str).collect();
@@ -120,7 +120,7 @@ impl Hasher {
                 Err(why) => Ok(Err(why)),
             }
         };
-        Ok(self.submit(share, judge).await??)
+        Ok(self.submit(networks, judge).await??)
     }
 
     /// Checks the account's password. Without an account or a hash the answer is `None`, after the same work.
@@ -131,7 +131,7 @@ impl Hasher {
         &self,
         password: Password,
         account: Option<&Credentials>,
-        share: Share,
+        networks: Networks,
     ) -> Result<Option<Match>, Error> {
         let id = account.map(|found| found.user.id);
         let stored = account.and_then(|found| found.password_hash.clone());
@@ -149,12 +149,12 @@ impl Hasher {
                 }
             })
         };
-        self.submit(share, check).await?
+        self.submit(networks, check).await?
     }
 
     async fn submit<T: Send + 'static>(
         &self,
-        share: Share,
+        networks: Networks,
         task: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
@@ -164,7 +164,7 @@ impl Hasher {
                 let _ = reply.send(memory.map(task).ok_or(Error::Busy));
             }
         });
-        let put = locked(&self.queue).put(share, job);
+        let put = locked(&self.queue).put(networks, job);
         match put {
             // The pool has a place for each entry of the queue.
             Put::Queued => self.pool.submit(()).map_err(|Full| Error::Busy)?,
@@ -230,10 +230,10 @@ mod tests {
     async fn a_new_password_is_judged_in_its_turn_on_a_hashing_thread_and_nowhere_else() {
         let hasher = Hasher::start(1).unwrap();
         let (go_on, permission) = mpsc::channel();
-        let mut held = Box::pin(hasher.submit(Share::OWN, move |_| permission.recv()));
+        let mut held = Box::pin(hasher.submit(Networks::OWN, move |_| permission.recv()));
         assert!(held.as_mut().now_or_never().is_none());
         let guessable = || Proposed::new("passwordpassword1").unwrap();
-        let mut judged = Box::pin(hasher.hash_proposed(guessable(), Vec::new(), Share::OWN));
+        let mut judged = Box::pin(hasher.hash_proposed(guessable(), Vec::new(), Networks::OWN));
         assert!(judged.as_mut().now_or_never().is_none());
         assert!(hasher.waiting() > 0);
         go_on.send(()).unwrap();
@@ -241,7 +241,7 @@ mod tests {
         assert!(matches!(judged.await, Ok(Err(Unusable::Guessable(_)))));
 
         let nobody = Hasher::start(0).unwrap();
-        let judged = nobody.hash_proposed(guessable(), Vec::new(), Share::OWN);
+        let judged = nobody.hash_proposed(guessable(), Vec::new(), Networks::OWN);
         assert_eq!(judged.await.unwrap_err(), Error::Busy);
     }
 }

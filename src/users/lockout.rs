@@ -57,7 +57,7 @@ pub fn is_locked_sql(email_digest: &str) -> String {
 }
 
 /// Deletes the failures of the address with this digest, as the part `forgotten` of a statement. A lock stays.
-pub fn forgotten(email_digest: &str) -> String {
+pub fn forget_sql(email_digest: &str) -> String {
     format!(
         "forgotten as (
              delete from login_failures

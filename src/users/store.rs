@@ -110,7 +110,7 @@ pub fn find_by_id(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<User>
 }
 
 /// The columns of [`ClaimedRow`]. The first parameter is the address's digest.
-fn claimed(rest: &str) -> String {
+fn claim_sql(rest: &str) -> String {
     format!(
         "select {is_locked} as is_locked, users.id, users.name, users.email, users.role, users.email_verified,
              users.disabled_at, users.created_at, users.password_hash
@@ -141,7 +141,7 @@ impl From<ClaimedRow> for Claimed {
 
 /// Looks up an address before its password is checked: with and without an account in one way (law 7).
 pub fn find_claimed(conn: &mut PgConnection, email: &Email) -> QueryResult<Claimed> {
-    let always_one_row = claimed("from (values (1)) as one left join users on users.email = $2");
+    let always_one_row = claim_sql("from (values (1)) as one left join users on users.email = $2");
     let statement = diesel::sql_query(always_one_row)
         .bind::<Binary, _>(email.digest().to_vec())
         .bind::<Text, _>(email.as_str());
@@ -151,7 +151,7 @@ pub fn find_claimed(conn: &mut PgConnection, email: &Email) -> QueryResult<Claim
 
 /// Like [`lock`], and also looks whether the account's address is locked, as of before any wait for the row.
 pub fn lock_claimed(conn: &mut PgConnection, id: Uuid, email: &Email) -> QueryResult<Option<Claimed>> {
-    let statement = diesel::sql_query(claimed("from users where id = $2 for update"))
+    let statement = diesel::sql_query(claim_sql("from users where id = $2 for update"))
         .bind::<Binary, _>(email.digest().to_vec())
         .bind::<SqlUuid, _>(id);
     let row: Option<ClaimedRow> = Prepared::new(statement).get_result(conn).optional()?;

@@ -16,7 +16,8 @@ pub(in crate::web) struct Entry {
     pub(in crate::web) description: Option<fn() -> Described>,
 }
 
-/// The entry of a handler for programs.
+/// The entry of a handler for programs. A macro, because utoipa's description of a handler can only be reached by
+/// its name, in an attribute.
 macro_rules! call {
     ($($handler:ident)::+) => {{
         #[derive(utoipa::OpenApi)]

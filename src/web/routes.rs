@@ -15,6 +15,9 @@ use crate::web::problem::Problem;
 use crate::web::static_files::{self, StaticFiles};
 use crate::web::{api, openapi, pages};
 
+/// One line for each handler. To add a route is to add a line here. What handlers find in the application beside
+/// the request (the use cases, the trusted proxies) is put there where connections are accepted, by
+/// [`http1`](crate::web::http1).
 fn map() -> Vec<Entry> {
     vec![
         // Signed in only: `Authenticated` or `SignedIn` in the handler's signature. The first are asked for
@@ -80,6 +83,7 @@ fn document() -> &'static str {
     &DOCUMENT
 }
 
+/// Mounts the map, the files, and the answer for every other path.
 pub(in crate::web) fn configure(app: &mut web::ServiceConfig, static_dir: Option<&Path>) {
     app.app_data(web::Data::new(StaticFiles::new(static_dir)))
         .app_data(web::Data::new(Document(document)));

@@ -81,14 +81,14 @@ mod tests {
 
     #[test]
     fn a_step_that_panics_is_not_the_last() {
-        let (told, steps) = channel();
+        let (sender, steps) = channel();
         std::thread::spawn(move || {
             let system = actix::System::new();
             system.block_on(async {
                 let count = std::cell::Cell::new(0);
                 let step = move || {
                     count.set(count.get() + 1);
-                    let _ = told.send(count.get());
+                    let _ = sender.send(count.get());
                     // Once before there is a future, and once inside of it.
                     assert_ne!(count.get(), 1, "on purpose");
                     let fails = count.get() == 2;

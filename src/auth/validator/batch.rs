@@ -32,14 +32,14 @@ pub(super) type Answer = Result<Seat, Error>;
 pub(super) struct Question {
     pub(super) digest: TokenDigest,
     pub(super) activity: Activity,
-    pub(super) reply: oneshot::Sender<Verdict>,
+    pub(super) reply: oneshot::Sender<Reply>,
 }
 
 /// The session expired, but its row is held elsewhere: the end is not written, so it is not reported.
-pub(super) struct Held;
+pub(super) struct RowHeld;
 
 /// The result of one try.
-pub(super) type Verdict = Result<Answer, Held>;
+pub(super) type Reply = Result<Answer, RowHeld>;
 
 /// The state of one thread.
 pub(super) struct ValidationWorker {
@@ -157,7 +157,7 @@ impl ValidationWorker {
         for question in missing {
             match endings.get(&question.digest) {
                 Some(ending) => question.answer(Err(Error::SessionEnded(*ending))),
-                None if over.contains_key(&question.digest) => question.reply(Err(Held)),
+                None if over.contains_key(&question.digest) => question.reply(Err(RowHeld)),
                 None => question.answer(Err(Error::TokenInvalid)),
             }
         }
@@ -169,9 +169,9 @@ impl Question {
         self.reply(Ok(answer));
     }
 
-    fn reply(self, verdict: Verdict) {
+    fn reply(self, answer: Reply) {
         // The caller may have gone.
-        let _ = self.reply.send(verdict);
+        let _ = self.reply.send(answer);
     }
 }
 

@@ -26,7 +26,7 @@ use crate::sessions::memory::Memory;
 use crate::token::{Token, TokenDigest};
 use crate::users::User;
 use crate::worker_pool::{Full, WorkerPool};
-use batch::{Answer, Held, Question, ValidationWorker, Verdict};
+use batch::{Answer, Question, Reply, RowHeld, ValidationWorker};
 
 /// The most questions that may wait: some tenths of a second of work.
 const QUEUE: usize = 4_096;
@@ -84,9 +84,9 @@ impl Auth {
         let answer = self.validator.ask(digest, activity).await;
         // Nobody may be told while another instance would still say yes.
         match &answer {
-            Err(Error::SessionEnded(ending)) => self.outwait_if_recent(ending.user).await?,
+            Err(Error::SessionEnded(ending)) => self.wait_out_leases_if_recent(ending.user).await?,
             // There may have been a session, of which plain SQL or a short history left no trace.
-            Err(Error::TokenInvalid) => self.outwait().await?,
+            Err(Error::TokenInvalid) => self.wait_out_leases().await?,
             _ => {}
         }
         answer
@@ -169,7 +169,7 @@ impl Validator {
             for n in 0..QUESTIONS {
                 match self.ask_once(digest, activity).await? {
                     Ok(answer) => return answer,
-                    Err(Held) => sleep(FIRST_PAUSE * 2_u32.pow(n)).await,
+                    Err(RowHeld) => sleep(FIRST_PAUSE * 2_u32.pow(n)).await,
                 }
             }
             Err(unavailable("the end of the session is not written yet"))
@@ -179,8 +179,8 @@ impl Validator {
             .map_err(|_| unavailable("no answer in time"))?
     }
 
-    async fn ask_once(&self, digest: TokenDigest, activity: Activity) -> Result<Verdict, Error> {
-        let (reply, verdict) = oneshot::channel();
+    async fn ask_once(&self, digest: TokenDigest, activity: Activity) -> Result<Reply, Error> {
+        let (reply, answer) = oneshot::channel();
         let question = Question {
             digest,
             activity,
@@ -189,7 +189,7 @@ impl Validator {
         self.pool
             .submit(question)
             .map_err(|Full| unavailable("too many requests are waiting"))?;
-        verdict.await.map_err(|_| unavailable("the question was lost"))
+        answer.await.map_err(|_| unavailable("the question was lost"))
     }
 }
 

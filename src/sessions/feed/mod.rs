@@ -3,9 +3,10 @@
 //!
 //! Triggers write it, in the transaction that makes the change. An instance reads it several times a lease
 //! while validations come in, a few times a second while only event streams are open, and otherwise not at
-//! all. What ends a session calls [`Feed::outwait`] after the commit and before the acknowledgement.
+//! all. What ends a session calls [`Feed::wait_out_leases`] after the commit and before the acknowledgement.
 
 mod reader;
+mod round;
 mod table;
 
 use std::io;
@@ -20,15 +21,15 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::memory::FeedListener;
 use super::watchers::Watchers;
 use crate::db::Unavailable;
 use crate::moment::Moment;
 use reader::Reader;
 
 pub use reader::LEASES_LOST;
+pub use round::{FeedListener, Round};
 pub(super) use table::NAMES_ITS_USER;
-pub use table::{feed_server, named};
+pub use table::{feed_server, name_user_sql};
 
 /// The longest wait for an answer of the feed.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -42,7 +43,7 @@ pub type WriteRestored = fn(&mut PgConnection) -> QueryResult<usize>;
 
 /// How an instance takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lease {
+pub enum LeaseSetting {
     /// It sets the lease of all instances, and remembers for no longer. Zero: it asks each time.
     Of(Duration),
     /// It never remembers, and waits for the lease that is set: a command.
@@ -96,7 +97,7 @@ impl Feed {
     /// When no thread can be started.
     pub fn start(
         url: &str,
-        lease: Lease,
+        lease: LeaseSetting,
         memory: Arc<dyn FeedListener>,
         watchers: Watchers,
         write_restored: WriteRestored,
@@ -110,14 +111,14 @@ impl Feed {
             waiting: AtomicUsize::new(0),
             validated: AtomicU64::new(0),
             started: Instant::now(),
-            remembers: matches!(lease, Lease::Of(lease) if !lease.is_zero()),
+            remembers: matches!(lease, LeaseSetting::Of(lease) if !lease.is_zero()),
             write_restored,
         });
-        let (told, rounds) = watch::channel(LastRound {
+        let (sender, rounds) = watch::channel(LastRound {
             asked: None,
             wait: Duration::ZERO,
         });
-        let reader = Reader::new(url, lease, memory.clone(), watchers, demand.clone(), told);
+        let reader = Reader::new(url, lease, memory.clone(), watchers, demand.clone(), sender);
         let thread = std::thread::Builder::new()
             .name("feed".to_owned())
             .spawn(move || reader.read(&woken))?;
@@ -138,19 +139,19 @@ impl Feed {
     ///
     /// # Errors
     /// The feed could not be read in time. What was committed stays; it may be acknowledged later.
-    pub async fn outwait(&self) -> Result<(), Unavailable> {
+    pub async fn wait_out_leases(&self) -> Result<(), Unavailable> {
         let committed = Moment::now();
         let round = self.round_after(committed).await?;
         sleep(round.wait.saturating_sub(Moment::now().since(committed))).await;
         Ok(())
     }
 
-    /// [`outwait`](Self::outwait) for an end of this user's session that a query has found, and that may be old.
+    /// [`wait_out_leases`](Self::wait_out_leases) for an end of this user's session that a query has found, and that may be old.
     /// To be called after the answer of the query.
     ///
     /// # Errors
-    /// As [`outwait`](Self::outwait).
-    pub async fn outwait_if_recent(&self, user: Uuid) -> Result<(), Unavailable> {
+    /// As [`wait_out_leases`](Self::wait_out_leases).
+    pub async fn wait_out_leases_if_recent(&self, user: Uuid) -> Result<(), Unavailable> {
         // This round names the user, if no earlier one has.
         let round = self.round_after(Moment::now()).await?;
         let known = Moment::now().since(self.memory.last_end(user));
@@ -191,7 +192,7 @@ impl Feed {
 
     /// A round whose question was sent after this moment.
     async fn round_after(&self, moment: Moment) -> Result<LastRound, Unavailable> {
-        let _waiting = Waiting::for_a_round(&self.demand);
+        let _waiting = WaitingEnd::for_a_round(&self.demand);
         let mut rounds = self.rounds.clone();
         let round = rounds.wait_for(|round| round.asked.is_some_and(|asked| asked.is_from(moment)));
         match timeout(DEADLINE, round).await {
@@ -203,9 +204,9 @@ impl Feed {
 }
 
 /// Counts somebody who waits for a round.
-struct Waiting<'a>(&'a Demand);
+struct WaitingEnd<'a>(&'a Demand);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingEnd<'a> {
     fn for_a_round(demand: &'a Demand) -> Self {
         demand.waiting.fetch_add(1, Ordering::SeqCst);
         demand.wake();
@@ -213,7 +214,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingEnd<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }

@@ -11,12 +11,12 @@ use metrics::counter;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::round::{FeedListener, Round};
 use super::table::{self, Answer, Cursor};
-use super::{Demand, LastRound, Lease};
+use super::{Demand, LastRound, LeaseSetting};
 use crate::config::SessionPolicy;
 use crate::db::{BoundedConnection, Unavailable};
 use crate::moment::Moment;
-use crate::sessions::memory::{FeedListener, Round};
 use crate::sessions::store::{self, SessionStatus};
 use crate::sessions::watchers::Watchers;
 
@@ -42,11 +42,11 @@ pub const LEASES_LOST: &str = "oneseat_validation_leases_lost_total";
 
 pub(super) struct Reader {
     connection: BoundedConnection,
-    lease: Lease,
+    lease: LeaseSetting,
     memory: Arc<dyn FeedListener>,
     watchers: Watchers,
     demand: Arc<Demand>,
-    told: watch::Sender<LastRound>,
+    rounds: watch::Sender<LastRound>,
     /// Whether the lease of this instance is written down.
     is_set: bool,
     cursor: Option<Cursor>,
@@ -57,17 +57,17 @@ pub(super) struct Reader {
     /// A snapshot that becomes old.
     oldest: Option<(String, Moment)>,
     /// Since when no answer has brought a lease, until that is in the log.
-    without_lease: Option<Moment>,
+    lease_missed_since: Option<Moment>,
 }
 
 impl Reader {
     pub(super) fn new(
         url: &str,
-        lease: Lease,
+        lease: LeaseSetting,
         memory: Arc<dyn FeedListener>,
         watchers: Watchers,
         demand: Arc<Demand>,
-        told: watch::Sender<LastRound>,
+        rounds: watch::Sender<LastRound>,
     ) -> Self {
         Self {
             connection: BoundedConnection::new(url, "feed connection"),
@@ -75,13 +75,13 @@ impl Reader {
             memory,
             watchers,
             demand,
-            told,
-            is_set: lease == Lease::AsSet,
+            rounds,
+            is_set: lease == LeaseSetting::AsSet,
             cursor: None,
             current: None,
             previous: None,
             oldest: None,
-            without_lease: None,
+            lease_missed_since: None,
         }
     }
 
@@ -131,7 +131,7 @@ impl Reader {
         }
         let is_watched = self.watchers.count() > 0;
         match (self.lease, self.demand.is_warm()) {
-            (Lease::Of(lease), true) => {
+            (LeaseSetting::Of(lease), true) => {
                 let lease = self.current.map_or(lease, |(_, current)| current.min(lease));
                 Some((lease / 4).min(FOR_STREAMS))
             }
@@ -148,7 +148,7 @@ impl Reader {
             self.cursor = None;
             CONNECT_DEADLINE
         };
-        if let (Lease::Of(lease), false) = (self.lease, self.is_set) {
+        if let (LeaseSetting::Of(lease), false) = (self.lease, self.is_set) {
             self.connection
                 .run(deadline, move |conn| table::set_lease(conn, lease))?;
             self.is_set = true;
@@ -167,8 +167,8 @@ impl Reader {
     fn note(&mut self, answer: &mut Answer) {
         let round = &mut answer.round;
         let own = match self.lease {
-            Lease::Of(lease) => lease,
-            Lease::AsSet => Duration::ZERO,
+            LeaseSetting::Of(lease) => lease,
+            LeaseSetting::AsSet => Duration::ZERO,
         };
         let lease = round.lease.map(|lease| lease.min(own));
         round.lease = lease.filter(|lease| !lease.is_zero());
@@ -183,7 +183,7 @@ impl Reader {
                 counter!(LEASES_LOST).increment(1);
             }
         }
-        self.told.send_replace(LastRound {
+        self.rounds.send_replace(LastRound {
             asked: Some(answer.round.asked),
             wait: answer.wait,
         });
@@ -193,9 +193,12 @@ impl Reader {
     fn complain(&mut self, is_fine: bool) {
         let now = Moment::now();
         if is_fine {
-            self.without_lease = Some(now);
-        } else if self.without_lease.is_some_and(|since| now.since(since) > SOON) {
-            self.without_lease = None;
+            self.lease_missed_since = Some(now);
+        } else if self
+            .lease_missed_since
+            .is_some_and(|since| now.since(since) > SOON)
+        {
+            self.lease_missed_since = None;
             log::warn!(
                 "validations are not answered from memory: an earlier version of oneseat is connected to the database, \
                  a transaction that changes users or sessions is open for long, \

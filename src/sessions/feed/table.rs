@@ -14,9 +14,9 @@ use diesel::sql_types::{
 };
 use uuid::Uuid;
 
+use super::round::Round;
 use crate::db::clock::interval;
 use crate::moment::Moment;
-use crate::sessions::memory::Round;
 
 #[diesel::declare_sql_function]
 extern "SQL" {
@@ -24,13 +24,13 @@ extern "SQL" {
     fn feed_server() -> Nullable<Text>;
 }
 
-/// In a transaction that says this, the triggers leave it to the part [`named`] of a statement to tell of
+/// In a transaction that says this, the triggers leave it to the part `named` ([`name_user_sql`]) of a statement to tell of
 /// sessions that begin or end.
 pub(in crate::sessions) const NAMES_ITS_USER: &str = "set local oneseat.names_its_user = 'on'";
 
 /// Adds this user to the feed, as the part `named` of a statement whose part `ended` holds what ended. A trigger of
 /// an operator's may have named the user in this transaction already.
-pub fn named(user_id: &str, ended: &str) -> String {
+pub fn name_user_sql(user_id: &str, ended: &str) -> String {
     format!(
         "named as (insert into feed (user_id, is_end) select {user_id}, exists (select from {ended})
              on conflict do nothing)"

@@ -54,7 +54,7 @@ pub async fn verify(
             .map_err(|words: String| Problem::bad_request(format!("role {words}")))?;
         if needed == Role::Admin && user.role != Role::Admin {
             audit::forbidden(user.id, &extract::resource(&request), &client.0);
-            extract::auth(&request)?.outwait().await?;
+            extract::auth(&request)?.wait_out_leases().await?;
             return Err(Problem::forbidden());
         }
     }

@@ -29,7 +29,7 @@ pub(in crate::web) struct ProxyCheck(Mutex<HashMap<IpAddr, Seen>>);
 struct Seen {
     has_named: bool,
     has_not_named: bool,
-    told: Vec<Sign>,
+    reported: Vec<Sign>,
 }
 
 /// A sign that a proxy is not set up as documented.
@@ -84,8 +84,8 @@ impl ProxyCheck {
         let seen = all.entry(proxy).or_default();
         let signs = [address_sign(proxies, proxy, headers), seen.name_sign(headers)];
         for sign in signs.into_iter().flatten() {
-            if !seen.told.contains(&sign) {
-                seen.told.push(sign);
+            if !seen.reported.contains(&sign) {
+                seen.reported.push(sign);
                 log::warn!(proxy:%; "a trusted proxy {} (see docs/proxies.md)", sign.words());
             }
         }

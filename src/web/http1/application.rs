@@ -17,7 +17,7 @@ use super::exchanges::Turn;
 use super::sliced::sliced;
 use super::supervisor::Presence;
 use crate::config::ServeConfig;
-use crate::network::Share;
+use crate::network::Networks;
 use crate::web::extract::client::{self, TrustedProxies, X_REQUEST_ID};
 use crate::web::middleware::cross_origin;
 use crate::web::middleware::metrics::Counts;
@@ -87,11 +87,11 @@ where
     }
     let (peer, proxies) = (client::address_of(request.peer_addr()), &surroundings.proxies);
     let id = proxies.request_id(peer, request.headers()).unwrap_or_default();
-    let share = Share::of(proxies.client(peer, request.headers()));
+    let networks = Networks::of(proxies.client(peer, request.headers()));
     let counts = surroundings.counts.as_ref();
     let counted = counts.map(|counts| (counts, request.method().clone(), Instant::now()));
 
-    let answer = share.scope(id.clone().scope(answer_of(&*app, request)));
+    let answer = networks.scope(id.clone().scope(answer_of(&*app, request)));
     let (request, mut answer) = answer.await;
     if let Some((counts, method, began)) = counted {
         let route = request.as_ref().and_then(HttpRequest::match_name);

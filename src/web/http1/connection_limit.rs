@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::network::Share;
+use crate::network::Networks;
 use crate::web::extract::client::TrustedProxies;
 
 /// How many connections one network may have for each that is free.
@@ -48,7 +48,7 @@ impl ConnectionLimit {
     /// trusted proxy may take all.
     pub(in crate::web) fn take(&self, peer: IpAddr) -> Option<Place> {
         let peer = peer.to_canonical();
-        let network = (!self.proxies.trusts(peer)).then(|| Share::of(peer).site());
+        let network = (!self.proxies.trusts(peer)).then(|| Networks::of(peer).site());
         let mut taken = self.taken();
         if let Some(network) = network {
             let free = self.most.saturating_sub(taken.all);

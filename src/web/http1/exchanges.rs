@@ -39,8 +39,8 @@ const AHEAD: usize = 2 * 1_024;
 /// What a connection is doing. The stream reports bytes, and each request its [`Turn`].
 #[derive(Default)]
 pub(super) struct Exchanges {
-    /// When a head that has begun must be complete.
-    head: Cell<Option<Instant>>,
+    /// When the client must have gone on: with a head, the rest of a body, or the next request.
+    deadline: Cell<Option<Instant>>,
     /// Requests that are being answered.
     under_way: Cell<u32>,
     /// Bytes came while a request was under way: of its body, or of the next head.
@@ -62,7 +62,7 @@ pub(super) struct Exchanges {
 impl Exchanges {
     /// When the client must have gone on, if it must.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.head.get()
+        self.deadline.get()
     }
 
     /// Completes with the most bytes that the parser can take now.
@@ -86,8 +86,8 @@ impl Exchanges {
         self.ahead.set(self.ahead.get() + bytes);
         if self.under_way.get() > 0 {
             self.more_came.set(true);
-        } else if self.head.get().is_none() {
-            self.head
+        } else if self.deadline.get().is_none() {
+            self.deadline
                 .set(Some(Instant::now() + SLOWEST_HEAD + AFTER_THE_PARSER));
         }
     }
@@ -116,12 +116,12 @@ impl Exchanges {
         let more_came = self.more_came.take();
         if self.is_last.get() {
             // The rest of a refused body is taken in for a moment, so that the client gets to read why.
-            self.head.set(Some(Instant::now() + LINGER));
+            self.deadline.set(Some(Instant::now() + LINGER));
         } else if self.body_is_unread.get() {
-            self.head.set(Some(Instant::now() + UNREAD_BODY));
+            self.deadline.set(Some(Instant::now() + UNREAD_BODY));
         } else if more_came {
             // It may have been the body; then this is only the pause before the next request.
-            self.head.set(Some(Instant::now() + KEEP_ALIVE));
+            self.deadline.set(Some(Instant::now() + KEEP_ALIVE));
         }
     }
 }
@@ -139,7 +139,7 @@ impl Turn {
         if has_body {
             *request.payload() = told_at_its_end(payload, exchanges.clone());
         }
-        exchanges.head.set(None);
+        exchanges.deadline.set(None);
         exchanges.body_is_unread.set(has_body);
         exchanges.under_way.set(exchanges.under_way.get() + 1);
         Some(Self(exchanges))

@@ -81,8 +81,8 @@ impl RunningServer {
         self.running.failed().await
     }
 
-    /// Has `GET /readyz` answer that the server stops, once it is told to.
-    pub fn unready(&self) -> Stopping {
+    /// Whether it stops, which `GET /readyz` answers.
+    pub fn stopping(&self) -> Stopping {
         self.stopping.clone()
     }
 

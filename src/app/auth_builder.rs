@@ -1,4 +1,4 @@
-//! The parts of the use cases: how many threads, how many connections, and what is remembered.
+//! Puts the use cases together: how many threads, how many connections, and what is remembered.
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -7,13 +7,14 @@ use super::Error;
 use crate::auth::{Auth, Validator, write_restored};
 use crate::config::{Policy, ServeConfig, SessionPolicy};
 use crate::db::Database;
-use crate::sessions::feed::{Feed, Lease, RunningReader};
+use crate::sessions::feed::{Feed, LeaseSetting, RunningReader};
 use crate::sessions::memory::Memory;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 
-/// How much there is of each part.
-pub(super) struct Parts {
+/// How much there is of each part of the use cases.
+pub(super) struct AuthBuilder {
+    url: String,
     db: Database,
     /// Threads that hash passwords.
     hashers: usize,
@@ -21,13 +22,13 @@ pub(super) struct Parts {
     validators: usize,
     /// Sessions that are remembered.
     capacity: usize,
-    lease: Lease,
+    lease: LeaseSetting,
     max_event_streams: usize,
     policy: Policy,
 }
 
-impl Parts {
-    /// Those of a server.
+impl AuthBuilder {
+    /// For a server.
     ///
     /// There is one thread to hash for each processor, and two to validate: while one waits for the database
     /// the other talks to the workers, and more only make the batches smaller. Their connections are two of
@@ -35,46 +36,54 @@ impl Parts {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub(super) fn of_a_server(url: &str, connections: u32, config: &ServeConfig) -> Result<Self, Error> {
+    pub(super) fn for_server(url: String, connections: u32, config: &ServeConfig) -> Result<Self, Error> {
         let validators = (connections - 1).min(2);
         Ok(Self {
-            db: Database::connect(url, connections - validators)?,
+            db: Database::connect(&url, connections - validators)?,
             hashers: available_parallelism().map_or(1, usize::from),
             validators: validators as usize,
             capacity: config.memory.sessions(),
-            lease: Lease::Of(config.memory.lease),
+            lease: LeaseSetting::Of(config.memory.lease),
             max_event_streams: config.http.max_event_streams,
             policy: config.policy,
+            url,
         })
     }
 
-    /// Those of a short command: one connection that waits long, one thread to hash on, no validation of
+    /// For a short command: one connection that waits long, one thread to hash on, no validation of
     /// tokens, and no event streams. Its sessions end as their rows say, because a command does not know the
     /// servers' limits.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub(super) fn of_a_command(url: &str, policy: Policy) -> Result<Self, Error> {
+    pub(super) fn for_command(url: String, policy: Policy) -> Result<Self, Error> {
         let sessions = SessionPolicy::AS_STORED;
         Ok(Self {
-            db: Database::connect_as_operator(url)?,
+            db: Database::connect_as_operator(&url)?,
             hashers: 1,
             validators: 0,
             capacity: 0,
-            lease: Lease::AsSet,
+            lease: LeaseSetting::AsSet,
             max_event_streams: 0,
             policy: Policy { sessions, ..policy },
+            url,
         })
     }
 
-    /// Puts them together, and starts their threads. The reader reads until it is dropped.
+    /// Starts the threads. The reader reads until it is dropped.
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub(super) fn start(self, url: &str) -> Result<(Auth, RunningReader), Error> {
+    pub(super) fn start(self) -> Result<(Auth, RunningReader), Error> {
         let watchers = Watchers::new(self.max_event_streams);
         let memory = Arc::new(Memory::new(self.capacity));
-        let (feed, reader) = Feed::start(url, self.lease, memory.clone(), watchers.clone(), write_restored)?;
+        let (feed, reader) = Feed::start(
+            &self.url,
+            self.lease,
+            memory.clone(),
+            watchers.clone(),
+            write_restored,
+        )?;
         let validator = Validator::start(&self.db, self.validators, memory, self.policy.sessions)?;
         let hasher = Hasher::start(self.hashers)?;
         let auth = Auth::new(self.db, hasher, validator, watchers, feed, self.policy);

@@ -1,4 +1,4 @@
-//! Taking a seat: what a right password changes, in one statement and so in one round trip.
+//! What a right password changes, in one statement and so in one round trip.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ use crate::token::TokenDigest;
 use crate::users::{Email, lockout};
 
 /// Who takes a seat, and from where.
-pub(super) struct Taking<'a> {
+pub(super) struct SignInStatement<'a> {
     pub(super) user_id: Uuid,
     /// The user's address, whose failures are forgotten.
     pub(super) email: &'a Email,
@@ -47,26 +47,26 @@ type Row = (Columns<Session>, Nullable<Columns<EndedSession>>, Bool, Bool);
 /// the older one, or `unique (user_id)` would refuse it.
 static STATEMENT: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "with {gone_and_ended}, {opened}, {named}, {forgotten}, {seen}
+        "with {end}, {open}, {name_user}, {forget}, {remember}
          select opened.id, opened.user_id, opened.ip_address, opened.user_agent, opened.last_activity,
              opened.expires_at, opened.created_at, opened.ends_at,
              ended.id, ended.user_id, ended.ip_address, ended.user_agent, ended.last_activity,
              ended.created_at, ended.ended_at, ended.reason,
              {is_locked}, exists (select from seen where to_tell)
          from opened left join ended on true",
-        gone_and_ended = history::gone_and_ended("user_id = $4"),
-        opened = sessions::opened("gone", ["$4", "$5", "$6", "$7"]),
-        named = feed::named("$4", "ended"),
-        forgotten = lockout::forgotten("$8"),
+        end = history::end_sql("user_id = $4"),
+        open = sessions::open_sql("gone", ["$4", "$5", "$6", "$7"]),
+        name_user = feed::name_user_sql("$4", "ended"),
+        forget = lockout::forget_sql("$8"),
         is_locked = lockout::is_locked_sql("$8"),
-        seen = known_origins::seen(["$4", "$9", "$10"]),
+        remember = known_origins::remember_sql(["$4", "$9", "$10"]),
     )
 });
 
-impl Taking<'_> {
+impl SignInStatement<'_> {
     /// Ends the user's older session, opens the new one, forgets the failures of the address and remembers
-    /// the origin. In a transaction of [`history::take_a_seat`] that holds the user's row.
-    pub(super) fn take(&self, conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<Taken> {
+    /// the origin. In a transaction of [`history::begin_sign_in`] that holds the user's row.
+    pub(super) fn run(&self, conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<Taken> {
         let (idle_timeout, max_lifetime) = sessions::limits(policy);
         let statement = diesel::sql_query(&*STATEMENT)
             .bind::<Interval, _>(idle_timeout)
