@@ -7,6 +7,7 @@
 
 mod reader;
 mod round;
+mod standby;
 mod table;
 
 use std::io;

@@ -20,6 +20,7 @@ mod promoted;
 mod sabotage;
 mod seat;
 mod servers;
+mod standby;
 mod verdict;
 mod world;
 

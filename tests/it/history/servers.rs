@@ -155,6 +155,16 @@ impl Servers {
         self.take_over();
     }
 
+    /// From now on the standby receives nothing, and every commit waits.
+    pub fn stop_standby(&self) {
+        self.standby().stop();
+    }
+
+    /// Has it receive again.
+    pub fn start_standby(&self) {
+        self.standby().start();
+    }
+
     /// From now on the standby receives nothing, and no commit waits for it.
     pub fn leave_standby_behind(&self) {
         let database = self.database();
