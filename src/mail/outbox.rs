@@ -39,6 +39,8 @@ const LEASE: Duration = Duration::from_secs(5 * 60);
 /// A mail that could not be sent is tried again after this pause, which doubles each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// No more attempts are counted.
+const MOST_COUNTED: i32 = 10_000;
 /// After this time a mail is given up.
 const GIVE_UP: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
@@ -228,7 +230,7 @@ const IN_LINE: &str = "where due_at <= now() and kind = any($1) order by turn, a
 /// of a row here must wait for nothing.
 pub fn claim(conn: &mut PgConnection) -> QueryResult<Option<QueuedMail>> {
     let next = format!(
-        "update mails set attempts = attempts + 1, due_at = now() + $2
+        "update mails set attempts = least(attempts, {MOST_COUNTED}) + 1, due_at = now() + $2
          where id = (select id from mails {IN_LINE} limit 1 for update skip locked)
          returning *"
     );

@@ -82,9 +82,9 @@ pub fn record_failure(
         "insert into login_failures as f (email_digest, failed_attempts, locked_until)
          values ($1, 1, case when 1 >= $2 then now() + $3 end)
          on conflict (email_digest) do update set
-             failed_attempts = case when f.locked_until is null then f.failed_attempts + 1 else 1 end,
+             failed_attempts = case when f.locked_until is null then least(f.failed_attempts, $2) + 1 else 1 end,
              locked_until = case
-                 when case when f.locked_until is null then f.failed_attempts + 1 else 1 end >= $2
+                 when case when f.locked_until is null then least(f.failed_attempts, $2) + 1 else 1 end >= $2
                  then now() + $3
              end,
              updated_at = now()

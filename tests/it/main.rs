@@ -51,3 +51,4 @@ mod telling;
 mod timeouts;
 mod timing;
 mod validation;
+mod values;

@@ -1,7 +1,7 @@
 //! Somebody can always administer.
 
+use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection};
 use oneseat::auth::{Authority, Error, LastAdmin};
 use oneseat::users::{Email, Role};
 use reqwest::Method;
@@ -85,7 +85,7 @@ async fn two_admins() -> (App, PgConnection) {
     let app = App::start().await;
     app.add_user("root", Role::Admin).await;
     app.add_user("grace", Role::Admin).await;
-    let operator = PgConnection::establish(app.database().url()).unwrap();
+    let operator = app.database().operator();
     (app, operator)
 }
 
@@ -170,7 +170,7 @@ async fn an_old_view_of_the_others_loses_no_admin() {
     let (app, mut first) = two_admins().await;
     for isolation in ["repeatable read", "serializable"] {
         for second_isolation in ["read committed", isolation] {
-            let mut second = PgConnection::establish(app.database().url()).unwrap();
+            let mut second = app.database().operator();
             let begin = |isolation: &str, email: &str| {
                 format!(
                     "begin isolation level {isolation}; select from users;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use diesel::{Connection, ConnectionResult, PgConnection, QueryResult, RunQueryDsl};
+use diesel::{Connection, ConnectionError, ConnectionResult, PgConnection, QueryResult, RunQueryDsl};
 use oneseat::auth::Error;
 use oneseat::auth::{Authority, LastAdmin};
 use oneseat::sessions::EndReason;
@@ -20,6 +20,7 @@ use super::line::{DEADLINE, Reply};
 use super::people::Person;
 use super::seat::{Deed, End, Number, Whose};
 use super::world::{Key, REMOVED, locked, password};
+use crate::support::hostile;
 
 /// Who does what no instance was asked for.
 const OPERATOR: &str = "operator";
@@ -330,6 +331,7 @@ impl Person {
         let changes = changes.to_vec();
         let work = move || {
             let mut connection = PgConnection::establish(&url)?;
+            hostile::undo(&mut connection).map_err(ConnectionError::CouldntSetupConfiguration)?;
             let waits = changes[0].ends_with(WAITS);
             let done = connection.transaction(|connection| {
                 // Behind a sign-in under way, or it would see neither the old session nor the new one.

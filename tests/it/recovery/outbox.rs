@@ -84,6 +84,23 @@ async fn a_mail_that_cannot_be_written_now_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn a_count_of_attempts_that_is_full_holds_up_no_mail() {
+    let mails = MailServer::start();
+    let app = App::start_with(|config| config.policy.mail = MailPolicy::Needed).await;
+    for name in ["ada", "grace"] {
+        app.add_user(name, Role::User).await;
+        forgot(&app.visitor(), &format!("{name}@example.org")).await;
+    }
+    app.database()
+        .execute("update mails set attempts = 2147483647 where email_digest = sha256('ada@example.org')");
+    let _other = app.another_instance_with(|config| mails.configure(config)).await;
+    for _ in 0..2 {
+        mails.next().await;
+    }
+    outbox_is_empty(&app).await;
+}
+
+#[tokio::test]
 async fn a_mail_whose_sender_died_is_sent_when_its_lease_has_ended() {
     let app = App::start_with(|config| config.policy.mail = MailPolicy::Needed).await;
     app.add_user("ada", Role::User).await;

@@ -13,6 +13,8 @@ use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
 use oneseat::db::embedded::Embedded;
 use oneseat::db::migrations;
 
+use super::hostile;
+
 const TEMPLATE: &str = "migrated";
 
 struct Cluster {
@@ -41,13 +43,16 @@ fn cluster() -> &'static Cluster {
             .keep();
         let reaper = reap(&dir);
         // Nothing here outlives the run, so nothing needs to reach a disk.
-        let settings = [
+        let mut settings = vec![
             ("fsync", "off"),
             ("synchronous_commit", "off"),
             ("full_page_writes", "off"),
             // Counts statements, for the tests that promise few.
             ("shared_preload_libraries", "pg_stat_statements"),
         ];
+        if hostile::is_wanted() {
+            settings.extend(hostile::OF_THE_SERVER);
+        }
         let embedded = Embedded::open(&dir, &settings).unwrap();
         let mut admin = PgConnection::establish(&embedded.url()).unwrap();
         admin
@@ -99,6 +104,9 @@ impl Database {
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poison| poison.into_inner());
         admin(&format!("create database {name} template {template}"));
+        if hostile::is_wanted() {
+            admin(&hostile::as_defaults_of(&name));
+        }
         Self {
             url: cluster().embedded.url_of(&name),
             to_drop: Some(name),
@@ -165,10 +173,17 @@ impl Database {
 
     /// A connection of the test's own, which may do what nobody else may: leave nobody to administer.
     pub fn connect(&self) -> PgConnection {
-        let mut connection = PgConnection::establish(&self.url).unwrap();
+        let mut connection = self.operator();
         connection
             .batch_execute("set oneseat.last_admin_may_go = 'on'")
             .unwrap();
+        connection
+    }
+
+    /// A connection of an operator's, who has set nothing.
+    pub fn operator(&self) -> PgConnection {
+        let mut connection = PgConnection::establish(&self.url).unwrap();
+        hostile::undo(&mut connection).unwrap();
         connection
     }
 }

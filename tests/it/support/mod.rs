@@ -7,6 +7,7 @@ mod clocked;
 mod database;
 mod events;
 mod gate;
+pub mod hostile;
 mod mail;
 mod no_sweep;
 mod program;
