@@ -33,7 +33,7 @@ use diesel::sql_types::Bool;
 use diesel::{QueryResult, RunQueryDsl};
 
 use crate::config::Policy;
-use crate::db::Database;
+use crate::db::{Database, safeguards};
 use crate::sessions::feed::Feed;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
@@ -92,7 +92,7 @@ impl Auth {
         self.run(|conn| Ok(query(conn)?)).await
     }
 
-    /// Does the database answer, could it be written to, and can ends be confirmed?
+    /// Does the database answer, is it whole, could it be written to, and can ends be confirmed?
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -100,6 +100,9 @@ impl Auth {
         let is_read_only = sql::<Bool>("current_setting('transaction_read_only')::boolean");
         if self.query(|conn| select(is_read_only).get_result(conn)).await? {
             return Err(Error::Unavailable("nothing can be written to it".to_owned()));
+        }
+        if let Err(missing) = self.query(safeguards::check).await? {
+            return Err(Error::Unavailable(missing.to_string()));
         }
         if self.feed.has_failed() {
             return Err(Error::Unavailable("what has ended cannot be read".to_owned()));

@@ -77,14 +77,21 @@ pub(super) const LAWS: &str = "\
      set standard_conforming_strings = on; set array_nulls = on; set transform_null_equals = off; \
      set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'postgres'; \
      set bytea_output = 'hex'; set extra_float_digits = 1; \
-     set jit = off; set gin_fuzzy_search_limit = 0; \
+     set gin_fuzzy_search_limit = 0; \
      set default_transaction_isolation = 'read committed'; set default_transaction_deferrable = off; \
      select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'; \
-     select set_config('session_replication_role', 'origin', false) \
-         where current_setting('session_replication_role') <> 'origin'";
+     select set_config(name, 'off', false) \
+         from unnest(array['oneseat.names_its_user', 'oneseat.waits_after_commit', 'oneseat.last_admin_may_go']) as own(name) \
+         where current_setting(name, true) is not null";
 
-/// The time limits that only some versions have, and that ours take the place of.
+/// One more of them, apart: not every role may set it.
+pub(super) const ORIGIN: &str = "select set_config('session_replication_role', 'origin', false) \
+     where current_setting('session_replication_role') <> 'origin'";
+
+/// The time limits that only some versions have, and that ours take the place of. Compiling this statement, and those
+/// that follow, could take longer than all of them.
 pub(super) const NO_OTHER_LIMITS: &str = "\
+     set jit = off; \
      select set_config(name, '0', false) \
          from unnest(array['transaction_timeout', 'idle_session_timeout']) as limits(name) \
          where current_setting(name, true) is not null";
@@ -98,7 +105,7 @@ const MARK_COPIED_SESSIONS: &str = "set statement_timeout = 0; set lock_timeout 
 pub(super) fn configure(connection: &mut PgConnection, timeouts: Timeouts) -> QueryResult<()> {
     let limits = timeouts.settings();
     // Limits come first: a default of some milliseconds would end these very statements.
-    connection.batch_execute(&format!("{limits}; {NO_OTHER_LIMITS}; {LAWS}"))?;
+    connection.batch_execute(&format!("{limits}; {NO_OTHER_LIMITS}; {LAWS}; {ORIGIN}"))?;
     connection.batch_execute(&format!("{MARK_COPIED_SESSIONS}; {limits}"))
 }
 

@@ -7,11 +7,13 @@ use diesel::dsl::sql;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error::DatabaseError};
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::connection::{LAWS, NO_OTHER_LIMITS, establish};
+use super::connection::{LAWS, NO_OTHER_LIMITS, ORIGIN, establish};
+use super::safeguards::{self, Missing};
 use crate::redaction::cleaned;
 
 /// Every migration, oldest first.
@@ -66,12 +68,15 @@ pub enum Error {
          connect to the primary, or set default_transaction_read_only = off for this role"
     )]
     ReadOnly,
-    /// A superuser has switched off what keeps the tables consistent.
+    /// What keeps the tables consistent is switched off, and this role may not switch it on.
     #[error(
         "session_replication_role is not 'origin', so PostgreSQL obeys no foreign key and fires few triggers; \
          a superuser can put that right (alter role ... reset session_replication_role, or the same for the database)"
     )]
     Replica,
+    /// A restore has left something out, or somebody has switched it off.
+    #[error(transparent)]
+    Incomplete(#[from] Missing),
     /// A migration failed; the database is as it was before that one.
     #[error("a migration failed: {0}")]
     Failed(String),
@@ -91,27 +96,34 @@ pub fn run(url: &str) -> Result<Vec<String>, Error> {
     connection.batch_execute(LAWS).map_err(super::Unavailable::from)?;
     let place = Place::of(&mut connection)?;
     place.can_hold_text()?;
-    if is_up_to_date(&mut connection)? {
-        return Ok(Vec::new());
-    }
-    place.can_be_changed()?;
+    let applied = match is_up_to_date(&mut connection)? {
+        true => Vec::new(),
+        false => migrate(&mut connection, place)?,
+    };
+    safeguards::check(&mut connection).map_err(super::Unavailable::from)??;
+    Ok(applied)
+}
+
+fn migrate(connection: &mut PgConnection, place: Place) -> Result<Vec<String>, Error> {
+    let schema = place.for_tables()?;
+    connection
+        .batch_execute(&format!("set search_path = {schema}, pg_temp"))
+        .map_err(super::Unavailable::from)?;
     // The connection holds the lock, so it is released however this function ends.
-    lock(&mut connection)?;
-    is_up_to_date(&mut connection)?;
+    lock(connection)?;
+    is_up_to_date(connection)?;
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(failed)?;
     Ok(applied.iter().map(MigrationVersion::to_string).collect())
 }
 
-/// Nobody but a superuser may change this setting. Elsewhere it would be one of the connections that fails,
-/// without the remedy.
+/// Superusers may change this setting and, since PostgreSQL 15, roles to whom that was granted. Elsewhere it
+/// would be one of the connections that fails, without the remedy.
 fn can_be_origin(connection: &mut PgConnection) -> Result<(), Error> {
-    let can_be = sql::<Bool>(
-        "current_setting('session_replication_role') = 'origin'
-             or (select rolsuper from pg_roles where rolname = current_user)",
-    );
-    match diesel::select(can_be).get_result(connection) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Error::Replica),
+    match connection.batch_execute(&format!("set exit_on_error = off; {ORIGIN}")) {
+        Ok(()) => Ok(()),
+        Err(DatabaseError(kind, _)) if !matches!(kind, DatabaseErrorKind::ClosedConnection) => {
+            Err(Error::Replica)
+        }
         Err(error) => Err(super::Unavailable::from(error).into()),
     }
 }
@@ -123,6 +135,8 @@ struct Place {
     encoding: String,
     #[diesel(sql_type = Text)]
     role: String,
+    /// The first of the search_path that is not PostgreSQL's own: with pg_temp before it, every table would be
+    /// temporary.
     #[diesel(sql_type = Nullable<Text>)]
     schema: Option<String>,
     #[diesel(sql_type = Bool)]
@@ -135,9 +149,12 @@ impl Place {
     fn of(connection: &mut PgConnection) -> Result<Self, Error> {
         let place = sql_query(
             "select current_setting('server_encoding') as encoding, quote_ident(current_user) as role,
-                 quote_ident(current_schema()) as schema,
-                 coalesce(has_schema_privilege(current_schema(), 'create'), false) as may_create,
-                 current_setting('transaction_read_only')::boolean as is_read_only",
+                 quote_ident(schema) as schema, coalesce(has_schema_privilege(schema, 'create'), false) as may_create,
+                 current_setting('transaction_read_only')::boolean as is_read_only
+             from (values (true)) as one left join lateral (
+                 select schema from unnest(current_schemas(false)) with ordinality as path (schema, place)
+                 where schema !~ '^(pg_|information_schema$)' order by place limit 1
+             ) as first on true",
         );
         Ok(place.get_result(connection).map_err(super::Unavailable::from)?)
     }
@@ -149,8 +166,9 @@ impl Place {
         }
     }
 
-    /// PostgreSQL would say so itself, in the language of its messages and without a remedy.
-    fn can_be_changed(self) -> Result<(), Error> {
+    /// The schema for new tables. PostgreSQL would refuse by itself, in the language of its messages and without
+    /// a remedy.
+    fn for_tables(self) -> Result<String, Error> {
         match (self.is_read_only, self.schema, self.may_create) {
             (true, _, _) => Err(Error::ReadOnly),
             (false, None, _) => Err(Error::NoSchema(self.role)),
@@ -158,7 +176,7 @@ impl Place {
                 role: self.role,
                 schema,
             }),
-            (false, Some(_), true) => Ok(()),
+            (false, Some(schema), true) => Ok(schema),
         }
     }
 }

@@ -40,6 +40,7 @@ mod recovery;
 mod refusals;
 mod restored;
 mod round_trips;
+mod safeguards;
 mod schema;
 mod sessions;
 mod sign_in;
