@@ -3,7 +3,7 @@
 // A link's token is in the fragment, which no server sees. It is removed from the address at once, so that it stays neither in the
 // history nor on the screen. It is used only when the user presses the button.
 
-import { enter, post } from "./form.js";
+import { carried, carry, enter, post } from "./form.js";
 
 const token = location.hash.slice(1);
 if (token) history.replaceState(null, "", location.pathname);
@@ -61,3 +61,9 @@ for (const [id, prepare] of Object.entries(forms)) {
   const form = document.getElementById(id);
   if (form) prepare(form);
 }
+
+const email = at("[name=email]");
+if (email) email.value ||= carried();
+addEventListener("click", ({ target }) => {
+  if (target.closest("a[href]")?.origin === location.origin) carry(email?.value);
+});

@@ -7,6 +7,39 @@ export const WORDS = {
   busy: "oneseat is busy for a moment. Please try again.",
 };
 
+/** Under this name the address that somebody has typed goes from one page of a tab to the next. It is removed when it arrives. */
+const CARRIED = "oneseat-email";
+
+/** Takes an address along to the next page of this tab. */
+export function carry(email) {
+  remember(CARRIED, email);
+}
+
+/** The address that was taken along, once. */
+export function carried() {
+  return recall(CARRIED);
+}
+
+/** Keeps a word in this tab until it is recalled. Never a secret: other scripts of this origin can read it. */
+export function remember(name, word) {
+  try {
+    if (word) sessionStorage.setItem(name, word);
+  } catch {
+    // The browser keeps nothing for this site. It is a convenience only.
+  }
+}
+
+/** The word that was remembered under this name, and forgets it. */
+export function recall(name) {
+  try {
+    const word = sessionStorage.getItem(name) ?? "";
+    sessionStorage.removeItem(name);
+    return word;
+  } catch {
+    return "";
+  }
+}
+
 /** The link shown with an error, by the code of the problem. */
 const WAYS_OUT = {
   account_locked: ["Reset your password", "/forgot"],
@@ -40,6 +73,8 @@ function refuse(form, words, { field, wayOut } = {}) {
   const [label, href] = wayOut ?? [];
   if (href && href !== location.pathname) {
     const link = Object.assign(document.createElement("a"), { href, textContent: label });
+    // To leave this page would end the session that it holds.
+    if (document.getElementById("sign-out")) Object.assign(link, { target: "_blank", rel: "noopener" });
     error.append(" ", link);
   }
   for (const input of form.querySelectorAll("input")) input.removeAttribute("aria-invalid");
@@ -81,7 +116,9 @@ export function enter(form, { send, done, refused }) {
       done?.(values);
     } catch (error) {
       if (!(error instanceof Problem || error instanceof SessionEnded)) return refuse(form, WORDS.offline);
-      const passwords = form.querySelectorAll("[type=password]");
+      // A server that is too busy to look at a password has not refused it.
+      const isRefused = error instanceof SessionEnded || (error.status < 500 && error.status !== 429);
+      const passwords = isRefused ? form.querySelectorAll("[type=password]") : [];
       for (const input of passwords) input.value = "";
       // The form disappeared with the session, or the page was left: nobody sees a message.
       if (error instanceof SessionEnded) return;

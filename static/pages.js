@@ -2,7 +2,7 @@
 // is kept, so that signing out works offline. Other pages are fetched with the token, and their content replaces it.
 
 import { Oneseat, Problem, SessionEnded } from "./oneseat.js";
-import { WORDS as COMMON, busy, enter, post, wordsFor } from "./form.js";
+import { WORDS as COMMON, busy, carried, carry, enter, post, recall, remember, wordsFor } from "./form.js";
 
 const seat = new Oneseat();
 
@@ -17,7 +17,7 @@ let leave = new AbortController();
 const WORDS = {
   ...COMMON,
   signedOut: "You are signed out.",
-  left: "You left the page, so you were signed out. Please sign in again.",
+  left: "You left or reloaded the page, so you were signed out. Please sign in again.",
   passwordChanged: "Your password is changed. Sign in with the new one.",
 };
 
@@ -78,17 +78,23 @@ function show(content, title) {
   document.title = title;
   for (const time of main.querySelectorAll("time")) localise(time);
   if (document.getElementById("login")) enterLogin();
-  if (document.getElementById("expiry")) enterDashboard();
+  if (document.getElementById("warning")) enterSeat();
+  const change = document.getElementById("change-password");
+  if (change) enter(change, { send: changePassword });
   const invite = document.getElementById("invite");
   if (invite) enterInvite(invite);
 }
 
-function showLogin(words = "") {
+/** Under this name a page that is left says so to the next one of its tab. */
+const LEFT = "oneseat-left";
+
+function showLogin(words = "", email = "") {
   document.getElementById("confirm").close();
   history.replaceState(null, "", "/login");
   show({ main: copies(login.main), nav: copies(login.nav) }, login.title);
   say(words);
-  document.getElementById("email").focus();
+  document.getElementById("email").value = email;
+  document.getElementById(email ? "password" : "email").focus();
 }
 
 /** Is the password being changed in this page? */
@@ -98,13 +104,14 @@ let changesPassword = false;
 seat.onEnded(({ reason, endedAt }) => {
   const isOurs = endedAt === null || (changesPassword && reason === "password_changed");
   showLogin(isOurs ? ENDED_HERE[reason] : "");
+  if (reason === "page_closed") remember(LEFT, reason);
   if (isOurs && reason in ENDED_HERE) return;
   const [words, advice] = ENDINGS[reason] ?? ENDINGS.unknown;
   const card = document.getElementById("ended").content.cloneNode(true);
   card.getElementById("ended-words").textContent = words(endedAt ? clock(new Date(endedAt)) : "");
   card.getElementById("ended-advice").textContent = advice;
   card.getElementById("ended-way-out").hidden = !["replaced", "password_changed"].includes(reason);
-  card.getElementById("sign-in-again").addEventListener("click", () => showLogin());
+  card.getElementById("sign-in-again").addEventListener("click", () => showLogin("", address));
   show({ main: [...card.childNodes], nav: copies(login.nav) }, "Signed out · oneseat");
   arrive();
 });
@@ -115,6 +122,13 @@ let asked = 0;
 /** Of the page that the user chose and waits for; 0: none. */
 let chosen = 0;
 
+/** Fetches a page with the token. */
+async function load(path, options) {
+  const response = await seat.fetch(path, options);
+  if (!response.ok) throw await Problem.from(response);
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
+
 /** Fetches a page with the token and shows its content, unless `may` then returns false. A later page overtakes an earlier one, but
  * only the user takes back what the user chose. */
 async function visit(path, { isChosen = false, may = () => true, ...options } = {}) {
@@ -122,16 +136,15 @@ async function visit(path, { isChosen = false, may = () => true, ...options } = 
   asked += 1;
   const mine = asked;
   if (isChosen) chosen = mine;
-  let text;
+  let page;
   try {
-    const response = await seat.fetch(path, options);
-    if (!response.ok) throw await Problem.from(response);
-    text = await response.text();
+    page = await load(path, options);
   } finally {
     if (chosen === mine) chosen = 0;
   }
   if (mine !== asked || !may()) throw new Outdated();
-  const page = new DOMParser().parseFromString(text, "text/html");
+  // A page for visitors needs its own script. To load it ends the session, as leaving any page does.
+  if (!page.querySelector("script[src$='/pages.js']")) return location.assign(path);
   show({ main: [...page.getElementById("main").childNodes], nav: [...page.getElementById("nav").childNodes] }, page.title);
 }
 
@@ -139,7 +152,7 @@ async function visit(path, { isChosen = false, may = () => true, ...options } = 
 async function go(path) {
   try {
     await visit(path, { isChosen: true });
-    if (path !== location.pathname + location.search) history.pushState(null, "", path);
+    if (path !== here()) history.pushState(null, "", path);
     say("");
     arrive();
   } catch (error) {
@@ -188,54 +201,101 @@ function enterLogin() {
   enter(document.getElementById("login"), { send: signIn });
 }
 
-/** Takes the seat and shows the dashboard. */
+/** Who was signed in here last. */
+let address = "";
+
+/** Takes the seat and shows the page that was wanted. */
 async function signIn({ email, password }) {
+  const path = wanted();
   await seat.signIn(email, password);
+  address = email;
   say("");
   // Replaced, not pushed: "back" must not lead to a login page without a form.
-  history.replaceState(null, "", "/dashboard");
-  await visit("/dashboard", { isChosen: true }).then(arrive, fail);
+  await enterAt(path)
+    .catch((error) => (error instanceof Problem && path !== HOME ? enterAt(HOME) : Promise.reject(error)))
+    .then(arrive, fail);
 }
 
-// The dashboard ---------------------------------------------------------------------------------------------------------------
+function enterAt(path) {
+  history.replaceState(null, "", path);
+  return visit(path, { isChosen: true });
+}
 
-function enterDashboard() {
+const HOME = "/dashboard";
+
+/** The page that led to the login, if it is one of ours. */
+function wanted() {
+  const next = new URLSearchParams(location.search).get("next") ?? "";
+  return /^\/admin\/[a-z]+(\?|$)/.test(next) ? next : HOME;
+}
+
+// How long the session lasts --------------------------------------------------------------------------------------------------
+
+/** Counts down, on the dashboard and in the title, and warns. */
+function enterSeat() {
   const { signal } = leave;
-  const expiry = document.getElementById("expiry");
-  const countdown = document.getElementById("countdown");
   const warning = document.getElementById("warning");
-  const endsAt = performance.now() + Number(expiry.dataset.expiresIn) * 1000;
-  const warnBefore = Number(expiry.dataset.warnBefore);
+  const countdown = document.getElementById("countdown");
+  const { title } = document;
+  let times = timesOf(warning);
 
-  enter(document.getElementById("change-password"), { send: changePassword });
   document.getElementById("stay")?.addEventListener("click", async (event) => {
     const stay = event.currentTarget;
     busy(stay, true);
-    await visit("/dashboard").then(arrive, fail);
+    await visit(here()).then(arrive, fail);
     busy(stay, false);
   });
 
   const draw = () => {
-    const left = Math.max(0, Math.ceil((endsAt - performance.now()) / 1000));
-    countdown.textContent = inWords(left);
-    warning.hidden = left > warnBefore;
+    const left = Math.max(0, Math.ceil((times.endsAt - performance.now()) / 1000));
+    if (countdown) countdown.textContent = inWords(left, times.warnBefore);
+    warning.hidden = left > times.warnBefore;
+    document.title = warning.hidden ? title : `${inWords(left, times.warnBefore)} left · oneseat`;
     return left;
   };
+  // The server decides. Asking does not extend the session.
   let asking = false;
-  const timer = setInterval(async () => {
-    if (draw() > 0 || asking) return;
-    // The page's clock says that the session is over, but the server decides. Asking does not extend the session.
+  const ask = async () => {
+    if (asking) return;
     asking = true;
-    await visit("/dashboard", { passive: true }).catch(fail);
-    asking = false;
+    try {
+      const page = await load(here(), { passive: true });
+      const now = page.getElementById("warning");
+      if (now && !signal.aborted) times = timesOf(now);
+    } catch (error) {
+      fail(error);
+    }
+    setTimeout(() => { asking = false; }, 2_000);
+  };
+  const timer = setInterval(() => {
+    if (draw() === 0 || hasDrifted(times)) ask();
   }, 1000);
   signal.addEventListener("abort", () => clearInterval(timer));
-  // A background tab or a sleeping machine loses count, so ask again, passively.
+  // The page may have changed meanwhile, too.
   const lookAgain = () => {
-    if (document.visibilityState === "visible") visit("/dashboard", { passive: true, may: isIdle }).catch(fail);
+    if (document.visibilityState === "visible") visit(here(), { passive: true, may: isIdle }).catch(fail);
   };
   document.addEventListener("visibilitychange", lookAgain, { signal });
   draw();
+}
+
+/** The times of a session, from now on. */
+function timesOf({ dataset }) {
+  const now = performance.now();
+  return {
+    endsAt: now + Number(dataset.expiresIn) * 1000,
+    warnBefore: Number(dataset.warnBefore),
+    clocks: Date.now() - now,
+  };
+}
+
+/** Do the two clocks disagree? One stands still while the machine sleeps, and people set the other. */
+function hasDrifted({ clocks }) {
+  return Math.abs(Date.now() - performance.now() - clocks) > 2_000;
+}
+
+function here() {
+  return location.pathname + location.search;
 }
 
 async function changePassword({ currentPassword, newPassword }) {
@@ -247,12 +307,12 @@ async function changePassword({ currentPassword, newPassword }) {
   }
 }
 
-function inWords(seconds) {
-  const two = (number) => String(number).padStart(2, "0");
+/** Seconds only matter shortly before the end. */
+function inWords(seconds, warnBefore) {
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
-  return hours > 0
-    ? `${hours} h ${two(minutes)} min ${two(seconds % 60)} s`
-    : `${minutes} min ${two(seconds % 60)} s`;
+  if (hours > 0) return `${hours} h ${String(minutes).padStart(2, "0")} min`;
+  if (seconds > warnBefore) return `${minutes} min`;
+  return `${minutes} min ${String(seconds % 60).padStart(2, "0")} s`;
 }
 
 async function signOut() {
@@ -277,9 +337,9 @@ async function refresh() {
     if (!isIdle()) continue;
     dirty = false;
     const place = scrollY;
-    const path = location.pathname + location.search;
+    const path = here();
     try {
-      await visit(path, { passive: true, may: () => isIdle() && path === location.pathname + location.search });
+      await visit(path, { passive: true, may: () => isIdle() && path === here() });
       scrollTo(0, place);
     } catch {
       dirty = true;
@@ -301,11 +361,20 @@ function isIdle() {
     && !isTyped;
 }
 
-/** Asks "are you sure?" and resolves to the answer. */
-function confirmed(words, yes = "End") {
+/** An end of more sessions than this is confirmed by their number. */
+const MANY = 20;
+
+/** Asks "are you sure?" and resolves to the answer. For many at once, `count` has to be typed. */
+function confirmed(words, { yes = "End", count = "1" }) {
   const dialog = document.getElementById("confirm");
+  const [button, typed] = [document.getElementById("confirm-yes"), document.getElementById("confirm-typed")];
   document.getElementById("confirm-words").textContent = words;
-  document.getElementById("confirm-yes").textContent = yes;
+  document.getElementById("confirm-count").textContent = count;
+  document.getElementById("confirm-number").hidden = Number(count) <= MANY;
+  button.textContent = yes;
+  button.disabled = Number(count) > MANY;
+  typed.value = "";
+  typed.oninput = () => { button.disabled = typed.value.trim() !== count; };
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((answer) => {
@@ -313,17 +382,19 @@ function confirmed(words, yes = "End") {
   });
 }
 
-/** Performs a button's action: `data-delete` or `data-post` with a path; `data-confirm`, `data-yes` and `data-done` with texts. */
+/** Performs a button's action: `data-delete` or `data-post` with a path; `data-confirm`, `data-yes` and `data-done` with texts;
+ * `data-count` with the number of things that it is about. */
 async function act(button) {
-  const { delete: gone, post: path = gone, confirm: words, yes, done = "Done." } = button.dataset;
-  if (words && !(await confirmed(words, yes))) return;
+  const { delete: gone, post: path = gone, confirm: words, done = "Done." } = button.dataset;
+  if (words && !(await confirmed(words, button.dataset))) return;
   busy(button, true);
   try {
     const response = await seat.fetch(path, { method: gone ? "DELETE" : "POST" });
     // 404: it is gone already, as wanted.
     if (!response.ok && !(gone && response.status === 404)) throw await Problem.from(response);
-    await visit(location.pathname + location.search);
-    say(done);
+    const { ended } = response.status === 200 ? await response.json() : {};
+    await visit(here());
+    say(ended === undefined ? done : `${ended} ${ended === 1 ? "session" : "sessions"} ended.`);
     arrive();
   } catch (error) {
     fail(error);
@@ -336,7 +407,7 @@ function enterInvite(form) {
   enter(form, {
     send: (values) => post(form.getAttribute("action"), values, (...asked) => seat.fetch(...asked)),
     done: async () => {
-      await visit(location.pathname + location.search).then(arrive, fail);
+      await visit(here()).then(arrive, fail);
       say(form.dataset.done);
     },
   });
@@ -349,7 +420,8 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-delete], [data-post]");
   if (button && seat.user) act(button);
   const link = event.target.closest("a[href]");
-  if (!seat.user || link?.origin !== location.origin || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (!seat.user && link?.origin === location.origin) carry(document.getElementById("email")?.value ?? address);
+  if (!seat.user || link?.target || link?.origin !== location.origin || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   go(link.pathname + link.search);
 });
@@ -366,7 +438,14 @@ main.addEventListener("submit", (event) => {
 addEventListener("popstate", () => {
   if (!seat.user) return;
   if (location.pathname === "/login") history.replaceState(null, "", "/dashboard");
-  visit(location.pathname + location.search, { isChosen: true }).then(arrive, fail);
+  visit(here(), { isChosen: true }).then(arrive, fail);
+});
+
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) recall(LEFT);
 });
 
 show({ main: [...main.childNodes], nav: [...nav.childNodes] }, document.title);
+if (recall(LEFT)) say(WORDS.left);
+const typed = document.getElementById("email");
+if (typed) typed.value ||= carried();

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::audit::{self, Actor};
 use super::authority::{Authority, Holder, Subject};
+use super::lists::{Search, matching_others};
 use super::user_ref::UserRef;
 use super::{Auth, Error};
 use crate::sessions::EndReason::{self, Revoked};
@@ -68,14 +69,24 @@ impl Auth {
         Ok(how_many_lived(&ended.await?, reason))
     }
 
-    /// Ends every session but the holder's own. Returns how many lived.
+    /// Ends every session that matches, but not the holder's own. Returns how many lived.
     ///
     /// # Errors
     /// Those of [`Authority`]; [`Error::Unavailable`].
-    pub async fn revoke_all_others(&self, admin: Holder) -> Result<usize, Error> {
-        let which = Which::AllBut(admin.session);
-        let ended = self.end(Subject::Everybody, which, Revoked, Authority::Admin(admin));
-        Ok(how_many_lived(&ended.await?, Revoked))
+    pub async fn revoke_others(&self, search: Search, admin: Holder) -> Result<usize, Error> {
+        let (own, policy) = (admin.session, self.policy.sessions);
+        let end = move |conn: &mut PgConnection, _| {
+            Ok(match search {
+                Search::All => history::end(conn, Which::AllBut(own), Revoked, &policy)?,
+                Search::Network(_) | Search::Text(_) => {
+                    let ids = matching_others(conn, &search, own, &policy)?;
+                    history::end(conn, Which::AllOf(&ids), Revoked, &policy)?
+                }
+            })
+        };
+        let by = Authority::Admin(admin);
+        let ended = self.act(by, Subject::Everybody, end, log_ended).await?;
+        Ok(how_many_lived(&ended, Revoked))
     }
 
     async fn end(

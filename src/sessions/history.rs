@@ -64,6 +64,8 @@ pub enum Which<'a> {
     AllBut(Uuid),
     /// Every session; also in such a transaction.
     All,
+    /// All of these; also in such a transaction.
+    AllOf(&'a [Uuid]),
     /// Those among these that expired or that a backup brought back, so that the end can be reported. Skips
     /// rows held by others, and so never waits.
     OverAmong(&'a [Uuid]),
@@ -135,13 +137,14 @@ pub fn end(
         Which::OfUser(id) => ("user_id = any($4)".to_owned(), slice::from_ref(id)),
         Which::AllBut(id) => ("id <> all($4)".to_owned(), slice::from_ref(id)),
         Which::All => ("id <> all($4)".to_owned(), &[][..]),
+        Which::AllOf(ids) => ("id = any($4)".to_owned(), *ids),
         Which::OverAmong(ids) => (
             unheld_sql(&format!("id = any($4) and {ENDS_AT} <= statement_timestamp()")),
             *ids,
         ),
         Which::Among(ids) => (unheld_sql("id = any($4)"), *ids),
     };
-    if matches!(which, Which::All | Which::AllBut(_)) {
+    if matches!(which, Which::All | Which::AllBut(_) | Which::AllOf(_)) {
         // Ending a million sessions takes half a minute, and half an end would be none.
         conn.batch_execute("set local statement_timeout = '60s'")?;
     }

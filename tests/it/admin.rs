@@ -283,6 +283,40 @@ async fn an_admin_ends_one_session_a_users_or_all_but_their_own() {
 }
 
 #[tokio::test]
+async fn an_admin_ends_what_a_search_finds_and_nothing_else() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let mut others = Vec::new();
+    for name in ["ada", "adam", "eve"] {
+        others.push(app.signed_in(name).await);
+    }
+    // A question that was meant otherwise ends nothing.
+    for query in [
+        "q=",
+        "q=%20",
+        "search=ada",
+        "q=ada&limit=1",
+        "q=ada&q=eve",
+        "q=%00",
+    ] {
+        let answer = delete(&admin, &format!("/api/admin/sessions?{query}")).await;
+        assert_eq!(answer.problem(), "400 bad_request", "{query}");
+    }
+    assert_eq!(app.sessions(), 4);
+    let ended = delete(&admin, "/api/admin/sessions?q=ada").await;
+    assert_eq!(ended.json()["ended"], 2);
+    for (other, status) in others.iter().zip([401, 401, 200]) {
+        assert_eq!(other.session().await.status, status);
+    }
+    // The admin's own session is never among them.
+    let ended = delete(&admin, "/api/admin/sessions?q=127.0.0.1").await;
+    assert_eq!(ended.json()["ended"], 1);
+    assert_eq!(admin.session().await.status, 200);
+    let nobody = delete(&admin, "/api/admin/sessions?q=nobody").await;
+    assert_eq!(nobody.json()["ended"], 0);
+}
+
+#[tokio::test]
 async fn the_history_is_filtered_by_reason_and_person() {
     let app = App::start().await;
     let admin = app.admin().await;

@@ -181,6 +181,7 @@ async fn who_may_not_ask_is_told_so_before_what_is_wrong_with_the_question() {
     let ada = app.signed_in("ada").await;
     for (method, path) in [
         (Method::DELETE, "/api/admin/sessions/7"),
+        (Method::DELETE, "/api/admin/sessions?q="),
         (Method::DELETE, "/api/admin/users/7/session"),
         (Method::DELETE, "/api/admin/users/7/lock"),
         (Method::GET, "/api/admin/sessions?q=a&q=b"),

@@ -6,3 +6,4 @@ mod sessions;
 
 pub use accounts::Account;
 pub use pagination::{Cursor, LARGEST_PAGE, Page, Search};
+pub(super) use sessions::matching_others;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::InnerJoinQuerySource;
-use diesel::pg::Pg;
+use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use uuid::Uuid;
@@ -33,6 +33,21 @@ fn matches_live(
             Box::new(lives.and(by_name.or(users::folded_email.like(pattern))))
         }
     }
+}
+
+/// The ids of the live sessions that match, but for this one.
+pub(in crate::auth) fn matching_others(
+    conn: &mut PgConnection,
+    search: &Search,
+    own: Uuid,
+    policy: &SessionPolicy,
+) -> QueryResult<Vec<Uuid>> {
+    sessions::table
+        .inner_join(users::table)
+        .filter(matches_live(search, policy))
+        .filter(sessions::id.ne(own))
+        .select(sessions::id)
+        .load(conn)
 }
 
 impl Auth {
@@ -88,6 +103,23 @@ impl Auth {
                 .filter(matches_live(&search, &policy))
                 .count()
                 .get_result(conn),
+        })
+        .await
+    }
+
+    /// How many live sessions match, but for this one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn count_others(&self, search: Search, own: Uuid) -> Result<i64, Error> {
+        let policy = self.policy.sessions;
+        self.query(move |conn| {
+            sessions::table
+                .inner_join(users::table)
+                .filter(matches_live(&search, &policy))
+                .filter(sessions::id.ne(own))
+                .count()
+                .get_result(conn)
         })
         .await
     }

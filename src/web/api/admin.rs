@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::views::{EndedSessionView, SessionView, UserView};
 use crate::auth::Auth;
 use crate::web::extract::Admin;
-use crate::web::extract::list_query::{ListQuery, ReasonQuery};
+use crate::web::extract::list_query::{EndQuery, ListQuery, ReasonQuery};
 use crate::web::problem::Problem;
 
 /// One live session of the list.
@@ -89,13 +89,19 @@ pub struct EndedResponse {
     ended: usize,
 }
 
-/// Ends every session but the caller's own.
+/// Ends every session but the caller's own, or those of them that a search finds.
 #[utoipa::path(
     delete, path = "/api/admin/sessions", tag = "admin", operation_id = "end_other_sessions",
+    params(EndQuery),
     responses((status = 200, body = EndedResponse), Admin),
 )]
-pub async fn end_others(admin: Admin, auth: Data<Auth>) -> Result<Json<EndedResponse>, Problem> {
-    let ended = auth.revoke_all_others(admin.0.holder()).await?;
+pub async fn end_others(
+    admin: Admin,
+    auth: Data<Auth>,
+    request: HttpRequest,
+) -> Result<Json<EndedResponse>, Problem> {
+    let search = EndQuery::search(&request)?;
+    let ended = auth.revoke_others(search, admin.0.holder()).await?;
     Ok(Json(EndedResponse { ended }))
 }
 

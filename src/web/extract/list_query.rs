@@ -30,6 +30,32 @@ pub(in crate::web) struct ListQuery {
     reason: Option<String>,
 }
 
+/// The query of an end of many sessions. What it does not know is refused: it would end more than was meant.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::web) struct EndQuery {
+    /// Only those that a list with this `q` shows: a part of a name or an email address; or an IP address, a
+    /// network, or the beginning of one.
+    #[param(value_type = String, required = false, max_length = 1000, pattern = "^[^\\x00]*[^\\x00\\s][^\\x00]*$")]
+    q: Option<String>,
+}
+
+impl EndQuery {
+    /// Reads the query in the handler, as [`ListQuery::of`] does.
+    pub(in crate::web) fn search(request: &HttpRequest) -> Result<Search, Problem> {
+        let query = Query::<Self>::from_query(request.query_string())
+            .map_err(|_| Problem::bad_request("The query takes q, once"))?;
+        match query.into_inner().q {
+            None => Ok(Search::All),
+            Some(q) if q.trim().is_empty() => Err(Problem::bad_request(
+                "q must not be empty: without q all other sessions end",
+            )),
+            Some(q) => search(&q),
+        }
+    }
+}
+
 /// A further parameter of the history's query.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -61,9 +87,7 @@ impl ListQuery {
     }
 
     pub(in crate::web) fn understood(&self) -> Result<ListRequest, Problem> {
-        if self.q.contains('\0') || self.q.len() > 1_000 {
-            return Err(Problem::bad_request("q must be at most 1000 bytes, without NUL"));
-        }
+        let search = search(&self.q)?;
         let limit = match given(&self.limit) {
             None => PAGE,
             Some(text) => text
@@ -81,12 +105,19 @@ impl ListQuery {
         let reason = given(&self.reason).map(str::parse).transpose();
         let reason = reason.map_err(|words: String| Problem::bad_request(format!("reason {words}")))?;
         Ok(ListRequest {
-            search: Search::from(self.q.as_str()),
+            search,
             limit,
             after,
             reason,
         })
     }
+}
+
+fn search(q: &str) -> Result<Search, Problem> {
+    if q.contains('\0') || q.len() > 1_000 {
+        return Err(Problem::bad_request("q must be at most 1000 bytes, without NUL"));
+    }
+    Ok(Search::from(q))
 }
 
 /// The value unless it is empty: a form also sends empty fields.

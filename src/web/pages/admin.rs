@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::chart::Chart;
 use super::moment::Moment;
 use super::past::{PastRow, in_words};
+use super::session_times::SessionTimes;
 use super::{AdminPage, Page};
 use crate::auth::Auth;
 use crate::auth::lists::Cursor;
@@ -43,10 +44,15 @@ struct LockedRow {
 struct SessionsPage {
     page: &'static str,
     is_admin: bool,
+    times: SessionTimes,
     statistics: Statistics,
     chart: Chart,
     q: String,
     total: i64,
+    /// Those of `total` that are not the admin's own.
+    others: i64,
+    /// Where `others` are ended.
+    end_others: String,
     rows: Vec<LiveRow>,
     next: Option<String>,
     locked: Vec<LockedRow>,
@@ -58,6 +64,7 @@ struct SessionsPage {
 struct HistoryPage {
     page: &'static str,
     is_admin: bool,
+    times: SessionTimes,
     q: String,
     reasons: Vec<Choice>,
     rows: Vec<PastRow>,
@@ -107,16 +114,28 @@ pub async fn sessions(
     let list = query.understood()?;
     let statistics = auth.statistics().await?;
     let total = auth.count_live_sessions(list.search.clone()).await?;
+    let own = admin.0.session.id;
+    let others = auth.count_others(list.search.clone(), own).await?;
     let page = auth.live_sessions(list.search, list.after, list.limit).await?;
     let locked = auth.locked().await?;
-    let own = admin.0.session.id;
     Ok(Page(SessionsPage {
         page: "sessions",
         is_admin: true,
+        times: SessionTimes::of(&admin.0, &auth),
         chart: Chart::of(&statistics),
         statistics,
         q: query.q().to_owned(),
         total,
+        others,
+        end_others: match query.q() {
+            "" => "/api/admin/sessions".to_owned(),
+            q => format!(
+                "/api/admin/sessions?{}",
+                form_urlencoded::Serializer::new(String::new())
+                    .append_pair("q", q)
+                    .finish()
+            ),
+        },
         rows: page
             .rows
             .into_iter()
@@ -141,7 +160,7 @@ pub async fn sessions(
 
 /// The past sessions.
 pub async fn history(
-    _: AdminPage,
+    admin: AdminPage,
     auth: Data<Auth>,
     request: HttpRequest,
 ) -> Result<impl Responder, Problem> {
@@ -153,6 +172,7 @@ pub async fn history(
     Ok(Page(HistoryPage {
         page: "history",
         is_admin: true,
+        times: SessionTimes::of(&admin.0, &auth),
         q: query.q().to_owned(),
         reasons: EndReason::ALL
             .map(|reason| Choice::of(reason, list.reason))

@@ -11,7 +11,7 @@ struct LoginPage;
 
 /// Redirects `/` to the login page.
 pub async fn root() -> HttpResponse {
-    to_login()
+    to_login(None)
 }
 
 /// The sign-in form. A reload of another page leads here, too.

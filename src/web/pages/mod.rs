@@ -1,8 +1,8 @@
 //! Pages for people, rendered by Askama.
 //!
 //! A page holds its token in memory only, so a plain navigation never carries one. On a page for signed-in
-//! users it is redirected to `/login`. The script of the page that signed in fetches the same address with
-//! the header.
+//! users it is redirected to `/login`, which is told where to go next. The script of the page that signed in
+//! fetches the same address with the header.
 
 pub mod account;
 pub mod admin;
@@ -11,6 +11,7 @@ pub mod dashboard;
 pub mod login;
 mod moment;
 mod past;
+mod session_times;
 pub mod swagger;
 pub mod users;
 
@@ -40,8 +41,8 @@ pub struct AdminPage(pub Seat);
 /// Why a page was not rendered.
 #[derive(Debug)]
 pub enum PageError {
-    /// 303 to `/login`.
-    SignInFirst,
+    /// 303 to `/login`, with the page that was wanted.
+    SignInFirst(Option<String>),
     /// As in the API: the script that fetched the page understands it.
     Problem(Problem),
 }
@@ -72,7 +73,8 @@ where
     T: 'static,
 {
     if !has_token(request.headers()) {
-        return Box::pin(async { Err(PageError::SignInFirst) });
+        let next = wanted(request);
+        return Box::pin(async { Err(PageError::SignInFirst(next)) });
     }
     let extracted = F::from_request(request, payload);
     Box::pin(async move { extracted.await.map(page).map_err(PageError::Problem) })
@@ -81,7 +83,7 @@ where
 impl fmt::Display for PageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SignInFirst => f.write_str("sign in first"),
+            Self::SignInFirst(_) => f.write_str("sign in first"),
             Self::Problem(problem) => problem.fmt(f),
         }
     }
@@ -90,22 +92,39 @@ impl fmt::Display for PageError {
 impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::SignInFirst => StatusCode::SEE_OTHER,
+            Self::SignInFirst(_) => StatusCode::SEE_OTHER,
             Self::Problem(problem) => problem.status_code(),
         }
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
         match self {
-            Self::SignInFirst => to_login(),
+            Self::SignInFirst(next) => to_login(next.as_deref()),
             Self::Problem(problem) => problem.error_response(),
         }
     }
 }
 
-fn to_login() -> HttpResponse {
+/// The page of a request, if a sign-in does not lead there anyway.
+fn wanted(request: &HttpRequest) -> Option<String> {
+    let path = request.uri().path_and_query()?;
+    path.path()
+        .starts_with("/admin/")
+        .then(|| path.as_str().to_owned())
+}
+
+fn to_login(next: Option<&str>) -> HttpResponse {
+    let location = match next {
+        None => "/login".to_owned(),
+        Some(next) => {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("next", next)
+                .finish();
+            format!("/login?{query}")
+        }
+    };
     HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, "/login"))
+        .insert_header((header::LOCATION, location))
         .finish()
 }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::admin::link;
 use super::moment::Moment;
+use super::session_times::SessionTimes;
 use super::{AdminPage, Page};
 use crate::auth::Auth;
 use crate::auth::lists::Account;
@@ -31,6 +32,7 @@ struct AccountRow {
 struct UsersPage {
     page: &'static str,
     is_admin: bool,
+    times: SessionTimes,
     sends_mail: bool,
     q: String,
     total: i64,
@@ -68,6 +70,7 @@ pub async fn users(
     Ok(Page(UsersPage {
         page: "users",
         is_admin: true,
+        times: SessionTimes::of(&admin.0, &auth),
         sends_mail: auth.sends_mail(),
         q: query.q().to_owned(),
         total,

@@ -41,7 +41,7 @@ async fn act(auth: &Auth, what: usize, holder: Holder, other: Uuid) -> Result<()
     match what {
         0 => auth.disable(other, by, LastAdmin::Stays).await,
         1 => auth.revoke_of(other, by).await,
-        2 => auth.revoke_all_others(holder).await.map(drop),
+        2 => auth.revoke_others(Search::All, holder).await.map(drop),
         3 => auth.sign_out(holder, EndReason::SignedOut).await,
         4 => {
             let wrong = Password::typed("not the password").unwrap();

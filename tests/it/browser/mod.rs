@@ -6,6 +6,7 @@ mod live;
 mod overlaps;
 mod recovery;
 mod swagger;
+mod ways;
 
 use oneseat::users::Role;
 use serde_json::json;
