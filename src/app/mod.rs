@@ -27,8 +27,9 @@ use auth_builder::AuthBuilder;
 use background::BackgroundWork;
 use metrics_exporter::{MetricsExporter, RunningExporter};
 
+pub use crate::db::embedded::{Progress, Upgraded, Watch};
 pub use error::Error;
-pub use open::{CommandResources, OpenDatabase, open_for_a_command};
+pub use open::{CommandResources, OpenDatabase, open_for_a_command, upgrade_private_database};
 
 /// Pause between two looks at the private PostgreSQL.
 const REVIVAL_PAUSE: Duration = Duration::from_secs(1);

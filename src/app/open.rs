@@ -1,10 +1,12 @@
 //! Opens the database that is configured, which every command needs first.
 
+use std::path::Path;
+
 use super::Error;
 use super::auth_builder::AuthBuilder;
 use crate::auth::Auth;
 use crate::config::{DatabaseConfig, DatabaseLocation, Policy};
-use crate::db::embedded::Embedded;
+use crate::db::embedded::{self, Embedded, Upgraded, Watch};
 use crate::db::migrations;
 use crate::sessions::feed::RunningReader;
 
@@ -61,4 +63,16 @@ pub fn open_for_a_command(
         _embedded: embedded,
     };
     Ok((auth, resources))
+}
+
+/// Moves a private PostgreSQL to the newest version on this machine. Blocks.
+///
+/// # Errors
+/// [`Error::Embedded`].
+pub fn upgrade_private_database(
+    dir: &Path,
+    old_programs: Option<&Path>,
+    watch: &Watch<'_>,
+) -> Result<Upgraded, Error> {
+    Ok(embedded::upgrade(dir, old_programs, watch)?)
 }

@@ -2,6 +2,7 @@
 
 mod client;
 mod completions;
+mod database;
 mod environment;
 pub(crate) mod log;
 mod man;
@@ -107,6 +108,9 @@ enum Command {
     /// A running `oneseat serve` does so by itself every quarter of an hour. Nothing depends on it: an
     /// expired session is refused whether it was swept or not.
     Sweep(sweep::Sweep),
+    /// Move the private PostgreSQL to another version
+    #[command(subcommand)]
+    Database(database::Database),
     /// Add, show and change accounts
     #[command(subcommand)]
     User(user::User),
@@ -205,6 +209,7 @@ impl Command {
                 Self::Serve(command) => command.run().await,
                 Self::Migrate(command) => command.run().await,
                 Self::Sweep(command) => command.run().await,
+                Self::Database(command) => command.run().await,
                 Self::Client(command) => command.run().await,
                 Self::User(command) => command.run().await,
                 Self::Session(command) => command.run().await,

@@ -2,12 +2,24 @@
 
 use std::fmt::Display;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// All progress bars, so that a line of the log goes above them and not through them. Draws nothing if
 /// standard error is no terminal.
 pub(super) static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// How often a bar moves while nothing is told.
+const TICK: Duration = Duration::from_millis(200);
+
+/// A bar for steps of which some copy bytes.
+pub(super) fn bytes() -> ProgressBar {
+    let bar = BARS.add(ProgressBar::no_length());
+    let style = ProgressStyle::with_template("{spinner} {msg} {bytes} of {total_bytes}, {elapsed}");
+    bar.enable_steady_tick(TICK);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
 
 /// A bar for work on about this many rows. They are counted only if the bar is visible. If they cannot be
 /// counted, it tells how many are done: the work does not depend on it.

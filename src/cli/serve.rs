@@ -71,7 +71,7 @@ impl Serve {
 }
 
 /// Completes when the program was asked to stop this many times, by a signal or by the loss of its terminal.
-fn stop_signal(times: u8) -> Result<impl Future<Output = ()>, Failure> {
+pub(super) fn stop_signal(times: u8) -> Result<impl Future<Output = ()>, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::failed)?;

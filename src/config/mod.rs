@@ -13,6 +13,7 @@ mod tls;
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Command, FromArgMatches};
@@ -103,6 +104,21 @@ pub fn database(settings: &DatabaseSettings) -> Result<DatabaseConfig, BadValues
     let mut reader = Reader::default();
     let config = DatabaseConfig::read(&mut reader, settings);
     reader.finish(config)
+}
+
+/// Reads the settings of a command about the private PostgreSQL itself, and returns its directory.
+///
+/// # Errors
+/// Every value that cannot be used, and a database of the operator's.
+pub fn private_database(settings: &DatabaseSettings) -> Result<PathBuf, BadValues> {
+    match database(settings)?.location {
+        DatabaseLocation::Embedded(dir) => Ok(dir),
+        DatabaseLocation::Url(_) => Err(BadValues(vec![
+            "a database of your own is named (DATABASE_URL, DATABASE_URL_FILE or their flags), and this is for the private \
+             PostgreSQL; leave that out and unset them, or upgrade your server with its own tools"
+                .to_owned(),
+        ])),
+    }
 }
 
 /// Reads the settings of `sweep`.

@@ -2,7 +2,8 @@
 //!
 //! Root takes care here: `server/` belongs to another user, who could put a link where a file is expected. So
 //! root hands it over once, when it is new and empty. Afterwards only programs of that user change it, and
-//! root opens files in it step by step from the directory, following no link.
+//! root opens files in it step by step from the directory, following no link. The one thing that root changes in
+//! it are names of its entries, after an upgrade: a link would be renamed itself.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Read};
@@ -16,6 +17,7 @@ use nix::dir::Dir;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::geteuid;
+use rustix::fs::{RenameFlags, fstatvfs, renameat_with};
 
 use super::error::Error;
 use super::lock::{self, LONGEST_WAIT, Mode as LockMode};
@@ -95,6 +97,23 @@ impl DataDir {
         self.locked(IN_USE_LOCK, LockMode::Shared, LONGEST_WAIT)
     }
 
+    /// Takes the same lock alone: no other program uses the server.
+    pub(super) fn alone_lock(&self) -> Result<File, Error> {
+        self.locked(IN_USE_LOCK, LockMode::Alone, Duration::ZERO)
+            .map_err(|error| match error {
+                Error::Held { holders, .. } => Error::InUse {
+                    dir: self.path.display().to_string(),
+                    holders,
+                },
+                error => error,
+            })
+    }
+
+    /// Was this directory ever claimed?
+    pub(super) fn is_ours(path: &Path) -> bool {
+        path.join(START_LOCK).exists()
+    }
+
     fn locked(&self, name: &str, mode: LockMode, wait: Duration) -> Result<File, Error> {
         let path = self.path.join(name);
         let file = self.lock_file(name)?;
@@ -145,12 +164,55 @@ impl ServerDir {
         has(&self.dir, name)
     }
 
-    /// The version of PostgreSQL that made the cluster. `None`: there is no cluster.
-    pub(super) fn version(&self) -> Result<Option<String>, Error> {
-        match self.cluster()? {
-            None => Ok(None),
-            Some(cluster) => self.read(&cluster, "PG_VERSION").map(Some),
-        }
+    /// The major version of PostgreSQL that made the cluster. `None`: there is no cluster.
+    pub(super) fn version(&self) -> Result<Option<u32>, Error> {
+        let Some(cluster) = self.cluster()? else {
+            return Ok(None);
+        };
+        let file = self.path.join("pgdata/PG_VERSION");
+        let version = self.read(&cluster, "PG_VERSION")?.trim().parse();
+        version
+            .map(Some)
+            .map_err(|_| Error::NoVersion(file.display().to_string()))
+    }
+
+    /// Has it an entry whose name begins like this?
+    pub(super) fn has_any(&self, beginning: &str) -> Result<bool, Error> {
+        let names = names(&self.dir).map_err(Error::at(&self.path))?;
+        Ok(names.iter().any(|name| name.starts_with(beginning.as_bytes())))
+    }
+
+    /// Lets two entries change places, in one step.
+    pub(super) fn exchange(&self, one: &str, other: &str) -> io::Result<()> {
+        Ok(renameat_with(
+            &self.dir,
+            one,
+            &self.dir,
+            other,
+            RenameFlags::EXCHANGE,
+        )?)
+    }
+
+    /// Gives an entry a name that no other has.
+    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(renameat_with(
+            &self.dir,
+            from,
+            &self.dir,
+            to,
+            RenameFlags::NOREPLACE,
+        )?)
+    }
+
+    /// Returns when the names of its entries would survive a power cut.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.dir.sync_all()
+    }
+
+    /// The space that is left on its disk, in bytes.
+    pub(super) fn free_space(&self) -> io::Result<u64> {
+        let disk = fstatvfs(&self.dir)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// The id of the server's process, as the cluster records it.
@@ -194,12 +256,16 @@ fn has(dir: &File, name: &str) -> bool {
 }
 
 fn is_empty(dir: &File) -> io::Result<bool> {
+    names(dir).map(|names| names.is_empty())
+}
+
+fn names(dir: &File) -> io::Result<Vec<Vec<u8>>> {
     // A new descriptor, which reads from the beginning.
     let mut dir = Dir::from_fd(open_at(dir, ".", OFlag::O_DIRECTORY)?.into())?;
+    let mut names = Vec::new();
     for entry in dir.iter() {
-        if ![&b"."[..], b".."].contains(&entry?.file_name().to_bytes()) {
-            return Ok(false);
-        }
+        names.push(entry?.file_name().to_bytes().to_vec());
     }
-    Ok(true)
+    names.retain(|name| ![&b"."[..], b".."].contains(&name.as_slice()));
+    Ok(names)
 }

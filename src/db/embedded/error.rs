@@ -13,16 +13,110 @@ pub enum Error {
          (Debian, Ubuntu: apt-get install postgresql) or set DATABASE_URL"
     )]
     NoPrograms,
-    /// The data need a major version that is not installed (any more).
+    /// The data need a newer version than those that are installed, or none is.
     #[error(
-        "{dir} was made by PostgreSQL {version}, whose server programs are not here; install postgresql-{version}"
+        "{dir} was made by PostgreSQL {version}, whose server programs are not here; install postgresql-{version} \
+         (older programs cannot read the data)"
     )]
     OtherVersion {
         /// The cluster.
         dir: String,
         /// Its major version.
-        version: String,
+        version: u32,
     },
+    /// The operating system was upgraded, and the data were not.
+    #[error(
+        "{dir} was made by PostgreSQL {version}, and no other programs can read it, not even those of {newest}, \
+         which are here; install postgresql-{version} beside them, then run `oneseat database upgrade` \
+         (if the system has no such package any more, the PostgreSQL project has)"
+    )]
+    OlderData {
+        /// The cluster.
+        dir: String,
+        /// Its major version.
+        version: u32,
+        /// The newest that is installed.
+        newest: u32,
+    },
+    /// The file that names the version has something else in it.
+    #[error("{0} names no version of PostgreSQL; restore the data from a backup")]
+    NoVersion(String),
+    /// An upgrade has no programs where it was sent.
+    #[error("{bin} has no server programs of PostgreSQL {version}; name their directory with --old-bin-dir")]
+    OtherPrograms {
+        /// The directory.
+        bin: String,
+        /// The version that made the data.
+        version: u32,
+    },
+    /// A package has left a program out.
+    #[error(
+        "an upgrade needs {program} of PostgreSQL {version}, which is not in {bin}; install the package that has it \
+         (Debian, Ubuntu: postgresql-{version}; Fedora: postgresql-upgrade)"
+    )]
+    NoProgram {
+        /// Its name.
+        program: &'static str,
+        /// Its version.
+        version: u32,
+        /// Where it should be.
+        bin: String,
+    },
+    /// There is nothing to upgrade.
+    #[error("{0} holds no private PostgreSQL; name its directory with --data-dir")]
+    NoData(String),
+    /// Other programs use the server.
+    #[error("{dir} is in use by {holders}; stop that first, then upgrade")]
+    InUse {
+        /// The data directory.
+        dir: String,
+        /// The programs.
+        holders: String,
+    },
+    /// Where the old data would be kept is something else.
+    #[error(
+        "{0} is left from an earlier upgrade; remove it or move it away (rm -r), if nothing in it is needed any more"
+    )]
+    InTheWay(String),
+    /// The disk is too full for a copy.
+    #[error(
+        "an upgrade copies the data, which takes {needed} MB in {dir}, and {free} MB are free there; make room first"
+    )]
+    NoSpace {
+        /// The server's directory.
+        dir: String,
+        /// In millions of bytes.
+        needed: u64,
+        /// In millions of bytes.
+        free: u64,
+    },
+    /// Some network file systems cannot.
+    #[error(
+        "the file system of {dir} cannot let two directories change places ({error}), so an interruption could \
+         lose the data; copy the data directory to a local disk, upgrade it there with --data-dir, and copy it back"
+    )]
+    NoExchange {
+        /// The server's directory.
+        dir: String,
+        /// The error.
+        error: io::Error,
+    },
+    /// The new data have not all that the old ones have.
+    #[error(
+        "the new data are not the old ones ({new} instead of {old}); nothing was changed, please report this"
+    )]
+    Differs {
+        /// The rows of the old data.
+        old: String,
+        /// The rows of the new data.
+        new: String,
+    },
+    /// Somebody stopped an upgrade.
+    #[error("the upgrade was told to stop; the data are as they were")]
+    Stopped,
+    /// The schema could not be updated before an upgrade.
+    #[error(transparent)]
+    Migrations(#[from] crate::db::migrations::Error),
     /// The program runs as root, without the user that PostgreSQL's packages create.
     #[error(
         "PostgreSQL refuses to run as root and there is no user `postgres`; run oneseat as an ordinary user"

@@ -6,6 +6,8 @@
 //!   in-use.lock        held, shared, by every process that uses it: the last one out stops the server
 //!   server/            mode 0700, owned by the user that runs PostgreSQL; only that user writes in it
 //!     pgdata/          the cluster; made under another name and renamed when it is whole
+//!     pgdata.NN/       what it was before an upgrade, made by version NN; its sessions are over
+//!     pgdata.new.*     a cluster that is not whole, and what belongs to it; the next start removes it
 //!     run/             the Unix socket: there is no TCP port
 //!     postgresql.log
 //! ```
@@ -20,6 +22,7 @@ mod error;
 mod lock;
 mod programs;
 mod server;
+mod upgrade;
 
 use std::fs::File;
 use std::path::Path;
@@ -33,6 +36,7 @@ use data_dir::DataDir;
 pub use error::Error;
 use programs::Runner;
 use server::Server;
+pub use upgrade::{Progress, Upgraded, Watch, upgrade};
 
 const DATABASE: &str = "oneseat";
 

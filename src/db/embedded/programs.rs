@@ -33,30 +33,61 @@ pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
 /// One installation of PostgreSQL's server programs.
 #[derive(Debug)]
 pub(super) struct Programs {
-    bin: PathBuf,
+    /// Its major version.
+    pub(super) version: u32,
+    pub(super) bin: PathBuf,
 }
 
 impl Programs {
     /// The newest installation, or that of the version that made the cluster.
-    pub(super) fn find(made_by: Option<&str>, dir: &Path) -> Result<Self, Error> {
-        let mut found: Vec<(u32, PathBuf)> = candidates()
-            .into_iter()
-            .filter_map(|bin| Some((major_version(&bin)?, bin)))
-            .filter(|(version, _)| *version >= OLDEST)
-            .collect();
+    pub(super) fn find(made_by: Option<u32>, dir: &Path) -> Result<Self, Error> {
+        let mut found = Self::all();
+        let Some(version) = made_by else {
+            return found.into_iter().next().ok_or(Error::NoPrograms);
+        };
+        let newest = found.first().map(|programs| programs.version);
+        let at = found.iter().position(|programs| programs.version == version);
+        at.map(|at| found.swap_remove(at)).ok_or_else(|| {
+            let dir = dir.display().to_string();
+            match newest {
+                Some(newest) if newest > version => Error::OlderData { dir, version, newest },
+                _ => Error::OtherVersion { dir, version },
+            }
+        })
+    }
+
+    /// All installations, newest first.
+    pub(super) fn all() -> Vec<Self> {
+        let mut found: Vec<Self> = candidates().iter().filter_map(|bin| Self::at(bin)).collect();
+        found.retain(|programs| programs.version >= OLDEST);
         // The sort is stable: among equals, the first candidate wins.
-        found.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
-        match made_by.map(str::trim) {
-            None => found.into_iter().next().ok_or(Error::NoPrograms),
-            Some(version) => found
-                .into_iter()
-                .find(|(found, _)| found.to_string() == version)
-                .ok_or_else(|| Error::OtherVersion {
-                    dir: dir.display().to_string(),
-                    version: version.chars().take(10).flat_map(char::escape_debug).collect(),
-                }),
-        }
-        .map(|(_, bin)| Self { bin })
+        found.sort_by_key(|programs| std::cmp::Reverse(programs.version));
+        found
+    }
+
+    /// The installation in this directory.
+    pub(super) fn at(bin: &Path) -> Option<Self> {
+        let version = major_version(bin)?;
+        let bin = bin.to_owned();
+        has_server_programs(&bin).then_some(Self { version, bin })
+    }
+
+    /// An installation of the same version that has these programs: packages of some systems leave some out, and
+    /// some directories have links to a few only.
+    pub(super) fn with(self, programs: &[&'static str]) -> Result<Self, Error> {
+        let missing = |bin: &Path| programs.iter().find(|program| !bin.join(program).is_file());
+        let Some(program) = missing(&self.bin) else {
+            return Ok(self);
+        };
+        let is_complete = |other: &Self| other.version == self.version && missing(&other.bin).is_none();
+        Self::all()
+            .into_iter()
+            .find(is_complete)
+            .ok_or_else(|| Error::NoProgram {
+                program,
+                version: self.version,
+                bin: self.bin.display().to_string(),
+            })
     }
 
     pub(super) fn command(&self, program: &str) -> Command {
@@ -64,29 +95,33 @@ impl Programs {
     }
 }
 
-/// Directories with server programs: Debian and Homebrew leave them off the PATH.
+/// Directories with server programs: Debian, Homebrew, Fedora (for upgrades) and the PostgreSQL project's own
+/// packages leave them off the PATH.
 fn candidates() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
     if let Ok(output) = command("pg_config").arg("--bindir").output() {
         dirs.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     }
-    for (parent, child) in [
-        ("/usr/lib/postgresql", "bin"),
-        ("/opt/homebrew/opt", "bin"),
-        ("/usr/local/opt", "bin"),
+    for (parent, beginning) in [
+        ("/usr/lib/postgresql", ""),
+        ("/opt/homebrew/opt", ""),
+        ("/usr/local/opt", ""),
+        ("/usr/lib64/pgsql", ""),
+        ("/usr", "pgsql-"),
+        ("/opt", "pgsql-"),
     ] {
-        let Ok(entries) = fs::read_dir(parent) else {
-            continue;
-        };
-        dirs.extend(entries.flatten().map(|entry| entry.path().join(child)));
+        let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+        let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(beginning));
+        dirs.extend(named.map(|entry| entry.path().join("bin")));
     }
-    dirs.retain(|dir| {
-        ["initdb", "pg_ctl", "postgres"]
-            .iter()
-            .all(|program| dir.join(program).is_file())
-    });
+    dirs.retain(|dir| has_server_programs(dir));
     dirs
+}
+
+fn has_server_programs(bin: &Path) -> bool {
+    let programs = ["initdb", "pg_ctl", "postgres"];
+    programs.iter().all(|program| bin.join(program).is_file())
 }
 
 /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` is 15.
@@ -132,18 +167,32 @@ impl Runner {
 
     /// Runs a program to its end. On failure returns its last words.
     pub(super) fn run(&self, command: &mut Command) -> Result<(), String> {
-        if let Some((user, group)) = self.owner {
-            command.uid(user).gid(group);
-        }
         // The server inherits open files: it must get no terminal and no pipe.
-        let output = command
+        self.finished(command.stdout(Stdio::null())).map(drop)
+    }
+
+    /// The same, and returns what it wrote.
+    pub(super) fn read(&self, command: &mut Command) -> Result<String, String> {
+        self.finished(command.stdout(Stdio::piped()))
+    }
+
+    /// The command, to be run as the user that runs PostgreSQL.
+    pub(super) fn of<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        match self.owner {
+            Some((user, group)) => command.uid(user).gid(group),
+            None => command,
+        }
+    }
+
+    fn finished(&self, command: &mut Command) -> Result<String, String> {
+        let output = self
+            .of(command)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .output()
             .map_err(|error| error.to_string())?;
         if output.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let words = String::from_utf8_lossy(&output.stderr);
         let last = words.lines().rfind(|line| !line.trim().is_empty());

@@ -14,12 +14,22 @@ use super::programs::{Programs, Runner, command};
 use crate::db::connection::establish;
 
 /// The superuser of the private cluster; only the owner of the directory and root reach its socket.
-const ROLE: &str = "oneseat";
+pub(super) const ROLE: &str = "oneseat";
 
 /// How long a server may take to start: recovery after a power cut takes time.
 const START: Duration = Duration::from_secs(60);
-/// How long it may take to stop in order, in seconds. Then it is stopped as by a power cut.
-const STOP_SECONDS: &str = "10";
+/// How long it may take to stop in order. Then it is stopped as by a power cut.
+const STOP: Duration = Duration::from_secs(10);
+
+/// The cluster.
+pub(super) const CLUSTER: &str = "pgdata";
+/// How the names of clusters begin that are not whole, and of what belongs to them.
+pub(super) const UNFINISHED: &str = "pgdata.new.";
+
+/// The number in the socket's name.
+const PORT: &str = "5432";
+/// The same while `pg_upgrade` runs a server, so that nobody else takes it for the usual one.
+pub(super) const UPGRADE_PORT: &str = "5433";
 
 /// The server's log.
 const LOG: &str = "postgresql.log";
@@ -37,8 +47,8 @@ const SETTINGS: [(&str, &str); 6] = [
 /// One cluster's server, running or not.
 #[derive(Debug)]
 pub(super) struct Server {
-    dir: ServerDir,
-    runner: Runner,
+    pub(super) dir: ServerDir,
+    pub(super) runner: Runner,
     options: String,
 }
 
@@ -69,27 +79,34 @@ impl Server {
 
     /// Does a server listen at the socket?
     pub(super) fn is_listening(&self) -> bool {
-        UnixStream::connect(self.dir.path.join("run/.s.PGSQL.5432")).is_ok()
+        self.listens_at(PORT)
+    }
+
+    fn listens_at(&self, port: &str) -> bool {
+        UnixStream::connect(self.dir.path.join(format!("run/.s.PGSQL.{port}"))).is_ok()
     }
 
     /// Starts the server unless it runs; makes the cluster first if there is none. The caller holds the start
     /// lock.
     pub(super) fn start(&self) -> Result<(), Error> {
         let made_by = self.dir.version()?;
-        let programs = Programs::find(made_by.as_deref(), &self.dir.path)?;
+        let programs = Programs::find(made_by, &self.dir.path)?;
+        self.remove_unfinished(&programs)?;
         if made_by.is_none() {
-            self.initialise(&programs)?;
+            log::info!("making a private PostgreSQL in {}", self.dir.path.display());
+            let unfinished = self.make_cluster(&programs, &[])?;
+            self.step("mv", command("mv").args([&unfinished, CLUSTER]))?;
         }
+        self.start_with(&programs)
+    }
+
+    /// The same with these programs, where there is a cluster.
+    pub(super) fn start_with(&self, programs: &Programs) -> Result<(), Error> {
         let deadline = Instant::now() + START;
         // A server that a killed process left may be up, starting or stopping: ask until it is up or down.
         while establish(&self.url_of("postgres")).is_err() {
-            if !self.is_running(&programs) {
-                let mut start = programs.command("pg_ctl");
-                start.args(["-D", "pgdata", "-l", LOG, "-o", &self.options]);
-                start.args(["-s", "-w", "-t", &START.as_secs().to_string(), "start"]);
-                return self
-                    .run(&mut start)
-                    .map_err(|words| self.failed("pg_ctl", &words));
+            if !self.is_running(programs) {
+                return self.start_cluster(programs, CLUSTER);
             }
             if Instant::now() > deadline {
                 return Err(self.failed("postgres", "it runs and does not answer"));
@@ -99,17 +116,53 @@ impl Server {
         Ok(())
     }
 
+    /// Starts the server of one of the clusters.
+    pub(super) fn start_cluster(&self, programs: &Programs, cluster: &str) -> Result<(), Error> {
+        let mut start = programs.command("pg_ctl");
+        start.args(["-D", cluster, "-l", LOG, "-o", &self.options]);
+        start.args(["-s", "-w", "-t", &START.as_secs().to_string(), "start"]);
+        self.step("pg_ctl", &mut start)
+    }
+
     /// Stops the server, even while it is in use.
     pub(super) fn stop(&self) -> Result<(), Error> {
-        let programs = Programs::find(self.dir.version()?.as_deref(), &self.dir.path)?;
-        let stop = |mode| {
-            let mut stop = programs.command("pg_ctl");
-            stop.args(["-D", "pgdata", "-s", "-w", "-t", STOP_SECONDS, "-m", mode, "stop"]);
-            self.run(&mut stop)
-        };
-        stop("fast")
-            .or_else(|_| stop("immediate"))
+        let programs = Programs::find(self.dir.version()?, &self.dir.path)?;
+        self.stop_cluster(&programs, CLUSTER, "fast", STOP)
+            .or_else(|_| self.stop_cluster(&programs, CLUSTER, "immediate", STOP))
+    }
+
+    /// Stops the server of one of the clusters.
+    pub(super) fn stop_cluster(
+        &self,
+        programs: &Programs,
+        cluster: &str,
+        mode: &str,
+        limit: Duration,
+    ) -> Result<(), Error> {
+        let mut stop = programs.command("pg_ctl");
+        stop.args(["-D", cluster, "-s", "-w", "-t", &limit.as_secs().to_string()]);
+        self.run(stop.args(["-m", mode, "stop"]))
             .map_err(Error::program("pg_ctl"))
+    }
+
+    /// Ends and removes what an interrupted upgrade or first start has left. The caller holds the start lock, so
+    /// nobody works on it.
+    pub(super) fn remove_unfinished(&self, programs: &Programs) -> Result<(), Error> {
+        // `pg_upgrade` runs the server of the cluster, too, and away from the usual socket.
+        if self.listens_at(UPGRADE_PORT) {
+            let _ = self.stop_cluster(programs, CLUSTER, "fast", START);
+        }
+        if !self.dir.has_any(UNFINISHED)? {
+            return Ok(());
+        }
+        let remove = format!(
+            "for dir in {UNFINISHED}*; do \
+                 if [ -e \"$dir/postmaster.pid\" ]; then \"$0\" -D \"$dir\" -s -w -m immediate stop || true; fi; \
+             done; rm -rf {UNFINISHED}*"
+        );
+        let mut shell = command("sh");
+        shell.args(["-c", &remove]).arg(programs.bin.join("pg_ctl"));
+        self.step("rm", &mut shell)
     }
 
     /// `pg_ctl status` accepts any process with the recorded id; after a power cut that may be another
@@ -132,24 +185,24 @@ impl Server {
         !is_another
     }
 
-    fn initialise(&self, programs: &Programs) -> Result<(), Error> {
-        log::info!("making a private PostgreSQL in {}", self.dir.path.display());
-        // A killed start may have left its `initdb` running: each works under its own name, and only the
-        // rename makes a cluster complete.
-        let make_room = "rm -rf pgdata.new.*; mkdir -p -m 700 run";
-        let unfinished = format!("pgdata.new.{}", uuid::Uuid::new_v4().simple());
+    /// Makes a cluster under a name of its own, which is returned. A killed start may have left its `initdb`
+    /// running, and only the rename makes a cluster ours.
+    pub(super) fn make_cluster(&self, programs: &Programs, more: &[&str]) -> Result<String, Error> {
+        self.step("mkdir", command("mkdir").args(["-p", "-m", "700", "run"]))?;
+        let unfinished = format!("{UNFINISHED}{}", uuid::Uuid::new_v4().simple());
         let mut initdb = programs.command("initdb");
         initdb.args(["-D", &unfinished, "-U", ROLE, "--encoding=UTF8", "--no-locale"]);
         // Only the owner and root can reach the socket's directory.
-        initdb.args(["--auth-local=trust", "--auth-host=reject"]);
-        for (name, step) in [
-            ("mkdir", command("sh").args(["-c", make_room])),
-            ("initdb", &mut initdb),
-            ("mv", command("mv").args([&unfinished, "pgdata"])),
-        ] {
-            self.run(step).map_err(|words| self.failed(name, &words))?;
-        }
-        Ok(())
+        initdb
+            .args(["--auth-local=trust", "--auth-host=reject"])
+            .args(more);
+        self.step("initdb", &mut initdb)?;
+        Ok(unfinished)
+    }
+
+    /// Runs a program in the server's directory.
+    pub(super) fn step(&self, program: &'static str, command: &mut Command) -> Result<(), Error> {
+        self.run(command).map_err(|words| self.failed(program, &words))
     }
 
     fn run(&self, command: &mut Command) -> Result<(), String> {

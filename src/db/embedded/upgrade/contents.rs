@@ -1,0 +1,69 @@
+//! What an upgrade asks the two databases.
+
+use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+
+use super::super::error::Error;
+use crate::db::Unavailable;
+use crate::db::connection::{LAWS, establish};
+
+/// The rows that must be the same.
+const ROWS: &str = "(select format('%s users, %s sessions (%s restored), %s ended sessions',
+    (select count(*) from users), (select count(*) from sessions),
+    (select count(*) from sessions where is_restored), (select count(*) from ended_sessions)))";
+
+/// What is in a database.
+#[derive(Debug)]
+pub(super) struct Contents {
+    /// Has each block a checksum?
+    pub(super) has_checksums: bool,
+    rows: String,
+}
+
+impl Contents {
+    pub(super) fn read(url: &str) -> Result<Self, Error> {
+        let mut connection = connected(url)?;
+        let has_checksums = sql::<Bool>("current_setting('data_checksums') = 'on'");
+        let (has_checksums, rows) = diesel::select((has_checksums, sql::<Text>(ROWS)))
+            .get_result(&mut connection)
+            .map_err(failed)?;
+        Ok(Self { has_checksums, rows })
+    }
+
+    /// Is this a copy of the old contents?
+    pub(super) fn is_that_of(&self, old: &Self) -> Result<(), Error> {
+        match self.rows == old.rows {
+            true => Ok(()),
+            false => Err(Error::Differs {
+                old: old.rows.clone(),
+                new: self.rows.clone(),
+            }),
+        }
+    }
+}
+
+/// Takes the old database for a copy. The next connection to it marks all its sessions as restored.
+pub(super) fn end_all_sessions(url: &str) -> Result<(), Error> {
+    let mut connection = connected(url)?;
+    connection
+        .batch_execute("update sessions_home set database = 0")
+        .map_err(failed)
+}
+
+/// Makes the statistics by which statements are planned.
+pub(super) fn analyse(url: &str) -> Result<(), Error> {
+    connected(url)?.batch_execute("analyze").map_err(failed)
+}
+
+fn connected(url: &str) -> Result<PgConnection, Error> {
+    let mut connection = establish(url).map_err(Error::program("postgres"))?;
+    connection.batch_execute(LAWS).map_err(failed)?;
+    Ok(connection)
+}
+
+fn failed(error: diesel::result::Error) -> Error {
+    Error::program("postgres")(Unavailable::from(error))
+}
