@@ -62,6 +62,17 @@ pub enum Error {
         /// Where it should be.
         bin: String,
     },
+    /// Some systems have the extensions of PostgreSQL in a package of their own.
+    #[error(
+        "the data use {library}, which is not in the PostgreSQL {version} that is here; install the package that has it \
+         (Debian, Ubuntu: postgresql-{version}; Fedora: postgresql-contrib; Alpine: postgresql{version}-contrib)"
+    )]
+    NoLibrary {
+        /// The extension.
+        library: String,
+        /// The version that lacks it.
+        version: u32,
+    },
     /// There is nothing to upgrade.
     #[error("{0} holds no private PostgreSQL; name its directory with --data-dir")]
     NoData(String),

@@ -2,7 +2,8 @@
 //! operator's variables may be secret, or meant for another server.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -137,6 +138,7 @@ fn major_version(bin: &Path) -> Option<u32> {
 #[derive(Debug)]
 pub(super) struct Runner {
     owner: Option<(u32, u32)>,
+    lock: Option<File>,
 }
 
 /// The user that PostgreSQL's packages create.
@@ -145,13 +147,26 @@ const USER: &str = "postgres";
 impl Runner {
     pub(super) fn of_this_process() -> Result<Self, Error> {
         if !geteuid().is_root() {
-            return Ok(Self { owner: None });
+            return Ok(Self {
+                owner: None,
+                lock: None,
+            });
         }
         match User::from_name(USER) {
             Ok(Some(user)) => Ok(Self {
                 owner: Some((user.uid.as_raw(), user.gid.as_raw())),
+                lock: None,
             }),
             _ => Err(Error::NoUser),
+        }
+    }
+
+    /// Has each program hold this lock, too, for as long as it runs: should this process be killed, the next one
+    /// waits for what it has begun.
+    pub(super) fn holding(self, lock: File) -> Self {
+        Self {
+            lock: Some(lock),
+            ..self
         }
     }
 
@@ -176,20 +191,22 @@ impl Runner {
         self.finished(command.stdout(Stdio::piped()))
     }
 
-    /// The command, to be run as the user that runs PostgreSQL.
-    pub(super) fn of<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        match self.owner {
-            Some((user, group)) => command.uid(user).gid(group),
-            None => command,
+    /// The command, to be run as the user that runs PostgreSQL, with nothing to read.
+    pub(super) fn of<'a>(&self, command: &'a mut Command) -> io::Result<&'a mut Command> {
+        if let Some((user, group)) = self.owner {
+            command.uid(user).gid(group);
         }
+        // An open file goes along in this place only. The file is empty, and a server gets another.
+        Ok(command.stdin(match &self.lock {
+            Some(lock) => Stdio::from(lock.try_clone()?),
+            None => Stdio::null(),
+        }))
     }
 
     fn finished(&self, command: &mut Command) -> Result<String, String> {
         let output = self
             .of(command)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .output()
+            .and_then(|command| command.stderr(Stdio::piped()).output())
             .map_err(|error| error.to_string())?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

@@ -158,7 +158,7 @@ impl Server {
         let remove = format!(
             "for dir in {UNFINISHED}*; do \
                  if [ -e \"$dir/postmaster.pid\" ]; then \"$0\" -D \"$dir\" -s -w -m immediate stop || true; fi; \
-             done; rm -rf {UNFINISHED}*"
+             done; rm -rf {UNFINISHED}* || true"
         );
         let mut shell = command("sh");
         shell.args(["-c", &remove]).arg(programs.bin.join("pg_ctl"));

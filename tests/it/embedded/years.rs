@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::{data_dir, of_the_servers_owner};
-use crate::support::{Client, Database, PASSWORD, Program, add_user_with, begun, oneseat_with};
+use crate::support::{Client, Database, PASSWORD, Program, begun, oneseat_with};
 
 /// The programs of one version.
 #[derive(Clone)]
@@ -45,6 +45,13 @@ fn machine(versions: &[&Version]) -> Vec<(&'static str, String)> {
     let usual = std::env::var_os("PATH").unwrap();
     let all = std::env::join_paths(bins.chain(std::env::split_paths(&usual))).unwrap();
     vec![("PATH", all.into_string().unwrap())]
+}
+
+fn borrowed<'a>(machine: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
+    machine
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect()
 }
 
 /// A data directory with its people.
@@ -89,15 +96,29 @@ impl Data {
         };
         let program = data.serve(&machine(&[version]));
         let admin_password = program.first_password();
-        for name in ["ada", "bob"] {
-            let email = format!("{name}@example.org");
-            add_user_with(PASSWORD, &["--data-dir", data.path()], &email, "user");
+        for email in ["ada@example.org", "bob@example.org"] {
+            data.add_user(email, &machine(&[version]));
         }
         program.terminate();
         Self {
             admin_password,
             ..data
         }
+    }
+
+    fn add_user(&self, email: &str, machine: &[(&str, String)]) {
+        let add = [
+            "user",
+            "add",
+            email,
+            "--name",
+            "N",
+            "--verified",
+            "--password-stdin",
+        ];
+        let args = [&add[..], &["--data-dir", self.path()]].concat();
+        let added = oneseat_with(&args, &borrowed(machine), &format!("{PASSWORD}\n"));
+        assert!(added.status.success(), "{added:?}");
     }
 
     fn path(&self) -> &str {
@@ -121,13 +142,9 @@ impl Data {
 
     /// What `oneseat database upgrade` answers: its exit status and all its words.
     fn upgrade(&self, machine: &[(&str, String)]) -> (Option<i32>, String) {
-        let environment: Vec<_> = machine
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
         let output = oneseat_with(
             &["database", "upgrade", "--data-dir", self.path()],
-            &environment,
+            &borrowed(machine),
             "",
         );
         let words = [output.stdout, output.stderr].concat();
@@ -324,11 +341,10 @@ async fn an_interruption_at_any_moment_leaves_data_that_start() {
 
 /// Begins an upgrade, and stops it once it has said so many words.
 fn stop_at(data: &Data, machine: &[(&str, String)], step: &str, signal: Signal) {
-    let environment: Vec<_> = machine
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    let mut upgrade = begun(&["database", "upgrade", "--data-dir", data.path()], &environment);
+    let mut upgrade = begun(
+        &["database", "upgrade", "--data-dir", data.path()],
+        &borrowed(machine),
+    );
     let lines = BufReader::new(upgrade.stderr.take().unwrap()).lines();
     let mut lines = lines.map_while(Result::ok);
     assert!(lines.any(|line| line.contains(step)), "{step}");

@@ -36,11 +36,7 @@ impl Upgrade {
         if status.success() {
             return self.server.step("rm", command("rm").args(["-f", LOG]));
         }
-        let words = self.last_words(unfinished);
-        Err(Error::program("pg_upgrade")(format!(
-            "{words} (see {})",
-            self.path_of(LOG)
-        )))
+        Err(self.failure(unfinished))
     }
 
     fn begin_copy(&self, unfinished: &str) -> Result<Child, Error> {
@@ -60,16 +56,9 @@ impl Upgrade {
         .args(["--new-datadir", &self.path_of(unfinished)])
         .args(["--old-port", UPGRADE_PORT, "--new-port", UPGRADE_PORT])
         .args(["--socketdir", &self.path_of("run"), "--username", ROLE]);
-        // Should this process be killed, the copy still holds the lock: nobody starts the old data under it.
-        let lock = self
-            .start_lock
-            .try_clone()
-            .map_err(Error::program("pg_upgrade"))?;
-        self.server
-            .runner
-            .of(&mut copy)
+        let copy = self.server.runner.of(&mut copy);
+        copy.map_err(Error::program("pg_upgrade"))?
             .current_dir(&self.server.dir.path)
-            .stdin(Stdio::from(lock))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             // Keys of our terminal are ours. What the copy has begun ends with it.
@@ -106,26 +95,53 @@ impl Upgrade {
     }
 
     /// Why it failed. What its programs have written would go with the new cluster, so it goes to the log first.
-    fn last_words(&self, unfinished: &str) -> String {
-        let work = work_of(unfinished);
-        let keep = "find \"$1\" \"$2/pg_upgrade_output.d\" -type f \\( -name '*.log' -o -name '*.txt' \\) \
-             -exec tail -n 50 {} + >>upgrade.log 2>/dev/null; true";
-        let said = "cat upgrade.log";
+    fn failure(&self, unfinished: &str) -> Error {
         let read = |script: &str| {
             let mut shell = command("sh");
-            shell.args(["-c", script, "sh", &work, unfinished]);
-            self.server.runner.read(shell.current_dir(&self.server.dir.path))
+            shell.args(["-c", script, "sh", unfinished]);
+            let read = self.server.runner.read(shell.current_dir(&self.server.dir.path));
+            read.unwrap_or_default()
         };
-        let words = read(said).unwrap_or_default();
-        let _ = read(keep);
-        let is_a_reason = |line: &&str| {
-            let line = line.trim();
-            let is_noise = ["Failure, exiting", "*failure*", "Consult the last few lines"];
-            !line.is_empty()
-                && !line.ends_with(" ok")
-                && !is_noise.iter().any(|noise| line.starts_with(noise))
-        };
-        cleaned(words.lines().rfind(is_a_reason).unwrap_or("it gave no reason"))
+        let said = read("cat upgrade.log");
+        let all = read(
+            "find \"$1/pg_upgrade_output.d\" \"$1.work\" -type f \\( -name '*.log' -o -name '*.txt' \\) \
+                 -exec tail -n 50 {} + >>upgrade.log 2>/dev/null; cat upgrade.log",
+        );
+        match missing_library(&all) {
+            Some(library) => Error::NoLibrary {
+                library,
+                version: self.new.version,
+            },
+            None => Error::program("pg_upgrade")(format!("{} (see {})", reason(&said), self.path_of(LOG))),
+        }
+    }
+}
+
+/// The library of an extension that the old version has, and the new one has not.
+fn missing_library(said: &str) -> Option<String> {
+    let (_, rest) = said.split_once("could not access file \"$libdir/")?;
+    let (name, _) = rest.split_once('"')?;
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    is_plain.then(|| name.to_owned())
+}
+
+/// What `pg_upgrade` says below the check that failed, or last.
+fn reason(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().collect();
+    let is_fatal = |line: &&str| line.trim_end().ends_with("fatal") || line.trim() == "*failure*";
+    let begin = lines
+        .iter()
+        .rposition(|line| is_fatal(&line))
+        .map_or(0, |at| at + 1);
+    let below: Vec<&str> = lines[begin..]
+        .iter()
+        .map(|line| line.trim())
+        .skip_while(|line| line.is_empty())
+        .take_while(|line| !line.is_empty() && *line != "Failure, exiting")
+        .collect();
+    match below.is_empty() {
+        true => "it gave no reason".to_owned(),
+        false => cleaned(&below.join(" ")),
     }
 }
 

@@ -123,10 +123,9 @@ pub fn upgrade(dir: &Path, old_programs: Option<&Path>, watch: &Watch<'_>) -> Re
     };
     let upgrade = Upgrade {
         kept: format!("{CLUSTER}.{version}"),
-        server: Server::new(server, runner, &[]),
+        server: Server::new(server, runner.holding(start_lock), &[]),
         old: old.with(&OF_THE_OLD)?,
         new: new.with(&OF_THE_NEW)?,
-        start_lock,
     };
     let done = upgrade.run(watch);
     // The same removes what a failure has left.
@@ -156,8 +155,6 @@ struct Upgrade {
     new: Programs,
     /// The name of the old data afterwards.
     kept: String,
-    /// Whoever has this open holds the lock.
-    start_lock: std::fs::File,
 }
 
 impl Upgrade {
