@@ -1,10 +1,11 @@
 //! `oneseat database ...`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Subcommand};
+use indicatif::HumanBytes;
 
 use super::serve::stop_signal;
 use super::{Failure, output, progress};
@@ -80,17 +81,13 @@ impl Upgrade {
     }
 }
 
-fn upgrade(
-    dir: &std::path::Path,
-    old_programs: Option<&std::path::Path>,
-    is_stopped: &AtomicBool,
-) -> Result<Upgraded, Failure> {
-    let bar = progress::bytes();
+fn upgrade(dir: &Path, old_programs: Option<&Path>, is_stopped: &AtomicBool) -> Result<Upgraded, Failure> {
+    let bar = progress::steps();
     let tell = |progress| match progress {
         Progress::Step(words) => bar.set_message(words),
         Progress::Copied { bytes, of } => {
-            bar.set_length(of);
-            bar.set_position(bytes.min(of));
+            let (bytes, of) = (HumanBytes(bytes), HumanBytes(of));
+            bar.set_message(format!("copying the data: {bytes} of about {of}"));
         }
     };
     let watch = Watch {

@@ -13,10 +13,10 @@ pub(super) static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::n
 /// How often a bar moves while nothing is told.
 const TICK: Duration = Duration::from_millis(200);
 
-/// A bar for steps of which some copy bytes.
-pub(super) fn bytes() -> ProgressBar {
+/// A bar for steps, each of which is told in words.
+pub(super) fn steps() -> ProgressBar {
     let bar = BARS.add(ProgressBar::no_length());
-    let style = ProgressStyle::with_template("{spinner} {msg} {bytes} of {total_bytes}, {elapsed}");
+    let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
     bar.enable_steady_tick(TICK);
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

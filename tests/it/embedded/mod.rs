@@ -2,10 +2,8 @@
 
 mod alone;
 mod upgrade;
+mod versions;
 mod years;
-
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -20,16 +18,6 @@ fn data_dir() -> TempDir {
 
 fn is_running(dir: &TempDir) -> bool {
     dir.path().join("server/pgdata/postmaster.pid").exists()
-}
-
-/// As the user that owns the private server's files.
-fn of_the_servers_owner(command: &mut Command) -> &mut Command {
-    match nix::unistd::User::from_name("postgres").unwrap() {
-        Some(user) if nix::unistd::geteuid().is_root() => {
-            command.uid(user.uid.as_raw()).gid(user.gid.as_raw())
-        }
-        _ => command,
-    }
 }
 
 #[tokio::test]
@@ -127,7 +115,7 @@ async fn a_first_start_that_is_killed_is_begun_again() {
             "--data-dir",
             dir.path().to_str().unwrap(),
         ];
-        let mut first = Command::new(env!("CARGO_BIN_EXE_oneseat"))
+        let mut first = std::process::Command::new(env!("CARGO_BIN_EXE_oneseat"))
             .args(args)
             .spawn()
             .unwrap();

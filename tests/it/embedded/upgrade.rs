@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use super::{data_dir, is_running, of_the_servers_owner};
+use super::versions::of_the_servers_owner;
+use super::{data_dir, is_running};
 use crate::support::{Program, oneseat, oneseat_with};
 
 /// Runs `oneseat database upgrade` with these arguments, too.

@@ -129,10 +129,7 @@ fn missing_library(said: &str) -> Option<String> {
 fn reason(said: &str) -> String {
     let lines: Vec<&str> = said.lines().collect();
     let is_fatal = |line: &&str| line.trim_end().ends_with("fatal") || line.trim() == "*failure*";
-    let begin = lines
-        .iter()
-        .rposition(|line| is_fatal(&line))
-        .map_or(0, |at| at + 1);
+    let begin = lines.iter().rposition(is_fatal).map_or(0, |at| at + 1);
     let below: Vec<&str> = lines[begin..]
         .iter()
         .map(|line| line.trim())

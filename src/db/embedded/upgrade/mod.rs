@@ -163,7 +163,10 @@ impl Upgrade {
             return Err(Error::InTheWay(self.path_of(&self.kept)));
         }
         self.server.remove_unfinished(&self.old)?;
-        let size = self.size_of(CLUSTER)?;
+        // The log of the old server is not copied.
+        let size = self
+            .size_of(CLUSTER)?
+            .saturating_sub(self.size_of(&format!("{CLUSTER}/pg_wal"))?);
         self.has_space_for(size)?;
 
         watch.step("reading the old data")?;
