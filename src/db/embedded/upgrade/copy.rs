@@ -149,3 +149,34 @@ fn end(copying: &mut Child) {
     }
     let _ = copying.wait();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_pg_upgrade_says_below_a_failed_check_is_the_reason() {
+        let said = "Performing Consistency Checks\n-----------------------------\n\
+            Checking cluster versions                                     ok\n\
+            Checking for presence of required libraries                   fatal\n\n\
+            Your installation references loadable libraries that are missing from the\nnew installation.\n\
+            Failure, exiting\n";
+        assert_eq!(
+            reason(said),
+            "Your installation references loadable libraries that are missing from the new installation."
+        );
+        let said = "\ncheck for \"pg_resetwal\" failed: cannot execute\nFailure, exiting\n";
+        assert!(reason(said).contains("cannot execute"), "{}", reason(said));
+        assert_eq!(reason(""), "it gave no reason");
+    }
+
+    #[test]
+    fn a_library_that_the_new_version_lacks_is_named() {
+        let said = "ERROR:  could not access file \"$libdir/pg_trgm\": No such file or directory";
+        assert_eq!(missing_library(said).as_deref(), Some("pg_trgm"));
+        assert_eq!(
+            missing_library("could not access file \"$libdir/../x y\": no"),
+            None
+        );
+    }
+}
