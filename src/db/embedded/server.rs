@@ -105,6 +105,7 @@ impl Server {
         let deadline = Instant::now() + START;
         // A server that a killed process left may be up, starting or stopping: ask until it is up or down.
         while establish(&self.url_of("postgres")).is_err() {
+            self.stop_left_by_upgrade(programs);
             if !self.is_running(programs) {
                 return self.start_cluster(programs, CLUSTER);
             }
@@ -148,10 +149,7 @@ impl Server {
     /// Ends and removes what an interrupted upgrade or first start has left. The caller holds the start lock, so
     /// nobody works on it.
     pub(super) fn remove_unfinished(&self, programs: &Programs) -> Result<(), Error> {
-        // `pg_upgrade` runs the server of the cluster, too, and away from the usual socket.
-        if self.listens_at(UPGRADE_PORT) {
-            let _ = self.stop_cluster(programs, CLUSTER, "fast", START);
-        }
+        self.stop_left_by_upgrade(programs);
         if !self.dir.has_any(UNFINISHED)? {
             return Ok(());
         }
@@ -163,6 +161,14 @@ impl Server {
         let mut shell = command("sh");
         shell.args(["-c", &remove]).arg(programs.bin.join("pg_ctl"));
         self.step("rm", &mut shell)
+    }
+
+    /// `pg_upgrade` runs the server of the cluster, too, away from the usual socket. The caller holds the start
+    /// lock, so whoever did so is gone.
+    fn stop_left_by_upgrade(&self, programs: &Programs) {
+        if self.listens_at(UPGRADE_PORT) {
+            let _ = self.stop_cluster(programs, CLUSTER, "fast", START);
+        }
     }
 
     /// `pg_ctl status` accepts any process with the recorded id; after a power cut that may be another

@@ -1,11 +1,11 @@
 //! Runs `pg_upgrade`, which copies the old data into a new cluster.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use std::os::unix::process::CommandExt;
 
 use super::super::error::Error;
 use super::super::programs::command;
@@ -40,22 +40,18 @@ impl Upgrade {
     }
 
     fn begin_copy(&self, unfinished: &str) -> Result<Child, Error> {
+        let script = format!("cd \"$1\" && shift && exec \"$@\" >../{LOG} 2>&1");
         let mut copy = command("sh");
-        copy.args([
-            "-c",
-            "cd \"$1\" && shift && exec \"$@\" >../upgrade.log 2>&1",
-            "sh",
-        ])
-        .arg(work_of(unfinished))
-        .arg(self.new.bin.join("pg_upgrade"))
-        .arg("--old-bindir")
-        .arg(&self.old.bin)
-        .arg("--new-bindir")
-        .arg(&self.new.bin)
-        .args(["--old-datadir", &self.path_of(CLUSTER)])
-        .args(["--new-datadir", &self.path_of(unfinished)])
-        .args(["--old-port", UPGRADE_PORT, "--new-port", UPGRADE_PORT])
-        .args(["--socketdir", &self.path_of("run"), "--username", ROLE]);
+        copy.args(["-c", &script, "sh", &work_of(unfinished)])
+            .arg(self.new.bin.join("pg_upgrade"))
+            .arg("--old-bindir")
+            .arg(&self.old.bin)
+            .arg("--new-bindir")
+            .arg(&self.new.bin)
+            .args(["--old-datadir", &self.path_of(CLUSTER)])
+            .args(["--new-datadir", &self.path_of(unfinished)])
+            .args(["--old-port", UPGRADE_PORT, "--new-port", UPGRADE_PORT])
+            .args(["--socketdir", &self.path_of("run"), "--username", ROLE]);
         let copy = self.server.runner.of(&mut copy);
         copy.map_err(Error::program("pg_upgrade"))?
             .current_dir(&self.server.dir.path)
@@ -102,11 +98,11 @@ impl Upgrade {
             let read = self.server.runner.read(shell.current_dir(&self.server.dir.path));
             read.unwrap_or_default()
         };
-        let said = read("cat upgrade.log");
-        let all = read(
+        let said = read(&format!("cat {LOG}"));
+        let all = read(&format!(
             "find \"$1/pg_upgrade_output.d\" \"$1.work\" -type f \\( -name '*.log' -o -name '*.txt' \\) \
-                 -exec tail -n 50 {} + >>upgrade.log 2>/dev/null; cat upgrade.log",
-        );
+                 -exec tail -n 50 {{}} + >>{LOG} 2>/dev/null; cat {LOG}"
+        ));
         match missing_library(&all) {
             Some(library) => Error::NoLibrary {
                 library,
