@@ -133,7 +133,11 @@ impl Cluster {
         let hosts: Vec<_> = (0..NODES)
             .map(|node| format!("{}:5432", self.network.address(node)))
             .collect();
-        format!("postgresql://{ROLE}@{}/oneseat", hosts.join(","))
+        // The least of libpq's: of a node that says nothing.
+        format!(
+            "postgresql://{ROLE}@{}/oneseat?connect_timeout=2",
+            hosts.join(",")
+        )
     }
 
     /// What the first node says that answers; not this one, which may not know better.

@@ -21,7 +21,7 @@ use rand::seq::SliceRandom;
 
 use super::world::{FAULTS, World};
 use super::{Crowd, Length, Size, instances, seed, sees_no_lockout, verdict};
-use crate::support::{App, Database, PASSWORD, Program};
+use crate::support::{App, Database, PASSWORD, Program, eventually};
 use faults::Fault;
 use members::Cluster;
 use network::NODES;
@@ -87,6 +87,7 @@ async fn instances_over_a_cluster_that_fails_are_one() {
     let (record, tasks) = Record::begin(&world, (0..NODES).map(|node| cluster.url_of(node)).collect());
     let crowd = Crowd::gather(&world, seed, Size::SMALL, &[]);
 
+    eventually("everything works once", async || record.is_complete()).await;
     let (began, end) = (Instant::now(), End::told());
     let mut due = Vec::new();
     let mut count = 0;
@@ -157,10 +158,11 @@ async fn add_those_who_measure(world: &World) {
 
 /// What a fault did to writes and to clients.
 fn reported(record: &Record, fault: Fault, since: Duration) -> String {
-    let (out, back) = record.of_writes(since);
-    let mut line = format!("{fault:<24} writes {:>4.1}", out.as_secs_f64());
+    let writes = record.of_writes(since);
+    let out: Duration = writes.iter().map(|gap| gap.length()).sum();
+    let mut line = format!("{:<24} writes {:>4.1}", fault.to_string(), out.as_secs_f64());
     for what in What::ALL {
-        let [haproxy, hosts] = [0, 1].map(|instance| record.of(what, instance, since, back));
+        let [haproxy, hosts] = [0, 1].map(|instance| record.of(what, instance, since, &writes));
         line += &format!("; {what:?} {haproxy} | {hosts}");
     }
     line

@@ -8,6 +8,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::json;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -17,9 +18,13 @@ use crate::support::PASSWORD;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Signing in takes processor time.
-const LONG_PAUSE: Duration = Duration::from_millis(250);
+const LONG_PAUSE: Duration = Duration::from_millis(500);
+/// More tries at a time would wait for each other.
+const AT_ONCE: usize = 6;
 /// Longer than an instance takes for any answer.
 const DEADLINE: Duration = Duration::from_secs(12);
+/// A cluster that writes nothing for longer is out.
+const NOTICEABLE: Duration = Duration::from_millis(500);
 /// The instances that are measured: one through HAProxy, one by the addresses of all nodes.
 pub const MEASURED: usize = 2;
 
@@ -28,7 +33,7 @@ pub const MEASURED: usize = 2;
 pub enum What {
     Validation,
     SignIn,
-    /// A page is told that somebody signed in elsewhere.
+    /// A page is told that an admin has ended its session.
     Notice,
 }
 
@@ -47,7 +52,15 @@ pub struct Record {
 #[derive(Clone, Copy, Debug)]
 pub struct Outage {
     pub length: Duration,
-    pub beyond: Duration,
+    /// `None`: the cluster was not out.
+    pub beyond: Option<Duration>,
+}
+
+/// A time in which nothing worked.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap {
+    pub from: Duration,
+    pub until: Duration,
 }
 
 impl Record {
@@ -119,7 +132,7 @@ impl Record {
         .await;
     }
 
-    /// Each try is a task of its own: one that hangs keeps no other back.
+    /// Each try is a task of its own: one that hangs keeps no other back, but there are few.
     async fn try_again_and_again(
         self: &Arc<Self>,
         what: What,
@@ -127,9 +140,12 @@ impl Record {
         pause: Duration,
         request: impl Fn(&Self) -> RequestBuilder,
     ) {
+        let few = Arc::new(Semaphore::new(AT_ONCE));
         while !self.world.is_over() {
+            let permit = few.clone().acquire_owned().await.expect("nobody closes it");
             let (record, request) = (self.clone(), request(self));
             tokio::spawn(async move {
+                let _permit = permit;
                 if let Ok(Ok(answer)) = timeout(DEADLINE, request.send()).await
                     && answer.status() == StatusCode::OK
                 {
@@ -159,35 +175,36 @@ impl Record {
         }
     }
 
-    /// Signs in, listens, and signs in again. `None`: that could not be begun.
+    /// Signs in, listens, and has an admin end the session. `None`: that could not be begun.
     async fn hear_once(&self, instance: usize) -> Option<()> {
         let email = format!("listens{instance}@example.org");
         let answer = self.login(&email, instance).send().await.ok()?;
         let body: serde_json::Value = answer.json().await.ok()?;
+        let path = format!("/api/admin/users/{}/session", body["user"]["id"].as_str()?);
         let (_, address) = self.world.instance(instance);
-        let client = self.world.client.at(address).with_token(body["token"].as_str()?);
-        let stream = client.request(Method::GET, "/auth/session/events").send().await;
+        let client = self.world.client.at(address);
+        let listener = client.with_token(body["token"].as_str()?);
+        let stream = listener.request(Method::GET, "/auth/session/events").send().await;
         let mut stream = stream.ok().filter(|stream| stream.status() == StatusCode::OK)?;
-        let signs_in = async {
-            while !self
-                .login(&email, instance)
-                .send()
-                .await
-                .is_ok_and(|answer| answer.status() == StatusCode::OK)
-            {
+        let admin = client.with_token(&self.world.admin);
+        let ends = async {
+            loop {
+                let end = admin.request(Method::DELETE, &path).send().await;
+                if end.is_ok_and(|answer| answer.status() != StatusCode::SERVICE_UNAVAILABLE) {
+                    return std::future::pending::<()>().await;
+                }
                 sleep(PAUSE).await;
             }
-            std::future::pending::<()>().await;
         };
         let hears = async {
             let mut heard = String::new();
-            while !heard.contains("event: ended") && !heard.contains("event:ended") {
+            while !heard.contains("event: ended") {
                 heard.push_str(&String::from_utf8_lossy(&stream.chunk().await.ok()??));
             }
             Some(())
         };
         tokio::select! {
-            () = signs_in => unreachable!("it goes on"),
+            () = ends => unreachable!("it waits"),
             heard = hears => heard,
         }
     }
@@ -196,38 +213,60 @@ impl Record {
         locked(&self.answers[what as usize][instance]).push(self.now());
     }
 
-    /// The longest time since then in which nothing could be written, and when it was over.
-    pub fn of_writes(&self, since: Duration) -> (Duration, Duration) {
-        longest_gap(&locked(&self.writes), since)
+    /// Whether everything has worked before.
+    pub fn is_complete(&self) -> bool {
+        let mut times = self.answers.iter().flatten().chain([&self.writes]);
+        times.all(|times| !locked(times).is_empty())
     }
 
-    /// What came of this since then, measured from the moment when the cluster could be written to again.
-    pub fn of(&self, what: What, instance: usize, since: Duration, back: Duration) -> Outage {
-        let times = &self.answers[what as usize][instance];
-        let (length, _) = longest_gap(&locked(times), since);
-        let first = locked(times).iter().copied().filter(|time| *time >= back).min();
-        let beyond = first.unwrap_or_else(|| self.now()) - back;
-        Outage { length, beyond }
+    /// The times since then in which nothing could be written.
+    pub fn of_writes(&self, since: Duration) -> Vec<Gap> {
+        let mut gaps = gaps(&locked(&self.writes), since);
+        gaps.retain(|gap| gap.length() > NOTICEABLE);
+        gaps
+    }
+
+    /// What came of this since then, while these were the times in which nothing could be written.
+    pub fn of(&self, what: What, instance: usize, since: Duration, writes: &[Gap]) -> Outage {
+        let times = locked(&self.answers[what as usize][instance]).clone();
+        let longest = gaps(&times, since).into_iter().map(Gap::length).max();
+        let beyond = writes.iter().enumerate().filter_map(|(n, gap)| {
+            let first = times.iter().copied().filter(|time| *time >= gap.until).min();
+            let first = first.unwrap_or_else(|| self.now());
+            // Otherwise the next one kept it back.
+            let is_between = writes.get(n + 1).is_none_or(|next| first <= next.from);
+            is_between.then(|| first - gap.until)
+        });
+        Outage {
+            length: longest.unwrap_or_default(),
+            beyond: beyond.max(),
+        }
     }
 }
 
-/// Between two times, of which the second is not before `since`; and when it was over.
-fn longest_gap(times: &[Duration], since: Duration) -> (Duration, Duration) {
+impl Gap {
+    pub fn length(self) -> Duration {
+        self.until - self.from
+    }
+}
+
+/// The times between two of these, of which the second is not before `since`.
+fn gaps(times: &[Duration], since: Duration) -> Vec<Gap> {
     let mut times = times.to_vec();
     times.sort_unstable();
-    let gaps = times.windows(2).filter(|pair| pair[1] >= since);
-    gaps.map(|pair| (pair[1] - pair[0], pair[1]))
-        .max()
-        .unwrap_or((Duration::ZERO, since))
+    let gaps = times.windows(2).map(|pair| Gap {
+        from: pair[0],
+        until: pair[1],
+    });
+    gaps.filter(|gap| gap.until >= since).collect()
 }
 
 impl fmt::Display for Outage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:.1} (+{:.2})",
-            self.length.as_secs_f64(),
-            self.beyond.as_secs_f64()
-        )
+        write!(f, "{:.1}", self.length.as_secs_f64())?;
+        match self.beyond {
+            Some(beyond) => write!(f, " (+{:.2})", beyond.as_secs_f64()),
+            None => Ok(()),
+        }
     }
 }
