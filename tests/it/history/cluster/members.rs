@@ -18,6 +18,8 @@ use super::programs::Programs;
 use crate::support::{Client, Database};
 
 const HAPROXY: &str = include_str!("../../../../examples/cluster/haproxy.cfg");
+const THROUGH_HAPROXY: &str = include_str!("../../../../examples/cluster/database-url");
+const OF_ALL: &str = include_str!("../../../../examples/cluster/database-url.hosts");
 /// In the files of `examples/cluster`.
 const SUPERUSER: &str = "postgres:CHANGE-superuser";
 const REST: (&str, &str) = ("patroni", "CHANGE-rest");
@@ -125,19 +127,13 @@ impl Cluster {
 
     /// Through HAProxy.
     pub fn url_through_haproxy(&self) -> String {
-        format!("postgresql://{ROLE}@{}:5000/oneseat", self.network.clients())
+        let haproxy = format!("{}:5000", self.network.clients());
+        THROUGH_HAPROXY.trim().replace("127.0.0.1:5000", &haproxy)
     }
 
     /// All nodes: libpq looks for the primary.
     pub fn url_of_all(&self) -> String {
-        let hosts: Vec<_> = (0..NODES)
-            .map(|node| format!("{}:5432", self.network.address(node)))
-            .collect();
-        // The least of libpq's: of a node that says nothing.
-        format!(
-            "postgresql://{ROLE}@{}/oneseat?connect_timeout=2",
-            hosts.join(",")
-        )
+        of_node(OF_ALL, 0, &self.network).trim().to_owned()
     }
 
     /// What the first node says that answers; not this one, which may not know better.
