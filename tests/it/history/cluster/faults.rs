@@ -74,8 +74,14 @@ impl Cluster {
             .watchdog
             .switch(fault == Fault::PatroniFrozenAndWatched);
         match fault {
-            Fault::SwitchedOver => self.switch_over(primary).await,
-            Fault::PostgresKilled => self.nodes[primary].kill_postgres(),
+            Fault::SwitchedOver => {
+                self.switch_over(primary).await;
+                self.is_led_by_another_than(primary).await;
+            }
+            Fault::PostgresKilled => {
+                self.nodes[primary].kill_postgres();
+                self.is_led_by_another_than(primary).await;
+            }
             Fault::PatroniKilled => {
                 self.nodes[primary].kill_patroni();
                 self.is_deposed(primary, pause).await;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::network::{NODES, Network};
 use super::node::{Node, name, of_node};
 use super::programs::Programs;
-use crate::support::{Client, Database};
+use crate::support::{Client, Database, Program};
 
 const HAPROXY: &str = include_str!("../../../../examples/cluster/haproxy.cfg");
 const THROUGH_HAPROXY: &str = include_str!("../../../../examples/cluster/database-url");
@@ -31,7 +31,12 @@ const TIMEOUT: Duration = Duration::from_secs(180);
 /// When the pipe at its standard input closes, all processes of the cluster are ended, by the numbers in its files, and what was made
 /// of networks and files is removed.
 const REAPER: &str = r#"trap '' INT TERM; cat > /dev/null
-for pid in "$0"/*.pid "$0"/node*/patroni.pid "$0"/node*/etcd.pid; do
+for pid in "$0"/oneseat*.pid; do
+    [ -e "$pid" ] || continue
+    oneseat=$(cat "$pid")
+    [ "$(cat "/proc/$oneseat/comm")" = oneseat ] && kill -KILL "$oneseat"
+done
+for pid in "$0"/haproxy.pid "$0"/node*/patroni.pid "$0"/node*/etcd.pid; do
     [ -e "$pid" ] && kill -KILL "$(cat "$pid")"
 done
 for pid in "$0"/node*/data/postmaster.pid; do
@@ -53,7 +58,7 @@ pub struct Cluster {
     pub network: Network,
     pub programs: Programs,
     client: Client,
-    _dir: TempDir,
+    dir: TempDir,
     haproxy: Child,
     reaper: Child,
 }
@@ -94,7 +99,7 @@ impl Cluster {
             client: Client::new(address),
             network,
             programs,
-            _dir: dir,
+            dir,
             haproxy,
             reaper,
         };
@@ -111,6 +116,12 @@ impl Cluster {
         let (role, password) = ROLE.split_once(':').unwrap();
         primary.execute(&format!("create role {role} login password '{password}'"));
         primary.execute(&format!("create database oneseat owner {role}"));
+    }
+
+    /// Has the program ended with the cluster, if nobody has ended it before.
+    pub fn adopt(&self, program: &Program) {
+        let file = self.dir.path().join(format!("oneseat{}.pid", program.pid()));
+        fs::write(file, program.pid().to_string()).unwrap();
     }
 
     /// What does not run is started again.

@@ -74,6 +74,7 @@ async fn instances_over_a_cluster_that_fails_are_one() {
         instance(&cluster.url_of_all()),
         instance(&cluster.url_of_all()),
     ];
+    programs.iter().for_each(|program| cluster.adopt(program));
     let names = ["haproxy", "hosts", "hosts too"];
     let mut instances: Vec<_> = names
         .into_iter()
