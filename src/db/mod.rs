@@ -12,6 +12,7 @@ pub mod migrations;
 mod owned;
 mod pinned;
 pub mod prepared;
+pub mod primary;
 pub mod safeguards;
 mod timeouts;
 #[rustfmt::skip] // Written by `script/schema`.

@@ -64,6 +64,8 @@ struct Lease {
 struct Index {
     /// The server that the feed is read from.
     server: Option<Arc<str>>,
+    /// Whether that server has given a lease.
+    has_lease: bool,
     /// Whether the last round was reliable.
     is_reliable: bool,
     /// Rounds heard.
@@ -104,6 +106,7 @@ impl<V: Clone + Send + Sync> Memory<V> {
             lease: RwLock::new(None),
             index: Mutex::new(Index {
                 server: None,
+                has_lease: false,
                 is_reliable: false,
                 round: 0,
                 everybody: never,
@@ -121,6 +124,16 @@ impl<V: Clone + Send + Sync> Memory<V> {
         let now = Moment::now();
         (now.is_within(lease.length, lease.asked) && now.since(asked) < OLDEST_VALUE)
             .then(|| (value, lease.server_time(now)))
+    }
+
+    /// Whether there is a lease of this server.
+    pub fn is_leased_by(&self, server: Option<&str>) -> bool {
+        let index = self.index();
+        // Of the same round or a later one: the index is written first, and held until the lease is written.
+        let lease = *self.lease.read().unwrap_or_else(PoisonError::into_inner);
+        index.server.as_deref() == server
+            && index.has_lease
+            && lease.is_some_and(|lease| Moment::now().is_within(lease.length, lease.asked))
     }
 
     /// Forgets what belongs to this token: a query has not found it.
@@ -181,6 +194,8 @@ impl<V: Clone + Send + Sync> FeedListener for Memory<V> {
         };
         // Of a writer that holds the lease, the row may be lost: a prepared transaction outlives a crash, and what
         // it wrote to an unlogged table does not.
+        index.has_lease =
+            round.lease.is_some() || index.has_lease && index.server.as_ref() == Some(&round.server);
         let was_reliable = std::mem::replace(&mut index.is_reliable, round.is_reliable);
         if round.is_lost
             || !round.is_reliable

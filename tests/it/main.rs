@@ -15,6 +15,7 @@ mod commands;
 mod connections;
 mod defaults;
 mod dependencies;
+mod deposed;
 mod docs;
 mod embedded;
 mod endings;

@@ -17,6 +17,7 @@ use crate::auth::{Error, unwritten_ends};
 use crate::config::SessionPolicy;
 use crate::db::PinnedConnection;
 use crate::db::clock::{before, now, span};
+use crate::db::primary;
 use crate::db::schema::{sessions, users};
 use crate::sessions::feed::feed_server;
 use crate::sessions::memory::Mark;
@@ -60,7 +61,19 @@ impl Worker<Question> for ValidationWorker {
         let mark = self.memory.mark();
         let began = Instant::now();
         let size = u32::try_from(digests.len()).map_or(0.0, f64::from);
-        let found = self.connection.run(move |conn| find(conn, &digests, &policy));
+        let memory = self.memory.clone();
+        let found = self.connection.run(move |conn| {
+            let found = find(conn, &digests, &policy)?;
+            let is_shown =
+                |found: &Found| !found.is_replicated || memory.is_leased_by(found.server.as_deref());
+            if !found.values().all(is_shown) {
+                primary::confirm(conn)?;
+            } else if found.len() < digests.len() {
+                // Another primary may have opened the session.
+                primary::confirm_if_replicated(conn)?;
+            }
+            Ok(found)
+        });
         histogram!(BATCH_SECONDS).record(began.elapsed());
         histogram!(BATCH_SIZE).record(size);
         let found = match found {
@@ -197,6 +210,8 @@ struct Found {
     is_due: bool,
     /// The server that says so.
     server: Option<String>,
+    /// Whether it can show that it is the primary.
+    is_replicated: bool,
 }
 
 /// Why a session is over although its row is still there.
@@ -222,6 +237,7 @@ fn find(
         DateTime<Utc>,
         bool,
         Option<String>,
+        bool,
     );
     let rows: Vec<Row> = sessions::table
         .inner_join(users::table)
@@ -237,11 +253,11 @@ fn find(
                 // `last_activity` in the future: the clock has stepped back, and time counts from now on.
                 .or(sessions::last_activity.gt(now())),
             diesel::select(feed_server()).single_value(),
+            primary::is_replicated(),
         ))
         .load(conn)?;
-    let found = rows
-        .into_iter()
-        .map(|(digest, session, user, ends_at, checked_at, is_due, server)| {
+    let found = rows.into_iter().map(
+        |(digest, session, user, ends_at, checked_at, is_due, server, is_replicated)| {
             let over = if ends_at <= checked_at {
                 Some(OverBy::Time)
             } else if user.disabled_at.is_some() {
@@ -259,8 +275,10 @@ fn find(
                 over,
                 is_due,
                 server,
+                is_replicated,
             };
             (digest, found)
-        });
+        },
+    );
     Ok(found.collect())
 }

@@ -144,21 +144,19 @@ impl Reader {
     }
 
     fn ask(&mut self, asked: Moment) -> Result<(), Unavailable> {
-        let deadline = if self.connection.is_open() {
-            DEADLINE
-        } else {
+        if !self.connection.is_open() {
             // What happened while there was no connection may be forgotten.
             self.cursor = None;
-            CONNECT_DEADLINE
-        };
+            self.connection.run(CONNECT_DEADLINE, |_| Ok(()))?;
+        }
         if let (LeaseSetting::Of(lease), false) = (self.lease, self.is_set) {
             self.connection
-                .run(deadline, move |conn| table::set_lease(conn, lease))?;
+                .run(DEADLINE, move |conn| table::set_lease(conn, lease))?;
             self.is_set = true;
         }
         let since = self.cursor.take();
         let read = move |conn: &mut PgConnection| table::read(conn, asked, since.as_ref());
-        let mut answer = self.connection.run(deadline, read)?;
+        let mut answer = self.connection.run(DEADLINE, read)?;
         self.wait_for_standby(&answer.round.server)?;
         self.note(&mut answer);
         self.tell(&answer.round)?;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::round::Round;
 use crate::db::clock::interval;
+use crate::db::primary;
 use crate::moment::Moment;
 
 #[diesel::declare_sql_function]
@@ -93,15 +94,20 @@ struct Row {
     named: Vec<Uuid>,
     #[diesel(sql_type = Array<SqlUuid>)]
     ended: Vec<Uuid>,
+    #[diesel(sql_type = Bool)]
+    is_replicated: bool,
 }
 
 /// What has happened since the cursor. Without one, or with one of another server, everything is lost. `asked`
 /// is before the call.
 pub(super) fn read(conn: &mut PgConnection, asked: Moment, since: Option<&Cursor>) -> QueryResult<Answer> {
     let read = |conn: &mut PgConnection| {
-        sql_query("select * from read_feed($1::pg_snapshot)")
-            .bind::<Nullable<Text>, _>(since.map(|cursor| &cursor.snapshot))
-            .get_result::<Row>(conn)
+        let is_replicated = primary::IS_REPLICATED;
+        sql_query(format!(
+            "select *, {is_replicated} as is_replicated from read_feed($1::pg_snapshot)"
+        ))
+        .bind::<Nullable<Text>, _>(since.map(|cursor| &cursor.snapshot))
+        .get_result::<Row>(conn)
     };
     let row = match read(conn) {
         Err(Error::NotFound) => {
@@ -114,6 +120,10 @@ pub(super) fn read(conn: &mut PgConnection, asked: Moment, since: Option<&Cursor
         }
         row => row?,
     };
+    if row.is_replicated {
+        // Or a primary that was deposed would give leases for as long as nobody stops it.
+        primary::confirm(conn)?;
+    }
     let is_lost = row.is_lost || since.is_none_or(|cursor| *cursor.server != *row.server);
     let round = Round {
         server: row.server.into(),

@@ -43,7 +43,7 @@ fn pid_of(pid: u32) -> Pid {
 }
 
 /// Whose parent it is, by /proc/PID/stat: the second field, a name in parentheses, may hold anything.
-fn children(parent: u32) -> Vec<u32> {
+pub fn children(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| {

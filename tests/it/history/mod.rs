@@ -9,6 +9,7 @@
 
 mod acts;
 mod checker;
+mod cluster;
 mod faults;
 mod freeze;
 mod instances;

@@ -86,7 +86,7 @@ impl Drop for Namespace {
     }
 }
 
-fn ip(command: &str) -> bool {
+pub(super) fn ip(command: &str) -> bool {
     let done = Command::new("ip").args(command.split(' ')).output();
     done.is_ok_and(|output| output.status.success())
 }
