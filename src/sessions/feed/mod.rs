@@ -7,7 +7,6 @@
 
 mod reader;
 mod round;
-mod standby;
 mod table;
 
 use std::io;

@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::round::{FeedListener, Round};
-use super::standby::{self, Standby};
 use super::table::{self, Answer, Cursor};
 use super::{Demand, LastRound, LeaseSetting};
 use crate::config::SessionPolicy;
@@ -44,7 +43,6 @@ pub const LEASES_LOST: &str = "oneseat_validation_leases_lost_total";
 pub(super) struct Reader {
     connection: BoundedConnection,
     lease: LeaseSetting,
-    standby: Standby,
     memory: Arc<dyn FeedListener>,
     watchers: Watchers,
     demand: Arc<Demand>,
@@ -73,7 +71,6 @@ impl Reader {
     ) -> Self {
         Self {
             connection: BoundedConnection::new(url, "feed connection"),
-            standby: Standby::new(url),
             lease,
             memory,
             watchers,
@@ -157,25 +154,11 @@ impl Reader {
         let since = self.cursor.take();
         let read = move |conn: &mut PgConnection| table::read(conn, asked, since.as_ref());
         let mut answer = self.connection.run(DEADLINE, read)?;
-        self.wait_for_standby(&answer.round.server)?;
         self.note(&mut answer);
         self.tell(&answer.round)?;
         self.purge(&answer)?;
         self.cursor = Some(answer.cursor());
         Ok(())
-    }
-
-    /// Waits for the standby of a server that has not answered before.
-    fn wait_for_standby(&mut self, server: &Arc<str>) -> Result<(), Unavailable> {
-        if self.standby.has_what_began(server) {
-            return Ok(());
-        }
-        if self.connection.run(DEADLINE, standby::is_waited_for)? {
-            self.standby.wait_out(server)
-        } else {
-            self.standby.is_not_wanted(server);
-            Ok(())
-        }
     }
 
     /// Tells the memory, with the lease of this instance, and those who wait.
