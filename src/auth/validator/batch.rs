@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use metrics::histogram;
 use tokio::sync::oneshot;
@@ -15,9 +14,9 @@ use super::{Activity, Seat, SeatMemory, unavailable};
 use crate::auth::metrics::{BATCH_SECONDS, BATCH_SIZE};
 use crate::auth::{Error, unwritten_ends};
 use crate::config::SessionPolicy;
-use crate::db::PinnedConnection;
 use crate::db::clock::{before, now, span};
 use crate::db::schema::{sessions, users};
+use crate::db::{PgConnection, PinnedConnection};
 use crate::sessions::feed::feed_server;
 use crate::sessions::memory::Mark;
 use crate::sessions::{Ending, Session, history, store};

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use diesel::pg::PgConnection;
 use metrics::counter;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -16,7 +15,7 @@ use super::standby::{self, Standby};
 use super::table::{self, Answer, Cursor};
 use super::{Demand, LastRound, LeaseSetting};
 use crate::config::SessionPolicy;
-use crate::db::{BoundedConnection, Unavailable};
+use crate::db::{BoundedConnection, PgConnection, Unavailable};
 use crate::moment::Moment;
 use crate::sessions::store::{self, SessionStatus};
 use crate::sessions::watchers::Watchers;
@@ -172,7 +171,11 @@ impl Reader {
         if self.standby.has_what_began(server) {
             return Ok(());
         }
-        if self.connection.run(DEADLINE, standby::is_waited_for)? {
+        let (is_waited_for, at) = self.connection.run(DEADLINE, standby::is_waited_for)?;
+        if at.as_deref() != Some(server) {
+            return Err(Unavailable::new(&"the server has changed"));
+        }
+        if is_waited_for {
             self.standby.wait_out(server)
         } else {
             self.standby.is_not_wanted(server);

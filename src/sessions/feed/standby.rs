@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 use diesel::dsl::sql;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text};
 
-use crate::db::{Unavailable, connect};
+use crate::db::{PgConnection, Unavailable, connect};
 
 /// A commit that waits for the standby. Standbys receive in order: then this one has everything from before, too.
 const LAST_WORD: &str =
@@ -90,17 +89,19 @@ impl Standby {
     }
 }
 
-/// Does this server have its commits wait for a standby?
-pub(super) fn is_waited_for(conn: &mut PgConnection) -> QueryResult<bool> {
+/// Does a server have its commits wait for a standby, and which? Behind a pooler it need not be the one that answered before.
+pub(super) fn is_waited_for(conn: &mut PgConnection) -> QueryResult<(bool, Option<String>)> {
     let is_waited_for = "current_setting('synchronous_standby_names') <> ''
          and current_setting('synchronous_commit') not in ('off', 'local')";
-    diesel::select(sql::<Bool>(is_waited_for)).get_result(conn)
+    diesel::select((sql::<Bool>(is_waited_for), sql::<Nullable<Text>>("feed_server()"))).get_result(conn)
 }
 
-/// Commits, and then names the server that did.
+/// Commits, and names the server that did: in that transaction, or a pooler might ask another one.
 fn committed(url: &str) -> Answer {
     let mut connection = connect(url)?;
-    diesel::sql_query(LAST_WORD).execute(&mut connection)?;
-    let server = diesel::select(sql::<Nullable<Text>>("feed_server()"));
-    Ok(server.get_result(&mut connection)?)
+    let server = connection.transaction(|connection| {
+        diesel::sql_query(LAST_WORD).execute(connection)?;
+        diesel::select(sql::<Nullable<Text>>("feed_server()")).get_result(connection)
+    });
+    Ok(server?)
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::data_types::PgInterval;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_query;
@@ -15,6 +14,7 @@ use diesel::sql_types::{
 use uuid::Uuid;
 
 use super::round::Round;
+use crate::db::PgConnection;
 use crate::db::clock::interval;
 use crate::moment::Moment;
 
