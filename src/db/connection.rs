@@ -139,9 +139,17 @@ pub(super) struct Purpose {
 /// # Errors
 /// PostgreSQL's own words, or a pooler's; a pooler that cannot be used, with the remedy.
 pub(super) fn open(url: &str, purpose: Purpose) -> Result<PgConnection, Unavailable> {
-    let passing = format!("oneseat/{:08x}", rand::random::<u32>());
+    let passing = format!("{APPLICATION_NAME}/{:08x}", rand::random::<u32>());
     let name = application_name(url).unwrap_or_else(|| APPLICATION_NAME.to_owned());
     let mut diesel = establish_as(url, &passing)?;
+    if let Err(error) = AnsiTransactionManager::begin_transaction_sql(&mut diesel, &laws::first_transaction())
+    {
+        return Err(if has_no_transactions(url) {
+            Unavailable(STATEMENT_MODE.to_owned())
+        } else {
+            error.into()
+        });
+    }
     let found = find_out(&mut diesel, &passing, &name)?;
     let Purpose { limits, is_for_use } = purpose;
     if found.is_direct {
@@ -161,13 +169,11 @@ pub(super) fn open(url: &str, purpose: Purpose) -> Result<PgConnection, Unavaila
     Ok(PgConnection::pooled(diesel, beginning))
 }
 
-/// Finds out who is at the other end, in one transaction, and gives the connection its name.
+/// Finds out who is at the other end, in the transaction that has begun, ends that, and gives the connection its name.
 ///
 /// PostgreSQL knows under which name a connection began. A pooler opened its own connections long ago, under
 /// another name, and only sets ours afterwards. `passing` is chosen anew each time, so no pooler has it by chance.
 fn find_out(diesel: &mut diesel::PgConnection, passing: &str, name: &str) -> Result<Found, Unavailable> {
-    AnsiTransactionManager::begin_transaction_sql(diesel, &laws::first_transaction())
-        .map_err(without_transactions)?;
     let began_as = text(
         diesel,
         "select reset_val as value from pg_catalog.pg_settings where name = 'application_name'",
@@ -224,17 +230,17 @@ fn text(diesel: &mut diesel::PgConnection, query: &str) -> QueryResult<Option<St
     Ok(row.and_then(|row| row.value))
 }
 
-/// A pooler in statement mode refuses transactions.
-fn without_transactions(error: diesel::result::Error) -> Unavailable {
-    if error.to_string().contains("statement pooling mode") {
-        return Unavailable(
-            "PgBouncer is in statement mode, in which there are no transactions; \
-             set pool_mode = transaction for this database in pgbouncer.ini"
-                .to_owned(),
-        );
-    }
-    error.into()
+/// Whether a pooler ends every connection that begins a transaction, and does not when the transaction ends in the
+/// same message. libpq does not pass its words on.
+fn has_no_transactions(url: &str) -> bool {
+    let Ok(mut diesel) = establish(url) else {
+        return false;
+    };
+    diesel.batch_execute("begin; commit").is_ok() && diesel.batch_execute("begin").is_err()
 }
+
+const STATEMENT_MODE: &str = "PgBouncer is in statement mode, in which there are no transactions; \
+     set pool_mode = transaction for this database in pgbouncer.ini";
 
 /// Logs connections that the pool could not open, in words fit for the log.
 #[derive(Debug)]

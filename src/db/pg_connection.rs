@@ -15,7 +15,7 @@ use diesel::expression::QueryMetadata;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{Query, QueryFragment, QueryId};
-use diesel::result::Error;
+use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::Integer;
 
 use super::laws::{self, Beginning, PLANNED_ONCE};
@@ -157,10 +157,11 @@ impl PgConnection {
         }
     }
 
-    /// The pooler has forgotten the names of statements, or never knew them: so does this connection.
+    /// Gives the connection up where its prepared statements may be of no more use: a column has another type, or
+    /// the pooler has forgotten their names. Behind a pooler another connection costs PostgreSQL nothing.
     fn noted<T>(&mut self, done: QueryResult<T>) -> QueryResult<T> {
-        if let (Some(_), Err(Error::DatabaseError(_, words))) = (&self.pooled, &done) {
-            self.is_spent |= words.message().starts_with("prepared statement ");
+        if let Err(Error::DatabaseError(DatabaseErrorKind::Unknown, words)) = &done {
+            self.is_spent |= self.is_pooled() || words.message().starts_with("cached plan ");
         }
         done
     }

@@ -66,7 +66,9 @@ impl PinnedConnection {
         let asked = Moment::now();
         // A statement that fails costs no connection, unless that is dead.
         let answer = self.connection.run(DEADLINE, move |conn| match work(conn) {
-            Err(error) if diesel::sql_query("select 1").execute(conn).is_err() => Err(error),
+            Err(error) if conn.is_broken() || diesel::sql_query("select 1").execute(conn).is_err() => {
+                Err(error)
+            }
             answer => Ok(answer),
         });
         if !Moment::now().is_within(DEADLINE, asked) {
