@@ -43,7 +43,7 @@ const WANTED: [(&str, &str); 12] = [
     ("transform_null_equals", "off"),
     ("session_replication_role", "origin"),
     ("search_path", "public, pg_temp"),
-    ("oneseat.last_admin_may_go", ""),
+    ("oneseat.last_admin_may_go", "off"),
 ];
 
 /// Does what a client does that ought to have a session.

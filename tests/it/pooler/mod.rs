@@ -1,5 +1,6 @@
 //! Behind PgBouncer: Debian's, or the one that `ONESEAT_PGBOUNCER` names. Nothing rests on a session of PostgreSQL's.
 
+mod costs;
 mod faults;
 mod leftovers;
 
