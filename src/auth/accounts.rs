@@ -1,7 +1,6 @@
 //! What operators and admins do to accounts. A change that takes away the right to be signed in also ends the
 //! session, in the same transaction.
 
-use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor, Event};
@@ -9,6 +8,7 @@ use super::authority::{Authority, LastAdmin, Subject};
 use super::user_ref::UserRef;
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
+use crate::db::PgConnection;
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Happening};
 use crate::sessions::history::{self, Which};

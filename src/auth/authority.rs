@@ -9,7 +9,6 @@
 //! counterpart), then users by id, then sessions by id.
 
 use diesel::connection::SimpleConnection;
-use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor, Resource};
@@ -17,6 +16,7 @@ use super::unwritten_ends::{why_ended, write_disabled};
 use super::user_ref::UserRef;
 use super::{Auth, Error, Seat};
 use crate::config::SessionPolicy;
+use crate::db::PgConnection;
 use crate::sessions::{Origin, history, store as sessions};
 use crate::users::Role;
 use crate::users::store::{self as users, Credentials};

@@ -4,12 +4,11 @@
 //! holds no connection and no row, so the transaction that acts confirms everything again. Only
 //! `with_password` makes a [`CheckedPassword`]. It counts a wrong password before it answers.
 
-use diesel::pg::PgConnection;
-
 use super::accounts::email_of;
 use super::audit::{self, Attempt};
 use super::authority::{Authority, Holder, Subject};
 use super::{Auth, Error};
+use crate::db::PgConnection;
 use crate::sessions::Origin;
 use crate::users::lockout::{self, Failure};
 use crate::users::store::{self as users, Claimed, Credentials};

@@ -3,13 +3,13 @@
 //! The token of a link is created here, not at the request. So no token waits in a table, and a link that
 //! waited for a mail server still has its whole lifetime.
 
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use metrics::counter;
 use uuid::Uuid;
 
 use super::metrics::MAILS;
 use super::{Auth, Error, audit};
+use crate::db::PgConnection;
 use crate::mail::message::Content;
 use crate::mail::outbox::{self, Next, QueuedMail};
 use crate::mail::{Kind, Mailer, Message, NotSent};

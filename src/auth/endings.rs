@@ -2,7 +2,6 @@
 //!
 //! Nobody is told before `Auth::wait_out_leases` is over: an instance may still answer from memory.
 
-use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor};
@@ -10,6 +9,7 @@ use super::authority::{Authority, Holder, Subject};
 use super::lists::{Search, matching_others};
 use super::user_ref::UserRef;
 use super::{Auth, Error};
+use crate::db::PgConnection;
 use crate::sessions::EndReason::{self, Revoked};
 use crate::sessions::EndedSession;
 use crate::sessions::history::{self, Which};

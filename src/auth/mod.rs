@@ -28,12 +28,11 @@ pub mod validator;
 pub mod watch;
 
 use diesel::dsl::{select, sql};
-use diesel::pg::PgConnection;
 use diesel::sql_types::Bool;
 use diesel::{QueryResult, RunQueryDsl};
 
 use crate::config::Policy;
-use crate::db::{Database, safeguards};
+use crate::db::{Database, PgConnection, safeguards};
 use crate::sessions::feed::Feed;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;

@@ -4,7 +4,6 @@
 //! if two requests use it at the same time, one finds it gone.
 
 use diesel::Connection;
-use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::accounts::{email_of, replace_password};
@@ -12,6 +11,7 @@ use super::audit::{self, Actor, Event};
 use super::authority::{Authority, Holder, Subject};
 use super::checked_password::{CheckedPassword, Claim};
 use super::{Auth, Error};
+use crate::db::PgConnection;
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Asked, Happening};
 use crate::sessions::{EndedSession, Origin};

@@ -2,12 +2,13 @@
 
 use std::sync::LazyLock;
 
-use diesel::pg::{Pg, PgConnection};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Bool, Inet, Interval, Nullable, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use crate::config::SessionPolicy;
+use crate::db::PgConnection;
 use crate::db::prepared::Prepared;
 use crate::sessions::{
     EndReason, EndedSession, Origin, Session, feed, history, known_origins, store as sessions,

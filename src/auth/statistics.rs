@@ -1,11 +1,11 @@
 //! Figures: who is signed in now, and the sign-ins and ends of the last day and the last 30 days.
 
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text};
 
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
+use crate::db::PgConnection;
 use crate::sessions::{EndReason, store};
 
 /// Days that the figures look back.

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use diesel::connection::{Connection, SimpleConnection};
 use diesel::dsl::sql;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 use metrics::counter;
@@ -18,7 +17,7 @@ use super::audit::{self, Actor};
 use super::metrics::{SWEEPS, SWEPT_ROWS};
 use super::{Auth, Error, unwritten_ends};
 use crate::config::SessionPolicy;
-use crate::db::OwnedConnection;
+use crate::db::{OwnedConnection, PgConnection};
 use crate::mail::outbox;
 use crate::sessions::{history, known_origins, store};
 use crate::users::{link, lockout};
@@ -90,7 +89,7 @@ impl Auth {
     pub async fn sweep(&self, progress: impl Fn(Swept)) -> Result<Option<Swept>, Error> {
         let retention = self.policy.history.retention;
         // All batches use the connection that holds the lock: if it is lost, so is the lock, and the next
-        // batch fails.
+        // batch fails. Behind a pooler each batch takes the lock for itself.
         let mut connection = self.db.own().await?;
         if !connection.run(try_lock).await? {
             return Ok(None);
@@ -110,16 +109,16 @@ impl Auth {
         let (mut total, mut frontier) = (Swept::default(), Frontier::default());
         loop {
             let began = Instant::now();
-            let (swept, reached) = connection
+            let step = connection
                 .run(move |conn| sweep_batch(conn, retention, &policy, frontier))
                 .await?;
-            if swept.is_nothing() {
+            let Some((swept, reached)) = step else {
                 connection.run(unlock).await?;
                 total.sessions += restored;
                 counter!(SWEEPS).increment(1);
                 counter!(SWEPT_ROWS).increment(total.rows());
                 return Ok(Some(total));
-            }
+            };
             frontier = reached;
             total.sessions += swept.sessions;
             total.endings += swept.endings;
@@ -175,13 +174,25 @@ impl Auth {
     }
 }
 
-/// Takes the lock. The connection holds it from batch to batch.
+/// Takes the lock. The connection holds it from batch to batch, unless a pooler is in between: then this only tells
+/// whether somebody else has it.
 fn try_lock(conn: &mut PgConnection) -> Result<bool, Error> {
+    if conn.is_pooled() {
+        return try_lock_one_batch(conn);
+    }
     call_with_lock(conn, "pg_try_advisory_lock(")
+}
+
+/// Takes the lock for this transaction.
+fn try_lock_one_batch(conn: &mut PgConnection) -> Result<bool, Error> {
+    call_with_lock(conn, "pg_try_advisory_xact_lock(")
 }
 
 /// Releases the lock at once, not when PostgreSQL notices that the connection was closed.
 fn unlock(conn: &mut PgConnection) -> Result<bool, Error> {
+    if conn.is_pooled() {
+        return Ok(true);
+    }
     call_with_lock(conn, "pg_advisory_unlock(")
 }
 
@@ -190,14 +201,18 @@ fn call_with_lock(conn: &mut PgConnection, function: &str) -> Result<bool, Error
     Ok(diesel::select(call).get_result(conn)?)
 }
 
-/// Sweeps one batch of each table, up to the new frontier.
+/// Sweeps one batch of each table, up to the new frontier. `None`: nothing is left, or, behind a pooler, another
+/// instance has the turn, and the rest is left to that one.
 fn sweep_batch(
     conn: &mut PgConnection,
     retention: Duration,
     policy: &SessionPolicy,
     from: Frontier,
-) -> Result<(Swept, Frontier), Error> {
-    let (swept, reached, expired) = conn.transaction::<_, Error, _>(|conn| {
+) -> Result<Option<(Swept, Frontier)>, Error> {
+    let batch = conn.transaction::<_, Error, _>(|conn| {
+        if conn.is_pooled() && !try_lock_one_batch(conn)? {
+            return Ok(None);
+        }
         let expired = history::sweep(conn, from.sessions, BATCH, policy)?;
         let endings = history::purge(conn, retention, from.endings, BATCH)?;
         let login_failures = lockout::sweep(conn, from.login_failures, BATCH)?;
@@ -218,8 +233,11 @@ fn sweep_batch(
             mail_requests: latest(mail_requests, from.mail_requests),
             known_origins: latest(origins, from.known_origins),
         };
-        Ok((swept, reached, expired))
+        Ok(Some((swept, reached, expired)))
     })?;
+    let Some((swept, reached, expired)) = batch else {
+        return Ok(None);
+    };
     audit::ended(&expired, Actor::Time);
     // In its own transaction: the holder of a row of the outbox waits for nothing.
     let given_up = conn.transaction(|conn| outbox::give_up(conn, BATCH))?;
@@ -228,7 +246,8 @@ fn sweep_batch(
         audit::mail_given_up(*kind, *id, &why);
     }
     let others = swept.others + given_up.len();
-    Ok((Swept { others, ..swept }, reached))
+    let swept = Swept { others, ..swept };
+    Ok((!swept.is_nothing()).then_some((swept, reached)))
 }
 
 fn latest(moments: impl IntoIterator<Item = DateTime<Utc>>, otherwise: DateTime<Utc>) -> DateTime<Utc> {

@@ -10,12 +10,12 @@ use std::thread;
 use std::time::Duration;
 
 use diesel::QueryResult;
-use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::Error;
 use super::audit::{self, Actor};
 use crate::config::SessionPolicy;
+use crate::db::PgConnection;
 use crate::sessions::EndReason;
 use crate::sessions::history::{self, Which};
 use crate::sessions::store::{SessionStatus, status};

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use diesel::pg::PgConnection;
 use uuid::Uuid;
 
 use super::Error;
+use crate::db::PgConnection;
 use crate::users::{Email, store as users};
 
 /// A reference to an account.

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 use diesel::QueryResult;
-use diesel::pg::PgConnection;
 
-use super::{Unavailable, connect};
+use super::{PgConnection, Unavailable, connect};
 
 type Job = Box<dyn FnOnce(&mut PgConnection) + Send>;
 

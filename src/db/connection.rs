@@ -1,50 +1,101 @@
-//! Opens connections: with time limits, in UTC, with the settings that the laws need.
+//! Opens connections: with time limits, in UTC, with the settings that the laws need, and finds out whether a
+//! pooler is in between.
 
-use diesel::connection::SimpleConnection;
-use diesel::pg::PgConnection;
-use diesel::r2d2::{CustomizeConnection, Error as PoolError, HandleError};
-use diesel::{Connection, ConnectionError, QueryResult};
+use diesel::ConnectionError;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::expression::IntoSql;
+use diesel::prelude::*;
+use diesel::r2d2::HandleError;
+use diesel::sql_types::{Bool, Nullable, Text};
 
-use super::Unavailable;
-use super::timeouts::Timeouts;
+use super::laws::{self, Beginning, OWN_ROLE, OWN_SEARCH_PATH, Settings};
+use super::{PgConnection, Unavailable};
 use crate::redaction::Secrets;
 
 /// The settings with which libpq notices a lost peer, on an idle connection, too: the pool's test relies on
 /// that. Values in the URL win.
-const LIBPQ_SETTINGS: [(&str, &str); 6] = [
+const LIBPQ_SETTINGS: [(&str, &str); 5] = [
     ("connect_timeout", "3"),
     ("tcp_user_timeout", "5000"),
     // A standby is no server for us: of several, the one that can be written to.
     ("target_session_attrs", "read-write"),
     ("keepalives_idle", "10"),
     ("keepalives_interval", "2"),
-    // The number is that of how instances deal with each other: the feed goes by it.
-    ("application_name", "oneseat/2"),
 ];
 
+/// The name of our connections, unless the URL has one. The number is that of how instances deal with each other:
+/// the feed goes by it.
+const APPLICATION_NAME: &str = "oneseat/2";
+
 /// Adds [`LIBPQ_SETTINGS`] to either form of connection string.
-pub(super) fn with_timeouts(url: &str) -> String {
-    let is_uri = url.starts_with("postgres://") || url.starts_with("postgresql://");
+fn with_timeouts(url: &str) -> String {
     let mut url = url.to_owned();
     for (key, value) in LIBPQ_SETTINGS {
-        if url.contains(key) {
-            continue;
-        }
-        if !is_uri {
-            url.push_str(&format!(" {key}={value}"));
-        } else {
-            let separator = if url.contains('?') { '&' } else { '?' };
-            url.push_str(&format!("{separator}{key}={value}"));
+        if !url.contains(key) {
+            url = with_setting(&url, key, value);
         }
     }
     url
 }
 
-/// Opens a connection outside any pool, with a time limit.
-pub(super) fn establish(url: &str) -> Result<PgConnection, Unavailable> {
-    PgConnection::establish(&with_timeouts(url)).map_err(|error| match error {
+/// Adds one setting. Of two with the same name libpq takes the last.
+fn with_setting(url: &str, key: &str, value: &str) -> String {
+    if !is_uri(url) {
+        format!("{url} {key}={value}")
+    } else if url.contains('?') {
+        format!("{url}&{key}={value}")
+    } else {
+        format!("{url}?{key}={value}")
+    }
+}
+
+fn is_uri(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+/// The name that the operator has chosen for our connections, if any.
+fn application_name(url: &str) -> Option<String> {
+    const KEY: &str = "application_name=";
+    let (_, value) = url.rsplit_once(KEY)?;
+    if is_uri(url) {
+        let value = value.split(['&', '#']).next()?;
+        return Some(
+            percent_encoding::percent_decode_str(value)
+                .decode_utf8_lossy()
+                .into_owned(),
+        );
+    }
+    match value.strip_prefix('\'') {
+        // In quotes, with a backslash before a quote or a backslash.
+        Some(quoted) => {
+            let mut is_escaped = false;
+            let value = quoted.chars().take_while(|&c| {
+                let ends = c == '\'' && !is_escaped;
+                is_escaped = c == '\\' && !is_escaped;
+                !ends
+            });
+            Some(
+                value
+                    .collect::<String>()
+                    .replace("\\'", "'")
+                    .replace("\\\\", "\\"),
+            )
+        }
+        None => value.split_whitespace().next().map(str::to_owned),
+    }
+}
+
+/// Opens a connection outside any pool, with a time limit and nothing else set.
+pub(super) fn establish(url: &str) -> Result<diesel::PgConnection, Unavailable> {
+    establish_as(url, APPLICATION_NAME)
+}
+
+/// The same under this name, whatever the URL says.
+fn establish_as(url: &str, name: &str) -> Result<diesel::PgConnection, Unavailable> {
+    let url = with_setting(&with_timeouts(url), "application_name", name);
+    diesel::PgConnection::establish(&url).map_err(|error| match error {
         ConnectionError::BadConnection(words) if is_of_a_server(&words) => {
-            Unavailable::without(&Secrets::of_url(url), &words)
+            Unavailable::without(&Secrets::of_url(&url), &words)
         }
         _ => Unavailable(UNREADABLE.to_owned()),
     })
@@ -65,86 +116,176 @@ fn is_of_a_server(words: &str) -> bool {
     starts.iter().any(|start| words.contains(start))
 }
 
-/// The settings that the laws need, whatever the defaults of the database and the role are. Each has its row
-/// in docs/decisions/0011, with the law that rests on it.
+/// What is found out about a connection in its first transaction.
+struct Found {
+    /// Nobody is between it and PostgreSQL.
+    is_direct: bool,
+    /// Where our tables are, as SQL names it.
+    schema: Option<String>,
+    /// Whether a pooler keeps the names of prepared statements apart.
+    maps_statements: bool,
+}
+
+/// What a connection is opened for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Purpose {
+    pub(super) limits: Settings,
+    /// The schema is up to date: sessions of a copied database are marked before anything else.
+    pub(super) is_for_use: bool,
+}
+
+/// Opens a connection with the laws in force.
 ///
-/// Messages come first: PostgreSQL would send us what it logs, with values, and libpq would print that.
-pub(super) const LAWS: &str = "\
-     set client_min_messages = error; set exit_on_error = off; \
-     select pg_catalog.set_config('search_path', pg_catalog.quote_ident(nspname) || ', pg_temp', false) \
-         from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace \
-         where c.oid = pg_catalog.to_regclass('sessions'); \
-     set standard_conforming_strings = on; set array_nulls = on; set transform_null_equals = off; \
-     set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'postgres'; \
-     set bytea_output = 'hex'; set extra_float_digits = 1; \
-     set gin_fuzzy_search_limit = 0; \
-     set default_transaction_isolation = 'read committed'; set default_transaction_deferrable = off; \
-     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'; \
-     select set_config(name, 'off', false) \
-         from unnest(array['oneseat.names_its_user', 'oneseat.waits_after_commit', 'oneseat.last_admin_may_go']) as own(name) \
-         where current_setting(name, true) is not null";
-
-/// One more of them, apart: not every role may set it.
-pub(super) const ORIGIN: &str = "select set_config('session_replication_role', 'origin', false) \
-     where current_setting('session_replication_role') <> 'origin'";
-
-/// The time limits that only some versions have, and that ours take the place of. Compiling this statement, and those
-/// that follow, could take longer than all of them.
-pub(super) const NO_OTHER_LIMITS: &str = "\
-     set jit = off; \
-     select set_config(name, '0', false) \
-         from unnest(array['transaction_timeout', 'idle_session_timeout']) as limits(name) \
-         where current_setting(name, true) is not null";
-
-/// Sessions that were opened in another database, of which this one is a copy, are over before anything is
-/// asked. To mark millions of them takes minutes.
-const MARK_COPIED_SESSIONS: &str = "set statement_timeout = 0; set lock_timeout = '60s'; \
-     begin isolation level read committed read write; select mark_copied_sessions(); commit";
-
-/// Limits every statement, lock and idle transaction, so that a stuck database becomes an error.
-pub(super) fn configure(connection: &mut PgConnection, timeouts: Timeouts) -> QueryResult<()> {
-    let limits = timeouts.settings();
-    // Limits come first: a default of some milliseconds would end these very statements.
-    connection.batch_execute(&format!("{limits}; {NO_OTHER_LIMITS}; {LAWS}; {ORIGIN}"))?;
-    connection.batch_execute(&format!("{MARK_COPIED_SESSIONS}; {limits}"))
-}
-
-/// Configures every connection of the pool.
-#[derive(Debug)]
-pub(super) struct Customize(pub(super) Timeouts);
-
-impl CustomizeConnection<PgConnection, PoolError> for Customize {
-    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), PoolError> {
-        configure(connection, self.0).map_err(PoolError::QueryError)
+/// # Errors
+/// PostgreSQL's own words, or a pooler's; a pooler that cannot be used, with the remedy.
+pub(super) fn open(url: &str, purpose: Purpose) -> Result<PgConnection, Unavailable> {
+    let passing = format!("{APPLICATION_NAME}/{:08x}", rand::random::<u32>());
+    let name = application_name(url).unwrap_or_else(|| APPLICATION_NAME.to_owned());
+    let mut diesel = establish_as(url, &passing)?;
+    if let Err(error) = AnsiTransactionManager::begin_transaction_sql(&mut diesel, &laws::first_transaction())
+    {
+        return Err(if has_no_transactions(url) {
+            Unavailable(STATEMENT_MODE.to_owned())
+        } else {
+            error.into()
+        });
     }
+    let found = find_out(&mut diesel, &passing, &name)?;
+    let Purpose { limits, is_for_use } = purpose;
+    if found.is_direct {
+        diesel.batch_execute(&laws::of_a_session(limits))?;
+        if is_for_use {
+            diesel.batch_execute(&laws::marking_copied_sessions(limits))?;
+        }
+        return Ok(PgConnection::direct(diesel));
+    }
+    let beginning = Beginning {
+        limits,
+        schema: found.schema,
+        marks_copied_sessions: is_for_use,
+        maps_statements: found.maps_statements,
+        plans: &[],
+    };
+    Ok(PgConnection::pooled(diesel, beginning))
 }
+
+/// Finds out who is at the other end, in the transaction that has begun, ends that, and gives the connection its name.
+///
+/// PostgreSQL knows under which name a connection began. A pooler opened its own connections long ago, under
+/// another name, and only sets ours afterwards. `passing` is chosen anew each time, so no pooler has it by chance.
+fn find_out(diesel: &mut diesel::PgConnection, passing: &str, name: &str) -> Result<Found, Unavailable> {
+    let began_as = text(
+        diesel,
+        "select reset_val as value from pg_catalog.pg_settings where name = 'application_name'",
+    )?;
+    let is_direct = began_as.as_deref() == Some(passing);
+    let mut found = Found {
+        is_direct,
+        schema: None,
+        maps_statements: false,
+    };
+    diesel::sql_query("select set_config('application_name', $1, false)")
+        .bind::<Text, _>(name)
+        .execute(diesel)?;
+    if !is_direct {
+        diesel.batch_execute(&format!("{OWN_ROLE}; {OWN_SEARCH_PATH}"))?;
+        found.schema = text(
+            diesel,
+            "select pg_catalog.quote_ident(schema) as value
+                 from unnest(current_schemas(false)) with ordinality as path (schema, place)
+                 where schema !~ '^pg_' and to_regclass(quote_ident(schema) || '.sessions') is not null
+                 order by place limit 1",
+        )?;
+        found.maps_statements = maps_statements(diesel)?;
+    }
+    AnsiTransactionManager::commit_transaction(diesel)?;
+    Ok(found)
+}
+
+/// Whether a pooler gives prepared statements names of its own. Otherwise a statement stays behind on a connection
+/// of PostgreSQL's, for any client that has another statement of that name. What stayed behind is removed.
+fn maps_statements(diesel: &mut diesel::PgConnection) -> QueryResult<bool> {
+    // It gets a name of Diesel's, and may fail if that name is taken.
+    let prepared = diesel.transaction(|diesel| diesel::select(true.into_sql::<Bool>()).execute(diesel));
+    let left = text(
+        diesel,
+        "select string_agg('deallocate ' || quote_ident(name), '; ') as value
+             from pg_prepared_statements where starts_with(name, '__diesel')",
+    )?;
+    if let Some(left) = &left {
+        diesel.batch_execute(left)?;
+    }
+    Ok(prepared.is_ok() && left.is_none())
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Nullable<Text>)]
+    value: Option<String>,
+}
+
+/// One text, by a statement that has no name.
+fn text(diesel: &mut diesel::PgConnection, query: &str) -> QueryResult<Option<String>> {
+    let row: Option<Row> = diesel::sql_query(query).get_result(diesel).optional()?;
+    Ok(row.and_then(|row| row.value))
+}
+
+/// Whether a pooler ends every connection that begins a transaction, and does not when the transaction ends in the
+/// same message. libpq does not pass its words on.
+fn has_no_transactions(url: &str) -> bool {
+    let Ok(mut diesel) = establish(url) else {
+        return false;
+    };
+    diesel.batch_execute("begin; commit").is_ok() && diesel.batch_execute("begin").is_err()
+}
+
+const STATEMENT_MODE: &str = "PgBouncer is in statement mode, in which there are no transactions; \
+     set pool_mode = transaction for this database in pgbouncer.ini";
 
 /// Logs connections that the pool could not open, in words fit for the log.
 #[derive(Debug)]
 pub(super) struct Told(pub(super) Secrets);
 
-impl HandleError<PoolError> for Told {
-    fn handle_error(&self, error: PoolError) {
-        log::error!("{}", Unavailable::without(&self.0, &error));
+impl HandleError<Unavailable> for Told {
+    fn handle_error(&self, error: Unavailable) {
+        log::error!("{}", Unavailable::without(&self.0, &error.0));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::with_timeouts;
+    use super::{application_name, with_timeouts};
 
     #[test]
     fn both_forms_of_connection_string_are_bounded() {
         assert_eq!(
             with_timeouts("postgres://db/x"),
-            "postgres://db/x?connect_timeout=3&tcp_user_timeout=5000&target_session_attrs=read-write&keepalives_idle=10&keepalives_interval=2&application_name=oneseat/2"
+            "postgres://db/x?connect_timeout=3&tcp_user_timeout=5000&target_session_attrs=read-write&keepalives_idle=10&keepalives_interval=2"
         );
-        assert!(with_timeouts("host=/run dbname=x").ends_with(" application_name=oneseat/2"));
+        assert!(with_timeouts("host=/run dbname=x").ends_with(" keepalives_interval=2"));
     }
 
     #[test]
     fn a_value_of_the_operator_wins() {
         let url = with_timeouts("postgres://db/x?connect_timeout=30");
         assert!(url.contains("connect_timeout=30") && !url.contains("connect_timeout=3&"));
+    }
+
+    #[test]
+    fn the_operators_name_for_our_connections_is_read_from_either_form() {
+        for (url, name) in [
+            ("postgres://db/x", None),
+            (
+                "postgres://db/x?application_name=my%20seat&sslmode=require",
+                Some("my seat"),
+            ),
+            ("host=/run application_name=seat dbname=x", Some("seat")),
+            (
+                r"application_name='it\'s a \\ seat' dbname=x",
+                Some(r"it's a \ seat"),
+            ),
+        ] {
+            assert_eq!(application_name(url).as_deref(), name, "{url}");
+        }
     }
 }

@@ -4,15 +4,16 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
-use diesel::migration::{Migration, MigrationSource, MigrationVersion};
-use diesel::pg::{Pg, PgConnection};
+use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error::DatabaseError};
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::connection::{LAWS, NO_OTHER_LIMITS, ORIGIN, establish};
+use super::PgConnection;
+use super::connection::{Purpose, open};
+use super::laws::Settings;
 use super::safeguards::{self, Missing};
 use crate::redaction::cleaned;
 
@@ -27,7 +28,7 @@ const MIGRATION_LOCK: i64 = 0x6f6e_6573_6561_7401;
 pub enum Error {
     /// No connection.
     #[error(transparent)]
-    Unavailable(#[from] super::Unavailable),
+    Unavailable(super::Unavailable),
     /// A later version of the program has migrated the database.
     #[error(
         "the database has migration {0}, which this program does not know; \
@@ -82,50 +83,104 @@ pub enum Error {
     Failed(String),
 }
 
+impl From<super::Unavailable> for Error {
+    /// Superusers may change `session_replication_role` and, since PostgreSQL 15, roles to whom that was granted. Every
+    /// connection sets it where it is wrong.
+    fn from(error: super::Unavailable) -> Self {
+        if error.0.contains("session_replication_role") {
+            return Self::Replica;
+        }
+        Self::Unavailable(error)
+    }
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Self {
+        super::Unavailable::from(error).into()
+    }
+}
+
 /// Updates the schema, one instance at a time, and returns what was applied. If nothing is to be done, it
 /// does not wait.
 ///
 /// # Errors
 /// See [`Error`].
 pub fn run(url: &str) -> Result<Vec<String>, Error> {
-    let mut connection = establish(url)?;
-    connection
-        .batch_execute(&format!("{BOUNDS}; {NO_OTHER_LIMITS}"))
-        .map_err(super::Unavailable::from)?;
-    can_be_origin(&mut connection)?;
-    connection.batch_execute(LAWS).map_err(super::Unavailable::from)?;
+    let purpose = Purpose {
+        limits: LIMITS,
+        is_for_use: false,
+    };
+    let mut connection = open(url, purpose)?;
     let place = Place::of(&mut connection)?;
     place.can_hold_text()?;
-    let applied = match is_up_to_date(&mut connection)? {
-        true => Vec::new(),
-        false => migrate(&mut connection, place)?,
-    };
-    safeguards::check(&mut connection).map_err(super::Unavailable::from)??;
+    let mut applied = Vec::new();
+    if !is_up_to_date(&mut connection)? {
+        let schema = place.for_tables()?;
+        while let Some(version) = apply_next(&mut connection, &schema)? {
+            applied.push(version);
+        }
+        // The next one knows where the tables are.
+        connection = open(url, purpose)?;
+    }
+    safeguards::check(&mut connection)??;
     Ok(applied)
 }
 
-fn migrate(connection: &mut PgConnection, place: Place) -> Result<Vec<String>, Error> {
-    let schema = place.for_tables()?;
-    connection
-        .batch_execute(&format!("set search_path = {schema}, pg_temp"))
-        .map_err(super::Unavailable::from)?;
-    // The connection holds the lock, so it is released however this function ends.
-    lock(connection)?;
-    is_up_to_date(connection)?;
-    let applied = connection.run_pending_migrations(MIGRATIONS).map_err(failed)?;
-    Ok(applied.iter().map(MigrationVersion::to_string).collect())
+/// Applies the first migration that is left, in a transaction that has the lock. Several instances may take turns.
+fn apply_next(connection: &mut PgConnection, schema: &str) -> Result<Option<String>, Error> {
+    let began = Instant::now();
+    let mut is_reported = false;
+    loop {
+        let turn = connection.transaction::<_, Error, _>(|connection| {
+            connection.batch_execute(&format!("set local search_path = {schema}, pg_temp"))?;
+            if !try_lock(connection)? {
+                return Ok(Turn::OfAnother);
+            }
+            if is_up_to_date(connection)? {
+                return Ok(Turn::Nothing);
+            }
+            let diesel = connection.in_transaction();
+            let pending = diesel.pending_migrations(MIGRATIONS).map_err(failed)?;
+            let Some(next) = pending.first() else {
+                return Ok(Turn::Nothing);
+            };
+            let version = diesel.run_migration(next).map_err(failed)?;
+            Ok(Turn::Applied(version.to_string()))
+        })?;
+        match turn {
+            Turn::Applied(version) => return Ok(Some(version)),
+            Turn::Nothing => return Ok(None),
+            Turn::OfAnother if began.elapsed() >= LONGEST_WAIT => {
+                return Err(Error::Held(holder(connection)));
+            }
+            Turn::OfAnother => {}
+        }
+        if began.elapsed() >= SOON && !is_reported {
+            is_reported = true;
+            log::warn!(
+                "waiting for {}, which brings the schema up to date",
+                holder(connection)
+            );
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
-/// Superusers may change this setting and, since PostgreSQL 15, roles to whom that was granted. Elsewhere it
-/// would be one of the connections that fails, without the remedy.
-fn can_be_origin(connection: &mut PgConnection) -> Result<(), Error> {
-    match connection.batch_execute(&format!("set exit_on_error = off; {ORIGIN}")) {
-        Ok(()) => Ok(()),
-        Err(DatabaseError(kind, _)) if !matches!(kind, DatabaseErrorKind::ClosedConnection) => {
-            Err(Error::Replica)
-        }
-        Err(error) => Err(super::Unavailable::from(error).into()),
-    }
+/// What came of one try.
+enum Turn {
+    Applied(String),
+    /// The schema is up to date.
+    Nothing,
+    /// Another instance migrates.
+    OfAnother,
+}
+
+/// Takes the lock for this transaction, if it is free.
+fn try_lock(connection: &mut PgConnection) -> QueryResult<bool> {
+    let lock = sql::<Bool>("pg_try_advisory_xact_lock(")
+        .bind::<BigInt, _>(MIGRATION_LOCK)
+        .sql(")");
+    diesel::select(lock).get_result(connection)
 }
 
 /// Where the tables are, or will be.
@@ -156,7 +211,7 @@ impl Place {
                  where schema !~ '^(pg_|information_schema$)' order by place limit 1
              ) as first on true",
         );
-        Ok(place.get_result(connection).map_err(super::Unavailable::from)?)
+        Ok(place.get_result(connection)?)
     }
 
     fn can_hold_text(&self) -> Result<(), Error> {
@@ -182,8 +237,11 @@ impl Place {
 }
 
 /// The migration of a large table takes time, but the wait for a lock is limited.
-const BOUNDS: &str =
-    "set lock_timeout = '90s'; set statement_timeout = 0; set idle_in_transaction_session_timeout = '60s'";
+const LIMITS: Settings = &[
+    ("lock_timeout", "'90s'"),
+    ("statement_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "'60s'"),
+];
 
 /// The same wait as that of an operator's command.
 const LONGEST_WAIT: Duration = Duration::from_secs(90);
@@ -201,7 +259,7 @@ fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, Error> {
         .iter()
         .map(|migration| migration.name().version().to_string())
         .collect();
-    let applied = applied(connection).map_err(super::Unavailable::from)?;
+    let applied = applied(connection)?;
     match applied.iter().find(|version| !known.contains(version)) {
         Some(unknown) => Err(Error::Newer(unknown.clone())),
         None => Ok(known.iter().all(|version| applied.contains(version))),
@@ -223,34 +281,6 @@ fn applied(connection: &mut PgConnection) -> QueryResult<Vec<String>> {
 struct Version {
     #[diesel(sql_type = Text)]
     version: String,
-}
-
-/// Waits for the migration lock.
-fn lock(connection: &mut PgConnection) -> Result<(), Error> {
-    let began = Instant::now();
-    let mut is_told = false;
-    loop {
-        let lock = sql::<Bool>("pg_try_advisory_lock(")
-            .bind::<BigInt, _>(MIGRATION_LOCK)
-            .sql(")");
-        if diesel::select(lock)
-            .get_result(connection)
-            .map_err(super::Unavailable::from)?
-        {
-            return Ok(());
-        }
-        if began.elapsed() >= LONGEST_WAIT {
-            return Err(Error::Held(holder(connection)));
-        }
-        if began.elapsed() >= SOON && !is_told {
-            is_told = true;
-            log::warn!(
-                "waiting for {}, which brings the schema up to date",
-                holder(connection)
-            );
-        }
-        std::thread::sleep(PAUSE);
-    }
 }
 
 #[derive(QueryableByName)]

@@ -18,6 +18,8 @@ mod timeouts;
 #[rustfmt::skip] // Written by `script/schema`.
 pub(crate) mod schema;
 mod fair_semaphore;
+mod laws;
+mod pg_connection;
 pub mod stale;
 pub mod transaction;
 
@@ -25,20 +27,20 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use diesel::pg::PgConnection;
 use diesel::r2d2::Pool;
 use tokio::time::timeout;
 
 use crate::network::Networks;
 use crate::redaction::Secrets;
 use crate::request_id::RequestId;
-use connection::{Customize, Told, with_timeouts};
+use connection::{Purpose, Told};
 use connector::Connector;
 use fair_semaphore::{FairSemaphore, Full};
 use timeouts::Timeouts;
 
 pub use bounded::BoundedConnection;
 pub use owned::OwnedConnection;
+pub use pg_connection::PgConnection;
 pub use pinned::PinnedConnection;
 
 /// How long a pool lasts at least that took the place of another.
@@ -104,9 +106,14 @@ impl From<diesel::result::Error> for Unavailable {
 /// # Errors
 /// PostgreSQL's own words.
 pub fn connect(url: &str) -> Result<PgConnection, Unavailable> {
-    let mut connection = connection::establish(url)?;
-    connection::configure(&mut connection, Timeouts::Client)?;
-    Ok(connection)
+    connection::open(url, for_use(Timeouts::Client))
+}
+
+fn for_use(timeouts: Timeouts) -> Purpose {
+    Purpose {
+        limits: timeouts.settings(),
+        is_for_use: true,
+    }
 }
 
 impl Database {
@@ -235,7 +242,6 @@ fn pool(url: &str, size: u32, timeouts: Timeouts, credentials: &Secrets) -> Pool
         .max_size(size)
         .min_idle(Some(1))
         .connection_timeout(ACQUIRE)
-        .connection_customizer(Box::new(Customize(timeouts)))
         .error_handler(Box::new(Told(credentials.clone())))
-        .build_unchecked(Connector::new(with_timeouts(url)))
+        .build_unchecked(Connector::new(url, for_use(timeouts)))
 }

@@ -1,13 +1,12 @@
 //! A connection for one long piece of work.
 
 use diesel::connection::SimpleConnection;
-use diesel::pg::PgConnection;
 use tokio::time::timeout;
 
 use crate::request_id::RequestId;
 
 use super::timeouts::Timeouts;
-use super::{Unavailable, connect};
+use super::{PgConnection, Unavailable, connect};
 
 /// A process that freezes between transactions must not hold its locks for ever. The setting exists since
 /// PostgreSQL 14.
@@ -26,7 +25,9 @@ impl OwnedConnection {
     pub(super) async fn open(url: String) -> Result<Self, Unavailable> {
         let connection = in_time(move || {
             let mut connection = connect(&url)?;
-            connection.batch_execute(IDLE_BOUND)?;
+            if !connection.is_pooled() {
+                connection.batch_execute(IDLE_BOUND)?;
+            }
             Ok::<_, Unavailable>(connection)
         })
         .await??;

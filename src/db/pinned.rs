@@ -2,18 +2,10 @@
 
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
-use super::{BoundedConnection, Database, Unavailable};
+use super::{BoundedConnection, Database, PgConnection, Unavailable};
 use crate::moment::Moment;
-
-/// Plans are made once, for all values and table sizes: planning these short statements costs as much as
-/// running them, and a plan for a small table would later read all of a large one.
-const PLANNED_ONCE: &str = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; \
-     set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
-     set enable_indexscan = on; set enable_indexonlyscan = on; set enable_nestloop = on";
 
 /// Longer than PostgreSQL may take for a statement. What answers later was frozen, and may have been replaced
 /// by another server in the meantime: its answer is worth nothing.
@@ -69,13 +61,14 @@ impl PinnedConnection {
             self.connection.close();
         }
         if !self.connection.is_open() {
-            self.connection
-                .run(CONNECT_DEADLINE, |conn| conn.batch_execute(PLANNED_ONCE))?;
+            self.connection.run(CONNECT_DEADLINE, PgConnection::plan_once)?;
         }
         let asked = Moment::now();
         // A statement that fails costs no connection, unless that is dead.
         let answer = self.connection.run(DEADLINE, move |conn| match work(conn) {
-            Err(error) if diesel::sql_query("select 1").execute(conn).is_err() => Err(error),
+            Err(error) if conn.is_broken() || diesel::sql_query("select 1").execute(conn).is_err() => {
+                Err(error)
+            }
             answer => Ok(answer),
         });
         if !Moment::now().is_within(DEADLINE, asked) {

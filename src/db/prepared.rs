@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use diesel::pg::{Pg, PgConnection};
+use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::Untyped;
 use diesel::{QueryResult, RunQueryDsl};
@@ -58,4 +58,4 @@ impl<Q, Row> Query for Prepared<Q, Row> {
     type SqlType = Row;
 }
 
-impl<Q, Row> RunQueryDsl<PgConnection> for Prepared<Q, Row> {}
+impl<Q, Row, Conn> RunQueryDsl<Conn> for Prepared<Q, Row> {}

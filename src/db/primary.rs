@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::Bool;
+
+use super::PgConnection;
 
 /// Whether commits of this server wait for a standby, as a part of a statement.
 pub const IS_REPLICATED: &str = "current_setting('synchronous_standby_names') <> ''";
@@ -29,8 +30,24 @@ pub fn is_replicated() -> SqlLiteral<Bool> {
     sql(IS_REPLICATED)
 }
 
+/// Runs `work`, whose questions and whose [`confirm`] have to reach the same server. Behind a pooler that takes a transaction, and
+/// the commit at its end is what waits.
+///
+/// # Errors
+/// Those of `work`, and of [`confirm`].
+pub fn with_one_server<T>(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
+) -> QueryResult<T> {
+    if !conn.is_pooled() {
+        return work(conn);
+    }
+    let _turn = Turn::take()?;
+    conn.transaction(work)
+}
+
 /// Returns when a standby has confirmed a commit that began after the call. So nobody had been promoted in this server's place when the
-/// call began. To be called where commits [wait](is_replicated).
+/// call began. To be called in [`with_one_server`], where commits [wait](is_replicated).
 ///
 /// # Errors
 /// PostgreSQL's own words; too many such commits wait already. Without a standby the call hangs.

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use std::fmt;
 
 use diesel::QueryResult;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use super::PgConnection;
 use super::prepared::Prepared;
 
 /// All of them, each as `table.name` in a line of its own. Written by `script/schema`.

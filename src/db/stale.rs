@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Interval, Timestamptz};
 
+use super::PgConnection;
 use super::clock::interval;
 
 /// A table whose rows are deleted by age.

@@ -4,16 +4,17 @@
 //! wrong, perhaps with an instance that hangs in a transaction: the command must not give up before
 //! PostgreSQL gives up that instance, and it names the connections it waits for.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
-use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::{Unavailable, connect};
+use super::laws::Settings;
+use super::{PgConnection, Unavailable, connect};
 use crate::redaction::cleaned;
 
 /// The time between two checks for blocking connections.
@@ -31,16 +32,18 @@ pub(super) enum Timeouts {
 impl Timeouts {
     /// The limits of a connection. An instance can hold a lock for at most a minute (an end of all sessions)
     /// and then ten seconds of an idle transaction: an operator waits longer than both.
-    pub(super) fn settings(self) -> &'static str {
+    pub(super) fn settings(self) -> Settings {
         match self {
-            Self::Client => {
-                "set statement_timeout = '5s'; set lock_timeout = '4s'; \
-                 set idle_in_transaction_session_timeout = '10s'"
-            }
-            Self::Operator => {
-                "set statement_timeout = '100s'; set lock_timeout = '90s'; \
-                 set idle_in_transaction_session_timeout = '10s'"
-            }
+            Self::Client => &[
+                ("statement_timeout", "'5s'"),
+                ("lock_timeout", "'4s'"),
+                ("idle_in_transaction_session_timeout", "'10s'"),
+            ],
+            Self::Operator => &[
+                ("statement_timeout", "'100s'"),
+                ("lock_timeout", "'90s'"),
+                ("idle_in_transaction_session_timeout", "'10s'"),
+            ],
         }
     }
 
@@ -58,9 +61,9 @@ pub(super) fn watched(timeouts: Timeouts, url: &Arc<str>) -> (BackendSender, Loc
     match timeouts {
         Timeouts::Client => (BackendSender(None), LockReporter(None)),
         Timeouts::Operator => {
-            let (sender, pid) = oneshot::channel();
+            let pid = Arc::new(AtomicI32::new(0));
             (
-                BackendSender(Some(sender)),
+                BackendSender(Some(pid.clone())),
                 LockReporter(Some((pid, url.clone()))),
             )
         }
@@ -68,48 +71,37 @@ pub(super) fn watched(timeouts: Timeouts, url: &Arc<str>) -> (BackendSender, Loc
 }
 
 /// One end of [`watched`].
-pub(super) struct BackendSender(Option<oneshot::Sender<i32>>);
+pub(super) struct BackendSender(Option<Arc<AtomicI32>>);
 
 /// One end of [`watched`].
-pub(super) struct LockReporter(Option<(oneshot::Receiver<i32>, Arc<str>)>);
+pub(super) struct LockReporter(Option<(Arc<AtomicI32>, Arc<str>)>);
 
 impl BackendSender {
     /// Reports the connection. A failure is ignored: the work goes on unwatched.
     pub(super) fn send(self, connection: &mut PgConnection) {
-        if let Some(sender) = self.0
-            && let Ok(Process { pid }) =
-                diesel::sql_query("select pg_backend_pid() as pid").get_result(connection)
-        {
-            let _ = sender.send(pid);
-        }
+        let _ = connection.report_backend(self.0);
     }
 }
 
 impl LockReporter {
-    /// LockReporter for the answer, and meanwhile logs the blocking connections.
+    /// Waits for the answer, and meanwhile logs the blocking connections.
     pub(super) async fn during<T>(self, answer: impl Future<Output = T>) -> T {
         let Some((pid, url)) = self.0 else {
             return answer.await;
         };
-        let watching = async {
-            if let Ok(pid) = pid.await {
-                watch(&url, pid).await;
-            }
-            std::future::pending::<()>().await;
-        };
         tokio::select! {
             answer = answer => answer,
-            () = watching => unreachable!("it watches without end"),
+            never = watch(&url, &pid) => match never {},
         }
     }
 }
 
 /// Logs each connection that blocks this one, once.
-async fn watch(url: &Arc<str>, pid: i32) {
+async fn watch(url: &Arc<str>, pid: &AtomicI32) -> Infallible {
     let mut reported = Vec::new();
     loop {
         sleep(LOOK).await;
-        let url = url.clone();
+        let (url, pid) = (url.clone(), pid.load(Ordering::Relaxed));
         let look = tokio::task::spawn_blocking(move || blockers(&url, pid));
         // A failed look is retried.
         let Ok(Ok(blockers)) = look.await else {
@@ -125,12 +117,6 @@ async fn watch(url: &Arc<str>, pid: i32) {
             }
         }
     }
-}
-
-#[derive(QueryableByName)]
-struct Process {
-    #[diesel(sql_type = Integer)]
-    pid: i32,
 }
 
 #[derive(QueryableByName)]

@@ -1,8 +1,10 @@
 //! Transactions that begin with a statement, without a round trip of its own.
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
-use diesel::pg::PgConnection;
+use diesel::connection::TransactionManager;
 use diesel::result::Error;
+
+use super::PgConnection;
+use super::pg_connection::Transactions;
 
 /// Runs `work` in a transaction whose first statement is `first`, which has no result. The rest is as with
 /// Diesel's own: a commit if `work` succeeds, a rollback if it fails.
@@ -14,18 +16,13 @@ pub fn begin_with<T, E: From<Error>>(
     first: &str,
     work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
 ) -> Result<T, E> {
-    if let Err(error) = AnsiTransactionManager::begin_transaction_sql(conn, &format!("begin; {first}")) {
-        // PostgreSQL has begun a transaction, of which Diesel does not know, because `first` failed. Without
-        // a connection this fails, too, and the pool drops the connection.
-        let _ = conn.batch_execute("rollback");
-        return Err(error.into());
-    }
+    conn.begin_with(first)?;
     match work(conn) {
         Ok(done) => {
-            AnsiTransactionManager::commit_transaction(conn)?;
+            Transactions::commit_transaction(conn)?;
             Ok(done)
         }
-        Err(error) => match AnsiTransactionManager::rollback_transaction(conn) {
+        Err(error) => match Transactions::rollback_transaction(conn) {
             // The transaction is lost with its connection; the first error says why.
             Ok(()) | Err(Error::BrokenTransactionManager) => Err(error),
             Err(error) => Err(error.into()),

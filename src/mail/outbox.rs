@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, update};
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{
     Array, BigInt, Binary, Bool, Inet, Integer, Interval, Nullable, Text, Timestamptz, Uuid as SqlUuid,
@@ -20,6 +19,7 @@ use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
 use super::Kind;
+use crate::db::PgConnection;
 use crate::db::clock::{after, before, interval, now, span};
 use crate::db::schema::mails;
 use crate::db::stale::Stale;

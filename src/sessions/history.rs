@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Interval, Text, Timestamptz, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
@@ -17,6 +16,7 @@ use uuid::Uuid;
 use super::store::{ENDS_AT, EXPIRES_AT, WAITS_AFTER_THIS, limits};
 use super::{EndReason, Ending, feed};
 use crate::config::SessionPolicy;
+use crate::db::PgConnection;
 use crate::db::clock::now;
 use crate::db::prepared::Prepared;
 use crate::db::schema::{ended_sessions, sessions};

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
+use crate::db::PgConnection;
 use crate::db::stale::Stale;
 
 /// An origin not seen for this long counts as new again.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::data_types::PgInterval;
 use diesel::dsl::AsExprOf;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Interval, Timestamptz, Uuid as SqlUuid};
 use ipnetwork::IpNetwork;
@@ -17,6 +16,7 @@ use uuid::Uuid;
 
 use super::Ending;
 use crate::config::SessionPolicy;
+use crate::db::PgConnection;
 use crate::db::clock::{interval, now, span, statement_timestamp};
 use crate::db::schema::{ended_sessions, sessions};
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, insert_into};
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use uuid::Uuid;
 
 use super::User;
+use crate::db::PgConnection;
 use crate::db::clock::{after, now, span};
 use crate::db::schema::{one_time_links, users};
 use crate::db::stale::Stale;

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, exists, select};
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Bool, Integer, Interval};
 
 use super::email::email_digest;
 use super::{Email, User};
 use crate::config::LockoutPolicy;
+use crate::db::PgConnection;
 use crate::db::clock::{interval, now};
 use crate::db::prepared::Prepared;
 use crate::db::schema::{login_failures, users};

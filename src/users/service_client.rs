@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, exists, insert_into, select};
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::Name;
+use crate::db::PgConnection;
 use crate::db::schema::service_clients;
 use crate::token::TokenDigest;
 

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, insert_into, update};
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Bool, Nullable, Text, Uuid as SqlUuid};
 use uuid::Uuid;
@@ -12,6 +11,7 @@ use uuid::Uuid;
 use super::email::email_digest;
 use super::lockout::is_locked_sql;
 use super::{Email, Name, PasswordHash, Role};
+use crate::db::PgConnection;
 use crate::db::clock::now;
 use crate::db::prepared::Prepared;
 use crate::db::schema::users;

@@ -3,8 +3,8 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use oneseat::db::Database as Pool;
 use oneseat::db::migrations::{self, Error};
+use oneseat::db::{Database as Pool, PgConnection};
 use oneseat::users::Role;
 
 use crate::support::{App, Database, PASSWORD, eventually, hostile};

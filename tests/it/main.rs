@@ -36,6 +36,7 @@ mod notify;
 mod openapi;
 mod outage;
 mod packaging;
+mod pooler;
 mod races;
 mod recovery;
 mod refusals;

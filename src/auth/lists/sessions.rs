@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::InnerJoinQuerySource;
-use diesel::pg::{Pg, PgConnection};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::pagination::{Cursor, Page, Search, page};
 use crate::auth::{Auth, Error};
 use crate::config::SessionPolicy;
+use crate::db::PgConnection;
 use crate::db::clock::now;
 use crate::db::schema::{ended_sessions, sessions, users};
 use crate::sessions::store::{count_live, ends_at};

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use metrics::histogram;
 use tokio::sync::oneshot;
@@ -15,10 +14,10 @@ use super::{Activity, Seat, SeatMemory, unavailable};
 use crate::auth::metrics::{BATCH_SECONDS, BATCH_SIZE};
 use crate::auth::{Error, unwritten_ends};
 use crate::config::SessionPolicy;
-use crate::db::PinnedConnection;
 use crate::db::clock::{before, now, span};
 use crate::db::primary;
 use crate::db::schema::{sessions, users};
+use crate::db::{PgConnection, PinnedConnection};
 use crate::sessions::feed::feed_server;
 use crate::sessions::memory::Mark;
 use crate::sessions::{Ending, Session, history, store};
@@ -63,16 +62,18 @@ impl Worker<Question> for ValidationWorker {
         let size = u32::try_from(digests.len()).map_or(0.0, f64::from);
         let memory = self.memory.clone();
         let found = self.connection.run(move |conn| {
-            let found = find(conn, &digests, &policy)?;
-            let is_shown =
-                |found: &Found| !found.is_replicated || memory.is_leased_by(found.server.as_deref());
-            if !found.values().all(is_shown) {
-                primary::confirm(conn)?;
-            } else if found.len() < digests.len() {
-                // Another primary may have opened the session.
-                primary::confirm_if_replicated(conn)?;
-            }
-            Ok(found)
+            primary::with_one_server(conn, |conn| {
+                let found = find(conn, &digests, &policy)?;
+                let is_shown =
+                    |found: &Found| !found.is_replicated || memory.is_leased_by(found.server.as_deref());
+                if !found.values().all(is_shown) {
+                    primary::confirm(conn)?;
+                } else if found.len() < digests.len() {
+                    // Another primary may have opened the session.
+                    primary::confirm_if_replicated(conn)?;
+                }
+                Ok(found)
+            })
         });
         histogram!(BATCH_SECONDS).record(began.elapsed());
         histogram!(BATCH_SIZE).record(size);

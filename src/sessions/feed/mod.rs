@@ -16,13 +16,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use diesel::QueryResult;
-use diesel::pg::PgConnection;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::watchers::Watchers;
-use crate::db::Unavailable;
+use crate::db::{PgConnection, Unavailable};
 use crate::moment::Moment;
 use reader::Reader;
 

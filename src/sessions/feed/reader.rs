@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use diesel::pg::PgConnection;
 use metrics::counter;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -15,7 +14,7 @@ use super::round::{FeedListener, Round};
 use super::table::{self, Answer, Cursor};
 use super::{Demand, LastRound, LeaseSetting};
 use crate::config::SessionPolicy;
-use crate::db::{BoundedConnection, Unavailable};
+use crate::db::{BoundedConnection, PgConnection, Unavailable};
 use crate::moment::Moment;
 use crate::sessions::store::{self, SessionStatus};
 use crate::sessions::watchers::Watchers;

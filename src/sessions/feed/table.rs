@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::data_types::PgInterval;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_query;
@@ -15,6 +14,7 @@ use diesel::sql_types::{
 use uuid::Uuid;
 
 use super::round::Round;
+use crate::db::PgConnection;
 use crate::db::clock::interval;
 use crate::db::primary;
 use crate::moment::Moment;
@@ -109,21 +109,24 @@ pub(super) fn read(conn: &mut PgConnection, asked: Moment, since: Option<&Cursor
         .bind::<Nullable<Text>, _>(since.map(|cursor| &cursor.snapshot))
         .get_result::<Row>(conn)
     };
-    let row = match read(conn) {
-        Err(Error::NotFound) => {
-            // Somebody has emptied the tables. A lease may be in use, perhaps the longest one.
-            sql_query(
-                "insert into validation_lease (lease, previous) values ('0', '2s') on conflict do nothing",
-            )
-            .execute(conn)?;
-            read(conn)?
+    let row = primary::with_one_server(conn, |conn| {
+        let row = match read(conn) {
+            Err(Error::NotFound) => {
+                // Somebody has emptied the tables. A lease may be in use, perhaps the longest one.
+                sql_query(
+                    "insert into validation_lease (lease, previous) values ('0', '2s') on conflict do nothing",
+                )
+                .execute(conn)?;
+                read(conn)?
+            }
+            row => row?,
+        };
+        if row.is_replicated {
+            // Or a primary that was deposed would give leases for as long as nobody stops it.
+            primary::confirm(conn)?;
         }
-        row => row?,
-    };
-    if row.is_replicated {
-        // Or a primary that was deposed would give leases for as long as nobody stops it.
-        primary::confirm(conn)?;
-    }
+        Ok(row)
+    })?;
     let is_lost = row.is_lost || since.is_none_or(|cursor| *cursor.server != *row.server);
     let round = Round {
         server: row.server.into(),

@@ -18,7 +18,7 @@ use super::namespace::Namespace;
 use super::sees_no_lockout;
 use super::servers::{LastHour, Servers};
 use super::world::{FAULTS, SOURCES, World, from};
-use crate::support::{App, Database, Lost, Program, Wire, eventually};
+use crate::support::{App, Database, Lost, Pooler, Program, Wire, eventually};
 
 /// What may happen while people go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub struct Stage {
     /// The lease that was set last.
     lease: &'static str,
     _operator: App,
+    /// Between every instance and PostgreSQL, if `ONESEAT_PGBOUNCER` names one.
+    _pooler: Option<Pooler>,
     servers: Servers,
     clock: PathBuf,
     /// What that file says.
@@ -95,11 +97,14 @@ impl Stage {
         servers.add_standby().await;
         let clock = servers.dir().join("clock");
         fs::write(&clock, "+0\n").unwrap();
-        let operator = App::start_on_with(servers.database(), sees_no_lockout).await;
+        let pooler = std::env::var_os("ONESEAT_PGBOUNCER")
+            .map(|_| Pooler::start_in(servers.dir(), &servers.database(), "transaction", 20));
+        let way = Database::at(pooler.as_ref().map_or(servers.url(), Pooler::url).to_owned());
+        let operator = App::start_by_with(way.url(), &servers.database(), sees_no_lockout).await;
         let network = namespace.then(Namespace::new).flatten();
-        let mut wires = PROGRAMS.map(|_| Wire::to(&servers.database()));
+        let mut wires = PROGRAMS.map(|_| Wire::to(&way));
         if let Some(network) = &network {
-            wires[0] = Wire::from(network.database().into(), &servers.database());
+            wires[0] = Wire::from(network.database().into(), &way);
         }
         let begin = |n: usize| start(&wires[n], network.as_ref(), &clock, n, PROGRAMS[n].1, free_port());
         let programs: Vec<_> = (0..PROGRAMS.len()).map(|n| Some(begin(n))).collect();
@@ -119,6 +124,7 @@ impl Stage {
             validations: vec![[0; SOURCES.len()]; PROGRAMS.len()],
             lease: PROGRAMS[PROGRAMS.len() - 1].1,
             _operator: operator,
+            _pooler: pooler,
             servers,
             clock,
             hours: 0,

@@ -117,7 +117,7 @@ async fn what_is_owed_goes_first_and_much_of_it_keeps_no_link_waiting() {
             ip_address: from.map(|from| from.parse().unwrap()),
             user_agent: None,
         };
-        let conn = &mut app.database().connect();
+        let conn = &mut oneseat::db::connect(app.database().url()).unwrap();
         outbox::post(conn, &digest, Kind::PasswordChanged, &happening).unwrap();
     };
     ask(&app, &user(1), "198.51.100.1").await;
@@ -174,7 +174,7 @@ async fn an_address_that_somebody_gets_after_it_was_seen_is_not_forgotten() {
     let app = app(1).await;
     ask(&app, "new@example.org", "192.0.2.1").await;
     ask(&app, "nobody@example.net", "192.0.2.2").await;
-    let conn = &mut app.database().connect();
+    let conn = &mut oneseat::db::connect(app.database().url()).unwrap();
     let seen = outbox::front(conn, 10).unwrap();
     assert_eq!(seen.len(), 2);
     app.database()

@@ -76,10 +76,30 @@ impl App {
         Self::over(Rc::new(database), change)
     }
 
+    /// An instance that goes this way to its database. The test itself goes straight there.
+    pub async fn start_by(url: &str, database: &Database) -> Self {
+        Self::start_by_with(url, database, |_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn start_by_with(
+        url: &str,
+        database: &Database,
+        change: impl FnOnce(&mut ServeConfig),
+    ) -> Self {
+        let database = Rc::new(Database::at(database.url().to_owned()));
+        Self::over_by(url, database, change)
+    }
+
     fn over(database: Rc<Database>, change: impl FnOnce(&mut ServeConfig)) -> Self {
+        let url = database.url().to_owned();
+        Self::over_by(&url, database, change)
+    }
+
+    fn over_by(url: &str, database: Rc<Database>, change: impl FnOnce(&mut ServeConfig)) -> Self {
         let mut config = config();
         change(&mut config);
-        let location = database_config(database.url());
+        let location = database_config(url);
         let (stop, stopped) = oneshot::channel::<()>();
         let (built, building) = mpsc::channel();
         let thread = std::thread::spawn(move || {

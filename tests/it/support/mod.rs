@@ -10,6 +10,7 @@ mod gate;
 pub mod hostile;
 mod mail;
 mod no_sweep;
+mod pooler;
 mod program;
 mod wire;
 
@@ -22,6 +23,7 @@ pub use events::EventStream;
 pub use gate::Gate;
 pub use mail::{Mail, MailServer};
 pub use no_sweep::NoSweep;
+pub use pooler::Pooler;
 pub use program::{Program, add_user, add_user_with, begun, oneseat, oneseat_with};
 pub use wire::{Lost, Wire};
 

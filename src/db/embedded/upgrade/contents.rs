@@ -2,13 +2,16 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 
 use super::super::error::Error;
-use crate::db::Unavailable;
-use crate::db::connection::{LAWS, establish};
+use crate::db::connection::{Purpose, open};
+use crate::db::laws::Settings;
+use crate::db::{PgConnection, Unavailable};
+
+/// To count and to analyse much takes as long as it takes.
+const LIMITS: Settings = &[("statement_timeout", "0"), ("lock_timeout", "'10s'")];
 
 /// The rows that must be the same.
 const ROWS: &str = "(select format('%s users, %s sessions (%s restored), %s ended sessions',
@@ -59,9 +62,11 @@ pub(super) fn analyse(url: &str) -> Result<(), Error> {
 }
 
 fn connected(url: &str) -> Result<PgConnection, Error> {
-    let mut connection = establish(url).map_err(Error::program("postgres"))?;
-    connection.batch_execute(LAWS).map_err(failed)?;
-    Ok(connection)
+    let purpose = Purpose {
+        limits: LIMITS,
+        is_for_use: false,
+    };
+    open(url, purpose).map_err(Error::program("postgres"))
 }
 
 fn failed(error: diesel::result::Error) -> Error {

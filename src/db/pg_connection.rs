@@ -1,0 +1,262 @@
+//! A connection whose every statement obeys the laws, also where a pooler is in between.
+//!
+//! It is Diesel's connection. Behind a pooler each transaction begins with the laws, and a statement outside of a
+//! transaction gets one of its own: without, Diesel would prepare it on one connection of PostgreSQL's and run it
+//! on another (docs/decisions/0013).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use diesel::connection::{
+    AnsiTransactionManager, CacheSize, ConnectionSealed, DefaultLoadingMode, Instrumentation, LoadConnection,
+    SimpleConnection, TransactionManager, TransactionManagerStatus,
+};
+use diesel::expression::QueryMetadata;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{Query, QueryFragment, QueryId};
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::Integer;
+
+use super::laws::{self, Beginning, PLANNED_ONCE};
+
+/// The connection that stores and use cases borrow.
+pub struct PgConnection {
+    diesel: diesel::PgConnection,
+    /// Behind a pooler.
+    pooled: Option<Pooled>,
+    /// Set once it is of no more use, although it is open.
+    is_spent: bool,
+}
+
+struct Pooled {
+    beginning: Beginning,
+    /// Those of `beginning`.
+    statements: String,
+    /// Is told of the connection of PostgreSQL's that each transaction has.
+    backend: Option<Arc<AtomicI32>>,
+}
+
+impl PgConnection {
+    /// A connection of PostgreSQL's own, with the laws in force.
+    pub(super) fn direct(diesel: diesel::PgConnection) -> Self {
+        Self {
+            diesel,
+            pooled: None,
+            is_spent: false,
+        }
+    }
+
+    /// One through a pooler, whose transactions begin like this.
+    pub(super) fn pooled(mut diesel: diesel::PgConnection, beginning: Beginning) -> Self {
+        if !beginning.maps_statements {
+            // Without a name, a statement lives as long as its transaction, on one connection of PostgreSQL's.
+            diesel.set_prepared_statement_cache_size(CacheSize::Disabled);
+        }
+        let pooled = Pooled {
+            statements: beginning.statements(),
+            beginning,
+            backend: None,
+        };
+        Self {
+            diesel,
+            pooled: Some(pooled),
+            is_spent: false,
+        }
+    }
+
+    /// Whether a pooler is in between, so that nothing lasts longer than a transaction.
+    pub fn is_pooled(&self) -> bool {
+        self.pooled.is_some()
+    }
+
+    /// Has statements find single rows by index, with plans that are made once.
+    pub(super) fn plan_once(&mut self) -> QueryResult<()> {
+        match &mut self.pooled {
+            None => self.diesel.batch_execute(&laws::for_session(PLANNED_ONCE)),
+            Some(pooled) => {
+                pooled.beginning.plans = PLANNED_ONCE;
+                pooled.statements = pooled.beginning.statements();
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes down which connection of PostgreSQL's does the work, from now on.
+    pub(super) fn report_backend(&mut self, backend: Option<Arc<AtomicI32>>) -> QueryResult<()> {
+        match (&mut self.pooled, backend) {
+            (Some(pooled), backend) => pooled.backend = backend,
+            (None, Some(backend)) => backend.store(backend_pid(&mut self.diesel)?, Ordering::Relaxed),
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
+    /// Diesel's own, for what it does in a transaction of this connection.
+    pub(super) fn in_transaction(&mut self) -> &mut diesel::PgConnection {
+        &mut self.diesel
+    }
+
+    /// Whether it must not be used again.
+    pub(super) fn is_broken(&mut self) -> bool {
+        self.is_spent || AnsiTransactionManager::is_broken_transaction_manager(&mut self.diesel)
+    }
+
+    /// What has arrived, without waiting.
+    pub(super) fn read_what_arrived(&mut self) -> QueryResult<()> {
+        self.diesel
+            .notifications_iter()
+            .try_for_each(|notice| notice.map(drop))
+    }
+
+    /// Begins a transaction with this statement, which has no result.
+    pub(super) fn begin_with(&mut self, first: &str) -> QueryResult<()> {
+        let begin = match &self.pooled {
+            Some(pooled) if first.is_empty() => pooled.statements.clone(),
+            Some(pooled) => format!("{}; {first}", pooled.statements),
+            None if first.is_empty() => "begin".to_owned(),
+            None => format!("begin; {first}"),
+        };
+        if let Err(error) = AnsiTransactionManager::begin_transaction_sql(&mut self.diesel, &begin) {
+            // PostgreSQL may have begun a transaction, of which Diesel does not know. Without a connection this
+            // fails, too, and the connection is dropped. Behind a pooler the next one may be better.
+            self.is_spent = self.is_pooled();
+            let _ = self.diesel.batch_execute("rollback");
+            return Err(error);
+        }
+        if let Some(Pooled {
+            backend: Some(backend),
+            ..
+        }) = &self.pooled
+        {
+            backend.store(backend_pid(&mut self.diesel)?, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Runs one statement: behind a pooler, and outside of a transaction, in a transaction of its own.
+    fn run_one<T>(
+        &mut self,
+        work: impl FnOnce(&mut diesel::PgConnection) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        if !self.is_pooled() || self.depth()?.is_some() {
+            let done = work(&mut self.diesel);
+            return self.noted(done);
+        }
+        self.begin_with("")?;
+        match work(&mut self.diesel) {
+            Ok(done) => {
+                AnsiTransactionManager::commit_transaction(&mut self.diesel)?;
+                Ok(done)
+            }
+            failed => {
+                // If that fails, too, the connection is broken, and known to be.
+                let _ = AnsiTransactionManager::rollback_transaction(&mut self.diesel);
+                self.noted(failed)
+            }
+        }
+    }
+
+    /// Gives the connection up where its prepared statements may be of no more use: a column has another type, or
+    /// the pooler has forgotten their names. Behind a pooler another connection costs PostgreSQL nothing.
+    fn noted<T>(&mut self, done: QueryResult<T>) -> QueryResult<T> {
+        if let Err(Error::DatabaseError(DatabaseErrorKind::Unknown, words)) = &done {
+            self.is_spent |= self.is_pooled() || words.message().starts_with("cached plan ");
+        }
+        done
+    }
+
+    fn depth(&mut self) -> QueryResult<Option<std::num::NonZeroU32>> {
+        AnsiTransactionManager::transaction_manager_status_mut(&mut self.diesel).transaction_depth()
+    }
+}
+
+/// The connection of PostgreSQL's that answers.
+fn backend_pid(connection: &mut diesel::PgConnection) -> QueryResult<i32> {
+    diesel::select(diesel::dsl::sql::<Integer>("pg_backend_pid()")).get_result(connection)
+}
+
+impl SimpleConnection for PgConnection {
+    fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
+        self.run_one(|diesel| diesel.batch_execute(query))
+    }
+}
+
+impl ConnectionSealed for PgConnection {}
+
+impl Connection for PgConnection {
+    type Backend = Pg;
+    type TransactionManager = Transactions;
+
+    /// Only [`super::connect`] knows whether a pooler is in between.
+    fn establish(_: &str) -> ConnectionResult<Self> {
+        Err(ConnectionError::BadConnection(
+            "connect by `db::connect`".to_owned(),
+        ))
+    }
+
+    fn execute_returning_count<T>(&mut self, source: &T) -> QueryResult<usize>
+    where
+        T: QueryFragment<Pg> + QueryId,
+    {
+        self.run_one(|diesel| diesel.execute_returning_count(source))
+    }
+
+    fn transaction_state(&mut self) -> &mut AnsiTransactionManager {
+        self.diesel.transaction_state()
+    }
+
+    fn instrumentation(&mut self) -> &mut dyn Instrumentation {
+        self.diesel.instrumentation()
+    }
+
+    fn set_instrumentation(&mut self, instrumentation: impl Instrumentation) {
+        self.diesel.set_instrumentation(instrumentation);
+    }
+
+    fn set_prepared_statement_cache_size(&mut self, size: CacheSize) {
+        self.diesel.set_prepared_statement_cache_size(size);
+    }
+}
+
+impl LoadConnection<DefaultLoadingMode> for PgConnection {
+    type Cursor<'conn, 'query> =
+        <diesel::PgConnection as LoadConnection<DefaultLoadingMode>>::Cursor<'conn, 'query>;
+    type Row<'conn, 'query> =
+        <diesel::PgConnection as LoadConnection<DefaultLoadingMode>>::Row<'conn, 'query>;
+
+    /// All rows have arrived when this returns.
+    fn load<'conn, 'query, T>(&'conn mut self, source: T) -> QueryResult<Self::Cursor<'conn, 'query>>
+    where
+        T: Query + QueryFragment<Pg> + QueryId + 'query,
+        Pg: QueryMetadata<T::SqlType>,
+    {
+        self.run_one(|diesel| LoadConnection::<DefaultLoadingMode>::load(diesel, source))
+    }
+}
+
+/// Diesel's transactions, with another beginning.
+pub struct Transactions;
+
+impl TransactionManager<PgConnection> for Transactions {
+    type TransactionStateData = AnsiTransactionManager;
+
+    fn begin_transaction(conn: &mut PgConnection) -> QueryResult<()> {
+        if conn.depth()?.is_some() {
+            return AnsiTransactionManager::begin_transaction(&mut conn.diesel);
+        }
+        conn.begin_with("")
+    }
+
+    fn rollback_transaction(conn: &mut PgConnection) -> QueryResult<()> {
+        AnsiTransactionManager::rollback_transaction(&mut conn.diesel)
+    }
+
+    fn commit_transaction(conn: &mut PgConnection) -> QueryResult<()> {
+        AnsiTransactionManager::commit_transaction(&mut conn.diesel)
+    }
+
+    fn transaction_manager_status_mut(conn: &mut PgConnection) -> &mut TransactionManagerStatus {
+        AnsiTransactionManager::transaction_manager_status_mut(&mut conn.diesel)
+    }
+}
