@@ -164,7 +164,7 @@ impl ValidationWorker {
     fn explain(&mut self, missing: Vec<Question>, over: &HashMap<TokenDigest, (Uuid, OverBy)>) {
         let digests = distinct(missing.iter().map(|question| question.digest));
         let endings: HashMap<TokenDigest, Ending> =
-            match self.connection.run(move |conn| history::find(conn, &digests)) {
+            match self.connection.run(move |conn| found_ends(conn, &digests)) {
                 Ok(endings) => endings.into_iter().collect(),
                 Err(error) => return fail(missing, &error.into()),
             };
@@ -200,6 +200,18 @@ fn distinct<T: Eq + std::hash::Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
     all.collect::<std::collections::HashSet<T>>()
         .into_iter()
         .collect()
+}
+
+/// The ends of these sessions. The connection may be another one than that on which none was found to live: so where an end is
+/// missing, this server, too, has to show that it is the primary.
+fn found_ends(conn: &mut PgConnection, digests: &[TokenDigest]) -> QueryResult<Vec<(TokenDigest, Ending)>> {
+    primary::with_one_server(conn, |conn| {
+        let ends = history::find(conn, digests)?;
+        if ends.len() < digests.len() {
+            primary::confirm_if_replicated(conn)?;
+        }
+        Ok(ends)
+    })
 }
 
 /// A seat in the table, judged by PostgreSQL's clock.
