@@ -72,7 +72,10 @@ async fn a_copy_of_the_database_revives_nobody_although_no_connection_of_ours_is
     app.add_user("ada", Role::User).await;
     let ada = app.visitor().sign_in("ada@example.org").await;
     let linus = app.signed_in("linus").await;
+    // Nobody may be connected to what is copied.
+    pooler.command("pause");
     let copy = database.copy();
+    pooler.command("resume");
     eventually("she is signed out", async || ada.logout().await.status == 200).await;
     database.replace_with(copy);
     for client in [&ada, &linus] {
