@@ -17,7 +17,8 @@ use nix::dir::Dir;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::geteuid;
-use rustix::fs::{RenameFlags, fstatvfs, renameat_with};
+use rustix::fs::{AtFlags, RenameFlags, fstatvfs, renameat_with, statat};
+use rustix::io::Errno;
 
 use super::error::Error;
 use super::lock::{self, LONGEST_WAIT, Mode as LockMode};
@@ -159,9 +160,9 @@ impl DataDir {
 }
 
 impl ServerDir {
-    /// Does an entry with this name exist?
+    /// Does an entry with this name exist? A link is one, too.
     pub(super) fn has(&self, name: &str) -> bool {
-        has(&self.dir, name)
+        statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).err() != Some(Errno::NOENT)
     }
 
     /// The major version of PostgreSQL that made the cluster. `None`: there is no cluster.

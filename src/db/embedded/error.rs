@@ -114,7 +114,8 @@ pub enum Error {
     },
     /// The new data have not all that the old ones have.
     #[error(
-        "the new data are not the old ones ({new} instead of {old}); nothing was changed, please report this"
+        "the new data are not the old ones ({new} instead of {old}); please report this \
+         (the old data stay in use; their schema may have been updated)"
     )]
     Differs {
         /// The rows of the old data.
@@ -123,8 +124,25 @@ pub enum Error {
         new: String,
     },
     /// Somebody stopped an upgrade.
-    #[error("the upgrade was told to stop; the data are as they were")]
+    #[error(
+        "the upgrade was told to stop; the old data stay in use, and their sessions live on \
+         (their schema may have been updated)"
+    )]
     Stopped,
+    /// An upgrade failed after it had ended the sessions of the old data, or while it did so.
+    #[error("{0}; the old data stay in use, and everybody may have to sign in again")]
+    SignedOut(Box<Error>),
+    /// The data have changed places, and the old ones did not get the name that is kept.
+    #[error(
+        "the new data are in place, but to name the old ones failed ({error}); they are in {old}: \
+         move that directory elsewhere before oneseat starts, which may remove it"
+    )]
+    OldDataUnnamed {
+        /// Where the old data are.
+        old: String,
+        /// The error.
+        error: io::Error,
+    },
     /// The schema could not be updated before an upgrade.
     #[error(transparent)]
     Migrations(#[from] crate::db::migrations::Error),

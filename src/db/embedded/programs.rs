@@ -186,7 +186,7 @@ impl Runner {
         self.finished(command.stdout(Stdio::null())).map(drop)
     }
 
-    /// The same, and returns what it wrote.
+    /// Runs a program to its end, and returns what it wrote. On failure returns its last words.
     pub(super) fn read(&self, command: &mut Command) -> Result<String, String> {
         self.finished(command.stdout(Stdio::piped()))
     }

@@ -28,7 +28,7 @@ pub(super) const UNFINISHED: &str = "pgdata.new.";
 
 /// The number in the socket's name.
 const PORT: &str = "5432";
-/// The same while `pg_upgrade` runs a server, so that nobody else takes it for the usual one.
+/// The number while `pg_upgrade` runs a server, so that nobody else takes it for the usual one.
 pub(super) const UPGRADE_PORT: &str = "5433";
 
 /// The server's log.
@@ -100,7 +100,7 @@ impl Server {
         self.start_with(&programs)
     }
 
-    /// The same with these programs, where there is a cluster.
+    /// Starts the server with these programs unless it runs. There must be a cluster.
     pub(super) fn start_with(&self, programs: &Programs) -> Result<(), Error> {
         let deadline = Instant::now() + START;
         // A server that a killed process left may be up, starting or stopping: ask until it is up or down.
@@ -164,7 +164,7 @@ impl Server {
     }
 
     /// `pg_upgrade` runs the server of the cluster, too, away from the usual socket. The caller holds the start
-    /// lock, so whoever did so is gone.
+    /// lock, so no `pg_upgrade` runs any more.
     fn stop_left_by_upgrade(&self, programs: &Programs) {
         if self.listens_at(UPGRADE_PORT) {
             let _ = self.stop_cluster(programs, CLUSTER, "fast", START);

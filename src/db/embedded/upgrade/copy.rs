@@ -20,6 +20,8 @@ const LOG: &str = "upgrade.log";
 const PAUSE: Duration = Duration::from_millis(50);
 /// How often the size of the copy is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long the copy may take to end when it is told to. Then it is killed.
+const END: Duration = Duration::from_secs(10);
 
 /// Where `pg_upgrade` works. It leaves a script there that would remove the old data by the name that the new
 /// data get.
@@ -140,8 +142,16 @@ fn reason(said: &str) -> String {
 
 /// Ends the copy with everything that it has begun, except for servers: those have groups of their own.
 fn end(copying: &mut Child) {
-    if let Ok(id) = i32::try_from(copying.id()) {
-        let _ = killpg(Pid::from_raw(id), Signal::SIGTERM);
+    let group = i32::try_from(copying.id()).ok().map(Pid::from_raw);
+    let send = |signal: Signal| group.map(|group| killpg(group, signal));
+    let deadline = Instant::now() + END;
+    let _ = send(Signal::SIGTERM);
+    while let Ok(None) = copying.try_wait() {
+        if Instant::now() >= deadline {
+            let _ = send(Signal::SIGKILL);
+            break;
+        }
+        std::thread::sleep(PAUSE);
     }
     let _ = copying.wait();
 }

@@ -4,7 +4,7 @@
 //! system does wholly or not at all. What an interruption leaves beside them is removed by the next start.
 //!
 //! `pg_upgrade` copies the files of the tables, so sessions live on, and what has ended stays ended. The old
-//! data are a backup from then on. Its sessions are over before it becomes one: whoever goes back to it
+//! data are a backup from then on. Its sessions are over before it becomes one, so going back to it
 //! brings no session back (docs/decisions/0012).
 
 mod contents;
@@ -57,7 +57,7 @@ pub enum Upgraded {
         from: u32,
         /// The version now.
         to: u32,
-        /// Where the data are as they were before.
+        /// Where the old data are. Their sessions are over.
         kept: PathBuf,
     },
 }
@@ -80,7 +80,7 @@ pub enum Progress {
 pub struct Watch<'a> {
     /// Is told how far it has come.
     pub tell: &'a (dyn Fn(Progress) + Sync),
-    /// Set from elsewhere: the upgrade ends, and the data are as they were.
+    /// Set from elsewhere: the upgrade ends, unless the data change places already.
     pub is_stopped: &'a AtomicBool,
 }
 
@@ -103,7 +103,7 @@ impl Watch<'_> {
 /// them, if they are at no usual place. Blocks.
 ///
 /// # Errors
-/// See [`Error`]. The data are as they were.
+/// See [`Error`]. Unless it says otherwise, the old data stay in use. Their schema may have been updated.
 pub fn upgrade(dir: &Path, old_programs: Option<&Path>, watch: &Watch<'_>) -> Result<Upgraded, Error> {
     let runner = Runner::of_this_process()?;
     let no_data = || Error::NoData(dir.display().to_string());
@@ -127,17 +127,18 @@ pub fn upgrade(dir: &Path, old_programs: Option<&Path>, watch: &Watch<'_>) -> Re
         old: old.with(&OF_THE_OLD)?,
         new: new.with(&OF_THE_NEW)?,
     };
-    let done = upgrade.run(watch);
-    // The same removes what a failure has left.
+    let failed = match upgrade.run(watch) {
+        // The data have changed places. What has the name of unfinished data now are the old data.
+        done @ (Ok(_) | Err(Error::OldDataUnnamed { .. })) => return done,
+        Err(error) => error,
+    };
     let removed = upgrade.server.remove_unfinished(&upgrade.old);
-    match done {
+    if !matches!(failed, Error::SignedOut(_)) {
         // It may have failed because a program was stopped.
-        Err(_) if watch.goes_on().is_err() => Err(Error::Stopped),
-        done => {
-            removed?;
-            done
-        }
+        watch.goes_on()?;
+        removed?;
     }
+    Err(failed)
 }
 
 fn of_version(version: u32, bin: &Path) -> Result<Programs, Error> {
@@ -178,8 +179,12 @@ impl Upgrade {
         self.look_at(&unfinished, &contents)?;
         // From here on the old data are a backup, or will be.
         watch.step("exchanging the data")?;
-        self.in_the_old(contents::end_all_sessions)?;
-        self.exchange(&unfinished)?;
+        let work = copy::work_of(&unfinished);
+        self.server.step("rm", command("rm").args(["-rf", &work]))?;
+        self.in_the_old(contents::end_all_sessions)
+            .and_then(|()| self.exchange(&unfinished))
+            .map_err(|error| Error::SignedOut(Box::new(error)))?;
+        self.name_the_old(&unfinished)?;
         Ok(Upgraded::Done {
             from: self.old.version,
             to: self.new.version,
@@ -232,14 +237,21 @@ impl Upgrade {
     }
 
     fn exchange(&self, unfinished: &str) -> Result<(), Error> {
-        let path = self.server.dir.path.clone();
-        self.server.dir.sync().map_err(Error::at(&path))?;
-        self.change_places(unfinished, CLUSTER)?;
+        let dir = &self.server.dir;
+        dir.sync().map_err(Error::at(&dir.path))?;
+        self.change_places(unfinished, CLUSTER)
+    }
+
+    /// Gives the old data, which have the name of unfinished ones after the exchange, the name that is kept.
+    fn name_the_old(&self, unfinished: &str) -> Result<(), Error> {
+        let dir = &self.server.dir;
         // Power may fail here: then the old data are lost, and the new ones are whole.
-        let renamed = self.server.dir.rename(unfinished, &self.kept);
-        renamed
-            .and_then(|()| self.server.dir.sync())
-            .map_err(Error::at(&path))
+        let renamed = dir.rename(unfinished, &self.kept);
+        renamed.and_then(|()| dir.sync()).map_err(|error| {
+            let is_unnamed = dir.has(unfinished);
+            let old = self.path_of(if is_unnamed { unfinished } else { &self.kept });
+            Error::OldDataUnnamed { old, error }
+        })
     }
 
     fn change_places(&self, one: &str, other: &str) -> Result<(), Error> {
