@@ -19,9 +19,10 @@ pub(super) enum Database {
     ///
     /// Each major version of PostgreSQL keeps its files in a way of its own. When the operating system brings
     /// a new one, this copies the data for it. It needs the server programs of both versions, space for a
-    /// second copy, and that no oneseat runs on the data. Sessions live on.
+    /// second copy, and that no oneseat runs on the data. Sessions live on (to a
+    /// version below 15 they all end).
     ///
-    /// The data stay as they are until the copy is whole. Then the copy takes their place in one step, and
+    /// The old data stay in use until the copy is whole. Then the copy takes their place in one step, and
     /// they are kept beside it, in `server/pgdata.NN`. An interruption at any moment leaves data that start.
     /// Run it again afterwards.
     Upgrade(Upgrade),
@@ -74,7 +75,7 @@ impl Upgrade {
         match done.map_err(Failure::failed)?? {
             Upgraded::Nothing { version } => output::line(format_args!("up to date: PostgreSQL {version}")),
             Upgraded::Done { from, to, kept } => output::line(format_args!(
-                "moved from PostgreSQL {from} to {to}; the data as they were are in {}: remove that when all is well",
+                "moved from PostgreSQL {from} to {to}; the old data are in {}: remove that when all is well",
                 kept.display()
             )),
         }
