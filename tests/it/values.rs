@@ -96,7 +96,7 @@ fn plain_sql_writes_no_time_that_the_program_cannot_read() {
 /// Takes the constraints away again, as they were for an earlier version.
 fn before_the_constraints(database: &Database) {
     let mut connection = PgConnection::establish(database.url()).unwrap();
-    // refuse_values_that_cannot_be_read, and whatever comes after it.
+    // refuse_values_that_cannot_be_read, with the repair and the validation, and whatever comes after them.
     while connection.revert_last_migration(MIGRATIONS).unwrap().to_string() != "20261127000018" {}
 }
 
@@ -137,6 +137,42 @@ async fn rows_that_an_earlier_version_let_in_are_repaired_and_such_a_session_is_
             );
         }
         assert!(app.auth.sweep(|_| ()).await.unwrap().is_some(), "{time}");
+    }
+}
+
+/// The columns of `sessions` that say how long one lasts, each with a value above its range and one below.
+const OUT_OF_RANGE: [(&str, &str, &str); 5] = [
+    ("created_at", "infinity", "-infinity"),
+    ("last_activity", "infinity", "-infinity"),
+    ("expires_at", "infinity", "-infinity"),
+    ("ends_at", "infinity", "-infinity"),
+    ("idle_timeout", "170000000 years", "-1 s"),
+];
+
+#[tokio::test]
+async fn one_value_out_of_range_is_enough_for_a_session_to_be_over() {
+    for is_above in [true, false] {
+        let app = App::start().await;
+        let grace = app.signed_in("grace").await;
+        let mut clients = Vec::new();
+        // Each user has the name of the column whose value is bad.
+        for (column, _, _) in OUT_OF_RANGE {
+            clients.push((column, app.signed_in(column).await));
+        }
+        before_the_constraints(app.database());
+        let changes = OUT_OF_RANGE.map(|(column, above, below)| {
+            let value = if is_above { above } else { below };
+            format!(
+                "update sessions set {column} = '{value}' where user_id = (select id from users where name = '{column}')"
+            )
+        });
+        app.database().execute(&changes.join("; "));
+        migrations::run(app.database().url()).unwrap();
+        for (column, client) in clients {
+            let problem = client.session().await.problem();
+            assert_eq!(problem, "401 session_ended", "{column}, above: {is_above}");
+        }
+        assert_eq!(grace.session().await.status, 200, "above: {is_above}");
     }
 }
 

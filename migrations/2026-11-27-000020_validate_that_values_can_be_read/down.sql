@@ -1,0 +1,2 @@
+-- The constraints go with the migration that added them.
+select 1;
