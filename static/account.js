@@ -63,7 +63,9 @@ for (const [id, prepare] of Object.entries(forms)) {
 }
 
 const email = at("[name=email]");
-if (email) email.value ||= carried();
+// Also where no field waits for it: it must not stay.
+const brought = carried();
+if (email) email.value ||= brought;
 addEventListener("click", ({ target }) => {
   if (target.closest("a[href]")?.origin === location.origin) carry(email?.value);
 });

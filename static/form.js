@@ -20,10 +20,12 @@ export function carried() {
   return recall(CARRIED);
 }
 
-/** Keeps a word in this tab until it is recalled. Never a secret: other scripts of this origin can read it. */
+/** Keeps a word in this tab until it is recalled, in place of an older one; an empty one only removes that. Never a secret: other scripts
+ * of this origin can read it. */
 export function remember(name, word) {
   try {
     if (word) sessionStorage.setItem(name, word);
+    else sessionStorage.removeItem(name);
   } catch {
     // The browser keeps nothing for this site. It is a convenience only.
   }

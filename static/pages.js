@@ -367,7 +367,7 @@ const MANY = 20;
 /** Asks "are you sure?" and resolves to the answer. For many at once, `count` has to be typed. */
 function confirmed(words, { yes = "End", count = "1" }) {
   const dialog = document.getElementById("confirm");
-  const [button, typed] = [document.getElementById("confirm-yes"), document.getElementById("confirm-typed")];
+  const [no, button, typed] = ["no", "yes", "typed"].map((name) => document.getElementById(`confirm-${name}`));
   document.getElementById("confirm-words").textContent = words;
   document.getElementById("confirm-count").textContent = count;
   document.getElementById("confirm-number").hidden = Number(count) <= MANY;
@@ -375,7 +375,8 @@ function confirmed(words, { yes = "End", count = "1" }) {
   button.disabled = Number(count) > MANY;
   typed.value = "";
   typed.oninput = () => { button.disabled = typed.value.trim() !== count; };
-  dialog.returnValue = "no";
+  no.onclick = () => dialog.close(no.value);
+  dialog.returnValue = no.value;
   dialog.showModal();
   return new Promise((answer) => {
     dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true });
@@ -448,4 +449,6 @@ addEventListener("pageshow", ({ persisted }) => {
 show({ main: [...main.childNodes], nav: [...nav.childNodes] }, document.title);
 if (recall(LEFT)) say(WORDS.left);
 const typed = document.getElementById("email");
-if (typed) typed.value ||= carried();
+// Also where no field waits for it: it must not stay.
+const brought = carried();
+if (typed) typed.value ||= brought;

@@ -75,6 +75,24 @@ async fn an_address_that_was_typed_goes_along_to_the_other_forms() {
     browser.wait_for("#login").await;
     assert_eq!(browser.run("return email.value").await, ROOT);
     assert_eq!(browser.run("return sessionStorage.length").await, 0);
+    // An empty field takes nothing along, not even what a page before has left.
+    browser
+        .run("email.value = ''; sessionStorage.setItem('oneseat-email', 'left@example.org')")
+        .await;
+    browser.click("a[href='/forgot']").await;
+    browser.wait_for("#forgot").await;
+    assert_eq!(browser.run("return email.value").await, "");
+    // A page without the field leaves nothing behind.
+    browser
+        .run("sessionStorage.setItem('oneseat-email', 'left@example.org')")
+        .await;
+    browser.go("/reset").await;
+    assert_eq!(
+        browser
+            .run("return [document.querySelectorAll('[name=email]').length, sessionStorage.length]")
+            .await,
+        json!([0, 0])
+    );
 }
 
 #[tokio::test]
@@ -222,8 +240,18 @@ async fn many_sessions_end_only_after_their_number_was_typed() {
             .await,
         true
     );
+    // Enter answers only when the number is right, and then it says yes.
+    let enter = char::from(fantoccini::key::Key::Enter);
+    let is_open = "return document.getElementById('confirm').open";
+    admin.fill("#confirm-typed", "2").await;
+    admin.press(enter).await;
+    assert_eq!(admin.run(is_open).await, true);
+    admin.click("#confirm-no").await;
+    assert_eq!(admin.run(is_open).await, false);
+    assert_eq!(app.sessions(), 23, "nobody was signed out");
+    admin.click("[data-count]").await;
     admin.fill("#confirm-typed", "21").await;
-    admin.click("#confirm-yes").await;
+    admin.press(enter).await;
     admin.wait_for_words("21 sessions ended.").await;
     assert_eq!(app.sessions(), 2, "the admin's own, and Ada's");
     // One is ended without that.
