@@ -19,11 +19,9 @@ use crate::users::lockout::{self, Locked};
 use crate::users::{User, store};
 
 type LiveRows = InnerJoinQuerySource<sessions::table, users::table>;
+type Condition = Box<dyn BoxableExpression<LiveRows, Pg, SqlType = Bool>>;
 
-fn matches_live(
-    search: &Search,
-    policy: &SessionPolicy,
-) -> Box<dyn BoxableExpression<LiveRows, Pg, SqlType = Bool>> {
+fn matches_live(search: &Search, policy: &SessionPolicy) -> Condition {
     let lives = ends_at(policy).gt(now());
     match search {
         Search::All => Box::new(lives),
@@ -36,6 +34,10 @@ fn matches_live(
     }
 }
 
+fn matches_other(search: &Search, own: Uuid, policy: &SessionPolicy) -> Condition {
+    Box::new(matches_live(search, policy).and(sessions::id.ne(own)))
+}
+
 /// The ids of the live sessions that match, but for this one.
 pub(in crate::auth) fn matching_others(
     conn: &mut PgConnection,
@@ -45,8 +47,7 @@ pub(in crate::auth) fn matching_others(
 ) -> QueryResult<Vec<Uuid>> {
     sessions::table
         .inner_join(users::table)
-        .filter(matches_live(search, policy))
-        .filter(sessions::id.ne(own))
+        .filter(matches_other(search, own, policy))
         .select(sessions::id)
         .load(conn)
 }
@@ -114,13 +115,18 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn count_others(&self, search: Search, own: Uuid) -> Result<i64, Error> {
         let policy = self.policy.sessions;
-        self.query(move |conn| {
-            sessions::table
-                .inner_join(users::table)
-                .filter(matches_live(&search, &policy))
+        self.query(move |conn| match search {
+            // Without a join, as above.
+            Search::All => sessions::table
+                .filter(ends_at(&policy).gt(now()))
                 .filter(sessions::id.ne(own))
                 .count()
-                .get_result(conn)
+                .get_result(conn),
+            Search::Network(_) | Search::Text(_) => sessions::table
+                .inner_join(users::table)
+                .filter(matches_other(&search, own, &policy))
+                .count()
+                .get_result(conn),
         })
         .await
     }

@@ -127,15 +127,7 @@ pub async fn sessions(
         q: query.q().to_owned(),
         total,
         others,
-        end_others: match query.q() {
-            "" => "/api/admin/sessions".to_owned(),
-            q => format!(
-                "/api/admin/sessions?{}",
-                form_urlencoded::Serializer::new(String::new())
-                    .append_pair("q", q)
-                    .finish()
-            ),
-        },
+        end_others: with_query("/api/admin/sessions", &[("q", query.q())]),
         rows: page
             .rows
             .into_iter()
@@ -188,18 +180,22 @@ pub async fn history(
     }))
 }
 
+/// The address of the next part of a list.
 pub(super) fn link(path: &str, q: &str, reason: Option<EndReason>, after: &Cursor) -> String {
     let after = after.to_string();
-    let parameters = [
-        ("q", q),
-        ("reason", reason.map_or("", EndReason::as_str)),
-        ("after", &after),
-    ];
+    let reason = reason.map_or("", EndReason::as_str);
+    with_query(path, &[("q", q), ("reason", reason), ("after", &after)])
+}
+
+/// The path with those parameters that are not empty.
+fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
     let parameters = parameters.iter().filter(|(_, value)| !value.is_empty());
-    format!(
-        "{path}?{}",
-        form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(parameters)
-            .finish()
-    )
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(parameters)
+        .finish();
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    }
 }
