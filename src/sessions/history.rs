@@ -97,8 +97,8 @@ pub fn keep_out_the_end_of_all<T, E: From<diesel::result::Error>>(
     begin_with(conn, &OPENING, work)
 }
 
-/// The same for a transaction that takes a seat, in which nothing but the part [`feed::name_user_sql`] of a statement
-/// tells the feed of sessions that begin or end.
+/// Runs `work` in a transaction that takes a seat. It keeps out an end of all sessions, as [`keep_out_the_end_of_all`]
+/// does. Only a statement with the part [`feed::name_user_sql`] tells the feed of the sessions that begin or end in it.
 ///
 /// # Errors
 /// Those of `work`, and PostgreSQL's.
