@@ -81,6 +81,13 @@ pub enum Error {
     Unavailable(String),
 }
 
+impl Error {
+    /// Whether this says what is so, and not only that nothing was decided.
+    pub(super) fn is_decided(&self) -> bool {
+        !matches!(self, Self::Busy | Self::Unavailable(_))
+    }
+}
+
 impl From<Unavailable> for Error {
     fn from(error: Unavailable) -> Self {
         Self::Unavailable(error.to_string())

@@ -32,7 +32,7 @@ use diesel::sql_types::Bool;
 use diesel::{QueryResult, RunQueryDsl};
 
 use crate::config::Policy;
-use crate::db::{Database, PgConnection, safeguards};
+use crate::db::{Database, PgConnection, primary, safeguards};
 use crate::sessions::feed::Feed;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
@@ -75,12 +75,21 @@ impl Auth {
         }
     }
 
-    /// Runs `work` with a connection of the pool, off the async threads.
+    /// Runs `work` with a connection of the pool, off the async threads. What it refuses was read from a server that has to
+    /// show that it is the primary: another one may know better.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.db.run(work).await
+        self.db
+            .run(move |conn| {
+                let done = work(conn);
+                if done.as_ref().is_err_and(Error::is_decided) {
+                    primary::confirm_refusal(conn)?;
+                }
+                done
+            })
+            .await
     }
 
     /// [`run`](Self::run) for what can fail at the database alone.

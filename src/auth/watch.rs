@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::metrics::END_WAIT_SECONDS;
 use super::unwritten_ends::settled_status;
 use super::{Auth, Error};
+use crate::db::primary;
 use crate::sessions::store::SessionStatus;
 use crate::sessions::watchers::{Full, Watcher};
 use crate::users::{Role, store as users};
@@ -38,7 +39,7 @@ impl Auth {
 
     /// [`wait_out_leases`](Self::wait_out_leases), and then what was decided. What was not decided shows nothing.
     pub(super) async fn answer_after_wait<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
-        if !matches!(done, Err(Error::Busy | Error::Unavailable(_))) {
+        if done.as_ref().err().is_none_or(Error::is_decided) {
             self.wait_out_leases().await?;
         }
         done
@@ -58,7 +59,14 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn status(&self, session: Uuid) -> Result<SessionStatus, Error> {
         let policy = self.policy.sessions;
-        self.run(move |conn| settled_status(conn, session, &policy)).await
+        self.run(move |conn| {
+            let status = settled_status(conn, session, &policy)?;
+            if !matches!(status, SessionStatus::Live(_)) {
+                primary::confirm_refusal(conn)?;
+            }
+            Ok(status)
+        })
+        .await
     }
 
     /// Is the user an admin now?

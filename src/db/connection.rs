@@ -191,9 +191,11 @@ fn find_out(diesel: &mut diesel::PgConnection, passing: &str, name: &str) -> Res
         diesel.batch_execute(&format!("{OWN_ROLE}; {OWN_SEARCH_PATH}"))?;
         found.schema = text(
             diesel,
-            "select pg_catalog.quote_ident(schema) as value
-                 from unnest(current_schemas(false)) with ordinality as path (schema, place)
-                 where schema !~ '^pg_' and to_regclass(quote_ident(schema) || '.sessions') is not null
+            // Qualified and cast: the search path is still one in which others may have made functions.
+            "select pg_catalog.quote_ident(schema::text) as value
+                 from pg_catalog.unnest(pg_catalog.current_schemas(false)::text[]) with ordinality as path (schema, place)
+                 where not pg_catalog.starts_with(schema, 'pg_')
+                     and pg_catalog.to_regclass(pg_catalog.concat(pg_catalog.quote_ident(schema), '.sessions')) is not null
                  order by place limit 1",
         )?;
         found.maps_statements = maps_statements(diesel)?;
@@ -209,8 +211,8 @@ fn maps_statements(diesel: &mut diesel::PgConnection) -> QueryResult<bool> {
     let prepared = diesel.transaction(|diesel| diesel::select(true.into_sql::<Bool>()).execute(diesel));
     let left = text(
         diesel,
-        "select string_agg('deallocate ' || quote_ident(name), '; ') as value
-             from pg_prepared_statements where starts_with(name, '__diesel')",
+        "select pg_catalog.string_agg(pg_catalog.concat('deallocate ', pg_catalog.quote_ident(name)), '; ') as value
+             from pg_catalog.pg_prepared_statements where pg_catalog.starts_with(name, '__diesel')",
     )?;
     if let Some(left) = &left {
         diesel.batch_execute(left)?;

@@ -83,7 +83,7 @@ pub(super) const OWN_ROLE: &str = "set local role to default";
 pub(super) const OWN_SEARCH_PATH: &str = "\
     set local search_path to default; \
     select pg_catalog.set_config('search_path', \
-        concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp'), true)";
+        pg_catalog.concat_ws(', ', nullif(pg_catalog.current_setting('search_path'), ''), 'pg_temp'), true)";
 
 /// To mark millions of sessions takes minutes.
 const FOR_MARKING: Settings = &[("statement_timeout", "0"), ("lock_timeout", "'60s'")];
@@ -122,7 +122,7 @@ fn column((name, wrong, right): (&str, &str, &str), is_local: bool) -> String {
 /// these very statements.
 pub(super) fn of_a_session(limits: Settings) -> String {
     format!(
-        "{limits}; {first}; {SEARCH_PATH}; {usual}; {own}; {transactions}; select {wrong}",
+        "{BEGIN_ANY}; {limits}; {first}; {SEARCH_PATH}; {usual}; {own}; {transactions}; select {wrong}; commit",
         limits = for_session(limits),
         first = for_session(FIRST),
         usual = for_session(USUAL),
@@ -169,12 +169,14 @@ impl Beginning {
         if self.maps_statements {
             checks.push_str(NO_NAME_IS_TAKEN);
         }
+        checks.push_str(READ_ONLY_BY_DEFAULT);
         let mut parts = vec![
             BEGIN.to_owned(),
+            for_transaction(FOR_MARKING),
             for_transaction(FIRST),
+            for_transaction(OF_THE_OPERATOR),
             OWN_ROLE.to_owned(),
             path,
-            for_transaction(FOR_MARKING),
             format!("select {checks}"),
             for_transaction(self.limits),
             for_transaction(USUAL),
@@ -190,9 +192,24 @@ impl Beginning {
 /// A standby refuses it.
 pub(super) const BEGIN: &str = "begin isolation level read committed, read write, not deferrable";
 
-/// One connection of PostgreSQL's has one database for as long as it lives, so it is told that once.
-const MARKED_ONCE: &str = ", case when current_setting('oneseat.home_is_known', true) is distinct from 'yes' \
-    then concat(mark_copied_sessions()::text, set_config('oneseat.home_is_known', 'yes', false)) end";
+/// The same isolation where it may be a standby or not. Without it a default could have the first statement wait for others.
+const BEGIN_ANY: &str = "begin isolation level read committed, not deferrable";
+
+/// What the operator has set, and not what another client of the pool has left.
+const OF_THE_OPERATOR: Settings = &[
+    ("synchronous_commit", "default"),
+    ("default_transaction_read_only", "default"),
+];
+
+/// An operator who has made the database read-only is obeyed.
+const READ_ONLY_BY_DEFAULT: &str = ", case when current_setting('default_transaction_read_only') = 'on' \
+    then set_config('transaction_read_only', 'on', true) end";
+
+/// One connection of PostgreSQL's has one database for as long as it lives, so it is told that once. The mark names the
+/// connection: nobody can have set it beforehand.
+const MARKED_ONCE: &str = ", case when current_setting('oneseat.home_is_known', true) is distinct from pg_backend_pid()::text \
+    then concat(mark_copied_sessions()::text, \
+        set_config('oneseat.home_is_known', pg_backend_pid()::text, false)) end";
 
 /// A statement of one of Diesel's names: the pooler does not keep them apart any more, and a name may stand for the
 /// statement of another client. The cast fails, and says the name.
@@ -203,7 +220,7 @@ const NO_NAME_IS_TAKEN: &str =
 pub(super) fn first_transaction() -> String {
     let limits = Timeouts::Client.settings();
     format!(
-        "begin; {limits}; {first}; select {wrong}",
+        "{BEGIN_ANY}; {limits}; {first}; select {wrong}",
         limits = for_transaction(limits),
         first = for_transaction(FIRST),
         wrong = column(TRANSACTION_TIMEOUT, true)

@@ -111,27 +111,20 @@ impl PgConnection {
 
     /// Begins a transaction with this statement, which has no result.
     pub(super) fn begin_with(&mut self, first: &str) -> QueryResult<()> {
-        let begin = match &self.pooled {
-            Some(pooled) if first.is_empty() => pooled.statements.clone(),
-            Some(pooled) => format!("{}; {first}", pooled.statements),
-            None if first.is_empty() => "begin".to_owned(),
-            None => format!("begin; {first}"),
+        let begun = match &self.pooled {
+            None if first.is_empty() => begin(&mut self.diesel, "begin"),
+            None => begin(&mut self.diesel, &format!("begin; {first}")),
+            Some(Pooled {
+                statements,
+                backend: Some(backend),
+                ..
+            }) => begin_reported(&mut self.diesel, statements, backend, first),
+            Some(Pooled { statements, .. }) if first.is_empty() => begin(&mut self.diesel, statements),
+            Some(Pooled { statements, .. }) => begin(&mut self.diesel, &format!("{statements}; {first}")),
         };
-        if let Err(error) = AnsiTransactionManager::begin_transaction_sql(&mut self.diesel, &begin) {
-            // PostgreSQL may have begun a transaction, of which Diesel does not know. Without a connection this
-            // fails, too, and the connection is dropped. Behind a pooler the next one may be better.
-            self.is_spent = self.is_pooled();
-            let _ = self.diesel.batch_execute("rollback");
-            return Err(error);
-        }
-        if let Some(Pooled {
-            backend: Some(backend),
-            ..
-        }) = &self.pooled
-        {
-            backend.store(backend_pid(&mut self.diesel)?, Ordering::Relaxed);
-        }
-        Ok(())
+        // Behind a pooler the next connection may be better.
+        self.is_spent |= begun.is_err() && self.is_pooled();
+        begun
     }
 
     /// Runs one statement: behind a pooler, and outside of a transaction, in a transaction of its own.
@@ -169,6 +162,34 @@ impl PgConnection {
     fn depth(&mut self) -> QueryResult<Option<std::num::NonZeroU32>> {
         AnsiTransactionManager::transaction_manager_status_mut(&mut self.diesel).transaction_depth()
     }
+}
+
+/// Begins a transaction with these statements.
+fn begin(diesel: &mut diesel::PgConnection, statements: &str) -> QueryResult<()> {
+    AnsiTransactionManager::begin_transaction_sql(diesel, statements).inspect_err(|_| {
+        // PostgreSQL may have begun a transaction, of which Diesel does not know. Without a connection this fails,
+        // too, and the connection is dropped.
+        let _ = diesel.batch_execute("rollback");
+    })
+}
+
+/// [`begin`], and says which connection of PostgreSQL's it is before `first` may have to wait.
+fn begin_reported(
+    diesel: &mut diesel::PgConnection,
+    statements: &str,
+    backend: &AtomicI32,
+    first: &str,
+) -> QueryResult<()> {
+    begin(diesel, statements)?;
+    let reported = backend_pid(diesel).map(|pid| backend.store(pid, Ordering::Relaxed));
+    let done = reported.and_then(|()| match first {
+        "" => Ok(()),
+        first => diesel.batch_execute(first),
+    });
+    if done.is_err() {
+        let _ = AnsiTransactionManager::rollback_transaction(diesel);
+    }
+    done
 }
 
 /// The connection of PostgreSQL's that answers.

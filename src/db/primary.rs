@@ -3,13 +3,15 @@
 //! With synchronous replication a commit is confirmed by a standby. A server in whose place a standby was promoted is confirmed
 //! by none: its commits wait for ever, while it answers every question, by what was true before the promotion.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Nullable, Text};
 
 use super::PgConnection;
 
@@ -19,11 +21,15 @@ pub const IS_REPLICATED: &str = "current_setting('synchronous_standby_names') <>
 /// Writes nothing that anybody reads.
 const COMMIT: &str = "select pg_logical_emit_message(true, 'oneseat', '')";
 
-/// Commits of this program that may wait at a time. One that waits for ever keeps its connection: more of them would use up those
-/// of PostgreSQL.
+/// Commits of this program that may wait at one server. One that waits for ever keeps its connection: more of them would use up
+/// those of PostgreSQL. Behind a pooler its size is the bound.
 const MOST: usize = 16;
 
-static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+/// Those that wait now, by the name of the server.
+static UNDER_WAY: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
+
+/// Whether a server of ours has ever had its commits wait.
+static IS_USED: AtomicBool = AtomicBool::new(false);
 
 /// [`IS_REPLICATED`] for Diesel.
 pub fn is_replicated() -> SqlLiteral<Bool> {
@@ -39,20 +45,23 @@ pub fn with_one_server<T>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
 ) -> QueryResult<T> {
-    if !conn.is_pooled() {
-        return work(conn);
+    match conn.is_pooled() {
+        true => conn.transaction(work),
+        false => work(conn),
     }
-    let _turn = Turn::take()?;
-    conn.transaction(work)
 }
 
 /// Returns when a standby has confirmed a commit that began after the call. So nobody had been promoted in this server's place when the
-/// call began. To be called in [`with_one_server`], where commits [wait](is_replicated).
+/// call began. To be called in [`with_one_server`], where commits [wait](is_replicated). `server` is its name in the feed.
 ///
 /// # Errors
 /// PostgreSQL's own words; too many such commits wait already. Without a standby the call hangs.
-pub fn confirm(conn: &mut PgConnection) -> QueryResult<()> {
-    let _turn = Turn::take()?;
+pub fn confirm(conn: &mut PgConnection, server: Option<&str>) -> QueryResult<()> {
+    IS_USED.store(true, Ordering::Relaxed);
+    let _turn = match conn.is_pooled() {
+        true => None,
+        false => Some(Turn::take(server.unwrap_or_default())?),
+    };
     diesel::sql_query(COMMIT).execute(conn).map(drop)
 }
 
@@ -61,29 +70,57 @@ pub fn confirm(conn: &mut PgConnection) -> QueryResult<()> {
 /// # Errors
 /// As [`confirm`].
 pub fn confirm_if_replicated(conn: &mut PgConnection) -> QueryResult<()> {
-    match diesel::select(is_replicated()).get_result(conn)? {
-        true => confirm(conn),
+    let server = sql::<Nullable<Text>>("feed_server()");
+    let (is_replicated, server): (bool, Option<String>) =
+        diesel::select((is_replicated(), server)).get_result(conn)?;
+    match is_replicated {
+        true => confirm(conn, server.as_deref()),
         false => Ok(()),
     }
 }
 
-/// One of [`MOST`].
-struct Turn;
+/// [`confirm_if_replicated`] for what a use case has refused. Where nothing was ever replicated it asks nobody.
+///
+/// # Errors
+/// As [`confirm`].
+pub fn confirm_refusal(conn: &mut PgConnection) -> QueryResult<()> {
+    match IS_USED.load(Ordering::Relaxed) {
+        true => confirm_if_replicated(conn),
+        false => Ok(()),
+    }
+}
+
+/// One of [`MOST`] at this server.
+struct Turn(String);
 
 impl Turn {
-    fn take() -> QueryResult<Self> {
-        let turn = Self;
-        if UNDER_WAY.fetch_add(1, Ordering::SeqCst) < MOST {
-            return Ok(turn);
+    fn take(server: &str) -> QueryResult<Self> {
+        let mut under_way = under_way();
+        let count = under_way.entry(server.to_owned()).or_default();
+        if *count >= MOST {
+            return Err(Error::QueryBuilderError(
+                "no standby confirms commits: start one, or take it out of synchronous_standby_names".into(),
+            ));
         }
-        Err(Error::QueryBuilderError("no standby confirms commits".into()))
+        *count += 1;
+        Ok(Self(server.to_owned()))
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+        let mut under_way = under_way();
+        if let Some(count) = under_way.get_mut(&self.0) {
+            *count -= 1;
+            if *count == 0 {
+                under_way.remove(&self.0);
+            }
+        }
     }
+}
+
+fn under_way() -> MutexGuard<'static, BTreeMap<String, usize>> {
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -91,11 +128,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_commits_of_a_program_wait_at_a_time() {
-        let turns: Vec<_> = (0..MOST).map(|_| Turn::take()).collect();
+    fn few_commits_wait_at_one_server_and_those_keep_nobody_from_another() {
+        let turns: Vec<_> = (0..MOST).map(|_| Turn::take("deposed")).collect();
         assert!(turns.iter().all(Result::is_ok));
-        assert!(Turn::take().is_err());
+        assert!(Turn::take("deposed").is_err());
+        assert!(Turn::take("promoted").is_ok());
         drop(turns);
-        assert!(Turn::take().is_ok());
+        assert!(Turn::take("deposed").is_ok());
+        assert!(under_way().is_empty());
     }
 }

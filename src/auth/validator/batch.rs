@@ -66,8 +66,8 @@ impl Worker<Question> for ValidationWorker {
                 let found = find(conn, &digests, &policy)?;
                 let is_shown =
                     |found: &Found| !found.is_replicated || memory.is_leased_by(found.server.as_deref());
-                if !found.values().all(is_shown) {
-                    primary::confirm(conn)?;
+                if let Some(found) = found.values().find(|found| !is_shown(found)) {
+                    primary::confirm(conn, found.server.as_deref())?;
                 } else if found.len() < digests.len() {
                     // Another primary may have opened the session.
                     primary::confirm_if_replicated(conn)?;

@@ -269,7 +269,7 @@ async fn a_page_that_the_browser_kept_comes_back_without_what_it_showed() {
     browser
         .run("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
         .await;
-    browser.wait_for_words("You left the page").await;
+    browser.wait_for_words("You left or reloaded the page").await;
     assert!(!browser.text().await.contains(ADA));
     eventually("the server knows", async || app.sessions() == 0).await;
 }

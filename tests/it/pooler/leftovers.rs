@@ -9,10 +9,13 @@ use oneseat::users::Role;
 use crate::support::{App, Database, Pooler};
 
 /// Each is left behind by one client, in a pool of one connection.
-const LEFT: [&str; 18] = [
+const LEFT: [&str; 21] = [
     "set default_transaction_isolation = 'repeatable read'",
     "set default_transaction_deferrable = on",
-    "set synchronous_commit = off",
+    "set synchronous_commit = local",
+    "set default_transaction_read_only = on",
+    "set oneseat.home_is_known = 'yes'",
+    "select pg_advisory_lock(1)",
     "set statement_timeout = '1ms'",
     "set lock_timeout = '1ms'",
     "set idle_in_transaction_session_timeout = '5ms'",

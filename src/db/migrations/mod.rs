@@ -1,5 +1,7 @@
 //! The schema's history, carried in the binary.
 
+mod place;
+
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
@@ -8,7 +10,7 @@ use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::PgConnection;
@@ -16,6 +18,7 @@ use super::connection::{Purpose, open};
 use super::laws::Settings;
 use super::safeguards::{self, Missing};
 use crate::redaction::cleaned;
+use place::Place;
 
 /// Every migration, oldest first.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -181,59 +184,6 @@ fn try_lock(connection: &mut PgConnection) -> QueryResult<bool> {
         .bind::<BigInt, _>(MIGRATION_LOCK)
         .sql(")");
     diesel::select(lock).get_result(connection)
-}
-
-/// Where the tables are, or will be.
-#[derive(QueryableByName)]
-struct Place {
-    #[diesel(sql_type = Text)]
-    encoding: String,
-    #[diesel(sql_type = Text)]
-    role: String,
-    /// The first of the search_path that is not PostgreSQL's own: with pg_temp before it, every table would be
-    /// temporary.
-    #[diesel(sql_type = Nullable<Text>)]
-    schema: Option<String>,
-    #[diesel(sql_type = Bool)]
-    may_create: bool,
-    #[diesel(sql_type = Bool)]
-    is_read_only: bool,
-}
-
-impl Place {
-    fn of(connection: &mut PgConnection) -> Result<Self, Error> {
-        let place = sql_query(
-            "select current_setting('server_encoding') as encoding, quote_ident(current_user) as role,
-                 quote_ident(schema) as schema, coalesce(has_schema_privilege(schema, 'create'), false) as may_create,
-                 current_setting('transaction_read_only')::boolean as is_read_only
-             from (values (true)) as one left join lateral (
-                 select schema from unnest(current_schemas(false)) with ordinality as path (schema, place)
-                 where schema !~ '^(pg_|information_schema$)' order by place limit 1
-             ) as first on true",
-        );
-        Ok(place.get_result(connection)?)
-    }
-
-    fn can_hold_text(&self) -> Result<(), Error> {
-        match self.encoding.as_str() {
-            "UTF8" => Ok(()),
-            other => Err(Error::Encoding(other.to_owned())),
-        }
-    }
-
-    /// The schema for new tables. PostgreSQL would refuse by itself, in the language of its messages and without
-    /// a remedy.
-    fn for_tables(self) -> Result<String, Error> {
-        match (self.is_read_only, self.schema, self.may_create) {
-            (true, _, _) => Err(Error::ReadOnly),
-            (false, None, _) => Err(Error::NoSchema(self.role)),
-            (false, Some(schema), false) => Err(Error::NoPermission {
-                role: self.role,
-                schema,
-            }),
-            (false, Some(schema), true) => Ok(schema),
-        }
-    }
 }
 
 /// The migration of a large table takes time, but the wait for a lock is limited.
