@@ -16,7 +16,7 @@ const LEFT: [&str; 21] = [
     "set default_transaction_read_only = on",
     "set oneseat.home_is_known = 'yes'",
     "select pg_advisory_lock(1)",
-    "set statement_timeout = '1ms'",
+    "set statement_timeout = '100ms'",
     "set lock_timeout = '1ms'",
     "set idle_in_transaction_session_timeout = '5ms'",
     "set timezone = 'Pacific/Auckland'",
@@ -58,7 +58,7 @@ fn leave_behind(pooler: &Pooler) {
             "set exit_on_error = off; set statement_timeout = 0; {statement}"
         ));
     }
-    other.batch_execute("set statement_timeout = '1ms'").unwrap();
+    other.batch_execute("set statement_timeout = '100ms'").unwrap();
 }
 
 fn setting(conn: &mut PgConnection, name: &str) -> Result<String, Unavailable> {
