@@ -27,7 +27,7 @@ use auth_builder::AuthBuilder;
 use background::BackgroundWork;
 use metrics_exporter::{MetricsExporter, RunningExporter};
 
-pub use crate::db::embedded::{Progress, Upgraded, Watch};
+pub use crate::db::embedded::{Progress, UpgradeControl, Upgraded};
 pub use error::Error;
 pub use open::{CommandResources, OpenDatabase, open_for_a_command, upgrade_private_database};
 

@@ -6,7 +6,7 @@ use super::Error;
 use super::auth_builder::AuthBuilder;
 use crate::auth::Auth;
 use crate::config::{DatabaseConfig, DatabaseLocation, Policy};
-use crate::db::embedded::{self, Embedded, Upgraded, Watch};
+use crate::db::embedded::{self, Embedded, UpgradeControl, Upgraded};
 use crate::db::migrations;
 use crate::sessions::feed::RunningReader;
 
@@ -72,7 +72,7 @@ pub fn open_for_a_command(
 pub fn upgrade_private_database(
     dir: &Path,
     old_programs: Option<&Path>,
-    watch: &Watch<'_>,
+    watch: &UpgradeControl<'_>,
 ) -> Result<Upgraded, Error> {
     Ok(embedded::upgrade(dir, old_programs, watch)?)
 }

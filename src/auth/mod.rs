@@ -85,7 +85,7 @@ impl Auth {
             .run(move |conn| {
                 let done = work(conn);
                 if done.as_ref().is_err_and(Error::is_decided) {
-                    primary::confirm_refusal(conn)?;
+                    primary::prove_for_refusal(conn)?;
                 }
                 done
             })

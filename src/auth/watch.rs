@@ -62,7 +62,7 @@ impl Auth {
         self.run(move |conn| {
             let status = settled_status(conn, session, &policy)?;
             if !matches!(status, SessionStatus::Live(_)) {
-                primary::confirm_refusal(conn)?;
+                primary::prove_for_refusal(conn)?;
             }
             Ok(status)
         })

@@ -9,7 +9,7 @@ use indicatif::HumanBytes;
 
 use super::serve::stop_signal;
 use super::{Failure, output, progress};
-use crate::app::{self, Progress, Upgraded, Watch};
+use crate::app::{self, Progress, UpgradeControl, Upgraded};
 use crate::config::{self, DatabaseSettings};
 
 /// `oneseat database ...`
@@ -91,7 +91,7 @@ fn upgrade(dir: &Path, old_programs: Option<&Path>, is_stopped: &AtomicBool) -> 
             bar.set_message(format!("copying the data: {bytes} of about {of}"));
         }
     };
-    let watch = Watch {
+    let watch = UpgradeControl {
         tell: &tell,
         is_stopped,
     };

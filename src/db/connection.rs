@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::r2d2::HandleError;
 use diesel::sql_types::{Bool, Nullable, Text};
 
-use super::laws::{self, Beginning, OWN_ROLE, OWN_SEARCH_PATH, Settings};
+use super::connection_settings::{self, Beginning, DEFAULT_ROLE, DEFAULT_SEARCH_PATH, Settings};
 use super::{PgConnection, Unavailable};
 use crate::redaction::Secrets;
 
@@ -28,7 +28,7 @@ const LIBPQ_SETTINGS: [(&str, &str); 5] = [
 const APPLICATION_NAME: &str = "oneseat/2";
 
 /// Adds [`LIBPQ_SETTINGS`] to either form of connection string.
-fn with_timeouts(url: &str) -> String {
+fn with_libpq_settings(url: &str) -> String {
     let mut url = url.to_owned();
     for (key, value) in LIBPQ_SETTINGS {
         if !url.contains(key) {
@@ -92,7 +92,7 @@ pub(super) fn establish(url: &str) -> Result<diesel::PgConnection, Unavailable> 
 
 /// The same under this name, whatever the URL says.
 fn establish_as(url: &str, name: &str) -> Result<diesel::PgConnection, Unavailable> {
-    let url = with_setting(&with_timeouts(url), "application_name", name);
+    let url = with_setting(&with_libpq_settings(url), "application_name", name);
     diesel::PgConnection::establish(&url).map_err(|error| match error {
         ConnectionError::BadConnection(words) if is_of_a_server(&words) => {
             Unavailable::without(&Secrets::of_url(&url), &words)
@@ -131,7 +131,7 @@ struct Found {
 pub(super) struct Purpose {
     pub(super) limits: Settings,
     /// The schema is up to date: sessions of a copied database are marked before anything else.
-    pub(super) is_for_use: bool,
+    pub(super) marks_copied_sessions: bool,
 }
 
 /// Opens a connection with the laws in force.
@@ -142,7 +142,8 @@ pub(super) fn open(url: &str, purpose: Purpose) -> Result<PgConnection, Unavaila
     let passing = format!("{APPLICATION_NAME}/{:08x}", rand::random::<u32>());
     let name = application_name(url).unwrap_or_else(|| APPLICATION_NAME.to_owned());
     let mut diesel = establish_as(url, &passing)?;
-    if let Err(error) = AnsiTransactionManager::begin_transaction_sql(&mut diesel, &laws::first_transaction())
+    if let Err(error) =
+        AnsiTransactionManager::begin_transaction_sql(&mut diesel, &connection_settings::first_transaction())
     {
         return Err(if has_no_transactions(url) {
             Unavailable(STATEMENT_MODE.to_owned())
@@ -151,18 +152,21 @@ pub(super) fn open(url: &str, purpose: Purpose) -> Result<PgConnection, Unavaila
         });
     }
     let found = find_out(&mut diesel, &passing, &name)?;
-    let Purpose { limits, is_for_use } = purpose;
+    let Purpose {
+        limits,
+        marks_copied_sessions,
+    } = purpose;
     if found.is_direct {
-        diesel.batch_execute(&laws::of_a_session(limits))?;
-        if is_for_use {
-            diesel.batch_execute(&laws::marking_copied_sessions(limits))?;
+        diesel.batch_execute(&connection_settings::of_a_connection(limits))?;
+        if marks_copied_sessions {
+            diesel.batch_execute(&connection_settings::marking_copied_sessions(limits))?;
         }
         return Ok(PgConnection::direct(diesel));
     }
     let beginning = Beginning {
         limits,
         schema: found.schema,
-        marks_copied_sessions: is_for_use,
+        marks_copied_sessions,
         maps_statements: found.maps_statements,
         plans: &[],
     };
@@ -188,7 +192,7 @@ fn find_out(diesel: &mut diesel::PgConnection, passing: &str, name: &str) -> Res
         .bind::<Text, _>(name)
         .execute(diesel)?;
     if !is_direct {
-        diesel.batch_execute(&format!("{OWN_ROLE}; {OWN_SEARCH_PATH}"))?;
+        diesel.batch_execute(&format!("{DEFAULT_ROLE}; {DEFAULT_SEARCH_PATH}"))?;
         found.schema = text(
             diesel,
             // Qualified and cast: the search path is still one in which others may have made functions.
@@ -256,20 +260,20 @@ impl HandleError<Unavailable> for Told {
 
 #[cfg(test)]
 mod tests {
-    use super::{application_name, with_timeouts};
+    use super::{application_name, with_libpq_settings};
 
     #[test]
     fn both_forms_of_connection_string_are_bounded() {
         assert_eq!(
-            with_timeouts("postgres://db/x"),
+            with_libpq_settings("postgres://db/x"),
             "postgres://db/x?connect_timeout=3&tcp_user_timeout=5000&target_session_attrs=read-write&keepalives_idle=10&keepalives_interval=2"
         );
-        assert!(with_timeouts("host=/run dbname=x").ends_with(" keepalives_interval=2"));
+        assert!(with_libpq_settings("host=/run dbname=x").ends_with(" keepalives_interval=2"));
     }
 
     #[test]
     fn a_value_of_the_operator_wins() {
-        let url = with_timeouts("postgres://db/x?connect_timeout=30");
+        let url = with_libpq_settings("postgres://db/x?connect_timeout=30");
         assert!(url.contains("connect_timeout=30") && !url.contains("connect_timeout=3&"));
     }
 

@@ -17,8 +17,8 @@ pub mod safeguards;
 mod timeouts;
 #[rustfmt::skip] // Written by `script/schema`.
 pub(crate) mod schema;
+mod connection_settings;
 mod fair_semaphore;
-mod laws;
 mod pg_connection;
 pub mod stale;
 pub mod transaction;
@@ -65,7 +65,7 @@ struct Shared {
     pool: Pool<Connector>,
     /// One permit for each connection: callers queue here, without a thread each.
     permits: FairSemaphore,
-    number: usize,
+    generation: usize,
     since: Instant,
 }
 
@@ -112,7 +112,7 @@ pub fn connect(url: &str) -> Result<PgConnection, Unavailable> {
 fn for_use(timeouts: Timeouts) -> Purpose {
     Purpose {
         limits: timeouts.settings(),
-        is_for_use: true,
+        marks_copied_sessions: true,
     }
 }
 
@@ -141,7 +141,7 @@ impl Database {
         let shared = Shared {
             pool: pool(url, size, timeouts, &credentials),
             permits: FairSemaphore::new(size as usize),
-            number: 0,
+            generation: 0,
             since: Instant::now(),
         };
         Ok(Self {
@@ -159,15 +159,15 @@ impl Database {
 
     /// Gives up these connections, one of which gave no answer in time. What is asked from now on gets new ones,
     /// perhaps of another server. A server that is frozen accepts no connections, so it costs one pool.
-    fn replace(&self, number: usize) {
+    fn replace(&self, generation: usize) {
         let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
         // A server that is only slow costs a pool now and then.
-        if shared.number == number && (number == 0 || shared.since.elapsed() > LASTS) {
+        if shared.generation == generation && (generation == 0 || shared.since.elapsed() > LASTS) {
             log::warn!("PostgreSQL gave no answer in time: new connections take the place of the old ones");
             *shared = Shared {
                 pool: pool(&self.url, self.size, self.timeouts, &self.credentials),
                 permits: FairSemaphore::new(self.size as usize),
-                number: number + 1,
+                generation: generation + 1,
                 since: Instant::now(),
             };
         }
@@ -210,7 +210,7 @@ impl Database {
         let Shared {
             pool,
             permits,
-            number,
+            generation,
             ..
         } = self.shared();
         let permit = timeout(ACQUIRE, permits.acquire(Networks::current()))
@@ -230,7 +230,7 @@ impl Database {
         }));
         let answer = timeout(self.timeouts.answer(), reporter.during(answer)).await;
         let Ok(answer) = answer else {
-            self.replace(number);
+            self.replace(generation);
             return Err(Unavailable("no answer in time".to_owned()).into());
         };
         answer.map_err(|error| Unavailable::new(&error))?

@@ -1,7 +1,7 @@
 //! A connection whose every statement obeys the laws, also where a pooler is in between.
 //!
 //! It is Diesel's connection. Behind a pooler each transaction begins with the laws, and a statement outside of a
-//! transaction gets one of its own: without, Diesel would prepare it on one connection of PostgreSQL's and run it
+//! transaction gets one of its own: without, Diesel would prepare it on one backend and run it
 //! on another (docs/decisions/0013).
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use diesel::query_builder::{Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::Integer;
 
-use super::laws::{self, Beginning, PLANNED_ONCE};
+use super::connection_settings::{self, Beginning, PLANNED_ONCE};
 
 /// The connection that stores and use cases borrow.
 pub struct PgConnection {
@@ -26,31 +26,31 @@ pub struct PgConnection {
     /// Behind a pooler.
     pooled: Option<Pooled>,
     /// Set once it is of no more use, although it is open.
-    is_spent: bool,
+    must_be_closed: bool,
 }
 
 struct Pooled {
     beginning: Beginning,
     /// Those of `beginning`.
     statements: String,
-    /// Is told of the connection of PostgreSQL's that each transaction has.
+    /// Is told of the backend that each transaction has.
     backend: Option<Arc<AtomicI32>>,
 }
 
 impl PgConnection {
-    /// A connection of PostgreSQL's own, with the laws in force.
+    /// A connection to a backend of its own, with the laws in force.
     pub(super) fn direct(diesel: diesel::PgConnection) -> Self {
         Self {
             diesel,
             pooled: None,
-            is_spent: false,
+            must_be_closed: false,
         }
     }
 
     /// One through a pooler, whose transactions begin like this.
     pub(super) fn pooled(mut diesel: diesel::PgConnection, beginning: Beginning) -> Self {
         if !beginning.maps_statements {
-            // Without a name, a statement lives as long as its transaction, on one connection of PostgreSQL's.
+            // Without a name, a statement lives as long as its transaction, on one backend.
             diesel.set_prepared_statement_cache_size(CacheSize::Disabled);
         }
         let pooled = Pooled {
@@ -61,7 +61,7 @@ impl PgConnection {
         Self {
             diesel,
             pooled: Some(pooled),
-            is_spent: false,
+            must_be_closed: false,
         }
     }
 
@@ -73,7 +73,7 @@ impl PgConnection {
     /// Has statements find single rows by index, with plans that are made once.
     pub(super) fn plan_once(&mut self) -> QueryResult<()> {
         match &mut self.pooled {
-            None => self.diesel.batch_execute(&laws::for_session(PLANNED_ONCE)),
+            None => self.diesel.batch_execute(&connection_settings::set(PLANNED_ONCE)),
             Some(pooled) => {
                 pooled.beginning.plans = PLANNED_ONCE;
                 pooled.statements = pooled.beginning.statements();
@@ -82,7 +82,7 @@ impl PgConnection {
         }
     }
 
-    /// Writes down which connection of PostgreSQL's does the work, from now on.
+    /// Writes down which backend does the work, from now on.
     pub(super) fn report_backend(&mut self, backend: Option<Arc<AtomicI32>>) -> QueryResult<()> {
         match (&mut self.pooled, backend) {
             (Some(pooled), backend) => pooled.backend = backend,
@@ -93,13 +93,13 @@ impl PgConnection {
     }
 
     /// Diesel's own, for what it does in a transaction of this connection.
-    pub(super) fn in_transaction(&mut self) -> &mut diesel::PgConnection {
+    pub(super) fn diesel_mut(&mut self) -> &mut diesel::PgConnection {
         &mut self.diesel
     }
 
     /// Whether it must not be used again.
     pub(super) fn is_broken(&mut self) -> bool {
-        self.is_spent || AnsiTransactionManager::is_broken_transaction_manager(&mut self.diesel)
+        self.must_be_closed || AnsiTransactionManager::is_broken_transaction_manager(&mut self.diesel)
     }
 
     /// What has arrived, without waiting.
@@ -123,7 +123,7 @@ impl PgConnection {
             Some(Pooled { statements, .. }) => begin(&mut self.diesel, &format!("{statements}; {first}")),
         };
         // Behind a pooler the next connection may be better.
-        self.is_spent |= begun.is_err() && self.is_pooled();
+        self.must_be_closed |= begun.is_err() && self.is_pooled();
         begun
     }
 
@@ -134,7 +134,7 @@ impl PgConnection {
     ) -> QueryResult<T> {
         if !self.is_pooled() || self.depth()?.is_some() {
             let done = work(&mut self.diesel);
-            return self.noted(done);
+            return self.retired_if_stale(done);
         }
         self.begin_with("")?;
         match work(&mut self.diesel) {
@@ -145,16 +145,16 @@ impl PgConnection {
             failed => {
                 // If that fails, too, the connection is broken, and known to be.
                 let _ = AnsiTransactionManager::rollback_transaction(&mut self.diesel);
-                self.noted(failed)
+                self.retired_if_stale(failed)
             }
         }
     }
 
     /// Gives the connection up where its prepared statements may be of no more use: a column has another type, or
     /// the pooler has forgotten their names. Behind a pooler another connection costs PostgreSQL nothing.
-    fn noted<T>(&mut self, done: QueryResult<T>) -> QueryResult<T> {
+    fn retired_if_stale<T>(&mut self, done: QueryResult<T>) -> QueryResult<T> {
         if let Err(Error::DatabaseError(DatabaseErrorKind::Unknown, words)) = &done {
-            self.is_spent |= self.is_pooled() || words.message().starts_with("cached plan ");
+            self.must_be_closed |= self.is_pooled() || words.message().starts_with("cached plan ");
         }
         done
     }
@@ -173,7 +173,7 @@ fn begin(diesel: &mut diesel::PgConnection, statements: &str) -> QueryResult<()>
     })
 }
 
-/// [`begin`], and says which connection of PostgreSQL's it is before `first` may have to wait.
+/// [`begin`], and says which backend it is before `first` may have to wait.
 fn begin_reported(
     diesel: &mut diesel::PgConnection,
     statements: &str,
@@ -192,7 +192,7 @@ fn begin_reported(
     done
 }
 
-/// The connection of PostgreSQL's that answers.
+/// The backend that answers.
 fn backend_pid(connection: &mut diesel::PgConnection) -> QueryResult<i32> {
     diesel::select(diesel::dsl::sql::<Integer>("pg_backend_pid()")).get_result(connection)
 }

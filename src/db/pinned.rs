@@ -19,7 +19,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
 pub struct PinnedConnection {
     db: Database,
     connection: BoundedConnection,
-    /// The number of the pool with which it is given up.
+    /// The generation of the pool with which it is given up.
     pool: usize,
 }
 
@@ -27,7 +27,7 @@ impl PinnedConnection {
     pub(super) fn new(db: Database) -> Self {
         let mut this = Self {
             connection: BoundedConnection::new(&db.url, "pinned connection"),
-            pool: db.shared().number,
+            pool: db.shared().generation,
             db,
         };
         // At once: a server that can be read and not written any more accepts no new connection of ours. A failure
@@ -56,7 +56,7 @@ impl PinnedConnection {
         &mut self,
         work: impl FnOnce(&mut PgConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let pool = self.db.shared().number;
+        let pool = self.db.shared().generation;
         if std::mem::replace(&mut self.pool, pool) != pool {
             self.connection.close();
         }

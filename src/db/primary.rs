@@ -36,11 +36,11 @@ pub fn is_replicated() -> SqlLiteral<Bool> {
     sql(IS_REPLICATED)
 }
 
-/// Runs `work`, whose questions and whose [`confirm`] have to reach the same server. Behind a pooler that takes a transaction, and
+/// Runs `work`, whose questions and whose [`prove`] have to reach the same server. Behind a pooler that takes a transaction, and
 /// the commit at its end is what waits.
 ///
 /// # Errors
-/// Those of `work`, and of [`confirm`].
+/// Those of `work`, and of [`prove`].
 pub fn with_one_server<T>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
@@ -56,44 +56,44 @@ pub fn with_one_server<T>(
 ///
 /// # Errors
 /// PostgreSQL's own words; too many such commits wait already. Without a standby the call hangs.
-pub fn confirm(conn: &mut PgConnection, server: Option<&str>) -> QueryResult<()> {
+pub fn prove(conn: &mut PgConnection, server: Option<&str>) -> QueryResult<()> {
     IS_USED.store(true, Ordering::Relaxed);
-    let _turn = match conn.is_pooled() {
+    let _slot = match conn.is_pooled() {
         true => None,
-        false => Some(Turn::take(server.unwrap_or_default())?),
+        false => Some(ConfirmSlot::take(server.unwrap_or_default())?),
     };
     diesel::sql_query(COMMIT).execute(conn).map(drop)
 }
 
-/// [`confirm`], where it is not known whether commits wait: at once if they do not.
+/// [`prove`], where it is not known whether commits wait: at once if they do not.
 ///
 /// # Errors
-/// As [`confirm`].
-pub fn confirm_if_replicated(conn: &mut PgConnection) -> QueryResult<()> {
+/// As [`prove`].
+pub fn prove_if_replicated(conn: &mut PgConnection) -> QueryResult<()> {
     let server = sql::<Nullable<Text>>("feed_server()");
     let (is_replicated, server): (bool, Option<String>) =
         diesel::select((is_replicated(), server)).get_result(conn)?;
     match is_replicated {
-        true => confirm(conn, server.as_deref()),
+        true => prove(conn, server.as_deref()),
         false => Ok(()),
     }
 }
 
-/// [`confirm_if_replicated`] for what a use case has refused. Where nothing was ever replicated it asks nobody.
+/// [`prove_if_replicated`] for what a use case has refused. Where nothing was ever replicated it asks nobody.
 ///
 /// # Errors
-/// As [`confirm`].
-pub fn confirm_refusal(conn: &mut PgConnection) -> QueryResult<()> {
+/// As [`prove`].
+pub fn prove_for_refusal(conn: &mut PgConnection) -> QueryResult<()> {
     match IS_USED.load(Ordering::Relaxed) {
-        true => confirm_if_replicated(conn),
+        true => prove_if_replicated(conn),
         false => Ok(()),
     }
 }
 
 /// One of [`MOST`] at this server.
-struct Turn(String);
+struct ConfirmSlot(String);
 
-impl Turn {
+impl ConfirmSlot {
     fn take(server: &str) -> QueryResult<Self> {
         let mut under_way = under_way();
         let count = under_way.entry(server.to_owned()).or_default();
@@ -107,7 +107,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for ConfirmSlot {
     fn drop(&mut self) {
         let mut under_way = under_way();
         if let Some(count) = under_way.get_mut(&self.0) {
@@ -129,12 +129,12 @@ mod tests {
 
     #[test]
     fn few_commits_wait_at_one_server_and_those_keep_nobody_from_another() {
-        let turns: Vec<_> = (0..MOST).map(|_| Turn::take("deposed")).collect();
-        assert!(turns.iter().all(Result::is_ok));
-        assert!(Turn::take("deposed").is_err());
-        assert!(Turn::take("promoted").is_ok());
-        drop(turns);
-        assert!(Turn::take("deposed").is_ok());
+        let slots: Vec<_> = (0..MOST).map(|_| ConfirmSlot::take("deposed")).collect();
+        assert!(slots.iter().all(Result::is_ok));
+        assert!(ConfirmSlot::take("deposed").is_err());
+        assert!(ConfirmSlot::take("promoted").is_ok());
+        drop(slots);
+        assert!(ConfirmSlot::take("deposed").is_ok());
         assert!(under_way().is_empty());
     }
 }

@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
 use tokio::time::sleep;
 
-use super::laws::Settings;
+use super::connection_settings::Settings;
 use super::{PgConnection, Unavailable, connect};
 use crate::redaction::cleaned;
 

@@ -67,10 +67,10 @@ impl Worker<Question> for ValidationWorker {
                 let is_shown =
                     |found: &Found| !found.is_replicated || memory.is_leased_by(found.server.as_deref());
                 if let Some(found) = found.values().find(|found| !is_shown(found)) {
-                    primary::confirm(conn, found.server.as_deref())?;
+                    primary::prove(conn, found.server.as_deref())?;
                 } else if found.len() < digests.len() {
                     // Another primary may have opened the session.
-                    primary::confirm_if_replicated(conn)?;
+                    primary::prove_if_replicated(conn)?;
                 }
                 Ok(found)
             })
@@ -208,7 +208,7 @@ fn found_ends(conn: &mut PgConnection, digests: &[TokenDigest]) -> QueryResult<V
     primary::with_one_server(conn, |conn| {
         let ends = history::find(conn, digests)?;
         if ends.len() < digests.len() {
-            primary::confirm_if_replicated(conn)?;
+            primary::prove_if_replicated(conn)?;
         }
         Ok(ends)
     })

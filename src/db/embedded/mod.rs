@@ -36,7 +36,7 @@ use data_dir::DataDir;
 pub use error::Error;
 use programs::Runner;
 use server::Server;
-pub use upgrade::{Progress, Upgraded, Watch, upgrade};
+pub use upgrade::{Progress, UpgradeControl, Upgraded, upgrade};
 
 const DATABASE: &str = "oneseat";
 

@@ -15,7 +15,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::PgConnection;
 use super::connection::{Purpose, open};
-use super::laws::Settings;
+use super::connection_settings::Settings;
 use super::safeguards::{self, Missing};
 use crate::redaction::cleaned;
 use place::Place;
@@ -111,7 +111,7 @@ impl From<diesel::result::Error> for Error {
 pub fn run(url: &str) -> Result<Vec<String>, Error> {
     let purpose = Purpose {
         limits: LIMITS,
-        is_for_use: false,
+        marks_copied_sessions: false,
     };
     let mut connection = open(url, purpose)?;
     let place = Place::of(&mut connection)?;
@@ -142,7 +142,7 @@ fn apply_next(connection: &mut PgConnection, schema: &str) -> Result<Option<Stri
             if is_up_to_date(connection)? {
                 return Ok(Turn::Nothing);
             }
-            let diesel = connection.in_transaction();
+            let diesel = connection.diesel_mut();
             let pending = diesel.pending_migrations(MIGRATIONS).map_err(failed)?;
             let Some(next) = pending.first() else {
                 return Ok(Turn::Nothing);

@@ -123,7 +123,7 @@ pub(super) fn read(conn: &mut PgConnection, asked: Moment, since: Option<&Cursor
         };
         if row.is_replicated {
             // Or a primary that was deposed would give leases for as long as nobody stops it.
-            primary::confirm(conn, Some(&row.server))?;
+            primary::prove(conn, Some(&row.server))?;
         }
         Ok(row)
     })?;

@@ -43,11 +43,11 @@ const BETWEEN_TWO_LOOKS: Duration = Duration::from_secs(1);
 
 /// The counters, shared by all workers of an instance.
 pub(in crate::web) struct LoginRates<C: Clock = DefaultClock> {
-    networks: [Networks<C>; NETWORKS.len()],
+    networks: [WidthCounter<C>; NETWORKS.len()],
 }
 
 /// The counters of all networks of one width.
-struct Networks<C: Clock> {
+struct WidthCounter<C: Clock> {
     v4_bits: u32,
     v6_bits: u32,
     limiter: RateLimiter<IpAddr, Counts, C, NoOpMiddleware<C::Instant>>,
@@ -68,7 +68,7 @@ impl<C: Clock + Clone> LoginRates<C> {
             networks: NETWORKS.map(|(v4_bits, v6_bits, times)| {
                 let times = NonZeroU32::new(times).unwrap_or(NonZeroU32::MIN);
                 let quota = Quota::per_minute(per_minute.saturating_mul(times));
-                Networks {
+                WidthCounter {
                     v4_bits,
                     v6_bits,
                     limiter: RateLimiter::new(quota, Counts::default(), clock.clone()),
@@ -88,7 +88,7 @@ impl<C: Clock + Clone> LoginRates<C> {
     }
 }
 
-impl<C: Clock + Clone> Networks<C> {
+impl<C: Clock + Clone> WidthCounter<C> {
     fn count(&self, address: IpAddr) -> Result<(), u64> {
         if self.limiter.len() > CROWD && self.is_time_to_look() {
             self.limiter.retain_recent();

@@ -7,7 +7,7 @@ use diesel::sql_types::{Bool, Text};
 
 use super::super::error::Error;
 use crate::db::connection::{Purpose, open};
-use crate::db::laws::Settings;
+use crate::db::connection_settings::Settings;
 use crate::db::{PgConnection, Unavailable};
 
 /// To count and to analyse much takes as long as it takes.
@@ -49,7 +49,7 @@ impl Contents {
 }
 
 /// Takes the old database for a copy. The next connection to it marks all its sessions as restored.
-pub(super) fn end_all_sessions(url: &str) -> Result<(), Error> {
+pub(super) fn mark_as_copy(url: &str) -> Result<(), Error> {
     let mut connection = connected(url)?;
     connection
         .batch_execute("update sessions_home set database = 0")
@@ -64,7 +64,7 @@ pub(super) fn analyse(url: &str) -> Result<(), Error> {
 fn connected(url: &str) -> Result<PgConnection, Error> {
     let purpose = Purpose {
         limits: LIMITS,
-        is_for_use: false,
+        marks_copied_sessions: false,
     };
     open(url, purpose).map_err(Error::program("postgres"))
 }

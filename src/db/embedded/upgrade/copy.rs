@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use super::super::error::Error;
 use super::super::programs::command;
 use super::super::server::{CLUSTER, ROLE, UPGRADE_PORT};
-use super::{Progress, Upgrade, Watch};
+use super::{Progress, Upgrade, UpgradeControl};
 use crate::redaction::cleaned;
 
 /// What `pg_upgrade` says, and the logs of what it runs. It stays after a failure.
@@ -31,7 +31,7 @@ pub(super) fn work_of(unfinished: &str) -> String {
 
 impl Upgrade {
     /// Copies the old data into the new cluster.
-    pub(super) fn copy(&self, unfinished: &str, size: u64, watch: &Watch<'_>) -> Result<(), Error> {
+    pub(super) fn copy(&self, unfinished: &str, size: u64, watch: &UpgradeControl<'_>) -> Result<(), Error> {
         watch.step("copying the data")?;
         let mut copying = self.begin_copy(unfinished)?;
         let status = self.wait_for(&mut copying, unfinished, size, watch)?;
@@ -70,7 +70,7 @@ impl Upgrade {
         copying: &mut Child,
         unfinished: &str,
         of: u64,
-        watch: &Watch<'_>,
+        watch: &UpgradeControl<'_>,
     ) -> Result<ExitStatus, Error> {
         let mut looked = Instant::now();
         loop {

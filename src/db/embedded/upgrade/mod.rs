@@ -77,14 +77,14 @@ pub enum Progress {
 }
 
 /// Who watches an upgrade, and may stop it.
-pub struct Watch<'a> {
+pub struct UpgradeControl<'a> {
     /// Is told how far it has come.
     pub tell: &'a (dyn Fn(Progress) + Sync),
     /// Set from elsewhere: the upgrade ends, unless the data change places already.
     pub is_stopped: &'a AtomicBool,
 }
 
-impl Watch<'_> {
+impl UpgradeControl<'_> {
     fn step(&self, words: &'static str) -> Result<(), Error> {
         log::info!("{words}");
         (self.tell)(Progress::Step(words));
@@ -104,7 +104,11 @@ impl Watch<'_> {
 ///
 /// # Errors
 /// See [`Error`]. Unless it says otherwise, the old data stay in use. Their schema may have been updated.
-pub fn upgrade(dir: &Path, old_programs: Option<&Path>, watch: &Watch<'_>) -> Result<Upgraded, Error> {
+pub fn upgrade(
+    dir: &Path,
+    old_programs: Option<&Path>,
+    watch: &UpgradeControl<'_>,
+) -> Result<Upgraded, Error> {
     let runner = Runner::of_this_process()?;
     let no_data = || Error::NoData(dir.display().to_string());
     if !DataDir::is_ours(dir) {
@@ -159,7 +163,7 @@ struct Upgrade {
 }
 
 impl Upgrade {
-    fn run(&self, watch: &Watch<'_>) -> Result<Upgraded, Error> {
+    fn run(&self, watch: &UpgradeControl<'_>) -> Result<Upgraded, Error> {
         if self.server.dir.has(&self.kept) {
             return Err(Error::InTheWay(self.path_of(&self.kept)));
         }
@@ -181,7 +185,7 @@ impl Upgrade {
         watch.step("exchanging the data")?;
         let work = copy::work_of(&unfinished);
         self.server.step("rm", command("rm").args(["-rf", &work]))?;
-        self.in_the_old(contents::end_all_sessions)
+        self.in_the_old(contents::mark_as_copy)
             .and_then(|()| self.exchange(&unfinished))
             .map_err(|error| Error::SignedOut(Box::new(error)))?;
         self.name_the_old(&unfinished)?;

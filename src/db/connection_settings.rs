@@ -50,7 +50,7 @@ const WHERE_WRONG: [(&str, &str, &str); 4] = [
 const TRANSACTION_TIMEOUT: (&str, &str, &str) = ("transaction_timeout", "<> '0'", "0");
 
 /// Our own words to our triggers, which a transaction says for itself.
-const OWN: Settings = &[
+const TRIGGER_FLAGS: Settings = &[
     ("oneseat.names_its_user", "off"),
     ("oneseat.waits_after_commit", "off"),
     ("oneseat.last_admin_may_go", "off"),
@@ -76,11 +76,11 @@ const SEARCH_PATH: &str = "\
         where c.oid = pg_catalog.to_regclass('sessions')";
 
 /// The role that signed in, or that the operator has set for it.
-pub(super) const OWN_ROLE: &str = "set local role to default";
+pub(super) const DEFAULT_ROLE: &str = "set local role to default";
 
 /// The search path of the role and the database, whatever was set since, and what is temporary last: somebody
 /// else may have left a temporary table behind a pooler.
-pub(super) const OWN_SEARCH_PATH: &str = "\
+pub(super) const DEFAULT_SEARCH_PATH: &str = "\
     set local search_path to default; \
     select pg_catalog.set_config('search_path', \
         pg_catalog.concat_ws(', ', nullif(pg_catalog.current_setting('search_path'), ''), 'pg_temp'), true)";
@@ -89,19 +89,19 @@ pub(super) const OWN_SEARCH_PATH: &str = "\
 const FOR_MARKING: Settings = &[("statement_timeout", "0"), ("lock_timeout", "'60s'")];
 
 /// These settings, for as long as the connection lives.
-pub(super) fn for_session(settings: Settings) -> String {
+pub(super) fn set(settings: Settings) -> String {
     rendered("set", settings)
 }
 
 /// These settings, for the rest of the transaction.
-pub(super) fn for_transaction(settings: Settings) -> String {
+pub(super) fn set_local(settings: Settings) -> String {
     rendered("set local", settings)
 }
 
-fn rendered(set: &str, settings: Settings) -> String {
+fn rendered(command: &str, settings: Settings) -> String {
     let settings: Vec<String> = settings
         .iter()
-        .map(|(name, value)| format!("{set} {name} = {value}"))
+        .map(|(name, value)| format!("{command} {name} = {value}"))
         .collect();
     settings.join("; ")
 }
@@ -120,14 +120,14 @@ fn column((name, wrong, right): (&str, &str, &str), is_local: bool) -> String {
 
 /// The laws for a connection of PostgreSQL's own. Limits come first: a default of some milliseconds would end
 /// these very statements.
-pub(super) fn of_a_session(limits: Settings) -> String {
+pub(super) fn of_a_connection(limits: Settings) -> String {
     format!(
         "{BEGIN_ANY}; {limits}; {first}; {SEARCH_PATH}; {usual}; {own}; {transactions}; select {wrong}; commit",
-        limits = for_session(limits),
-        first = for_session(FIRST),
-        usual = for_session(USUAL),
-        own = for_session(OWN),
-        transactions = for_session(OF_TRANSACTIONS),
+        limits = set(limits),
+        first = set(FIRST),
+        usual = set(USUAL),
+        own = set(TRIGGER_FLAGS),
+        transactions = set(OF_TRANSACTIONS),
         wrong = where_wrong(false),
     )
 }
@@ -137,8 +137,8 @@ pub(super) fn of_a_session(limits: Settings) -> String {
 pub(super) fn marking_copied_sessions(limits: Settings) -> String {
     format!(
         "{longer}; begin isolation level read committed read write; select mark_copied_sessions(); commit; {limits}",
-        longer = for_session(FOR_MARKING),
-        limits = for_session(limits),
+        longer = set(FOR_MARKING),
+        limits = set(limits),
     )
 }
 
@@ -160,7 +160,7 @@ impl Beginning {
     pub(super) fn statements(&self) -> String {
         let path = match &self.schema {
             Some(schema) => format!("set local search_path = {schema}, pg_temp"),
-            None => OWN_SEARCH_PATH.to_owned(),
+            None => DEFAULT_SEARCH_PATH.to_owned(),
         };
         let mut checks = where_wrong(true);
         if self.marks_copied_sessions {
@@ -172,18 +172,18 @@ impl Beginning {
         checks.push_str(READ_ONLY_BY_DEFAULT);
         let mut parts = vec![
             BEGIN.to_owned(),
-            for_transaction(FOR_MARKING),
-            for_transaction(FIRST),
-            for_transaction(OF_THE_OPERATOR),
-            OWN_ROLE.to_owned(),
+            set_local(FOR_MARKING),
+            set_local(FIRST),
+            set_local(OF_THE_OPERATOR),
+            DEFAULT_ROLE.to_owned(),
             path,
             format!("select {checks}"),
-            for_transaction(self.limits),
-            for_transaction(USUAL),
-            for_transaction(OWN),
+            set_local(self.limits),
+            set_local(USUAL),
+            set_local(TRIGGER_FLAGS),
         ];
         if !self.plans.is_empty() {
-            parts.push(for_transaction(self.plans));
+            parts.push(set_local(self.plans));
         }
         parts.join("; ")
     }
@@ -221,8 +221,8 @@ pub(super) fn first_transaction() -> String {
     let limits = Timeouts::Client.settings();
     format!(
         "{BEGIN_ANY}; {limits}; {first}; select {wrong}",
-        limits = for_transaction(limits),
-        first = for_transaction(FIRST),
+        limits = set_local(limits),
+        first = set_local(FIRST),
         wrong = column(TRANSACTION_TIMEOUT, true)
     )
 }
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn what_is_set_for_a_connection_is_set_for_a_transaction_too() {
-        let session = of_a_session(Timeouts::Client.settings());
+        let session = of_a_connection(Timeouts::Client.settings());
         let beginning = Beginning {
             limits: Timeouts::Client.settings(),
             schema: None,
