@@ -34,10 +34,6 @@ fn matches_live(search: &Search, policy: &SessionPolicy) -> Condition {
     }
 }
 
-fn matches_other(search: &Search, own: Uuid, policy: &SessionPolicy) -> Condition {
-    Box::new(matches_live(search, policy).and(sessions::id.ne(own)))
-}
-
 /// The ids of the live sessions that match, but for this one.
 pub(in crate::auth) fn matching_others(
     conn: &mut PgConnection,
@@ -47,7 +43,8 @@ pub(in crate::auth) fn matching_others(
 ) -> QueryResult<Vec<Uuid>> {
     sessions::table
         .inner_join(users::table)
-        .filter(matches_other(search, own, policy))
+        .filter(matches_live(search, policy))
+        .filter(sessions::id.ne(own))
         .select(sessions::id)
         .load(conn)
 }
@@ -109,24 +106,18 @@ impl Auth {
         .await
     }
 
-    /// How many live sessions match, but for this one.
+    /// Whether this session lives and matches.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn count_others(&self, search: Search, own: Uuid) -> Result<i64, Error> {
+    pub async fn is_found(&self, search: Search, session: Uuid) -> Result<bool, Error> {
         let policy = self.policy.sessions;
-        self.query(move |conn| match search {
-            // Without a join, as above.
-            Search::All => sessions::table
-                .filter(ends_at(&policy).gt(now()))
-                .filter(sessions::id.ne(own))
-                .count()
-                .get_result(conn),
-            Search::Network(_) | Search::Text(_) => sessions::table
+        self.query(move |conn| {
+            let found = sessions::table
                 .inner_join(users::table)
-                .filter(matches_other(&search, own, &policy))
-                .count()
-                .get_result(conn),
+                .filter(matches_live(&search, &policy))
+                .filter(sessions::id.eq(session));
+            diesel::select(diesel::dsl::exists(found)).get_result(conn)
         })
         .await
     }

@@ -115,7 +115,7 @@ pub async fn sessions(
     let statistics = auth.statistics().await?;
     let total = auth.count_live_sessions(list.search.clone()).await?;
     let own = admin.0.session.id;
-    let others = auth.count_others(list.search.clone(), own).await?;
+    let others = total - i64::from(auth.is_found(list.search.clone(), own).await?);
     let page = auth.live_sessions(list.search, list.after, list.limit).await?;
     let locked = auth.locked().await?;
     Ok(Page(SessionsPage {
