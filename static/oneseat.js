@@ -444,7 +444,7 @@ async function all(...told) {
 
 /** @param {string} server @param {string} email @param {string} password */
 async function login(server, email, password) {
-  const response = await post(`${server}/auth/login`, { email, password });
+  const response = await post(`${server}/auth/login`, { email, password, ends_with_page: true });
   if (!response.ok) throw await Problem.from(response);
   const { token, user } = await body(response);
   if (!isToken(token) || !isUser(user)) unreachable(NOT_OURS);

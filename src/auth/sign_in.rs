@@ -29,14 +29,21 @@ pub struct SignedIn {
 struct HadSeat(bool);
 
 impl Auth {
-    /// Signs a user in, and ends their earlier session.
+    /// Signs a user in, and ends their earlier session. `ends_with_page`: the new session ends with the page
+    /// that signs in.
     ///
     /// # Errors
     /// [`Error::AccountLocked`], [`Error::InvalidCredentials`], [`Error::AccountDisabled`],
     /// [`Error::EmailUnverified`], in this order; [`Error::Busy`] and [`Error::Unavailable`] at any point.
-    pub async fn sign_in(&self, email: Email, password: Password, origin: Origin) -> Result<SignedIn, Error> {
+    pub async fn sign_in(
+        &self,
+        email: Email,
+        password: Password,
+        origin: Origin,
+        ends_with_page: bool,
+    ) -> Result<SignedIn, Error> {
         let claim = Claim::SignIn(email.clone(), origin.clone());
-        let take = |checked| self.take_seat(checked, origin.clone());
+        let take = |checked| self.take_seat(checked, origin.clone(), ends_with_page);
         let done = self.with_password(&claim, &password, take).await;
         if let Err(error) = &done
             && !is_decided(error)
@@ -61,6 +68,7 @@ impl Auth {
         &self,
         checked: CheckedPassword,
         origin: Origin,
+        ends_with_page: bool,
     ) -> Result<Option<(SignedIn, HadSeat)>, Error> {
         let (policy, mail) = (self.policy.sessions, self.policy.mail);
         self.run(move |conn| {
@@ -79,6 +87,7 @@ impl Auth {
                     token: &token.digest(),
                     origin: &origin,
                     reports_new_origins: mail.reports_new_origins(),
+                    ends_with_page,
                 };
                 let taken = statement.run(conn, &policy)?;
                 if taken.is_locked {

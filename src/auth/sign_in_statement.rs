@@ -26,6 +26,8 @@ pub(super) struct SignInStatement<'a> {
     pub(super) origin: &'a Origin,
     /// Whether mails report new origins.
     pub(super) reports_new_origins: bool,
+    /// Whether the session ends with the page that signs in.
+    pub(super) ends_with_page: bool,
 }
 
 /// A seat that was taken.
@@ -50,13 +52,13 @@ static STATEMENT: LazyLock<String> = LazyLock::new(|| {
     format!(
         "with {end}, {open}, {name_user}, {forget}, {remember}
          select opened.id, opened.user_id, opened.ip_address, opened.user_agent, opened.last_activity,
-             opened.expires_at, opened.created_at, opened.ends_at,
+             opened.expires_at, opened.created_at, opened.ends_at, opened.ends_with_page,
              ended.id, ended.user_id, ended.ip_address, ended.user_agent, ended.last_activity,
              ended.created_at, ended.ended_at, ended.reason,
              {is_locked}, exists (select from seen where to_tell)
          from opened left join ended on true",
         end = history::end_sql("user_id = $4"),
-        open = sessions::open_sql("gone", ["$4", "$5", "$6", "$7"]),
+        open = sessions::open_sql("gone", ["$4", "$5", "$6", "$7", "$11"]),
         name_user = feed::name_user_sql("$4", "ended"),
         forget = lockout::forget_sql("$8"),
         is_locked = lockout::is_locked_sql("$8"),
@@ -79,7 +81,8 @@ impl SignInStatement<'_> {
             .bind::<Nullable<Text>, _>(self.origin.user_agent())
             .bind::<Binary, _>(self.email.digest().to_vec())
             .bind::<Binary, _>(self.origin.place_digest().to_vec())
-            .bind::<Bool, _>(self.reports_new_origins);
+            .bind::<Bool, _>(self.reports_new_origins)
+            .bind::<Bool, _>(self.ends_with_page);
         let (session, replaced, is_locked, is_news): (Session, Option<EndedSession>, bool, bool) =
             Prepared::new(statement).of_type::<Row>().get_result(conn)?;
         Ok(Taken {

@@ -93,6 +93,10 @@ diesel::table! {
         ends_at -> Nullable<Timestamptz>,
         written_at -> Timestamptz,
         is_restored -> Bool,
+        ends_with_page -> Bool,
+        page_stream -> Nullable<Uuid>,
+        page_lost_at -> Nullable<Timestamptz>,
+        page_heard_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Session {
     pub created_at: DateTime<Utc>,
     /// The end, however active the user is; `None` for a session that an earlier version opened.
     pub ends_at: Option<DateTime<Utc>>,
+    /// Whether the session ends with the page that signed in.
+    pub ends_with_page: bool,
 }
 
 impl Session {
@@ -107,16 +109,17 @@ pub fn limits(policy: &SessionPolicy) -> (PgInterval, PgInterval) {
 }
 
 /// Opens a session: the part `opened` of a statement whose part `ended` has ended the older one, or the
-/// constraint refuses. The first parameters are [`limits`]; these are user, token digest, address and user
-/// agent.
+/// constraint refuses. The first parameters are [`limits`]; these are user, token digest, address, user agent,
+/// and whether the session ends with its page, which has not shown up so far.
 ///
 /// The clock is read when the older row is gone: the statement may have begun before its end was written.
-pub fn open_sql(ended: &str, [user_id, token, ip_address, user_agent]: [&str; 4]) -> String {
+pub fn open_sql(ended: &str, [user_id, token, ip_address, user_agent, of_page]: [&str; 5]) -> String {
     format!(
         "opened as (
              insert into sessions (user_id, token_digest, ip_address, user_agent, written_at, created_at, last_activity,
-                 expires_at, idle_timeout, ends_at)
-             select {user_id}, {token}, {ip_address}, {user_agent}, now(), at, at, at + least($1, $2), $1, at + $2
+                 expires_at, idle_timeout, ends_at, ends_with_page, page_lost_at, page_heard_at)
+             select {user_id}, {token}, {ip_address}, {user_agent}, now(), at, at, at + least($1, $2), $1, at + $2,
+                 {of_page}, case when {of_page} then at end, case when {of_page} then at end
              from (select clock_timestamp() as at from {ended} having count(*) >= 0) as empty_seat
              returning *
          )"

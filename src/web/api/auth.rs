@@ -26,6 +26,10 @@ pub struct LoginRequest {
     email: String,
     #[schema(schema_with = schemas::typed_password)]
     password: String,
+    /// Whether the session ends with the page that signs in: some time after the page has gone without a word. For
+    /// pages that hold an event stream.
+    #[serde(default)]
+    ends_with_page: bool,
 }
 
 /// The one response that holds a token.
@@ -59,7 +63,9 @@ pub async fn login(
     let request: LoginRequest = body::json(&request, payload).await?;
     let email: Email = request.email.parse().map_err(|error| Problem::refused(&error))?;
     let password = Password::typed(&request.password).map_err(|error| Problem::refused(&error))?;
-    let signed_in = auth.sign_in(email, password, client.0).await?;
+    let signed_in = auth
+        .sign_in(email, password, client.0, request.ends_with_page)
+        .await?;
     Ok(Json(LoginResponse {
         token: signed_in.token.reveal(),
         user: signed_in.user.into(),
