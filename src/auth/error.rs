@@ -5,7 +5,7 @@
 //! sentence.
 
 use crate::db::Unavailable;
-use crate::sessions::Ending;
+use crate::sessions::{Ending, HeldSeat};
 use crate::users::{Unusable, hasher};
 
 /// The constraint that keeps the last admin who can sign in.
@@ -26,6 +26,9 @@ pub enum Error {
     /// The password is right, but the account is disabled.
     #[error("account is disabled")]
     AccountDisabled,
+    /// The password is right, but a session of the user lives, and the sign-in does not say that it takes the seat.
+    #[error("the seat is taken")]
+    SeatTaken(HeldSeat),
     /// The signed-in user gave a wrong current password.
     #[error("the current password is wrong")]
     WrongPassword,

@@ -39,7 +39,7 @@ use crate::users::Hasher;
 
 pub use authority::{Authority, Holder, LastAdmin};
 pub use error::Error;
-pub use sign_in::SignedIn;
+pub use sign_in::{SignedIn, Takeover, Terms};
 pub(crate) use unwritten_ends::write_restored;
 pub use user_ref::UserRef;
 pub use validator::{Activity, Seat, Validator};

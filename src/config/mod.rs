@@ -25,7 +25,8 @@ pub use mail::{MailConfig, MailPolicy, MailSettings};
 pub use proxies::ProxySettings;
 use reader::Reader;
 pub use sessions::{
-    HistoryPolicy, HistorySettings, LockoutPolicy, SessionPolicy, SessionSettings, ValidationMemory,
+    HistoryPolicy, HistorySettings, LockoutPolicy, SessionPolicy, SessionSettings, TakeoverPolicy,
+    ValidationMemory,
 };
 pub use tls::{TlsConfig, TlsSettings};
 
@@ -76,6 +77,8 @@ pub struct ServeConfig {
 pub struct Policy {
     /// When sessions end.
     pub sessions: SessionPolicy,
+    /// What a sign-in does while its user has a live session.
+    pub takeover: TakeoverPolicy,
     /// When an address is locked.
     pub lockout: LockoutPolicy,
     /// When the history is forgotten.
@@ -221,11 +224,13 @@ impl ServeConfig {
 impl Policy {
     fn read(reader: &mut Reader, settings: &ServeSettings, sends_mail: bool) -> Option<Self> {
         let sessions = SessionPolicy::read(reader, &settings.sessions);
+        let takeover = TakeoverPolicy::read(reader, &settings.sessions);
         let lockout = LockoutPolicy::read(reader, &settings.sessions);
         let history = HistoryPolicy::read(reader, &settings.history);
         let mail = MailPolicy::read(reader, &settings.mail, sends_mail);
         Some(Self {
             sessions: sessions?,
+            takeover: takeover?,
             lockout: lockout?,
             history: history?,
             mail: mail?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::reader::{Reader, given};
+use crate::words::words;
 
 /// How often activity is written down, unless sessions are too short for that.
 const USUAL_THRESHOLD: Duration = Duration::from_secs(15 * 60);
@@ -39,6 +40,10 @@ pub struct SessionSettings {
     /// Sessions that an instance remembers, at up to 700 bytes each
     #[arg(long, env = "ONESEAT_VALIDATION_CAPACITY", value_name = "N", default_value = "100000")]
     pub validation_capacity: String,
+
+    /// What a sign-in does while its user has a live session: replace it at once, or ask first
+    #[arg(long, env = "ONESEAT_TAKEOVER", value_name = "replace|ask", default_value = "replace")]
+    pub takeover: String,
 
     /// Wrong passwords in a row that lock an address
     #[arg(long, env = "ONESEAT_MAX_FAILED_ATTEMPTS", value_name = "N", default_value = "5")]
@@ -129,6 +134,22 @@ impl ValidationMemory {
     }
 }
 
+words! {
+    /// What a sign-in does while its user has a live session.
+    pub enum TakeoverPolicy {
+        /// It takes the seat at once.
+        Replace = "replace",
+        /// It is refused, unless it says that it takes the seat.
+        Ask = "ask",
+    }
+}
+
+impl TakeoverPolicy {
+    pub(super) fn read(reader: &mut Reader, settings: &SessionSettings) -> Option<Self> {
+        reader.read("--takeover", &settings.takeover, str::parse)
+    }
+}
+
 /// When an address is locked (OWASP ASVS 6.3.1).
 #[derive(Clone, Copy, Debug)]
 pub struct LockoutPolicy {
@@ -192,6 +213,7 @@ pub(super) fn sweep_interval(reader: &mut Reader, settings: &SessionSettings) ->
 #[cfg(test)]
 mod tests {
     use super::super::tests::read;
+    use super::*;
 
     #[test]
     fn a_short_idle_timeout_is_enough_to_be_told() {
@@ -205,6 +227,18 @@ mod tests {
             threshold(&["--idle-timeout", "10m", "--activity-threshold", "1m"]),
             60
         );
+    }
+
+    #[test]
+    fn a_takeover_is_asked_for_only_where_the_operator_says_so() {
+        let takeover = |flags: &[&str]| {
+            let (_, config) = read(&[&["--database-url", "postgres://"], flags].concat())?;
+            Ok::<_, super::super::BadValues>(config.policy.takeover)
+        };
+        assert_eq!(takeover(&[]), Ok(TakeoverPolicy::Replace));
+        assert_eq!(takeover(&["--takeover", "ask"]), Ok(TakeoverPolicy::Ask));
+        let bad = takeover(&["--takeover", "never"]).unwrap_err().to_string();
+        assert_eq!(bad, "--takeover `never`: must be replace or ask");
     }
 
     #[test]

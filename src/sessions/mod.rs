@@ -10,6 +10,7 @@ pub mod history;
 pub mod known_origins;
 pub mod memory;
 mod origin;
+pub mod replacement;
 pub mod store;
 
 pub mod watchers;
@@ -18,4 +19,5 @@ pub use device::Device;
 pub use ending::{EndReason, Ending};
 pub use history::EndedSession;
 pub use origin::Origin;
-pub use store::Session;
+pub use replacement::Replacement;
+pub use store::{HeldSeat, Session};

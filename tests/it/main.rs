@@ -50,6 +50,7 @@ mod start;
 mod static_files;
 mod support;
 mod sweep;
+mod takeover;
 mod telling;
 mod timeouts;
 mod timing;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::views::{EndedSessionView, SessionView, UserView};
-use crate::auth::{Auth, Seat};
+use crate::auth::{Auth, Seat, Takeover, Terms};
 use crate::sessions::EndReason;
 use crate::users::{Email, Password};
 use crate::web::extract::Authenticated;
@@ -30,6 +30,9 @@ pub struct LoginRequest {
     /// pages that hold an event stream.
     #[serde(default)]
     ends_with_page: bool,
+    /// Whether to end a live session of the user. It matters where the server asks first (`--takeover ask`).
+    #[serde(default)]
+    takeover: bool,
 }
 
 /// The one response that holds a token.
@@ -49,6 +52,7 @@ pub struct LoginResponse {
     responses(
         (status = 200, body = LoginResponse),
         (status = 401, description = "`invalid_credentials`, whether or not somebody has the address"),
+        (status = 409, description = "`seat_taken`, after the right password and without `takeover`, where the server is told to ask: nothing has changed"),
         (status = 403, description = "`account_locked`, or after the right password `email_unverified` or `account_disabled`"),
         WithinLoginRate,
     ),
@@ -63,9 +67,14 @@ pub async fn login(
     let request: LoginRequest = body::json(&request, payload).await?;
     let email: Email = request.email.parse().map_err(|error| Problem::refused(&error))?;
     let password = Password::typed(&request.password).map_err(|error| Problem::refused(&error))?;
-    let signed_in = auth
-        .sign_in(email, password, client.0, request.ends_with_page)
-        .await?;
+    let terms = Terms {
+        takeover: match request.takeover {
+            true => Takeover::Wanted,
+            false => Takeover::IfAllowed,
+        },
+        ends_with_page: request.ends_with_page,
+    };
+    let signed_in = auth.sign_in(email, password, client.0, terms).await?;
     Ok(Json(LoginResponse {
         token: signed_in.token.reveal(),
         user: signed_in.user.into(),

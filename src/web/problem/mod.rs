@@ -18,7 +18,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::request_id::RequestId;
-use crate::sessions::{EndReason, Ending};
+use crate::sessions::{Device, EndReason, Ending, HeldSeat};
 use crate::web::schemas;
 pub(in crate::web) use code::Code;
 
@@ -40,6 +40,7 @@ pub struct Problem {
     detail: Cow<'static, str>,
     header: Option<Box<(header::HeaderName, HeaderValue)>>,
     ending: Option<Box<Ending>>,
+    seat: Option<Box<HeldSeat>>,
 }
 
 /// The body of a problem (RFC 9457).
@@ -64,6 +65,14 @@ pub(in crate::web) struct Body<'a> {
     #[serde(rename = "endedAt", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     ended_at: Option<DateTime<Utc>>,
+    /// When the session that has the seat began; only with `seat_taken`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    since: Option<DateTime<Utc>>,
+    /// Its browser and system in words, such as `Firefox 144 on Windows`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    device: Option<String>,
     /// The id of the request in `X-Request-Id` and in the log.
     #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -78,6 +87,7 @@ impl Problem {
             detail: detail.into(),
             header: None,
             ending: None,
+            seat: None,
         }
     }
 
@@ -174,6 +184,17 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, code, words)
     }
 
+    /// 409: the user has a live session; since when, and on which device.
+    pub fn seat_taken(seat: HeldSeat) -> Self {
+        let detail =
+            "You are signed in already. To end that session and sign in here, send `takeover`: true.";
+        let problem = Self::new(StatusCode::CONFLICT, Code::SeatTaken, detail);
+        Self {
+            seat: Some(Box::new(seat)),
+            ..problem
+        }
+    }
+
     /// 409: the account may not sign in, so what was asked for is of no use to its user.
     pub fn account_disabled() -> Self {
         let detail = "This account is disabled. Enable it first.";
@@ -258,6 +279,11 @@ impl ResponseError for Problem {
                 code: self.code,
                 reason: self.ending.as_ref().map(|ending| ending.reason),
                 ended_at: self.ending.as_ref().map(|ending| ending.at),
+                since: self.seat.as_ref().map(|seat| seat.since),
+                device: self
+                    .seat
+                    .as_ref()
+                    .map(|seat| Device::of(seat.user_agent.as_deref()).to_string()),
                 request_id: request_id.as_ref().map(RequestId::as_str),
             })
     }

@@ -21,6 +21,7 @@ impl From<Error> for Problem {
                 "Please verify your email before logging in",
             ),
             Error::AccountDisabled => forbidden(Code::AccountDisabled, "Account is disabled"),
+            Error::SeatTaken(seat) => Self::seat_taken(seat),
             // Not 401: the token that came with it is good.
             Error::WrongPassword => forbidden(Code::WrongPassword, "The current password is wrong"),
             Error::PasswordRefused(why) => Self::in_words(Code::PasswordRefused, &why),
