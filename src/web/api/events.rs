@@ -2,6 +2,9 @@
 //!
 //! Server-sent events (WHATWG HTML 9.2). `ended` with `{reason, at}` is the last event of its stream; admins
 //! also get `changed`, without data, when anybody comes or goes.
+//!
+//! A page that learns here that its session was replaced is also told by whom. Whoever shows a dead token is
+//! not: neither by a 401, nor by a stream that is opened after the end.
 
 use std::time::Duration;
 
@@ -13,9 +16,9 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::auth::{Auth, Error};
-use crate::sessions::Ending;
 use crate::sessions::store::SessionStatus;
 use crate::sessions::watchers::Watcher;
+use crate::sessions::{Device, EndReason, Ending, Replacement};
 use crate::users::Role;
 use crate::web::extract::Passive;
 use crate::web::problem::Problem;
@@ -32,7 +35,8 @@ const RETRY: Duration = Duration::from_secs(1);
 struct SessionEvent {
     #[schema(schema_with = schemas::event)]
     event: String,
-    /// Of `ended`: reason and time. Of `changed`: nothing.
+    /// Of `ended`: reason and time, and `by` where another sign-in has replaced the session of a page: `device`
+    /// in words, `address`, and `isSameBrowser`. Of `changed`: nothing.
     #[schema(
         content_media_type = "application/json",
         examples("{\"reason\":\"replaced\",\"at\":\"2026-11-24T00:20:15.973059Z\"}")
@@ -47,6 +51,7 @@ struct Events {
     session: uuid::Uuid,
     user: uuid::Uuid,
     is_admin: bool,
+    is_of_page: bool,
     next_beat: Instant,
     /// When the session expires, unless it is extended in the meantime.
     next_look: Instant,
@@ -87,6 +92,7 @@ pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Pro
         session,
         user,
         is_admin: seat.0.user.role == Role::Admin,
+        is_of_page: seat.0.session.ends_with_page,
         next_beat: Instant::now() + BEAT,
         next_look: Instant::now() + left,
         state,
@@ -111,14 +117,14 @@ impl Events {
     async fn next(&mut self) -> Option<String> {
         match std::mem::replace(&mut self.state, State::Open) {
             State::Opening => return Some("retry: 1000\n: open\n\n".to_owned()),
-            State::Ending(ending) => return Some(self.last(ending)),
+            State::Ending(ending) => return Some(self.last(ending, None)),
             State::Done => return None,
             State::Open => {}
         }
         loop {
             tokio::select! {
                 ended = &mut self.watcher.ended => return match ended {
-                    Ok(ending) => Some(self.last(ending)),
+                    Ok(ending) => Some(self.last_with_details(ending).await),
                     // The instance stops: the page connects again, to another.
                     Err(_) => None,
                 },
@@ -137,7 +143,7 @@ impl Events {
                 }
                 () = sleep_until(self.next_look) => match self.auth.status(self.session).await {
                     Ok(SessionStatus::Live(left)) => self.next_look = Instant::now() + left,
-                    Ok(SessionStatus::Ended(ending)) => return Some(self.last(ending)),
+                    Ok(SessionStatus::Ended(ending)) => return Some(self.last_with_details(ending).await),
                     Ok(SessionStatus::Over) | Err(Error::Unavailable(_)) => self.next_look = Instant::now() + RETRY,
                     Ok(SessionStatus::Forgotten) | Err(_) => return None,
                 },
@@ -145,9 +151,25 @@ impl Events {
         }
     }
 
-    fn last(&mut self, ending: Ending) -> String {
+    /// The last event of a stream that was open when the session ended.
+    async fn last_with_details(&mut self, ending: Ending) -> String {
+        let by = match self.is_of_page && ending.reason == EndReason::Replaced {
+            true => self.auth.replacement(ending.session).await,
+            false => None,
+        };
+        self.last(ending, by)
+    }
+
+    fn last(&mut self, ending: Ending, by: Option<Replacement>) -> String {
         self.state = State::Done;
-        let data = json!({ "reason": ending.reason.as_str(), "at": ending.at });
+        let mut data = json!({ "reason": ending.reason.as_str(), "at": ending.at });
+        if let Some(by) = by {
+            data["by"] = json!({
+                "device": Device::of(by.user_agent.as_deref()).to_string(),
+                "address": by.ip_address.ip(),
+                "isSameBrowser": by.is_same_browser,
+            });
+        }
         format!("event: ended\ndata: {data}\n\n")
     }
 }
