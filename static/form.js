@@ -4,8 +4,15 @@ import { Problem, SessionEnded } from "./oneseat.js";
 
 export const WORDS = {
   offline: "oneseat cannot be reached. Check your connection and try again.",
+  late: "oneseat has not answered in time. If it is open in many tabs of this browser, close some of them, and try again.",
   busy: "oneseat is busy for a moment. Please try again.",
 };
+
+/** After this time without an answer people are told so, in milliseconds. */
+const PATIENCE = 30_000;
+
+/** The user has changed their mind. */
+export class Cancelled extends Error {}
 
 /** Under this name the address that somebody has typed goes from one page of a tab to the next. It is removed when it arrives. */
 const CARRIED = "oneseat-email";
@@ -49,6 +56,11 @@ const WAYS_OUT = {
   link_invalid: ["Ask for a new link", "/forgot"],
 };
 
+/** The error message when there is no answer. */
+export function wordsForLoss(error) {
+  return (error.cause ?? error).name === "TimeoutError" ? WORDS.late : WORDS.offline;
+}
+
 /** The error message for a problem. */
 export function wordsFor(problem) {
   if (problem.status >= 500) return WORDS.busy;
@@ -59,7 +71,7 @@ const JSON_BODY = { method: "POST", headers: { "Content-Type": "application/json
 
 /** `POST`, without a token unless `fetch` adds one. Throws a problem if the answer is not a success. */
 export async function post(path, body, fetch = globalThis.fetch) {
-  const response = await fetch(path, { ...JSON_BODY, body: JSON.stringify(body) });
+  const response = await fetch(path, { ...JSON_BODY, body: JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE) });
   if (!response.ok) throw await Problem.from(response);
 }
 
@@ -93,8 +105,8 @@ function mask(button, hidden) {
 }
 
 /**
- * Checks a form and sends it with `send(values)`, which throws if something is wrong. Then calls `done(values)`, or, after an error,
- * `refused(problem)`: it returns true if the page itself shows what to do next.
+ * Checks a form and sends it with `send(values)`, which throws if something is wrong, or `Cancelled`: then all stays as it was. Then
+ * calls `done(values)`, or, after an error, `refused(problem)`: it returns true if the page itself shows what to do next.
  */
 export function enter(form, { send, done, refused }) {
   const reveals = [...form.querySelectorAll("[data-reveals]")];
@@ -111,13 +123,16 @@ export function enter(form, { send, done, refused }) {
     // Hide passwords before sending: browsers remember text fields, not password fields.
     for (const reveal of reveals) mask(reveal, true);
     refuse(form, "");
+    const focused = document.activeElement;
     busy(button, true);
     const values = Object.fromEntries(new FormData(form));
     try {
       await send(values);
       done?.(values);
     } catch (error) {
-      if (!(error instanceof Problem || error instanceof SessionEnded)) return refuse(form, WORDS.offline);
+      // The button cannot take the focus back while it is busy.
+      if (error instanceof Cancelled) return setTimeout(() => focused.focus());
+      if (!(error instanceof Problem || error instanceof SessionEnded)) return refuse(form, wordsForLoss(error));
       // A server that is too busy to look at a password has not refused it.
       const isRefused = error instanceof SessionEnded || (error.status < 500 && error.status !== 429);
       const passwords = isRefused ? form.querySelectorAll("[type=password]") : [];

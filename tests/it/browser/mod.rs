@@ -2,10 +2,12 @@
 
 mod accessibility;
 mod client_module;
+mod connection;
 mod live;
 mod overlaps;
 mod recovery;
 mod swagger;
+mod takeover;
 mod ways;
 
 use oneseat::users::Role;
@@ -93,9 +95,7 @@ async fn a_second_window_takes_the_seat_and_the_first_says_so_at_once() {
     first.sign_in(ADA).await;
     let second = Browser::open(app.address, "/login").await;
     second.sign_in(ADA).await;
-    first
-        .wait_for_words("You were signed in on another device at")
-        .await;
+    first.wait_for_words("so this one was signed out.").await;
     assert_eq!(first.path().await, "/login");
     assert!(!first.text().await.contains(ADA));
     second.click(".brand").await;
@@ -229,7 +229,7 @@ async fn signing_out_clears_the_page_even_offline() {
         .devtools("Network.emulateNetworkConditions", offline)
         .await;
     browser.click("#sign-out").await;
-    browser.wait_for_words("The server could not be told").await;
+    browser.wait_for_words("The server does not know yet").await;
     assert!(!browser.text().await.contains(ADA));
     assert_eq!(app.sessions(), 1);
 }
@@ -283,7 +283,7 @@ async fn signing_out_does_not_claim_what_the_server_did_not_confirm() {
         .run("const real = window.fetch; window.fetch = (path, ...rest) => real(String(path).endsWith('/auth/logout') ? '/nowhere' : path, ...rest)")
         .await;
     browser.click("#sign-out").await;
-    browser.wait_for_words("The server could not be told").await;
+    browser.wait_for_words("The server does not know yet").await;
 }
 
 #[tokio::test]
