@@ -52,7 +52,7 @@ pub struct LoginResponse {
     responses(
         (status = 200, body = LoginResponse),
         (status = 401, description = "`invalid_credentials`, whether or not somebody has the address"),
-        (status = 409, description = "`seat_taken`, after the right password and without `takeover`, where the server is told to ask: nothing has changed"),
+        (status = 409, description = "`seat_taken`, after the right password, where the server asks first and the sign-in does not say that it takes the seat: nothing has changed"),
         (status = 403, description = "`account_locked`, or after the right password `email_unverified` or `account_disabled`"),
         WithinLoginRate,
     ),
