@@ -39,11 +39,11 @@ const ENDED_HERE = {
 const ENDINGS = {
   replaced: [
     (at, by) => {
-      if (!by) return `You were signed in on another device at ${at}, so this one was signed out.`;
-      if (by.isSameBrowser) return `You signed in again in another window of this browser at ${at}, so this one was signed out.`;
-      return `You were signed in with ${named(by.device)} from ${by.address} at ${at}, so this one was signed out.`;
+      if (!by) return `You were signed in on another device at ${at}, so this page was signed out.`;
+      if (by.isSameBrowser) return `You signed in again in another window of this browser at ${at}, so this page was signed out.`;
+      return `You were signed in with ${named(by.device)} from ${by.address} at ${at}, so this page was signed out.`;
     },
-    "You can be signed in in one place at a time. If it was not you, choose a new password.",
+    "You can be signed in at one place at a time. If it was not you, choose a new password.",
   ],
   expired: [(at) => `Your session came to its end at ${at}.`, "Sessions end after a while without activity. Nothing is wrong."],
   revoked: [(at) => `An administrator ended your session at ${at}.`, "You can sign in again. An administrator can tell you why."],

@@ -63,7 +63,7 @@ async fn no_page_has_a_barrier_that_can_be_found() {
         .await;
     assert_accessible(&browser, "dashboard with its warning and without its connection").await;
     app.visitor().sign_in(ADA).await;
-    browser.wait_for_words("so this one was signed out.").await;
+    browser.wait_for_words("so this page was signed out.").await;
     assert_accessible(&browser, "notice").await;
 
     browser.click("#sign-in-again").await;

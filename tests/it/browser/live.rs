@@ -22,13 +22,13 @@ async fn signing_in_elsewhere_shows_the_notice_without_a_request() {
             == 1
     })
     .await;
-    first.wait_for_words("so this one was signed out.").await;
+    first.wait_for_words("so this page was signed out.").await;
     let asked = "return performance.getEntriesByType('resource').filter((entry) => !entry.name.endsWith('/events')).length";
     assert_eq!(first.run(asked).await, 0);
     assert!(!first.text().await.contains(ADA));
     first.click("#sign-in-again").await;
     first.sign_in(ADA).await;
-    second.wait_for_words("so this one was signed out.").await;
+    second.wait_for_words("so this page was signed out.").await;
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ async fn a_second_window_takes_the_seat_and_the_first_says_so_at_once() {
     first.sign_in(ADA).await;
     let second = Browser::open(app.address, "/login").await;
     second.sign_in(ADA).await;
-    first.wait_for_words("so this one was signed out.").await;
+    first.wait_for_words("so this page was signed out.").await;
     assert_eq!(first.path().await, "/login");
     assert!(!first.text().await.contains(ADA));
     second.click(".brand").await;
