@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::lists::Search;
 use super::{Auth, Error};
 use crate::sessions::feed::LEASES_LOST;
 
@@ -113,7 +112,7 @@ impl Auth {
         gauge!(IDLE_CONNECTIONS).set(pool.idle);
         // No old value if the count fails.
         gauge!(LIVE).set(f64::NAN);
-        let live = self.count_live_sessions(Search::All).await?;
+        let live = self.count_live_sessions().await?;
         gauge!(LIVE).set(u32::try_from(live).map_or(f64::MAX, f64::from));
         Ok(())
     }

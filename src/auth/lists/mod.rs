@@ -2,8 +2,11 @@
 
 mod accounts;
 mod pagination;
+mod search;
 mod sessions;
 
 pub use accounts::Account;
-pub use pagination::{Cursor, LARGEST_PAGE, Page, Search};
+pub use pagination::{Counted, Cursor, LARGEST_PAGE, List, Page};
+pub use search::Search;
+pub use sessions::REMOVED_USER;
 pub(super) use sessions::matching_others;

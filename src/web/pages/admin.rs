@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::chart::Chart;
 use super::moment::Moment;
-use super::past::{PastRow, in_words};
+use super::past::PastRow;
 use super::session_times::SessionTimes;
 use super::{AdminPage, Page};
 use crate::auth::Auth;
-use crate::auth::lists::Cursor;
+use crate::auth::lists::{Cursor, List};
 use crate::auth::statistics::Statistics;
 use crate::sessions::Device;
 use crate::sessions::{EndReason, Session};
@@ -49,6 +49,8 @@ struct SessionsPage {
     chart: Chart,
     q: String,
     total: i64,
+    /// Those of `total` that have signed in since the first page.
+    newer: i64,
     /// Those of `total` that are not the admin's own.
     others: i64,
     /// Where `others` are ended.
@@ -82,7 +84,7 @@ impl Choice {
     fn of(reason: EndReason, chosen: Option<EndReason>) -> Self {
         Self {
             value: reason.as_str(),
-            words: in_words(reason),
+            words: reason.in_words(),
             is_chosen: chosen == Some(reason),
         }
     }
@@ -111,12 +113,12 @@ pub async fn sessions(
     request: HttpRequest,
 ) -> Result<impl Responder, Problem> {
     let query = ListQuery::of(&request)?;
-    let list = query.understood()?;
+    let list = query.understood(List::Sessions)?;
     let statistics = auth.statistics().await?;
-    let total = auth.count_live_sessions(list.search.clone()).await?;
     let own = admin.0.session.id;
-    let others = total - i64::from(auth.is_found(list.search.clone(), own).await?);
-    let page = auth.live_sessions(list.search, list.after, list.limit).await?;
+    let found = auth
+        .find_sessions(list.search, list.after, list.limit, Some(own))
+        .await?;
     let locked = auth.locked().await?;
     Ok(Page(SessionsPage {
         page: "sessions",
@@ -125,15 +127,18 @@ pub async fn sessions(
         chart: Chart::of(&statistics),
         statistics,
         q: query.q().to_owned(),
-        total,
-        others,
+        total: found.total,
+        newer: found.newer,
+        others: found.total - i64::from(found.has_own),
         end_others: with_query("/api/admin/sessions", &[("q", query.q())]),
-        rows: page
+        rows: found
+            .page
             .rows
             .into_iter()
             .map(|(session, user)| LiveRow::new(session, user, own))
             .collect(),
-        next: page
+        next: found
+            .page
             .next
             .map(|next| link("/admin/sessions", query.q(), None, &next)),
         locked_others: locked.others,
@@ -157,7 +162,7 @@ pub async fn history(
     request: HttpRequest,
 ) -> Result<impl Responder, Problem> {
     let query = ListQuery::of(&request)?;
-    let list = query.understood()?;
+    let list = query.understood(List::History)?;
     let page = auth
         .past_sessions(list.search, list.reason, list.after, list.limit)
         .await?;

@@ -1,6 +1,5 @@
 //! Endings of the last 30 days as a small chart: one bar a day, one colour a reason.
 
-use super::past::in_words;
 use crate::auth::statistics::{DAYS, Statistics};
 use crate::sessions::EndReason;
 
@@ -51,7 +50,7 @@ impl Chart {
         Self {
             bars,
             legend: EndReason::ALL
-                .map(|reason| (reason.as_str(), in_words(reason)))
+                .map(|reason| (reason.as_str(), reason.in_words()))
                 .into(),
             summary,
         }

@@ -10,7 +10,7 @@ use super::moment::Moment;
 use super::session_times::SessionTimes;
 use super::{AdminPage, Page};
 use crate::auth::Auth;
-use crate::auth::lists::Account;
+use crate::auth::lists::{Account, List};
 use crate::users::{AccountState, Role};
 use crate::web::extract::list_query::ListQuery;
 use crate::web::problem::Problem;
@@ -36,6 +36,8 @@ struct UsersPage {
     sends_mail: bool,
     q: String,
     total: i64,
+    /// Those of `total` that were made since the first page.
+    newer: i64,
     rows: Vec<AccountRow>,
     next: Option<String>,
 }
@@ -63,9 +65,8 @@ pub async fn users(
     request: HttpRequest,
 ) -> Result<impl Responder, Problem> {
     let query = ListQuery::of(&request)?;
-    let list = query.understood()?;
-    let total = auth.count_accounts(list.search.clone()).await?;
-    let page = auth.accounts(list.search, list.after, list.limit).await?;
+    let list = query.understood(List::Users)?;
+    let found = auth.find_accounts(list.search, list.after, list.limit).await?;
     let own = admin.0.user.id;
     Ok(Page(UsersPage {
         page: "users",
@@ -73,12 +74,17 @@ pub async fn users(
         times: SessionTimes::of(&admin.0, &auth),
         sends_mail: auth.sends_mail(),
         q: query.q().to_owned(),
-        total,
-        rows: page
+        total: found.total,
+        newer: found.newer,
+        rows: found
+            .page
             .rows
             .into_iter()
             .map(|account| AccountRow::new(account, own))
             .collect(),
-        next: page.next.map(|next| link("/admin/users", query.q(), None, &next)),
+        next: found
+            .page
+            .next
+            .map(|next| link("/admin/users", query.q(), None, &next)),
     }))
 }
