@@ -56,7 +56,7 @@ struct SessionsPage {
     /// Where `others` are ended.
     end_others: String,
     rows: Vec<LiveRow>,
-    next: Option<String>,
+    pages: Pages,
     locked: Vec<LockedRow>,
     locked_others: i64,
 }
@@ -69,8 +69,10 @@ struct HistoryPage {
     times: SessionTimes,
     q: String,
     reasons: Vec<Choice>,
+    /// Whether there is a search or a reason.
+    is_filtered: bool,
     rows: Vec<PastRow>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 /// One reason in the filter.
@@ -91,6 +93,10 @@ impl Choice {
 }
 
 impl LiveRow {
+    fn badges(&self) -> Option<&'static str> {
+        self.is_own.then_some("This device")
+    }
+
     fn new(session: Session, user: User, own: Uuid) -> Self {
         Self {
             id: session.id,
@@ -137,10 +143,7 @@ pub async fn sessions(
             .into_iter()
             .map(|(session, user)| LiveRow::new(session, user, own))
             .collect(),
-        next: found
-            .page
-            .next
-            .map(|next| link("/admin/sessions", query.q(), None, &next)),
+        pages: Pages::of("/admin/sessions", query.q(), None, list.after, found.page.next),
         locked_others: locked.others,
         locked: locked
             .users
@@ -179,17 +182,38 @@ pub async fn history(
             .into_iter()
             .map(|(session, user)| PastRow::new(session, user))
             .collect(),
-        next: page
-            .next
-            .map(|next| link("/admin/history", query.q(), list.reason, &next)),
+        is_filtered: list.reason.is_some() || !query.q().is_empty(),
+        pages: Pages::of("/admin/history", query.q(), list.reason, list.after, page.next),
     }))
 }
 
-/// The address of the next part of a list.
-pub(super) fn link(path: &str, q: &str, reason: Option<EndReason>, after: &Cursor) -> String {
-    let after = after.to_string();
-    let reason = reason.map_or("", EndReason::as_str);
-    with_query(path, &[("q", q), ("reason", reason), ("after", &after)])
+/// Where the other parts of a list are.
+pub(super) struct Pages {
+    pub(super) first: String,
+    pub(super) next: Option<String>,
+    is_first: bool,
+}
+
+impl Pages {
+    pub(super) fn of(
+        path: &str,
+        q: &str,
+        reason: Option<EndReason>,
+        after: Option<Cursor>,
+        next: Option<Cursor>,
+    ) -> Self {
+        let reason = reason.map_or("", EndReason::as_str);
+        let at = |after: &str| with_query(path, &[("q", q), ("reason", reason), ("after", after)]);
+        Self {
+            first: at(""),
+            next: next.map(|next| at(&next.to_string())),
+            is_first: after.is_none(),
+        }
+    }
+
+    pub(super) fn is_later(&self) -> bool {
+        !self.is_first
+    }
 }
 
 /// The path with those parameters that are not empty.

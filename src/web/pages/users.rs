@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, Responder};
 use askama::Template;
 use uuid::Uuid;
 
-use super::admin::link;
+use super::admin::Pages;
 use super::moment::Moment;
 use super::session_times::SessionTimes;
 use super::{AdminPage, Page};
@@ -39,10 +39,21 @@ struct UsersPage {
     /// Those of `total` that were made since the first page.
     newer: i64,
     rows: Vec<AccountRow>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 impl AccountRow {
+    fn badges(&self) -> impl Iterator<Item = &'static str> {
+        [(self.is_admin, "Admin"), (self.is_own, "You")]
+            .into_iter()
+            .filter_map(|(applies, badge)| applies.then_some(badge))
+    }
+
+    /// Whether there is anything that an admin can do.
+    fn can_be_acted_on(&self, sends_mail: bool) -> bool {
+        !self.is_own || sends_mail || self.locked_until.is_some()
+    }
+
     fn new(account: Account, own: Uuid) -> Self {
         Self {
             state: account.state(),
@@ -82,9 +93,6 @@ pub async fn users(
             .into_iter()
             .map(|account| AccountRow::new(account, own))
             .collect(),
-        next: found
-            .page
-            .next
-            .map(|next| link("/admin/users", query.q(), None, &next)),
+        pages: Pages::of("/admin/users", query.q(), None, list.after, found.page.next),
     }))
 }
