@@ -31,8 +31,14 @@ pub const REMOVED_USER: &str = "Removed user";
 macro_rules! origin_text {
     ($table:literal) => {
         sql::<Text>(concat!(
-            "coalesce(", $table, ".folded_origin, ",
-            "lower(coalesce(", $table, ".user_agent, '') collate \"C\") || ' ' || host(", $table, ".ip_address))"
+            "coalesce(",
+            $table,
+            ".folded_origin, ",
+            "lower(coalesce(",
+            $table,
+            ".user_agent, '') collate \"C\") || ' ' || host(",
+            $table,
+            ".ip_address))"
         ))
     };
 }

@@ -3,6 +3,7 @@
 mod accessibility;
 mod client_module;
 mod connection;
+mod lists;
 mod live;
 mod overlaps;
 mod recovery;
