@@ -187,23 +187,25 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Keys<Q> {
         }
         out.push_sql(" order by at desc, id desc limit ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(") select ");
+        out.push_sql(") select counted.*, array(select id from page order by at desc, id desc), array(select at from page order by at desc, id desc) from (select ");
         self.push_counts(out.reborrow())?;
-        out.push_sql(", array(select id from page order by at desc, id desc), array(select at from page order by at desc, id desc)");
+        out.push_sql(") as counted");
         Ok(())
     }
 }
 
 impl<Q> Keys<Q> {
+    /// All counts in one go over the rows that were found.
     fn push_counts<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(match self.counting {
-            Counting::Nothing => "0::bigint, ",
-            Counting::All | Counting::Found => "(select count(*) from found), ",
-        });
-        match self.after.as_ref().filter(|_| self.counting != Counting::Nothing) {
+        if self.counting == Counting::Nothing {
+            out.push_sql("0::bigint, 0::bigint, false");
+            return Ok(());
+        }
+        out.push_sql("count(*), ");
+        match &self.after {
             None => out.push_sql("0::bigint"),
             Some(after) => {
-                out.push_sql("(select count(*) from found where at > ");
+                out.push_sql("count(*) filter (where at > ");
                 out.push_bind_param::<Timestamptz, _>(&after.top)?;
                 out.push_sql(")");
             }
@@ -211,11 +213,12 @@ impl<Q> Keys<Q> {
         match &self.own {
             None => out.push_sql(", false"),
             Some(own) => {
-                out.push_sql(", exists (select from found where id = ");
+                out.push_sql(", coalesce(bool_or(id = ");
                 out.push_bind_param::<SqlUuid, _>(own)?;
-                out.push_sql(")");
+                out.push_sql("), false)");
             }
         }
+        out.push_sql(" from found");
         Ok(())
     }
 }
