@@ -73,8 +73,15 @@ function showWhole(element) {
   shown = element;
   bubble.textContent = whole;
   bubble.dir = isCut(element) ? "auto" : "ltr";
-  bubble.showPopover();
-  const [at, size] = [element.getBoundingClientRect(), bubble.getBoundingClientRect()];
+  if (!bubble.matches(":popover-open")) bubble.showPopover();
+  place();
+}
+
+/** Below what it is about, or above where there is no room. */
+function place() {
+  if (!shown) return;
+  const [at, size] = [shown.getBoundingClientRect(), bubble.getBoundingClientRect()];
+  if (at.bottom < 0 || at.top > innerHeight) return hideWhole();
   const left = Math.max(8, Math.min(at.left - 8, document.documentElement.clientWidth - size.width - 8));
   const below = at.bottom + 4;
   const top = below + size.height > innerHeight ? at.top - size.height - 4 : below;
@@ -109,7 +116,8 @@ export function showCutOff(root, signal) {
   on("focusout", about(hideWhole));
   on("click", about(showWhole));
   document.addEventListener("keydown", ({ key }) => { if (key === "Escape") hideWhole(); }, { signal });
-  document.addEventListener("scroll", hideWhole, { signal, passive: true });
+  // The focus may scroll to what it is on.
+  document.addEventListener("scroll", place, { signal, passive: true });
   signal.addEventListener("abort", hideWhole);
   // Only what is cut is a stop for the keyboard.
   const look = new ResizeObserver(() => {
