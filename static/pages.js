@@ -465,6 +465,7 @@ async function act(button) {
     if (!response.ok && !(gone && response.status === 404)) throw await Problem.from(response);
     const { ended } = response.status === 200 ? await response.json() : {};
     const sessions = `${ended} ${ended === 1 ? "session" : "sessions"} ended.`;
+    say("");
     tell(ended === undefined ? done : sessions, undo && (() => takeBack(undo, undone)));
     await reload(button, gone && path.startsWith("/api/admin/sessions/"));
   } catch (error) {
