@@ -35,6 +35,7 @@
 //! | `log_line` | one record of the log as one line |
 //! | [`redaction`] | other programs' words, made fit for the log |
 //! | `words` | closed sets of words |
+//! | `domain_name` | the spelling of a domain for programs, and the one for people |
 //! | `unseen` | characters that nobody sees |
 //!
 //! # Directions
@@ -50,6 +51,7 @@ mod captured_log;
 pub mod cli;
 pub mod config;
 pub mod db;
+mod domain_name;
 pub mod fair_queue;
 pub mod log_limit;
 mod log_line;

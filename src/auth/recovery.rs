@@ -205,7 +205,7 @@ fn delete_if_refused(
 }
 
 fn tell_of_change(conn: &mut PgConnection, user: &User, origin: &Origin) -> Result<(), Error> {
-    let digest = email_of(user)?.digest();
+    let digest = email_of(user).digest();
     outbox::post(conn, &digest, Kind::PasswordChanged, &happening(origin))?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{Failure, output};
 use crate::app::OpenDatabase;
+use crate::unseen;
 use crate::config::{self, DatabaseSettings};
 
 /// Arguments of `oneseat migrate`.
@@ -22,7 +23,14 @@ impl Migrate {
         for version in &opened.applied {
             output::line(format_args!("applied {version}"))?;
         }
-        if opened.applied.is_empty() {
+        let respelled = &opened.respelled;
+        if respelled.changed > 0 {
+            output::line(format_args!("gave {} addresses their spelling (the domain in ASCII)", respelled.changed))?;
+        }
+        for left in &respelled.left {
+            output::line(unseen::in_line(&left.to_string()))?;
+        }
+        if opened.applied.is_empty() && respelled.changed == 0 {
             output::line("up to date")?;
         }
         Ok(())

@@ -36,5 +36,5 @@ pub(super) fn time(at: DateTime<Utc>) -> String {
 
 /// Names come from users, and must not control the terminal.
 fn printable(text: &str) -> String {
-    unseen::replaced(text, char::REPLACEMENT_CHARACTER)
+    unseen::in_line(text).into_owned()
 }

@@ -21,7 +21,7 @@ use ipnetwork::IpNetwork;
 
 pub use database::{DatabaseConfig, DatabaseLocation, DatabaseSettings};
 pub use http::{HttpConfig, HttpSettings};
-pub use mail::{MailConfig, MailPolicy, MailSettings};
+pub use mail::{MailConfig, MailPolicy, MailSettings, ReachSettings};
 pub use proxies::ProxySettings;
 use reader::Reader;
 pub use sessions::{
@@ -85,6 +85,8 @@ pub struct Policy {
     pub history: HistoryPolicy,
     /// Which mails are sent.
     pub mail: MailPolicy,
+    /// Whether mail reaches addresses with letters beyond ASCII before the `@`.
+    pub takes_utf8_addresses: bool,
 }
 
 /// Every value that could not be used, in words.
@@ -136,6 +138,17 @@ pub fn sweep(
     let database = DatabaseConfig::read(&mut reader, database);
     let history = HistoryPolicy::read(&mut reader, history);
     reader.finish(database.zip(history))
+}
+
+/// Reads what `user add` and `user invite` know of the mail server: whether mail reaches addresses with letters beyond ASCII before the
+/// `@`. `is_mailed`: the new user needs a mail.
+///
+/// # Errors
+/// A value that cannot be used.
+pub fn takes_utf8_addresses(settings: &ReachSettings, is_mailed: bool) -> Result<bool, BadValues> {
+    let mut reader = Reader::default();
+    let takes = mail::reaches_utf8(&mut reader, settings, is_mailed);
+    reader.finish(takes)
 }
 
 /// Where standard output goes.
@@ -228,12 +241,14 @@ impl Policy {
         let lockout = LockoutPolicy::read(reader, &settings.sessions);
         let history = HistoryPolicy::read(reader, &settings.history);
         let mail = MailPolicy::read(reader, &settings.mail, sends_mail);
+        let takes_utf8_addresses = mail::takes_utf8(reader, &settings.mail);
         Some(Self {
             sessions: sessions?,
             takeover: takeover?,
             lockout: lockout?,
             history: history?,
             mail: mail?,
+            takes_utf8_addresses: takes_utf8_addresses?,
         })
     }
 }

@@ -10,6 +10,7 @@ mod kind;
 pub mod mailer;
 pub mod message;
 pub mod outbox;
+pub mod readdressing;
 
 pub use kind::Kind;
 pub use mailer::{Mailer, NotSent};

@@ -65,7 +65,10 @@ pub async fn login(
     client: ClientInfo,
 ) -> Result<Json<LoginResponse>, Problem> {
     let request: LoginRequest = body::json(&request, payload).await?;
-    let email: Email = request.email.parse().map_err(|error| Problem::refused(&error))?;
+    let email: Email = request
+        .email
+        .parse()
+        .map_err(|error| Problem::refused(&error).in_field("email"))?;
     let password = Password::typed(&request.password).map_err(|error| Problem::refused(&error))?;
     let terms = Terms {
         takeover: match request.takeover {

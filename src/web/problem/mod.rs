@@ -41,6 +41,7 @@ pub struct Problem {
     header: Option<Box<(header::HeaderName, HeaderValue)>>,
     ending: Option<Box<Ending>>,
     seat: Option<Box<HeldSeat>>,
+    field: Option<&'static str>,
 }
 
 /// The body of a problem (RFC 9457).
@@ -57,6 +58,10 @@ pub(in crate::web) struct Body<'a> {
     detail: &'a str,
     #[schema(schema_with = code::schema)]
     code: Code,
+    /// The field of the request that was refused, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    field: Option<&'static str>,
     /// Why the session ended; only with `session_ended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::reason, required = false)]
@@ -88,6 +93,15 @@ impl Problem {
             header: None,
             ending: None,
             seat: None,
+            field: None,
+        }
+    }
+
+    /// Names the field of the request that was refused.
+    pub fn in_field(self, field: &'static str) -> Self {
+        Self {
+            field: Some(field),
+            ..self
         }
     }
 
@@ -277,6 +291,7 @@ impl ResponseError for Problem {
                 status: self.status.as_u16(),
                 detail: &self.detail,
                 code: self.code,
+                field: self.field,
                 reason: self.ending.as_ref().map(|ending| ending.reason),
                 ended_at: self.ending.as_ref().map(|ending| ending.at),
                 since: self.seat.as_ref().map(|seat| seat.since),

@@ -38,6 +38,10 @@ impl From<Error> for Problem {
                 Code::NoMail,
                 "This server sends no mail. Please ask an administrator.",
             ),
+            Error::NeedsSmtpUtf8(_) => Self::bad_request(
+                "Email must have no letters beyond ASCII before the @: the mail server here does not take them",
+            )
+            .in_field("email"),
             Error::Forbidden => Self::forbidden(),
             Error::OwnAccount => Self::new(
                 StatusCode::CONFLICT,
@@ -56,7 +60,8 @@ impl From<Error> for Problem {
                 StatusCode::CONFLICT,
                 Code::EmailTaken,
                 "There is a user with this email already",
-            ),
+            )
+            .in_field("email"),
             Error::Busy => {
                 log::warn!("a request was turned away: {error}");
                 Self::unavailable()
