@@ -36,6 +36,7 @@
 //! | [`redaction`] | other programs' words, made fit for the log |
 //! | `words` | closed sets of words |
 //! | `domain_name` | the spelling of a domain for programs, and the one for people |
+//! | `shown` | words that people wrote, as templates show them |
 //! | `unseen` | characters that nobody sees |
 //!
 //! # Directions
@@ -61,6 +62,7 @@ pub mod network;
 pub mod redaction;
 pub mod request_id;
 pub mod sessions;
+mod shown;
 pub mod token;
 mod unseen;
 pub mod users;

@@ -48,7 +48,11 @@ fn is_unseen(before: Option<char>, c: char, next: Option<char>) -> bool {
         _ if GeneralCategoryGroup::Mark.contains(category) => !before.is_some_and(is_base),
         _ => {
             GeneralCategoryGroup::Other.contains(category)
-                || [GeneralCategory::LineSeparator, GeneralCategory::ParagraphSeparator].contains(&category)
+                || [
+                    GeneralCategory::LineSeparator,
+                    GeneralCategory::ParagraphSeparator,
+                ]
+                .contains(&category)
         }
     }
 }
@@ -80,17 +84,26 @@ fn joins(before: Option<char>, joiner: char, next: Option<char>) -> bool {
     let Some(next) = next else {
         return false;
     };
-    let is_of_emoji = joiner == ZERO_WIDTH_JOINER && is_pictograph(next) && (is_pictograph(before) || is_on_pictographs(before));
+    let is_of_emoji = joiner == ZERO_WIDTH_JOINER
+        && is_pictograph(next)
+        && (is_pictograph(before) || is_on_pictographs(before));
     is_of_emoji || (is_of_joining_script(before) && is_of_joining_script(next))
 }
 
 fn is_of_joining_script(c: char) -> bool {
     let joining = CodePointMapData::<JoiningType>::new().get(c);
     let syllable = CodePointMapData::<IndicSyllabicCategory>::new().get(c);
-    let is_word = GeneralCategoryGroup::Letter.contains(category(c)) || GeneralCategoryGroup::Mark.contains(category(c));
-    let is_joining = [JoiningType::DualJoining, JoiningType::RightJoining, JoiningType::LeftJoining].contains(&joining);
+    let is_word = GeneralCategoryGroup::Letter.contains(category(c))
+        || GeneralCategoryGroup::Mark.contains(category(c));
+    let is_joining = [
+        JoiningType::DualJoining,
+        JoiningType::RightJoining,
+        JoiningType::LeftJoining,
+    ]
+    .contains(&joining);
     // The marks of Arabic stand on letters that join.
-    let is_mark_of_joining = joining == JoiningType::Transparent && script(c) != Script::Common && !is_ignorable(c);
+    let is_mark_of_joining =
+        joining == JoiningType::Transparent && script(c) != Script::Common && !is_ignorable(c);
     is_word && (is_joining || is_mark_of_joining || syllable != IndicSyllabicCategory::Other)
 }
 
@@ -135,21 +148,31 @@ pub(crate) fn written_out(text: &str) -> Cow<'_, str> {
 pub(crate) fn replaced(text: &str, instead: char) -> String {
     let unseen: Vec<usize> = of_text(text).map(|(at, _)| at).collect();
     let shown = text.char_indices();
-    shown.map(|(at, c)| if unseen.binary_search(&at).is_ok() { instead } else { c }).collect()
+    shown
+        .map(|(at, c)| {
+            if unseen.binary_search(&at).is_ok() {
+                instead
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
-/// The text, written out, between marks that keep its direction from the text around it (UAX 9 2.4).
-pub(crate) fn isolated(text: &str) -> String {
-    format!("\u{2068}{}\u{2069}", written_out(text))
-}
-
-/// The text, written out, as part of a line for a terminal: isolated only where a letter runs from right to left, because a terminal
-/// that does not know the marks shows them.
+/// The text, written out, as part of an English line: if a letter of it runs from right to left, between marks that keep its direction
+/// from the rest of the line (UAX 9 2.4). Other text needs none, and some terminals show them.
 pub(crate) fn in_line(text: &str) -> Cow<'_, str> {
     let class = CodePointMapData::<BidiClass>::new();
-    let is_rtl = |c| [BidiClass::RightToLeft, BidiClass::ArabicLetter, BidiClass::ArabicNumber].contains(&class.get(c));
+    let is_rtl = |c| {
+        [
+            BidiClass::RightToLeft,
+            BidiClass::ArabicLetter,
+            BidiClass::ArabicNumber,
+        ]
+        .contains(&class.get(c))
+    };
     if text.contains(is_rtl) {
-        Cow::Owned(isolated(text))
+        Cow::Owned(format!("\u{2068}{}\u{2069}", written_out(text)))
     } else {
         written_out(text)
     }
@@ -170,7 +193,15 @@ mod tests {
             assert_eq!(written_out(&name), format!("Ada‹U+{:04X}›Lovelace", u32::from(c)));
             assert_eq!(replaced(&name, ' '), "Ada Lovelace");
         }
-        for text in ["\u{301}Ada", "Ada \u{301}", "a\u{301}\u{200d}b", "1\u{fe0f}", "\u{1f469}\u{200d}x", "علی\u{200c}", "ع\u{200c} ع"] {
+        for text in [
+            "\u{301}Ada",
+            "Ada \u{301}",
+            "a\u{301}\u{200d}b",
+            "1\u{fe0f}",
+            "\u{1f469}\u{200d}x",
+            "علی\u{200c}",
+            "ع\u{200c} ع",
+        ] {
             assert_eq!(of_text(text).count(), 1, "{text:?}");
         }
     }
@@ -202,7 +233,10 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_its_isolate() {
-        assert_eq!(isolated("a\u{2069}\u{202e}b"), "\u{2068}a‹U+2069›‹U+202E›b\u{2069}");
+        assert_eq!(
+            in_line("ד\u{2069}\u{202e}b"),
+            "\u{2068}ד‹U+2069›‹U+202E›b\u{2069}"
+        );
         assert_eq!(in_line("Ada"), "Ada");
         assert_eq!(in_line("דוד"), "\u{2068}דוד\u{2069}");
     }

@@ -140,7 +140,7 @@ export function enter(form, { send, done, refused }) {
       // The form disappeared with the session, or the page was left: nobody sees a message.
       if (error instanceof SessionEnded) return;
       const wayOut = refused?.(error) ? undefined : WAYS_OUT[error.code];
-      refuse(form, wordsFor(error), { field: passwords[0], wayOut });
+      refuse(form, wordsFor(error), { field: form.elements[error.field] ?? passwords[0], wayOut });
     } finally {
       busy(button, false);
     }

@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use crate::db::PgConnection;
 use crate::db::migrations::{self, Step};
+use crate::domain_name::readable_address;
 use crate::mail::readdressing::readdress;
+use crate::users::Email;
 use crate::users::spelling::{self, Holder};
-use crate::users::{Email, readable};
 
 /// Accounts of one transaction.
 const BATCH: i64 = 100;
@@ -74,7 +75,7 @@ impl fmt::Display for Left {
                 holder.id,
                 other.email,
                 other.id,
-                readable(&other.email),
+                readable_address(&other.email),
                 holder.id
             ),
             Self::NoDomain(Holder { id, email }) => write!(

@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::{Failure, output};
 use crate::app::OpenDatabase;
-use crate::unseen;
 use crate::config::{self, DatabaseSettings};
+use crate::unseen;
 
 /// Arguments of `oneseat migrate`.
 #[derive(Args, Debug)]
@@ -25,7 +25,10 @@ impl Migrate {
         }
         let respelled = &opened.respelled;
         if respelled.changed > 0 {
-            output::line(format_args!("gave {} addresses their spelling (the domain in ASCII)", respelled.changed))?;
+            output::line(format_args!(
+                "gave {} addresses their spelling (the domain in ASCII)",
+                respelled.changed
+            ))?;
         }
         for left in &respelled.left {
             output::line(unseen::in_line(&left.to_string()))?;

@@ -226,7 +226,10 @@ fn open(config: &DatabaseConfig) -> Result<(Auth, CommandResources), Failure> {
 }
 
 /// Like [`open`], for a command that makes an account. `takes_utf8_addresses` as in [`crate::config::Policy`].
-fn open_to_add(config: &DatabaseConfig, takes_utf8_addresses: bool) -> Result<(Auth, CommandResources), Failure> {
+fn open_to_add(
+    config: &DatabaseConfig,
+    takes_utf8_addresses: bool,
+) -> Result<(Auth, CommandResources), Failure> {
     let policy = Policy {
         takes_utf8_addresses,
         ..ServeConfig::usual()?.policy

@@ -1,11 +1,11 @@
-//! The content of a mail, as text and as HTML with the same words. Users' names are escaped in the HTML, and
-//! lose control characters in both.
+//! The content of a mail, as text and as HTML with the same words. Users' names are escaped in the HTML. In both they are isolated, and
+//! what nobody sees is written out.
 
 use askama::Template;
 use chrono::{DateTime, Utc};
 
+use crate::shown as filters;
 use crate::token::Token;
-use crate::unseen;
 
 /// A message without its recipient.
 #[derive(Clone, Debug)]
@@ -82,7 +82,6 @@ impl Message {
     /// # Errors
     /// Only when a template is broken.
     pub fn new(name: &str, content: &Content<'_>) -> askama::Result<Self> {
-        let name = unseen::replaced(name, ' ');
         let subject = match content {
             Content::Invitation { .. } => "You are invited to oneseat",
             Content::Verification { .. } => "Verify your address for oneseat",
@@ -90,7 +89,6 @@ impl Message {
             Content::PasswordChanged { .. } => "Your password for oneseat was changed",
             Content::NewSignIn { .. } => "Your seat was taken from somewhere new",
         };
-        let name = name.as_str();
         Ok(Self {
             subject,
             text: Text { name, content }.render()?,

@@ -17,7 +17,7 @@ pub mod store;
 mod strength;
 
 pub use account_state::AccountState;
-pub use email::{Email, NotAnEmail, email_digest, readable, short_digest};
+pub use email::{Email, NotAnEmail, email_digest, short_digest};
 pub use hasher::Hasher;
 pub use name::{Name, NotAName};
 pub use password::{Password, Proposed, Unusable};

@@ -50,7 +50,7 @@ impl Name {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&unseen::in_line(&self.0))
     }
 }
 
@@ -60,8 +60,14 @@ mod tests {
 
     #[test]
     fn what_nobody_sees_or_turns_writing_around_is_in_no_name() {
-        for c in ['\n', '\u{1b}', '\u{200b}', '\u{200d}', '\u{200f}', '\u{202e}', '\u{2066}', '\u{3164}', '\u{2800}', '\u{e000}'] {
-            assert_eq!(format!("Ada{c}Lovelace").parse::<Name>(), Err(NotAName::Unseen(c)));
+        for c in [
+            '\n', '\u{1b}', '\u{200b}', '\u{200d}', '\u{200f}', '\u{202e}', '\u{2066}', '\u{3164}',
+            '\u{2800}', '\u{e000}',
+        ] {
+            assert_eq!(
+                format!("Ada{c}Lovelace").parse::<Name>(),
+                Err(NotAName::Unseen(c))
+            );
         }
         for nothing in ["", "  ", "\u{3000}"] {
             assert_eq!(nothing.parse::<Name>(), Err(NotAName::Length), "{nothing:?}");
@@ -70,12 +76,22 @@ mod tests {
             assert!(unseen.parse::<Name>().is_err(), "{unseen:?}");
         }
         assert_eq!("x".repeat(201).parse::<Name>(), Err(NotAName::Length));
-        assert!(NotAName::Unseen('\u{202e}').to_string().ends_with("it has U+202E"));
+        assert!(
+            NotAName::Unseen('\u{202e}')
+                .to_string()
+                .ends_with("it has U+202E")
+        );
     }
 
     #[test]
     fn what_names_are_written_with_stays() {
-        for name in ["Zoë Åström", "東京　太郎", "علی\u{200c}رضا", "דוד (Dave)", "\u{1f469}\u{200d}\u{1f4bb} Ada"] {
+        for name in [
+            "Zoë Åström",
+            "東京　太郎",
+            "علی\u{200c}رضا",
+            "דוד (Dave)",
+            "\u{1f469}\u{200d}\u{1f4bb} Ada",
+        ] {
             assert_eq!(name.parse::<Name>().unwrap().as_str(), name);
         }
     }

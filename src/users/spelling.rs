@@ -54,7 +54,10 @@ pub fn respell(conn: &mut PgConnection, holder: &Holder, email: &Email) -> Query
         Err(error) if is_taken(&error) => return Ok(false),
         Err(error) => return Err(error),
     }
-    let (old, new) = (Email::stored(&holder.email).digest().to_vec(), email.digest().to_vec());
+    let (old, new) = (
+        Email::stored(&holder.email).digest().to_vec(),
+        email.digest().to_vec(),
+    );
     // Each spelling has counted by itself: the account is locked if any was.
     let merge = diesel::sql_query(
         "insert into login_failures as f (email_digest, failed_attempts, locked_until, updated_at)

@@ -36,6 +36,7 @@ mod notify;
 mod openapi;
 mod outage;
 mod packaging;
+mod people;
 mod pooler;
 mod races;
 mod recovery;

@@ -83,9 +83,7 @@ impl User {
             }
             Self::Remove(leaving) => {
                 let remove = async |auth: Auth, whom: UserRef, last_admin| {
-                    auth.remove_user(whom, last_admin)
-                        .await
-                        .map(|()| "is removed")
+                    auth.remove_user(whom, last_admin).await.map(|()| "is removed")
                 };
                 leaving.run(remove).await
             }
