@@ -10,8 +10,26 @@ create function email_is_spelled(email text) returns boolean
             or email collate "C" ~ '@[!-?A-~]+$' and email collate "C" !~ '[\uFF01-\uFFEE]')
     $$;
 
--- The rows that have another spelling. It is empty as a rule.
-create index users_email_spelling_idx on users (id) where not email_is_spelled(email);
+-- The address as people read it, folded like `folded_email`, so that a search finds the letters that a list shows. Only where the domain
+-- is not readable in ASCII: the program writes it, for older rows when it opens the database next.
+alter table users add column searched_email text;
+do $$
+begin
+    -- The extension may be in a schema that is not searched, or missing.
+    execute (
+        select format('create index users_searched_email_idx on users using gin (searched_email %I.gin_trgm_ops) where searched_email is not null',
+                nspname)
+            from pg_extension join pg_namespace on pg_namespace.oid = extnamespace where extname = 'pg_trgm'
+    );
+exception
+    when null_value_not_allowed or insufficient_privilege or undefined_object then
+        raise notice 'searching users without pg_trgm: %', sqlerrm;
+end
+$$;
+
+-- The rows that the program has to look at. It is empty as a rule.
+create index users_email_spelling_idx on users (id)
+    where not email_is_spelled(email) or (email like '%@%xn--%' and searched_email is null);
 
 -- A trigger and no constraint: an account that is left with its old spelling can still be disabled.
 create function users_email_spelling() returns trigger

@@ -111,10 +111,7 @@ fn respell_some(conn: &mut PgConnection, after: &mut Uuid) -> QueryResult<(Respe
     let mut respelled = Respelled::default();
     let found = spelling::find(conn, *after, BATCH)?;
     for holder in &found {
-        match respell_one(conn, holder)? {
-            None => respelled.changed += 1,
-            Some(left) => respelled.left.push(left),
-        }
+        respell_one(conn, holder, &mut respelled)?;
     }
     let Some(last) = found.last() else {
         return Ok((respelled, Step::Done));
@@ -123,16 +120,19 @@ fn respell_some(conn: &mut PgConnection, after: &mut Uuid) -> QueryResult<(Respe
     Ok((respelled, Step::More))
 }
 
-fn respell_one(conn: &mut PgConnection, holder: &Holder) -> QueryResult<Option<Left>> {
-    let Ok(email) = holder.email.parse::<Email>() else {
-        return Ok(Some(Left::NoDomain(holder.clone())));
-    };
-    if !spelling::respell(conn, holder, &email)? {
-        let holder = holder.clone();
-        let other = spelling::holder_of(conn, &email)?.unwrap_or_else(|| holder.clone());
-        return Ok(Some(Left::Taken { holder, other }));
+fn respell_one(conn: &mut PgConnection, holder: &Holder, respelled: &mut Respelled) -> QueryResult<()> {
+    match holder.email.parse::<Email>() {
+        Err(_) => respelled.left.push(Left::NoDomain(holder.clone())),
+        Ok(email) if email.as_str() == holder.email => spelling::complete(conn, holder, &email)?,
+        Ok(email) if spelling::respell(conn, holder, &email)? => {
+            readdress(conn, &Email::stored(&holder.email).digest(), &email.digest())?;
+            respelled.changed += 1;
+        }
+        Ok(email) => {
+            let holder = holder.clone();
+            let other = spelling::holder_of(conn, &email)?.unwrap_or_else(|| holder.clone());
+            respelled.left.push(Left::Taken { holder, other });
+        }
     }
-    let old = Email::stored(&holder.email).digest();
-    readdress(conn, &old, &email.digest())?;
-    Ok(None)
+    Ok(())
 }

@@ -113,6 +113,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         folded_name -> Text,
         folded_email -> Text,
+        searched_email -> Nullable<Text>,
     }
 }
 

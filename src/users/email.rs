@@ -131,6 +131,23 @@ impl Email {
         &self.0
     }
 
+    /// By what it is searched beside its normal form: as people read it, folded as the column `folded_email` is. `None` where nothing of
+    /// the domain is written in another way.
+    pub fn searched(&self) -> Option<String> {
+        let has_other_letters = self
+            .0
+            .rsplit('@')
+            .next()
+            .is_some_and(|domain| domain.contains("xn--"));
+        let readable = || {
+            domain_name::readable_address(&self.0)
+                .replace('ς', "σ")
+                .replace('ſ', "s")
+                .replace('ß', "ss")
+        };
+        has_other_letters.then(readable)
+    }
+
     /// SHA-256 of the normal form: it identifies the address where failures are counted and mails wait.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(&self.0).into()

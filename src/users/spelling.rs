@@ -1,4 +1,4 @@
-//! Accounts whose address has another spelling than [`Email`] gives it: an older version wrote it.
+//! Accounts whose address has another spelling than [`Email`] gives it, or cannot be searched as it is shown: an older version wrote it.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text, Uuid as SqlUuid};
@@ -8,6 +8,18 @@ use super::Email;
 use crate::db::PgConnection;
 use crate::db::clock::now;
 use crate::db::schema::{login_failures, one_time_links, users};
+
+/// Has an older version written the row? As the index `users_email_spelling_idx` says it.
+const IS_OF_BEFORE: &str =
+    "not email_is_spelled(email) or (email like '%@%xn--%' and searched_email is null)";
+
+/// Does the address, as people read it, match the pattern? Rows without another spelling do not.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub fn is_read_as(pattern: String) -> _ {
+    let matches: diesel::dsl::AssumeNotNull<diesel::dsl::Like<users::searched_email, String>> =
+        users::searched_email.like(pattern).assume_not_null();
+    matches
+}
 
 /// An account and its address.
 #[derive(QueryableByName, Clone, Debug, PartialEq, Eq)]
@@ -22,12 +34,20 @@ pub struct Holder {
 
 /// Up to `most` of those accounts, after this one, by their ids.
 pub fn find(conn: &mut PgConnection, after: Uuid, most: i64) -> QueryResult<Vec<Holder>> {
-    diesel::sql_query(
-        "select id, email from users where not email_is_spelled(email) and id > $1 order by id limit $2 for update",
-    )
+    diesel::sql_query(format!(
+        "select id, email from users where ({IS_OF_BEFORE}) and id > $1 order by id limit $2 for update"
+    ))
     .bind::<SqlUuid, _>(after)
     .bind::<BigInt, _>(most)
     .load(conn)
+}
+
+/// Writes by what the address is searched, which is all that its row lacks.
+pub fn complete(conn: &mut PgConnection, holder: &Holder, email: &Email) -> QueryResult<()> {
+    diesel::update(users::table.find(holder.id))
+        .set(users::searched_email.eq(email.searched()))
+        .execute(conn)?;
+    Ok(())
 }
 
 /// Is there any? It only reads.
@@ -37,16 +57,22 @@ pub fn any(conn: &mut PgConnection) -> QueryResult<bool> {
         #[diesel(sql_type = Bool)]
         is_there: bool,
     }
-    diesel::sql_query("select exists (select from users where not email_is_spelled(email)) as is_there")
-        .get_result(conn)
-        .map(|Any { is_there }| is_there)
+    diesel::sql_query(format!(
+        "select exists (select from users where {IS_OF_BEFORE}) as is_there"
+    ))
+    .get_result(conn)
+    .map(|Any { is_there }| is_there)
 }
 
 /// Gives the account this address, with its lock and its links. `false`: another account has it, and nothing is changed.
 pub fn respell(conn: &mut PgConnection, holder: &Holder, email: &Email) -> QueryResult<bool> {
     let update = conn.transaction(|conn| {
         diesel::update(users::table.find(holder.id))
-            .set((users::email.eq(email.as_str()), users::updated_at.eq(now())))
+            .set((
+                users::email.eq(email.as_str()),
+                users::searched_email.eq(email.searched()),
+                users::updated_at.eq(now()),
+            ))
             .execute(conn)
     });
     match update {

@@ -51,6 +51,13 @@ async fn every_spelling_of_an_address_is_one_person_with_one_lock() {
         assert_eq!(answer.json()["user"]["email"], ASCII);
     }
     assert_eq!(app.sessions(), 1);
+    let admin = app.admin().await;
+    for q in ["münch", "MÜNCHEN.DE", "max@münchen", "xn--mnchen"] {
+        for list in ["users", "sessions"] {
+            let found = admin.get(&format!("/api/admin/{list}?q={q}")).await.json();
+            assert_eq!(found["total"], 1, "{list} {q}: {found}");
+        }
+    }
     for spelling in &SPELLINGS[..5] {
         app.visitor().login(spelling, "not the password").await;
     }

@@ -9,6 +9,7 @@ use crate::db::clock::now;
 use crate::db::schema::{login_failures, sessions, users};
 use crate::sessions::{Session, store};
 use crate::users::email_digest;
+use crate::users::spelling::is_read_as;
 use crate::users::{AccountState, Email, User};
 
 /// An account as admins see it: on a page, in the API and at the command line.
@@ -88,7 +89,8 @@ impl Auth {
                 query = query.filter(
                     users::folded_name
                         .like(pattern.clone())
-                        .or(users::folded_email.like(pattern)),
+                        .or(users::folded_email.like(pattern.clone()))
+                        .or(is_read_as(pattern)),
                 );
             }
             if let Some(Cursor { at, id }) = after {
@@ -139,7 +141,8 @@ impl Auth {
                 .filter(
                     users::folded_name
                         .like(pattern.clone())
-                        .or(users::folded_email.like(pattern)),
+                        .or(users::folded_email.like(pattern.clone()))
+                        .or(is_read_as(pattern)),
                 )
                 .count()
                 .get_result(conn),

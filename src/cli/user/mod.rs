@@ -140,12 +140,16 @@ impl Add {
             password: password.value.clone(),
         };
         let user = auth.add_user(account).await.map_err(Failure::failed)?;
-        output::line(format_args!("added {} ({})", user.email, user.role))?;
+        output::line(format_args!(
+            "added {} ({})",
+            Email::stored(&user.email),
+            user.role
+        ))?;
         password.print_if_generated()?;
         if !user.email_verified {
             output::line(format_args!(
                 "not verified yet, so not able to sign in: oneseat user verify {}",
-                user.email
+                Email::stored(&user.email)
             ))?;
         }
         Ok(())
@@ -167,7 +171,8 @@ impl Invite {
             .map_err(Failure::failed)?;
         output::line(format_args!(
             "invited {} ({}); the mail is sent by a running `oneseat serve`",
-            user.email, user.role
+            Email::stored(&user.email),
+            user.role
         ))
     }
 }
@@ -210,7 +215,7 @@ impl List {
                 let UserRow {
                     email, name, role, ..
                 } = account.user;
-                [email, name, role.to_string(), state]
+                [table::address(&email), name, role.to_string(), state]
             })
             .collect();
         let none = "no users yet; add one with: oneseat user add EMAIL --name NAME";
@@ -247,7 +252,7 @@ impl Show {
             None => "not signed in".to_owned(),
         };
         let rows = vec![
-            ["email".to_owned(), user.email.clone()],
+            ["email".to_owned(), table::address(&user.email)],
             ["name".to_owned(), user.name.clone()],
             ["role".to_owned(), user.role.to_string()],
             ["state".to_owned(), account.state().to_string()],
