@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oneseat::auth::{Authority, LastAdmin};
 use oneseat::sessions::EndReason;
-use oneseat::users::{Email, Role};
+use oneseat::users::{Email, Password, Role};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
