@@ -128,7 +128,7 @@ async fn what_people_are_called_starts_no_line_and_no_tag_of_a_mail() {
     let Mail { raw } = mails.next().await;
     assert!(raw.contains("Hello <b>Grace</b> & Co,"), "{raw}");
     assert!(
-        raw.contains("<p>Hello &#60;b&#62;Grace&#60;/b&#62; &#38; Co,</p>"),
+        raw.contains("<p>Hello <bdi>&#60;b&#62;Grace&#60;/b&#62; &#38; Co</bdi>,</p>"),
         "{raw}"
     );
     for name in ["Grace\r\nBcc: eve@example.org", ""] {
