@@ -58,8 +58,7 @@ impl Mailer {
     pub fn smtp(url: &str, from: &str) -> Result<Self, String> {
         let transport = SmtpTransport::from_url(url).map_err(|_| "the SMTP server's URL cannot be used")?;
         let sender: Mailbox = from.parse().map_err(|_| format!("no sender of mail: {from}"))?;
-        let address =
-            in_ascii(&sender.email.to_string()).ok_or_else(|| format!("no sender of mail: {from}"))?;
+        let address = in_ascii(sender.email.as_ref()).ok_or_else(|| format!("no sender of mail: {from}"))?;
         let from = Mailbox::new(sender.name, address);
         Ok(Self::Smtp(Box::new(Smtp {
             transport: transport.timeout(Some(SMTP_TIMEOUT)).build(),
