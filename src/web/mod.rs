@@ -24,6 +24,7 @@ pub mod pages;
 pub mod problem;
 pub mod routes;
 mod schemas;
+mod site;
 mod static_files;
 mod stopping;
 

@@ -83,6 +83,11 @@ impl File {
         }
     }
 
+    /// The digest in an address: 16 hex digits.
+    pub(in crate::web) fn version(&self) -> &str {
+        &self.tag[..16]
+    }
+
     pub(in crate::web) fn with_gzip(mut self, gzip: impl Into<Bytes>) -> Self {
         self.gzip = Some(gzip.into()).filter(|gzip| gzip.len() < self.content.len());
         self
@@ -194,6 +199,12 @@ pub(in crate::web) async fn file(
     let is_for_good = files.directory.is_none() && asked.get("version") == Some(&VERSION);
     let keep = if is_for_good { Keep::ForGood } else { Keep::AndAsk };
     Ok(file.answer(&request, name, keep))
+}
+
+/// Answers with a carried file, at an address without a digest.
+pub(in crate::web) fn carried(request: &HttpRequest, name: &str) -> Option<HttpResponse> {
+    let (name, file) = FILES.iter().find(|(other, _)| *other == name)?;
+    Some(file.answer(request, name, Keep::AndAsk))
 }
 
 /// The media type and the encoding of text. Browsers must not guess them (`nosniff`).

@@ -29,6 +29,7 @@ use askama::Template;
 
 use super::extract::{Admin, Authenticated, has_token};
 use super::problem::Problem;
+use super::site::Site;
 use super::static_files::StaticFiles;
 use crate::auth::Seat;
 
@@ -128,21 +129,16 @@ fn to_login(next: Option<&str>) -> HttpResponse {
         .finish()
 }
 
-/// A page. It is rendered when the address of its stylesheet and scripts is known.
+/// A page. It is rendered when the site and the address of its stylesheet and scripts are known.
 struct Page<T>(T);
 
 impl<T: Template> Responder for Page<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let files = request.app_data::<Data<StaticFiles>>();
-        let files = files.map(|files| files.base());
-        match self
-            .0
-            .render_with_values(&("files", files.as_ref().map(|base| base as &dyn Any)))
-        {
+        match render(&self.0, request) {
             Ok(html) => HttpResponse::Ok()
-                .content_type("text/html; charset=utf-8")
+                .content_type(HTML)
                 // Without the header, the same address answers 303.
                 .insert_header((header::VARY, "authorization"))
                 .body(html),
@@ -152,4 +148,17 @@ impl<T: Template> Responder for Page<T> {
             }
         }
     }
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+
+/// Renders a template of a page with what `base.html` needs.
+fn render(page: &impl Template, request: &HttpRequest) -> askama::Result<String> {
+    let files = request.app_data::<Data<StaticFiles>>().map(|files| files.base());
+    let site = request.app_data::<Data<Site>>().map(|site| &***site);
+    let values = [
+        ("files", files.as_ref().map(|base| base as &dyn Any)),
+        ("site", site.map(|site| site as &dyn Any)),
+    ];
+    page.render_with_values(&values)
 }
