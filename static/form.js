@@ -2,10 +2,13 @@
 
 import { Problem, SessionEnded } from "./oneseat.js";
 
+/** The name of the site, as its pages say it. */
+export const SITE = document.querySelector("meta[name=application-name]").content;
+
 export const WORDS = {
-  offline: "oneseat cannot be reached. Check your connection and try again.",
-  late: "oneseat has not answered in time. If it is open in many tabs of this browser, close some of them, and try again.",
-  busy: "oneseat is busy for a moment. Please try again.",
+  offline: `${SITE} cannot be reached. Check your connection and try again.`,
+  late: `${SITE} has not answered in time. If it is open in many tabs of this browser, close some of them, and try again.`,
+  busy: `${SITE} is busy for a moment. Please try again.`,
 };
 
 /** After this time without an answer people are told so, in milliseconds. */
@@ -109,6 +112,8 @@ function mask(button, hidden) {
  * calls `done(values)`, or, after an error, `refused(problem)`: it returns true if the page itself shows what to do next.
  */
 export function enter(form, { send, done, refused }) {
+  // Until here a press would send the form without this script.
+  form.querySelector("[type=submit]").disabled = false;
   const reveals = [...form.querySelectorAll("[data-reveals]")];
   for (const button of reveals) {
     button.addEventListener("click", () => mask(button, button.getAttribute("aria-pressed") === "true"));

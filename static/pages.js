@@ -2,7 +2,7 @@
 // is kept, so that signing out works offline. Other pages are fetched with the token, and their content replaces it.
 
 import { Oneseat, Problem, SessionEnded } from "./oneseat.js";
-import { Cancelled, WORDS as COMMON, busy, carried, carry, enter, post, recall, remember, wordsFor, wordsForLoss } from "./form.js";
+import { Cancelled, SITE, WORDS as COMMON, busy, carried, carry, enter, post, recall, remember, wordsFor, wordsForLoss } from "./form.js";
 
 const seat = new Oneseat();
 
@@ -129,7 +129,7 @@ seat.onEnded(({ reason, endedAt, by }) => {
   card.getElementById("ended-advice").textContent = advice;
   card.getElementById("ended-way-out").hidden = !["replaced", "password_changed"].includes(reason);
   card.getElementById("sign-in-again").addEventListener("click", () => showLogin("", address, path));
-  show({ main: [...card.childNodes], nav: copies(login.nav) }, "Signed out · oneseat");
+  show({ main: [...card.childNodes], nav: copies(login.nav) }, `Signed out · ${SITE}`);
   arrive();
 });
 
@@ -290,7 +290,7 @@ function enterSeat() {
     const left = Math.max(0, Math.ceil((times.endsAt - performance.now()) / 1000));
     if (countdown) countdown.textContent = inWords(left, times.warnBefore);
     warning.hidden = left > times.warnBefore;
-    document.title = warning.hidden ? title : `${inWords(left, times.warnBefore)} left · oneseat`;
+    document.title = warning.hidden ? title : `${inWords(left, times.warnBefore)} left · ${SITE}`;
     return left;
   };
   // The server decides. Asking does not extend the session.
