@@ -215,5 +215,6 @@ pub(super) fn happening(origin: &Origin) -> Happening {
     Happening {
         ip_address: Some(origin.network()),
         user_agent: origin.user_agent().map(str::to_owned),
+        invited_by: None,
     }
 }

@@ -4,6 +4,7 @@
 use askama::Template;
 use chrono::{DateTime, Utc};
 
+use super::Site;
 use crate::token::Token;
 use crate::unseen;
 
@@ -11,7 +12,7 @@ use crate::unseen;
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The subject, on one line.
-    pub subject: &'static str,
+    pub subject: String,
     /// The plain text.
     pub text: String,
     /// The HTML, with the same words.
@@ -23,6 +24,8 @@ pub struct Message {
 pub enum Content<'a> {
     /// An invitation, with the link that sets the first password.
     Invitation {
+        /// The name of the admin who invites. `None`: the command line.
+        by: Option<&'a str>,
         /// Works for seven days.
         link: &'a str,
     },
@@ -64,6 +67,7 @@ pub enum Content<'a> {
 #[derive(Template)]
 #[template(path = "mail/message.txt")]
 struct Text<'a> {
+    site: &'a Site,
     name: &'a str,
     content: &'a Content<'a>,
 }
@@ -71,35 +75,31 @@ struct Text<'a> {
 #[derive(Template)]
 #[template(path = "mail/message.html")]
 struct Html<'a> {
+    site: &'a Site,
     subject: &'a str,
     name: &'a str,
     content: &'a Content<'a>,
 }
 
 impl Message {
-    /// Renders a message.
+    /// Renders a message to the user with this name.
     ///
     /// # Errors
     /// Only when a template is broken.
-    pub fn new(name: &str, content: &Content<'_>) -> askama::Result<Self> {
+    pub fn new(site: &Site, name: &str, content: &Content<'_>) -> askama::Result<Self> {
         let name = unseen::replaced(name, ' ');
-        let subject = match content {
-            Content::Invitation { .. } => "You are invited to oneseat",
-            Content::Verification { .. } => "Verify your address for oneseat",
-            Content::PasswordReset { .. } => "Choose a new password for oneseat",
-            Content::PasswordChanged { .. } => "Your password for oneseat was changed",
-            Content::NewSignIn { .. } => "Your seat was taken from somewhere new",
-        };
+        let subject = content.subject(&site.name);
         let name = name.as_str();
         Ok(Self {
-            subject,
-            text: Text { name, content }.render()?,
+            text: Text { site, name, content }.render()?,
             html: Html {
-                subject,
+                site,
+                subject: &subject,
                 name,
                 content,
             }
             .render()?,
+            subject,
         })
     }
 
@@ -111,6 +111,24 @@ impl Message {
             // Users' names may contain `#`, too.
             .filter(|token| Token::parse(token.as_bytes()).is_some())
     }
+}
+
+impl Content<'_> {
+    fn subject(&self, site: &str) -> String {
+        match self {
+            Self::Invitation { by: Some(by), .. } => format!("{} invites you to {site}", person(by)),
+            Self::Invitation { by: None, .. } => format!("Your invitation to {site}"),
+            Self::Verification { .. } => format!("Confirm your address for {site}"),
+            Self::PasswordReset { .. } => format!("Choose a new password for {site}"),
+            Self::PasswordChanged { .. } => format!("Your password for {site} was changed"),
+            Self::NewSignIn { .. } => format!("New sign-in to {site}"),
+        }
+    }
+}
+
+/// A name, as it stands in a sentence.
+fn person(name: &str) -> String {
+    unseen::replaced(name, ' ')
 }
 
 /// The time in words, as on the pages.

@@ -85,8 +85,15 @@ impl Site {
 
 /// The colours in place of those of `oneseat.css`.
 fn sheet(accent: &Accent) -> String {
-    let properties = |Shades { accent, hover, text, wash }: &Shades| {
-        format!(":root {{ --accent: {accent}; --accent-hover: {hover}; --on-accent: {text}; --wash: {wash}; }}")
+    let properties = |Shades {
+                          accent,
+                          hover,
+                          text,
+                          wash,
+                      }: &Shades| {
+        format!(
+            ":root {{ --accent: {accent}; --accent-hover: {hover}; --on-accent: {text}; --wash: {wash}; }}"
+        )
     };
     let (light, dark) = (properties(&accent.light), properties(&accent.dark));
     format!("{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n")
@@ -100,12 +107,18 @@ pub(in crate::web) async fn file(
 ) -> Result<HttpResponse, Problem> {
     let (version, name) = asked.into_inner();
     let mut files = site.logo.iter().chain(&site.stylesheet);
-    let found = files.find(|file| file.name == name).ok_or_else(Problem::not_found)?;
+    let found = files
+        .find(|file| file.name == name)
+        .ok_or_else(Problem::not_found)?;
     // A page of another instance, which has other settings, gets what this one has.
     let is_for_good = found.file.version() == version;
     let keep = if is_for_good { Keep::ForGood } else { Keep::AndAsk };
     let answer = found.file.answer(&request, &name, keep);
-    Ok(if name == STYLESHEET { answer } else { as_image(answer) })
+    Ok(if name == STYLESHEET {
+        answer
+    } else {
+        as_image(answer)
+    })
 }
 
 /// `GET /favicon.ico`: the logo, for what shows no page, such as a list of bookmarks.

@@ -180,9 +180,9 @@ mod tests {
             let wrong = Accent::read(raw).unwrap_err();
             assert!(wrong.contains(contrast) && wrong.contains(pages), "{wrong}");
             let (_, nearest) = wrong.rsplit_once(' ').unwrap();
-            let next = raw.split_once(',').map_or(nearest.to_owned(), |(light, _)| {
-                format!("{light},{nearest}")
-            });
+            let next = raw
+                .split_once(',')
+                .map_or(nearest.to_owned(), |(light, _)| format!("{light},{nearest}"));
             assert!(Accent::read(&next).is_ok(), "{next}");
         }
         for raw in ["blue", "1d4ed8", "#1d4", "#1d4ed8ff", "#gggggg", "#1d4ed8,"] {

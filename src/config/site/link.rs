@@ -35,10 +35,7 @@ impl SiteLink {
 pub(super) fn list(raw: &str) -> Result<Vec<SiteLink>, String> {
     let links = listed(raw).map(link).collect::<Result<Vec<_>, _>>()?;
     if links.len() > MOST {
-        return Err(format!(
-            "has {} links; leave out all but {MOST}",
-            links.len()
-        ));
+        return Err(format!("has {} links; leave out all but {MOST}", links.len()));
     }
     Ok(links)
 }
@@ -47,7 +44,8 @@ fn link(raw: &str) -> Result<SiteLink, String> {
     let (label, address) = raw.split_once('=').ok_or_else(|| {
         format!("`{raw}` is no link; write it like Help=https://example.org/help, and a comma in an address as %2C")
     })?;
-    let label = visible(label.trim(), LONGEST_LABEL).map_err(|wrong| format!("the label `{label}` {wrong}"))?;
+    let label =
+        visible(label.trim(), LONGEST_LABEL).map_err(|wrong| format!("the label `{label}` {wrong}"))?;
     let address = address_of(address.trim()).ok_or_else(|| {
         format!("`{label}` has no address that is allowed; use https://..., mailto:... or a path like /static/help.html")
     })?;
@@ -80,7 +78,9 @@ mod tests {
 
     #[test]
     fn links_are_https_mailto_or_of_this_site() {
-        let links = list("Help=https://example.org/help?a=b, Imprint = /static/imprint.html ,Mail=mailto:it@example.org,");
+        let links = list(
+            "Help=https://example.org/help?a=b, Imprint = /static/imprint.html ,Mail=mailto:it@example.org,",
+        );
         let links: Vec<_> = links
             .unwrap()
             .into_iter()
@@ -91,7 +91,10 @@ mod tests {
             ("Imprint", "https://seat.example.org/static/imprint.html"),
             ("Mail", "mailto:it@example.org"),
         ];
-        assert_eq!(links, expected.map(|(label, to)| (label.to_owned(), to.to_owned())));
+        assert_eq!(
+            links,
+            expected.map(|(label, to)| (label.to_owned(), to.to_owned()))
+        );
         assert_eq!(list(""), Ok(Vec::new()));
     }
 
@@ -112,7 +115,10 @@ mod tests {
             ("A\u{202e}B=https://example.org", "leave them out"),
         ] {
             let wrong = list(raw).unwrap_err();
-            assert!(wrong.contains(remedy) && wrong.lines().count() == 1, "{raw}: {wrong}");
+            assert!(
+                wrong.contains(remedy) && wrong.lines().count() == 1,
+                "{raw}: {wrong}"
+            );
         }
         let many = "A=/a,".repeat(9);
         assert!(list(&many).unwrap_err().contains("leave out all but 8"));

@@ -117,7 +117,10 @@ fn check_svg(content: &[u8]) -> Result<(), String> {
 
 fn is_active(node: &Node<'_, '_>) -> bool {
     let name = node.tag_name().name();
-    let is_event = |name: &str| name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("on"));
+    let is_event = |name: &str| {
+        name.get(..2)
+            .is_some_and(|start| start.eq_ignore_ascii_case("on"))
+    };
     let is_script = |value: &str| value.trim_start().to_ascii_lowercase().starts_with("javascript:");
     name.eq_ignore_ascii_case("script")
         || name.eq_ignore_ascii_case("foreignObject")
@@ -172,6 +175,10 @@ mod tests {
             let wrong = Logo::of(&content).unwrap_err();
             assert!(wrong.contains(remedy), "{wrong}");
         }
-        assert!(Logo::read("/nowhere/logo.svg").unwrap_err().contains("name an SVG"));
+        assert!(
+            Logo::read("/nowhere/logo.svg")
+                .unwrap_err()
+                .contains("name an SVG")
+        );
     }
 }

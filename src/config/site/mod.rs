@@ -78,9 +78,7 @@ fn visible(raw: &str, longest: usize) -> Result<String, String> {
             Err("has characters that nobody can see; leave them out".to_owned())
         }
         0 => Err("is empty; write at least one character".to_owned()),
-        long if long > longest => Err(format!(
-            "has {long} characters; shorten it to {longest} or fewer"
-        )),
+        long if long > longest => Err(format!("has {long} characters; shorten it to {longest} or fewer")),
         _ => Ok(raw.to_owned()),
     }
 }
