@@ -94,7 +94,7 @@ function show(content, title) {
   if (document.getElementById("login")) enterLogin();
   if (document.getElementById("warning")) enterSeat();
   const change = document.getElementById("change-password");
-  if (change) enter(change, { send: changePassword });
+  if (change) enterChange(change);
   const invite = document.getElementById("invite");
   if (invite) enterInvite(invite);
 }
@@ -266,7 +266,7 @@ function wanted() {
 
 /** Is it a page of ours that a sign-in does not lead to anyway? */
 function isWanted(path) {
-  return /^\/admin\/[a-z]+(\?|$)/.test(path);
+  return /^\/admin\/[a-z]+(\?|$)/.test(path) || path === `${HOME}#change-password`;
 }
 
 // How long the session lasts --------------------------------------------------------------------------------------------------
@@ -336,6 +336,12 @@ function hasDrifted({ clocks }) {
 
 function here() {
   return location.pathname + location.search;
+}
+
+/** A password manager may have led here, to change the password. */
+function enterChange(form) {
+  enter(form, { send: changePassword });
+  form.closest("details").open = location.hash === "#change-password";
 }
 
 async function changePassword({ currentPassword, newPassword }) {

@@ -42,6 +42,7 @@ fn map() -> Vec<Entry> {
         call!(api::account::verify),
         page("/", pages::login::root),
         page("/login", pages::login::login),
+        page("/.well-known/change-password", pages::login::change_password),
         page("/forgot", pages::account::forgot),
         page("/reset", pages::account::reset),
         page("/welcome", pages::account::welcome),

@@ -30,6 +30,7 @@ const TABLE: &[(&str, &str, [u16; 3])] = &[
     ("GET", "/verify", [200, 200, 200]),
     ("GET", "/", [303, 303, 303]),
     ("GET", "/login", [200, 200, 200]),
+    ("GET", "/.well-known/change-password", [303, 303, 303]),
     ("GET", "/dashboard", [303, 200, 200]),
     ("GET", "/auth/session/events", [401, 200, 200]),
     ("GET", "/auth/history", [401, 200, 200]),

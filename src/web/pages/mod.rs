@@ -11,6 +11,7 @@ pub mod dashboard;
 pub mod login;
 mod moment;
 mod past;
+pub(in crate::web) mod problem;
 mod session_times;
 pub mod swagger;
 pub mod users;
