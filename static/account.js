@@ -66,6 +66,7 @@ const email = at("[name=email]");
 // Also where no field waits for it: it must not stay.
 const brought = carried();
 if (email) email.value ||= brought;
+at("form:not([hidden]) input")?.focus();
 addEventListener("click", ({ target }) => {
   if (target.closest("a[href]")?.origin === location.origin) carry(email?.value);
 });

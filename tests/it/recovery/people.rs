@@ -59,7 +59,10 @@ async fn an_operator_invites_and_a_running_server_sends_the_mail() {
     let mail = mails.next().await;
     assert_eq!(mail.header("To"), "grace@example.org");
     assert_eq!(mail.header("Subject"), "Your invitation to oneseat");
-    assert!(mail.raw.contains("Hello Grace,\n\nyou are invited to oneseat."), "{mail:?}");
+    assert!(
+        mail.raw.contains("Hello Grace,\n\nyou are invited to oneseat."),
+        "{mail:?}"
+    );
     let account = Invitation {
         name: "Grace".parse().unwrap(),
         email: "grace@example.org".parse().unwrap(),
