@@ -15,6 +15,7 @@
 //! | `static_files` | stylesheets, scripts and images |
 
 pub mod api;
+mod compression;
 mod entry;
 pub mod extract;
 pub mod http1;

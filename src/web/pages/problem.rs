@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use actix_web::body::BoxBody;
-use actix_web::http::header::{self, Accept, Header, HeaderValue};
+use actix_web::http::header::{Accept, Header, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, mime};
 use askama::Template;
 
-use super::{HTML, render};
+use super::{as_html, render};
 use crate::web::extract::has_token;
 use crate::web::problem::Told;
 
@@ -34,10 +33,8 @@ pub(in crate::web) fn for_people(request: &HttpRequest, mut answer: HttpResponse
     };
     match render(&page, request) {
         Ok(html) => {
-            let headers = answer.headers_mut();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(HTML));
-            headers.append(header::VARY, HeaderValue::from_static("accept"));
-            answer.set_body(BoxBody::new(html))
+            let vary = HeaderValue::from_static("accept, accept-encoding");
+            as_html(answer, html, request, vary)
         }
         Err(error) => {
             log::error!("a page could not be rendered: {error}");
