@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod client_module;
+mod cold;
 mod connection;
 mod live;
 mod overlaps;
