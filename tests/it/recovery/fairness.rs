@@ -125,6 +125,7 @@ async fn what_is_owed_goes_first_and_much_of_it_keeps_no_link_waiting() {
         let happening = Happening {
             ip_address: from.map(|from| from.parse().unwrap()),
             user_agent: None,
+            ..Happening::default()
         };
         let conn = &mut oneseat::db::connect(app.database().url()).unwrap();
         outbox::post(conn, &digest, Kind::PasswordChanged, &happening).unwrap();
