@@ -67,15 +67,23 @@ export function wordsForLoss(error) {
 /** The error message for a problem. */
 export function wordsFor(problem) {
   if (problem.status >= 500) return WORDS.busy;
+  if (problem.code === "account_locked" && problem.retryAfter) return lockedFor(problem.retryAfter);
   return problem.code === "invalid_credentials" ? "Email or password is wrong." : problem.message;
+}
+
+function lockedFor(seconds) {
+  const until = new Date(Date.now() + seconds * 1000);
+  const time = new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(until).replaceAll(" ", "\u00a0");
+  return `There were too many wrong passwords, so this address is locked until ${time}. Wait until then, or choose a new password.`;
 }
 
 const JSON_BODY = { method: "POST", headers: { "Content-Type": "application/json" }, credentials: "omit" };
 
-/** `POST`, without a token unless `fetch` adds one. Throws a problem if the answer is not a success. */
+/** `POST`, and its answer, without a token unless `fetch` adds one. Throws a problem if the answer is not a success. */
 export async function post(path, body, fetch = globalThis.fetch) {
   const response = await fetch(path, { ...JSON_BODY, body: JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE) });
   if (!response.ok) throw await Problem.from(response);
+  return response;
 }
 
 export function busy(button, on) {

@@ -37,6 +37,7 @@ fn map() -> Vec<Entry> {
         call!(openapi::openapi),
         call!(api::auth::login),
         call!(api::account::forgot),
+        call!(api::account::look_at_link),
         call!(api::account::reset),
         call!(api::account::resend),
         call!(api::account::verify),

@@ -20,6 +20,7 @@ const TABLE: &[(&str, &str, [u16; 3])] = &[
     ("POST", "/auth/logout", [401, 200, 200]),
     ("GET", "/auth/session", [401, 200, 200]),
     ("POST", "/auth/password/forgot", [415, 415, 415]),
+    ("POST", "/auth/link", [415, 415, 415]),
     ("POST", "/auth/password/reset", [415, 415, 415]),
     ("POST", "/auth/password/change", [401, 415, 415]),
     ("POST", "/auth/email/resend", [415, 415, 415]),

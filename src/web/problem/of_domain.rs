@@ -28,7 +28,12 @@ impl From<Error> for Problem {
             Error::LinkInvalid => Self::new(
                 StatusCode::BAD_REQUEST,
                 Code::LinkInvalid,
-                "This link is no longer valid. Please ask for a new one.",
+                "This link is no longer valid: it was used already, is too old, or a newer one took its place.",
+            ),
+            Error::LinkExpired => Self::new(
+                StatusCode::BAD_REQUEST,
+                Code::LinkInvalid,
+                "This link is too old to be used.",
             ),
             Error::ClientUnknown => Self::invalid_client(),
             Error::NameTaken(_) => Self::bad_request("There is a service with this name already"),

@@ -87,7 +87,7 @@ async fn no_page_has_a_barrier_that_can_be_found() {
         ("/forgot", "Forgotten your password?"),
         ("/reset#0", "Choose a new password"),
         ("/welcome#0", "Welcome to oneseat"),
-        ("/reset", "The link is missing"),
+        ("/reset", "only with a link from a mail"),
         ("/verify#0", "This address is mine"),
         ("/verify", "We mail you a link"),
     ] {

@@ -19,8 +19,8 @@ async fn somebody_invited_chooses_a_password_and_signs_in() {
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(answer.json()["email"], "grace@example.org");
     let mail = mails.next().await;
-    assert_eq!(mail.header("Subject"), "The admin invites you to oneseat");
-    let words = "Hello Grace Hopper,\n\nThe admin invites you to oneseat.";
+    assert_eq!(mail.header("Subject"), "root invites you to oneseat");
+    let words = "Hello Grace Hopper,\n\nroot invites you to oneseat.";
     assert!(mail.raw.contains(words), "{mail:?}");
     assert!(mail.link().starts_with("/welcome#"));
 
