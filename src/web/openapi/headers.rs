@@ -28,7 +28,11 @@ const OURS: [(&str, &[&str], &str); 5] = [
         &["408", "413"],
         "`close`: what is left of the body is not waited for",
     ),
-    ("Retry-After", &["429", "503"], "When to try again, in seconds"),
+    (
+        "Retry-After",
+        &["403", "429", "503"],
+        "When to try again, in seconds; with 403, when the lock of an address ends",
+    ),
 ];
 
 /// All headers, as in [`OURS`].
