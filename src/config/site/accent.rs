@@ -175,7 +175,7 @@ mod tests {
         for (raw, contrast, pages) in [
             ("#f59e0b", "1.9:1", "light"),
             ("#ffffff", "1.0:1", "light"),
-            ("#1d4ed8,#1d4ed8", "2.4:1", "dark"),
+            ("#1d4ed8,#1d4ed8", "2.3:1", "dark"),
         ] {
             let wrong = Accent::read(raw).unwrap_err();
             assert!(wrong.contains(contrast) && wrong.contains(pages), "{wrong}");

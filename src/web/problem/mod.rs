@@ -17,7 +17,6 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::auth::Error;
 use crate::request_id::RequestId;
 use crate::sessions::{Device, EndReason, Ending, HeldSeat};
 use crate::web::schemas;
@@ -239,15 +238,6 @@ impl Problem {
     pub fn internal() -> Self {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Self::new(status, Code::Internal, "Something went wrong here")
-    }
-
-    /// 403: the address is locked. With the seconds until it is not, which are the same for every address.
-    pub(in crate::web) fn locked(seconds: Option<i64>) -> Self {
-        let problem = Self::from(Error::AccountLocked);
-        match seconds {
-            Some(seconds) => problem.with(header::RETRY_AFTER, HeaderValue::from(seconds)),
-            None => problem,
-        }
     }
 
     /// 503: nothing was decided; try again.
