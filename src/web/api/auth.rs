@@ -53,7 +53,11 @@ pub struct LoginResponse {
         (status = 200, body = LoginResponse),
         (status = 401, description = "`invalid_credentials`, whether or not somebody has the address"),
         (status = 409, description = "`seat_taken`, after the right password, where the server asks first and the sign-in does not say that it takes the seat: nothing has changed"),
-        (status = 403, description = "`account_locked`, with `Retry-After` while the lock lasts, or after the right password `email_unverified` or `account_disabled`"),
+        (
+            status = 403,
+            description = "`account_locked`; after the right password `email_unverified` or `account_disabled`",
+            headers(("Retry-After" = i64, description = "With a lock: when it ends, in seconds")),
+        ),
         WithinLoginRate,
     ),
 )]

@@ -28,11 +28,7 @@ const OURS: [(&str, &[&str], &str); 5] = [
         &["408", "413"],
         "`close`: what is left of the body is not waited for",
     ),
-    (
-        "Retry-After",
-        &["403", "429", "503"],
-        "When to try again, in seconds; with 403, when the lock of an address ends",
-    ),
+    ("Retry-After", &["429", "503"], "When to try again, in seconds"),
 ];
 
 /// All headers, as in [`OURS`].
