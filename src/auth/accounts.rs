@@ -91,9 +91,10 @@ impl Auth {
             email_verified: false,
             password_hash: None,
         };
+        let happening = invitation_by(&by);
         let invite = move |conn: &mut PgConnection, _| {
             let user = create(conn, &new)?;
-            outbox::post(conn, &new.email.digest(), Kind::Invitation, &Happening::default())?;
+            outbox::post(conn, &new.email.digest(), Kind::Invitation, &happening)?;
             Ok(user)
         };
         let tell = |user: &User, by| audit::user_changed(Event::UserCreated, user.id, by);
@@ -105,7 +106,8 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::AccountDisabled`]; those of [`Authority`]; [`Error::Unavailable`].
     pub async fn send_password_link(&self, whom: impl Into<UserRef>, by: Authority) -> Result<(), Error> {
-        self.change(Event::LinkRequested, whom.into(), by, |conn, found| {
+        let happening = invitation_by(&by);
+        self.change(Event::LinkRequested, whom.into(), by, move |conn, found| {
             let kind = match found.password_hash {
                 Some(_) => Kind::PasswordReset,
                 None => Kind::Invitation,
@@ -115,7 +117,7 @@ impl Auth {
                 audit::mail_not_sent(kind, &email.short_digest(), "account is disabled");
                 return Err(Error::AccountDisabled);
             }
-            outbox::post(conn, &email.digest(), kind, &Happening::default())?;
+            outbox::post(conn, &email.digest(), kind, &happening)?;
             Ok((1, Vec::new()))
         })
         .await
@@ -266,6 +268,14 @@ impl Auth {
 
 fn create(conn: &mut PgConnection, new: &NewUser) -> Result<User, Error> {
     users::create(conn, new)?.ok_or_else(|| Error::EmailTaken(new.email.to_string()))
+}
+
+/// What an invitation tells of the one who sends it.
+fn invitation_by(by: &Authority) -> Happening {
+    Happening {
+        invited_by: by.holder().map(|holder| holder.user),
+        ..Happening::default()
+    }
 }
 
 /// The user's address as it is stored.

@@ -38,6 +38,9 @@ pub enum Error {
     /// The link is unknown, used, expired, or replaced by a later one.
     #[error("the link is no longer valid")]
     LinkInvalid,
+    /// The link was valid once, and its time is over.
+    #[error("the link is too old")]
+    LinkExpired,
     /// No mail server is configured.
     #[error("this server sends no mail")]
     NoMail,

@@ -5,6 +5,7 @@
 mod database;
 mod http;
 mod mail;
+mod origin;
 mod proxies;
 mod reader;
 mod sessions;
@@ -28,6 +29,7 @@ pub use sessions::{
     HistoryPolicy, HistorySettings, LockoutPolicy, SessionPolicy, SessionSettings, TakeoverPolicy,
     ValidationMemory,
 };
+pub use site::{Accent, Logo, LogoFormat, Shades, SiteConfig, SiteLink, SiteSettings, USUAL_NAME};
 pub use tls::{TlsConfig, TlsSettings};
 
 /// Settings of `serve`, still as text, so that all values can be checked together. Taken by `serve`.
@@ -51,6 +53,9 @@ pub struct ServeSettings {
     /// How mails are sent.
     #[command(flatten)]
     pub mail: MailSettings,
+    /// How the site shows itself.
+    #[command(flatten)]
+    pub site: SiteSettings,
 }
 
 /// Everything `serve` needs beside the database.
@@ -64,6 +69,8 @@ pub struct ServeConfig {
     pub trusted_proxies: Vec<IpNetwork>,
     /// How mails are sent. `None`: no mail.
     pub mail: Option<MailConfig>,
+    /// How the site shows itself.
+    pub site: SiteConfig,
     /// The rules that the use cases apply.
     pub policy: Policy,
     /// What is remembered of validations.
@@ -204,6 +211,7 @@ impl ServeConfig {
         let has_public_url = reader::given(&settings.http.public_url).is_some();
         let mail = MailConfig::read(reader, &settings.mail, has_public_url, prints_mail);
         let sends_mail = mail.as_ref().is_none_or(Option::is_some);
+        let site = SiteConfig::read(reader, &settings.site);
         let policy = Policy::read(reader, settings, sends_mail);
         let memory = ValidationMemory::read(reader, &settings.sessions);
         let sweep_interval = sessions::sweep_interval(reader, &settings.sessions);
@@ -212,6 +220,7 @@ impl ServeConfig {
             tls: tls?,
             trusted_proxies: trusted_proxies?,
             mail: mail?,
+            site: site?,
             policy: policy?,
             memory: memory?,
             sweep_interval: sweep_interval?,

@@ -56,6 +56,7 @@ diesel::table! {
         network -> Nullable<Inet>,
         turn -> Float8,
         asked -> Bool,
+        invited_by -> Nullable<Uuid>,
     }
 }
 

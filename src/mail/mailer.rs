@@ -103,7 +103,7 @@ impl Smtp {
         let mime = lettre::Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, address))
-            .subject(message.subject)
+            .subject(message.subject.as_str())
             .message_id(None)
             // This asks for no automatic reply (RFC 3834 5).
             .raw_header(HeaderValue::new(
@@ -185,7 +185,7 @@ mod tests {
             panic!("no SMTP server");
         };
         let message = Message {
-            subject: "",
+            subject: String::new(),
             text: String::new(),
             html: String::new(),
         };

@@ -84,6 +84,14 @@ pub(in crate::web) struct Body<'a> {
     request_id: Option<&'a str>,
 }
 
+/// What a problem tells people. It goes with the answer, so that a page can be made of it.
+pub(in crate::web) struct Told {
+    pub(in crate::web) status: StatusCode,
+    /// In one sentence.
+    pub(in crate::web) detail: Cow<'static, str>,
+    pub(in crate::web) request_id: Option<String>,
+}
+
 impl Problem {
     fn new(status: StatusCode, code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -282,7 +290,7 @@ impl ResponseError for Problem {
             response.insert_header((name.clone(), value.clone()));
         }
         let request_id = RequestId::current();
-        response
+        let mut answer = response
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .content_type(CONTENT_TYPE)
             .json(Body {
@@ -300,7 +308,13 @@ impl ResponseError for Problem {
                     .as_ref()
                     .map(|seat| Device::of(seat.user_agent.as_deref()).to_string()),
                 request_id: request_id.as_ref().map(RequestId::as_str),
-            })
+            });
+        answer.extensions_mut().insert(Told {
+            status: self.status,
+            detail: self.detail.clone(),
+            request_id: request_id.map(|id| id.as_str().to_owned()),
+        });
+        answer
     }
 }
 
