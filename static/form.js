@@ -2,10 +2,13 @@
 
 import { Problem, SessionEnded } from "./oneseat.js";
 
+/** The name of the site, as its pages say it. */
+export const SITE = document.querySelector("meta[name=application-name]").content;
+
 export const WORDS = {
-  offline: "oneseat cannot be reached. Check your connection and try again.",
-  late: "oneseat has not answered in time. If it is open in many tabs of this browser, close some of them, and try again.",
-  busy: "oneseat is busy for a moment. Please try again.",
+  offline: `${SITE} cannot be reached. Check your connection and try again.`,
+  late: `${SITE} has not answered in time. If it is open in many tabs of this browser, close some of them, and try again.`,
+  busy: `${SITE} is busy for a moment. Please try again.`,
 };
 
 /** After this time without an answer people are told so, in milliseconds. */
@@ -64,15 +67,23 @@ export function wordsForLoss(error) {
 /** The error message for a problem. */
 export function wordsFor(problem) {
   if (problem.status >= 500) return WORDS.busy;
+  if (problem.code === "account_locked" && problem.retryAfter) return lockedFor(problem.retryAfter);
   return problem.code === "invalid_credentials" ? "Email or password is wrong." : problem.message;
+}
+
+function lockedFor(seconds) {
+  const until = new Date(Date.now() + seconds * 1000);
+  const time = new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(until).replaceAll(" ", "\u00a0");
+  return `There were too many wrong passwords, so this address is locked until ${time}. Wait until then, or choose a new password.`;
 }
 
 const JSON_BODY = { method: "POST", headers: { "Content-Type": "application/json" }, credentials: "omit" };
 
-/** `POST`, without a token unless `fetch` adds one. Throws a problem if the answer is not a success. */
+/** `POST`, and its answer, without a token unless `fetch` adds one. Throws a problem if the answer is not a success. */
 export async function post(path, body, fetch = globalThis.fetch) {
   const response = await fetch(path, { ...JSON_BODY, body: JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE) });
   if (!response.ok) throw await Problem.from(response);
+  return response;
 }
 
 export function busy(button, on) {
@@ -109,6 +120,8 @@ function mask(button, hidden) {
  * calls `done(values)`, or, after an error, `refused(problem)`: it returns true if the page itself shows what to do next.
  */
 export function enter(form, { send, done, refused }) {
+  // Until here a press would send the form without this script.
+  form.querySelector("[type=submit]").disabled = false;
   const reveals = [...form.querySelectorAll("[data-reveals]")];
   for (const button of reveals) {
     button.addEventListener("click", () => mask(button, button.getAttribute("aria-pressed") === "true"));
@@ -140,7 +153,7 @@ export function enter(form, { send, done, refused }) {
       // The form disappeared with the session, or the page was left: nobody sees a message.
       if (error instanceof SessionEnded) return;
       const wayOut = refused?.(error) ? undefined : WAYS_OUT[error.code];
-      refuse(form, wordsFor(error), { field: passwords[0], wayOut });
+      refuse(form, wordsFor(error), { field: form.elements[error.field] ?? passwords[0], wayOut });
     } finally {
       busy(button, false);
     }

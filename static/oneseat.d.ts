@@ -50,7 +50,7 @@ export interface Options {
 export class Problem extends Error {
   constructor(
     status: number,
-    body: { code?: string; detail?: string; requestId?: string; since?: string; device?: string },
+    body: { code?: string; detail?: string; field?: string; requestId?: string; since?: string; device?: string },
     retryAfter?: number | null,
   );
   /** Reads the problem from an answer that is not `ok`. */
@@ -59,6 +59,8 @@ export class Problem extends Error {
   readonly status: number;
   /** For programs: `invalid_credentials`, `account_locked`, `unavailable`, ... */
   readonly code: string;
+  /** The field of the request that was refused, if the server named one. */
+  readonly field: string | null;
   /** The id of the request in the server's log, if the answer has one. */
   readonly requestId: string | null;
   /** When to try again, in seconds, if the server said so. */

@@ -76,7 +76,7 @@
 export class Problem extends Error {
   /**
    * @param {number} status
-   * @param {{ code?: string, detail?: string, requestId?: string, since?: string, device?: string }} body
+   * @param {{ code?: string, detail?: string, field?: string, requestId?: string, since?: string, device?: string }} body
    * @param {number | null} retryAfter
    */
   constructor(status, body, retryAfter = null) {
@@ -85,6 +85,8 @@ export class Problem extends Error {
     this.status = status;
     /** For programs: `invalid_credentials`, `account_locked`, `unavailable`, ... @readonly */
     this.code = body.code ?? "unknown";
+    /** The field of the request that was refused, if the server named one. @readonly */
+    this.field = body.field ?? null;
     /** The id of the request in the server's log, if the answer has one. @readonly */
     this.requestId = body.requestId ?? null;
     /** When to try again, in seconds, if the server said so. @readonly */

@@ -2,7 +2,7 @@
 // is kept, so that signing out works offline. Other pages are fetched with the token, and their content replaces it.
 
 import { Oneseat, Problem, SessionEnded } from "./oneseat.js";
-import { Cancelled, WORDS as COMMON, busy, carried, carry, enter, post, recall, remember, wordsFor, wordsForLoss } from "./form.js";
+import { Cancelled, SITE, WORDS as COMMON, busy, carried, carry, enter, post, recall, remember, wordsFor, wordsForLoss } from "./form.js";
 import { Place, enterMenus, keepTimes, showCutOff, tell, untell } from "./lists.js";
 
 const seat = new Oneseat();
@@ -98,7 +98,7 @@ function show(content, title) {
   if (document.getElementById("login")) enterLogin();
   if (document.getElementById("warning")) enterSeat();
   const change = document.getElementById("change-password");
-  if (change) enter(change, { send: changePassword });
+  if (change) enterChange(change);
   const invite = document.getElementById("invite");
   if (invite) enterInvite(invite);
 }
@@ -134,7 +134,7 @@ seat.onEnded(({ reason, endedAt, by }) => {
   card.getElementById("ended-advice").textContent = advice;
   card.getElementById("ended-way-out").hidden = !["replaced", "password_changed"].includes(reason);
   card.getElementById("sign-in-again").addEventListener("click", () => showLogin("", address, path));
-  show({ main: [...card.childNodes], nav: copies(login.nav) }, "Signed out · oneseat");
+  show({ main: [...card.childNodes], nav: copies(login.nav) }, `Signed out · ${SITE}`);
   arrive();
 });
 
@@ -179,8 +179,12 @@ async function visit(path, { isChosen = false, may = () => true, ...options } = 
 /** Visits a page that the user chose: changes the address, so that "back" works. */
 async function go(path) {
   try {
+    const place = scrollY;
     await visit(path, { isChosen: true });
-    if (path !== here()) history.pushState(null, "", path);
+    if (path !== here()) {
+      keepPlace(place);
+      history.pushState(null, "", path);
+    }
     say("");
     arrive();
   } catch (error) {
@@ -188,11 +192,28 @@ async function go(path) {
   }
 }
 
-/** Tells a screen reader that the page has changed, and scrolls to its top. */
-function arrive() {
+/** Tells a screen reader that the page has changed, and scrolls to its top or to the place where it was left. */
+function arrive(place = 0) {
+  const wanted = document.getElementById(location.hash.slice(1))?.querySelector("input:not([tabindex])");
+  if (wanted) return wanted.focus();
   main.focus({ preventScroll: true });
-  scrollTo(0, 0);
+  scrollTo(0, place);
 }
+
+/** Waits until the scrolling has come to rest. */
+let resting;
+
+/** Notes how far this page of the history is scrolled, for "back". */
+function keepPlace(place) {
+  clearTimeout(resting);
+  history.replaceState({ place }, "");
+}
+
+history.scrollRestoration = "manual";
+addEventListener("scroll", () => {
+  clearTimeout(resting);
+  resting = setTimeout(() => { if (seat.user) keepPlace(scrollY); }, 200);
+});
 
 function say(words) {
   notice.textContent = words;
@@ -271,7 +292,7 @@ function wanted() {
 
 /** Is it a page of ours that a sign-in does not lead to anyway? */
 function isWanted(path) {
-  return /^\/admin\/[a-z]+(\?|$)/.test(path);
+  return /^\/admin\/[a-z]+(\?|$)/.test(path) || path === `${HOME}#change-password`;
 }
 
 // How long the session lasts --------------------------------------------------------------------------------------------------
@@ -293,9 +314,9 @@ function enterSeat() {
 
   const draw = () => {
     const left = Math.max(0, Math.ceil((times.endsAt - performance.now()) / 1000));
-    if (countdown) countdown.textContent = inWords(left, times.warnBefore);
+    if (countdown) countdown.textContent = inWords(left);
     warning.hidden = left > times.warnBefore;
-    document.title = warning.hidden ? title : `${inWords(left, times.warnBefore)} left · oneseat`;
+    document.title = warning.hidden ? title : `${inWords(left)} left · ${SITE}`;
     return left;
   };
   // The server decides. Asking does not extend the session.
@@ -343,6 +364,12 @@ function here() {
   return location.pathname + location.search;
 }
 
+/** A password manager may have led here, to change the password. */
+function enterChange(form) {
+  enter(form, { send: changePassword });
+  form.closest("details").open = location.hash === "#change-password";
+}
+
 async function changePassword({ currentPassword, newPassword }) {
   changesPassword = true;
   try {
@@ -352,12 +379,14 @@ async function changePassword({ currentPassword, newPassword }) {
   }
 }
 
-/** Seconds only matter shortly before the end. */
-function inWords(seconds, warnBefore) {
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
-  if (hours > 0) return `${hours} h ${String(minutes).padStart(2, "0")} min`;
-  if (seconds > warnBefore) return `${minutes} min`;
-  return `${minutes} min ${String(seconds % 60).padStart(2, "0")} s`;
+/** As exact as it is of use: seconds in the last two minutes only. */
+function inWords(seconds) {
+  const minutes = Math.round(seconds / 60);
+  if (seconds <= 120) return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;
+  if (minutes < 10) return `about ${minutes} minutes`;
+  if (minutes < 58) return `about ${5 * Math.round(minutes / 5)} minutes`;
+  const halves = Math.round(minutes / 30);
+  return `about ${Math.floor(halves / 2)}${halves % 2 ? "½" : ""} hour${halves > 2 ? "s" : ""}`;
 }
 
 async function signOut() {
@@ -531,10 +560,12 @@ main.addEventListener("submit", (event) => {
   go(new URL(form.action).pathname + (query && `?${query}`));
 });
 
-addEventListener("popstate", () => {
+addEventListener("popstate", ({ state }) => {
+  // The old page is still there, and its place is not that of this one.
+  clearTimeout(resting);
   if (!seat.user) return;
   if (location.pathname === "/login") history.replaceState(null, "", "/dashboard");
-  visit(here(), { isChosen: true }).then(arrive, fail);
+  visit(here(), { isChosen: true }).then(() => arrive(state?.place), fail);
 });
 
 addEventListener("pageshow", ({ persisted }) => {
@@ -546,4 +577,7 @@ if (recall(LEFT)) say(WORDS.left);
 const typed = document.getElementById("email");
 // Also where no field waits for it: it must not stay.
 const brought = carried();
-if (typed) typed.value ||= brought;
+if (typed) {
+  typed.value ||= brought;
+  document.getElementById(typed.value ? "password" : "email").focus();
+}

@@ -38,9 +38,18 @@ pub enum Error {
     /// The link is unknown, used, expired, or replaced by a later one.
     #[error("the link is no longer valid")]
     LinkInvalid,
+    /// The link was valid once, and its time is over.
+    #[error("the link is too old")]
+    LinkExpired,
     /// No mail server is configured.
     #[error("this server sends no mail")]
     NoMail,
+    /// The mail server is not known to take the address.
+    #[error(
+        "{0} has letters beyond ASCII before the @, and only a mail server with SMTPUTF8 takes mail for it; \
+         use another address, or say that yours has it: --smtp-utf8 on"
+    )]
+    NeedsSmtpUtf8(String),
     /// No service has this id and secret.
     #[error("the service's id or secret is wrong")]
     ClientUnknown,

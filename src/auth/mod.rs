@@ -4,7 +4,7 @@
 //! (sign-out, revocation), `unwritten_ends` (expiry), [`validator`] (checks a token), [`watch`] (reports the
 //! end of a session), [`recovery`] (forgotten and changed passwords), [`delivery`] (sends mail),
 //! [`introspection`] (answers services), [`accounts`] (what operators and admins do to users), [`authority`]
-//! (confirms permission), `user_ref` (names an account), [`lists`] (sessions and accounts), [`statistics`]
+//! (confirms permission), `user_ref` (names an account), `respelling` (gives older addresses their spelling), [`lists`] (sessions and accounts), [`statistics`]
 //! (figures), [`metrics`] (counters), [`sweep`] (removes old rows) and [`audit`] (the security log).
 
 pub mod accounts;
@@ -18,6 +18,7 @@ pub mod introspection;
 pub mod lists;
 pub mod metrics;
 pub mod recovery;
+mod respelling;
 pub mod sign_in;
 mod sign_in_statement;
 pub mod statistics;
@@ -39,6 +40,7 @@ use crate::users::Hasher;
 
 pub use authority::{Authority, Holder, LastAdmin};
 pub use error::Error;
+pub use respelling::{Left, Respelled, respell};
 pub use sign_in::{SignedIn, Takeover, Terms};
 pub(crate) use unwritten_ends::write_restored;
 pub use user_ref::UserRef;

@@ -5,6 +5,7 @@ use clap::Args;
 use super::{Failure, output};
 use crate::app::OpenDatabase;
 use crate::config::{self, DatabaseSettings};
+use crate::unseen;
 
 /// Arguments of `oneseat migrate`.
 #[derive(Args, Debug)]
@@ -22,7 +23,17 @@ impl Migrate {
         for version in &opened.applied {
             output::line(format_args!("applied {version}"))?;
         }
-        if opened.applied.is_empty() {
+        let respelled = &opened.respelled;
+        if respelled.changed > 0 {
+            output::line(format_args!(
+                "gave {} addresses their spelling (the domain in ASCII)",
+                respelled.changed
+            ))?;
+        }
+        for left in &respelled.left {
+            output::line(unseen::in_line(&left.to_string()))?;
+        }
+        if opened.applied.is_empty() && respelled.changed == 0 {
             output::line("up to date")?;
         }
         Ok(())

@@ -27,7 +27,7 @@ use crate::app::background::write_sums;
 use crate::app::{self, CommandResources, open_for_a_command};
 use crate::auth::lists::{Cursor, Page};
 use crate::auth::{self, Auth};
-use crate::config::{BadValues, DatabaseConfig, ServeConfig};
+use crate::config::{BadValues, DatabaseConfig, Policy, ServeConfig};
 use environment::{Postgres, unknown_settings};
 use log::LogFormat;
 
@@ -223,6 +223,18 @@ impl Command {
 /// The use cases of a short command.
 fn open(config: &DatabaseConfig) -> Result<(Auth, CommandResources), Failure> {
     Ok(open_for_a_command(config, ServeConfig::usual()?.policy)?)
+}
+
+/// Like [`open`], for a command that makes an account. `takes_utf8_addresses` as in [`crate::config::Policy`].
+fn open_to_add(
+    config: &DatabaseConfig,
+    takes_utf8_addresses: bool,
+) -> Result<(Auth, CommandResources), Failure> {
+    let policy = Policy {
+        takes_utf8_addresses,
+        ..ServeConfig::usual()?.policy
+    };
+    Ok(open_for_a_command(config, policy)?)
 }
 
 /// All rows of a list, page after page.

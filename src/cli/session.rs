@@ -97,7 +97,7 @@ impl List {
             .map(|(session, user)| {
                 [
                     session.id.to_string(),
-                    user.email,
+                    table::address(&user.email),
                     session.ip_address.ip().to_string(),
                     table::time(session.created_at),
                     table::time(session.last_activity),

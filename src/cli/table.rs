@@ -5,6 +5,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::{Failure, output};
+use crate::domain_name::readable_address;
 use crate::unseen;
 
 /// Prints rows under their headings, or says that there are none.
@@ -34,7 +35,12 @@ pub(super) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Names come from users, and must not control the terminal.
+/// An address with its domain as people read it, for a cell.
+pub(super) fn address(email: &str) -> String {
+    readable_address(email).into_owned()
+}
+
+/// Names come from users, and must not control the terminal, nor turn the rest of its line around.
 fn printable(text: &str) -> String {
-    unseen::replaced(text, char::REPLACEMENT_CHARACTER)
+    unseen::in_line(text).into_owned()
 }

@@ -57,6 +57,7 @@ diesel::table! {
         network -> Nullable<Inet>,
         turn -> Float8,
         asked -> Bool,
+        invited_by -> Nullable<Uuid>,
     }
 }
 
@@ -115,6 +116,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         folded_name -> Text,
         folded_email -> Text,
+        searched_email -> Nullable<Text>,
     }
 }
 

@@ -83,7 +83,7 @@ pub(in crate::web) fn email() -> Object {
     let format = SchemaFormat::Custom("idn-email".to_owned());
     text()
         .description(Some(
-            "At most 254 bytes, with 64 of them before the last `@` (RFC 6531). Case does not matter.",
+            "At most 254 bytes, with 64 of them before the last `@` (RFC 6531). Case and the spelling of the domain (IDNA) do not matter; answers have it in ASCII.",
         ))
         .format(Some(format))
         .max_length(Some(254))
@@ -110,7 +110,8 @@ pub(in crate::web) fn new_password() -> Object {
 
 /// An `allOf` of one: schemathesis misreads an asterisk at the end of a field's own pattern.
 pub(in crate::web) fn name() -> Schema {
-    // As `Name` says. What stands beyond four digits has no escape that all readers of patterns know.
+    // What is refused wherever it stands. `Name` refuses more, by Unicode's properties, which no pattern that all readers know can name.
+    // What stands beyond four digits has no escape that they all know.
     let printable = text().pattern(Some(concat!(
         r"^(?=.*[^\s\u061c\u180b-\u180f\u200c-\u200f\ufe00-\ufe0f",
         "\u{e0100}-\u{e01ef}",
@@ -119,7 +120,10 @@ pub(in crate::web) fn name() -> Schema {
     )));
     AllOfBuilder::new()
         .item(printable.max_length(Some(200)))
-        .description(Some("Printable: nothing invisible but joiners and marks of direction, and not these or white space alone."))
+        .description(Some(
+            "Printable, and not white space alone: nothing invisible where it stands, nothing that turns the direction of writing around. \
+             Joiners and variation selectors are taken where writing needs them. The answer names a character that is refused.",
+        ))
         .into()
 }
 

@@ -9,7 +9,7 @@ use actix::{Actor, Recipient};
 
 use crate::auth::{Auth, audit};
 use crate::log_limit;
-use crate::mail::Mailer;
+use crate::mail::{Mailer, Site};
 use actor::{Background, Stop};
 use mail_delivery::MailDelivery;
 
@@ -21,13 +21,8 @@ pub(super) struct BackgroundWork {
 }
 
 impl BackgroundWork {
-    /// Starts at once. `public_url` is where the links in mails lead.
-    pub(super) fn start(
-        auth: &Auth,
-        sweep_interval: Duration,
-        mailer: Option<Mailer>,
-        public_url: String,
-    ) -> Self {
+    /// Starts at once. Mails come from this site.
+    pub(super) fn start(auth: &Auth, sweep_interval: Duration, mailer: Option<Mailer>, site: Site) -> Self {
         let sweeper = {
             let auth = auth.clone();
             Background::new(sweep_interval, move || sweep(auth.clone()))
@@ -39,7 +34,7 @@ impl BackgroundWork {
         Self {
             _sweeper: sweeper.start().recipient(),
             _sums: sums.start().recipient(),
-            delivery: mailer.map(|mailer| MailDelivery::start(mailer, public_url, auth.clone())),
+            delivery: mailer.map(|mailer| MailDelivery::start(mailer, site, auth.clone())),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::db::clock::now;
 use crate::db::schema::{login_failures, sessions, users};
 use crate::sessions::{Session, store};
 use crate::users::email_digest;
+use crate::users::spelling::is_read_as;
 use crate::users::{AccountState, Email, Role, User};
 
 /// An account as admins see it: on a page, in the API and at the command line.
@@ -151,7 +152,8 @@ pub(super) fn named(word: &Word) -> users::BoxedQuery<'static, Pg, SqlUuid> {
 fn is_named(word: &Word) -> Condition {
     let pattern = word.pattern();
     let by_name = users::folded_name.like(pattern.clone());
-    Box::new(by_name.or(users::folded_email.like(pattern)))
+    let by_email = users::folded_email.like(pattern.clone()).or(is_read_as(pattern));
+    Box::new(by_name.or(by_email))
 }
 
 /// What the rows show that a search is for. None for everything.

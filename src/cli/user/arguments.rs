@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use crate::config::DatabaseSettings;
+use crate::auth::UserRef;
+use crate::config::{DatabaseSettings, ReachSettings};
 use crate::users::{Email, Name, Role};
 
 /// Whose account is made.
@@ -17,6 +18,8 @@ pub(in crate::cli) struct NewUser {
     /// What the user may do: user or admin
     #[arg(long, default_value = "user")]
     pub(super) role: Role,
+    #[command(flatten)]
+    pub(super) reach: ReachSettings,
 }
 
 #[derive(Args, Debug)]
@@ -99,8 +102,11 @@ pub(in crate::cli) struct Target {
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Leaving {
+    /// Address or id of the account
+    #[arg(value_name = "EMAIL")]
+    pub(super) whom: UserRef,
     #[command(flatten)]
-    pub(super) target: Target,
+    pub(super) database: DatabaseSettings,
     /// Do it even if no admin who can sign in would be left
     #[arg(long)]
     pub(super) last_admin: bool,

@@ -6,10 +6,10 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use self::arguments::{Add, Invite, Leaving, List, SetPassword, Show, Target};
-use super::{Failure, every_page, open, output, password, table};
+use super::{Failure, every_page, open, open_to_add, output, password, table};
 use crate::auth::accounts::{Invitation, NewAccount};
 use crate::auth::lists::{LARGEST_PAGE, Search};
-use crate::auth::{Auth, Authority, Error, LastAdmin};
+use crate::auth::{Auth, Authority, Error, LastAdmin, UserRef};
 use crate::config;
 use crate::users::{Email, User as UserRow};
 use crate::web::api::views::{AccountView, SessionView};
@@ -64,13 +64,13 @@ impl User {
                     .run(async |auth, email| auth.unlock(email).await.map(words))
                     .await
             }
-            Self::Disable(Leaving { target, last_admin }) => {
-                let disable = async |auth: Auth, email| {
-                    auth.disable(email, Authority::Operator, of_flag(last_admin))
+            Self::Disable(leaving) => {
+                let disable = async |auth: Auth, whom, last_admin| {
+                    auth.disable(whom, Authority::Operator, last_admin)
                         .await
                         .map(|()| "is disabled")
                 };
-                target.run(disable).await
+                leaving.run(disable).await
             }
             Self::Enable(target) => {
                 target
@@ -81,13 +81,11 @@ impl User {
                     })
                     .await
             }
-            Self::Remove(Leaving { target, last_admin }) => {
-                let remove = async |auth: Auth, email| {
-                    auth.remove_user(email, of_flag(last_admin))
-                        .await
-                        .map(|()| "is removed")
+            Self::Remove(leaving) => {
+                let remove = async |auth: Auth, whom: UserRef, last_admin| {
+                    auth.remove_user(whom, last_admin).await.map(|()| "is removed")
                 };
-                target.run(remove).await
+                leaving.run(remove).await
             }
         }
     }
@@ -112,13 +110,28 @@ impl Target {
     }
 }
 
+impl Leaving {
+    /// Like [`Target::run`], for an account that may also be named by its id.
+    async fn run(
+        self,
+        act: impl AsyncFnOnce(Auth, UserRef, LastAdmin) -> Result<&'static str, Error>,
+    ) -> Result<(), Failure> {
+        let (auth, _opened) = open(&config::database(&self.database)?)?;
+        let done = act(auth, self.whom.clone(), of_flag(self.last_admin))
+            .await
+            .map_err(Failure::failed)?;
+        output::line(format_args!("{} {done}", self.whom))
+    }
+}
+
 impl Add {
     async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
+        let takes_utf8 = config::takes_utf8_addresses(&self.user.reach, false)?;
         // Read before the database is opened: a bad password starts nothing.
         let password = password::read(self.password_stdin)?
             .password(&[self.user.name.as_str(), self.user.email.as_str()])?;
-        let (auth, _opened) = open(&config)?;
+        let (auth, _opened) = open_to_add(&config, takes_utf8)?;
         let account = NewAccount {
             name: self.user.name,
             email: self.user.email,
@@ -127,12 +140,16 @@ impl Add {
             password: password.value.clone(),
         };
         let user = auth.add_user(account).await.map_err(Failure::failed)?;
-        output::line(format_args!("added {} ({})", user.email, user.role))?;
+        output::line(format_args!(
+            "added {} ({})",
+            Email::stored(&user.email),
+            user.role
+        ))?;
         password.print_if_generated()?;
         if !user.email_verified {
             output::line(format_args!(
                 "not verified yet, so not able to sign in: oneseat user verify {}",
-                user.email
+                Email::stored(&user.email)
             ))?;
         }
         Ok(())
@@ -141,7 +158,8 @@ impl Add {
 
 impl Invite {
     async fn run(self) -> Result<(), Failure> {
-        let (auth, _opened) = open(&config::database(&self.database)?)?;
+        let takes_utf8 = config::takes_utf8_addresses(&self.user.reach, true)?;
+        let (auth, _opened) = open_to_add(&config::database(&self.database)?, takes_utf8)?;
         let invitation = Invitation {
             name: self.user.name,
             email: self.user.email,
@@ -153,7 +171,8 @@ impl Invite {
             .map_err(Failure::failed)?;
         output::line(format_args!(
             "invited {} ({}); the mail is sent by a running `oneseat serve`",
-            user.email, user.role
+            Email::stored(&user.email),
+            user.role
         ))
     }
 }
@@ -196,7 +215,7 @@ impl List {
                 let UserRow {
                     email, name, role, ..
                 } = account.user;
-                [email, name, role.to_string(), state]
+                [table::address(&email), name, role.to_string(), state]
             })
             .collect();
         let none = "no users yet; add one with: oneseat user add EMAIL --name NAME";
@@ -233,7 +252,7 @@ impl Show {
             None => "not signed in".to_owned(),
         };
         let rows = vec![
-            ["email".to_owned(), user.email.clone()],
+            ["email".to_owned(), table::address(&user.email)],
             ["name".to_owned(), user.name.clone()],
             ["role".to_owned(), user.role.to_string()],
             ["state".to_owned(), account.state().to_string()],

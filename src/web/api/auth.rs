@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::views::{EndedSessionView, SessionView, UserView};
-use crate::auth::{Auth, Seat, Takeover, Terms};
+use crate::auth::{Auth, Error, Seat, Takeover, Terms};
 use crate::sessions::EndReason;
 use crate::users::{Email, Password};
 use crate::web::extract::Authenticated;
@@ -53,7 +53,11 @@ pub struct LoginResponse {
         (status = 200, body = LoginResponse),
         (status = 401, description = "`invalid_credentials`, whether or not somebody has the address"),
         (status = 409, description = "`seat_taken`, after the right password, where the server asks first and the sign-in does not say that it takes the seat: nothing has changed"),
-        (status = 403, description = "`account_locked`, or after the right password `email_unverified` or `account_disabled`"),
+        (
+            status = 403,
+            description = "`account_locked`; after the right password `email_unverified` or `account_disabled`",
+            headers(("Retry-After" = i64, description = "With a lock: when it ends, in seconds")),
+        ),
         WithinLoginRate,
     ),
 )]
@@ -65,7 +69,10 @@ pub async fn login(
     client: ClientInfo,
 ) -> Result<Json<LoginResponse>, Problem> {
     let request: LoginRequest = body::json(&request, payload).await?;
-    let email: Email = request.email.parse().map_err(|error| Problem::refused(&error))?;
+    let email: Email = request
+        .email
+        .parse()
+        .map_err(|error| Problem::refused(&error).in_field("email"))?;
     let password = Password::typed(&request.password).map_err(|error| Problem::refused(&error))?;
     let terms = Terms {
         takeover: match request.takeover {
@@ -74,7 +81,10 @@ pub async fn login(
         },
         ends_with_page: request.ends_with_page,
     };
-    let signed_in = auth.sign_in(email, password, client.0, terms).await?;
+    let signed_in = match auth.sign_in(email.clone(), password, client.0, terms).await {
+        Err(Error::AccountLocked) => return Err(Problem::locked(auth.locked_for(email).await?)),
+        signed_in => signed_in?,
+    };
     Ok(Json(LoginResponse {
         token: signed_in.token.reveal(),
         user: signed_in.user.into(),

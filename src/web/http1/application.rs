@@ -22,7 +22,7 @@ use crate::web::extract::client::{self, TrustedProxies, X_REQUEST_ID};
 use crate::web::middleware::cross_origin;
 use crate::web::middleware::metrics::Counts;
 use crate::web::middleware::security_headers::SecurityHeaders;
-use crate::web::problem;
+use crate::web::{pages, problem};
 
 /// What surrounds the requests of one thread.
 struct Surroundings {
@@ -116,10 +116,9 @@ async fn answer_of<B: MessageBody + 'static>(
     match app.call(request).await {
         Ok(answer) => {
             let (request, answer) = answer.into_parts();
-            (
-                Some(request),
-                problem::instead_of_a_bare_error(answer.map_into_boxed_body()),
-            )
+            let answer = problem::instead_of_a_bare_error(answer.map_into_boxed_body());
+            let answer = pages::problem::for_people(&request, answer);
+            (Some(request), answer)
         }
         Err(error) => (None, error.error_response()),
     }

@@ -41,6 +41,7 @@ pub struct Problem {
     header: Option<Box<(header::HeaderName, HeaderValue)>>,
     ending: Option<Box<Ending>>,
     seat: Option<Box<HeldSeat>>,
+    field: Option<&'static str>,
 }
 
 /// The body of a problem (RFC 9457).
@@ -57,6 +58,10 @@ pub(in crate::web) struct Body<'a> {
     detail: &'a str,
     #[schema(schema_with = code::schema)]
     code: Code,
+    /// The field of the request that was refused, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    field: Option<&'static str>,
     /// Why the session ended; only with `session_ended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::reason, required = false)]
@@ -79,6 +84,14 @@ pub(in crate::web) struct Body<'a> {
     request_id: Option<&'a str>,
 }
 
+/// What a problem tells people. It goes with the answer, so that a page can be made of it.
+pub(in crate::web) struct Told {
+    pub(in crate::web) status: StatusCode,
+    /// In one sentence.
+    pub(in crate::web) detail: Cow<'static, str>,
+    pub(in crate::web) request_id: Option<String>,
+}
+
 impl Problem {
     fn new(status: StatusCode, code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -88,6 +101,15 @@ impl Problem {
             header: None,
             ending: None,
             seat: None,
+            field: None,
+        }
+    }
+
+    /// Names the field of the request that was refused.
+    pub fn in_field(self, field: &'static str) -> Self {
+        Self {
+            field: Some(field),
+            ..self
         }
     }
 
@@ -268,7 +290,7 @@ impl ResponseError for Problem {
             response.insert_header((name.clone(), value.clone()));
         }
         let request_id = RequestId::current();
-        response
+        let mut answer = response
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .content_type(CONTENT_TYPE)
             .json(Body {
@@ -277,6 +299,7 @@ impl ResponseError for Problem {
                 status: self.status.as_u16(),
                 detail: &self.detail,
                 code: self.code,
+                field: self.field,
                 reason: self.ending.as_ref().map(|ending| ending.reason),
                 ended_at: self.ending.as_ref().map(|ending| ending.at),
                 since: self.seat.as_ref().map(|seat| seat.since),
@@ -285,7 +308,13 @@ impl ResponseError for Problem {
                     .as_ref()
                     .map(|seat| Device::of(seat.user_agent.as_deref()).to_string()),
                 request_id: request_id.as_ref().map(RequestId::as_str),
-            })
+            });
+        answer.extensions_mut().insert(Told {
+            status: self.status,
+            detail: self.detail.clone(),
+            request_id: request_id.map(|id| id.as_str().to_owned()),
+        });
+        answer
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod client_module;
+mod cold;
 mod connection;
 mod lists;
 mod live;
@@ -34,7 +35,7 @@ async fn a_user_signs_in_sees_the_seat_and_signs_out() {
     browser.sign_in(ADA).await;
     assert_eq!(browser.path().await, "/dashboard");
     assert_eq!(browser.run("return document.title").await, "Your seat · oneseat");
-    browser.wait_for_words("1 h 59 min").await;
+    browser.wait_for_words("about 2 hours").await;
     let text = browser.text().await;
     for words in ["ada@example.org", "127.0.0.1", "Headless Chrome", "Linux"] {
         assert!(text.contains(words), "{words} is not in: {text}");
@@ -196,7 +197,7 @@ async fn the_page_warns_before_the_end_and_stays_signed_in_on_request() {
     look_passively(&browser).await;
     browser.wait_for_words("Still there?").await;
     browser.click("#stay").await;
-    browser.wait_for_words("1 h 59 min").await;
+    browser.wait_for_words("about 2 hours").await;
     assert_eq!(
         browser
             .run("return document.getElementById('warning').hidden")

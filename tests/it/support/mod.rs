@@ -14,7 +14,7 @@ mod pooler;
 mod program;
 mod wire;
 
-pub use app::{App, config, database_config, left};
+pub use app::{App, config, config_of, database_config, left};
 pub use browser::Browser;
 pub use client::{Answer, Client, PASSWORD};
 pub use clocked::{Clocked, libfaketime};
