@@ -3,7 +3,6 @@
 
 import { Oneseat, Problem, SessionEnded } from "./oneseat.js";
 import { Cancelled, SITE, WORDS as COMMON, busy, carried, carry, enter, post, recall, remember, wordsFor, wordsForLoss } from "./form.js";
-import { Place, enterMenus, keepTimes, showCutOff, tell, untell } from "./lists.js";
 
 const seat = new Oneseat();
 
@@ -11,6 +10,9 @@ const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const notice = document.getElementById("notice");
 const login = { main: clones(main), nav: clones(nav), title: document.title };
+
+/** What pages with lists need, loaded with the first page behind the sign-in. */
+let lists = null;
 
 /** Stops the timers and listeners of the current page. */
 let leave = new AbortController();
@@ -92,9 +94,9 @@ function show(content, title) {
   }
   document.title = title;
   for (const time of main.querySelectorAll("time")) time.textContent = whole(new Date(time.dateTime));
-  keepTimes(main, whole, leave.signal);
-  showCutOff(main, leave.signal);
-  enterMenus(main, leave.signal);
+  lists?.keepTimes(main, whole, leave.signal);
+  lists?.showCutOff(main, leave.signal);
+  lists?.enterMenus(main, leave.signal);
   if (document.getElementById("login")) enterLogin();
   if (document.getElementById("warning")) enterSeat();
   const change = document.getElementById("change-password");
@@ -109,7 +111,7 @@ const LEFT = "oneseat-left";
 /** Shows the login page, which then leads to a `next` page. */
 function showLogin(words = "", email = "", next = "") {
   document.getElementById("confirm").close();
-  untell();
+  lists?.untell();
   const query = new URLSearchParams(isWanted(next) ? { next } : {});
   history.replaceState(null, "", `/login?${query}`.replace(/\?$/, ""));
   show({ main: copies(login.main), nav: copies(login.nav) }, login.title);
@@ -146,7 +148,8 @@ let chosen = 0;
 
 /** Fetches a page with the token. */
 async function load(path, options) {
-  const response = await seat.fetch(path, options);
+  const [response, module] = await Promise.all([seat.fetch(path, options), lists ?? import("./lists.js")]);
+  lists = module;
   if (!response.ok) throw await Problem.from(response);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
@@ -495,7 +498,7 @@ async function act(button) {
     const { ended } = response.status === 200 ? await response.json() : {};
     const sessions = `${ended} ${ended === 1 ? "session" : "sessions"} ended.`;
     say("");
-    tell(ended === undefined ? done : sessions, undo && (() => takeBack(undo, undone)));
+    lists.tell(ended === undefined ? done : sessions, undo && (() => takeBack(undo, undone)));
     await reload(button, gone && path.startsWith("/api/admin/sessions/"));
   } catch (error) {
     fail(error);
@@ -508,7 +511,7 @@ async function act(button) {
 async function reload(button, isGone) {
   const menu = button.closest(":popover-open");
   menu?.hidePopover();
-  const place = new Place(button, isGone);
+  const place = new lists.Place(button, isGone);
   place.restore();
   await visit(here());
   place.restore();
@@ -520,7 +523,7 @@ async function takeBack(path, done) {
   try {
     const response = await seat.fetch(path, { method: "POST" });
     if (!response.ok) throw await Problem.from(response);
-    tell(done);
+    lists.tell(done);
     const button = main.querySelector(`[data-row="${row}"] button`);
     if (button) await reload(button, false);
   } catch (error) {

@@ -102,6 +102,8 @@ async fn no_page_has_a_barrier_that_can_be_found() {
     browser.click("#confirm-yes").await;
     browser.wait_for("[aria-label='Enable ada@example.org']").await;
     assert_accessible(&browser, "users and what was done").await;
+    browser.click(".toast button:first-of-type").await;
+    browser.wait_for("[aria-label='Disable ada@example.org']").await;
     browser.click(".toast button:last-of-type").await;
     let narrow = json!({ "width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": false });
     browser
