@@ -11,6 +11,8 @@ pub mod known_origins;
 pub mod memory;
 mod origin;
 pub mod replacement;
+pub mod page_marks;
+pub mod pages;
 pub mod store;
 
 pub mod watchers;

@@ -37,6 +37,7 @@ mod notify;
 mod openapi;
 mod outage;
 mod packaging;
+mod page_end;
 mod pooler;
 mod races;
 mod recovery;

@@ -8,19 +8,21 @@
 
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::{Stream, unfold};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::auth::{Auth, Error};
+use crate::sessions::pages::PageStream;
 use crate::sessions::store::SessionStatus;
 use crate::sessions::watchers::Watcher;
 use crate::sessions::{Device, EndReason, Ending, Replacement};
 use crate::users::Role;
 use crate::web::extract::Passive;
+use crate::web::extract::client;
 use crate::web::problem::Problem;
 use crate::web::schemas;
 
@@ -56,6 +58,8 @@ struct Events {
     /// When the session expires, unless it is extended in the meantime.
     next_look: Instant,
     state: State,
+    /// Of a session that ends with its page.
+    page: Option<PageStream>,
 }
 
 enum State {
@@ -77,7 +81,7 @@ enum State {
         Passive,
     ),
 )]
-pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
+pub async fn events(seat: Passive, request: HttpRequest, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
     let (session, user) = (seat.0.session.id, seat.0.user.id);
     let watcher = auth.watch(user, session)?;
     // The place is taken before this look, so that the end of a live session is not missed.
@@ -87,7 +91,12 @@ pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Pro
         SessionStatus::Over => return Err(Problem::unavailable()),
         SessionStatus::Forgotten => return Err(Problem::token_invalid()),
     };
+    let page = match seat.0.session.ends_with_page {
+        true => Some(auth.open_page_stream(session, client::proxy(&request)).await?),
+        false => None,
+    };
     let events = Events {
+        page,
         watcher,
         session,
         user,
@@ -109,8 +118,11 @@ pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Pro
 impl Events {
     fn stream(self) -> impl Stream<Item = Result<Bytes, Error>> {
         unfold(self, |mut this| async move {
-            let chunk = this.next().await?;
-            Some((Ok(Bytes::from(chunk)), this))
+            let chunk = this.next().await;
+            if chunk.is_none() {
+                this.page.as_mut().map(PageStream::close);
+            }
+            Some((Ok(Bytes::from(chunk?)), this))
         })
     }
 

@@ -87,6 +87,7 @@ where
     }
     let (peer, proxies) = (client::address_of(request.peer_addr()), &surroundings.proxies);
     let id = proxies.request_id(peer, request.headers()).unwrap_or_default();
+    proxies.note(peer);
     let networks = Networks::of(proxies.client(peer, request.headers()));
     let counts = surroundings.counts.as_ref();
     let counted = counts.map(|counts| (counts, request.method().clone(), Instant::now()));
