@@ -17,7 +17,7 @@ use crate::sessions::page_marks;
 use crate::sessions::pages::{LastHeard, PageStream};
 
 /// The longest pause between two steps.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(5);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(2);
 /// Sessions ended by one statement, and pages looked at in one step.
 const BATCH: i64 = 1_000;
 const LOOKED_AT_ONCE: i64 = 10_000;
@@ -38,6 +38,14 @@ impl Auth {
         self.query(move |conn| page_marks::stream_opened(conn, session, id))
             .await?;
         Ok(stream)
+    }
+}
+
+impl Auth {
+    /// The page of the session is perhaps about to go: it asked its user, or began to load something else. Its session
+    /// ends if its stream closes now.
+    pub fn page_is_leaving(&self, session: Uuid) {
+        self.pages.leaving(session);
     }
 }
 
@@ -76,8 +84,9 @@ impl LostPages {
         let (auth, interval) = (&self.auth, Self::interval(self.grace));
         let grace = self.grace + 2 * interval;
         auth.tell_of_pages().await?;
+        let left = auth.end_left(2 * interval).await?;
         if self.steady_for(interval) < grace {
-            return Ok(0);
+            return Ok(left);
         }
         let policy = auth.policy.sessions;
         auth.query(move |conn| page_marks::keep_others(conn, grace, BATCH))
@@ -87,7 +96,7 @@ impl LostPages {
             audit::ended(&ended, Actor::Time);
             Ok(ended.len())
         });
-        end.await
+        Ok(left + end.await?)
     }
 
     /// How long the steps have come one after the other.
@@ -104,6 +113,20 @@ impl LostPages {
 }
 
 impl Auth {
+    /// Ends the sessions whose pages were about to go, and went.
+    async fn end_left(&self, grace: Duration) -> Result<usize, Error> {
+        let (left, policy) = (self.pages.left(), self.policy.sessions);
+        if left.is_empty() {
+            return Ok(0);
+        }
+        self.run(move |conn| {
+            let ended = page_marks::end_left(conn, &left, grace, &policy)?;
+            audit::ended(&ended, Actor::Own);
+            Ok(ended.len())
+        })
+        .await
+    }
+
     /// Writes down the streams that were lost here, and what is known here of pages that may be gone.
     async fn tell_of_pages(&self) -> Result<(), Error> {
         let lost = self.pages.take_lost();

@@ -124,6 +124,30 @@ pub fn end_lost(
     .load(conn)
 }
 
+/// Ends the sessions among these whose pages were about to go, and have been gone for `grace` since. Returns them.
+pub fn end_left(
+    conn: &mut PgConnection,
+    left: &[(Uuid, Duration)],
+    grace: Duration,
+    policy: &SessionPolicy,
+) -> QueryResult<Vec<EndedSession>> {
+    let (idle_timeout, max_lifetime) = store::limits(policy);
+    // The page may have stayed, and been heard by another instance.
+    let is_gone = "page_lost_at <= now() - $4 and id = any($6) and exists (
+            select from unnest($6, $7) as left_at (session, ago)
+                where session = id and page_heard_at <= now() - ago + $5
+        )";
+    diesel::sql_query(history::move_sql(&history::unheld_sql(is_gone)))
+        .bind::<Interval, _>(idle_timeout)
+        .bind::<Interval, _>(max_lifetime)
+        .bind::<Text, _>(EndReason::PageClosed)
+        .bind::<Interval, _>(interval(grace))
+        .bind::<Interval, _>(interval(UNDER_WAY))
+        .bind::<Array<SqlUuid>, _>(left.iter().map(|(session, _)| *session).collect::<Vec<_>>())
+        .bind::<Array<Interval>, _>(left.iter().map(|(_, ago)| interval(*ago)).collect::<Vec<_>>())
+        .load(conn)
+}
+
 /// Takes the marks of up to `batch` pages back that were heard since they were lost, or had been silent long before.
 pub fn keep_others(conn: &mut PgConnection, grace: Duration, batch: i64) -> QueryResult<usize> {
     let due = due_sql(["$1", "$2", "$3"], false);

@@ -37,6 +37,8 @@ struct Page {
     heard: Moment,
     /// Its newest stream here.
     stream: Option<Uuid>,
+    /// When it said that it is perhaps about to go, unless it has opened a stream since.
+    leaving: Option<Moment>,
 }
 
 /// What is known of one page.
@@ -112,7 +114,11 @@ impl Pages {
     /// The page of this session has opened a stream, by this proxy if by one.
     pub fn open_stream(&self, session: Uuid, proxy: Option<LastHeard>) -> PageStream {
         let stream = Uuid::new_v4();
-        self.known().page(session, Moment::now()).stream = Some(stream);
+        let mut known = self.known();
+        let page = known.page(session, Moment::now());
+        page.stream = Some(stream);
+        page.leaving = None;
+        drop(known);
         PageStream {
             pages: self.clone(),
             session,
@@ -120,6 +126,21 @@ impl Pages {
             proxy,
             is_over: false,
         }
+    }
+
+    /// The page of this session is perhaps about to go.
+    pub fn leaving(&self, session: Uuid) {
+        let now = Moment::now();
+        self.known().page(session, now).leaving = Some(now);
+    }
+
+    /// The sessions whose pages were about to go, have no stream here, and have said so this long ago.
+    pub fn left(&self) -> Vec<(Uuid, Duration)> {
+        let now = Moment::now();
+        let known = self.known();
+        let left = known.pages.iter().filter(|(_, page)| page.stream.is_none());
+        left.filter_map(|(session, page)| Some((*session, now.since(page.leaving?))))
+            .collect()
     }
 
     /// What is known of the page of this session.
@@ -167,7 +188,11 @@ impl Pages {
 
 impl Known {
     fn page(&mut self, session: Uuid, heard: Moment) -> &mut Page {
-        let unknown = || Page { heard, stream: None };
+        let unknown = || Page {
+            heard,
+            stream: None,
+            leaving: None,
+        };
         self.pages.entry(session).or_insert_with(unknown)
     }
 }
@@ -253,6 +278,18 @@ mod tests {
         assert!(pages.take_lost().is_empty());
         proxy.note();
         assert_eq!(sessions(&pages.take_lost()), [page]);
+    }
+
+    #[test]
+    fn a_page_that_was_about_to_go_has_not_left_while_it_has_a_stream() {
+        let (pages, page) = (Pages::new(true), Uuid::new_v4());
+        let stream = pages.open_stream(page, None);
+        pages.leaving(page);
+        assert!(pages.left().is_empty());
+        drop(stream);
+        assert_eq!(pages.left().first().map(|(session, _)| *session), Some(page));
+        drop(pages.open_stream(page, None));
+        assert!(pages.left().is_empty(), "it has stayed");
     }
 
     #[test]

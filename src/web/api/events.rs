@@ -9,9 +9,10 @@
 use std::time::Duration;
 
 use actix_web::http::header;
-use actix_web::web::{Bytes, Data};
+use actix_web::web::{Bytes, Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::{Stream, unfold};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
@@ -57,6 +58,8 @@ struct Events {
     next_beat: Instant,
     /// When the session expires, unless it is extended in the meantime.
     next_look: Instant,
+    /// Whether the stream closes at once.
+    once: bool,
     state: State,
     /// Of a session that ends with its page.
     page: Option<PageStream>,
@@ -69,12 +72,25 @@ enum State {
     Done,
 }
 
+/// `GET /auth/session/events`
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    /// The server closes the stream at once. For pages that ask now and then, because a browser has few connections
+    /// to one origin over HTTP/1.1.
+    #[serde(default)]
+    #[param(value_type = bool, required = false)]
+    once: bool,
+}
+
 /// Tells when the session ends, and why.
 ///
 /// A stream of server-sent events. `ended` with `{reason, at}` is the last; admins also get `changed` when
 /// anybody comes or goes. It never counts as activity, and closes when the session's time is up.
 #[utoipa::path(
     get, path = "/auth/session/events", tag = "session", operation_id = "session_events",
+    params(EventsQuery),
     responses(
         (status = 200, description = "Server-sent events", body = SessionEvent, content_type = "text/event-stream",
             headers(("X-Accel-Buffering" = String, description = "`no`: a proxy must not hold events back"))),
@@ -82,6 +98,8 @@ enum State {
     ),
 )]
 pub async fn events(seat: Passive, request: HttpRequest, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
+    let query = Query::<EventsQuery>::from_query(request.query_string())
+        .map_err(|_| Problem::bad_request("The query takes once, once, and nothing else"))?;
     let (session, user) = (seat.0.session.id, seat.0.user.id);
     let watcher = auth.watch(user, session)?;
     // The place is taken before this look, so that the end of a live session is not missed.
@@ -104,6 +122,7 @@ pub async fn events(seat: Passive, request: HttpRequest, auth: Data<Auth>) -> Re
         is_of_page: seat.0.session.ends_with_page,
         next_beat: Instant::now() + BEAT,
         next_look: Instant::now() + left,
+        once: query.once,
         state,
         auth,
     };
@@ -128,7 +147,12 @@ impl Events {
 
     async fn next(&mut self) -> Option<String> {
         match std::mem::replace(&mut self.state, State::Open) {
-            State::Opening => return Some("retry: 1000\n: open\n\n".to_owned()),
+            State::Opening => {
+                if self.once {
+                    self.state = State::Done;
+                }
+                return Some("retry: 1000\n: open\n\n".to_owned());
+            }
             State::Ending(ending) => return Some(self.last(ending, None)),
             State::Done => return None,
             State::Open => {}
