@@ -38,7 +38,7 @@
 //   but to tell it: when the network is back, before the next sign-in, and now and then. A page that is left forgets the token.
 // - An answer that is not oneseat's, such as the sign-in page of a public network, counts as lost.
 // - A lost answer (network failure, closed page), or an end of which the server could not be told, may leave a session at the server
-//   that no page holds. The user's next sign-in replaces it; until then it lasts as long as an unused session.
+//   that no page holds. It ends when the server misses its page, or with the user's next sign-in.
 // - Two `Oneseat` objects in one page are like two pages: each holds its own session, and for one user the later sign-in replaces the
 //   earlier.
 
