@@ -344,7 +344,8 @@ export class Oneseat {
    * @param {RequestInit & { passive?: boolean }} [options] `passive` marks requests that the page makes by itself: they are no activity.
    * @returns {Promise<Response>}
    * @throws {SessionEnded} There is no session, or it ended meanwhile.
-   * @throws {TypeError} The server cannot be reached, or must not be given the token.
+   * @throws {TypeError} The server cannot be reached, or must not be given the token. Its `cause` is a `TimeoutError` if oneseat itself has
+   * not begun to answer within 30 seconds.
    */
   async fetch(url, options = {}) {
     const session = this.#session;
