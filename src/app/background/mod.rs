@@ -3,6 +3,7 @@
 pub(super) mod actor;
 mod mail_delivery;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -59,10 +60,15 @@ impl BackgroundWork {
 /// Ends sessions whose pages are gone.
 fn page_ender(auth: &Auth, grace: Duration) -> Recipient<Stop> {
     let ender = Rc::new(LostPages::new(auth.clone(), grace));
+    let has_failed = Rc::new(Cell::new(false));
     let step = move || {
-        let ender = ender.clone();
+        let (ender, has_failed) = (ender.clone(), has_failed.clone());
         async move {
-            if let Err(error) = ender.step().await {
+            let done = ender.step().await;
+            // Once for each outage: the steps are many.
+            if !has_failed.replace(done.is_err())
+                && let Err(error) = done
+            {
                 log::warn!("sessions whose pages are gone cannot be ended: {error}");
             }
         }
