@@ -155,10 +155,7 @@ impl Pages {
     /// Takes the streams that were lost. A proxy that is restarted closes the streams of all pages at once, and
     /// none of them can come back before the proxy does: such a stream is kept until its proxy was heard again.
     pub fn take_lost(&self) -> Vec<LostStream> {
-        let is_due = |lost: &mut LostStream| {
-            let mut proxy = lost.proxy.iter();
-            proxy.all(|proxy| proxy.is_after(lost.at))
-        };
+        let is_due = |lost: &mut LostStream| lost.proxy.as_ref().is_none_or(|proxy| proxy.is_after(lost.at));
         self.known().lost.extract_if(.., is_due).collect()
     }
 
@@ -198,11 +195,6 @@ impl Known {
 }
 
 impl PageStream {
-    /// The session.
-    pub fn session(&self) -> Uuid {
-        self.session
-    }
-
     /// Names the stream.
     pub fn id(&self) -> Uuid {
         self.stream
@@ -303,6 +295,6 @@ mod tests {
         pages.forget_silent();
         assert!(pages.of(page).is_some());
         drop(pages.open_stream(page, None));
-        assert!(pages.take_lost().is_empty(), "nobody is watching");
+        assert!(pages.take_lost().is_empty());
     }
 }

@@ -55,8 +55,7 @@ impl TrustedProxies {
         }
     }
 
-    /// Notes that this peer has sent a request, if it is a trusted proxy. Returns when it was heard last, from
-    /// now on.
+    /// Notes that this peer has sent a request, if it is a trusted proxy. Returns when it is heard from now on.
     pub(in crate::web) fn note(&self, peer: IpAddr) -> Option<LastHeard> {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
