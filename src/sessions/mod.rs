@@ -10,9 +10,9 @@ pub mod history;
 pub mod known_origins;
 pub mod memory;
 mod origin;
-pub mod replacement;
 pub mod page_marks;
 pub mod pages;
+pub mod replacement;
 pub mod store;
 
 pub mod watchers;

@@ -77,9 +77,7 @@ async fn a_takeover_is_told(engine: Engine) {
     let app = app().await;
     let browser = signed_in(engine, &app).await;
     app.visitor().sign_in(ADA).await;
-    browser
-        .wait_for_words("You were signed in on another device at")
-        .await;
+    browser.wait_for_words("so this page was signed out.").await;
 }
 
 #[tokio::test]
