@@ -72,10 +72,16 @@ impl Browser {
         self.wait_for("#sign-out").await;
     }
 
+    /// Types into it; into the one that the page has put in its place in the meantime, if it has.
     pub async fn fill(&self, selector: &str, text: &str) {
-        let field = self.wait_for(selector).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        loop {
+            let field = self.wait_for(selector).await;
+            match field.clear().await {
+                Err(error) if error.is_stale_element_reference() => continue,
+                cleared => cleared.unwrap(),
+            }
+            return field.send_keys(text).await.unwrap();
+        }
     }
 
     /// Clicks it; once more where the page has put another in its place in the meantime.
