@@ -133,7 +133,13 @@ impl App {
             Some(exporter) => Some(exporter.start(self.auth.clone()).await?),
         };
         log::info!("serving on {scheme}://{}", self.address);
-        let background = BackgroundWork::start(&self.auth, self.config.sweep_interval, self.mailer, site);
+        let background = BackgroundWork::start(
+            &self.auth,
+            self.config.sweep_interval,
+            self.config.page_grace,
+            self.mailer,
+            site,
+        );
 
         let stopping = server.stopping();
         let asked_to_stop = async {
