@@ -1,9 +1,26 @@
-//! Standard output, which may be closed, full or a pipe that nobody reads.
+//! Standard output, which may be closed, full or a pipe that nobody reads. It carries answers and nothing else.
 
 use std::fmt;
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{ErrorKind, Write, stderr, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Failure;
+
+/// Whether words that are no answer are left out.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Leaves out words that are no answer.
+pub(super) fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Says something to a person that is no answer: on standard error, and no line of the log.
+pub(super) fn note(text: &str) {
+    if !IS_QUIET.load(Ordering::Relaxed) {
+        // If it cannot be written, nobody is left to be told.
+        let _ = writeln!(stderr(), "{text}");
+    }
+}
 
 /// Prints one line.
 pub(super) fn line(text: impl fmt::Display) -> Result<(), Failure> {

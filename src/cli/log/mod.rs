@@ -67,17 +67,38 @@ impl LogFormat {
     }
 }
 
+/// What is logged unless `RUST_LOG` says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Usual {
+    /// What a server does. A terminal gets no line for each session that a sweep removes, nor for each thread
+    /// that starts.
+    Server,
+    /// What a short command does. On a terminal its answer says that, so only warnings are shown there.
+    Command,
+    /// Errors only, also against `RUST_LOG`.
+    Errors,
+}
+
+impl Usual {
+    fn filter(self) -> String {
+        match (self, io::stderr().is_terminal()) {
+            (Self::Errors, _) => "error".to_owned(),
+            (Self::Command, true) => "warn".to_owned(),
+            (Self::Server, true) => format!("{USUAL},{EXPIRED}=warn,actix_server=warn"),
+            (Self::Server | Self::Command, false) => USUAL.to_owned(),
+        }
+    }
+}
+
 /// Writes the log to standard error, from the level in `RUST_LOG` on. Panics go there, too, each on one line.
 ///
-/// Without `RUST_LOG`, a terminal gets no line for each session that a sweep removes: a person needs the sum,
-/// which is told. A file or a journal gets them all.
-pub(super) fn start(format: LogFormat) {
-    let filter = if io::stderr().is_terminal() {
-        format!("{USUAL},{EXPIRED}=warn")
-    } else {
-        USUAL.to_owned()
+/// A file or a journal gets more than a terminal, where a person needs the sum.
+pub(super) fn start(format: LogFormat, usual: Usual) {
+    let mut logger = Builder::new();
+    match usual {
+        Usual::Errors => logger.parse_filters(&usual.filter()),
+        Usual::Server | Usual::Command => logger.parse_env(Env::default().default_filter_or(usual.filter())),
     };
-    let mut logger = Builder::from_env(Env::default().default_filter_or(filter));
     let logger = match format {
         LogFormat::Human => logger.format(human),
         LogFormat::Json => {

@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::cli::confirm::Confirmation;
+use crate::cli::listing::Listing;
 use crate::config::DatabaseSettings;
 use crate::users::{Email, Name, Role};
 
@@ -51,12 +53,15 @@ pub(in crate::cli) struct Invite {
 
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:
+  Everybody whose name or address has this in it:
+    oneseat user list --search lovelace
+  All addresses:
+    oneseat user list | cut -f 2
   The addresses of all admins:
     oneseat user list --json | jq -r '.[] | select(.role == \"admin\").email'")]
 pub(in crate::cli) struct List {
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) listing: Listing,
     #[command(flatten)]
     pub(super) database: DatabaseSettings,
 }
@@ -104,4 +109,12 @@ pub(in crate::cli) struct Leaving {
     /// Do it even if no admin who can sign in would be left
     #[arg(long)]
     pub(super) last_admin: bool,
+}
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Remove {
+    #[command(flatten)]
+    pub(super) leaving: Leaving,
+    #[command(flatten)]
+    pub(super) confirmation: Confirmation,
 }
