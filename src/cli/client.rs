@@ -75,7 +75,6 @@ impl Target {
         }
         shown
     }
-
 }
 
 impl Remove {
@@ -106,14 +105,20 @@ impl List {
         }
         let rows = clients
             .into_iter()
-            .map(|client| [
+            .map(|client| {
+                [
                     client.name.into(),
                     client.created_at.into(),
                     client.id.to_string().into(),
-                ])
+                ]
+            })
             .collect();
         let none = "no services yet; add one with: oneseat client add NAME";
-        let columns = [Column::cut("NAME", 12), Column::whole("ADDED"), Column::whole("ID")];
+        let columns = [
+            Column::cut("NAME", 12),
+            Column::whole("ADDED"),
+            Column::whole("ID"),
+        ];
         table::print(columns, rows, none)
     }
 }

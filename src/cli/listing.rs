@@ -33,7 +33,11 @@ impl Listing {
 
     /// The words when nothing is found: these, unless something was searched for.
     pub(super) fn none<'a>(&self, words: &'a str) -> &'a str {
-        if self.search.is_some() { "nothing is found" } else { words }
+        if self.search.is_some() {
+            "nothing is found"
+        } else {
+            words
+        }
     }
 
     /// Most rows.
@@ -63,7 +67,9 @@ where
     let (mut rows, mut after) = (Vec::new(), None);
     loop {
         let wanted = i64::try_from(limit - rows.len()).unwrap_or(LARGEST_PAGE);
-        let page = ask(after, wanted.min(LARGEST_PAGE)).await.map_err(Failure::failed)?;
+        let page = ask(after, wanted.min(LARGEST_PAGE))
+            .await
+            .map_err(Failure::failed)?;
         rows.extend(page.rows);
         after = page.next;
         if after.is_none() || rows.len() >= limit {

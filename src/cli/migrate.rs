@@ -19,7 +19,10 @@ pub(super) struct Migrate {
 impl Migrate {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
-        let opened = in_background("bringing the schema up to date", move || OpenDatabase::open(&config)).await?;
+        let opened = in_background("bringing the schema up to date", move || {
+            OpenDatabase::open(&config)
+        })
+        .await?;
         for version in &opened.applied {
             output::line(format_args!("applied {version}"))?;
         }

@@ -175,7 +175,11 @@ impl Cli {
                 }
                 _ => {
                     let format = LogFormat::asked_for(env::args_os(), env::var_os(log::VARIABLE));
-                    log::last_words(format, &usage::sentence(&error), &[]);
+                    log::last_words(
+                        format,
+                        &usage::sentence(&error, &Self::command(), env::args_os()),
+                        &[],
+                    );
                 }
             }
             ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
@@ -225,7 +229,14 @@ impl Cli {
             Err(Failure::Interrupted) => ExitCode::from(interrupt::STATUS),
             Err(Failure::Usage(bad)) => {
                 let each: Vec<String> = bad.to_string().lines().map(str::to_owned).collect();
-                log::last_words(self.log_format, "these settings cannot be used:", &each);
+                match each.as_slice() {
+                    [one] => log::last_words(
+                        self.log_format,
+                        &format!("this setting cannot be used: {one}"),
+                        &[],
+                    ),
+                    _ => log::last_words(self.log_format, "these settings cannot be used:", &each),
+                }
                 ExitCode::from(USAGE)
             }
         }
@@ -262,7 +273,10 @@ async fn open(config: DatabaseConfig) -> Result<(Auth, CommandResources), Failur
 
 /// The same under a policy of its own.
 async fn open_with(config: DatabaseConfig, policy: Policy) -> Result<(Auth, CommandResources), Failure> {
-    in_background("opening the database", move || open_for_a_command(&config, policy)).await
+    in_background("opening the database", move || {
+        open_for_a_command(&config, policy)
+    })
+    .await
 }
 
 /// Does what blocks on a thread of its own, so that a signal is heard meanwhile. A terminal is told what is

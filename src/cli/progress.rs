@@ -20,7 +20,7 @@ pub(super) static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
 const TICK: Duration = Duration::from_millis(200);
 
 /// How long something may take before a terminal is told about it.
-const A_WHILE: Duration = Duration::from_millis(500);
+const A_WHILE: Duration = Duration::from_secs(1);
 
 /// Waits for this. If it takes a while, a bar says what is waited for.
 pub(super) async fn told_after_a_while<T>(words: &'static str, work: impl Future<Output = T>) -> T {

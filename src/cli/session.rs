@@ -137,7 +137,10 @@ impl List {
             table::print(COLUMNS, rows, self.listing.none("nobody is signed in"))?;
         }
         if are_there_more {
-            let all = auth.count_live_sessions(search()).await.map_err(Failure::failed)?;
+            let all = auth
+                .count_live_sessions(search())
+                .await
+                .map_err(Failure::failed)?;
             let all = usize::try_from(all).unwrap_or_default();
             self.listing.tell_rest(all.saturating_sub(shown));
         }
@@ -165,9 +168,17 @@ impl End {
 }
 
 async fn ask_to_end_all(auth: &Auth, confirmation: &Confirmation) -> Result<(), Failure> {
-    match auth.count_live_sessions(Search::All).await.map_err(Failure::failed)? {
+    match auth
+        .count_live_sessions(Search::All)
+        .await
+        .map_err(Failure::failed)?
+    {
         0 => Ok(()),
-        1 => confirmation.ask("End 1 session? Its user has to sign in again.").await,
+        1 => {
+            confirmation
+                .ask("End 1 session? Its user has to sign in again.")
+                .await
+        }
         n => {
             let question = format!("End all {n} sessions? Everybody has to sign in again.");
             confirmation.ask(&question).await

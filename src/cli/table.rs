@@ -87,7 +87,11 @@ pub(super) fn time(at: DateTime<Utc>) -> String {
 /// beside them around.
 pub(super) fn shown(name: &str) -> String {
     let name = printable(name);
-    if stdout().is_terminal() { isolated(name) } else { name }
+    if stdout().is_terminal() {
+        isolated(name)
+    } else {
+        name
+    }
 }
 
 /// How many columns the terminal has, if standard output is one.

@@ -1,7 +1,9 @@
 //! Command lines that cannot be used: one sentence each, which says what to write instead.
 
 use std::error::Error;
+use std::ffi::OsString;
 
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Words that other programs have for a command, and the command here. The first word is that of the command
@@ -15,7 +17,11 @@ const COMMANDS: [(&str, &[&str], &str); 21] = [
     ("oneseat", &["users", "account", "accounts"], "oneseat user"),
     ("oneseat", &["sessions"], "oneseat session"),
     ("oneseat", &["clients", "service", "services"], "oneseat client"),
-    ("oneseat", &["who", "ps", "status", "list", "ls"], "oneseat session list"),
+    (
+        "oneseat",
+        &["who", "ps", "status", "list", "ls"],
+        "oneseat session list",
+    ),
     (
         "oneseat",
         &["logout", "signout", "kick", "revoke", "end"],
@@ -32,12 +38,20 @@ const COMMANDS: [(&str, &[&str], &str); 21] = [
     ("oneseat", &["upgrade", "db"], "oneseat database upgrade"),
     ("oneseat", &["migrations"], "oneseat migrate"),
     ("oneseat", &["version"], "oneseat --version"),
-    ("user", &["create", "new", "register"], "oneseat user add EMAIL --name NAME"),
+    (
+        "user",
+        &["create", "new", "register"],
+        "oneseat user add EMAIL --name NAME",
+    ),
     ("user", &["ls", "all"], "oneseat user list"),
     ("user", &["get", "info", "view"], "oneseat user show EMAIL"),
     ("user", &["delete", "del", "rm"], "oneseat user remove EMAIL"),
     ("user", &["passwd", "reset"], "oneseat user password EMAIL"),
-    ("user", &["lock", "ban", "block", "suspend"], "oneseat user disable EMAIL"),
+    (
+        "user",
+        &["lock", "ban", "block", "suspend"],
+        "oneseat user disable EMAIL",
+    ),
     ("session", &["ls", "show"], "oneseat session list"),
     (
         "session",
@@ -48,7 +62,10 @@ const COMMANDS: [(&str, &[&str], &str); 21] = [
 
 /// Flags that other programs have, and what to write here.
 const FLAGS: [(&[&str], &str); 9] = [
-    (&["--port", "-p"], "write the port in --bind, such as --bind 127.0.0.1:8080"),
+    (
+        &["--port", "-p"],
+        "write the port in --bind, such as --bind 127.0.0.1:8080",
+    ),
     (
         &["--host", "--address", "--addr", "--listen", "-H"],
         "write the address in --bind, such as --bind 127.0.0.1:8080",
@@ -61,7 +78,7 @@ const FLAGS: [(&[&str], &str); 9] = [
     ),
     (
         &["--password"],
-        "a command line is no place for a secret: write --password-stdin and give the password on standard input",
+        "write --password-stdin and give it on standard input, since others can read a command line",
     ),
     (&["--email"], "write the address without a flag"),
     (&["--force", "-f"], "write --yes"),
@@ -69,20 +86,30 @@ const FLAGS: [(&[&str], &str); 9] = [
 ];
 
 /// What is wrong and what to write instead, in one sentence without a full stop.
-pub(super) fn sentence(error: &clap::Error) -> String {
+pub(super) fn sentence(
+    error: &clap::Error,
+    program: &Command,
+    words: impl Iterator<Item = OsString>,
+) -> String {
     let of = |kind| text(error, kind);
-    let page = page(error);
+    let page = page(program, words);
     let see = format!("see `{page} --help`");
     let argument = of(ContextKind::InvalidArg).unwrap_or_default();
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let word = of(ContextKind::InvalidSubcommand).unwrap_or_default();
-            format!("there is no command `{page} {word}`: {}", command(error, &page, &word))
+            format!(
+                "there is no command `{page} {word}`: {}",
+                command(error, &page, &word)
+            )
         }
         ErrorKind::UnknownArgument => {
-            format!("`{page}` knows no {argument}: {}", flag(error, &page, &argument))
+            format!("`{page}` takes no {argument}: {}", flag(error, &page, &argument))
         }
-        ErrorKind::MissingRequiredArgument => format!("`{page}` needs {}: {see}", list(error, ContextKind::InvalidArg, " and ")),
+        ErrorKind::MissingRequiredArgument => format!(
+            "`{page}` needs {}: {see}",
+            list(error, ContextKind::InvalidArg, " and ")
+        ),
         ErrorKind::ArgumentConflict => {
             let other = list(error, ContextKind::PriorArg, " and ");
             let both = if other.is_empty() || other == argument {
@@ -121,7 +148,9 @@ fn flag(error: &clap::Error, page: &str, argument: &str) -> String {
     match (known, text(error, ContextKind::SuggestedArg)) {
         (Some((_, instead)), _) => (*instead).to_owned(),
         (None, Some(similar)) => format!("write {similar}"),
-        (None, None) if !is_flag && page.ends_with(" list") => format!("to search, write --search {argument}"),
+        (None, None) if !is_flag && page.ends_with(" list") => {
+            format!("to search, write --search {argument}")
+        }
         (None, None) if !is_flag && page.ends_with("session end") => {
             "write --user EMAIL, --id ID or --all".to_owned()
         }
@@ -142,21 +171,22 @@ fn value(error: &clap::Error, argument: &str, see: &str) -> String {
 }
 
 /// The command that was being read, such as `oneseat user add`.
-fn page(error: &clap::Error) -> String {
-    let usage = text(error, ContextKind::Usage).unwrap_or_default();
-    let usage = usage.trim_start().trim_start_matches("Usage:");
-    let words = usage
-        .split_whitespace()
-        .take_while(|word| word.starts_with(|first: char| first.is_ascii_lowercase()));
-    let page = words.collect::<Vec<_>>().join(" ");
-    if page.is_empty() { "oneseat".to_owned() } else { page }
+fn page(program: &Command, words: impl Iterator<Item = OsString>) -> String {
+    let (mut command, mut page) = (program, program.get_name().to_owned());
+    for word in words {
+        if let Some(below) = command.find_subcommand(word) {
+            command = below;
+            page = format!("{page} {}", below.get_name());
+        }
+    }
+    page
 }
 
 /// The first thing that clap says of this kind.
 fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
     match error.get(kind)? {
-        ContextValue::String(text) => Some(text.clone()),
-        ContextValue::Strings(all) => all.first().cloned(),
+        ContextValue::String(text) => Some(bare(text)),
+        ContextValue::Strings(all) => all.first().map(|text| bare(text)),
         ContextValue::StyledStr(text) => Some(text.to_string()),
         _ => None,
     }
@@ -165,7 +195,20 @@ fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
 /// All that clap says of this kind.
 fn list(error: &clap::Error, kind: ContextKind, between: &str) -> String {
     match error.get(kind) {
-        Some(ContextValue::Strings(all)) => all.join(between),
+        Some(ContextValue::Strings(all)) => {
+            let all: Vec<_> = all.iter().map(|text| bare(text)).collect();
+            all.join(between)
+        }
         _ => text(error, kind).unwrap_or_default(),
+    }
+}
+
+/// An argument without the brackets of a usage line.
+fn bare(text: &str) -> String {
+    let is_argument = text.starts_with(['-', '<']);
+    if is_argument {
+        text.replace(['<', '>'], "").replace('|', " or ")
+    } else {
+        text.to_owned()
     }
 }

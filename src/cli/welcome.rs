@@ -90,7 +90,11 @@ impl FirstAdmin {
 
 /// The lines in a frame, with a blank line above and below.
 fn framed(lines: &[String]) -> String {
-    let width = lines.iter().map(|line| console::measure_text_width(line)).max().unwrap_or_default();
+    let width = lines
+        .iter()
+        .map(|line| console::measure_text_width(line))
+        .max()
+        .unwrap_or_default();
     let edge = "─".repeat(width + 4);
     let inside: String = lines
         .iter()
@@ -104,7 +108,8 @@ fn framed(lines: &[String]) -> String {
 
 /// The address for a browser on this machine: one that stands for all addresses is none to open.
 fn to_open(url: &str) -> String {
-    url.replace("://0.0.0.0:", "://localhost:").replace("://[::]:", "://localhost:")
+    url.replace("://0.0.0.0:", "://localhost:")
+        .replace("://[::]:", "://localhost:")
 }
 
 #[cfg(test)]
@@ -114,7 +119,10 @@ mod tests {
     #[test]
     fn a_frame_is_as_wide_as_its_longest_line() {
         let framed = framed(&["a".to_owned(), "long".to_owned()]);
-        assert_eq!(framed, "\n  ┌────────┐\n  │  a     │\n  │  long  │\n  └────────┘\n\n");
+        assert_eq!(
+            framed,
+            "\n  ┌────────┐\n  │  a     │\n  │  long  │\n  └────────┘\n\n"
+        );
     }
 
     #[test]

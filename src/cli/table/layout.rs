@@ -49,14 +49,23 @@ impl Layout {
         let least = |i: usize, width: usize| columns[i].shortest.map_or(width, |least| width.min(least));
         let gaps = |shown: usize| GAP.len() * shown.saturating_sub(1);
         while widths.len() > 1
-            && widths.iter().enumerate().map(|(i, width)| least(i, *width)).sum::<usize>() + gaps(widths.len())
+            && widths
+                .iter()
+                .enumerate()
+                .map(|(i, width)| least(i, *width))
+                .sum::<usize>()
+                + gaps(widths.len())
                 > available
         {
             widths.pop();
         }
         while widths.iter().sum::<usize>() + gaps(widths.len()) > available {
             let can_give = |(i, width): &(usize, &mut usize)| least(*i, **width) < **width;
-            let widest = widths.iter_mut().enumerate().filter(can_give).max_by_key(|(_, width)| **width);
+            let widest = widths
+                .iter_mut()
+                .enumerate()
+                .filter(can_give)
+                .max_by_key(|(_, width)| **width);
             match widest {
                 Some((_, width)) => *width -= 1,
                 // One column that is wider than the terminal.
@@ -113,7 +122,11 @@ fn is_right_to_left(c: char) -> bool {
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 3] = [Column::cut("NAME", 6), Column::cut("EMAIL", 8), Column::whole("ID")];
+    const COLUMNS: [Column; 3] = [
+        Column::cut("NAME", 6),
+        Column::cut("EMAIL", 8),
+        Column::whole("ID"),
+    ];
 
     fn table(rows: &[[&str; 3]], width: usize) -> Vec<String> {
         let rows: Vec<_> = rows.iter().map(|row| row.map(str::to_owned)).collect();
@@ -137,8 +150,17 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_the_terminal_whatever_the_names_are() {
-        let names = ["Ada", "山田太郎山田太郎山田太郎", "👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦", "شخص طويل الاسم جدا", "e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}"];
-        let rows: Vec<_> = names.iter().map(|name| [*name, "somebody@example.org", "17"]).collect();
+        let names = [
+            "Ada",
+            "山田太郎山田太郎山田太郎",
+            "👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦",
+            "شخص طويل الاسم جدا",
+            "e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}",
+        ];
+        let rows: Vec<_> = names
+            .iter()
+            .map(|name| [*name, "somebody@example.org", "17"])
+            .collect();
         for width in 1..60 {
             for line in table(&rows, width) {
                 assert!(measure_text_width(&line) <= width, "{width}: {line:?}");
@@ -150,7 +172,10 @@ mod tests {
 
     #[test]
     fn what_runs_from_right_to_left_turns_nothing_else_around() {
-        let lines = table(&[["שלום", "x@example.org", "17"], ["Ada", "x@example.org", "18"]], 60);
+        let lines = table(
+            &[["שלום", "x@example.org", "17"], ["Ada", "x@example.org", "18"]],
+            60,
+        );
         assert!(lines[1].starts_with("\u{2068}שלום\u{2069}  x@"), "{lines:?}");
         assert!(lines[2].starts_with("Ada   x@"), "{lines:?}");
     }

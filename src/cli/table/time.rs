@@ -55,7 +55,11 @@ mod tests {
             (-3 * 86_400, "in 3 days"),
             (-90 * 86_400, "2027-02-25"),
         ] {
-            assert_eq!(between(now - TimeDelta::seconds(seconds), now), words, "{seconds}");
+            assert_eq!(
+                between(now - TimeDelta::seconds(seconds), now),
+                words,
+                "{seconds}"
+            );
         }
     }
 }

@@ -114,7 +114,10 @@ impl Remove {
         self.confirmation.is_possible("oneseat user remove")?;
         let Leaving { target, last_admin } = self.leaving;
         let (auth, _opened) = open(config::database(&target.database)?).await?;
-        let account = auth.account(target.email.clone()).await.map_err(Failure::failed)?;
+        let account = auth
+            .account(target.email.clone())
+            .await
+            .map_err(Failure::failed)?;
         self.confirmation.ask(&question(&account)).await?;
         auth.remove_user(target.email.clone(), of_flag(last_admin))
             .await
