@@ -1,11 +1,11 @@
 //! Ctrl-C and other signals in the middle of a short command.
 
 use std::future::Future;
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 
+use super::Failure;
 use super::progress::BARS;
 use super::serve::stop_signal;
-use super::{Failure, output};
 
 /// Exit status after a signal, as shells have it for Ctrl-C.
 pub(super) const STATUS: u8 = 130;
@@ -25,7 +25,7 @@ pub(super) async fn until_told_to_stop(
             let _ = BARS.clear();
             if stderr().is_terminal() {
                 // The terminal has written ^C there.
-                output::note("");
+                let _ = writeln!(stderr());
             }
             Err(Failure::Interrupted)
         }

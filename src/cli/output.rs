@@ -1,10 +1,10 @@
 //! Standard output, which may be closed, full or a pipe that nobody reads. It carries answers and nothing else.
 
 use std::fmt;
-use std::io::{ErrorKind, Write, stderr, stdout};
+use std::io::{ErrorKind, Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Failure;
+use super::{Failure, log};
 
 /// Whether words that are no answer are left out.
 static IS_QUIET: AtomicBool = AtomicBool::new(false);
@@ -14,11 +14,10 @@ pub(super) fn be_quiet() {
     IS_QUIET.store(true, Ordering::Relaxed);
 }
 
-/// Says something to a person that is no answer: on standard error, and no line of the log.
+/// Says something to a person that is no answer: on standard error.
 pub(super) fn note(text: &str) {
     if !IS_QUIET.load(Ordering::Relaxed) {
-        // If it cannot be written, nobody is left to be told.
-        let _ = writeln!(stderr(), "{text}");
+        log::note(text);
     }
 }
 

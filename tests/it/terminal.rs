@@ -133,6 +133,9 @@ async fn another_program_gets_values_in_full_and_nothing_else() {
     let (code, out, error) = piped(&app, &["user", "list"]);
     assert_eq!((code, out.as_str()), (0, ""));
     assert!(error.starts_with("no users yet"), "{error}");
+    let (_, out, error) = piped(&app, &["user", "list", "--log-format", "json"]);
+    let note: serde_json::Value = serde_json::from_str(&error).unwrap();
+    assert!(out.is_empty() && note["message"].as_str().unwrap().starts_with("no users yet"));
     name_people(&app, &[(LONG, "ada@example.org"), (HEBREW, "zoe@example.org")]);
     let (_, out, error) = piped(&app, &["user", "list"]);
     let rows = [

@@ -3,6 +3,7 @@
 mod limited;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
@@ -131,21 +132,34 @@ pub(super) fn last_words(format: LogFormat, sentence: &str, points: &[String]) {
             )
         }
         LogFormat::Json => {
-            let time = now(SecondsFormat::Micros);
             let points = points.join("; ");
             let space = if points.is_empty() { "" } else { " " };
-            line::json(
-                time,
-                &Record::builder()
-                    .level(Level::Error)
-                    .target("oneseat")
-                    .args(format_args!("{sentence}{space}{points}"))
-                    .build(),
-            )
+            object(Level::Error, format_args!("{sentence}{space}{points}"))
         }
     };
     // If that cannot be written, nobody is left to be told.
     let _ = writeln!(io::stderr(), "{told}");
+}
+
+/// Says a sentence that is no answer, whatever `RUST_LOG` leaves out.
+pub(super) fn note(sentence: &str) {
+    let format = FORMAT.get().copied().unwrap_or_default();
+    let told = match format {
+        LogFormat::Human => sentence.to_owned(),
+        LogFormat::Json => object(Level::Info, format_args!("{sentence}")),
+    };
+    // If that cannot be written, nobody is left to be told.
+    let _ = writeln!(io::stderr(), "{told}");
+}
+
+/// A line of the log as JSON, from the program itself.
+fn object(level: Level, words: fmt::Arguments<'_>) -> String {
+    let record = Record::builder()
+        .level(level)
+        .target("oneseat")
+        .args(words)
+        .build();
+    line::json(now(SecondsFormat::Micros), &record)
 }
 
 /// Now, in UTC.
