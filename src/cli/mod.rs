@@ -166,20 +166,24 @@ impl Cli {
     /// The exit status, after `--help` or the error is printed: in the log's format, as far as that is known.
     pub fn read() -> Result<Self, ExitCode> {
         Self::parsed().map_err(|error| {
-            match error.kind() {
+            let format = LogFormat::asked_for(env::args_os(), env::var_os(log::VARIABLE));
+            let is_page = matches!(
+                error.kind(),
                 ErrorKind::DisplayHelp
-                | ErrorKind::DisplayVersion
-                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                    | ErrorKind::DisplayVersion
+                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            );
+            match format {
+                LogFormat::Json if is_page && error.use_stderr() => {
+                    log::last_words(format, error.to_string().trim(), &[]);
+                }
+                _ if is_page => {
                     // If it cannot be written, nobody is left to be told.
                     let _ = error.print();
                 }
-                _ => {
-                    let format = LogFormat::asked_for(env::args_os(), env::var_os(log::VARIABLE));
-                    log::last_words(
-                        format,
-                        &usage::sentence(&error, &Self::command(), env::args_os()),
-                        &[],
-                    );
+                LogFormat::Human | LogFormat::Json => {
+                    let sentence = usage::sentence(&error, &Self::command(), env::args_os());
+                    log::last_words(format, &sentence, &[]);
                 }
             }
             ExitCode::from(if error.use_stderr() { USAGE } else { 0 })

@@ -320,14 +320,14 @@ async fn what_an_operator_does_is_in_the_security_log() {
 #[test]
 fn a_variable_that_is_no_setting_is_told() {
     let database = Database::fresh();
-    let list = ["user", "list", "--database-url", database.url()];
-    let listed = oneseat_with(
-        &list,
+    let migrate = ["migrate", "--database-url", database.url()];
+    let migrated = oneseat_with(
+        &migrate,
         &[("ONESEAT_IDEL_TIMEOUT", "5m"), ("ONESEAT_IDLE_TIMEOUT", "5m")],
         "",
     );
-    let said = String::from_utf8(listed.stderr).unwrap();
-    assert!(listed.status.success(), "{said}");
+    let said = String::from_utf8(migrated.stderr).unwrap();
+    assert!(migrated.status.success(), "{said}");
     assert!(said.contains("ONESEAT_IDEL_TIMEOUT is no setting"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 }

@@ -175,14 +175,20 @@ fn whatever_goes_wrong_a_collector_gets_one_object_for_it() {
 #[test]
 fn people_get_words_unless_they_ask_for_json() {
     for (args, words) in [
-        (&["srve"][..], "error: unrecognized subcommand 'srve'"),
+        (
+            &["srve"][..],
+            "oneseat: there is no command `oneseat srve`: write `oneseat serve`",
+        ),
         (
             &["serve", "--login-rate", "many"],
-            "oneseat: these settings cannot be used:\n  --login-rate",
+            "oneseat: this setting cannot be used: --login-rate",
         ),
         (&["user", "list", "--database-url", NOWHERE], "oneseat: "),
         // What is asked for in vain.
-        (&["serve", "--log-format", "xml"], "error: invalid value 'xml'"),
+        (
+            &["serve", "--log-format", "xml"],
+            "oneseat: --log-format FORMAT cannot be `xml`: write human or json",
+        ),
     ] {
         let told = String::from_utf8(oneseat_with(args, &[], "").stderr).unwrap();
         assert!(told.starts_with(words), "{args:?}: {told}");
