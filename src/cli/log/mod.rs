@@ -1,11 +1,12 @@
 //! The log: lines for people, or one JSON object a line for collectors. Each line of a request has its id.
 
+mod journal;
 mod limited;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use chrono::{SecondsFormat, Utc};
 use env_logger::fmt::Formatter;
@@ -28,6 +29,9 @@ const FLAG: &str = "--log-format";
 
 /// The format since [`start`].
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// Whether the journal reads what is written.
+static IS_FOR_JOURNAL: LazyLock<bool> = LazyLock::new(journal::is_standard_error);
 
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,8 +141,7 @@ pub(super) fn last_words(format: LogFormat, sentence: &str, points: &[String]) {
             object(Level::Error, format_args!("{sentence}{space}{points}"))
         }
     };
-    // If that cannot be written, nobody is left to be told.
-    let _ = writeln!(io::stderr(), "{told}");
+    write_lines(Level::Error, &told);
 }
 
 /// Says a sentence that is no answer, whatever `RUST_LOG` leaves out.
@@ -148,8 +151,7 @@ pub(super) fn note(sentence: &str) {
         LogFormat::Human => sentence.to_owned(),
         LogFormat::Json => object(Level::Info, format_args!("{sentence}")),
     };
-    // If that cannot be written, nobody is left to be told.
-    let _ = writeln!(io::stderr(), "{told}");
+    write_lines(Level::Info, &told);
 }
 
 /// A line of the log as JSON, from the program itself.
@@ -170,14 +172,34 @@ fn now(precision: SecondsFormat) -> String {
 fn human(line: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let level = record.level();
     let style = line.default_level_style(level);
-    let time = now(SecondsFormat::Secs);
     let (target, words) = (line::name(record.target()), line::words(record));
+    if *IS_FOR_JOURNAL {
+        // The journal has the time of each line.
+        return writeln!(line, "{}[{level:<5} {target}] {words}", journal::prefix(level));
+    }
+    let time = now(SecondsFormat::Secs);
     writeln!(line, "[{time} {style}{level:<5}{style:#} {target}] {words}")
+}
+
+/// What stands before a line of this level.
+fn prefix(level: Level) -> &'static str {
+    if *IS_FOR_JOURNAL {
+        journal::prefix(level)
+    } else {
+        ""
+    }
+}
+
+/// Writes whole lines to standard error. If they cannot be written, nobody is left to be told.
+fn write_lines(level: Level, text: &str) {
+    let prefix = prefix(level);
+    let lines = text.lines().map(|line| format!("{prefix}{line}\n"));
+    let _ = io::stderr().write_all(lines.collect::<String>().as_bytes());
 }
 
 fn json(line: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let time = now(SecondsFormat::Micros);
-    writeln!(line, "{}", line::json(time, record))
+    writeln!(line, "{}{}", prefix(record.level()), line::json(time, record))
 }
 
 #[cfg(test)]
