@@ -12,6 +12,7 @@ pub(crate) mod log;
 mod man;
 mod migrate;
 mod notify;
+mod open;
 mod open_files;
 mod output;
 mod password;
@@ -30,13 +31,13 @@ use std::{env, fmt};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::app;
 use crate::app::background::write_sums;
-use crate::app::{self, CommandResources, open_for_a_command};
-use crate::auth::Auth;
-use crate::config::{BadValues, DatabaseConfig, Policy, ServeConfig};
+use crate::config::BadValues;
 use environment::{Postgres, unknown_settings};
 use interrupt::until_told_to_stop;
 use log::{LogFormat, Usual};
+use open::{in_background, open, open_with};
 
 /// One user, one seat: signing in ends the older session
 #[derive(Parser, Debug)]
@@ -167,21 +168,14 @@ impl Cli {
     pub fn read() -> Result<Self, ExitCode> {
         Self::parsed().map_err(|error| {
             let format = LogFormat::asked_for(env::args_os(), env::var_os(log::VARIABLE));
-            let is_page = matches!(
-                error.kind(),
+            match error.kind() {
                 ErrorKind::DisplayHelp
-                    | ErrorKind::DisplayVersion
-                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-            );
-            match format {
-                LogFormat::Json if is_page && error.use_stderr() => {
-                    log::last_words(format, error.to_string().trim(), &[]);
-                }
-                _ if is_page => {
+                | ErrorKind::DisplayVersion
+                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                     // If it cannot be written, nobody is left to be told.
                     let _ = error.print();
                 }
-                LogFormat::Human | LogFormat::Json => {
+                _ => {
                     let sentence = usage::sentence(&error, &Self::command(), env::args_os());
                     log::last_words(format, &sentence, &[]);
                 }
@@ -268,30 +262,6 @@ impl Command {
             }
         })
     }
-}
-
-/// The use cases of a short command.
-async fn open(config: DatabaseConfig) -> Result<(Auth, CommandResources), Failure> {
-    open_with(config, ServeConfig::usual()?.policy).await
-}
-
-/// The same under a policy of its own.
-async fn open_with(config: DatabaseConfig, policy: Policy) -> Result<(Auth, CommandResources), Failure> {
-    in_background("opening the database", move || {
-        open_for_a_command(&config, policy)
-    })
-    .await
-}
-
-/// Does what blocks on a thread of its own, so that a signal is heard meanwhile. A terminal is told what is
-/// waited for.
-async fn in_background<T: Send + 'static>(
-    words: &'static str,
-    work: impl FnOnce() -> Result<T, app::Error> + Send + 'static,
-) -> Result<T, Failure> {
-    let working = tokio::task::spawn_blocking(work);
-    let done = progress::told_after_a_while(words, working).await;
-    Ok(done.map_err(Failure::failed)??)
 }
 
 impl From<app::Error> for Failure {

@@ -103,6 +103,7 @@ pub(super) fn sentence(
                 command(error, &page, &word)
             )
         }
+        ErrorKind::MissingSubcommand => format!("`{page}` needs a command: {see}"),
         ErrorKind::UnknownArgument => {
             format!("`{page}` takes no {argument}: {}", flag(error, &page, &argument))
         }

@@ -137,7 +137,7 @@ fn whatever_goes_wrong_a_collector_gets_one_object_for_it() {
         // What is no command line at all.
         (&["serve", "--log-format=json", "--blind"], &[], 2, &["--blind"]),
         (&["srve"], &[json], 2, &["srve"]),
-        (&[], &[json], 2, &["Usage"]),
+        (&[], &[json], 2, &["`oneseat` needs a command"]),
         // Short commands.
         (
             &["user", "list", "--database-url", NOWHERE],
