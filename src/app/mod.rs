@@ -66,8 +66,8 @@ impl App {
         let database = tokio::task::spawn_blocking(move || OpenDatabase::open(&database))
             .await
             .map_err(io::Error::other)??;
-        for version in &database.applied {
-            log::info!("applied migration {version}");
+        if let Some(last) = database.applied.last() {
+            log::info!("applied {} migrations, the last {last}", database.applied.len());
         }
         let (auth, reader) = AuthBuilder::for_server(database.url, connections, &config)?.start()?;
         Ok(Self {

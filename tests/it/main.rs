@@ -56,6 +56,7 @@ mod support;
 mod sweep;
 mod takeover;
 mod telling;
+mod terminal;
 mod timeouts;
 mod timing;
 mod validation;

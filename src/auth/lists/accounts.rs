@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use super::pagination::{Cursor, Page, Search, page};
-use crate::auth::{Auth, Error};
+use crate::auth::{Auth, Error, UserRef};
 use crate::db::clock::now;
 use crate::db::schema::{login_failures, sessions, users};
 use crate::sessions::{Session, store};
@@ -117,15 +117,15 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn account(&self, email: Email) -> Result<Account, Error> {
-        let policy = self.policy.sessions;
+    pub async fn account(&self, whom: impl Into<UserRef>) -> Result<Account, Error> {
+        let (policy, whom) = (self.policy.sessions, whom.into());
         self.run(move |conn| {
+            let id = whom.id(conn)?.ok_or_else(|| whom.unknown())?;
             let row: Option<Row> = accounts!(policy)
-                .filter(users::email.eq(email.as_str()))
+                .filter(users::id.eq(id))
                 .first(conn)
                 .optional()?;
-            row.map(Account::from)
-                .ok_or_else(|| Error::NoSuchUser(email.to_string()))
+            row.map(Account::from).ok_or_else(|| whom.unknown())
         })
         .await
     }
