@@ -10,7 +10,7 @@ use crate::db::schema::{login_failures, sessions, users};
 use crate::sessions::{Session, store};
 use crate::users::email_digest;
 use crate::users::spelling::is_read_as;
-use crate::users::{AccountState, Email, User};
+use crate::users::{AccountState, User};
 
 /// An account as admins see it: on a page, in the API and at the command line.
 #[derive(Clone, Debug)]
