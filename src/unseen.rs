@@ -162,20 +162,32 @@ pub(crate) fn replaced(text: &str, instead: char) -> String {
 /// The text, written out, as part of an English line: if a letter of it runs from right to left, between marks that keep its direction
 /// from the rest of the line (UAX 9 2.4). Other text needs none, and some terminals show them.
 pub(crate) fn in_line(text: &str) -> Cow<'_, str> {
+    if runs_from_right_to_left(text) {
+        Cow::Owned(isolated(written_out(text).into_owned()))
+    } else {
+        written_out(text)
+    }
+}
+
+/// The text between these marks, if it needs them.
+pub(crate) fn isolated(text: String) -> String {
+    if runs_from_right_to_left(&text) {
+        format!("\u{2068}{text}\u{2069}")
+    } else {
+        text
+    }
+}
+
+fn runs_from_right_to_left(text: &str) -> bool {
     let class = CodePointMapData::<BidiClass>::new();
-    let is_rtl = |c| {
+    text.contains(|c| {
         [
             BidiClass::RightToLeft,
             BidiClass::ArabicLetter,
             BidiClass::ArabicNumber,
         ]
         .contains(&class.get(c))
-    };
-    if text.contains(is_rtl) {
-        Cow::Owned(format!("\u{2068}{}\u{2069}", written_out(text)))
-    } else {
-        written_out(text)
-    }
+    })
 }
 
 #[cfg(test)]

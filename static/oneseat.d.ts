@@ -122,7 +122,8 @@ export class Oneseat {
    * @param url Of the server, or of one of the `origins`; relative to the page.
    * @param options `passive` marks requests that the page makes by itself: they are no activity.
    * @throws {SessionEnded} There is no session, or it ended meanwhile.
-   * @throws {TypeError} The server cannot be reached, or must not be given the token.
+   * @throws {TypeError} The server cannot be reached, or must not be given the token. Its `cause` is a `TimeoutError` if oneseat itself
+   *   has not begun to answer within 30 seconds.
    */
   fetch(url: string | URL, options?: RequestInit & { passive?: boolean }): Promise<Response>;
 

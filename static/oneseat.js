@@ -27,6 +27,10 @@
 // - Sign-ins are sent one at a time: the next one when the last is answered and the server has been told of the sessions that ended. So
 //   the last call is the last at the server, too.
 // - From `pagehide` to `pageshow` nobody signs in.
+// - A page that is perhaps about to go (`beforeunload`) says so: its session ends if its event stream closes now. Firefox sends this when
+//   its last window closes, and nothing later. A page that goes without a word, such as that of a browser that was killed, is missed at
+//   the server after a while (`--page-grace`). So a page that is there keeps an event stream, and answers each of its beats.
+// - The pages of a browser that has few connections to the server (HTTP/1.1) share the streams. A page without one asks now and then.
 // - Listeners are called when the change is made. An error that a listener throws is reported as uncaught, and changes nothing.
 // - If the server is too busy to be told of an end (429, 5xx), it is told again, three times within some seconds. A page that is left
 //   tells it at once, and then not again.
@@ -34,7 +38,7 @@
 //   but to tell it: when the network is back, before the next sign-in, and now and then. A page that is left forgets the token.
 // - An answer that is not oneseat's, such as the sign-in page of a public network, counts as lost.
 // - A lost answer (network failure, closed page), or an end of which the server could not be told, may leave a session at the server
-//   that no page holds. The user's next sign-in replaces it; until then it lasts as long as an unused session.
+//   that no page holds. It ends when the server misses its page, or with the user's next sign-in.
 // - Two `Oneseat` objects in one page are like two pages: each holds its own session, and for one user the later sign-in replaces the
 //   earlier.
 
@@ -121,6 +125,17 @@ const SILENCE = 45_000;
 /** The pauses before a broken stream is opened again, in milliseconds: the first, and the longest. */
 const PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
+/**
+ * A stream that was open for longer and is torn is opened again without a pause, in milliseconds: Chromium closes all connections when the
+ * machine is about to sleep, and the server must hear of the page before it does.
+ */
+const WAS_STEADY = 5_000;
+/** Over HTTP/1.1 a browser has six connections to one origin, for all of its pages together. Event streams may hold so many of them. */
+const MOST_STREAMS = 4;
+/** How long a hidden page takes to give up its stream for one that is seen, in milliseconds. */
+const TO_YIELD = 300;
+/** How often a page without a stream asks, in milliseconds. */
+const ASKING = 15_000;
 /** The pauses before a busy server is told again that a session is over, in milliseconds, unless it asks for longer pauses. */
 const PAUSES_TO_TELL = [1_000, 2_000, 4_000];
 /** A server that asks for a longer pause is not told again. In milliseconds. */
@@ -134,10 +149,12 @@ class Session {
   #over = new AbortController();
 
   /**
+   * @param {string} server
    * @param {string} token
    * @param {User} user
    */
-  constructor(token, user) {
+  constructor(server, token, user) {
+    this.server = server;
     this.token = token;
     this.user = user;
   }
@@ -244,6 +261,9 @@ export class Oneseat {
       this.#left.abort();
       this.#leave("page_closed");
     });
+    addEventListener("beforeunload", () => {
+      if (this.#session) tellTentatively(this.server, this.#session);
+    });
     addEventListener("pageshow", () => {
       if (this.#left.signal.aborted) this.#left = new AbortController();
     });
@@ -326,7 +346,8 @@ export class Oneseat {
    * @param {RequestInit & { passive?: boolean }} [options] `passive` marks requests that the page makes by itself: they are no activity.
    * @returns {Promise<Response>}
    * @throws {SessionEnded} There is no session, or it ended meanwhile.
-   * @throws {TypeError} The server cannot be reached, or must not be given the token.
+   * @throws {TypeError} The server cannot be reached, or must not be given the token. Its `cause` is a `TimeoutError` if oneseat itself has
+   * not begun to answer within 30 seconds.
    */
   async fetch(url, options = {}) {
     const session = this.#session;
@@ -450,32 +471,52 @@ export class Oneseat {
     return session.signal.reason;
   }
 
-  /** Keeps an event stream open for as long as the session lives; the server ends it with the reason. @param {Session} session */
+  /**
+   * Keeps an event stream open for as long as the session lives; the server ends it with the reason. While other pages of this browser
+   * hold as many streams as they may, asks now and then.
+   * @param {Session} session
+   */
   async #listen(session) {
     let pause = PAUSE;
+    let yields = false;
     while (!session.signal.aborted) {
+      /** @type {Place | null} */
+      const place = yields ? null : await takePlace(this.server);
+      const began = performance.now();
+      let [isOpened, isTorn] = [false, false];
       try {
-        await this.#hear(session, () => {
+        await this.#hear(session, place, () => {
+          isOpened = true;
           pause = PAUSE;
           this.#connection(session, true);
         });
       } catch {
-        // Opened again below, unless the session has ended.
+        isTorn = place !== null && performance.now() - began > WAS_STEADY;
+      } finally {
+        place?.release();
+      }
+      yields = place?.yielded.aborted ?? false;
+      if (yields || isTorn) continue;
+      if (!place) {
+        this.#connection(session, isOpened);
+        await sleep(ASKING, AbortSignal.any([session.signal, shown(session.signal)]));
+        continue;
       }
       this.#connection(session, false);
       // A random pause, so that not all pages reconnect at once. It grows while opening fails.
-      await new Promise((again) => setTimeout(again, pause * (0.5 + Math.random())));
+      await sleep(pause * (0.5 + Math.random()), session.signal);
       pause = Math.min(2 * pause, LONGEST_PAUSE);
     }
   }
 
-  /** @param {Session} session @param {() => void} opened */
-  async #hear(session, opened) {
+  /** Without a place, the server closes the stream at once. @param {Session} session @param {Place | null} place @param {() => void} opened */
+  async #hear(session, place, opened) {
     const silent = new AbortController();
     let timer = setTimeout(() => silent.abort(), SILENCE);
     try {
-      const url = new URL("/auth/session/events", this.server);
-      const response = await ask(session, url, { passive: true, signal: silent.signal });
+      const url = new URL(place ? "/auth/session/events" : "/auth/session/events?once=true", this.server);
+      const signal = place ? AbortSignal.any([silent.signal, place.yielded]) : silent.signal;
+      const response = await ask(session, url, { passive: true, signal });
       if (response.status === 401) throw this.#refused(session, await body(response));
       if (!response.ok || !response.body || !isStream(response)) return;
       opened();
@@ -495,11 +536,23 @@ export class Oneseat {
     }
   }
 
+  /** Shows the server that the page is there. @param {Session} session */
+  async #answer(session) {
+    try {
+      const response = await ask(session, new URL("/auth/session", this.server), { passive: true });
+      const problem = await body(response);
+      if (response.status === 401) this.#refused(session, problem);
+    } catch {
+      // The next beat is answered.
+    }
+  }
+
   /** One server-sent event (WHATWG HTML 9.2), in one of the forms that the server sends. @param {Session} session @param {string} event */
   #heard(session, event) {
     /** @param {string} name */
     const field = (name) => event.match(new RegExp(`^${name}: ?(.*)$`, "m"))?.[1];
     if (session.signal.aborted) return;
+    if (event === ": beat") this.#answer(session);
     if (field("event") === "changed") this.#changed();
     if (field("event") === "ended") {
       const { reason = null, at = null, by = null } = JSON.parse(field("data") ?? "{}");
@@ -561,7 +614,7 @@ async function login(server, values) {
   if (!response.ok) throw await Problem.from(response);
   const { token, user } = await body(response);
   if (!isToken(token) || !isUser(user)) unreachable(NOT_OURS);
-  return new Session(token, user);
+  return new Session(server, token, user);
 }
 
 const NOT_OURS = new Error("What answers is not oneseat.");
@@ -626,6 +679,78 @@ async function isKnown(response) {
   return response.status === 401 || (await isDone(response));
 }
 
+/** The page may stay. If the server does not hear of it, it misses the page later. @param {string} server @param {Session} session */
+function tellTentatively(server, { token }) {
+  post(`${server}/auth/logout`, { reason: "page_closed", tentative: true }, token, { keepalive: true }).catch(() => {});
+}
+
+/**
+ * A place for an event stream among those of all pages of this browser.
+ * @typedef {object} Place
+ * @property {AbortSignal} yielded Aborted when this page is hidden and another one wants the place.
+ * @property {() => void} release
+ */
+
+/** The channel by which a page asks hidden ones for a place. Nothing else is said there. */
+const WANTED = "oneseat-stream-wanted";
+
+/** Takes a place, for a page that is seen from a hidden page if need be. Null: there is none. @param {string} server @returns {Promise<Place | null>} */
+async function takePlace(server) {
+  if (!navigator.locks || !isHttp1(server)) return { yielded: new AbortController().signal, release() {} };
+  const place = await takeFreePlace(server);
+  if (place || document.visibilityState !== "visible") return place;
+  const channel = new BroadcastChannel(WANTED);
+  channel.postMessage(server);
+  channel.close();
+  await new Promise((later) => setTimeout(later, TO_YIELD));
+  return takeFreePlace(server);
+}
+
+/** @param {string} server @returns {Promise<Place | null>} */
+async function takeFreePlace(server) {
+  for (let n = 0; n < MOST_STREAMS; n += 1) {
+    const unlock = await lock(`oneseat-stream ${n} ${server}`);
+    if (!unlock) continue;
+    const yielded = new AbortController();
+    const channel = new BroadcastChannel(WANTED);
+    channel.onmessage = ({ data }) => {
+      if (data === server && document.visibilityState === "hidden") yielded.abort();
+    };
+    return {
+      yielded: yielded.signal,
+      release() {
+        channel.close();
+        unlock();
+      },
+    };
+  }
+  return null;
+}
+
+/** Takes a lock of this origin, if it is free. The browser gives it back when the page goes. @param {string} name @returns {Promise<(() => void) | null>} */
+function lock(name) {
+  return new Promise((taken) => {
+    navigator.locks
+      .request(name, { ifAvailable: true }, (held) => held && new Promise((unlock) => { taken(() => unlock(undefined)); }))
+      .then(() => taken(null), () => taken(null));
+  });
+}
+
+/** Does the browser use HTTP/1.1 there, as far as it tells? @param {string} server */
+function isHttp1(server) {
+  const entries = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType("resource"));
+  const last = entries.findLast(({ name, nextHopProtocol }) => name.startsWith(`${server}/`) && nextHopProtocol);
+  return last?.nextHopProtocol === "http/1.1";
+}
+
+/** Aborted when the page is seen, if it was not. @param {AbortSignal} signal Ends the wait. @returns {AbortSignal} */
+function shown(signal) {
+  const seen = new AbortController();
+  const look = () => { if (document.visibilityState === "visible") seen.abort(); };
+  document.addEventListener("visibilitychange", look, { signal: AbortSignal.any([signal, seen.signal]) });
+  return seen.signal;
+}
+
 /** Waits `time` milliseconds, or until the signal aborts. @param {number} time @param {AbortSignal} enough @returns {Promise<void>} */
 async function sleep(time, enough) {
   if (enough.aborted) return;
@@ -665,17 +790,27 @@ async function ask(session, url, { passive = false, signal, ...options }) {
   const headers = new Headers(options.headers);
   headers.set("Authorization", `Bearer ${session.token}`);
   if (passive) headers.set("Oneseat-Passive", "true");
-  const response = await fetch(url, {
-    cache: "no-store",
-    credentials: "omit",
-    ...options,
-    headers,
-    // No redirect gets the token.
-    redirect: "error",
-    signal: signal ? AbortSignal.any([session.signal, signal]) : session.signal,
-  });
-  session.signal.throwIfAborted();
-  return response;
+  // Until the answer begins: its body may come for as long as it likes, and so may a body that is sent.
+  const late = new AbortController();
+  const isShort = url.origin === session.server && typeof (options.body ?? "") === "string";
+  const timer = isShort ? setTimeout(() => late.abort(new DOMException("The answer is late.", "TimeoutError")), PATIENCE) : undefined;
+  try {
+    const response = await fetch(url, {
+      cache: "no-store",
+      credentials: "omit",
+      ...options,
+      headers,
+      // No redirect gets the token.
+      redirect: "error",
+      signal: AbortSignal.any([session.signal, late.signal, ...(signal ? [signal] : [])]),
+    });
+    session.signal.throwIfAborted();
+    return response;
+  } catch (error) {
+    return late.signal.aborted && error === late.signal.reason ? unreachable(error) : Promise.reject(error);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** @param {ReadableStream<string>} stream */

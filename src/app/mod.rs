@@ -66,8 +66,8 @@ impl App {
         let database = tokio::task::spawn_blocking(move || OpenDatabase::open(&database))
             .await
             .map_err(io::Error::other)??;
-        for version in &database.applied {
-            log::info!("applied migration {version}");
+        if let Some(last) = database.applied.last() {
+            log::info!("applied {} migrations, the last {last}", database.applied.len());
         }
         let (auth, reader) = AuthBuilder::for_server(database.url, connections, &config)?.start()?;
         Ok(Self {
@@ -133,7 +133,13 @@ impl App {
             Some(exporter) => Some(exporter.start(self.auth.clone()).await?),
         };
         log::info!("serving on {scheme}://{}", self.address);
-        let background = BackgroundWork::start(&self.auth, self.config.sweep_interval, self.mailer, site);
+        let background = BackgroundWork::start(
+            &self.auth,
+            self.config.sweep_interval,
+            self.config.page_grace,
+            self.mailer,
+            site,
+        );
 
         let stopping = server.stopping();
         let asked_to_stop = async {

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use metrics::counter;
 use uuid::Uuid;
 
-use super::metrics::MAILS;
+use super::metrics::{MAILS, POSTPONED};
 use super::{Auth, Error, audit};
 use crate::db::PgConnection;
 use crate::mail::message::Content;
@@ -136,7 +136,7 @@ impl Auth {
     }
 
     async fn put_back(&self, mail: QueuedMail) -> Result<Delivery, Error> {
-        counter!(MAILS, "kind" => mail.kind.as_str(), "outcome" => "postponed").increment(1);
+        counter!(MAILS, "kind" => mail.kind.as_str(), "outcome" => POSTPONED).increment(1);
         self.query(move |conn| outbox::postpone(conn, &mail)).await?;
         Ok(Delivery::Postponed)
     }

@@ -93,6 +93,7 @@ impl Auth {
 
     /// Ends every stream when the instance stops.
     pub fn close_streams(&self) {
+        self.pages.stop();
         self.watchers.close();
     }
 }

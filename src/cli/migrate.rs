@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Failure, output};
+use super::{Failure, in_background, output};
 use crate::app::OpenDatabase;
 use crate::config::{self, DatabaseSettings};
 use crate::unseen;
@@ -19,7 +19,11 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let opened = OpenDatabase::open(&config::database(&self.database)?)?;
+        let config = config::database(&self.database)?;
+        let opened = in_background("bringing the schema up to date", move || {
+            OpenDatabase::open(&config)
+        })
+        .await?;
         for version in &opened.applied {
             output::line(format_args!("applied {version}"))?;
         }

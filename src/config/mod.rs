@@ -77,6 +77,8 @@ pub struct ServeConfig {
     pub memory: ValidationMemory,
     /// Pause between two sweeps: at least one second.
     pub sweep_interval: Duration,
+    /// How long a page may be gone before its session ends; zero: for ever.
+    pub page_grace: Duration,
 }
 
 /// The rules that the use cases apply.
@@ -215,6 +217,7 @@ impl ServeConfig {
         let policy = Policy::read(reader, settings, sends_mail);
         let memory = ValidationMemory::read(reader, &settings.sessions);
         let sweep_interval = sessions::sweep_interval(reader, &settings.sessions);
+        let page_grace = sessions::page_grace(reader, &settings.sessions);
         Some(Self {
             http: http?,
             tls: tls?,
@@ -224,6 +227,7 @@ impl ServeConfig {
             policy: policy?,
             memory: memory?,
             sweep_interval: sweep_interval?,
+            page_grace: page_grace?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! When sessions end, when addresses are locked, and how long the history is kept.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::Args;
@@ -30,6 +31,11 @@ pub struct SessionSettings {
     /// Pause between two sweeps of expired sessions
     #[arg(long, env = "ONESEAT_SWEEP_INTERVAL", value_name = "DURATION", default_value = "15m")]
     pub sweep_interval: String,
+
+    /// A page's session ends this long after its page has gone without a word, such as a browser that was killed;
+    /// 0: only its other limits end it
+    #[arg(long, env = "ONESEAT_PAGE_GRACE", value_name = "DURATION", default_value = "60s")]
+    pub page_grace: String,
 
     /// A token found valid is remembered for at most this long without another look at what has ended, and
     /// every end waits as long before it is confirmed: up to 2s, 0 to ask PostgreSQL each time. All instances
@@ -210,10 +216,39 @@ pub(super) fn sweep_interval(reader: &mut Reader, settings: &SessionSettings) ->
     reader.duration("--sweep-interval", &settings.sweep_interval)
 }
 
+/// Reads how long a page may be gone; zero: for ever.
+pub(super) fn page_grace(reader: &mut Reader, settings: &SessionSettings) -> Option<Duration> {
+    const ALLOWED: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(24 * 60 * 60);
+    reader.read("--page-grace", &settings.page_grace, |raw| {
+        let grace = humantime::parse_duration(raw)
+            .map_err(|_| "not a duration; write it like 60s, 5m or 0".to_owned())?;
+        if grace.is_zero() || ALLOWED.contains(&grace) {
+            Ok(grace)
+        } else {
+            Err("must be between 10s and 1 day, or 0".to_owned())
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::tests::read;
     use super::*;
+
+    #[test]
+    fn the_grace_of_pages_may_be_off_and_is_never_shorter_than_a_page_takes_to_come_back() {
+        let grace = |value: &str| {
+            let flags = ["--database-url", "postgres://", "--page-grace", value];
+            read(&flags).map(|(_, config)| config.page_grace)
+        };
+        assert_eq!(grace("0"), Ok(Duration::ZERO));
+        assert_eq!(grace("5m"), Ok(Duration::from_secs(300)));
+        for value in ["9s", "2d", "soon"] {
+            assert!(grace(value).unwrap_err().to_string().contains(value));
+        }
+    }
 
     #[test]
     fn a_short_idle_timeout_is_enough_to_be_told() {

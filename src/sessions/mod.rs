@@ -10,6 +10,8 @@ pub mod history;
 pub mod known_origins;
 pub mod memory;
 mod origin;
+pub mod page_marks;
+pub mod pages;
 pub mod replacement;
 pub mod store;
 

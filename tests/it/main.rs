@@ -1,4 +1,4 @@
-//! Every behaviour through the real parts: real PostgreSQL, real HTTP, real Chromium.
+//! Every behaviour through the real parts: real PostgreSQL, real HTTP, real browsers.
 //!
 //! One module an area. `support` brings up servers, databases, clients and browsers; each test has a database of its own.
 
@@ -38,6 +38,7 @@ mod notify;
 mod openapi;
 mod outage;
 mod packaging;
+mod page_end;
 mod people;
 mod pooler;
 mod races;
@@ -56,6 +57,7 @@ mod support;
 mod sweep;
 mod takeover;
 mod telling;
+mod terminal;
 mod timeouts;
 mod timing;
 mod validation;

@@ -277,7 +277,7 @@ async fn sessions_that_nobody_asks_about_are_ended_and_told_in_the_log() {
         app.signed_in(name).await;
     }
     app.database().execute(sql::BROUGHT_BACK);
-    let listed = app.auth.count_live_sessions();
+    let listed = app.auth.count_live_sessions(oneseat::auth::lists::Search::All);
     assert_eq!(listed.await.unwrap(), 0, "no list shows them");
     let swept = oneseat(&["sweep", "--database-url", app.database().url()], "");
     succeeded(&swept);
@@ -302,6 +302,7 @@ async fn what_sql_cannot_notice_an_operator_tells() {
         "session",
         "end",
         "--all",
+        "--yes",
         "--reason",
         "restored",
         "--database-url",

@@ -7,14 +7,14 @@ use diesel::sql_types::{Bool, Uuid as SqlUuid};
 
 use super::pagination::{Counted, Counting, Cursor, Keys, List, Page};
 use super::search::{Search, Word};
-use crate::auth::{Auth, Error};
+use crate::auth::{Auth, Error, UserRef};
 use crate::config::SessionPolicy;
 use crate::db::clock::now;
 use crate::db::schema::{login_failures, sessions, users};
 use crate::sessions::{Session, store};
 use crate::users::email_digest;
 use crate::users::spelling::is_read_as;
-use crate::users::{AccountState, Email, Role, User};
+use crate::users::{AccountState, Role, User};
 
 /// An account as admins see it: on a page, in the API and at the command line.
 #[derive(Clone, Debug)]
@@ -128,15 +128,15 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn account(&self, email: Email) -> Result<Account, Error> {
-        let policy = self.policy.sessions;
+    pub async fn account(&self, whom: impl Into<UserRef>) -> Result<Account, Error> {
+        let (policy, whom) = (self.policy.sessions, whom.into());
         self.run(move |conn| {
+            let id = whom.id(conn)?.ok_or_else(|| whom.unknown())?;
             let row: Option<Row> = accounts!(policy)
-                .filter(users::email.eq(email.as_str()))
+                .filter(users::id.eq(id))
                 .first(conn)
                 .optional()?;
-            row.map(Account::from)
-                .ok_or_else(|| Error::NoSuchUser(email.to_string()))
+            row.map(Account::from).ok_or_else(|| whom.unknown())
         })
         .await
     }

@@ -15,7 +15,7 @@ use crate::config::SessionPolicy;
 use crate::db::PgConnection;
 use crate::db::clock::now;
 use crate::db::schema::{ended_sessions, sessions, users};
-use crate::sessions::store::{count_live, ends_at};
+use crate::sessions::store::ends_at;
 use crate::sessions::{EndReason, EndedSession, Session, history};
 use crate::users::User;
 use crate::users::lockout::{self, Locked};
@@ -194,13 +194,17 @@ impl Auth {
             .await
     }
 
-    /// How many sessions live.
+    /// How many live sessions match.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn count_live_sessions(&self) -> Result<i64, Error> {
+    pub async fn count_live_sessions(&self, search: Search) -> Result<i64, Error> {
         let policy = self.policy.sessions;
-        self.query(move |conn| count_live(conn, &policy)).await
+        self.query(move |conn| {
+            let matching = sessions::table.filter(lives_and_shows(&search, &policy));
+            matching.count().get_result(conn)
+        })
+        .await
     }
 
     /// Past sessions, the last to end first, each with its user if the account still exists.

@@ -3,6 +3,8 @@
 use clap::Args;
 
 use crate::auth::UserRef;
+use crate::cli::confirm::Confirmation;
+use crate::cli::listing::Listing;
 use crate::config::{DatabaseSettings, ReachSettings};
 use crate::users::{Email, Name, Role};
 
@@ -54,12 +56,15 @@ pub(in crate::cli) struct Invite {
 
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:
+  Everybody whose name or address has this in it:
+    oneseat user list --search lovelace
+  All addresses:
+    oneseat user list | cut -f 2
   The addresses of all admins:
     oneseat user list --json | jq -r '.[] | select(.role == \"admin\").email'")]
 pub(in crate::cli) struct List {
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) listing: Listing,
     #[command(flatten)]
     pub(super) database: DatabaseSettings,
 }
@@ -110,4 +115,12 @@ pub(in crate::cli) struct Leaving {
     /// Do it even if no admin who can sign in would be left
     #[arg(long)]
     pub(super) last_admin: bool,
+}
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Remove {
+    #[command(flatten)]
+    pub(super) leaving: Leaving,
+    #[command(flatten)]
+    pub(super) confirmation: Confirmation,
 }

@@ -97,6 +97,10 @@ pub async fn login(
 pub struct LogoutRequest {
     #[serde(default)]
     reason: LogoutReason,
+    /// The page is perhaps about to go: its session ends within seconds if its event stream closes now, and stays
+    /// otherwise. For pages whose session ends with them.
+    #[serde(default)]
+    tentative: bool,
 }
 
 /// The two reasons that a page can give for the end of its session.
@@ -142,6 +146,10 @@ pub async fn logout(
     auth: Data<Auth>,
 ) -> Result<Json<SuccessResponse>, Problem> {
     let request: LogoutRequest = body::optional_json(&request, payload).await?;
+    if request.tentative {
+        auth.page_is_leaving(caller.seat.session.id);
+        return Ok(Json(SuccessResponse::NOW));
+    }
     auth.sign_out(caller.holder(), request.reason.into()).await?;
     Ok(Json(SuccessResponse::NOW))
 }

@@ -8,19 +8,22 @@
 
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::web::{Bytes, Data};
+use actix_web::web::{Bytes, Data, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::{Stream, unfold};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::auth::{Auth, Error};
+use crate::sessions::pages::PageStream;
 use crate::sessions::store::SessionStatus;
 use crate::sessions::watchers::Watcher;
 use crate::sessions::{Device, EndReason, Ending, Replacement};
 use crate::users::Role;
 use crate::web::extract::Passive;
+use crate::web::extract::client;
 use crate::web::problem::Problem;
 use crate::web::schemas;
 
@@ -55,7 +58,11 @@ struct Events {
     next_beat: Instant,
     /// When the session expires, unless it is extended in the meantime.
     next_look: Instant,
+    /// Whether the stream closes at once.
+    once: bool,
     state: State,
+    /// Of a session that ends with its page.
+    page: Option<PageStream>,
 }
 
 enum State {
@@ -65,19 +72,34 @@ enum State {
     Done,
 }
 
+/// `GET /auth/session/events`
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    /// The server closes the stream at once. For pages that ask now and then, because a browser has few connections
+    /// to one origin over HTTP/1.1.
+    #[serde(default)]
+    #[param(value_type = bool, required = false)]
+    once: bool,
+}
+
 /// Tells when the session ends, and why.
 ///
 /// A stream of server-sent events. `ended` with `{reason, at}` is the last; admins also get `changed` when
 /// anybody comes or goes. It never counts as activity, and closes when the session's time is up.
 #[utoipa::path(
     get, path = "/auth/session/events", tag = "session", operation_id = "session_events",
+    params(EventsQuery),
     responses(
         (status = 200, description = "Server-sent events", body = SessionEvent, content_type = "text/event-stream",
             headers(("X-Accel-Buffering" = String, description = "`no`: a proxy must not hold events back"))),
         Passive,
     ),
 )]
-pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
+pub async fn events(seat: Passive, request: HttpRequest, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
+    let query = Query::<EventsQuery>::from_query(request.query_string())
+        .map_err(|_| Problem::bad_request("The query takes once, once, and nothing else"))?;
     let (session, user) = (seat.0.session.id, seat.0.user.id);
     let watcher = auth.watch(user, session)?;
     // The place is taken before this look, so that the end of a live session is not missed.
@@ -87,7 +109,12 @@ pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Pro
         SessionStatus::Over => return Err(Problem::unavailable()),
         SessionStatus::Forgotten => return Err(Problem::token_invalid()),
     };
+    let page = match seat.0.session.ends_with_page {
+        true => Some(auth.open_page_stream(session, client::proxy(&request)).await?),
+        false => None,
+    };
     let events = Events {
+        page,
         watcher,
         session,
         user,
@@ -95,6 +122,7 @@ pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Pro
         is_of_page: seat.0.session.ends_with_page,
         next_beat: Instant::now() + BEAT,
         next_look: Instant::now() + left,
+        once: query.once,
         state,
         auth,
     };
@@ -109,14 +137,22 @@ pub async fn events(seat: Passive, auth: Data<Auth>) -> Result<HttpResponse, Pro
 impl Events {
     fn stream(self) -> impl Stream<Item = Result<Bytes, Error>> {
         unfold(self, |mut this| async move {
-            let chunk = this.next().await?;
-            Some((Ok(Bytes::from(chunk)), this))
+            let chunk = this.next().await;
+            if chunk.is_none() {
+                this.page.as_mut().map(PageStream::close);
+            }
+            Some((Ok(Bytes::from(chunk?)), this))
         })
     }
 
     async fn next(&mut self) -> Option<String> {
         match std::mem::replace(&mut self.state, State::Open) {
-            State::Opening => return Some("retry: 1000\n: open\n\n".to_owned()),
+            State::Opening => {
+                if self.once {
+                    self.state = State::Done;
+                }
+                return Some("retry: 1000\n: open\n\n".to_owned());
+            }
             State::Ending(ending) => return Some(self.last(ending, None)),
             State::Done => return None,
             State::Open => {}

@@ -1,13 +1,15 @@
-//! The pages, in a real Chromium.
+//! The pages, in a real Chromium; `engines` has what differs in Firefox and WebKitGTK.
 
 mod accessibility;
 mod client_module;
 mod cold;
 mod connection;
+mod engines;
 mod lists;
 mod live;
 mod overlaps;
 mod recovery;
+mod streams;
 mod swagger;
 mod takeover;
 mod ways;
