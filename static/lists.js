@@ -1,6 +1,11 @@
 // Lists of people: times that say how long ago, texts that do not fit their column, what was done, and where the focus goes when a
 // row goes.
 
+const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("lists.css", import.meta.url).href });
+document.head.append(style);
+// Without it a list is legible, too.
+await new Promise((done) => { style.onload = style.onerror = done; });
+
 // Times -----------------------------------------------------------------------------------------------------------------------
 
 const MINUTE = 60_000;
@@ -144,7 +149,10 @@ export function enterMenus(root, signal) {
 
 // What was done ---------------------------------------------------------------------------------------------------------------
 
-const toasts = document.getElementById("toasts");
+/** It stands in the page before it has words: screen readers often skip one that comes with them. */
+const toasts = Object.assign(document.createElement("div"), { className: "toasts" });
+toasts.setAttribute("role", "status");
+document.getElementById("main").after(toasts);
 let ending = 0;
 
 /** Says what was done, for a while, or until somebody dismisses it. With `undo`, it can be taken back for longer. */
