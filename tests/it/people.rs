@@ -165,7 +165,7 @@ async fn two_accounts_that_became_one_address_stay_until_somebody_decides() {
         Answer::of(admin.request(Method::POST, &disable)).await.status,
         204
     );
-    let (removed, _) = run(&["user", "remove", &newer]);
+    let (removed, _) = run(&["user", "remove", &newer, "--yes"]);
     assert_eq!(removed, format!("{newer} is removed\n"));
     run(&["migrate"]);
     assert_eq!(id(ASCII), older);
