@@ -39,8 +39,6 @@ const LEASE: Duration = Duration::from_secs(5 * 60);
 /// A mail that could not be sent is tried again after this pause, which doubles each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// After so many refusals of its recipient a mail is given up. With these pauses that takes four to six hours.
-const MOST_REFUSALS: i32 = 24;
 /// No more attempts are counted.
 const MOST_COUNTED: i32 = 10_000;
 /// The event that a mail reports.
@@ -89,14 +87,6 @@ pub struct QueuedMail {
     pub refusals: i32,
     /// Why the last try failed.
     pub last_reason: Option<String>,
-}
-
-impl QueuedMail {
-    /// Counts one more refusal. Whether there were so many that the mail is given up.
-    pub fn is_refused_too_often(&mut self) -> bool {
-        self.refusals = self.refusals.saturating_add(1);
-        self.refusals >= MOST_REFUSALS
-    }
 }
 
 /// Puts a mail into the outbox. If a link of the same kind already waits for the address, that mail is

@@ -9,6 +9,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Interval, Text};
 use uuid::Uuid;
 
 use super::Kind;
+use super::outbox::QueuedMail;
 use crate::db::PgConnection;
 use crate::db::clock::interval;
 use crate::db::schema::{mails, undelivered_mails};
@@ -17,11 +18,23 @@ use crate::db::stale::Stale;
 /// After this time in the outbox a mail is given up.
 const GIVE_UP: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
+/// After so many refusals of its recipient a mail is given up. With the outbox's pauses that takes four to six
+/// hours.
+const MOST_REFUSALS: i32 = 24;
+
 /// How long a row is kept. Whoever has not looked by then has no use for it.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// The most characters of a reason. The constraint `undelivered_mails_reason_length` allows no more.
 const LONGEST_REASON: usize = 200;
+
+impl QueuedMail {
+    /// Counts one more refusal. Whether there were so many that the mail is given up.
+    pub fn is_refused_too_often(&mut self) -> bool {
+        self.refusals = self.refusals.saturating_add(1);
+        self.refusals >= MOST_REFUSALS
+    }
+}
 
 /// A mail that waited in the outbox for too long.
 #[derive(QueryableByName, Clone, Debug)]
