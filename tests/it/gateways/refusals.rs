@@ -17,6 +17,14 @@ async fn guarded(app: &App, task: impl Fn(&Upstream) -> Task) -> (Upstream, Vec<
     (application, gateways)
 }
 
+/// Waits until oneseat misses its database: for one lease it answers from memory.
+async fn is_gone(client: &Client) {
+    eventually("the database is missed", async || {
+        client.session().await.status == 503
+    })
+    .await;
+}
+
 fn assert_unavailable(gateway: &Gateway, answer: &Answer) {
     assert_eq!(answer.problem(), "503 unavailable", "{:?}", gateway.kind);
     let pause = answer.header("retry-after").parse::<u32>();
@@ -50,6 +58,7 @@ async fn a_client_of_an_application_sees_why_it_is_refused_and_when_to_come_agai
     }
 
     embedded.stop().unwrap();
+    is_gone(&ada).await;
     for gateway in gateways.iter().chain(&admins_gateways) {
         assert_unavailable(gateway, &ada.at(gateway.address).get("/").await);
         let answer = app.visitor().at(gateway.address).get("/").await;
@@ -104,6 +113,7 @@ async fn a_client_of_oneseat_sees_why_it_is_refused_and_when_to_come_again() {
         assert!(answer.header("retry-after").parse::<u32>().is_ok(), "{answer:?}");
     }
     embedded.stop().unwrap();
+    is_gone(&ada).await;
     for gateway in &gateways {
         assert_unavailable(gateway, &through(gateway, &ada).session().await);
     }
