@@ -11,6 +11,7 @@ use crate::config::SessionPolicy;
 use crate::db::PgConnection;
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Happening};
+use crate::mail::undelivered;
 use crate::sessions::history::{self, Which};
 use crate::sessions::{EndReason, EndedSession};
 use crate::users::link::{self, Purpose};
@@ -95,6 +96,8 @@ impl Auth {
         let invite = move |conn: &mut PgConnection, _| {
             let user = create(conn, &new)?;
             outbox::post(conn, &new.email.digest(), Kind::Invitation, &happening)?;
+            // Of an earlier account with this address.
+            undelivered::forget(conn, &new.email.digest())?;
             Ok(user)
         };
         let tell = |user: &User, by| audit::user_changed(Event::UserCreated, user.id, by);
@@ -118,6 +121,7 @@ impl Auth {
                 return Err(Error::AccountDisabled);
             }
             outbox::post(conn, &email.digest(), kind, &happening)?;
+            undelivered::forget(conn, &email.digest())?;
             Ok((1, Vec::new()))
         })
         .await

@@ -6,6 +6,7 @@ use utoipa::openapi::schema::{AllOfBuilder, Object, ObjectBuilder, Schema, Schem
 use utoipa::openapi::{SchemaFormat, Type};
 
 use crate::auth::lists::LARGEST_PAGE;
+use crate::mail::Kind;
 use crate::sessions::EndReason;
 use crate::users::{AccountState, Role};
 
@@ -26,6 +27,10 @@ pub(in crate::web) fn role() -> Object {
 
 pub(in crate::web) fn state() -> Object {
     one_of(AccountState::ALL.map(AccountState::as_str))
+}
+
+pub(in crate::web) fn mail_kind() -> Object {
+    one_of(Kind::ALL.map(Kind::as_str))
 }
 
 pub(in crate::web) fn reason() -> Object {

@@ -139,7 +139,13 @@ pub(super) fn mail_sent(kind: Kind, user: Uuid) {
     Event::MailSent.tell(None, &[("user", &user), ("kind", &kind)]);
 }
 
-/// The mail will not be tried again. `mail` is the id of its row in the outbox.
-pub(super) fn mail_given_up(kind: Kind, mail: Uuid, why: &dyn fmt::Display) {
-    Event::MailGivenUp.tell(None, &[("mail", &mail), ("kind", &kind), ("reason", why)]);
+/// The mail will not be tried again. `mail` is the id of its row in the outbox, `address` a short digest.
+pub(super) fn mail_given_up(kind: Kind, mail: Uuid, address: &str, why: &dyn fmt::Display) {
+    let fields: [Field<'_>; 4] = [
+        ("mail", &mail),
+        ("kind", &kind),
+        ("address", &address),
+        ("reason", why),
+    ];
+    Event::MailGivenUp.tell(None, &fields);
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use super::pagination::{Cursor, Page, Search, page};
+use super::undelivered::{Undelivered, add_undelivered};
 use crate::auth::{Auth, Error, UserRef};
 use crate::db::clock::now;
 use crate::db::schema::{login_failures, sessions, users};
@@ -23,6 +24,8 @@ pub struct Account {
     pub locked_until: Option<DateTime<Utc>>,
     /// The user's live session.
     pub session: Option<Session>,
+    /// The last mail to the user, if it was given up.
+    pub undelivered: Option<Undelivered>,
 }
 
 /// A row of the query.
@@ -42,6 +45,7 @@ impl From<Row> for Account {
             has_password,
             locked_until,
             session: session.zip(ends_at).map(judged),
+            undelivered: None,
         }
     }
 }
@@ -104,7 +108,8 @@ impl Auth {
                 .order((users::created_at.desc(), users::id.desc()))
                 .limit(limit + 1)
                 .load(conn)?;
-            let accounts = rows.into_iter().map(Account::from).collect();
+            let mut accounts: Vec<Account> = rows.into_iter().map(Account::from).collect();
+            add_undelivered(conn, &mut accounts)?;
             Ok(page(accounts, limit, |account: &Account| Cursor {
                 at: account.user.created_at,
                 id: account.user.id,
@@ -125,7 +130,9 @@ impl Auth {
                 .filter(users::id.eq(id))
                 .first(conn)
                 .optional()?;
-            row.map(Account::from).ok_or_else(|| whom.unknown())
+            let mut account = row.map(Account::from).ok_or_else(|| whom.unknown())?;
+            add_undelivered(conn, std::slice::from_mut(&mut account))?;
+            Ok(account)
         })
         .await
     }

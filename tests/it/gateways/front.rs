@@ -26,7 +26,7 @@ fn forged(n: usize) -> Vec<(&'static str, String)> {
 }
 
 /// Somebody at [`CLIENT`] who comes to `https://seat.example.org`.
-fn visitor(gateway: &Gateway) -> Client {
+pub(super) fn visitor(gateway: &Gateway) -> Client {
     // Brings what TLS needs into the process.
     let _ = Client::new(gateway.address);
     let trusted = reqwest::Certificate::from_der(&gateway.certificate).unwrap();
