@@ -11,6 +11,9 @@ const nav = document.getElementById("nav");
 const notice = document.getElementById("notice");
 const login = { main: clones(main), nav: clones(nav), title: document.title };
 
+/** What pages with lists need, loaded with the first page behind the sign-in. */
+let lists = null;
+
 /** Stops the timers and listeners of the current page. */
 let leave = new AbortController();
 
@@ -90,7 +93,10 @@ function show(content, title) {
     document.getElementById("sign-out")?.addEventListener("click", signOut);
   }
   document.title = title;
-  for (const time of main.querySelectorAll("time")) localise(time);
+  for (const time of main.querySelectorAll("time")) time.textContent = whole(new Date(time.dateTime));
+  lists?.keepTimes(main, whole, leave.signal);
+  lists?.showCutOff(main, leave.signal);
+  lists?.enterMenus(main, leave.signal);
   if (document.getElementById("login")) enterLogin();
   if (document.getElementById("warning")) enterSeat();
   const change = document.getElementById("change-password");
@@ -105,6 +111,7 @@ const LEFT = "oneseat-left";
 /** Shows the login page, which then leads to a `next` page. */
 function showLogin(words = "", email = "", next = "") {
   document.getElementById("confirm").close();
+  lists?.untell();
   const query = new URLSearchParams(isWanted(next) ? { next } : {});
   history.replaceState(null, "", `/login?${query}`.replace(/\?$/, ""));
   show({ main: copies(login.main), nav: copies(login.nav) }, login.title);
@@ -141,7 +148,8 @@ let chosen = 0;
 
 /** Fetches a page with the token. */
 async function load(path, options) {
-  const response = await seat.fetch(path, options);
+  const [response, module] = await Promise.all([seat.fetch(path, options), lists ?? import("./lists.js")]);
+  lists = module;
   if (!response.ok) throw await Problem.from(response);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
@@ -214,15 +222,15 @@ function say(words) {
   notice.textContent = words;
 }
 
-/** Shows a time, which the server renders in UTC, in the user's time zone. */
-function localise(time) {
-  time.textContent = `${DAY.format(new Date(time.dateTime))}, ${timeOfDay(new Date(time.dateTime))}`;
+/** The day and the time, in the user's time zone. The server renders times in UTC. */
+function whole(at) {
+  return `${DAY.format(at)}, ${timeOfDay(at)}`;
 }
 
 /** The time, with the day if it is not today. */
 function clock(at) {
   const isToday = at.toDateString() === new Date().toDateString();
-  return isToday ? timeOfDay(at) : `${DAY.format(at)}, ${timeOfDay(at)}`;
+  return isToday ? timeOfDay(at) : whole(at);
 }
 
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
@@ -444,11 +452,12 @@ async function refresh() {
 
 seat.onChanged(refresh);
 
-/** Is nothing focused, selected, or typed and not sent, and no dialog open? */
+/** Is nothing focused, selected, or typed and not sent, and no dialog or menu open? */
 function isIdle() {
   const focused = document.activeElement;
   const isTyped = [...main.querySelectorAll("input")].some((input) => input.value !== input.defaultValue);
   return !document.getElementById("confirm").open
+    && !main.querySelector(":popover-open")
     && !(focused !== main && main.contains(focused))
     && (getSelection()?.isCollapsed ?? true)
     && !isTyped;
@@ -477,9 +486,9 @@ function confirmed(words, { yes = "End", count = "1" }) {
 }
 
 /** Performs a button's action: `data-delete` or `data-post` with a path; `data-confirm`, `data-yes` and `data-done` with texts;
- * `data-count` with the number of things that it is about. */
+ * `data-count` with the number of things that it is about; `data-undo` with the path that takes it back, and `data-undone`. */
 async function act(button) {
-  const { delete: gone, post: path = gone, confirm: words, done = "Done." } = button.dataset;
+  const { delete: gone, post: path = gone, confirm: words, done = "Done.", undo, undone } = button.dataset;
   if (words && !(await confirmed(words, button.dataset))) return;
   busy(button, true);
   try {
@@ -487,13 +496,38 @@ async function act(button) {
     // 404: it is gone already, as wanted.
     if (!response.ok && !(gone && response.status === 404)) throw await Problem.from(response);
     const { ended } = response.status === 200 ? await response.json() : {};
-    await visit(here());
-    say(ended === undefined ? done : `${ended} ${ended === 1 ? "session" : "sessions"} ended.`);
-    arrive();
+    const sessions = `${ended} ${ended === 1 ? "session" : "sessions"} ended.`;
+    say("");
+    lists.tell(ended === undefined ? done : sessions, undo && (() => takeBack(undo, undone)));
+    await reload(button, gone && path.startsWith("/api/admin/sessions/"));
   } catch (error) {
     fail(error);
   } finally {
     busy(button, false);
+  }
+}
+
+/** Loads the page again, and leaves its user where they are; `isGone`: with the row of the button goes. */
+async function reload(button, isGone) {
+  const menu = button.closest(":popover-open");
+  menu?.hidePopover();
+  const place = new lists.Place(button, isGone);
+  place.restore();
+  await visit(here());
+  place.restore();
+}
+
+/** Takes back what a button has done. */
+async function takeBack(path, done) {
+  const row = path.split("/").at(-2);
+  try {
+    const response = await seat.fetch(path, { method: "POST" });
+    if (!response.ok) throw await Problem.from(response);
+    lists.tell(done);
+    const button = main.querySelector(`[data-row="${row}"] button`);
+    if (button) await reload(button, false);
+  } catch (error) {
+    fail(error);
   }
 }
 

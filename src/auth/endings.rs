@@ -78,7 +78,7 @@ impl Auth {
         let end = move |conn: &mut PgConnection, _| {
             Ok(match search {
                 Search::All => history::end(conn, Which::AllBut(own), Revoked, &policy)?,
-                Search::Network(_) | Search::Text(_) => {
+                Search::For(_) => {
                     let ids = matching_others(conn, &search, own, &policy)?;
                     history::end(conn, Which::AllOf(&ids), Revoked, &policy)?
                 }

@@ -58,7 +58,7 @@ static STATEMENT: LazyLock<String> = LazyLock::new(|| {
              {is_locked}, exists (select from seen where to_tell)
          from opened left join ended on true",
         end = history::end_sql("user_id = $4"),
-        open = sessions::open_sql("gone", ["$4", "$5", "$6", "$7", "$11"]),
+        open = sessions::open_sql("gone", ["$4", "$5", "$6", "$7", "$11", "$12"]),
         name_user = feed::name_user_sql("$4", "ended"),
         forget = lockout::forget_sql("$8"),
         is_locked = lockout::is_locked_sql("$8"),
@@ -82,7 +82,8 @@ impl SignInStatement<'_> {
             .bind::<Binary, _>(self.email.digest().to_vec())
             .bind::<Binary, _>(self.origin.place_digest().to_vec())
             .bind::<Bool, _>(self.reports_new_origins)
-            .bind::<Bool, _>(self.ends_with_page);
+            .bind::<Bool, _>(self.ends_with_page)
+            .bind::<Text, _>(self.origin.folded());
         let (session, replaced, is_locked, is_news): (Session, Option<EndedSession>, bool, bool) =
             Prepared::new(statement).of_type::<Row>().get_result(conn)?;
         Ok(Taken {

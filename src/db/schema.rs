@@ -12,6 +12,7 @@ diesel::table! {
         created_at -> Timestamptz,
         ended_at -> Timestamptz,
         reason -> Text,
+        folded_origin -> Nullable<Text>,
     }
 }
 
@@ -100,6 +101,7 @@ diesel::table! {
         page_stream -> Nullable<Uuid>,
         page_lost_at -> Nullable<Timestamptz>,
         page_heard_at -> Nullable<Timestamptz>,
+        folded_origin -> Nullable<Text>,
     }
 }
 

@@ -84,6 +84,17 @@ impl Device {
         }
     }
 
+    /// What kind of device it is, by the name of its picture in `static/devices.svg`.
+    pub fn kind(&self) -> &'static str {
+        match (self.system.as_deref(), self.browser.as_deref()) {
+            (Some("Android" | "iPhone"), _) => "phone",
+            (Some("iPad"), _) => "tablet",
+            (_, Some("curl" | "Wget" | "Python Requests" | "Postman")) => "program",
+            (Some(_), _) => "computer",
+            (None, _) => "unknown",
+        }
+    }
+
     /// The device without a version.
     pub fn without_version(self) -> Self {
         Self {
@@ -113,6 +124,21 @@ impl fmt::Display for Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_kind_of_device_has_its_picture() {
+        let pictures = include_str!("../../static/devices.svg");
+        for (user_agent, kind) in [
+            ("Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0.0.0", "computer"),
+            ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X)", "phone"),
+            ("Mozilla/5.0 (iPad; CPU OS 18_1 like Mac OS X)", "tablet"),
+            ("curl/8.5.0", "program"),
+            ("", "unknown"),
+        ] {
+            assert_eq!(Device::of(Some(user_agent)).kind(), kind);
+            assert!(pictures.contains(&format!("<symbol id=\"{kind}\"")), "{kind}");
+        }
+    }
 
     #[test]
     fn usual_browsers_are_named_as_people_name_them() {

@@ -30,6 +30,23 @@ words! {
     }
 }
 
+impl EndReason {
+    /// The reason in words, as lists show it.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::SignedOut => "Signed out",
+            Self::PageClosed => "Page closed",
+            Self::Replaced => "Signed in elsewhere",
+            Self::Expired => "Expired",
+            Self::Revoked => "Ended by an admin",
+            Self::PasswordChanged => "Password changed",
+            Self::AccountDisabled => "Account disabled",
+            Self::Restored => "Backup restored",
+            Self::Unknown => "Ended",
+        }
+    }
+}
+
 /// What the client of an ended session may know. It says nothing about the client that took the seat.
 #[derive(Queryable, Selectable, Clone, Copy, Debug, PartialEq, Eq)]
 #[diesel(table_name = ended_sessions, check_for_backend(diesel::pg::Pg))]

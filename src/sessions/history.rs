@@ -228,9 +228,9 @@ pub fn end_sql(condition: &str) -> String {
              delete from sessions where {condition} returning *, {EXPIRES_AT} as over_at
          ), ended as (
              insert into ended_sessions
-                 (id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
-                  ended_at, reason)
-             select id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
+                 (id, user_id, token_digest, ip_address, user_agent, folded_origin, last_activity, expires_at,
+                  created_at, ended_at, reason)
+             select id, user_id, token_digest, ip_address, user_agent, folded_origin, last_activity, expires_at, created_at,
                  least(over_at, statement_timestamp()),
                  case when over_at <= statement_timestamp() then 'expired' when is_restored then 'restored' else $3 end
              from gone

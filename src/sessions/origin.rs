@@ -50,6 +50,11 @@ impl Origin {
         Networks::of(self.address)
     }
 
+    /// What lists show of it, in lower case, to be searched: the device in words, and the address.
+    pub fn folded(&self) -> String {
+        format!("{} {}", Device::of(self.user_agent()), self.address).to_lowercase()
+    }
+
     /// SHA-256 of the place: one customer's network, which choosing another address does not leave, and the
     /// browser without its version.
     pub fn place_digest(&self) -> [u8; 32] {

@@ -17,6 +17,18 @@ words! {
     }
 }
 
+impl AccountState {
+    /// The state in words, as lists show it.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Invited => "Invited",
+            Self::Unverified => "Not verified",
+            Self::Disabled => "Disabled",
+        }
+    }
+}
+
 impl User {
     /// Whether the user may sign in, or why not.
     pub fn state(&self, has_password: bool) -> AccountState {

@@ -27,6 +27,7 @@ mod hostile;
 mod http;
 mod introspection;
 mod limits;
+mod lists;
 mod lockout;
 mod log;
 mod manual;

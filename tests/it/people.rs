@@ -284,7 +284,8 @@ fn every_template_isolates_what_people_wrote() {
             {
                 let filters: Vec<_> = expression.split('|').skip(1).map(str::trim).collect();
                 let is_isolated = filters.last() == Some(&"isolated");
-                let is_in_bdi = before.ends_with("<bdi>")
+                let tag = before.rsplit('<').next().unwrap();
+                let is_in_bdi = (tag == "bdi>" || tag.starts_with("bdi ") && tag.ends_with('>'))
                     && after.starts_with("</bdi>")
                     && filters.iter().any(|filter| ["shown", "address"].contains(filter));
                 // A field has the value itself, and no text beside it.

@@ -1,17 +1,21 @@
 //! The list of accounts and their states, for admins.
 
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Uuid as SqlUuid};
 
-use super::pagination::{Cursor, Page, Search, page};
+use super::pagination::{Counted, Counting, Cursor, Keys, List, Page};
+use super::search::{Search, Word};
 use super::undelivered::{Undelivered, add_undelivered};
 use crate::auth::{Auth, Error, UserRef};
+use crate::config::SessionPolicy;
 use crate::db::clock::now;
 use crate::db::schema::{login_failures, sessions, users};
 use crate::sessions::{Session, store};
 use crate::users::email_digest;
 use crate::users::spelling::is_read_as;
-use crate::users::{AccountState, User};
+use crate::users::{AccountState, Role, User};
 
 /// An account as admins see it: on a page, in the API and at the command line.
 #[derive(Clone, Debug)]
@@ -76,7 +80,7 @@ impl Account {
 }
 
 impl Auth {
-    /// Accounts, the newest first. A search matches names and email addresses.
+    /// Accounts, the newest first.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -86,34 +90,41 @@ impl Auth {
         after: Option<Cursor>,
         limit: i64,
     ) -> Result<Page<Account>, Error> {
+        Ok(self.find_accounts(search, after, limit).await?.page)
+    }
+
+    /// The same, with what there is beside the page.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn find_accounts(
+        &self,
+        search: Search,
+        after: Option<Cursor>,
+        limit: i64,
+    ) -> Result<Counted<Account>, Error> {
         let policy = self.policy.sessions;
         self.run(move |conn| {
-            let mut query = accounts!(policy).into_boxed();
-            if let Some(pattern) = pattern(&search) {
-                query = query.filter(
-                    users::folded_name
-                        .like(pattern.clone())
-                        .or(users::folded_email.like(pattern.clone()))
-                        .or(is_read_as(pattern)),
-                );
+            let mut found = users::table.select((users::id, users::created_at)).into_boxed();
+            if let Some(shows) = shows(&search, &policy) {
+                found = found.filter(shows);
             }
-            if let Some(Cursor { at, id }) = after {
-                query = query.filter(users::created_at.le(at)).filter(
-                    users::created_at
-                        .lt(at)
-                        .or(users::created_at.eq(at).and(users::id.lt(id))),
-                );
+            let counting = Counting::of(&search);
+            let keys = Keys {
+                found,
+                counting,
+                after,
+                limit,
+                own: None,
             }
-            let rows: Vec<Row> = query
+            .load(conn)?;
+            let rows: Vec<Row> = accounts!(policy)
+                .filter(users::id.eq_any(keys.shown(limit)))
                 .order((users::created_at.desc(), users::id.desc()))
-                .limit(limit + 1)
                 .load(conn)?;
             let mut accounts: Vec<Account> = rows.into_iter().map(Account::from).collect();
             add_undelivered(conn, &mut accounts)?;
-            Ok(page(accounts, limit, |account: &Account| Cursor {
-                at: account.user.created_at,
-                id: account.user.id,
-            }))
+            Ok(keys.counted(keys.page(accounts, List::Users, after, limit)))
         })
         .await
     }
@@ -136,33 +147,76 @@ impl Auth {
         })
         .await
     }
+}
 
-    /// How many accounts match.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn count_accounts(&self, search: Search) -> Result<i64, Error> {
-        self.query(move |conn| match pattern(&search) {
-            None => users::table.count().get_result(conn),
-            Some(pattern) => users::table
-                .filter(
-                    users::folded_name
-                        .like(pattern.clone())
-                        .or(users::folded_email.like(pattern.clone()))
-                        .or(is_read_as(pattern)),
-                )
-                .count()
-                .get_result(conn),
-        })
-        .await
+type Condition = Box<dyn BoxableExpression<users::table, Pg, SqlType = Bool>>;
+
+/// The ids of users with this in their name or address.
+pub(super) fn named(word: &Word) -> users::BoxedQuery<'static, Pg, SqlUuid> {
+    users::table.filter(is_named(word)).select(users::id).into_boxed()
+}
+
+fn is_named(word: &Word) -> Condition {
+    let pattern = word.pattern();
+    let by_name = users::folded_name.like(pattern.clone());
+    let by_email = users::folded_email.like(pattern.clone()).or(is_read_as(pattern));
+    Box::new(by_name.or(by_email))
+}
+
+/// What the rows show that a search is for. None for everything.
+fn shows(search: &Search, policy: &SessionPolicy) -> Option<Condition> {
+    let Search::For(words) = search else {
+        return None;
+    };
+    let shown = |word: &Word| match labelled(word, policy) {
+        Some(label) => Box::new(label.or(is_named(word))),
+        None => is_named(word),
+    };
+    let all = words
+        .each()
+        .iter()
+        .map(shown)
+        .reduce(|all, word| Box::new(all.and(word)))?;
+    match words.whole().and_then(|whole| labelled(whole, policy)) {
+        Some(label) => Some(Box::new(label.or(all))),
+        None => Some(all),
     }
 }
 
-/// Accounts have no network: a search that looks like one is treated as text.
-fn pattern(search: &Search) -> Option<String> {
-    match search {
-        Search::All => None,
-        Search::Network(network) => Some(Search::pattern(&network.to_string())),
-        Search::Text(text) => Some(Search::pattern(text)),
+/// Accounts with a label that the word stands for.
+fn labelled(word: &Word, policy: &SessionPolicy) -> Option<Condition> {
+    let mut conditions: Vec<Condition> = Vec::new();
+    if word.means("Admin") {
+        conditions.push(Box::new(users::role.eq(Role::Admin)));
+    }
+    if word.means("Signed in") {
+        let seats = sessions::table.filter(store::ends_at(policy).gt(now()));
+        conditions.push(Box::new(
+            users::id.eq_any(seats.select(sessions::user_id).into_boxed::<Pg>()),
+        ));
+    }
+    if word.means("Locked") {
+        let locks = login_failures::table.filter(login_failures::locked_until.gt(now().nullable()));
+        let digests = locks.select(login_failures::email_digest).into_boxed::<Pg>();
+        conditions.push(Box::new(email_digest(users::email).eq_any(digests)));
+    }
+    let states = AccountState::ALL
+        .into_iter()
+        .filter(|state| word.means(state.in_words()));
+    conditions.extend(states.map(is_in));
+    conditions
+        .into_iter()
+        .reduce(|one, other| Box::new(one.or(other)))
+}
+
+/// As [`User::state`] tells it.
+fn is_in(state: AccountState) -> Condition {
+    let may = users::disabled_at.is_null();
+    let has_password = users::password_hash.is_not_null();
+    match state {
+        AccountState::Disabled => Box::new(users::disabled_at.is_not_null()),
+        AccountState::Invited => Box::new(may.and(users::password_hash.is_null())),
+        AccountState::Unverified => Box::new(may.and(has_password).and(users::email_verified.eq(false))),
+        AccountState::Active => Box::new(may.and(has_password).and(users::email_verified.eq(true))),
     }
 }

@@ -2,10 +2,13 @@
 
 mod accounts;
 mod pagination;
+mod search;
 mod sessions;
 mod undelivered;
 
 pub use accounts::Account;
-pub use pagination::{Cursor, LARGEST_PAGE, Page, Search};
+pub use pagination::{Counted, Cursor, LARGEST_PAGE, List, Page};
+pub use search::Search;
+pub use sessions::REMOVED_USER;
 pub(super) use sessions::matching_others;
 pub use undelivered::Undelivered;

@@ -1,33 +1,61 @@
-//! Pages by key: a page begins after the last row of the previous one, so that new and removed rows shift
-//! nothing.
+//! Pages by key: a page begins after the last row of the one before it. A key never changes, so whoever is active, comes or goes
+//! meanwhile moves no other row from one page to another.
 
 use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, Utc};
-use ipnetwork::IpNetwork;
-use unicode_normalization::UnicodeNormalization;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Bool, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
+
+use super::search::Search;
+use crate::db::PgConnection;
 
 /// The most rows per page.
 pub const LARGEST_PAGE: i64 = 200;
 
-/// The search term of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Search {
-    /// Everything.
-    All,
-    /// Addresses of origin in this network.
-    Network(IpNetwork),
-    /// A part of a name or an email; its beginning, if shorter than three characters.
-    Text(String),
+/// A list that has pages, the newest rows first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// Live sessions, by the sign-in.
+    Sessions,
+    /// Accounts, by when they were made.
+    Users,
+    /// Past sessions, by their end.
+    History,
+}
+
+impl List {
+    const ALL: [Self; 3] = [Self::Sessions, Self::Users, Self::History];
+
+    /// The first letter of its cursors.
+    const fn letter(self) -> char {
+        match self {
+            Self::Sessions => 's',
+            Self::Users => 'u',
+            Self::History => 'h',
+        }
+    }
 }
 
 /// Where a page begins: after the row with this time and id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
+    pub(super) list: List,
     pub(super) at: DateTime<Utc>,
     pub(super) id: Uuid,
+    /// The time of the first row of the first page. What is newer has come since.
+    pub(super) top: DateTime<Utc>,
+}
+
+impl Cursor {
+    /// The list whose pages it turns.
+    pub fn list(&self) -> List {
+        self.list
+    }
 }
 
 /// One page of a list.
@@ -39,34 +67,23 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
-impl From<&str> for Search {
-    /// An address, a network, or the beginning of an IPv4 address such as `203.0.113.` is a network; other
-    /// input is text.
-    fn from(text: &str) -> Self {
-        let text = text.trim();
-        if text.is_empty() {
-            return Self::All;
-        }
-        text.parse()
-            .ok()
-            .or_else(|| beginning(text))
-            .map_or_else(|| Self::Text(text.to_owned()), Self::Network)
-    }
-}
-
-fn beginning(text: &str) -> Option<IpNetwork> {
-    let parts: Vec<&str> = text.strip_suffix('.')?.split('.').collect();
-    if parts.len() > 3 {
-        return None;
-    }
-    let bits = parts.len() * 8;
-    let address: Vec<&str> = parts.into_iter().chain(["0"; 3]).take(4).collect();
-    format!("{}/{bits}", address.join(".")).parse().ok()
+/// A page, and what there is beside it.
+#[derive(Clone, Debug)]
+pub struct Counted<T> {
+    /// The page.
+    pub page: Page<T>,
+    /// How many rows all pages have.
+    pub total: i64,
+    /// How many of them have come since the first page was shown, and stand before it.
+    pub newer: i64,
+    /// Whether the caller's own is among all of them.
+    pub has_own: bool,
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", self.at.timestamp_micros(), self.id.simple())
+        let (at, top) = (self.at.timestamp_micros(), self.top.timestamp_micros());
+        write!(f, "{}{at}_{}_{top}", self.list.letter(), self.id.simple())
     }
 }
 
@@ -75,59 +92,181 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parse = || {
-            let (at, id) = text.split_once('_')?;
-            let at = DateTime::from_timestamp_micros(at.parse().ok()?)?;
-            // A time that PostgreSQL cannot hold was never that of a row.
-            (1970..10_000).contains(&at.year()).then_some(Self {
-                at,
-                id: id.parse().ok()?,
+            let list = List::ALL
+                .into_iter()
+                .find(|list| text.starts_with(list.letter()))?;
+            let mut parts = text[1..].split('_');
+            let cursor = Self {
+                list,
+                at: moment(parts.next()?)?,
+                id: parts.next()?.parse().ok()?,
+                top: moment(parts.next()?)?,
+            };
+            parts.next().is_none().then_some(cursor)
+        };
+        parse().ok_or("after must be the next of an earlier page; begin again without it")
+    }
+}
+
+/// A time in microseconds, if it may be that of a row. PostgreSQL cannot hold every other.
+fn moment(micros: &str) -> Option<DateTime<Utc>> {
+    let at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
+    (1970..10_000).contains(&at.year()).then_some(at)
+}
+
+/// What to count beside a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counting {
+    /// Nothing: it would take long, and nobody asks.
+    Nothing,
+    /// Rows that are easy to count, because there is no search.
+    All,
+    /// Rows that are looked for in all: they are found once, and counted and shown from there.
+    Found,
+}
+
+impl Counting {
+    pub(super) fn of(search: &Search) -> Self {
+        match search {
+            Search::All => Self::All,
+            Search::For(_) => Self::Found,
+        }
+    }
+}
+
+/// Asks for the keys of one page among the rows that a query finds: `(id, time)`, newest first.
+pub(super) struct Keys<Q> {
+    pub(super) found: Q,
+    pub(super) counting: Counting,
+    pub(super) after: Option<Cursor>,
+    /// Rows of a page.
+    pub(super) limit: i64,
+    /// The row to look for among all.
+    pub(super) own: Option<Uuid>,
+}
+
+type KeyTypes = (BigInt, BigInt, Bool, Array<SqlUuid>, Array<Timestamptz>);
+
+/// The keys of a page.
+#[derive(Debug, Queryable)]
+pub(super) struct KeyPage {
+    pub(super) total: i64,
+    pub(super) newer: i64,
+    pub(super) has_own: bool,
+    /// One more than fits on the page, if there is a next one.
+    ids: Vec<Uuid>,
+    times: Vec<DateTime<Utc>>,
+}
+
+impl<Q> Keys<Q>
+where
+    Self: QueryFragment<Pg> + QueryId + Query<SqlType = KeyTypes>,
+{
+    pub(super) fn load(mut self, conn: &mut PgConnection) -> QueryResult<KeyPage> {
+        self.limit += 1;
+        self.get_result(conn)
+    }
+}
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Keys<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // A plan that is made once for all words would be the wrong one for most of them.
+        out.unsafe_to_cache_prepared();
+        out.push_sql(match self.counting {
+            Counting::Found => "with found(id, at) as materialized (",
+            Counting::All | Counting::Nothing => "with found(id, at) as not materialized (",
+        });
+        self.found.walk_ast(out.reborrow())?;
+        out.push_sql("), page as materialized (select id, at from found");
+        if let Some(after) = &self.after {
+            out.push_sql(" where (at, id) < (");
+            out.push_bind_param::<Timestamptz, _>(&after.at)?;
+            out.push_sql(", ");
+            out.push_bind_param::<SqlUuid, _>(&after.id)?;
+            out.push_sql(")");
+        }
+        out.push_sql(" order by at desc, id desc limit ");
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(") select counted.*, array(select id from page order by at desc, id desc), array(select at from page order by at desc, id desc) from (select ");
+        self.push_counts(out.reborrow())?;
+        out.push_sql(") as counted");
+        Ok(())
+    }
+}
+
+impl<Q> Keys<Q> {
+    /// All counts in one go over the rows that were found.
+    fn push_counts<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if self.counting == Counting::Nothing {
+            out.push_sql("0::bigint, 0::bigint, false");
+            return Ok(());
+        }
+        out.push_sql("count(*), ");
+        match &self.after {
+            None => out.push_sql("0::bigint"),
+            Some(after) => {
+                out.push_sql("count(*) filter (where at > ");
+                out.push_bind_param::<Timestamptz, _>(&after.top)?;
+                out.push_sql(")");
+            }
+        }
+        match &self.own {
+            None => out.push_sql(", false"),
+            Some(own) => {
+                out.push_sql(", coalesce(bool_or(id = ");
+                out.push_bind_param::<SqlUuid, _>(own)?;
+                out.push_sql("), false)");
+            }
+        }
+        out.push_sql(" from found");
+        Ok(())
+    }
+}
+
+/// It is never kept.
+impl<Q> QueryId for Keys<Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q> Query for Keys<Q> {
+    type SqlType = KeyTypes;
+}
+
+impl<Q, Conn> RunQueryDsl<Conn> for Keys<Q> {}
+
+impl KeyPage {
+    /// The ids of the rows of the page.
+    pub(super) fn shown(&self, limit: i64) -> &[Uuid] {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        &self.ids[..self.ids.len().min(limit)]
+    }
+
+    /// The page with these rows: those of [`shown`](Self::shown) that are still there.
+    pub(super) fn page<T>(&self, rows: Vec<T>, list: List, after: Option<Cursor>, limit: i64) -> Page<T> {
+        let shown = self.shown(limit).len();
+        let next = || {
+            let last = shown.checked_sub(1).filter(|_| shown < self.ids.len())?;
+            let first = *self.times.first()?;
+            Some(Cursor {
+                list,
+                at: *self.times.get(last)?,
+                id: *self.ids.get(last)?,
+                top: after.map_or(first, |after| after.top),
             })
         };
-        parse().ok_or("after must be the next of an earlier page")
+        Page { rows, next: next() }
     }
-}
 
-impl Search {
-    /// A pattern for the folded text, with wildcards escaped.
-    pub(super) fn pattern(text: &str) -> String {
-        let text = folded(text);
-        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        // The index works on three letters in a row, or on the beginning of a word.
-        if text.chars().count() < 3 {
-            format!("{escaped}%")
-        } else {
-            format!("%{escaped}%")
+    /// The same, with what there is beside it.
+    pub(super) fn counted<T>(&self, page: Page<T>) -> Counted<T> {
+        Counted {
+            page,
+            total: self.total,
+            newer: self.newer,
+            has_own: self.has_own,
         }
     }
-}
-
-/// The text without the differences that a search overlooks, as the columns `folded_...` of `users` have it. The
-/// locale of the database does not matter.
-fn folded(text: &str) -> String {
-    let lower = text.nfc().map(|letter| match letter {
-        // Unicode makes a letter and a mark of it, and no other letter becomes two.
-        'İ' => 'i',
-        letter => letter.to_lowercase().next().unwrap_or(letter),
-    });
-    let mut folded = String::with_capacity(text.len());
-    for letter in lower {
-        match letter {
-            'ς' => folded.push('σ'),
-            'ſ' => folded.push('s'),
-            'ß' => folded.push_str("ss"),
-            other => folded.push(other),
-        }
-    }
-    folded.nfc().collect()
-}
-
-/// Removes the extra row that was queried beyond the page, and returns where the next page begins.
-pub(super) fn page<T>(mut rows: Vec<T>, limit: i64, cursor: impl Fn(&T) -> Cursor) -> Page<T> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| has_more).map(cursor);
-    Page { rows, next }
 }
 
 #[cfg(test)]
@@ -136,41 +275,30 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn addresses_and_their_beginnings_are_networks_and_all_else_is_text() {
-        for (text, network) in [
-            ("203.0.113.9", "203.0.113.9/32"),
-            ("203.0.113.0/24", "203.0.113.0/24"),
-            ("203.0.113.", "203.0.113.0/24"),
-            ("10.", "10.0.0.0/8"),
-            ("2001:db8::/32", "2001:db8::/32"),
-        ] {
-            assert_eq!(
-                Search::from(text),
-                Search::Network(network.parse().unwrap()),
-                "{text}"
-            );
-        }
-        for text in ["ada", "10", "a.", "300.", "1.2.3.4.", "ada@example.org"] {
-            assert_eq!(Search::from(text), Search::Text(text.to_owned()));
-        }
-        assert_eq!(Search::from("  "), Search::All);
+    fn time(micros: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(micros).unwrap()
     }
 
     #[test]
     fn a_cursor_reads_back() {
         let cursor = Cursor {
-            at: DateTime::from_timestamp_micros(1_795_000_000_123_456).unwrap(),
+            list: List::Sessions,
+            at: time(1_795_000_000_123_456),
             id: Uuid::new_v4(),
+            top: time(1_795_000_000_999_999),
         };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         for text in [
             "",
             "1",
             "x_y",
-            "1_",
+            "s1_",
             "_",
-            "-210866803200000001_00000000-0000-0000-0000-000000000000",
+            "é1_00000000000000000000000000000000_1",
+            "s1_00000000000000000000000000000000_1_1",
+            // Of an earlier version.
+            "1795000000000000_00000000000000000000000000000000",
+            "s-210866803200000001_00000000-0000-0000-0000-000000000000_1",
         ] {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
         }
@@ -180,38 +308,20 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn every_cursor_of_a_row_reads_back(micros in 0..253_402_300_800_000_000_i64, id: u128) {
-            let at = DateTime::from_timestamp_micros(micros).unwrap();
-            let cursor = Cursor { at, id: Uuid::from_u128(id) };
+        fn every_cursor_of_a_row_reads_back(micros in 0..253_402_300_800_000_000_i64, id: u128, list in 0..3_usize) {
+            let cursor = Cursor { list: List::ALL[list], at: time(micros), id: Uuid::from_u128(id), top: time(micros) };
             prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }
 
         #[test]
         fn whatever_is_sent_as_a_cursor_is_refused_or_understood(text in prop_oneof![
             any::<String>(),
-            "-?[0-9]{0,20}_?[0-9a-fA-F-]{0,40}",
+            "[suh]?-?[0-9]{0,20}_?[0-9a-fA-F-]{0,40}_?[0-9]{0,20}",
         ]) {
             if let Ok(cursor) = text.parse::<Cursor>() {
                 prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
                 prop_assert!((1970..10_000).contains(&cursor.at.year()));
             }
-        }
-
-        #[test]
-        fn whatever_is_searched_for_is_never_a_pattern(text in prop_oneof![any::<String>(), "[%_\\\\a.0-9:/]{0,20}"]) {
-            let _ = Search::from(text.as_str());
-            let pattern = Search::pattern(&text);
-            let text = folded(&text);
-            // Between the outer signs, with every escape undone, is the text.
-            let inner = pattern.strip_suffix('%').unwrap();
-            let inner = if text.chars().count() < 3 { inner } else { inner.strip_prefix('%').unwrap() };
-            let mut plain = String::new();
-            let mut letters = inner.chars();
-            while let Some(letter) = letters.next() {
-                prop_assert!(letter != '%' && letter != '_');
-                plain.extend(if letter == '\\' { letters.next() } else { Some(letter) });
-            }
-            prop_assert_eq!(plain, text);
         }
     }
 }

@@ -1,38 +1,121 @@
 //! Lists of live and past sessions, and of locked addresses.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::InnerJoinQuerySource;
+use diesel::dsl::{exists, not, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Nullable, Text};
 use uuid::Uuid;
 
-use super::pagination::{Cursor, Page, Search, page};
+use super::accounts::named;
+use super::pagination::{Counted, Counting, Cursor, Keys, List, Page};
+use super::search::{Search, Word};
 use crate::auth::{Auth, Error};
 use crate::config::SessionPolicy;
 use crate::db::PgConnection;
 use crate::db::clock::now;
 use crate::db::schema::{ended_sessions, sessions, users};
-use crate::sessions::store::{count_live, ends_at};
+use crate::sessions::store::ends_at;
 use crate::sessions::{EndReason, EndedSession, Session, history};
+use crate::users::User;
 use crate::users::lockout::{self, Locked};
-use crate::users::spelling::is_read_as;
-use crate::users::{User, store};
+use crate::users::store;
 
-type LiveRows = InnerJoinQuerySource<sessions::table, users::table>;
-type Condition = Box<dyn BoxableExpression<LiveRows, Pg, SqlType = Bool>>;
+type LiveCondition = Box<dyn BoxableExpression<sessions::table, Pg, SqlType = Bool>>;
+type EndedCondition = Box<dyn BoxableExpression<ended_sessions::table, Pg, SqlType = Nullable<Bool>>>;
 
-fn matches_live(search: &Search, policy: &SessionPolicy) -> Condition {
+/// Shown in place of the name of a user whose account is gone.
+pub const REMOVED_USER: &str = "Removed user";
+
+/// A row that an earlier version wrote has no device in words: it is found by what its browser sent.
+macro_rules! origin_text {
+    ($table:literal) => {
+        sql::<Text>(concat!(
+            "coalesce(",
+            $table,
+            ".folded_origin, ",
+            "lower(coalesce(",
+            $table,
+            ".user_agent, '') collate \"C\") || ' ' || host(",
+            $table,
+            ".ip_address))"
+        ))
+    };
+}
+
+fn lives_and_shows(search: &Search, policy: &SessionPolicy) -> LiveCondition {
     let lives = ends_at(policy).gt(now());
     match search {
         Search::All => Box::new(lives),
-        Search::Network(network) => Box::new(lives.and(sessions::ip_address.is_contained_by_or_eq(*network))),
-        Search::Text(text) => {
-            let pattern = Search::pattern(text);
-            let by_name = users::folded_name.like(pattern.clone());
-            let by_email = users::folded_email.like(pattern.clone()).or(is_read_as(pattern));
-            Box::new(lives.and(by_name.or(by_email)))
-        }
+        // Whether it lives takes longer to find out, so that it comes last.
+        Search::For(words) => words
+            .each()
+            .iter()
+            .fold(Box::new(lives), |others: LiveCondition, word| {
+                Box::new(shows_live(word).and(others))
+            }),
+    }
+}
+
+fn shows_live(word: &Word) -> LiveCondition {
+    let is_named = sessions::user_id.eq_any(named(word));
+    let comes_from = |pattern| origin_text!("sessions").like(pattern);
+    let is_within = |network| sessions::ip_address.is_contained_by_or_eq(network);
+    match (word.origin_pattern(), word.network()) {
+        (None, None) => Box::new(is_named),
+        (Some(pattern), None) => Box::new(comes_from(pattern).or(is_named)),
+        (None, Some(network)) => Box::new(is_within(network).or(is_named)),
+        (Some(pattern), Some(network)) => Box::new(is_within(network).or(comes_from(pattern)).or(is_named)),
+    }
+}
+
+fn shows_ended(word: &Word) -> EndedCondition {
+    let is_named = || ended_sessions::user_id.eq_any(named(word)).nullable();
+    let mut shows: EndedCondition = match word.origin_pattern() {
+        Some(pattern) => Box::new(
+            origin_text!("ended_sessions")
+                .like(pattern)
+                .or(is_named())
+                .nullable(),
+        ),
+        None => Box::new(is_named()),
+    };
+    if let Some(network) = word.network() {
+        shows = Box::new(
+            ended_sessions::ip_address
+                .is_contained_by_or_eq(network)
+                .or(shows),
+        );
+    }
+    match labelled(word) {
+        Some(label) => Box::new(label.or(shows)),
+        None => shows,
+    }
+}
+
+/// Past sessions with a label that the word stands for: how they ended, or that their user is gone.
+fn labelled(word: &Word) -> Option<EndedCondition> {
+    let reasons: Vec<EndReason> = EndReason::ALL
+        .into_iter()
+        .filter(|reason| word.means(reason.in_words()))
+        .collect();
+    if word.means(REMOVED_USER) {
+        let user = users::table.filter(users::id.eq(ended_sessions::user_id));
+        return Some(Box::new(not(exists(user)).nullable()));
+    }
+    (!reasons.is_empty())
+        .then(|| Box::new(ended_sessions::reason.eq_any(reasons).nullable()) as EndedCondition)
+}
+
+fn ended_shows(search: &Search) -> Option<EndedCondition> {
+    let Search::For(words) = search else {
+        return None;
+    };
+    let each = words.each().iter().map(shows_ended);
+    let all = each.reduce(|all, word| Box::new(all.and(word)))?;
+    match words.whole().and_then(labelled) {
+        Some(label) => Some(Box::new(label.or(all))),
+        None => Some(all),
     }
 }
 
@@ -44,15 +127,45 @@ pub(in crate::auth) fn matching_others(
     policy: &SessionPolicy,
 ) -> QueryResult<Vec<Uuid>> {
     sessions::table
-        .inner_join(users::table)
-        .filter(matches_live(search, policy))
+        .filter(lives_and_shows(search, policy))
         .filter(sessions::id.ne(own))
         .select(sessions::id)
         .load(conn)
 }
 
+fn find_live(
+    conn: &mut PgConnection,
+    search: &Search,
+    (after, limit): (Option<Cursor>, i64),
+    own: Option<Uuid>,
+    policy: &SessionPolicy,
+) -> QueryResult<Counted<(Session, User)>> {
+    let found = sessions::table
+        .filter(lives_and_shows(search, policy))
+        .select((sessions::id, sessions::created_at))
+        .into_boxed();
+    let counting = Counting::of(search);
+    let keys = Keys {
+        found,
+        counting,
+        after,
+        limit,
+        own,
+    }
+    .load(conn)?;
+    let rows = sessions::table
+        .inner_join(users::table)
+        .filter(sessions::id.eq_any(keys.shown(limit)))
+        .order((sessions::created_at.desc(), sessions::id.desc()))
+        .select((Session::as_select(), ends_at(policy), User::as_select()))
+        .load::<(Session, DateTime<Utc>, User)>(conn)?;
+    let judged = |(session, ends_at, user): (Session, _, _)| (session.judged(ends_at), user);
+    let rows = rows.into_iter().map(judged).collect();
+    Ok(keys.counted(keys.page(rows, List::Sessions, after, limit)))
+}
+
 impl Auth {
-    /// Live sessions and their users, newest activity first.
+    /// Live sessions and their users, the last to sign in first.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -62,32 +175,23 @@ impl Auth {
         after: Option<Cursor>,
         limit: i64,
     ) -> Result<Page<(Session, User)>, Error> {
+        Ok(self.find_sessions(search, after, limit, None).await?.page)
+    }
+
+    /// The same, with what there is beside the page. `own` is the caller's session.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn find_sessions(
+        &self,
+        search: Search,
+        after: Option<Cursor>,
+        limit: i64,
+        own: Option<Uuid>,
+    ) -> Result<Counted<(Session, User)>, Error> {
         let policy = self.policy.sessions;
-        self.run(move |conn| {
-            let mut query = sessions::table
-                .inner_join(users::table)
-                .filter(matches_live(&search, &policy))
-                .into_boxed();
-            if let Some(Cursor { at, id }) = after {
-                query = query.filter(sessions::last_activity.le(at)).filter(
-                    sessions::last_activity
-                        .lt(at)
-                        .or(sessions::last_activity.eq(at).and(sessions::id.lt(id))),
-                );
-            }
-            let rows = query
-                .order((sessions::last_activity.desc(), sessions::id.desc()))
-                .limit(limit + 1)
-                .select((Session::as_select(), ends_at(&policy), User::as_select()))
-                .load::<(Session, DateTime<Utc>, User)>(conn)?;
-            let judged = |(session, ends_at, user): (Session, _, _)| (session.judged(ends_at), user);
-            let rows = rows.into_iter().map(judged).collect();
-            Ok(page(rows, limit, |(session, _)| Cursor {
-                at: session.last_activity,
-                id: session.id,
-            }))
-        })
-        .await
+        self.run(move |conn| Ok(find_live(conn, &search, (after, limit), own, &policy)?))
+            .await
     }
 
     /// How many live sessions match.
@@ -96,30 +200,9 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn count_live_sessions(&self, search: Search) -> Result<i64, Error> {
         let policy = self.policy.sessions;
-        self.query(move |conn| match search {
-            // Every session has a user: without a search no join is needed.
-            Search::All => count_live(conn, &policy),
-            Search::Network(_) | Search::Text(_) => sessions::table
-                .inner_join(users::table)
-                .filter(matches_live(&search, &policy))
-                .count()
-                .get_result(conn),
-        })
-        .await
-    }
-
-    /// Whether this session lives and matches.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn is_found(&self, search: Search, session: Uuid) -> Result<bool, Error> {
-        let policy = self.policy.sessions;
         self.query(move |conn| {
-            let found = sessions::table
-                .inner_join(users::table)
-                .filter(matches_live(&search, &policy))
-                .filter(sessions::id.eq(session));
-            diesel::select(diesel::dsl::exists(found)).get_result(conn)
+            let matching = sessions::table.filter(lives_and_shows(&search, &policy));
+            matching.count().get_result(conn)
         })
         .await
     }
@@ -136,40 +219,31 @@ impl Auth {
         limit: i64,
     ) -> Result<Page<(EndedSession, Option<User>)>, Error> {
         self.run(move |conn| {
-            let mut query = ended_sessions::table
-                .left_join(users::table.on(users::id.eq(ended_sessions::user_id)))
+            let mut found = ended_sessions::table
+                .select((ended_sessions::id, ended_sessions::ended_at))
                 .into_boxed();
-            match &search {
-                Search::All => {}
-                Search::Network(network) => {
-                    query = query.filter(ended_sessions::ip_address.is_contained_by_or_eq(*network));
-                }
-                Search::Text(text) => {
-                    let pattern = Search::pattern(text);
-                    let by_name = users::folded_name.nullable().like(pattern.clone());
-                    let by_email = users::folded_email.nullable().like(pattern.clone());
-                    query = query.filter(by_name.or(by_email).or(is_read_as(pattern).nullable()));
-                }
+            if let Some(shows) = ended_shows(&search) {
+                found = found.filter(shows);
             }
             if let Some(reason) = reason {
-                query = query.filter(ended_sessions::reason.eq(reason));
+                found = found.filter(ended_sessions::reason.eq(reason));
             }
-            if let Some(Cursor { at, id }) = after {
-                query = query.filter(ended_sessions::ended_at.le(at)).filter(
-                    ended_sessions::ended_at
-                        .lt(at)
-                        .or(ended_sessions::ended_at.eq(at).and(ended_sessions::id.lt(id))),
-                );
+            let counting = Counting::Nothing;
+            let keys = Keys {
+                found,
+                counting,
+                after,
+                limit,
+                own: None,
             }
-            let rows = query
+            .load(conn)?;
+            let rows = ended_sessions::table
+                .left_join(users::table.on(users::id.eq(ended_sessions::user_id)))
+                .filter(ended_sessions::id.eq_any(keys.shown(limit)))
                 .order((ended_sessions::ended_at.desc(), ended_sessions::id.desc()))
-                .limit(limit + 1)
                 .select((EndedSession::as_select(), Option::<User>::as_select()))
                 .load::<(EndedSession, Option<User>)>(conn)?;
-            Ok(page(rows, limit, |(session, _)| Cursor {
-                at: session.ended_at,
-                id: session.id,
-            }))
+            Ok(keys.page(rows, List::History, after, limit))
         })
         .await
     }

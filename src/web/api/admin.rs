@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::views::{EndedSessionView, SessionView, UserView};
 use crate::auth::Auth;
+use crate::auth::lists::List;
 use crate::web::extract::Admin;
-use crate::web::extract::list_query::{EndQuery, ListQuery, ReasonQuery};
+use crate::web::extract::list_query::{AfterEnded, AfterSession, EndQuery, ListQuery, ReasonQuery};
 use crate::web::problem::Problem;
 
 /// One live session of the list.
@@ -26,14 +27,16 @@ pub struct LiveRow {
 pub struct SessionsResponse {
     sessions: Vec<LiveRow>,
     total: i64,
+    /// How many have signed in since the first page; they stand before it.
+    newer: i64,
     #[schema(required)]
     next: Option<String>,
 }
 
-/// Lists live sessions, newest activity first.
+/// Lists live sessions, the last to sign in first.
 #[utoipa::path(
     get, path = "/api/admin/sessions", tag = "admin", operation_id = "list_sessions",
-    params(ListQuery),
+    params(ListQuery, AfterSession),
     responses((status = 200, body = SessionsResponse), Admin),
 )]
 pub async fn sessions(
@@ -41,19 +44,21 @@ pub async fn sessions(
     auth: Data<Auth>,
     request: HttpRequest,
 ) -> Result<Json<SessionsResponse>, Problem> {
-    let list = ListQuery::of(&request)?.understood()?;
-    let total = auth.count_live_sessions(list.search.clone()).await?;
-    let page = auth.live_sessions(list.search, list.after, list.limit).await?;
+    let list = ListQuery::of(&request)?.understood(List::Sessions)?;
     let own = admin.0.seat.session.id;
-    let sessions = page.rows.into_iter().map(|(session, user)| LiveRow {
+    let found = auth
+        .find_sessions(list.search, list.after, list.limit, None)
+        .await?;
+    let sessions = found.page.rows.into_iter().map(|(session, user)| LiveRow {
         current: session.id == own,
         session: session.into(),
         user: user.into(),
     });
     Ok(Json(SessionsResponse {
         sessions: sessions.collect(),
-        total,
-        next: page.next.map(|cursor| cursor.to_string()),
+        total: found.total,
+        newer: found.newer,
+        next: found.page.next.map(|cursor| cursor.to_string()),
     }))
 }
 
@@ -126,7 +131,7 @@ pub struct HistoryResponse {
 /// Lists past sessions, the last to end first.
 #[utoipa::path(
     get, path = "/api/admin/history", tag = "admin", operation_id = "list_history",
-    params(ListQuery, ReasonQuery),
+    params(ListQuery, AfterEnded, ReasonQuery),
     responses((status = 200, body = HistoryResponse), Admin),
 )]
 pub async fn history(
@@ -134,7 +139,7 @@ pub async fn history(
     auth: Data<Auth>,
     request: HttpRequest,
 ) -> Result<Json<HistoryResponse>, Problem> {
-    let list = ListQuery::of(&request)?.understood()?;
+    let list = ListQuery::of(&request)?.understood(List::History)?;
     let page = auth
         .past_sessions(list.search, list.reason, list.after, list.limit)
         .await?;

@@ -8,11 +8,12 @@ use utoipa::ToSchema;
 use super::admin::parsed;
 use super::views::{AccountView, UserView};
 use crate::auth::accounts::Invitation;
+use crate::auth::lists::List;
 use crate::auth::{Auth, Error, LastAdmin};
 use crate::users::{Email, Role};
 use crate::web::extract::Admin;
 use crate::web::extract::body;
-use crate::web::extract::list_query::ListQuery;
+use crate::web::extract::list_query::{AfterUser, ListQuery};
 use crate::web::problem::Problem;
 use crate::web::schemas;
 
@@ -21,6 +22,8 @@ use crate::web::schemas;
 pub struct UsersResponse {
     users: Vec<AccountView>,
     total: i64,
+    /// How many were made since the first page; they stand before it.
+    newer: i64,
     #[schema(required)]
     next: Option<String>,
 }
@@ -39,17 +42,17 @@ pub struct InviteRequest {
 /// Lists accounts, the newest first.
 #[utoipa::path(
     get, path = "/api/admin/users", tag = "admin", operation_id = "list_users",
-    params(ListQuery),
+    params(ListQuery, AfterUser),
     responses((status = 200, body = UsersResponse), Admin),
 )]
 pub async fn list(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result<Json<UsersResponse>, Problem> {
-    let list = ListQuery::of(&request)?.understood()?;
-    let total = auth.count_accounts(list.search.clone()).await?;
-    let page = auth.accounts(list.search, list.after, list.limit).await?;
+    let list = ListQuery::of(&request)?.understood(List::Users)?;
+    let found = auth.find_accounts(list.search, list.after, list.limit).await?;
     Ok(Json(UsersResponse {
-        users: page.rows.into_iter().map(Into::into).collect(),
-        total,
-        next: page.next.map(|cursor| cursor.to_string()),
+        users: found.page.rows.into_iter().map(Into::into).collect(),
+        total: found.total,
+        newer: found.newer,
+        next: found.page.next.map(|cursor| cursor.to_string()),
     }))
 }
 

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Query;
 use serde::Deserialize;
 
-use crate::auth::lists::{Cursor, LARGEST_PAGE, Search};
+use crate::auth::lists::{Cursor, LARGEST_PAGE, List, Search};
 use crate::sessions::EndReason;
 use crate::web::problem::Problem;
 use crate::web::schemas;
@@ -17,14 +17,14 @@ const PAGE: i64 = 50;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::web) struct ListQuery {
-    /// A part of a name or an email address; or an IP address, a network, or the beginning of one.
+    /// Words to find in what a row shows, each anywhere: a part of a name, an email address, a device or a network
+    /// address; an address or a network as a whole; the beginning of a state, a role or a reason.
     #[serde(default)]
     #[param(max_length = 1000, pattern = "^[^\\x00]*$")]
     q: String,
     #[param(schema_with = schemas::limit)]
     limit: Option<String>,
-    /// The `next` of an earlier page.
-    #[param(value_type = String, required = false, pattern = "^([0-9]{1,16}_[0-9a-f]{32})?$")]
+    #[param(ignore)]
     after: Option<String>,
     #[param(ignore)]
     reason: Option<String>,
@@ -35,8 +35,7 @@ pub(in crate::web) struct ListQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::web) struct EndQuery {
-    /// Only those that a list with this `q` shows: a part of a name or an email address; or an IP address, a
-    /// network, or the beginning of one.
+    /// Only those that a list with this `q` shows.
     #[param(value_type = String, required = false, max_length = 1000, pattern = "^[^\\x00]*[^\\x00\\s][^\\x00]*$")]
     q: Option<String>,
 }
@@ -54,6 +53,36 @@ impl EndQuery {
             Some(q) => search(&q),
         }
     }
+}
+
+/// Where a page of live sessions begins.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described: `ListQuery` reads it")]
+pub(in crate::web) struct AfterSession {
+    /// The `next` of an earlier page.
+    #[param(value_type = String, required = false, pattern = "^(s[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
+    after: Option<String>,
+}
+
+/// Where a page of accounts begins.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described: `ListQuery` reads it")]
+pub(in crate::web) struct AfterUser {
+    /// The `next` of an earlier page.
+    #[param(value_type = String, required = false, pattern = "^(u[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
+    after: Option<String>,
+}
+
+/// Where a page of past sessions begins.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described: `ListQuery` reads it")]
+pub(in crate::web) struct AfterEnded {
+    /// The `next` of an earlier page.
+    #[param(value_type = String, required = false, pattern = "^(h[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
+    after: Option<String>,
 }
 
 /// A further parameter of the history's query.
@@ -86,7 +115,8 @@ impl ListQuery {
         self.q.trim()
     }
 
-    pub(in crate::web) fn understood(&self) -> Result<ListRequest, Problem> {
+    /// The query of this list.
+    pub(in crate::web) fn understood(&self, list: List) -> Result<ListRequest, Problem> {
         let search = search(&self.q)?;
         let limit = match given(&self.limit) {
             None => PAGE,
@@ -98,10 +128,13 @@ impl ListQuery {
                     Problem::bad_request(format!("limit must be a number from 1 to {LARGEST_PAGE}"))
                 })?,
         };
-        let after = given(&self.after)
+        let after: Option<Cursor> = given(&self.after)
             .map(str::parse)
             .transpose()
             .map_err(Problem::bad_request)?;
+        if after.is_some_and(|after| after.list() != list) {
+            return Err(Problem::bad_request("after is the next of another list"));
+        }
         let reason = given(&self.reason).map(str::parse).transpose();
         let reason = reason.map_err(|words: String| Problem::bad_request(format!("reason {words}")))?;
         Ok(ListRequest {

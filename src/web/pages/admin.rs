@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::chart::Chart;
 use super::moment::Moment;
-use super::past::{PastRow, in_words};
+use super::past::PastRow;
 use super::session_times::SessionTimes;
 use super::{AdminPage, Page};
 use crate::auth::Auth;
-use crate::auth::lists::Cursor;
+use crate::auth::lists::{Cursor, List};
 use crate::auth::statistics::Statistics;
 use crate::sessions::Device;
 use crate::sessions::{EndReason, Session};
@@ -50,12 +50,14 @@ struct SessionsPage {
     chart: Chart,
     q: String,
     total: i64,
+    /// Those of `total` that have signed in since the first page.
+    newer: i64,
     /// Those of `total` that are not the admin's own.
     others: i64,
     /// Where `others` are ended.
     end_others: String,
     rows: Vec<LiveRow>,
-    next: Option<String>,
+    pages: Pages,
     locked: Vec<LockedRow>,
     locked_others: i64,
 }
@@ -68,8 +70,10 @@ struct HistoryPage {
     times: SessionTimes,
     q: String,
     reasons: Vec<Choice>,
+    /// Whether there is a search or a reason.
+    is_filtered: bool,
     rows: Vec<PastRow>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 /// One reason in the filter.
@@ -83,13 +87,17 @@ impl Choice {
     fn of(reason: EndReason, chosen: Option<EndReason>) -> Self {
         Self {
             value: reason.as_str(),
-            words: in_words(reason),
+            words: reason.in_words(),
             is_chosen: chosen == Some(reason),
         }
     }
 }
 
 impl LiveRow {
+    fn badges(&self) -> Option<&'static str> {
+        self.is_own.then_some("This device")
+    }
+
     fn new(session: Session, user: User, own: Uuid) -> Self {
         Self {
             id: session.id,
@@ -112,12 +120,12 @@ pub async fn sessions(
     request: HttpRequest,
 ) -> Result<impl Responder, Problem> {
     let query = ListQuery::of(&request)?;
-    let list = query.understood()?;
+    let list = query.understood(List::Sessions)?;
     let statistics = auth.statistics().await?;
-    let total = auth.count_live_sessions(list.search.clone()).await?;
     let own = admin.0.session.id;
-    let others = total - i64::from(auth.is_found(list.search.clone(), own).await?);
-    let page = auth.live_sessions(list.search, list.after, list.limit).await?;
+    let found = auth
+        .find_sessions(list.search, list.after, list.limit, Some(own))
+        .await?;
     let locked = auth.locked().await?;
     Ok(Page(SessionsPage {
         page: "sessions",
@@ -126,17 +134,17 @@ pub async fn sessions(
         chart: Chart::of(&statistics),
         statistics,
         q: query.q().to_owned(),
-        total,
-        others,
+        total: found.total,
+        newer: found.newer,
+        others: found.total - i64::from(found.has_own),
         end_others: with_query("/api/admin/sessions", &[("q", query.q())]),
-        rows: page
+        rows: found
+            .page
             .rows
             .into_iter()
             .map(|(session, user)| LiveRow::new(session, user, own))
             .collect(),
-        next: page
-            .next
-            .map(|next| link("/admin/sessions", query.q(), None, &next)),
+        pages: Pages::of("/admin/sessions", query.q(), None, list.after, found.page.next),
         locked_others: locked.others,
         locked: locked
             .users
@@ -158,7 +166,7 @@ pub async fn history(
     request: HttpRequest,
 ) -> Result<impl Responder, Problem> {
     let query = ListQuery::of(&request)?;
-    let list = query.understood()?;
+    let list = query.understood(List::History)?;
     let page = auth
         .past_sessions(list.search, list.reason, list.after, list.limit)
         .await?;
@@ -175,17 +183,38 @@ pub async fn history(
             .into_iter()
             .map(|(session, user)| PastRow::new(session, user))
             .collect(),
-        next: page
-            .next
-            .map(|next| link("/admin/history", query.q(), list.reason, &next)),
+        is_filtered: list.reason.is_some() || !query.q().is_empty(),
+        pages: Pages::of("/admin/history", query.q(), list.reason, list.after, page.next),
     }))
 }
 
-/// The address of the next part of a list.
-pub(super) fn link(path: &str, q: &str, reason: Option<EndReason>, after: &Cursor) -> String {
-    let after = after.to_string();
-    let reason = reason.map_or("", EndReason::as_str);
-    with_query(path, &[("q", q), ("reason", reason), ("after", &after)])
+/// Where the other parts of a list are.
+pub(super) struct Pages {
+    pub(super) first: String,
+    pub(super) next: Option<String>,
+    is_first: bool,
+}
+
+impl Pages {
+    pub(super) fn of(
+        path: &str,
+        q: &str,
+        reason: Option<EndReason>,
+        after: Option<Cursor>,
+        next: Option<Cursor>,
+    ) -> Self {
+        let reason = reason.map_or("", EndReason::as_str);
+        let at = |after: &str| with_query(path, &[("q", q), ("reason", reason), ("after", after)]);
+        Self {
+            first: at(""),
+            next: next.map(|next| at(&next.to_string())),
+            is_first: after.is_none(),
+        }
+    }
+
+    pub(super) fn is_later(&self) -> bool {
+        !self.is_first
+    }
 }
 
 /// The path with those parameters that are not empty.

@@ -2,7 +2,6 @@
 
 use chrono::{Days, NaiveDate};
 
-use super::past::in_words;
 use crate::auth::statistics::{DAYS, Statistics, Tally};
 use crate::sessions::EndReason;
 
@@ -94,7 +93,7 @@ impl Day {
             // From the running total, so that rounding leaves neither gaps nor overlaps.
             let (from, to) = (below * HEIGHT / most, (below + count) * HEIGHT / most);
             below += count;
-            parts.push(format!("{} {count}", in_words(reason).to_lowercase()));
+            parts.push(format!("{} {count}", reason.in_words().to_lowercase()));
             bars.push(Bar {
                 y: HEIGHT - to,
                 height: to - from,
@@ -114,7 +113,7 @@ fn legend(endings: &[(EndReason, Tally)]) -> Vec<LegendRow> {
     let occurred = endings.iter().filter(|(_, tally)| tally.month > 0);
     let row = |&(reason, tally): &(EndReason, Tally)| LegendRow {
         class: reason.as_str(),
-        words: in_words(reason),
+        words: reason.in_words(),
         tally,
     };
     occurred.map(row).collect()

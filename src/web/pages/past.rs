@@ -1,8 +1,9 @@
 //! Past sessions in a list: of all users, or of one.
 
 use super::moment::Moment;
+use crate::auth::lists::REMOVED_USER;
 use crate::sessions::Device;
-use crate::sessions::{EndReason, EndedSession};
+use crate::sessions::EndedSession;
 use crate::users::User;
 
 /// A past session.
@@ -17,11 +18,16 @@ pub(super) struct PastRow {
 }
 
 impl PastRow {
+    /// Past sessions have none.
+    pub(super) fn badges(&self) -> [&'static str; 0] {
+        []
+    }
+
     /// Without a user when the account is gone, or when all rows are one user's.
     pub(super) fn new(session: EndedSession, user: Option<User>) -> Self {
         let (name, email) = match user {
             Some(user) => (user.name, user.email),
-            None => ("Removed user".to_owned(), String::new()),
+            None => (REMOVED_USER.to_owned(), String::new()),
         };
         Self {
             name,
@@ -30,22 +36,7 @@ impl PastRow {
             device: Device::of(session.user_agent.as_deref()),
             signed_in: Moment(session.created_at),
             ended: Moment(session.ended_at),
-            reason: in_words(session.reason),
+            reason: session.reason.in_words(),
         }
-    }
-}
-
-/// The reason in words.
-pub(super) fn in_words(reason: EndReason) -> &'static str {
-    match reason {
-        EndReason::SignedOut => "Signed out",
-        EndReason::PageClosed => "Page closed",
-        EndReason::Replaced => "Signed in elsewhere",
-        EndReason::Expired => "Expired",
-        EndReason::Revoked => "Ended by an admin",
-        EndReason::PasswordChanged => "Password changed",
-        EndReason::AccountDisabled => "Account disabled",
-        EndReason::Restored => "Backup restored",
-        EndReason::Unknown => "Ended",
     }
 }

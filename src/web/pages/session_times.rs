@@ -2,11 +2,14 @@
 
 use chrono::TimeDelta;
 
+use super::moment::Moment;
 use crate::auth::{Auth, Seat};
 use crate::sessions::Session;
 
 /// The times of a session, as the pages of signed-in users show them.
 pub(super) struct SessionTimes {
+    /// The time of the page, by the database's clock: relative times count from it.
+    pub(super) now: Moment,
     /// Until the session expires; the page counts it down.
     pub(super) expires_in_seconds: i64,
     /// How long before the end the page warns.
@@ -18,6 +21,7 @@ pub(super) struct SessionTimes {
 impl SessionTimes {
     pub(super) fn of(seat: &Seat, auth: &Auth) -> Self {
         Self {
+            now: Moment(seat.checked_at),
             // Rounded up: at zero it is over.
             expires_in_seconds: (seat.session.expires_at - seat.checked_at).num_seconds() + 1,
             warn_before_seconds: warn_before(&seat.session).num_seconds(),

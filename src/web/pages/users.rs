@@ -5,12 +5,12 @@ use actix_web::{HttpRequest, Responder};
 use askama::Template;
 use uuid::Uuid;
 
-use super::admin::link;
+use super::admin::Pages;
 use super::moment::Moment;
 use super::session_times::SessionTimes;
 use super::{AdminPage, Page};
 use crate::auth::Auth;
-use crate::auth::lists::{Account, Undelivered};
+use crate::auth::lists::{Account, List, Undelivered};
 use crate::mail::Kind;
 use crate::shown as filters;
 use crate::users::{AccountState, Role};
@@ -62,11 +62,24 @@ struct UsersPage {
     sends_mail: bool,
     q: String,
     total: i64,
+    /// Those of `total` that were made since the first page.
+    newer: i64,
     rows: Vec<AccountRow>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 impl AccountRow {
+    fn badges(&self) -> impl Iterator<Item = &'static str> {
+        [(self.is_admin, "Admin"), (self.is_own, "You")]
+            .into_iter()
+            .filter_map(|(applies, badge)| applies.then_some(badge))
+    }
+
+    /// Whether there is anything that an admin can do.
+    fn can_be_acted_on(&self, sends_mail: bool) -> bool {
+        !self.is_own || sends_mail || self.locked_until.is_some()
+    }
+
     fn new(account: Account, own: Uuid) -> Self {
         Self {
             state: account.state(),
@@ -90,9 +103,8 @@ pub async fn users(
     request: HttpRequest,
 ) -> Result<impl Responder, Problem> {
     let query = ListQuery::of(&request)?;
-    let list = query.understood()?;
-    let total = auth.count_accounts(list.search.clone()).await?;
-    let page = auth.accounts(list.search, list.after, list.limit).await?;
+    let list = query.understood(List::Users)?;
+    let found = auth.find_accounts(list.search, list.after, list.limit).await?;
     let own = admin.0.user.id;
     Ok(Page(UsersPage {
         page: "users",
@@ -100,12 +112,14 @@ pub async fn users(
         times: SessionTimes::of(&admin.0, &auth),
         sends_mail: auth.sends_mail(),
         q: query.q().to_owned(),
-        total,
-        rows: page
+        total: found.total,
+        newer: found.newer,
+        rows: found
+            .page
             .rows
             .into_iter()
             .map(|account| AccountRow::new(account, own))
             .collect(),
-        next: page.next.map(|next| link("/admin/users", query.q(), None, &next)),
+        pages: Pages::of("/admin/users", query.q(), None, list.after, found.page.next),
     }))
 }

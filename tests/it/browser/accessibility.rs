@@ -13,8 +13,13 @@ const AXE: &str = concat!(
 );
 
 async fn assert_accessible(browser: &Browser, page: &str) {
+    let views = [(375, "light"), (375, "dark"), (1280, "light"), (1280, "dark")];
+    assert_accessible_at(browser, page, &views).await;
+}
+
+async fn assert_accessible_at(browser: &Browser, page: &str, views: &[(u32, &str)]) {
     let axe = std::fs::read_to_string(AXE).expect("axe-core is missing: script/test installs it");
-    for (width, scheme) in [(375, "light"), (375, "dark"), (1280, "light"), (1280, "dark")] {
+    for (width, scheme) in views {
         let metrics = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
         browser
             .devtools("Emulation.setDeviceMetricsOverride", metrics)
@@ -93,6 +98,23 @@ async fn no_page_has_a_barrier_that_can_be_found() {
     browser.click("a[href='/admin/users']").await;
     browser.wait_for_words("Invite somebody").await;
     assert_accessible(&browser, "users").await;
+    browser.click("[aria-label='Disable ada@example.org']").await;
+    browser.click("#confirm-yes").await;
+    browser.wait_for("[aria-label='Enable ada@example.org']").await;
+    assert_accessible(&browser, "users and what was done").await;
+    browser.click(".toast button:first-of-type").await;
+    browser.wait_for("[aria-label='Disable ada@example.org']").await;
+    browser.click(".toast button:last-of-type").await;
+    let narrow = json!({ "width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": false });
+    browser
+        .devtools("Emulation.setDeviceMetricsOverride", narrow)
+        .await;
+    browser.click("[aria-label='Actions for una@example.org']").await;
+    browser.wait_for(".menu:popover-open").await;
+    assert_accessible_at(&browser, "a menu", &[(375, "light"), (375, "dark")]).await;
+    browser
+        .run("document.querySelector(':popover-open').hidePopover()")
+        .await;
     browser.click("#sign-out").await;
 
     let reset = link(&app, &mails, "/auth/password/forgot", ADA, "/reset#").await;

@@ -5,6 +5,7 @@ mod client_module;
 mod cold;
 mod connection;
 mod engines;
+mod lists;
 mod live;
 mod overlaps;
 mod recovery;

@@ -127,6 +127,17 @@ impl Browser {
         }
     }
 
+    /// Waits until the element says this number and nothing else.
+    pub async fn wait_for_count(&self, selector: &str, count: u32) {
+        let says = format!("document.querySelector({})?.textContent", json!(selector));
+        let seen = self.wait_until(&format!("return {says} === '{count}'")).await;
+        assert!(
+            seen,
+            "{selector} never says {count}: {}",
+            self.run(&format!("return {says}")).await
+        );
+    }
+
     /// The visible text of the page.
     pub async fn text(&self) -> String {
         let text = self.run("return document.body.innerText").await;

@@ -1,0 +1,203 @@
+// Lists of people: times that say how long ago, texts that do not fit their column, what was done, and where the focus goes when a
+// row goes.
+
+// Times -----------------------------------------------------------------------------------------------------------------------
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** How far off a time is, as `now` has it; null for one so long ago that its date says more. `isSpan`: only how long it is until then. */
+export function relative(at, now, isSpan = false) {
+  const away = Math.abs(at - now);
+  const isAhead = at > now;
+  if (isSpan) return spanOf(Math.max(MINUTE, away));
+  if (away < MINUTE) return isAhead ? "in a moment" : "just now";
+  if (away >= 7 * DAY) return null;
+  return isAhead ? `in ${spanOf(away)}` : `${spanOf(away, true)} ago`;
+}
+
+/** Minutes; hours and minutes, or only hours if that is enough; days. With no-break spaces. */
+function spanOf(span, isRough = false) {
+  const [days, hours, minutes] = [span / DAY, (span % DAY) / HOUR, (span % HOUR) / MINUTE].map(Math.floor);
+  if (days > 0) return `${days}\u00a0${days === 1 ? "day" : "days"}`;
+  if (hours === 0) return `${minutes}\u00a0min`;
+  return isRough || minutes === 0 ? `${hours}\u00a0h` : `${hours}\u00a0h\u00a0${minutes}\u00a0min`;
+}
+
+/** Shows a time relative to `now`, and the whole of it to a screen reader and, when it is asked for, to everybody. */
+function showRelative(time, whole, now) {
+  const words = relative(new Date(time.dateTime), now, time.dataset.relative === "left");
+  if (words === null || words === time.dataset.shown) return;
+  time.dataset.shown = words;
+  time.dataset.whole = whole;
+  const hidden = Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: `, ${whole}` });
+  time.replaceChildren(words, hidden);
+}
+
+/** Keeps the relative times below `root` current, until `signal`. `whole` writes a time in full. */
+export function keepTimes(root, whole, signal) {
+  const times = [...root.querySelectorAll("time[data-relative]")];
+  if (times.length === 0) return;
+  // The server's clock decides. Of the browser's, only how much passes counts.
+  const { now } = root.querySelector("[data-now]").dataset;
+  const ahead = new Date(now) - Date.now();
+  const draw = () => {
+    for (const time of times) showRelative(time, whole(new Date(time.dateTime)), new Date(Date.now() + ahead));
+  };
+  const timer = setInterval(draw, 15_000);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  draw();
+}
+
+// Texts that do not fit -------------------------------------------------------------------------------------------------------
+
+/** Shows the whole of what is cut off or in short form. The text itself is all there for a screen reader. */
+const bubble = Object.assign(document.createElement("div"), { id: "whole", className: "whole", popover: "manual" });
+bubble.setAttribute("aria-hidden", "true");
+document.body.append(bubble);
+
+/** What the bubble is about. */
+let shown = null;
+let leaving = 0;
+
+function isCut(element) {
+  return element.matches("[data-cut]") && element.scrollWidth > element.clientWidth;
+}
+
+function showWhole(element) {
+  clearTimeout(leaving);
+  if (element === shown) return;
+  const whole = isCut(element) ? element.textContent : element.dataset.whole;
+  if (!whole) return;
+  shown = element;
+  bubble.textContent = whole;
+  bubble.dir = isCut(element) ? "auto" : "ltr";
+  if (!bubble.matches(":popover-open")) bubble.showPopover();
+  place();
+}
+
+/** Below what it is about, or above where there is no room. */
+function place() {
+  if (!shown) return;
+  const [at, size] = [shown.getBoundingClientRect(), bubble.getBoundingClientRect()];
+  if (at.bottom < 0 || at.top > innerHeight) return hideWhole();
+  const left = Math.max(8, Math.min(at.left - 8, document.documentElement.clientWidth - size.width - 8));
+  const below = at.bottom + 4;
+  const top = below + size.height > innerHeight ? at.top - size.height - 4 : below;
+  Object.assign(bubble.style, { left: `${left}px`, top: `${top}px` });
+}
+
+function hideWhole() {
+  clearTimeout(leaving);
+  shown = null;
+  bubble.hidePopover();
+}
+
+function leaveWhole() {
+  clearTimeout(leaving);
+  leaving = setTimeout(hideWhole, 150);
+}
+
+const WITH_MORE = "[data-cut], [data-whole]";
+
+/** Lets mouse, keyboard and finger ask for what is cut off below `root`, until `signal`. */
+export function showCutOff(root, signal) {
+  const cut = [...root.querySelectorAll("[data-cut]")];
+  if (cut.length === 0) return;
+  const on = (name, listener) => root.addEventListener(name, listener, { signal });
+  const about = (listener) => ({ target }) => {
+    const element = target.closest?.(WITH_MORE);
+    if (element) listener(element);
+  };
+  on("pointerover", about(showWhole));
+  on("pointerout", about(leaveWhole));
+  on("focusin", about(showWhole));
+  on("focusout", about(hideWhole));
+  on("click", about(showWhole));
+  document.addEventListener("keydown", ({ key }) => { if (key === "Escape") hideWhole(); }, { signal });
+  // The focus may scroll to what it is on.
+  document.addEventListener("scroll", place, { signal, passive: true });
+  signal.addEventListener("abort", hideWhole);
+  // Only what is cut is a stop for the keyboard.
+  const look = new ResizeObserver(() => {
+    for (const element of cut) {
+      if (isCut(element)) element.tabIndex = 0;
+      else element.removeAttribute("tabindex");
+    }
+  });
+  look.observe(root);
+  signal.addEventListener("abort", () => look.disconnect());
+}
+
+bubble.addEventListener("pointerenter", () => clearTimeout(leaving));
+bubble.addEventListener("pointerleave", leaveWhole);
+
+/** Takes the focus into a menu that opens. The browser brings it back when the menu closes. */
+export function enterMenus(root, signal) {
+  const listener = ({ target, newState }) => {
+    if (newState === "open") target.querySelector("button")?.focus();
+  };
+  // It does not bubble.
+  root.addEventListener("toggle", listener, { capture: true, signal });
+}
+
+// What was done ---------------------------------------------------------------------------------------------------------------
+
+const toasts = document.getElementById("toasts");
+let ending = 0;
+
+/** Says what was done, for a while, or until somebody dismisses it. With `undo`, it can be taken back for longer. */
+export function tell(words, undo) {
+  const toast = Object.assign(document.createElement("div"), { className: "toast" });
+  const button = (textContent, listener) => {
+    const made = Object.assign(document.createElement("button"), { type: "button", className: "button-inline", textContent });
+    made.addEventListener("click", listener);
+    return made;
+  };
+  toast.append(Object.assign(document.createElement("p"), { textContent: words }));
+  if (undo) toast.append(button("Undo", () => { untell(); undo(); }));
+  toast.append(button("Dismiss", () => { untell(); document.getElementById("main").focus({ preventScroll: true }); }));
+  const wait = () => {
+    clearTimeout(ending);
+    ending = setTimeout(untell, undo ? 30_000 : 12_000);
+  };
+  const stay = () => clearTimeout(ending);
+  for (const name of ["pointerenter", "focusin"]) toast.addEventListener(name, stay);
+  for (const name of ["pointerleave", "focusout"]) toast.addEventListener(name, wait);
+  toasts.replaceChildren(toast);
+  wait();
+}
+
+export function untell() {
+  clearTimeout(ending);
+  toasts.replaceChildren();
+}
+
+// Rows ------------------------------------------------------------------------------------------------------------------------
+
+/** Where somebody is in a list, so that they are still there when the list was loaded anew. */
+export class Place {
+  #row;
+  #heading;
+  #scroll = scrollY;
+
+  /** The place of a button; `isGone`: its row goes, and the next one takes its place. */
+  constructor(button, isGone) {
+    const row = button.closest("[data-row]");
+    const next = row?.nextElementSibling ?? row?.previousElementSibling;
+    this.#row = (isGone ? next : row)?.dataset.row;
+    this.#heading = button.closest("section")?.getAttribute("aria-labelledby");
+    if (isGone) row?.remove();
+  }
+
+  /** Takes the focus there, unless somebody has moved it elsewhere, and scrolls as before. */
+  restore() {
+    scrollTo(0, this.#scroll);
+    const main = document.getElementById("main");
+    if (![null, document.body, main].includes(document.activeElement)) return;
+    const buttons = this.#row ? document.querySelectorAll(`[data-row="${CSS.escape(this.#row)}"] button`) : [];
+    const button = [...buttons].find((button) => button.checkVisibility() && !button.disabled);
+    (button ?? document.getElementById(this.#heading ?? "") ?? main).focus({ preventScroll: true });
+  }
+}

@@ -1,0 +1,239 @@
+//! What lists find, and how their pages follow each other.
+
+use oneseat::users::Role;
+use reqwest::Method;
+use reqwest::header::USER_AGENT;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, App, Client, PASSWORD};
+
+const FIREFOX: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:144.0) Gecko/20100101 Firefox/144.0";
+
+/// Who a list shows for a search, by the part of the address before the `@`.
+async fn found(client: &Client, list: &str, q: &str) -> Vec<String> {
+    let q: String = q.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let body = client.get(&format!("/api/admin/{list}?q={q}")).await.json();
+    let mut names: Vec<String> = rows(&body).iter().map(who).collect();
+    if let Some(total) = body["total"].as_u64() {
+        assert_eq!(total, names.len() as u64, "{q}");
+    }
+    names.sort();
+    names
+}
+
+fn rows(body: &Value) -> &Vec<Value> {
+    body["sessions"].as_array().or(body["users"].as_array()).unwrap()
+}
+
+fn who(row: &Value) -> String {
+    let email = row["user"]["email"].as_str().or(row["email"].as_str());
+    email.unwrap_or("removed").split('@').next().unwrap().to_owned()
+}
+
+/// Ada signs in with Firefox, the others with what names no browser.
+async fn app_with_people() -> (App, Client) {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    for (name, shown) in [
+        ("ada", "Host 192.168.1.20"),
+        ("taro", "山田太郎"),
+        ("ming", "李明"),
+        ("grace", "Grace Hopper"),
+    ] {
+        app.add_user(name, Role::User).await;
+        let rename = format!("update users set name = '{shown}' where email = '{name}@example.org'");
+        app.database().execute(&rename);
+        let login = json!({ "email": format!("{name}@example.org"), "password": PASSWORD });
+        let agent = if name == "ada" { FIREFOX } else { "" };
+        let asked = app
+            .visitor()
+            .request(Method::POST, "/auth/login")
+            .header(USER_AGENT, agent);
+        assert_eq!(Answer::of(asked.json(&login)).await.status, 200);
+    }
+    (app, admin)
+}
+
+/// Moves a session, as if it had been opened from there.
+fn come_from(app: &App, name: &str, address: &str) {
+    app.database().execute(&format!(
+        "update sessions set ip_address = '{address}', folded_origin = replace(folded_origin, '127.0.0.1', '{address}')
+         where user_id = (select id from users where email = '{name}@example.org')"
+    ));
+}
+
+#[tokio::test]
+async fn a_search_finds_any_part_of_all_that_a_row_shows() {
+    let (app, admin) = app_with_people().await;
+    come_from(&app, "taro", "192.168.1.20");
+    come_from(&app, "ming", "192.168.1.200");
+    come_from(&app, "grace", "2001:db8:abc::7");
+    for (q, right) in [
+        // A name, by any part of it and in any order.
+        ("明", &["ming"][..]),
+        ("太郎", &["taro"]),
+        ("op", &["grace"]),
+        ("hopper grace", &["grace"]),
+        ("grace ada", &[]),
+        // An address, in a name and as the network address; a whole one is no part of another.
+        ("192.168.1.20", &["ada", "taro"]),
+        ("192.168.1", &["ada", "ming", "taro"]),
+        ("::ffff:192.168.1.20", &["taro"]),
+        ("[::ffff:192.168.1.20]:443", &["taro"]),
+        ("::ffff:192.168.", &["ming", "taro"]),
+        ("192.168.0.0/16", &["ming", "taro"]),
+        ("68.1.20", &["ada", "ming", "taro"]),
+        // IPv6, by its beginning, however it is written.
+        ("2001:db8:", &["grace"]),
+        ("2001:0DB8:a", &["grace"]),
+        ("2001:db8:abc::", &["grace"]),
+        ("[2001:db8:abc::7]", &["grace"]),
+        ("2001:db8:b", &[]),
+        (":abc:", &["grace"]),
+        // The device, as the page has it in words.
+        ("firefox", &["ada"]),
+        ("FIREFOX 144 on macos", &["ada"]),
+        ("gecko", &[]),
+        ("host firefox", &["ada"]),
+        ("unknown", &["grace", "ming", "root", "taro"]),
+    ] {
+        assert_eq!(found(&admin, "sessions", q).await, right, "{q}");
+    }
+    // What ends by a search is what the search shows.
+    let ended = Answer::of(admin.request(Method::DELETE, "/api/admin/sessions?q=192.168.1.20")).await;
+    assert_eq!(ended.json()["ended"], 2);
+    assert_eq!(found(&admin, "history", "192.168.1.20").await, ["ada", "taro"]);
+    assert_eq!(found(&admin, "history", "firefox").await, ["ada"]);
+    assert_eq!(found(&admin, "history", "ended by").await, ["ada", "taro"]);
+    assert_eq!(found(&admin, "history", "taro ended").await, ["taro"]);
+    assert_eq!(found(&admin, "sessions", "192.168.1").await, ["ming"]);
+}
+
+#[tokio::test]
+async fn a_session_that_an_earlier_version_opened_is_found_by_what_its_browser_sent() {
+    let (app, admin) = app_with_people().await;
+    app.database().execute("update sessions set folded_origin = null");
+    assert_eq!(found(&admin, "sessions", "firefox").await, ["ada"]);
+    assert_eq!(found(&admin, "sessions", "0.0.1").await.len(), 5);
+    assert_eq!(found(&admin, "sessions", "明").await, ["ming"]);
+}
+
+#[tokio::test]
+async fn accounts_are_found_by_their_role_and_their_state_too() {
+    let (app, admin) = app_with_people().await;
+    app.add_unverified_user("una").await;
+    app.database().execute(
+        "insert into users (name, email) values ('Ivo', 'ivo@example.org');
+         update users set disabled_at = now() where email = 'grace@example.org'",
+    );
+    for _ in 0..5 {
+        app.visitor().login("ming@example.org", "not the password").await;
+    }
+    for (q, right) in [
+        ("admin", &["root"][..]),
+        ("disabled", &["grace"]),
+        ("dis", &["grace"]),
+        ("invited", &["ivo"]),
+        ("not verified", &["una"]),
+        ("locked", &["ming"]),
+        ("grace disabled", &["grace"]),
+        ("ming disabled", &[]),
+        ("active", &["ada", "ming", "root", "taro"]),
+        ("signed in", &["ada", "grace", "ming", "root", "taro"]),
+        // No part of a label but its beginning: it would find almost everybody.
+        ("ed", &[]),
+        ("太郎", &["taro"]),
+        ("192.168.1.20", &["ada"]),
+    ] {
+        assert_eq!(found(&admin, "users", q).await, right, "{q}");
+    }
+}
+
+/// Walks through a list, and tells `between` the number of pages so far.
+async fn walk(client: &Client, list: &str, between: impl AsyncFn(usize)) -> (Vec<String>, Vec<u64>) {
+    let (mut seen, mut newer, mut path) = (Vec::new(), Vec::new(), format!("/api/admin/{list}?limit=2"));
+    loop {
+        let body = client.get(&path).await.json();
+        seen.extend(rows(&body).iter().map(who));
+        newer.push(body["newer"].as_u64().unwrap());
+        let Some(next) = body["next"].as_str() else {
+            return (seen, newer);
+        };
+        path = format!("/api/admin/{list}?limit=2&after={next}");
+        between(newer.len()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_walk_misses_nobody_while_people_are_active_sign_in_and_sign_out() {
+    let app = App::start().await;
+    let mut people = Vec::new();
+    for number in 0..9 {
+        people.push(app.signed_in(&format!("p{number}")).await);
+    }
+    let admin = app.admin().await;
+    app.database()
+        .execute("update sessions set last_activity = now() - interval '1 hour'");
+    let (mut seen, newer) = walk(&admin, "sessions", async |pages| {
+        // Whoever is still to come is active, and would be the first in a list by activity.
+        for person in &people[..9 - pages] {
+            assert_eq!(person.session().await.status, 200);
+        }
+        app.signed_in(&format!("new{pages}")).await;
+        if pages == 2 {
+            people[8].logout().await;
+        }
+    })
+    .await;
+    let active = "select count(*) from sessions where last_activity > now() - interval '5 minutes'";
+    assert!(app.database().number(active) > 8, "they were active");
+    seen.sort();
+    let mut all: Vec<String> = (0..9).map(|number| format!("p{number}")).collect();
+    all.push("root".to_owned());
+    assert_eq!(seen, all);
+    assert_eq!(newer, [0, 1, 2, 3, 4], "who is new is told");
+}
+
+#[tokio::test]
+async fn a_walk_through_accounts_misses_nobody_while_others_are_added() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    for number in 0..5 {
+        app.add_user(&format!("p{number}"), Role::User).await;
+    }
+    let (seen, newer) = walk(&admin, "users", async |pages| {
+        app.add_user(&format!("new{pages}"), Role::User).await;
+    })
+    .await;
+    assert_eq!(seen, ["p4", "p3", "p2", "p1", "p0", "root"]);
+    assert_eq!(newer, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn the_next_page_of_another_list_or_of_an_earlier_version_is_refused_in_words() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    app.add_user("ada", Role::User).await;
+    let next = admin.get("/api/admin/users?limit=1").await.json()["next"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let old = "1795000000000000_00000000000000000000000000000000";
+    for (after, words) in [
+        (next.as_str(), "after is the next of another list"),
+        (
+            old,
+            "after must be the next of an earlier page; begin again without it",
+        ),
+    ] {
+        for list in ["/api/admin/sessions", "/admin/sessions"] {
+            let answer = admin.get(&format!("{list}?after={after}")).await;
+            assert_eq!(answer.problem(), "400 bad_request");
+            assert_eq!(answer.json()["detail"], words);
+        }
+    }
+    assert_eq!(
+        admin.get(&format!("/api/admin/users?after={next}")).await.status,
+        200
+    );
+}
