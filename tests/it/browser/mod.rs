@@ -4,6 +4,7 @@ mod accessibility;
 mod client_module;
 mod live;
 mod overlaps;
+mod react;
 mod recovery;
 mod swagger;
 mod ways;
