@@ -380,7 +380,8 @@ export class Oneseat {
         clearTimeout(timer);
         timer = setTimeout(() => silent.abort(), SILENCE);
         const events = (waiting + chunk).split("\n\n");
-        waiting = events.pop() ?? "";
+        // What is sent to keep the stream open says nothing.
+        waiting = (events.pop() ?? "").replace(/^:.*\n/gm, "");
         for (const event of events) this.#heard(session, event);
       }
     } finally {

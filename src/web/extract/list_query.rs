@@ -23,7 +23,7 @@ pub(in crate::web) struct ListQuery {
     q: String,
     #[param(schema_with = schemas::limit)]
     limit: Option<String>,
-    /// The `next` of an earlier page.
+    /// The `next` of an earlier page. Empty: the first page.
     #[param(value_type = String, required = false, pattern = "^([0-9]{1,16}_[0-9a-f]{32})?$")]
     after: Option<String>,
     #[param(ignore)]
@@ -61,7 +61,7 @@ impl EndQuery {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only described: `ListQuery` reads it")]
 pub(in crate::web) struct ReasonQuery {
-    #[param(schema_with = schemas::any_reason)]
+    #[param(schema_with = schemas::wanted_reason)]
     reason: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl ListQuery {
 
     pub(in crate::web) fn understood(&self) -> Result<ListRequest, Problem> {
         let search = search(&self.q)?;
-        let limit = match given(&self.limit) {
+        let limit = match &self.limit {
             None => PAGE,
             Some(text) => text
                 .parse()
@@ -98,11 +98,14 @@ impl ListQuery {
                     Problem::bad_request(format!("limit must be a number from 1 to {LARGEST_PAGE}"))
                 })?,
         };
-        let after = given(&self.after)
+        let after = self
+            .after
+            .as_deref()
+            .filter(|after| !after.is_empty())
             .map(str::parse)
             .transpose()
             .map_err(Problem::bad_request)?;
-        let reason = given(&self.reason).map(str::parse).transpose();
+        let reason = self.reason.as_deref().map(str::parse).transpose();
         let reason = reason.map_err(|words: String| Problem::bad_request(format!("reason {words}")))?;
         Ok(ListRequest {
             search,
@@ -118,9 +121,4 @@ fn search(q: &str) -> Result<Search, Problem> {
         return Err(Problem::bad_request("q must be at most 1000 bytes, without NUL"));
     }
     Ok(Search::from(q))
-}
-
-/// The value unless it is empty: a form also sends empty fields.
-fn given(value: &Option<String>) -> Option<&str> {
-    value.as_deref().filter(|value| !value.is_empty())
 }

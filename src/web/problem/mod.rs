@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use crate::request_id::RequestId;
 use crate::sessions::{EndReason, Ending};
 use crate::web::schemas;
-pub(in crate::web) use code::Code;
+pub(in crate::web) use code::{Code, schema as codes};
 
 /// The media type of RFC 9457.
 pub(in crate::web) const CONTENT_TYPE: &str = "application/problem+json";
@@ -54,7 +54,7 @@ pub(in crate::web) struct Body<'a> {
     status: u16,
     /// For people, in one sentence.
     detail: &'a str,
-    #[schema(schema_with = code::schema)]
+    #[schema(schema_with = code::reference)]
     code: Code,
     /// Why the session ended; only with `session_ended`.
     #[serde(skip_serializing_if = "Option::is_none")]
