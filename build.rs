@@ -1,10 +1,12 @@
-//! Lists all that lies in `static/`, and the client module, each file compressed too, so that the program carries it and a file that is
-//! put there needs no mention.
+//! Lists all that lies in `static/`, and the client module, so that the program carries it and a file that is put there needs no mention.
+//! Each is made smaller: comments left out, and compressed in two ways.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use brotli::enc::BrotliEncoderParams;
 use flate2::{Compression, GzBuilder};
 
 /// The client module and its types: the other files there are for npm.
@@ -31,15 +33,58 @@ fn main() -> io::Result<()> {
     writeln!(list, "&[")?;
     for file in files {
         let name = file.file_name().unwrap_or_default();
-        let gzip = out.join(name).with_added_extension("gz");
-        // Without a name or a time in it: the same files make the same program.
-        let mut compressed = GzBuilder::new().write(fs::File::create(&gzip)?, Compression::best());
-        compressed.write_all(&fs::read(&file)?)?;
-        compressed.finish()?;
+        let content = without_comments(&file, fs::read(&file)?);
+        let write = |ending: &str, content: &[u8]| {
+            let path = out.join(name).with_added_extension(ending);
+            fs::write(&path, content).map(|()| path)
+        };
+        let plain = write("plain", &content)?;
+        let gzip = write("gz", &gzip(&content)?)?;
+        let brotli = write("br", &brotli(&content)?)?;
         writeln!(
             list,
-            "    ({name:?}, include_bytes!({file:?}), include_bytes!({gzip:?})),"
+            "    ({name:?}, include_bytes!({plain:?}), include_bytes!({gzip:?}), include_bytes!({brotli:?})),"
         )?;
     }
     writeln!(list, "]")
+}
+
+/// A script or a stylesheet without its comments, empty lines and indentation. Only comments that have their lines to themselves
+/// count: those are found without a parser, if no text of several lines looks like one. Types (`.d.ts`) keep theirs, which editors show.
+fn without_comments(file: &Path, content: Vec<u8>) -> Vec<u8> {
+    let is_code = [OsStr::new("js"), OsStr::new("css")]
+        .map(Some)
+        .contains(&file.extension());
+    let Some(text) = std::str::from_utf8(&content).ok().filter(|_| is_code) else {
+        return content;
+    };
+    let mut code = String::new();
+    let mut is_in_comment = false;
+    for line in text.lines().map(str::trim) {
+        let is_alone = line.split_once("*/").is_none_or(|(_, after)| after.is_empty());
+        if is_in_comment || line.starts_with("/*") && is_alone {
+            is_in_comment = !line.ends_with("*/");
+        } else if !line.is_empty() && !line.starts_with("//") {
+            code.push_str(line);
+            code.push('\n');
+        }
+    }
+    code.into_bytes()
+}
+
+/// Without a name or a time in it: the same files make the same program.
+fn gzip(content: &[u8]) -> io::Result<Vec<u8>> {
+    let mut compressed = GzBuilder::new().write(Vec::new(), Compression::best());
+    compressed.write_all(content)?;
+    compressed.finish()
+}
+
+fn brotli(content: &[u8]) -> io::Result<Vec<u8>> {
+    let mut compressed = Vec::new();
+    let best = BrotliEncoderParams {
+        size_hint: content.len(),
+        ..BrotliEncoderParams::default()
+    };
+    brotli::BrotliCompress(&mut Cursor::new(content), &mut compressed, &best)?;
+    Ok(compressed)
 }

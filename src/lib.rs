@@ -35,6 +35,8 @@
 //! | `log_line` | one record of the log as one line |
 //! | [`redaction`] | other programs' words, made fit for the log |
 //! | `words` | closed sets of words |
+//! | `domain_name` | the spelling of a domain for programs, and the one for people |
+//! | `shown` | words that people wrote, as templates show them |
 //! | `unseen` | characters that nobody sees |
 //!
 //! # Directions
@@ -50,6 +52,7 @@ mod captured_log;
 pub mod cli;
 pub mod config;
 pub mod db;
+mod domain_name;
 pub mod fair_queue;
 pub mod log_limit;
 mod log_line;
@@ -59,6 +62,7 @@ pub mod network;
 pub mod redaction;
 pub mod request_id;
 pub mod sessions;
+mod shown;
 pub mod token;
 mod unseen;
 pub mod users;

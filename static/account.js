@@ -3,7 +3,7 @@
 // A link's token is in the fragment, which no server sees. It is removed from the address at once, so that it stays neither in the
 // history nor on the screen. It is used only when the user presses the button.
 
-import { carried, carry, enter, post } from "./form.js";
+import { carried, carry, enter, post, wordsFor } from "./form.js";
 
 const token = location.hash.slice(1);
 if (token) history.replaceState(null, "", location.pathname);
@@ -62,10 +62,31 @@ for (const [id, prepare] of Object.entries(forms)) {
   if (form) prepare(form);
 }
 
+/** Says whom the link is for, or that it works no more. Without an answer, the button will tell. */
+async function introduce() {
+  try {
+    const user = await (await post("/auth/link", { token })).json();
+    const whom = at(".link-user");
+    whom.querySelector("bdi").textContent = user.email;
+    whom.hidden = false;
+    const username = at("[name=username]");
+    if (username) username.value = user.email;
+  } catch (problem) {
+    if (problem.code !== "link_invalid") return;
+    const again = at("#resend");
+    if (again) again.hidden = false;
+    at(".link-over-words").textContent = wordsFor(problem);
+    replace(at("#choose, #verify"), at(".link-over"));
+  }
+}
+
+if (token && at("#choose, #verify")) introduce();
+
 const email = at("[name=email]");
 // Also where no field waits for it: it must not stay.
 const brought = carried();
 if (email) email.value ||= brought;
+at("form:not([hidden]) input:not([tabindex])")?.focus();
 addEventListener("click", ({ target }) => {
   if (target.closest("a[href]")?.origin === location.origin) carry(email?.value);
 });

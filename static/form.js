@@ -2,10 +2,20 @@
 
 import { Problem, SessionEnded } from "./oneseat.js";
 
+/** The name of the site, as its pages say it. */
+export const SITE = document.querySelector("meta[name=application-name]").content;
+
 export const WORDS = {
-  offline: "oneseat cannot be reached. Check your connection and try again.",
-  busy: "oneseat is busy for a moment. Please try again.",
+  offline: `${SITE} cannot be reached. Check your connection and try again.`,
+  late: `${SITE} has not answered in time. If it is open in many tabs of this browser, close some of them, and try again.`,
+  busy: `${SITE} is busy for a moment. Please try again.`,
 };
+
+/** After this time without an answer people are told so, in milliseconds. */
+const PATIENCE = 30_000;
+
+/** The user has changed their mind. */
+export class Cancelled extends Error {}
 
 /** Under this name the address that somebody has typed goes from one page of a tab to the next. It is removed when it arrives. */
 const CARRIED = "oneseat-email";
@@ -49,18 +59,31 @@ const WAYS_OUT = {
   link_invalid: ["Ask for a new link", "/forgot"],
 };
 
+/** The error message when there is no answer. */
+export function wordsForLoss(error) {
+  return (error.cause ?? error).name === "TimeoutError" ? WORDS.late : WORDS.offline;
+}
+
 /** The error message for a problem. */
 export function wordsFor(problem) {
   if (problem.status >= 500) return WORDS.busy;
+  if (problem.code === "account_locked" && problem.retryAfter) return lockedFor(problem.retryAfter);
   return problem.code === "invalid_credentials" ? "Email or password is wrong." : problem.message;
+}
+
+function lockedFor(seconds) {
+  const until = new Date(Date.now() + seconds * 1000);
+  const time = new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(until).replaceAll(" ", "\u00a0");
+  return `There were too many wrong passwords, so this address is locked until ${time}. Wait until then, or choose a new password.`;
 }
 
 const JSON_BODY = { method: "POST", headers: { "Content-Type": "application/json" }, credentials: "omit" };
 
-/** `POST`, without a token unless `fetch` adds one. Throws a problem if the answer is not a success. */
+/** `POST`, and its answer, without a token unless `fetch` adds one. Throws a problem if the answer is not a success. */
 export async function post(path, body, fetch = globalThis.fetch) {
-  const response = await fetch(path, { ...JSON_BODY, body: JSON.stringify(body) });
+  const response = await fetch(path, { ...JSON_BODY, body: JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE) });
   if (!response.ok) throw await Problem.from(response);
+  return response;
 }
 
 export function busy(button, on) {
@@ -93,10 +116,12 @@ function mask(button, hidden) {
 }
 
 /**
- * Checks a form and sends it with `send(values)`, which throws if something is wrong. Then calls `done(values)`, or, after an error,
- * `refused(problem)`: it returns true if the page itself shows what to do next.
+ * Checks a form and sends it with `send(values)`, which throws if something is wrong, or `Cancelled`: then all stays as it was. Then
+ * calls `done(values)`, or, after an error, `refused(problem)`: it returns true if the page itself shows what to do next.
  */
 export function enter(form, { send, done, refused }) {
+  // Until here a press would send the form without this script.
+  form.querySelector("[type=submit]").disabled = false;
   const reveals = [...form.querySelectorAll("[data-reveals]")];
   for (const button of reveals) {
     button.addEventListener("click", () => mask(button, button.getAttribute("aria-pressed") === "true"));
@@ -111,13 +136,16 @@ export function enter(form, { send, done, refused }) {
     // Hide passwords before sending: browsers remember text fields, not password fields.
     for (const reveal of reveals) mask(reveal, true);
     refuse(form, "");
+    const focused = document.activeElement;
     busy(button, true);
     const values = Object.fromEntries(new FormData(form));
     try {
       await send(values);
       done?.(values);
     } catch (error) {
-      if (!(error instanceof Problem || error instanceof SessionEnded)) return refuse(form, WORDS.offline);
+      // The button cannot take the focus back while it is busy.
+      if (error instanceof Cancelled) return setTimeout(() => focused.focus());
+      if (!(error instanceof Problem || error instanceof SessionEnded)) return refuse(form, wordsForLoss(error));
       // A server that is too busy to look at a password has not refused it.
       const isRefused = error instanceof SessionEnded || (error.status < 500 && error.status !== 429);
       const passwords = isRefused ? form.querySelectorAll("[type=password]") : [];
@@ -125,7 +153,7 @@ export function enter(form, { send, done, refused }) {
       // The form disappeared with the session, or the page was left: nobody sees a message.
       if (error instanceof SessionEnded) return;
       const wayOut = refused?.(error) ? undefined : WAYS_OUT[error.code];
-      refuse(form, wordsFor(error), { field: passwords[0], wayOut });
+      refuse(form, wordsFor(error), { field: form.elements[error.field] ?? passwords[0], wayOut });
     } finally {
       busy(button, false);
     }

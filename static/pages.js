@@ -2,7 +2,7 @@
 // is kept, so that signing out works offline. Other pages are fetched with the token, and their content replaces it.
 
 import { Oneseat, Problem, SessionEnded } from "./oneseat.js";
-import { WORDS as COMMON, busy, carried, carry, enter, post, recall, remember, wordsFor } from "./form.js";
+import { Cancelled, SITE, WORDS as COMMON, busy, carried, carry, enter, post, recall, remember, wordsFor, wordsForLoss } from "./form.js";
 
 const seat = new Oneseat();
 
@@ -17,6 +17,11 @@ let leave = new AbortController();
 const WORDS = {
   ...COMMON,
   signedOut: "You are signed out.",
+  notTold: "You are signed out here. The server does not know yet: this page tells it as soon as it can. Please leave it open.",
+  told: "You are signed out, and the server knows now.",
+  gaveUp: "You are signed out here. The server could not be told; the session ends there by itself.",
+  reconnecting: "Reconnecting …",
+  connected: "Connected again.",
   left: "You left or reloaded the page, so you were signed out. Please sign in again.",
   passwordChanged: "Your password is changed. Sign in with the new one.",
 };
@@ -33,8 +38,12 @@ const ENDED_HERE = {
 /** What happened, and what the user can do. */
 const ENDINGS = {
   replaced: [
-    (at) => `You were signed in on another device at ${at}, so this one was signed out.`,
-    "You can be signed in on one device at a time. If it was not you, choose a new password.",
+    (at, by) => {
+      if (!by) return `You were signed in on another device at ${at}, so this page was signed out.`;
+      if (by.isSameBrowser) return `You signed in again in another window of this browser at ${at}, so this page was signed out.`;
+      return `You were signed in with ${named(by.device)} from ${by.address} at ${at}, so this page was signed out.`;
+    },
+    "You can be signed in at one place at a time. If it was not you, choose a new password.",
   ],
   expired: [(at) => `Your session came to its end at ${at}.`, "Sessions end after a while without activity. Nothing is wrong."],
   revoked: [(at) => `An administrator ended your session at ${at}.`, "You can sign in again. An administrator can tell you why."],
@@ -51,6 +60,11 @@ const ENDINGS = {
   page_closed: [(at) => `This session ended at ${at}, when its page was closed.`, ""],
   unknown: [() => "Your session has ended.", "Please sign in again."],
 };
+
+/** A device in the middle of a sentence. */
+function named(device) {
+  return device.replace(/^An /, "an ");
+}
 
 function clones(element) {
   return copies([...element.childNodes]);
@@ -80,7 +94,7 @@ function show(content, title) {
   if (document.getElementById("login")) enterLogin();
   if (document.getElementById("warning")) enterSeat();
   const change = document.getElementById("change-password");
-  if (change) enter(change, { send: changePassword });
+  if (change) enterChange(change);
   const invite = document.getElementById("invite");
   if (invite) enterInvite(invite);
 }
@@ -88,9 +102,11 @@ function show(content, title) {
 /** Under this name a page that is left says so to the next one of its tab. */
 const LEFT = "oneseat-left";
 
-function showLogin(words = "", email = "") {
+/** Shows the login page, which then leads to a `next` page. */
+function showLogin(words = "", email = "", next = "") {
   document.getElementById("confirm").close();
-  history.replaceState(null, "", "/login");
+  const query = new URLSearchParams(isWanted(next) ? { next } : {});
+  history.replaceState(null, "", `/login?${query}`.replace(/\?$/, ""));
   show({ main: copies(login.main), nav: copies(login.nav) }, login.title);
   say(words);
   document.getElementById("email").value = email;
@@ -101,18 +117,19 @@ function showLogin(words = "", email = "") {
 let changesPassword = false;
 
 /** The whole page shows that the session ended, and why. */
-seat.onEnded(({ reason, endedAt }) => {
+seat.onEnded(({ reason, endedAt, by }) => {
+  const path = here();
   const isOurs = endedAt === null || (changesPassword && reason === "password_changed");
   showLogin(isOurs ? ENDED_HERE[reason] : "");
   if (reason === "page_closed") remember(LEFT, reason);
   if (isOurs && reason in ENDED_HERE) return;
   const [words, advice] = ENDINGS[reason] ?? ENDINGS.unknown;
   const card = document.getElementById("ended").content.cloneNode(true);
-  card.getElementById("ended-words").textContent = words(endedAt ? clock(new Date(endedAt)) : "");
+  card.getElementById("ended-words").textContent = words(endedAt ? clock(new Date(endedAt)) : "", by);
   card.getElementById("ended-advice").textContent = advice;
   card.getElementById("ended-way-out").hidden = !["replaced", "password_changed"].includes(reason);
-  card.getElementById("sign-in-again").addEventListener("click", () => showLogin("", address));
-  show({ main: [...card.childNodes], nav: copies(login.nav) }, "Signed out · oneseat");
+  card.getElementById("sign-in-again").addEventListener("click", () => showLogin("", address, path));
+  show({ main: [...card.childNodes], nav: copies(login.nav) }, `Signed out · ${SITE}`);
   arrive();
 });
 
@@ -135,12 +152,18 @@ async function visit(path, { isChosen = false, may = () => true, ...options } = 
   if (chosen && !isChosen) throw new Outdated();
   asked += 1;
   const mine = asked;
-  if (isChosen) chosen = mine;
+  if (isChosen) {
+    chosen = mine;
+    main.setAttribute("aria-busy", "true");
+  }
   let page;
   try {
     page = await load(path, options);
   } finally {
-    if (chosen === mine) chosen = 0;
+    if (chosen === mine) {
+      chosen = 0;
+      main.removeAttribute("aria-busy");
+    }
   }
   if (mine !== asked || !may()) throw new Outdated();
   // A page for visitors needs its own script. To load it ends the session, as leaving any page does.
@@ -151,8 +174,12 @@ async function visit(path, { isChosen = false, may = () => true, ...options } = 
 /** Visits a page that the user chose: changes the address, so that "back" works. */
 async function go(path) {
   try {
+    const place = scrollY;
     await visit(path, { isChosen: true });
-    if (path !== here()) history.pushState(null, "", path);
+    if (path !== here()) {
+      keepPlace(place);
+      history.pushState(null, "", path);
+    }
     say("");
     arrive();
   } catch (error) {
@@ -160,11 +187,28 @@ async function go(path) {
   }
 }
 
-/** Tells a screen reader that the page has changed, and scrolls to its top. */
-function arrive() {
+/** Tells a screen reader that the page has changed, and scrolls to its top or to the place where it was left. */
+function arrive(place = 0) {
+  const wanted = document.getElementById(location.hash.slice(1))?.querySelector("input:not([tabindex])");
+  if (wanted) return wanted.focus();
   main.focus({ preventScroll: true });
-  scrollTo(0, 0);
+  scrollTo(0, place);
 }
+
+/** Waits until the scrolling has come to rest. */
+let resting;
+
+/** Notes how far this page of the history is scrolled, for "back". */
+function keepPlace(place) {
+  clearTimeout(resting);
+  history.replaceState({ place }, "");
+}
+
+history.scrollRestoration = "manual";
+addEventListener("scroll", () => {
+  clearTimeout(resting);
+  resting = setTimeout(() => { if (seat.user) keepPlace(scrollY); }, 200);
+});
 
 function say(words) {
   notice.textContent = words;
@@ -192,7 +236,7 @@ function timeOfDay(at) {
 /** Shows an error that belongs to no form. */
 function fail(error) {
   const isNews = !(error instanceof Outdated || error instanceof SessionEnded) && seat.user;
-  if (isNews) say(error instanceof Problem ? wordsFor(error) : WORDS.offline);
+  if (isNews) say(error instanceof Problem ? wordsFor(error) : wordsForLoss(error));
 }
 
 // The login page ------------------------------------------------------------------------------------------------------------
@@ -207,13 +251,25 @@ let address = "";
 /** Takes the seat and shows the page that was wanted. */
 async function signIn({ email, password }) {
   const path = wanted();
-  await seat.signIn(email, password);
+  await takeSeat(email, password);
   address = email;
   say("");
   // Replaced, not pushed: "back" must not lead to a login page without a form.
   await enterAt(path)
     .catch((error) => (error instanceof Problem && path !== HOME ? enterAt(HOME) : Promise.reject(error)))
     .then(arrive, fail);
+}
+
+/** Signs in, and asks first where the server wants that. */
+async function takeSeat(email, password) {
+  try {
+    await seat.signIn(email, password);
+  } catch (error) {
+    if (error.code !== "seat_taken") throw error;
+    const words = `You have been signed in with ${named(error.device)} since ${clock(new Date(error.since))}. Sign in here instead?`;
+    if (!(await confirmed(words, { yes: "Sign in here" }))) throw new Cancelled();
+    await seat.signIn(email, password, { takeover: true });
+  }
 }
 
 function enterAt(path) {
@@ -226,7 +282,12 @@ const HOME = "/dashboard";
 /** The page that led to the login, if it is one of ours. */
 function wanted() {
   const next = new URLSearchParams(location.search).get("next") ?? "";
-  return /^\/admin\/[a-z]+(\?|$)/.test(next) ? next : HOME;
+  return isWanted(next) ? next : HOME;
+}
+
+/** Is it a page of ours that a sign-in does not lead to anyway? */
+function isWanted(path) {
+  return /^\/admin\/[a-z]+(\?|$)/.test(path) || path === `${HOME}#change-password`;
 }
 
 // How long the session lasts --------------------------------------------------------------------------------------------------
@@ -248,9 +309,9 @@ function enterSeat() {
 
   const draw = () => {
     const left = Math.max(0, Math.ceil((times.endsAt - performance.now()) / 1000));
-    if (countdown) countdown.textContent = inWords(left, times.warnBefore);
+    if (countdown) countdown.textContent = inWords(left);
     warning.hidden = left > times.warnBefore;
-    document.title = warning.hidden ? title : `${inWords(left, times.warnBefore)} left · oneseat`;
+    document.title = warning.hidden ? title : `${inWords(left)} left · ${SITE}`;
     return left;
   };
   // The server decides. Asking does not extend the session.
@@ -298,6 +359,12 @@ function here() {
   return location.pathname + location.search;
 }
 
+/** A password manager may have led here, to change the password. */
+function enterChange(form) {
+  enter(form, { send: changePassword });
+  form.closest("details").open = location.hash === "#change-password";
+}
+
 async function changePassword({ currentPassword, newPassword }) {
   changesPassword = true;
   try {
@@ -307,20 +374,46 @@ async function changePassword({ currentPassword, newPassword }) {
   }
 }
 
-/** Seconds only matter shortly before the end. */
-function inWords(seconds, warnBefore) {
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
-  if (hours > 0) return `${hours} h ${String(minutes).padStart(2, "0")} min`;
-  if (seconds > warnBefore) return `${minutes} min`;
-  return `${minutes} min ${String(seconds % 60).padStart(2, "0")} s`;
+/** As exact as it is of use: seconds in the last two minutes only. */
+function inWords(seconds) {
+  const minutes = Math.round(seconds / 60);
+  if (seconds <= 120) return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;
+  if (minutes < 10) return `about ${minutes} minutes`;
+  if (minutes < 58) return `about ${5 * Math.round(minutes / 5)} minutes`;
+  const halves = Math.round(minutes / 30);
+  return `about ${Math.floor(halves / 2)}${halves % 2 ? "½" : ""} hour${halves > 2 ? "s" : ""}`;
 }
 
 async function signOut() {
-  const isTold = await seat.signOut();
-  if (!isTold && !seat.user) {
-    say("You are signed out here. The server could not be told; the session ends there by itself.");
-  }
+  if ((await seat.signOut()) || seat.user) return;
+  say(WORDS.notTold);
+  const isTold = await seat.told();
+  if (notice.textContent === WORDS.notTold) say(isTold ? WORDS.told : WORDS.gaveUp);
 }
+
+// The connection --------------------------------------------------------------------------------------------------------------
+
+/** One that is back earlier is not worth a word. In milliseconds. */
+const UNTOLD_BREAK = 2_000;
+/** How long it is said that the connection is back. In milliseconds. */
+const MOMENT = 4_000;
+
+const connection = document.getElementById("connection");
+let nextWords = 0;
+
+/** Says this about the connection after a time, instead of what waits to be said. */
+function sayOfConnection(words, after) {
+  clearTimeout(nextWords);
+  nextWords = setTimeout(() => { connection.textContent = words; }, after);
+}
+
+seat.onConnection((isConnected) => {
+  if (!isConnected) return sayOfConnection(WORDS.reconnecting, UNTOLD_BREAK);
+  if (connection.textContent) connection.textContent = WORDS.connected;
+  sayOfConnection("", MOMENT);
+});
+
+seat.onEnded(() => sayOfConnection("", 0));
 
 // Admin pages -----------------------------------------------------------------------------------------------------------------------
 
@@ -436,10 +529,12 @@ main.addEventListener("submit", (event) => {
   go(new URL(form.action).pathname + (query && `?${query}`));
 });
 
-addEventListener("popstate", () => {
+addEventListener("popstate", ({ state }) => {
+  // The old page is still there, and its place is not that of this one.
+  clearTimeout(resting);
   if (!seat.user) return;
   if (location.pathname === "/login") history.replaceState(null, "", "/dashboard");
-  visit(here(), { isChosen: true }).then(arrive, fail);
+  visit(here(), { isChosen: true }).then(() => arrive(state?.place), fail);
 });
 
 addEventListener("pageshow", ({ persisted }) => {
@@ -451,4 +546,7 @@ if (recall(LEFT)) say(WORDS.left);
 const typed = document.getElementById("email");
 // Also where no field waits for it: it must not stay.
 const brought = carried();
-if (typed) typed.value ||= brought;
+if (typed) {
+  typed.value ||= brought;
+  document.getElementById(typed.value ? "password" : "email").focus();
+}

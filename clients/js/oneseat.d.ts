@@ -15,6 +15,17 @@ export interface Ending {
   reason: Reason | null;
   /** RFC 3339, UTC. Null if this page ended the session, or if the reason is null. */
   endedAt: string | null;
+  /** Who has replaced it, if the event stream has told. */
+  by?: By | null;
+}
+
+export interface By {
+  /** Browser and system in words, such as "Firefox 144 on Windows". */
+  device: string;
+  /** An IPv4 or IPv6 address. */
+  address: string;
+  /** Are the address and the browser, as it names itself, those of the session that was replaced? */
+  isSameBrowser: boolean;
 }
 
 export interface User {
@@ -39,7 +50,7 @@ export interface Options {
 export class Problem extends Error {
   constructor(
     status: number,
-    body: { code?: string; detail?: string; requestId?: string },
+    body: { code?: string; detail?: string; field?: string; requestId?: string; since?: string; device?: string },
     retryAfter?: number | null,
   );
   /** Reads the problem from an answer that is not `ok`. */
@@ -48,10 +59,16 @@ export class Problem extends Error {
   readonly status: number;
   /** For programs: `invalid_credentials`, `account_locked`, `unavailable`, ... */
   readonly code: string;
+  /** The field of the request that was refused, if the server named one. */
+  readonly field: string | null;
   /** The id of the request in the server's log, if the answer has one. */
   readonly requestId: string | null;
   /** When to try again, in seconds, if the server said so. */
   readonly retryAfter: number | null;
+  /** With `seat_taken`: when the session began that has the seat (RFC 3339, UTC). */
+  readonly since: string | null;
+  /** With `seat_taken`: its browser and system in words, such as "Firefox 144 on Windows". */
+  readonly device: string | null;
 }
 
 /** There is no session, or it has ended: the call has no answer. */
@@ -70,19 +87,27 @@ export class Oneseat {
   get user(): User | null;
 
   /**
-   * Signs a user in. This ends the user's older session.
-   * @throws {Problem} `invalid_credentials`, `account_locked`, `email_unverified`, `account_disabled`, `too_many_requests`, ...
+   * Signs a user in. This ends the user's older session. A server that asks first (`--takeover ask`) refuses it with `seat_taken`
+   * while that session lives, and changes nothing, unless the call says `takeover`.
+   * @throws {Problem} `invalid_credentials`, `account_locked`, `email_unverified`, `account_disabled`, `seat_taken`,
+   *   `too_many_requests`, ...
    * @throws {SessionEnded} Another `signIn` or `signOut` overtook it, or the page was left. If it opens a session all the same, that
    *   session is ended at the server, if the server can be told.
-   * @throws {TypeError} The server cannot be reached, or what answers is not oneseat.
+   * @throws {TypeError} The server cannot be reached or gives no answer, or what answers is not oneseat.
    */
-  signIn(email: string, password: string): Promise<User>;
+  signIn(email: string, password: string, options?: { takeover?: boolean }): Promise<User>;
 
   /**
    * Signs out: here at once, and on the server if it can be reached. A sign-in without an answer is overtaken.
-   * @returns Does the server know? This takes some seconds if it is busy. If it does not know, the session ends there by its time-out.
+   * @returns Does the server know? This takes some seconds if it is busy. If it does not know, it is told later: see `told`.
    */
   signOut(): Promise<boolean>;
+
+  /**
+   * Waits until the server has been told of every session that ended here.
+   * @returns Does it know now? If not, ten minutes have passed, or the page was left: the session ends there by its time-out.
+   */
+  told(): Promise<boolean>;
 
   /**
    * Sets another password. This ends the session.
@@ -97,7 +122,8 @@ export class Oneseat {
    * @param url Of the server, or of one of the `origins`; relative to the page.
    * @param options `passive` marks requests that the page makes by itself: they are no activity.
    * @throws {SessionEnded} There is no session, or it ended meanwhile.
-   * @throws {TypeError} The server cannot be reached, or must not be given the token.
+   * @throws {TypeError} The server cannot be reached, or must not be given the token. Its `cause` is a `TimeoutError` if oneseat itself
+   *   has not begun to answer within 30 seconds.
    */
   fetch(url: string | URL, options?: RequestInit & { passive?: boolean }): Promise<Response>;
 
@@ -113,4 +139,11 @@ export class Oneseat {
    * @returns Removes the listener.
    */
   onChanged(listener: () => void): () => void;
+
+  /**
+   * Calls the listener with false when the connection is lost by which the page hears of the end of its session, and with true when
+   * it is there again. A session that ends has lost nothing.
+   * @returns Removes the listener.
+   */
+  onConnection(listener: (isConnected: boolean) => void): () => void;
 }

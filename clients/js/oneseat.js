@@ -27,12 +27,18 @@
 // - Sign-ins are sent one at a time: the next one when the last is answered and the server has been told of the sessions that ended. So
 //   the last call is the last at the server, too.
 // - From `pagehide` to `pageshow` nobody signs in.
+// - A page that is perhaps about to go (`beforeunload`) says so: its session ends if its event stream closes now. Firefox sends this when
+//   its last window closes, and nothing later. A page that goes without a word, such as that of a browser that was killed, is missed at
+//   the server after a while (`--page-grace`). So a page that is there keeps an event stream, and answers each of its beats.
+// - The pages of a browser that has few connections to the server (HTTP/1.1) share the streams. A page without one asks now and then.
 // - Listeners are called when the change is made. An error that a listener throws is reported as uncaught, and changes nothing.
 // - If the server is too busy to be told of an end (429, 5xx), it is told again, three times within some seconds. A page that is left
 //   tells it at once, and then not again.
+// - If it still does not know, or cannot be reached, the page keeps the token of the ended session for ten minutes at most, for nothing
+//   but to tell it: when the network is back, before the next sign-in, and now and then. A page that is left forgets the token.
 // - An answer that is not oneseat's, such as the sign-in page of a public network, counts as lost.
-// - A lost answer (network failure, closed page), or an end of which a busy server could not be told, may leave a session at the server
-//   that no page holds. The user's next sign-in replaces it; until then it lasts as long as an unused session.
+// - A lost answer (network failure, closed page), or an end of which the server could not be told, may leave a session at the server
+//   that no page holds. It ends when the server misses its page, or with the user's next sign-in.
 // - Two `Oneseat` objects in one page are like two pages: each holds its own session, and for one user the later sign-in replaces the
 //   earlier.
 
@@ -45,6 +51,14 @@
  * @typedef {object} Ending
  * @property {Reason | null} reason Null if the server does not know the token, or no longer knows it.
  * @property {string | null} endedAt RFC 3339, UTC. Null if this page ended the session, or if the reason is null.
+ * @property {By | null} [by] Who has replaced it, if the event stream has told.
+ */
+
+/**
+ * @typedef {object} By
+ * @property {string} device Browser and system in words, such as "Firefox 144 on Windows".
+ * @property {string} address An IPv4 or IPv6 address.
+ * @property {boolean} isSameBrowser Are the address and the browser, as it names itself, those of the session that was replaced?
  */
 
 /**
@@ -66,7 +80,7 @@
 export class Problem extends Error {
   /**
    * @param {number} status
-   * @param {{ code?: string, detail?: string, requestId?: string }} body
+   * @param {{ code?: string, detail?: string, field?: string, requestId?: string, since?: string, device?: string }} body
    * @param {number | null} retryAfter
    */
   constructor(status, body, retryAfter = null) {
@@ -75,10 +89,16 @@ export class Problem extends Error {
     this.status = status;
     /** For programs: `invalid_credentials`, `account_locked`, `unavailable`, ... @readonly */
     this.code = body.code ?? "unknown";
+    /** The field of the request that was refused, if the server named one. @readonly */
+    this.field = body.field ?? null;
     /** The id of the request in the server's log, if the answer has one. @readonly */
     this.requestId = body.requestId ?? null;
     /** When to try again, in seconds, if the server said so. @readonly */
     this.retryAfter = retryAfter;
+    /** With `seat_taken`: when the session began that has the seat (RFC 3339, UTC). @readonly */
+    this.since = body.since ?? null;
+    /** With `seat_taken`: its browser and system in words, such as "Firefox 144 on Windows". @readonly */
+    this.device = body.device ?? null;
   }
 
   /** Reads the problem from an answer that is not `ok`. @param {Response} response */
@@ -99,26 +119,42 @@ export class SessionEnded extends Error {
 }
 
 /** After this time without an answer the answer counts as lost, in milliseconds. A busy server says so much earlier. */
-const PATIENCE = 60_000;
+const PATIENCE = 30_000;
 /** The server sends something every 20 seconds. A stream that is silent for longer than this is broken. In milliseconds. */
 const SILENCE = 45_000;
 /** The pauses before a broken stream is opened again, in milliseconds: the first, and the longest. */
 const PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
+/**
+ * A stream that was open for longer and is torn is opened again without a pause, in milliseconds: Chromium closes all connections when the
+ * machine is about to sleep, and the server must hear of the page before it does.
+ */
+const WAS_STEADY = 5_000;
+/** Over HTTP/1.1 a browser has six connections to one origin, for all of its pages together. Event streams may hold so many of them. */
+const MOST_STREAMS = 4;
+/** How long a hidden page takes to give up its stream for one that is seen, in milliseconds. */
+const TO_YIELD = 300;
+/** How often a page without a stream asks, in milliseconds. */
+const ASKING = 15_000;
 /** The pauses before a busy server is told again that a session is over, in milliseconds, unless it asks for longer pauses. */
 const PAUSES_TO_TELL = [1_000, 2_000, 4_000];
 /** A server that asks for a longer pause is not told again. In milliseconds. */
 const LONGEST_PAUSE_TO_TELL = 10_000;
+/** For so long a page keeps what it needs to tell the server later, and tries so often, in milliseconds. */
+const LATEST = 600_000;
+const PAUSE_TO_TELL_LATER = 30_000;
 
 /** One session of one page. Its end aborts all its requests. */
 class Session {
   #over = new AbortController();
 
   /**
+   * @param {string} server
    * @param {string} token
    * @param {User} user
    */
-  constructor(token, user) {
+  constructor(server, token, user) {
+    this.server = server;
     this.token = token;
     this.user = user;
   }
@@ -148,6 +184,45 @@ class Attempt {
   }
 }
 
+/** An end that the server could not be told of. Until it knows, or it is too late, this tells it again: now and then, and when the
+ * network is back. `tell` never holds the token for anything else. */
+class Untold {
+  #known = new AbortController();
+  /** @type {Promise<void> | null} */
+  #telling = null;
+  /** @type {(() => Promise<boolean>) | null} */
+  #tell;
+
+  /** @param {() => Promise<boolean>} tell @param {AbortSignal} over */
+  constructor(tell, over) {
+    this.#tell = tell;
+    /** Does the server know in the end? @readonly */
+    this.outcome = this.#goOn(over);
+  }
+
+  /** Tells it once more; not twice at a time. Never rejects. */
+  again() {
+    this.#telling ??= this.#once().finally(() => { this.#telling = null; });
+    return this.#telling;
+  }
+
+  async #once() {
+    if (await this.#tell?.().catch(() => false)) this.#known.abort();
+  }
+
+  /** @param {AbortSignal} over */
+  async #goOn(over) {
+    const enough = AbortSignal.any([over, this.#known.signal]);
+    addEventListener("online", () => this.again(), { signal: enough });
+    while (!enough.aborted) {
+      await sleep(PAUSE_TO_TELL_LATER * (0.5 + Math.random()), enough);
+      if (!this.#known.signal.aborted) await this.again();
+    }
+    this.#tell = null;
+    return this.#known.signal.aborted;
+  }
+}
+
 /** One seat at one oneseat. */
 export class Oneseat {
   /** @type {Session | null} */
@@ -158,12 +233,18 @@ export class Oneseat {
   #told = Promise.resolve(true);
   /** Aborted from `pagehide` to `pageshow`. */
   #left = new AbortController();
+  /** @type {Set<Untold>} The ends that the server is told of later. */
+  #untold = new Set();
   /** @type {Set<string>} */
   #origins;
   /** @type {Set<(ending: Ending) => void>} */
   #endedListeners = new Set();
   /** @type {Set<() => void>} */
   #changedListeners = new Set();
+  /** @type {Set<(isConnected: boolean) => void>} */
+  #connectionListeners = new Set();
+  /** Has the event stream of the session broken, and not been opened again? */
+  #isBroken = false;
 
   /**
    * @param {Options} [options]
@@ -180,6 +261,9 @@ export class Oneseat {
       this.#left.abort();
       this.#leave("page_closed");
     });
+    addEventListener("beforeunload", () => {
+      if (this.#session) tellTentatively(this.server, this.#session);
+    });
     addEventListener("pageshow", () => {
       if (this.#left.signal.aborted) this.#left = new AbortController();
     });
@@ -191,21 +275,24 @@ export class Oneseat {
   }
 
   /**
-   * Signs a user in. This ends the user's older session.
+   * Signs a user in. This ends the user's older session. A server that asks first (`--takeover ask`) refuses it with `seat_taken` while
+   * that session lives, and changes nothing, unless the call says `takeover`.
    * @param {string} email
    * @param {string} password
+   * @param {{ takeover?: boolean }} [options]
    * @returns {Promise<User>}
-   * @throws {Problem} `invalid_credentials`, `account_locked`, `email_unverified`, `account_disabled`, `too_many_requests`, ...
+   * @throws {Problem} `invalid_credentials`, `account_locked`, `email_unverified`, `account_disabled`, `seat_taken`, `too_many_requests`,
+   * ...
    * @throws {SessionEnded} Another `signIn` or `signOut` overtook it, or the page was left.
    * @throws {TypeError} The server cannot be reached, or what answers is not oneseat.
    */
-  async signIn(email, password) {
+  async signIn(email, password, { takeover = false } = {}) {
     this.#overtake("replaced");
     const attempt = new Attempt();
     this.#attempt = attempt;
     if (this.#left.signal.aborted) this.#overtake("page_closed");
     this.#told = this.#told
-      .then((told) => (attempt.overtaken ? told : this.#open(attempt, email, password)))
+      .then((told) => (attempt.overtaken ? told : this.#open(attempt, { email, password, takeover })))
       .catch((error) => {
         attempt.outcome.reject(error);
         // If a gateway answers for the server (5xx), it is unknown what the server did.
@@ -216,11 +303,21 @@ export class Oneseat {
 
   /**
    * Signs out: here at once, and on the server if it can be reached. A sign-in without an answer is overtaken.
-   * @returns {Promise<boolean>} Does the server know? This takes some seconds if it is busy. If it does not know, the session ends
-   * there by its time-out.
+   * @returns {Promise<boolean>} Does the server know? This takes some seconds if it is busy. If it does not know, it is told later: see
+   * `told`.
    */
   async signOut() {
     return this.#leave("signed_out");
+  }
+
+  /**
+   * Waits until the server has been told of every session that ended here.
+   * @returns {Promise<boolean>} Does it know now? If not, ten minutes have passed, or the page was left: the session ends there by its
+   * time-out.
+   */
+  async told() {
+    await this.#told;
+    return all(...[...this.#untold].map(({ outcome }) => outcome));
   }
 
   /**
@@ -249,7 +346,8 @@ export class Oneseat {
    * @param {RequestInit & { passive?: boolean }} [options] `passive` marks requests that the page makes by itself: they are no activity.
    * @returns {Promise<Response>}
    * @throws {SessionEnded} There is no session, or it ended meanwhile.
-   * @throws {TypeError} The server cannot be reached, or must not be given the token.
+   * @throws {TypeError} The server cannot be reached, or must not be given the token. Its `cause` is a `TimeoutError` if oneseat itself has
+   * not begun to answer within 30 seconds.
    */
   async fetch(url, options = {}) {
     const session = this.#session;
@@ -286,6 +384,17 @@ export class Oneseat {
     return () => this.#changedListeners.delete(listener);
   }
 
+  /**
+   * Calls the listener with false when the connection is lost by which the page hears of the end of its session, and with true when it is
+   * there again. A session that ends has lost nothing.
+   * @param {(isConnected: boolean) => void} listener
+   * @returns {() => void} Removes the listener.
+   */
+  onConnection(listener) {
+    this.#connectionListeners.add(listener);
+    return () => this.#connectionListeners.delete(listener);
+  }
+
   /** @param {Reason} reason */
   #overtake(reason) {
     this.#attempt?.overtake({ reason, endedAt: null });
@@ -294,11 +403,12 @@ export class Oneseat {
   /**
    * One sign-in, including the handling of its answer. Resolves as `#told` does.
    * @param {Attempt} attempt
-   * @param {string} email
-   * @param {string} password
+   * @param {{ email: string, password: string, takeover: boolean }} values
    */
-  async #open(attempt, email, password) {
-    const opened = await login(this.server, email, password);
+  async #open(attempt, values) {
+    // Or a session of this page that the server does not know to be over would have the seat.
+    await Promise.all([...this.#untold].map((untold) => untold.again()));
+    const opened = await login(this.server, values);
     const held = this.#session;
     const isSameUser = held?.user.id === opened.user.id;
     let told = Promise.resolve(true);
@@ -333,13 +443,26 @@ export class Oneseat {
   #end(session, ending) {
     if (this.#session !== session) return;
     this.#session = null;
+    this.#isBroken = false;
     session.end(ending);
     notify(this.#endedListeners, ending);
   }
 
   /** @param {Session} session @param {Reason | null} reason */
-  #tell(session, reason) {
-    return tell(this.server, session, reason, this.#left.signal);
+  async #tell(session, reason) {
+    const { token } = session;
+    const left = this.#left.signal;
+    const isTold = await tell(this.server, token, reason, left);
+    if (!isTold && !left.aborted) this.#tellLater(token, reason, left);
+    return isTold;
+  }
+
+  /** @param {string} token @param {Reason | null} reason @param {AbortSignal} left */
+  #tellLater(token, reason, left) {
+    const over = AbortSignal.any([left, AbortSignal.timeout(LATEST)]);
+    const untold = new Untold(async () => isKnown(await sendEnd(this.server, token, reason)), over);
+    this.#untold.add(untold);
+    untold.outcome.then(() => this.#untold.delete(untold));
   }
 
   /** The server refuses the token. @param {Session} session @param {Record<string, any>} problem */
@@ -348,28 +471,52 @@ export class Oneseat {
     return session.signal.reason;
   }
 
-  /** Keeps an event stream open for as long as the session lives; the server ends it with the reason. @param {Session} session */
+  /**
+   * Keeps an event stream open for as long as the session lives; the server ends it with the reason. While other pages of this browser
+   * hold as many streams as they may, asks now and then.
+   * @param {Session} session
+   */
   async #listen(session) {
     let pause = PAUSE;
+    let yields = false;
     while (!session.signal.aborted) {
+      /** @type {Place | null} */
+      const place = yields ? null : await takePlace(this.server);
+      const began = performance.now();
+      let [isOpened, isTorn] = [false, false];
       try {
-        await this.#hear(session, () => { pause = PAUSE; });
+        await this.#hear(session, place, () => {
+          isOpened = true;
+          pause = PAUSE;
+          this.#connection(session, true);
+        });
       } catch {
-        // Opened again below, unless the session has ended.
+        isTorn = place !== null && performance.now() - began > WAS_STEADY;
+      } finally {
+        place?.release();
       }
+      yields = place?.yielded.aborted ?? false;
+      if (yields || isTorn) continue;
+      if (!place) {
+        this.#connection(session, isOpened);
+        await sleep(ASKING, AbortSignal.any([session.signal, shown(session.signal)]));
+        continue;
+      }
+      this.#connection(session, false);
       // A random pause, so that not all pages reconnect at once. It grows while opening fails.
-      await new Promise((again) => setTimeout(again, pause * (0.5 + Math.random())));
+      await sleep(pause * (0.5 + Math.random()), session.signal);
       pause = Math.min(2 * pause, LONGEST_PAUSE);
     }
   }
 
-  /** @param {Session} session @param {() => void} opened */
-  async #hear(session, opened) {
+  /** Without a place, the server closes the stream at once. @param {Session} session @param {Place | null} place @param {() => void} opened */
+  async #hear(session, place, opened) {
     const silent = new AbortController();
     let timer = setTimeout(() => silent.abort(), SILENCE);
     try {
-      const url = new URL("/auth/session/events", this.server);
-      const response = await ask(session, url, { passive: true, signal: silent.signal });
+      const url = new URL(place ? "/auth/session/events" : "/auth/session/events?once=true", this.server);
+      const signal = place ? AbortSignal.any([silent.signal, place.yielded]) : silent.signal;
+      const response = await ask(session, url, { passive: true, signal });
       if (response.status === 401) throw this.#refused(session, await body(response));
       if (!response.ok || !response.body || !isStream(response)) return;
       opened();
@@ -379,14 +526,31 @@ export class Oneseat {
       for await (const chunk of chunks(response.body.pipeThrough(new TextDecoderStream()))) {
         clearTimeout(timer);
         timer = setTimeout(() => silent.abort(), SILENCE);
-        const events = (waiting + chunk).split("\n\n");
-        // What is sent to keep the stream open says nothing.
-        waiting = (events.pop() ?? "").replace(/^:.*\n/gm, "");
+        // A comment is a line. An event ends with an empty line.
+        const events = (waiting + chunk).replace(/^:.*\n/gm, (comment) => this.#noted(session, comment)).split("\n\n");
+        waiting = events.pop() ?? "";
         for (const event of events) this.#heard(session, event);
       }
     } finally {
       clearTimeout(timer);
       silent.abort();
+    }
+  }
+
+  /** Answers a beat, and leaves nothing of a comment. @param {Session} session @param {string} comment */
+  #noted(session, comment) {
+    if (comment === ": beat\n" && !session.signal.aborted) this.#answer(session);
+    return "";
+  }
+
+  /** Shows the server that the page is there. @param {Session} session */
+  async #answer(session) {
+    try {
+      const response = await ask(session, new URL("/auth/session", this.server), { passive: true });
+      const problem = await body(response);
+      if (response.status === 401) this.#refused(session, problem);
+    } catch {
+      // The next beat is answered.
     }
   }
 
@@ -397,9 +561,16 @@ export class Oneseat {
     if (session.signal.aborted) return;
     if (field("event") === "changed") this.#changed();
     if (field("event") === "ended") {
-      const { reason = null, at = null } = JSON.parse(field("data") ?? "{}");
-      this.#end(session, { reason, endedAt: at });
+      const { reason = null, at = null, by = null } = JSON.parse(field("data") ?? "{}");
+      this.#end(session, { reason, endedAt: at, by });
     }
+  }
+
+  /** @param {Session} session @param {boolean} isConnected */
+  #connection(session, isConnected) {
+    if (this.#session !== session || this.#isBroken !== isConnected) return;
+    this.#isBroken = !isConnected;
+    notify(this.#connectionListeners, isConnected);
   }
 
   #changed() {
@@ -443,13 +614,13 @@ async function all(...told) {
   return (await Promise.all(told)).every(Boolean);
 }
 
-/** @param {string} server @param {string} email @param {string} password */
-async function login(server, email, password) {
-  const response = await post(`${server}/auth/login`, { email, password, ends_with_page: true });
+/** @param {string} server @param {{ email: string, password: string, takeover: boolean }} values */
+async function login(server, values) {
+  const response = await post(`${server}/auth/login`, { ...values, endsWithPage: true });
   if (!response.ok) throw await Problem.from(response);
   const { token, user } = await body(response);
   if (!isToken(token) || !isUser(user)) unreachable(NOT_OURS);
-  return new Session(token, user);
+  return new Session(server, token, user);
 }
 
 const NOT_OURS = new Error("What answers is not oneseat.");
@@ -482,17 +653,16 @@ function isStream(response) {
 /**
  * Ends a session at the server. Resolves to whether the server knows. A busy server is told again, until the page is left.
  * @param {string} server
- * @param {Session} session
+ * @param {string} token
  * @param {Reason | null} reason
  * @param {AbortSignal} left
  */
-async function tell(server, { token }, reason, left) {
-  const why = reason === "page_closed" ? { reason } : {};
+async function tell(server, token, reason, left) {
   for (const shortest of [...PAUSES_TO_TELL, Infinity]) {
     const isLast = left.aborted;
     try {
-      const response = await post(`${server}/auth/logout`, why, token, { keepalive: true });
-      if (response.status === 401 || (await isDone(response))) return true;
+      const response = await sendEnd(server, token, reason);
+      if (await isKnown(response)) return true;
       const pause = Math.max(shortest, 1000 * Number(response.headers.get("Retry-After")) || 0);
       const isBusy = response.status === 429 || response.status >= 500;
       if (isLast || !isBusy || pause > LONGEST_PAUSE_TO_TELL) return false;
@@ -503,6 +673,88 @@ async function tell(server, { token }, reason, left) {
     }
   }
   return false;
+}
+
+/** @param {string} server @param {string} token @param {Reason | null} reason */
+function sendEnd(server, token, reason) {
+  return post(`${server}/auth/logout`, reason === "page_closed" ? { reason } : {}, token, { keepalive: true });
+}
+
+/** Does the answer show that the server knows of the end? @param {Response} response */
+async function isKnown(response) {
+  return response.status === 401 || (await isDone(response));
+}
+
+/** The page may stay. If the server does not hear of it, it misses the page later. @param {string} server @param {Session} session */
+function tellTentatively(server, { token }) {
+  post(`${server}/auth/logout`, { reason: "page_closed", tentative: true }, token, { keepalive: true }).catch(() => {});
+}
+
+/**
+ * A place for an event stream among those of all pages of this browser.
+ * @typedef {object} Place
+ * @property {AbortSignal} yielded Aborted when this page is hidden and another one wants the place.
+ * @property {() => void} release
+ */
+
+/** The channel by which a page asks hidden ones for a place. Nothing else is said there. */
+const WANTED = "oneseat-stream-wanted";
+
+/** Takes a place, for a page that is seen from a hidden page if need be. Null: there is none. @param {string} server @returns {Promise<Place | null>} */
+async function takePlace(server) {
+  if (!navigator.locks || !isHttp1(server)) return { yielded: new AbortController().signal, release() {} };
+  const place = await takeFreePlace(server);
+  if (place || document.visibilityState !== "visible") return place;
+  const channel = new BroadcastChannel(WANTED);
+  channel.postMessage(server);
+  channel.close();
+  await new Promise((later) => setTimeout(later, TO_YIELD));
+  return takeFreePlace(server);
+}
+
+/** @param {string} server @returns {Promise<Place | null>} */
+async function takeFreePlace(server) {
+  for (let n = 0; n < MOST_STREAMS; n += 1) {
+    const unlock = await lock(`oneseat-stream ${n} ${server}`);
+    if (!unlock) continue;
+    const yielded = new AbortController();
+    const channel = new BroadcastChannel(WANTED);
+    channel.onmessage = ({ data }) => {
+      if (data === server && document.visibilityState === "hidden") yielded.abort();
+    };
+    return {
+      yielded: yielded.signal,
+      release() {
+        channel.close();
+        unlock();
+      },
+    };
+  }
+  return null;
+}
+
+/** Takes a lock of this origin, if it is free. The browser gives it back when the page goes. @param {string} name @returns {Promise<(() => void) | null>} */
+function lock(name) {
+  return new Promise((taken) => {
+    navigator.locks
+      .request(name, { ifAvailable: true }, (held) => held && new Promise((unlock) => { taken(() => unlock(undefined)); }))
+      .then(() => taken(null), () => taken(null));
+  });
+}
+
+/** Does the browser use HTTP/1.1 there, as far as it tells? @param {string} server */
+function isHttp1(server) {
+  const entries = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType("resource"));
+  const last = entries.findLast(({ name, nextHopProtocol }) => name.startsWith(`${server}/`) && nextHopProtocol);
+  return last?.nextHopProtocol === "http/1.1";
+}
+
+/** Aborted when the page is seen, if it was not. @param {AbortSignal} signal Ends the wait. @returns {AbortSignal} */
+function shown(signal) {
+  const seen = new AbortController();
+  const look = () => { if (document.visibilityState === "visible") seen.abort(); };
+  document.addEventListener("visibilitychange", look, { signal: AbortSignal.any([signal, seen.signal]) });
+  return seen.signal;
 }
 
 /** Waits `time` milliseconds, or until the signal aborts. @param {number} time @param {AbortSignal} enough @returns {Promise<void>} */
@@ -544,17 +796,27 @@ async function ask(session, url, { passive = false, signal, ...options }) {
   const headers = new Headers(options.headers);
   headers.set("Authorization", `Bearer ${session.token}`);
   if (passive) headers.set("Oneseat-Passive", "true");
-  const response = await fetch(url, {
-    cache: "no-store",
-    credentials: "omit",
-    ...options,
-    headers,
-    // No redirect gets the token.
-    redirect: "error",
-    signal: signal ? AbortSignal.any([session.signal, signal]) : session.signal,
-  });
-  session.signal.throwIfAborted();
-  return response;
+  // Until the answer begins: its body may come for as long as it likes, and so may a body that is sent.
+  const late = new AbortController();
+  const isShort = url.origin === session.server && typeof (options.body ?? "") === "string";
+  const timer = isShort ? setTimeout(() => late.abort(new DOMException("The answer is late.", "TimeoutError")), PATIENCE) : undefined;
+  try {
+    const response = await fetch(url, {
+      cache: "no-store",
+      credentials: "omit",
+      ...options,
+      headers,
+      // No redirect gets the token.
+      redirect: "error",
+      signal: AbortSignal.any([session.signal, late.signal, ...(signal ? [signal] : [])]),
+    });
+    session.signal.throwIfAborted();
+    return response;
+  } catch (error) {
+    return late.signal.aborted && error === late.signal.reason ? unreachable(error) : Promise.reject(error);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** @param {ReadableStream<string>} stream */

@@ -9,6 +9,7 @@ use crate::config::{Policy, ServeConfig, SessionPolicy};
 use crate::db::Database;
 use crate::sessions::feed::{Feed, LeaseSetting, RunningReader};
 use crate::sessions::memory::Memory;
+use crate::sessions::pages::Pages;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 
@@ -24,6 +25,8 @@ pub(super) struct AuthBuilder {
     capacity: usize,
     lease: LeaseSetting,
     max_event_streams: usize,
+    /// Whether sessions are ended whose pages are gone.
+    ends_lost_pages: bool,
     policy: Policy,
 }
 
@@ -45,6 +48,7 @@ impl AuthBuilder {
             capacity: config.memory.sessions(),
             lease: LeaseSetting::Of(config.memory.lease),
             max_event_streams: config.http.max_event_streams,
+            ends_lost_pages: !config.page_grace.is_zero(),
             policy: config.policy,
             url,
         })
@@ -65,6 +69,7 @@ impl AuthBuilder {
             capacity: 0,
             lease: LeaseSetting::AsSet,
             max_event_streams: 0,
+            ends_lost_pages: false,
             policy: Policy { sessions, ..policy },
             url,
         })
@@ -86,7 +91,8 @@ impl AuthBuilder {
         )?;
         let validator = Validator::start(&self.db, self.validators, memory, self.policy.sessions)?;
         let hasher = Hasher::start(self.hashers)?;
-        let auth = Auth::new(self.db, hasher, validator, watchers, feed, self.policy);
+        let pages = Pages::new(self.ends_lost_pages);
+        let auth = Auth::new(self.db, hasher, validator, watchers, feed, pages, self.policy);
         Ok((auth, reader))
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::auth::Auth;
 use crate::config::{DatabaseConfig, MailConfig, ServeConfig};
 use crate::db::embedded::Embedded;
-use crate::mail::Mailer;
+use crate::mail::{Mailer, Site};
 use crate::sessions::feed::RunningReader;
 use crate::web::Server;
 use auth_builder::AuthBuilder;
@@ -66,8 +66,8 @@ impl App {
         let database = tokio::task::spawn_blocking(move || OpenDatabase::open(&database))
             .await
             .map_err(io::Error::other)??;
-        for version in &database.applied {
-            log::info!("applied migration {version}");
+        if let Some(last) = database.applied.last() {
+            log::info!("applied {} migrations, the last {last}", database.applied.len());
         }
         let (auth, reader) = AuthBuilder::for_server(database.url, connections, &config)?.start()?;
         Ok(Self {
@@ -125,14 +125,21 @@ impl App {
     }
 
     async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let (url, scheme) = (self.url(), self.server.scheme());
+        let site = Site::new(&self.config.site, self.url());
+        let scheme = self.server.scheme();
         let mut server = self.server.start(self.auth.clone()).await?;
         let mut metrics = match self.metrics {
             None => None,
             Some(exporter) => Some(exporter.start(self.auth.clone()).await?),
         };
         log::info!("serving on {scheme}://{}", self.address);
-        let background = BackgroundWork::start(&self.auth, self.config.sweep_interval, self.mailer, url);
+        let background = BackgroundWork::start(
+            &self.auth,
+            self.config.sweep_interval,
+            self.config.page_grace,
+            self.mailer,
+            site,
+        );
 
         let stopping = server.stopping();
         let asked_to_stop = async {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Error;
 use super::auth_builder::AuthBuilder;
-use crate::auth::Auth;
+use crate::auth::{Auth, Respelled, respell};
 use crate::config::{DatabaseConfig, DatabaseLocation, Policy};
 use crate::db::embedded::{self, Embedded, UpgradeControl, Upgraded};
 use crate::db::migrations;
@@ -18,6 +18,8 @@ pub struct OpenDatabase {
     pub embedded: Option<Embedded>,
     /// The migrations that had to be applied.
     pub applied: Vec<String>,
+    /// The addresses that got their spelling, or could not.
+    pub respelled: Respelled,
 }
 
 /// What a command holds for as long as it uses the use cases. Dropped in this order.
@@ -40,10 +42,16 @@ impl OpenDatabase {
             }
         };
         let applied = migrations::run(&url)?;
+        let respelled = respell(&url).unwrap_or_else(|error| {
+            // Without it some people cannot sign in; without the program nobody can.
+            log::warn!("addresses with an older spelling keep it until the next start: {error}");
+            Respelled::default()
+        });
         Ok(Self {
             url,
             embedded,
             applied,
+            respelled,
         })
     }
 }

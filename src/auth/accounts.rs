@@ -51,8 +51,9 @@ impl Auth {
     /// Creates an account.
     ///
     /// # Errors
-    /// [`Error::EmailTaken`]; [`Error::Unavailable`].
+    /// [`Error::EmailTaken`], [`Error::NeedsSmtpUtf8`]; [`Error::Unavailable`].
     pub async fn add_user(&self, account: NewAccount) -> Result<User, Error> {
+        self.needs_reachable(&account.email)?;
         let password_hash = self.hasher.hash(account.password).await?;
         let new = NewUser {
             name: account.name,
@@ -69,11 +70,20 @@ impl Auth {
         .await
     }
 
+    /// Fails if mail cannot reach the address of a new account. Otherwise only its user would find out, days later.
+    fn needs_reachable(&self, email: &Email) -> Result<(), Error> {
+        if email.needs_smtp_utf8() && !self.policy.takes_utf8_addresses {
+            return Err(Error::NeedsSmtpUtf8(email.to_string()));
+        }
+        Ok(())
+    }
+
     /// Creates an account without a password, and sends its user a link to choose one.
     ///
     /// # Errors
-    /// [`Error::EmailTaken`]; those of [`Authority`]; [`Error::Unavailable`].
+    /// [`Error::EmailTaken`], [`Error::NeedsSmtpUtf8`]; those of [`Authority`]; [`Error::Unavailable`].
     pub async fn invite(&self, invitation: Invitation, by: Authority) -> Result<User, Error> {
+        self.needs_reachable(&invitation.email)?;
         let new = NewUser {
             name: invitation.name,
             email: invitation.email,
@@ -81,9 +91,10 @@ impl Auth {
             email_verified: false,
             password_hash: None,
         };
+        let happening = invitation_by(&by);
         let invite = move |conn: &mut PgConnection, _| {
             let user = create(conn, &new)?;
-            outbox::post(conn, &new.email.digest(), Kind::Invitation, &Happening::default())?;
+            outbox::post(conn, &new.email.digest(), Kind::Invitation, &happening)?;
             Ok(user)
         };
         let tell = |user: &User, by| audit::user_changed(Event::UserCreated, user.id, by);
@@ -95,17 +106,18 @@ impl Auth {
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::AccountDisabled`]; those of [`Authority`]; [`Error::Unavailable`].
     pub async fn send_password_link(&self, whom: impl Into<UserRef>, by: Authority) -> Result<(), Error> {
-        self.change(Event::LinkRequested, whom.into(), by, |conn, found| {
+        let happening = invitation_by(&by);
+        self.change(Event::LinkRequested, whom.into(), by, move |conn, found| {
             let kind = match found.password_hash {
                 Some(_) => Kind::PasswordReset,
                 None => Kind::Invitation,
             };
-            let email = email_of(&found.user)?;
+            let email = email_of(&found.user);
             if found.user.disabled_at.is_some() {
                 audit::mail_not_sent(kind, &email.short_digest(), "account is disabled");
                 return Err(Error::AccountDisabled);
             }
-            outbox::post(conn, &email.digest(), kind, &Happening::default())?;
+            outbox::post(conn, &email.digest(), kind, &happening)?;
             Ok((1, Vec::new()))
         })
         .await
@@ -161,7 +173,7 @@ impl Auth {
     pub async fn unlock_user(&self, id: Uuid, by: Authority) -> Result<(), Error> {
         let unlock = move |conn: &mut PgConnection, found: Option<Credentials>| {
             let found = found.ok_or_else(|| UserRef::Id(id).unknown())?;
-            let email = email_of(&found.user)?;
+            let email = email_of(&found.user);
             let had_failures = lockout::clear(conn, &email)?;
             Ok((email, had_failures))
         };
@@ -216,7 +228,7 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`], [`Error::LastAdmin`]; [`Error::Unavailable`].
-    pub async fn remove_user(&self, email: Email, last_admin: LastAdmin) -> Result<(), Error> {
+    pub async fn remove_user(&self, whom: impl Into<UserRef>, last_admin: LastAdmin) -> Result<(), Error> {
         let policy = self.policy.sessions;
         let remove = move |conn: &mut PgConnection, found: &Credentials| {
             last_admin.allow(conn)?;
@@ -224,7 +236,7 @@ impl Auth {
             let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
             Ok((users::remove(conn, id)?, ended))
         };
-        self.change(Event::UserDeleted, email.into(), Authority::Operator, remove)
+        self.change(Event::UserDeleted, whom.into(), Authority::Operator, remove)
             .await
     }
 
@@ -258,11 +270,17 @@ fn create(conn: &mut PgConnection, new: &NewUser) -> Result<User, Error> {
     users::create(conn, new)?.ok_or_else(|| Error::EmailTaken(new.email.to_string()))
 }
 
-/// The user's address, which was an [`Email`] when it was stored.
-pub(super) fn email_of(user: &User) -> Result<Email, Error> {
-    user.email
-        .parse()
-        .map_err(|error| Error::Unavailable(format!("user {}: {error}", user.id)))
+/// What an invitation tells of the one who sends it.
+fn invitation_by(by: &Authority) -> Happening {
+    Happening {
+        invited_by: by.holder().map(|holder| holder.user),
+        ..Happening::default()
+    }
+}
+
+/// The user's address as it is stored.
+pub(super) fn email_of(user: &User) -> Email {
+    Email::stored(&user.email)
 }
 
 /// Sets a password, lifts the lock, ends the session, and discards every mailed link. In a transaction that
@@ -274,7 +292,7 @@ pub(super) fn replace_password(
     policy: &SessionPolicy,
 ) -> Result<Vec<EndedSession>, Error> {
     users::set_password(conn, user.id, hash)?;
-    lockout::clear(conn, &email_of(user)?)?;
+    lockout::clear(conn, &email_of(user))?;
     link::discard_all(conn, user.id)?;
     let (which, reason) = (Which::OfUser(user.id), EndReason::PasswordChanged);
     Ok(history::end(conn, which, reason, policy)?)

@@ -200,7 +200,7 @@ impl Auth {
                 let (subject, logged) = (Subject::User(holder.user.into()), claim.clone());
                 let own = move |conn: &mut PgConnection, found: Option<Credentials>| {
                     let found = found.ok_or(Error::TokenInvalid)?;
-                    let email = email_of(&found.user)?;
+                    let email = email_of(&found.user);
                     logged.refuse_locked(lockout::is_locked(conn, &email)?, &email)?;
                     step(conn, email, Some(found))
                 };

@@ -3,16 +3,18 @@
 //! The token of a link is created here, not at the request. So no token waits in a table, and a link that
 //! waited for a mail server still has its whole lifetime.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
 use metrics::counter;
 use uuid::Uuid;
 
-use super::metrics::MAILS;
+use super::metrics::{MAILS, POSTPONED};
 use super::{Auth, Error, audit};
 use crate::db::PgConnection;
 use crate::mail::message::Content;
 use crate::mail::outbox::{self, Next, QueuedMail};
-use crate::mail::{Kind, Mailer, Message, NotSent};
+use crate::mail::{Kind, Mailer, Message, NotSent, Site};
 use crate::sessions::Device;
 use crate::token::Token;
 use crate::users::link::{self, Purpose};
@@ -42,18 +44,18 @@ impl Auth {
     pub async fn deliver_all(
         &self,
         mailer: &Mailer,
-        public_url: &str,
+        site: &Arc<Site>,
         is_over: impl Fn() -> bool,
     ) -> Result<(), Error> {
-        while !is_over() && self.deliver_next(mailer, public_url).await? != Delivery::Nothing {}
+        while !is_over() && self.deliver_next(mailer, site).await? != Delivery::Nothing {}
         Ok(())
     }
 
-    /// Sends the next due mail. Its links begin with `public_url`.
+    /// Sends the next due mail, in the name of this site.
     ///
     /// # Errors
     /// As [`Auth::deliver_all`].
-    pub async fn deliver_next(&self, mailer: &Mailer, public_url: &str) -> Result<Delivery, Error> {
+    pub async fn deliver_next(&self, mailer: &Mailer, site: &Arc<Site>) -> Result<Delivery, Error> {
         let Some(mail) = self
             .run(|conn| {
                 discard_those_of_nobody(conn)?;
@@ -63,11 +65,11 @@ impl Auth {
         else {
             return Ok(Delivery::Nothing);
         };
-        let (claimed, base) = (mail.clone(), public_url.to_owned());
+        let (claimed, site) = (mail.clone(), site.clone());
         let written = self
             .run(move |conn| {
                 let written = conn.transaction::<_, Error, _>(|conn| {
-                    let written = write(conn, &claimed, &base)?;
+                    let written = write(conn, &claimed, &site)?;
                     if written.is_err() {
                         outbox::discard(conn, &claimed)?;
                     }
@@ -134,7 +136,7 @@ impl Auth {
     }
 
     async fn put_back(&self, mail: QueuedMail) -> Result<Delivery, Error> {
-        counter!(MAILS, "kind" => mail.kind.as_str(), "outcome" => "postponed").increment(1);
+        counter!(MAILS, "kind" => mail.kind.as_str(), "outcome" => POSTPONED).increment(1);
         self.query(move |conn| outbox::postpone(conn, &mail)).await?;
         Ok(Delivery::Postponed)
     }
@@ -172,7 +174,7 @@ struct OfNoUse(&'static str);
 fn write(
     conn: &mut PgConnection,
     mail: &QueuedMail,
-    public_url: &str,
+    site: &Site,
 ) -> Result<Result<(User, Message), OfNoUse>, Error> {
     let nobody = || Ok(Err(OfNoUse(NOBODY)));
     let Some(found) = users::find_by_digest(conn, &mail.email_digest)? else {
@@ -182,27 +184,32 @@ fn write(
         return nobody();
     };
     let may_sign_in = user.disabled_at.is_none();
-    let forgot = format!("{public_url}/forgot");
+    let url = site.url.as_str();
+    let forgot = format!("{url}/forgot");
     let from = mail.ip_address.map_or_else(
         || "an unknown address".to_owned(),
         |network| network.ip().to_string(),
     );
     let with = Device::of(mail.user_agent.as_deref()).to_string();
-    let link;
+    let (link, by);
     let content = match mail.kind {
         Kind::Invitation | Kind::Verification | Kind::PasswordReset if !may_sign_in => {
             return Ok(Err(OfNoUse("account is disabled")));
         }
         Kind::Invitation if password_hash.is_none() => {
-            link = open(conn, &user, Purpose::Invitation, public_url, "welcome")?;
-            Content::Invitation { link: &link }
+            link = open(conn, &user, Purpose::Invitation, url, "welcome")?;
+            by = inviter(conn, mail)?;
+            Content::Invitation {
+                by: by.as_deref(),
+                link: &link,
+            }
         }
         Kind::Verification if !user.email_verified => {
-            link = open(conn, &user, Purpose::Verification, public_url, "verify")?;
+            link = open(conn, &user, Purpose::Verification, url, "verify")?;
             Content::Verification { link: &link }
         }
         Kind::PasswordReset => {
-            link = open(conn, &user, Purpose::PasswordReset, public_url, "reset")?;
+            link = open(conn, &user, Purpose::PasswordReset, url, "reset")?;
             Content::PasswordReset { link: &link }
         }
         Kind::PasswordChanged => Content::PasswordChanged {
@@ -220,9 +227,18 @@ fn write(
         Kind::Invitation => return Ok(Err(OfNoUse("the user has a password"))),
         Kind::Verification => return Ok(Err(OfNoUse("the address is verified"))),
     };
-    let message = Message::new(&user.name, &content)
+    let message = Message::new(site, &user.name, &content)
         .map_err(|error| Error::Unavailable(format!("a mail cannot be written: {error}")))?;
     Ok(Ok((user, message)))
+}
+
+/// The name of the admin who invites, while the account is there.
+fn inviter(conn: &mut PgConnection, mail: &QueuedMail) -> QueryResult<Option<String>> {
+    let by = mail
+        .invited_by
+        .map(|id| users::find_by_id(conn, id))
+        .transpose()?;
+    Ok(by.flatten().map(|user| user.name))
 }
 
 /// Creates a link. Its token is in the fragment, which browsers never send: it reaches no log and no other

@@ -5,7 +5,7 @@
 //! sentence.
 
 use crate::db::Unavailable;
-use crate::sessions::Ending;
+use crate::sessions::{Ending, HeldSeat};
 use crate::users::{Unusable, hasher};
 
 /// The constraint that keeps the last admin who can sign in.
@@ -26,6 +26,9 @@ pub enum Error {
     /// The password is right, but the account is disabled.
     #[error("account is disabled")]
     AccountDisabled,
+    /// The password is right, but a session of the user lives, and the sign-in does not say that it takes the seat.
+    #[error("the seat is taken")]
+    SeatTaken(HeldSeat),
     /// The signed-in user gave a wrong current password.
     #[error("the current password is wrong")]
     WrongPassword,
@@ -35,9 +38,18 @@ pub enum Error {
     /// The link is unknown, used, expired, or replaced by a later one.
     #[error("the link is no longer valid")]
     LinkInvalid,
+    /// The link was valid once, and its time is over.
+    #[error("the link is too old")]
+    LinkExpired,
     /// No mail server is configured.
     #[error("this server sends no mail")]
     NoMail,
+    /// The mail server is not known to take the address.
+    #[error(
+        "{0} has letters beyond ASCII before the @, and only a mail server with SMTPUTF8 takes mail for it; \
+         use another address, or say that yours has it: --smtp-utf8 on"
+    )]
+    NeedsSmtpUtf8(String),
     /// No service has this id and secret.
     #[error("the service's id or secret is wrong")]
     ClientUnknown,

@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::audit::Event;
 use super::lists::Search;
 use super::{Auth, Error};
+use crate::mail::Kind;
 use crate::sessions::feed::LEASES_LOST;
 
 /// Sessions ended, by `reason`. Each end is counted at one instance only.
@@ -17,6 +19,8 @@ pub(super) const ENDED: &str = "oneseat_sessions_ended_total";
 pub(super) const SIGN_INS: &str = "oneseat_sign_ins_total";
 /// Mails, by `kind` and `outcome`.
 pub(super) const MAILS: &str = "oneseat_mails_total";
+/// The `outcome` of a mail that will be tried again. Others are those of events.
+pub(super) const POSTPONED: &str = "postponed";
 /// Sweeps that this instance finished.
 pub(super) const SWEEPS: &str = "oneseat_sweeps_total";
 /// Rows that sweeps removed.
@@ -66,6 +70,7 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(Matcher::Full(BATCH_SIZE.to_owned()), &SIZES)?
         .install_recorder()?;
     describe();
+    start_counting();
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
@@ -91,6 +96,21 @@ fn describe() {
     describe_counter!(HANDSHAKES_FAILED, "TLS handshakes that failed or took too long");
     describe_counter!(SWEEPS, "Sweeps");
     describe_counter!(SWEPT_ROWS, "Rows that sweeps removed");
+}
+
+/// Begins every counter at 0 whose labels are known beforehand: an alarm for an increase then sees the first one,
+/// too. Requests have labels that are not: which status a route answers with.
+fn start_counting() {
+    Event::start_counting();
+    for kind in Kind::ALL {
+        counter!(MAILS, "kind" => kind.as_str(), "outcome" => POSTPONED).increment(0);
+    }
+    for source in ["memory", "database"] {
+        counter!(VALIDATIONS, "source" => source).increment(0);
+    }
+    for name in [LEASES_LOST, HANDSHAKES_FAILED, SWEEPS, SWEPT_ROWS] {
+        counter!(name).increment(0);
+    }
 }
 
 impl Auth {

@@ -2,9 +2,9 @@
 //!
 //! One file per use case: [`sign_in`], `checked_password` (checks a password once and again), [`endings`]
 //! (sign-out, revocation), `unwritten_ends` (expiry), [`validator`] (checks a token), [`watch`] (reports the
-//! end of a session), [`recovery`] (forgotten and changed passwords), [`delivery`] (sends mail),
+//! end of a session), [`page_end`] (ends a session whose page is gone), [`recovery`] (forgotten and changed passwords), [`delivery`] (sends mail),
 //! [`introspection`] (answers services), [`accounts`] (what operators and admins do to users), [`authority`]
-//! (confirms permission), `user_ref` (names an account), [`lists`] (sessions and accounts), [`statistics`]
+//! (confirms permission), `user_ref` (names an account), `respelling` (gives older addresses their spelling), [`lists`] (sessions and accounts), [`statistics`]
 //! (figures), [`metrics`] (counters), [`sweep`] (removes old rows) and [`audit`] (the security log).
 
 pub mod accounts;
@@ -17,7 +17,9 @@ mod error;
 pub mod introspection;
 pub mod lists;
 pub mod metrics;
+pub mod page_end;
 pub mod recovery;
+mod respelling;
 pub mod sign_in;
 mod sign_in_statement;
 pub mod statistics;
@@ -34,12 +36,14 @@ use diesel::{QueryResult, RunQueryDsl};
 use crate::config::Policy;
 use crate::db::{Database, PgConnection, primary, safeguards};
 use crate::sessions::feed::Feed;
+use crate::sessions::pages::Pages;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 
 pub use authority::{Authority, Holder, LastAdmin};
 pub use error::Error;
-pub use sign_in::SignedIn;
+pub use respelling::{Left, Respelled, respell};
+pub use sign_in::{SignedIn, Takeover, Terms};
 pub(crate) use unwritten_ends::write_restored;
 pub use user_ref::UserRef;
 pub use validator::{Activity, Seat, Validator};
@@ -52,6 +56,7 @@ pub struct Auth {
     validator: Validator,
     watchers: Watchers,
     feed: Feed,
+    pages: Pages,
     policy: Policy,
 }
 
@@ -63,6 +68,7 @@ impl Auth {
         validator: Validator,
         watchers: Watchers,
         feed: Feed,
+        pages: Pages,
         policy: Policy,
     ) -> Self {
         Self {
@@ -71,6 +77,7 @@ impl Auth {
             validator,
             watchers,
             feed,
+            pages,
             policy,
         }
     }

@@ -18,7 +18,7 @@ use crate::sessions::{EndedSession, Origin};
 use crate::token::{Token, TokenDigest};
 use crate::users::link::{self, Purpose};
 use crate::users::store::{self as users, Credentials};
-use crate::users::{Email, Password, Proposed, User};
+use crate::users::{Email, Password, Proposed, User, lockout};
 
 impl Auth {
     /// Requests a link for the user with this address. Delivery finds out later whether there is one:
@@ -45,11 +45,33 @@ impl Auth {
         .await
     }
 
+    /// Finds the user of a mailed link, and does not use it up.
+    ///
+    /// # Errors
+    /// [`Error::LinkInvalid`], [`Error::LinkExpired`]; [`Error::Unavailable`].
+    pub async fn user_of_link(&self, token: Token) -> Result<User, Error> {
+        let digest = token.digest();
+        self.run(move |conn| {
+            let found = redeemable(conn, &digest, &Purpose::ALL);
+            let (user, _) = found.map_err(|error| delete_if_refused(conn, &digest, &Purpose::ALL, error))?;
+            Ok(user)
+        })
+        .await
+    }
+
+    /// How long the address stays locked, in seconds. `None`: it is not locked.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn locked_for(&self, email: Email) -> Result<Option<i64>, Error> {
+        self.query(move |conn| lockout::seconds_left(conn, &email)).await
+    }
+
     /// Sets a password by a mailed link, verifies the address that it was sent to, lifts the lock and ends
     /// the session. Does not sign in.
     ///
     /// # Errors
-    /// [`Error::LinkInvalid`]; [`Error::PasswordRefused`], after which the link still works; [`Error::Busy`],
+    /// [`Error::LinkInvalid`], [`Error::LinkExpired`]; [`Error::PasswordRefused`], after which the link still works; [`Error::Busy`],
     /// [`Error::Unavailable`].
     pub async fn reset_password(&self, token: Token, password: String, origin: Origin) -> Result<(), Error> {
         let digest = token.digest();
@@ -87,7 +109,7 @@ impl Auth {
     /// Verifies the address to which a link was mailed.
     ///
     /// # Errors
-    /// [`Error::LinkInvalid`]; [`Error::Unavailable`].
+    /// [`Error::LinkInvalid`], [`Error::LinkExpired`]; [`Error::Unavailable`].
     pub async fn verify_by_link(&self, token: Token, origin: Origin) -> Result<(), Error> {
         let digest = token.digest();
         self.run(move |conn| {
@@ -176,9 +198,11 @@ fn redeemable(
     digest: &TokenDigest,
     purposes: &[Purpose],
 ) -> Result<(User, Purpose), Error> {
-    link::find(conn, digest)?
-        .filter(|(_, purpose)| purposes.contains(purpose))
-        .ok_or(Error::LinkInvalid)
+    let found = link::find(conn, digest)?.filter(|(_, purpose)| purposes.contains(purpose));
+    if found.is_none() && link::is_expired(conn, digest, purposes)? {
+        return Err(Error::LinkExpired);
+    }
+    found.ok_or(Error::LinkInvalid)
 }
 
 /// Like [`redeemable`], and locks the user's row until the transaction ends.
@@ -197,15 +221,15 @@ fn delete_if_refused(
     error: Error,
 ) -> Error {
     match error {
-        Error::LinkInvalid => {
-            link::refuse(conn, digest, purposes).map_or_else(Error::from, |_| Error::LinkInvalid)
+        Error::LinkInvalid | Error::LinkExpired => {
+            link::refuse(conn, digest, purposes).map_or_else(Error::from, |_| error)
         }
         error => error,
     }
 }
 
 fn tell_of_change(conn: &mut PgConnection, user: &User, origin: &Origin) -> Result<(), Error> {
-    let digest = email_of(user)?.digest();
+    let digest = email_of(user).digest();
     outbox::post(conn, &digest, Kind::PasswordChanged, &happening(origin))?;
     Ok(())
 }
@@ -215,5 +239,6 @@ pub(super) fn happening(origin: &Origin) -> Happening {
     Happening {
         ip_address: Some(origin.network()),
         user_agent: origin.user_agent().map(str::to_owned),
+        invited_by: None,
     }
 }

@@ -2,17 +2,21 @@
 //!
 //! The password is checked first (`checked_password`), then whether the account may sign in.
 
+use uuid::Uuid;
+
 use super::audit::{self, Actor};
 use super::checked_password::{CheckedPassword, Claim, is_decided};
 use super::recovery::happening;
 use super::sign_in_statement::SignInStatement;
 use super::{Auth, Error};
+use crate::config::{Policy, TakeoverPolicy};
+use crate::db::PgConnection;
 use crate::mail::Kind;
 use crate::mail::outbox;
-use crate::sessions::{Origin, Session, history};
+use crate::sessions::{EndedSession, HeldSeat, Origin, Session, history, store as sessions};
 use crate::token::Token;
-use crate::users::store as users;
 use crate::users::{Email, Password, User};
+use crate::users::{lockout, store as users};
 
 /// The result of a sign-in.
 #[derive(Debug)]
@@ -25,88 +29,164 @@ pub struct SignedIn {
     pub session: Session,
 }
 
+/// What a sign-in says about a live session of its user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Takeover {
+    /// It ends that session.
+    Wanted,
+    /// It ends that session where the [policy](TakeoverPolicy) lets it.
+    #[default]
+    IfAllowed,
+}
+
+/// What a sign-in says about the sessions of its user.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// What becomes of a live one.
+    pub takeover: Takeover,
+    /// Whether the new one ends with the page that signs in.
+    pub ends_with_page: bool,
+}
+
+/// What became of a sign-in with a right password. It is committed, and that shows that the server was the
+/// primary: the transaction has locked rows.
+enum Outcome {
+    SignedIn(Box<SignedIn>, HadSeat),
+    /// A session of this user has the seat, and nothing has changed.
+    Refused(Uuid, HeldSeat),
+}
+
 /// Whether an earlier session had to end.
 struct HadSeat(bool);
 
+/// Who wants to take a seat, and how.
+struct Applicant {
+    checked: CheckedPassword,
+    origin: Origin,
+    terms: Terms,
+    policy: Policy,
+}
+
 impl Auth {
-    /// Signs a user in, and ends their earlier session. `ends_with_page`: the new session ends with the page
-    /// that signs in.
+    /// Signs a user in, and ends their earlier session.
     ///
     /// # Errors
     /// [`Error::AccountLocked`], [`Error::InvalidCredentials`], [`Error::AccountDisabled`],
-    /// [`Error::EmailUnverified`], in this order; [`Error::Busy`] and [`Error::Unavailable`] at any point.
+    /// [`Error::EmailUnverified`], [`Error::SeatTaken`], in this order; [`Error::Busy`] and
+    /// [`Error::Unavailable`] at any point.
     pub async fn sign_in(
         &self,
         email: Email,
         password: Password,
         origin: Origin,
-        ends_with_page: bool,
+        terms: Terms,
     ) -> Result<SignedIn, Error> {
         let claim = Claim::SignIn(email.clone(), origin.clone());
-        let take = |checked| self.take_seat(checked, origin.clone(), ends_with_page);
-        let done = self.with_password(&claim, &password, take).await;
-        if let Err(error) = &done
-            && !is_decided(error)
-        {
-            // A decided refusal is logged where it is decided, even if the caller has gone.
-            claim.log_refusal(&email, error);
-        }
-        match done {
+        let take = |checked| {
+            self.take_seat(Applicant {
+                checked,
+                origin: origin.clone(),
+                terms,
+                policy: self.policy,
+            })
+        };
+        match self.with_password(&claim, &password, take).await {
+            Ok(outcome) => self.answer(outcome).await,
             // Locks have nothing to do with what anybody remembers.
-            Err(Error::AccountLocked) => done.map(|(signed_in, _)| signed_in),
-            Ok((signed_in, HadSeat(false))) => {
+            Err(Error::AccountLocked) => Err(Error::AccountLocked),
+            Err(error) => {
+                if !is_decided(&error) {
+                    // A decided refusal is logged where it is decided, even if the caller has gone.
+                    claim.log_refusal(&email, &error);
+                }
+                self.answer_after_wait(Err(error)).await
+            }
+        }
+    }
+
+    async fn answer(&self, outcome: Outcome) -> Result<SignedIn, Error> {
+        match outcome {
+            Outcome::SignedIn(signed_in, HadSeat(true)) => {
+                self.wait_out_leases().await?;
+                Ok(*signed_in)
+            }
+            Outcome::SignedIn(signed_in, HadSeat(false)) => {
                 // But it may have ended a moment ago.
                 self.wait_out_leases_if_recent(signed_in.user.id).await?;
-                Ok(signed_in)
+                Ok(*signed_in)
             }
-            done => Ok(self.answer_after_wait(done).await?.0),
+            Outcome::Refused(user, seat) => {
+                // The session that is shown may have replaced another one a moment ago.
+                self.wait_out_leases_if_recent(user).await?;
+                Err(Error::SeatTaken(seat))
+            }
         }
     }
 
     /// `None`: the stored hash changed while the password was being checked against it.
-    async fn take_seat(
-        &self,
-        checked: CheckedPassword,
-        origin: Origin,
-        ends_with_page: bool,
-    ) -> Result<Option<(SignedIn, HadSeat)>, Error> {
-        let (policy, mail) = (self.policy.sessions, self.policy.mail);
+    async fn take_seat(&self, applicant: Applicant) -> Result<Option<Outcome>, Error> {
         self.run(move |conn| {
-            let (token, email) = (Token::generate()?, &checked.email);
-            let done = history::begin_sign_in(conn, |conn| {
-                let Some(user) = checked.confirm(conn)? else {
-                    return Ok(None);
-                };
-                may_sign_in(&user)?;
-                if let Some(hash) = &checked.matched.stronger {
-                    users::set_password(conn, user.id, hash)?;
+            let done = history::begin_sign_in(conn, |conn| applicant.decide(conn));
+            let checked = &applicant.checked;
+            let (outcome, replaced) = match done.inspect_err(|error| checked.log_refusal(error))? {
+                None => return Ok(None),
+                Some(decided) => decided,
+            };
+            match &outcome {
+                Outcome::SignedIn(signed_in, _) => {
+                    audit::ended(&replaced, Actor::Own);
+                    audit::signed_in(&signed_in.user, &signed_in.session, &applicant.origin);
                 }
-                let statement = SignInStatement {
-                    user_id: user.id,
-                    email,
-                    token: &token.digest(),
-                    origin: &origin,
-                    reports_new_origins: mail.reports_new_origins(),
-                    ends_with_page,
-                };
-                let taken = statement.run(conn, &policy)?;
-                if taken.is_locked {
-                    return Err(Error::AccountLocked);
-                }
-                if taken.is_news {
-                    outbox::post(conn, &email.digest(), Kind::NewSignIn, &happening(&origin))?;
-                }
-                let session = taken.session;
-                Ok(Some((SignedIn { token, user, session }, taken.replaced)))
-            });
-            let done = done.inspect_err(|error| checked.log_refusal(error))?;
-            Ok(done.map(|(signed_in, replaced)| {
-                audit::ended(&replaced, Actor::Own);
-                audit::signed_in(&signed_in.user, &signed_in.session, &origin);
-                (signed_in, HadSeat(!replaced.is_empty()))
-            }))
+                Outcome::Refused(_, seat) => checked.log_refusal(&Error::SeatTaken(seat.clone())),
+            }
+            Ok(Some(outcome))
         })
         .await
+    }
+}
+
+impl Applicant {
+    /// Locks the user's row and decides. Also returns the session that was replaced.
+    fn decide(&self, conn: &mut PgConnection) -> Result<Option<(Outcome, Vec<EndedSession>)>, Error> {
+        let Some(user) = self.checked.confirm(conn)? else {
+            return Ok(None);
+        };
+        may_sign_in(&user)?;
+        let asks = self.policy.takeover == TakeoverPolicy::Ask && self.terms.takeover == Takeover::IfAllowed;
+        if asks && let Some(seat) = sessions::lock_held_seat(conn, user.id, &self.policy.sessions)? {
+            if lockout::is_locked(conn, &self.checked.email)? {
+                return Err(Error::AccountLocked);
+            }
+            return Ok(Some((Outcome::Refused(user.id, seat), Vec::new())));
+        }
+        self.open(conn, user).map(Some)
+    }
+
+    /// Opens a session, and ends the earlier one.
+    fn open(&self, conn: &mut PgConnection, user: User) -> Result<(Outcome, Vec<EndedSession>), Error> {
+        let (token, email) = (Token::generate()?, &self.checked.email);
+        if let Some(hash) = &self.checked.matched.stronger {
+            users::set_password(conn, user.id, hash)?;
+        }
+        let statement = SignInStatement {
+            user_id: user.id,
+            email,
+            token: &token.digest(),
+            origin: &self.origin,
+            reports_new_origins: self.policy.mail.reports_new_origins(),
+            ends_with_page: self.terms.ends_with_page,
+        };
+        let taken = statement.run(conn, &self.policy.sessions)?;
+        if taken.is_locked {
+            return Err(Error::AccountLocked);
+        }
+        if taken.is_news {
+            outbox::post(conn, &email.digest(), Kind::NewSignIn, &happening(&self.origin))?;
+        }
+        let had_seat = HadSeat(!taken.replaced.is_empty());
+        let session = taken.session;
+        let signed_in = Box::new(SignedIn { token, user, session });
+        Ok((Outcome::SignedIn(signed_in, had_seat), taken.replaced))
     }
 }
 

@@ -1,7 +1,8 @@
 //! Figures: who is signed in now, and the sign-ins and ends of the last day and the last 30 days.
 
+use chrono::NaiveDate;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer, Text};
+use diesel::sql_types::{BigInt, Date, Integer, Text};
 
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
@@ -23,6 +24,8 @@ pub struct Tally {
 /// The figures.
 #[derive(Clone, Debug)]
 pub struct Statistics {
+    /// The last day of [`Statistics::by_day`] (UTC).
+    pub today: NaiveDate,
     /// Live sessions.
     pub signed_in_now: i64,
     /// Sessions that began.
@@ -35,6 +38,8 @@ pub struct Statistics {
 
 #[derive(QueryableByName)]
 struct Signed {
+    #[diesel(sql_type = Date)]
+    today: NaiveDate,
     #[diesel(sql_type = BigInt)]
     day: i64,
     #[diesel(sql_type = BigInt)]
@@ -72,6 +77,7 @@ fn statistics(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<St
     // questions.
     let signed: Signed = diesel::sql_query(
         "select
+             current_date as today,
              count(*) filter (where created_at > now() - interval '1 day') as day,
              count(*) as month
          from (
@@ -110,6 +116,7 @@ fn statistics(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<St
         }
     }
     Ok(Statistics {
+        today: signed.today,
         signed_in_now,
         sign_ins: Tally {
             day: signed.day,

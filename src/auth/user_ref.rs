@@ -1,12 +1,13 @@
 //! A reference to an account: operators name it by its address, admins by its id.
 
 use std::fmt;
+use std::str::FromStr;
 
 use uuid::Uuid;
 
 use super::Error;
 use crate::db::PgConnection;
-use crate::users::{Email, store as users};
+use crate::users::{Email, NotAnEmail, store as users};
 
 /// A reference to an account.
 #[derive(Clone, Debug)]
@@ -41,6 +42,18 @@ impl From<Email> for UserRef {
 impl From<Uuid> for UserRef {
     fn from(id: Uuid) -> Self {
         Self::Id(id)
+    }
+}
+
+impl FromStr for UserRef {
+    type Err = NotAnEmail;
+
+    /// An address, or an id.
+    fn from_str(text: &str) -> Result<Self, NotAnEmail> {
+        match text.parse() {
+            Ok(id) => Ok(Self::Id(id)),
+            Err(_) => Ok(Self::Email(text.parse()?)),
+        }
     }
 }
 

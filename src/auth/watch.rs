@@ -1,17 +1,23 @@
 //! Reports that a session ended.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::histogram;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::metrics::END_WAIT_SECONDS;
 use super::unwritten_ends::settled_status;
 use super::{Auth, Error};
 use crate::db::primary;
+use crate::sessions::Replacement;
+use crate::sessions::replacement::find_replacement;
 use crate::sessions::store::SessionStatus;
 use crate::sessions::watchers::{Full, Watcher};
 use crate::users::{Role, store as users};
+
+/// How long a notice waits for what is known beside the end itself.
+const TIME_FOR_DETAILS: Duration = Duration::from_secs(1);
 
 impl Auth {
     /// Registers a watcher of this user's session. Call [`Auth::status`] afterwards: an earlier end is not
@@ -69,6 +75,13 @@ impl Auth {
         .await
     }
 
+    /// The session that replaced this one. `None`: another end, or nothing is known in time. It is a part of a
+    /// notice, and a notice does not wait.
+    pub async fn replacement(&self, session: Uuid) -> Option<Replacement> {
+        let found = self.query(move |conn| find_replacement(conn, session));
+        timeout(TIME_FOR_DETAILS, found).await.ok()?.ok()?
+    }
+
     /// Is the user an admin now?
     ///
     /// # Errors
@@ -80,6 +93,7 @@ impl Auth {
 
     /// Ends every stream when the instance stops.
     pub fn close_streams(&self) {
+        self.pages.stop();
         self.watchers.close();
     }
 }

@@ -3,6 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::confirm::Confirmation;
+use super::table::Column;
 use super::{Failure, open, output, table};
 use crate::config::{self, DatabaseSettings};
 use crate::users::Name;
@@ -15,7 +17,7 @@ pub(super) enum Client {
     /// List all services
     List(List),
     /// Remove a service; its secret stops working
-    Remove(Target),
+    Remove(Remove),
 }
 
 #[derive(Args, Debug)]
@@ -24,6 +26,14 @@ pub(super) struct Target {
     name: Name,
     #[command(flatten)]
     database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Remove {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 #[derive(Args, Debug)]
@@ -43,18 +53,18 @@ impl Client {
         match self {
             Self::Add(target) => target.add().await,
             Self::List(list) => list.run().await,
-            Self::Remove(target) => target.remove().await,
+            Self::Remove(remove) => remove.run().await,
         }
     }
 }
 
 impl Target {
     async fn add(self) -> Result<(), Failure> {
-        let (auth, _opened) = open(&config::database(&self.database)?)?;
+        let (auth, _opened) = open(config::database(&self.database)?).await?;
         let (client, secret) = auth.add_client(self.name).await.map_err(Failure::failed)?;
         let shown = output::line(format_args!(
             "added {}; this is shown once:\n\n    client id      {}\n    client secret  {}\n",
-            client.name,
+            table::shown(&client.name),
             client.id,
             secret.reveal()
         ));
@@ -65,19 +75,27 @@ impl Target {
         }
         shown
     }
+}
 
-    async fn remove(self) -> Result<(), Failure> {
-        let (auth, _opened) = open(&config::database(&self.database)?)?;
-        auth.remove_client(self.name.clone())
-            .await
-            .map_err(Failure::failed)?;
-        output::line(format_args!("{} is removed", self.name))
+impl Remove {
+    async fn run(self) -> Result<(), Failure> {
+        let Target { name, database } = self.target;
+        self.confirmation.is_possible("oneseat client remove")?;
+        let (auth, _opened) = open(config::database(&database)?).await?;
+        let clients = auth.clients().await.map_err(Failure::failed)?;
+        if clients.iter().any(|client| client.name == name.as_str()) {
+            let name = table::shown(name.as_str());
+            let question = format!("Remove the service {name}? Its secret stops working for good.");
+            self.confirmation.ask(&question).await?;
+        }
+        auth.remove_client(name.clone()).await.map_err(Failure::failed)?;
+        output::line(format_args!("{} is removed", table::shown(name.as_str())))
     }
 }
 
 impl List {
     async fn run(self) -> Result<(), Failure> {
-        let (auth, _opened) = open(&config::database(&self.database)?)?;
+        let (auth, _opened) = open(config::database(&self.database)?).await?;
         let clients = auth.clients().await.map_err(Failure::failed)?;
         if self.json {
             let list = clients.iter().map(
@@ -87,9 +105,20 @@ impl List {
         }
         let rows = clients
             .into_iter()
-            .map(|client| [client.id.to_string(), client.name, table::time(client.created_at)])
+            .map(|client| {
+                [
+                    client.name.into(),
+                    client.created_at.into(),
+                    client.id.to_string().into(),
+                ]
+            })
             .collect();
         let none = "no services yet; add one with: oneseat client add NAME";
-        table::print(["ID", "NAME", "ADDED"], rows, none)
+        let columns = [
+            Column::cut("NAME", 12),
+            Column::whole("ADDED"),
+            Column::whole("ID"),
+        ];
+        table::print(columns, rows, none)
     }
 }

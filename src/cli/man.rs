@@ -33,7 +33,11 @@ impl Man {
         let mut command = &program;
         for word in &self.command {
             let below = command.find_subcommand(word);
-            command = below.ok_or_else(|| Failure::failed(format!("there is no command `{word}`")))?;
+            command = below.ok_or_else(|| {
+                Failure::failed(format!(
+                    "there is no command `{word}`: `oneseat --help` lists all"
+                ))
+            })?;
         }
         let mut page = Vec::new();
         clap_mangen::Man::new(command.clone())

@@ -2,9 +2,10 @@
 
 use clap::Args;
 
-use super::{Failure, output};
+use super::{Failure, in_background, output};
 use crate::app::OpenDatabase;
 use crate::config::{self, DatabaseSettings};
+use crate::unseen;
 
 /// Arguments of `oneseat migrate`.
 #[derive(Args, Debug)]
@@ -18,11 +19,25 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let opened = OpenDatabase::open(&config::database(&self.database)?)?;
+        let config = config::database(&self.database)?;
+        let opened = in_background("bringing the schema up to date", move || {
+            OpenDatabase::open(&config)
+        })
+        .await?;
         for version in &opened.applied {
             output::line(format_args!("applied {version}"))?;
         }
-        if opened.applied.is_empty() {
+        let respelled = &opened.respelled;
+        if respelled.changed > 0 {
+            output::line(format_args!(
+                "gave {} addresses their spelling (the domain in ASCII)",
+                respelled.changed
+            ))?;
+        }
+        for left in &respelled.left {
+            output::line(unseen::in_line(&left.to_string()))?;
+        }
+        if opened.applied.is_empty() && respelled.changed == 0 {
             output::line("up to date")?;
         }
         Ok(())

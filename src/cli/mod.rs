@@ -2,12 +2,17 @@
 
 mod client;
 mod completions;
+mod confirm;
 mod database;
 mod environment;
+mod input;
+mod interrupt;
+mod listing;
 pub(crate) mod log;
 mod man;
 mod migrate;
 mod notify;
+mod open;
 mod open_files;
 mod output;
 mod password;
@@ -16,20 +21,23 @@ mod serve;
 mod session;
 mod sweep;
 mod table;
+mod usage;
 mod user;
+mod welcome;
 
 use std::process::ExitCode;
 use std::{env, fmt};
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::app;
 use crate::app::background::write_sums;
-use crate::app::{self, CommandResources, open_for_a_command};
-use crate::auth::lists::{Cursor, Page};
-use crate::auth::{self, Auth};
-use crate::config::{BadValues, DatabaseConfig, ServeConfig};
+use crate::config::BadValues;
 use environment::{Postgres, unknown_settings};
-use log::LogFormat;
+use interrupt::until_told_to_stop;
+use log::{LogFormat, Usual};
+use open::{in_background, open, open_to_add, open_with};
 
 /// One user, one seat: signing in ends the older session
 #[derive(Parser, Debug)]
@@ -68,7 +76,9 @@ Files:
 Exit status:
   0  Done.
   1  Failed; one line on standard error says why.
-  2  Wrong usage: nothing was begun."
+  2  Wrong usage: nothing was begun.
+  130  Interrupted by a signal.
+  141  Nobody reads the output any more."
 )]
 pub struct Cli {
     /// How the log is written to standard error: human or json
@@ -82,6 +92,10 @@ pub struct Cli {
         value_parser = LogFormat::parse
     )]
     log_format: LogFormat,
+
+    /// Say nothing but answers and errors, whatever RUST_LOG says
+    #[arg(short, long, global = true)]
+    quiet: bool,
 
     #[command(subcommand)]
     command: Command,
@@ -129,14 +143,21 @@ enum Command {
 /// Exit status of a command line that cannot be used.
 const USAGE: u8 = 2;
 
+/// Exit status when nobody reads our output any more: what shells report of a program that SIGPIPE has ended.
+const UNREAD: u8 = 141;
+
 /// Why a command failed.
 enum Failure {
     /// Exit status 2: the values given cannot be used.
     Usage(BadValues),
     /// Exit status 1.
     Failed(String),
-    /// Exit status 1, in silence: nobody reads our output any more.
+    /// Exit status 2: somebody must be asked, and nobody can be.
+    Unconfirmed(String),
+    /// [`UNREAD`], in silence: nobody reads our output any more, as with `oneseat user list | head`.
     Unread,
+    /// [`interrupt::STATUS`], in silence: a signal came in the middle.
+    Interrupted,
 }
 
 impl Cli {
@@ -147,13 +168,16 @@ impl Cli {
     pub fn read() -> Result<Self, ExitCode> {
         Self::parsed().map_err(|error| {
             let format = LogFormat::asked_for(env::args_os(), env::var_os(log::VARIABLE));
-            match format {
-                LogFormat::Json if error.use_stderr() => {
-                    log::last_words(format, error.to_string().trim(), &[]);
-                }
-                LogFormat::Human | LogFormat::Json => {
+            match error.kind() {
+                ErrorKind::DisplayHelp
+                | ErrorKind::DisplayVersion
+                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                     // If it cannot be written, nobody is left to be told.
                     let _ = error.print();
+                }
+                _ => {
+                    let sentence = usage::sentence(&error, &Self::command(), env::args_os());
+                    log::last_words(format, &sentence, &[]);
                 }
             }
             ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
@@ -171,7 +195,15 @@ impl Cli {
 
     /// Starts the log.
     pub fn start_log(&self) {
-        log::start(self.log_format);
+        let usual = match self.command {
+            _ if self.quiet => {
+                output::be_quiet();
+                Usual::Errors
+            }
+            Command::Serve(_) => Usual::Server,
+            _ => Usual::Command,
+        };
+        log::start(self.log_format, usual);
     }
 
     /// Runs the command to its end.
@@ -187,10 +219,22 @@ impl Cli {
                 log::last_words(self.log_format, &words, &[]);
                 ExitCode::from(1)
             }
-            Err(Failure::Unread) => ExitCode::from(1),
+            Err(Failure::Unconfirmed(words)) => {
+                log::last_words(self.log_format, &words, &[]);
+                ExitCode::from(USAGE)
+            }
+            Err(Failure::Unread) => ExitCode::from(UNREAD),
+            Err(Failure::Interrupted) => ExitCode::from(interrupt::STATUS),
             Err(Failure::Usage(bad)) => {
                 let each: Vec<String> = bad.to_string().lines().map(str::to_owned).collect();
-                log::last_words(self.log_format, "these settings cannot be used:", &each);
+                match each.as_slice() {
+                    [one] => log::last_words(
+                        self.log_format,
+                        &format!("this setting cannot be used: {one}"),
+                        &[],
+                    ),
+                    _ => log::last_words(self.log_format, "these settings cannot be used:", &each),
+                }
                 ExitCode::from(USAGE)
             }
         }
@@ -207,37 +251,16 @@ impl Command {
         actix_web::rt::System::with_tokio_rt(|| runtime).block_on(async {
             match self {
                 Self::Serve(command) => command.run().await,
-                Self::Migrate(command) => command.run().await,
-                Self::Sweep(command) => command.run().await,
+                Self::Migrate(command) => until_told_to_stop(command.run()).await,
+                Self::Sweep(command) => until_told_to_stop(command.run()).await,
                 Self::Database(command) => command.run().await,
-                Self::Client(command) => command.run().await,
-                Self::User(command) => command.run().await,
-                Self::Session(command) => command.run().await,
+                Self::Client(command) => until_told_to_stop(command.run()).await,
+                Self::User(command) => until_told_to_stop(command.run()).await,
+                Self::Session(command) => until_told_to_stop(command.run()).await,
                 Self::Completions(command) => command.run(),
                 Self::Man(command) => command.run(),
             }
         })
-    }
-}
-
-/// The use cases of a short command.
-fn open(config: &DatabaseConfig) -> Result<(Auth, CommandResources), Failure> {
-    Ok(open_for_a_command(config, ServeConfig::usual()?.policy)?)
-}
-
-/// All rows of a list, page after page.
-async fn every_page<T, Asking>(ask: impl Fn(Option<Cursor>) -> Asking) -> Result<Vec<T>, Failure>
-where
-    Asking: Future<Output = Result<Page<T>, auth::Error>>,
-{
-    let (mut rows, mut after) = (Vec::new(), None);
-    loop {
-        let page = ask(after).await.map_err(Failure::failed)?;
-        rows.extend(page.rows);
-        after = page.next;
-        if after.is_none() {
-            return Ok(rows);
-        }
     }
 }
 

@@ -1,9 +1,25 @@
-//! Standard output, which may be closed, full or a pipe that nobody reads.
+//! Standard output, which may be closed, full or a pipe that nobody reads. It carries answers and nothing else.
 
 use std::fmt;
 use std::io::{ErrorKind, Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Failure;
+use super::{Failure, log};
+
+/// Whether words that are no answer are left out.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Leaves out words that are no answer.
+pub(super) fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Says something to a person that is no answer: on standard error.
+pub(super) fn note(text: &str) {
+    if !IS_QUIET.load(Ordering::Relaxed) {
+        log::note(text);
+    }
+}
 
 /// Prints one line.
 pub(super) fn line(text: impl fmt::Display) -> Result<(), Failure> {

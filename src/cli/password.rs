@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use super::{Failure, output};
+use super::{Failure, input, output};
 use crate::users::Password;
 
 /// A password to set, and whether it was generated.
@@ -29,12 +29,11 @@ impl NewPassword {
 pub(super) struct Given(Option<String>);
 
 /// Reads one line of standard input, or nothing: then a random password is made.
-pub(super) fn read(from_stdin: bool) -> Result<Given, Failure> {
+pub(super) async fn read(from_stdin: bool) -> Result<Given, Failure> {
     if !from_stdin {
         return Ok(Given(None));
     }
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(|error| {
+    let line = input::line().await.map_err(|error| {
         Failure::failed(match error.kind() {
             ErrorKind::InvalidData => {
                 "the password on standard input is not UTF-8; convert it, as with iconv".to_owned()

@@ -4,14 +4,36 @@ use std::fmt::Display;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// All progress bars, so that a line of the log goes above them and not through them. Draws nothing if
-/// standard error is no terminal.
-pub(super) static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+/// standard error is no terminal, or one that cannot go back in a line (`TERM=dumb`).
+pub(super) static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
+    let bars = MultiProgress::new();
+    if std::env::var_os("TERM").is_none_or(|kind| kind.is_empty() || kind == "dumb") {
+        bars.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    bars
+});
 
 /// How often a bar moves while nothing is told.
 const TICK: Duration = Duration::from_millis(200);
+
+/// How long something may take before a terminal is told about it.
+const A_WHILE: Duration = Duration::from_secs(1);
+
+/// Waits for this. If it takes a while, a bar says what is waited for.
+pub(super) async fn told_after_a_while<T>(words: &'static str, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    if let Ok(done) = tokio::time::timeout(A_WHILE, &mut work).await {
+        return done;
+    }
+    let bar = steps();
+    bar.set_message(words);
+    let done = work.await;
+    bar.finish_and_clear();
+    done
+}
 
 /// A bar for steps, each of which is told in words.
 pub(super) fn steps() -> ProgressBar {

@@ -6,15 +6,10 @@ use std::time::Duration;
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use clap::Args;
 
-use super::{Failure, notify, open_files, output};
+use super::welcome::Welcome;
+use super::{Failure, notify, open_files};
 use crate::app::App;
-use crate::auth::accounts::NewAccount;
-use crate::auth::{Error, LastAdmin};
 use crate::config::{self, DatabaseConfig, DatabaseSettings, ServeConfig, ServeSettings, StandardOutput};
-use crate::users::{Email, Password, Role};
-
-/// The first administrator of a private database.
-const FIRST_ADMIN: &str = "admin@localhost";
 
 /// How long a start may take to come to an orderly end when it is told to stop.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,13 +55,21 @@ impl Serve {
         let Some(app) = build(database, serve, &mut shutdown).await? else {
             return Ok(());
         };
-        welcome(&app).await?;
+        let welcome = Welcome::of(&app).await?;
+        let mut unshown = None;
+        let told_to_stop = async {
+            match welcome.show().await {
+                Ok(()) => telling_systemd(shutdown).await,
+                Err(failure) => unshown = Some(failure),
+            }
+        };
         let served = tokio::select! {
-            served = app.run_until(telling_systemd(shutdown)) => served,
+            served = app.run_until(told_to_stop) => served,
             () = hurry => Ok(()),
         };
         log::info!("stopped");
-        Ok(served?)
+        served?;
+        unshown.map_or(Ok(()), Err)
     }
 }
 
@@ -108,46 +111,4 @@ async fn build(
             Err(_) => std::process::exit(1),
         },
     }
-}
-
-/// Nobody can sign in to an empty database. The private one gets an admin, whose password goes to standard
-/// output once and to no log. For a database of the operator's own there is only a hint (OWASP ASVS 6.3.2: no
-/// default account).
-async fn welcome(app: &App) -> Result<(), Failure> {
-    let auth = app.auth();
-    if !auth.has_no_users().await.map_err(Failure::failed)? {
-        return Ok(());
-    }
-    if !app.has_private_database() {
-        log::warn!("there are no users yet; add one with: oneseat user add EMAIL --name NAME --verified");
-        return Ok(());
-    }
-    let password = Password::generate().map_err(Failure::failed)?;
-    let email: Email = FIRST_ADMIN.parse().map_err(Failure::failed)?;
-    let admin = NewAccount {
-        name: "Administrator".parse().map_err(Failure::failed)?,
-        email: email.clone(),
-        role: Role::Admin,
-        email_verified: true,
-        password: password.clone(),
-    };
-    match auth.add_user(admin).await {
-        Ok(_) => {}
-        // Another `serve` on the same data was first, and has shown its password.
-        Err(Error::EmailTaken(_)) => return Ok(()),
-        Err(error) => return Err(Failure::failed(error)),
-    }
-    let shown = output::line(format_args!(
-        "\n  oneseat is ready, and this is shown once:\n\n    \
-         address   {}\n    user      {FIRST_ADMIN}\n    password  {}\n",
-        app.url(),
-        password.reveal()
-    ));
-    if shown.is_err() {
-        // A password that nobody has seen is of no use: the next start makes another.
-        auth.remove_user(email, LastAdmin::MayGo)
-            .await
-            .map_err(Failure::failed)?;
-    }
-    shown
 }

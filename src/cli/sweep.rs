@@ -2,8 +2,7 @@
 
 use clap::Args;
 
-use super::{Failure, output, progress};
-use crate::app::open_for_a_command;
+use super::{Failure, open_with, output, progress};
 use crate::config::{self, DatabaseSettings, HistorySettings, Policy, ServeConfig};
 
 /// Arguments of `oneseat sweep`.
@@ -25,7 +24,7 @@ impl Sweep {
             history,
             ..ServeConfig::usual()?.policy
         };
-        let (auth, _opened) = open_for_a_command(&database, policy)?;
+        let (auth, _opened) = open_with(database, policy).await?;
         let bar = progress::bar(auth.sweepable()).await;
         let swept = auth
             .sweep(|so_far| bar.set_position(so_far.rows()))

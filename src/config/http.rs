@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::origin::{origin, public_url};
 use super::reader::{Reader, given, listed};
-use super::site::{origin, public_url};
 
 /// Most workers that the server crate takes.
 const MOST_WORKERS: u32 = 512;

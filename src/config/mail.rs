@@ -24,10 +24,25 @@ pub struct MailSettings {
     #[arg(long, env = "ONESEAT_MAIL_FROM", value_name = "ADDRESS")]
     pub mail_from: Option<String>,
 
+    /// The SMTP server takes addresses with letters beyond ASCII before the @ (SMTPUTF8): on or off [default: off]
+    #[arg(long, env = "ONESEAT_SMTP_UTF8", value_name = "on|off")]
+    pub smtp_utf8: Option<String>,
+
     /// Mail people when their seat is taken from an address and browser never seen for them: on or off
     /// [default: on where mail is sent]
     #[arg(long, env = "ONESEAT_SIGN_IN_MAIL", value_name = "on|off")]
     pub sign_in_mail: Option<String>,
+}
+
+/// What a command that makes an account has to know of the mail server.
+#[derive(Args, Clone, Debug)]
+pub struct ReachSettings {
+    #[arg(long, env = "ONESEAT_SMTP_URL", hide = true, hide_env_values = true)]
+    smtp_url: Option<String>,
+    /// The mail server takes addresses with letters beyond ASCII before the @ (SMTPUTF8): on or off [default: off
+    /// where mail is sent]
+    #[arg(long, env = "ONESEAT_SMTP_UTF8", value_name = "on|off")]
+    smtp_utf8: Option<String>,
 }
 
 /// How mails are sent.
@@ -124,6 +139,26 @@ impl MailPolicy {
             Some("on") | None => Some(Self::NewPlaces),
             Some(raw) => reader.read("--sign-in-mail", raw, |_| Err("must be on or off".to_owned())),
         }
+    }
+}
+
+/// Whether every server that the mails go through takes letters beyond ASCII before the `@` (RFC 6531). Printing needs none.
+pub(super) fn takes_utf8(reader: &mut Reader, settings: &MailSettings) -> Option<bool> {
+    utf8(reader, &settings.smtp_utf8, given(&settings.smtp_url).is_none())
+}
+
+/// The same for a command: a mail is sent by a server that may have its settings from elsewhere.
+pub(super) fn reaches_utf8(reader: &mut Reader, settings: &ReachSettings, is_mailed: bool) -> Option<bool> {
+    let sends_none = given(&settings.smtp_url).is_none() && !is_mailed;
+    utf8(reader, &settings.smtp_utf8, sends_none)
+}
+
+fn utf8(reader: &mut Reader, setting: &Option<String>, usual: bool) -> Option<bool> {
+    match given(setting) {
+        Some("on") => Some(true),
+        Some("off") => Some(false),
+        None => Some(usual),
+        Some(raw) => reader.read("--smtp-utf8", raw, |_| Err("must be on or off".to_owned())),
     }
 }
 

@@ -5,6 +5,7 @@
 mod database;
 mod http;
 mod mail;
+mod origin;
 mod proxies;
 mod reader;
 mod sessions;
@@ -21,12 +22,14 @@ use ipnetwork::IpNetwork;
 
 pub use database::{DatabaseConfig, DatabaseLocation, DatabaseSettings};
 pub use http::{HttpConfig, HttpSettings};
-pub use mail::{MailConfig, MailPolicy, MailSettings};
+pub use mail::{MailConfig, MailPolicy, MailSettings, ReachSettings};
 pub use proxies::ProxySettings;
 use reader::Reader;
 pub use sessions::{
-    HistoryPolicy, HistorySettings, LockoutPolicy, SessionPolicy, SessionSettings, ValidationMemory,
+    HistoryPolicy, HistorySettings, LockoutPolicy, SessionPolicy, SessionSettings, TakeoverPolicy,
+    ValidationMemory,
 };
+pub use site::{Accent, Logo, LogoFormat, Shades, SiteConfig, SiteLink, SiteSettings, USUAL_NAME};
 pub use tls::{TlsConfig, TlsSettings};
 
 /// Settings of `serve`, still as text, so that all values can be checked together. Taken by `serve`.
@@ -50,6 +53,9 @@ pub struct ServeSettings {
     /// How mails are sent.
     #[command(flatten)]
     pub mail: MailSettings,
+    /// How the site shows itself.
+    #[command(flatten)]
+    pub site: SiteSettings,
 }
 
 /// Everything `serve` needs beside the database.
@@ -63,12 +69,16 @@ pub struct ServeConfig {
     pub trusted_proxies: Vec<IpNetwork>,
     /// How mails are sent. `None`: no mail.
     pub mail: Option<MailConfig>,
+    /// How the site shows itself.
+    pub site: SiteConfig,
     /// The rules that the use cases apply.
     pub policy: Policy,
     /// What is remembered of validations.
     pub memory: ValidationMemory,
     /// Pause between two sweeps: at least one second.
     pub sweep_interval: Duration,
+    /// How long a page may be gone before its session ends; zero: for ever.
+    pub page_grace: Duration,
 }
 
 /// The rules that the use cases apply.
@@ -76,12 +86,16 @@ pub struct ServeConfig {
 pub struct Policy {
     /// When sessions end.
     pub sessions: SessionPolicy,
+    /// What a sign-in does while its user has a live session.
+    pub takeover: TakeoverPolicy,
     /// When an address is locked.
     pub lockout: LockoutPolicy,
     /// When the history is forgotten.
     pub history: HistoryPolicy,
     /// Which mails are sent.
     pub mail: MailPolicy,
+    /// Whether mail reaches addresses with letters beyond ASCII before the `@`.
+    pub takes_utf8_addresses: bool,
 }
 
 /// Every value that could not be used, in words.
@@ -133,6 +147,17 @@ pub fn sweep(
     let database = DatabaseConfig::read(&mut reader, database);
     let history = HistoryPolicy::read(&mut reader, history);
     reader.finish(database.zip(history))
+}
+
+/// Reads what `user add` and `user invite` know of the mail server: whether mail reaches addresses with letters beyond ASCII before the
+/// `@`. `is_mailed`: the new user needs a mail.
+///
+/// # Errors
+/// A value that cannot be used.
+pub fn takes_utf8_addresses(settings: &ReachSettings, is_mailed: bool) -> Result<bool, BadValues> {
+    let mut reader = Reader::default();
+    let takes = mail::reaches_utf8(&mut reader, settings, is_mailed);
+    reader.finish(takes)
 }
 
 /// Where standard output goes.
@@ -188,17 +213,21 @@ impl ServeConfig {
         let has_public_url = reader::given(&settings.http.public_url).is_some();
         let mail = MailConfig::read(reader, &settings.mail, has_public_url, prints_mail);
         let sends_mail = mail.as_ref().is_none_or(Option::is_some);
+        let site = SiteConfig::read(reader, &settings.site);
         let policy = Policy::read(reader, settings, sends_mail);
         let memory = ValidationMemory::read(reader, &settings.sessions);
         let sweep_interval = sessions::sweep_interval(reader, &settings.sessions);
+        let page_grace = sessions::page_grace(reader, &settings.sessions);
         Some(Self {
             http: http?,
             tls: tls?,
             trusted_proxies: trusted_proxies?,
             mail: mail?,
+            site: site?,
             policy: policy?,
             memory: memory?,
             sweep_interval: sweep_interval?,
+            page_grace: page_grace?,
         })
     }
 
@@ -221,14 +250,18 @@ impl ServeConfig {
 impl Policy {
     fn read(reader: &mut Reader, settings: &ServeSettings, sends_mail: bool) -> Option<Self> {
         let sessions = SessionPolicy::read(reader, &settings.sessions);
+        let takeover = TakeoverPolicy::read(reader, &settings.sessions);
         let lockout = LockoutPolicy::read(reader, &settings.sessions);
         let history = HistoryPolicy::read(reader, &settings.history);
         let mail = MailPolicy::read(reader, &settings.mail, sends_mail);
+        let takes_utf8_addresses = mail::takes_utf8(reader, &settings.mail);
         Some(Self {
             sessions: sessions?,
+            takeover: takeover?,
             lockout: lockout?,
             history: history?,
             mail: mail?,
+            takes_utf8_addresses: takes_utf8_addresses?,
         })
     }
 }

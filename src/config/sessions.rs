@@ -1,10 +1,12 @@
 //! When sessions end, when addresses are locked, and how long the history is kept.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::reader::{Reader, given};
+use crate::words::words;
 
 /// How often activity is written down, unless sessions are too short for that.
 const USUAL_THRESHOLD: Duration = Duration::from_secs(15 * 60);
@@ -30,6 +32,11 @@ pub struct SessionSettings {
     #[arg(long, env = "ONESEAT_SWEEP_INTERVAL", value_name = "DURATION", default_value = "15m")]
     pub sweep_interval: String,
 
+    /// A page's session ends this long after its page has gone without a word, such as a browser that was killed;
+    /// 0: only its other limits end it
+    #[arg(long, env = "ONESEAT_PAGE_GRACE", value_name = "DURATION", default_value = "60s")]
+    pub page_grace: String,
+
     /// A token found valid is remembered for at most this long without another look at what has ended, and
     /// every end waits as long before it is confirmed: up to 2s, 0 to ask PostgreSQL each time. All instances
     /// go by that of the one that started last
@@ -39,6 +46,10 @@ pub struct SessionSettings {
     /// Sessions that an instance remembers, at up to 700 bytes each
     #[arg(long, env = "ONESEAT_VALIDATION_CAPACITY", value_name = "N", default_value = "100000")]
     pub validation_capacity: String,
+
+    /// What a sign-in does while its user has a live session: replace it at once, or ask first
+    #[arg(long, env = "ONESEAT_TAKEOVER", value_name = "replace|ask", default_value = "replace")]
+    pub takeover: String,
 
     /// Wrong passwords in a row that lock an address
     #[arg(long, env = "ONESEAT_MAX_FAILED_ATTEMPTS", value_name = "N", default_value = "5")]
@@ -129,6 +140,22 @@ impl ValidationMemory {
     }
 }
 
+words! {
+    /// What a sign-in does while its user has a live session.
+    pub enum TakeoverPolicy {
+        /// It takes the seat at once.
+        Replace = "replace",
+        /// It is refused, unless it says that it takes the seat.
+        Ask = "ask",
+    }
+}
+
+impl TakeoverPolicy {
+    pub(super) fn read(reader: &mut Reader, settings: &SessionSettings) -> Option<Self> {
+        reader.read("--takeover", &settings.takeover, str::parse)
+    }
+}
+
 /// When an address is locked (OWASP ASVS 6.3.1).
 #[derive(Clone, Copy, Debug)]
 pub struct LockoutPolicy {
@@ -189,9 +216,39 @@ pub(super) fn sweep_interval(reader: &mut Reader, settings: &SessionSettings) ->
     reader.duration("--sweep-interval", &settings.sweep_interval)
 }
 
+/// Reads how long a page may be gone; zero: for ever.
+pub(super) fn page_grace(reader: &mut Reader, settings: &SessionSettings) -> Option<Duration> {
+    const ALLOWED: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(24 * 60 * 60);
+    reader.read("--page-grace", &settings.page_grace, |raw| {
+        let grace = humantime::parse_duration(raw)
+            .map_err(|_| "not a duration; write it like 60s, 5m or 0".to_owned())?;
+        if grace.is_zero() || ALLOWED.contains(&grace) {
+            Ok(grace)
+        } else {
+            Err("must be between 10s and 1 day, or 0".to_owned())
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::tests::read;
+    use super::*;
+
+    #[test]
+    fn the_grace_of_pages_may_be_off_and_is_never_shorter_than_a_page_takes_to_come_back() {
+        let grace = |value: &str| {
+            let flags = ["--database-url", "postgres://", "--page-grace", value];
+            read(&flags).map(|(_, config)| config.page_grace)
+        };
+        assert_eq!(grace("0"), Ok(Duration::ZERO));
+        assert_eq!(grace("5m"), Ok(Duration::from_secs(300)));
+        for value in ["9s", "2d", "soon"] {
+            assert!(grace(value).unwrap_err().to_string().contains(value));
+        }
+    }
 
     #[test]
     fn a_short_idle_timeout_is_enough_to_be_told() {
@@ -205,6 +262,18 @@ mod tests {
             threshold(&["--idle-timeout", "10m", "--activity-threshold", "1m"]),
             60
         );
+    }
+
+    #[test]
+    fn a_takeover_is_asked_for_only_where_the_operator_says_so() {
+        let takeover = |flags: &[&str]| {
+            let (_, config) = read(&[&["--database-url", "postgres://"], flags].concat())?;
+            Ok::<_, super::super::BadValues>(config.policy.takeover)
+        };
+        assert_eq!(takeover(&[]), Ok(TakeoverPolicy::Replace));
+        assert_eq!(takeover(&["--takeover", "ask"]), Ok(TakeoverPolicy::Ask));
+        let bad = takeover(&["--takeover", "never"]).unwrap_err().to_string();
+        assert_eq!(bad, "--takeover `never`: must be replace or ask");
     }
 
     #[test]

@@ -56,6 +56,7 @@ diesel::table! {
         network -> Nullable<Inet>,
         turn -> Float8,
         asked -> Bool,
+        invited_by -> Nullable<Uuid>,
     }
 }
 
@@ -113,6 +114,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         folded_name -> Text,
         folded_email -> Text,
+        searched_email -> Nullable<Text>,
     }
 }
 

@@ -11,6 +11,7 @@ use lettre::{Address, SmtpTransport, Transport};
 use tokio::sync::oneshot;
 
 use super::Message;
+use crate::domain_name;
 use crate::redaction::Secrets;
 
 /// The timeout of one step of the SMTP dialogue. All steps together end before the mail is taken for lost.
@@ -56,7 +57,9 @@ impl Mailer {
     /// Which of the two cannot be used, without repeating the URL.
     pub fn smtp(url: &str, from: &str) -> Result<Self, String> {
         let transport = SmtpTransport::from_url(url).map_err(|_| "the SMTP server's URL cannot be used")?;
-        let from = from.parse().map_err(|_| format!("no sender of mail: {from}"))?;
+        let sender: Mailbox = from.parse().map_err(|_| format!("no sender of mail: {from}"))?;
+        let address = in_ascii(sender.email.as_ref()).ok_or_else(|| format!("no sender of mail: {from}"))?;
+        let from = Mailbox::new(sender.name, address);
         Ok(Self::Smtp(Box::new(Smtp {
             transport: transport.timeout(Some(SMTP_TIMEOUT)).build(),
             from,
@@ -96,13 +99,11 @@ impl Mailer {
 
 impl Smtp {
     fn send_now(&self, to: &str, message: &Message) -> Result<(), NotSent> {
-        let address: Address = to
-            .parse()
-            .map_err(|_| NotSent::Ever("no address for SMTP".to_owned()))?;
+        let address = in_ascii(to).ok_or_else(|| NotSent::Ever("no address for SMTP".to_owned()))?;
         let mime = lettre::Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, address))
-            .subject(message.subject)
+            .subject(message.subject.as_str())
             .message_id(None)
             // This asks for no automatic reply (RFC 3834 5).
             .raw_header(HeaderValue::new(
@@ -139,6 +140,16 @@ impl Smtp {
     }
 }
 
+/// The address with its domain in ASCII: servers without SMTPUTF8 take no other (RFC 6531 3.2), and every server takes this.
+fn in_ascii(address: &str) -> Option<Address> {
+    let address: Address = address.parse().ok()?;
+    match domain_name::to_ascii(address.domain()) {
+        Some(domain) => Address::new(address.user(), domain).ok(),
+        // An address in brackets.
+        None => Some(address),
+    }
+}
+
 /// Is another attempt useless? The enhanced status code begins the reply (RFC 2034 4); later text may be
 /// quoted.
 fn is_nobody(error: &smtp::Error) -> bool {
@@ -152,12 +163,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_address_has_its_domain_in_ascii() {
+        for (address, sent) in [
+            ("max@münchen.de", "max@xn--mnchen-3ya.de"),
+            ("max@xn--mnchen-3ya.de", "max@xn--mnchen-3ya.de"),
+            ("max@[192.0.2.1]", "max@[192.0.2.1]"),
+            ("王@例え.jp", "王@xn--r8jz45g.jp"),
+        ] {
+            assert_eq!(in_ascii(address).unwrap().to_string(), sent);
+        }
+        let Ok(Mailer::Smtp(smtp)) = Mailer::smtp("smtp://mail.example.org", "Seat <seat@münchen.de>")
+        else {
+            panic!("no SMTP server");
+        };
+        assert_eq!(smtp.from.to_string(), "Seat <seat@xn--mnchen-3ya.de>");
+    }
+
+    #[test]
     fn the_words_of_a_server_do_not_say_whom_a_mail_is_for() {
         let Ok(Mailer::Smtp(smtp)) = Mailer::smtp("smtp://mail.example.org", "seat@example.org") else {
             panic!("no SMTP server");
         };
         let message = Message {
-            subject: "",
+            subject: String::new(),
             text: String::new(),
             html: String::new(),
         };

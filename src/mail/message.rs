@@ -1,9 +1,11 @@
-//! The content of a mail, as text and as HTML with the same words. Users' names are escaped in the HTML, and
-//! lose control characters in both.
+//! The content of a mail, as text and as HTML with the same words. Users' names are escaped in the HTML. In both they are isolated, and
+//! what nobody sees is written out.
 
 use askama::Template;
 use chrono::{DateTime, Utc};
 
+use super::Site;
+use crate::shown as filters;
 use crate::token::Token;
 use crate::unseen;
 
@@ -11,7 +13,7 @@ use crate::unseen;
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The subject, on one line.
-    pub subject: &'static str,
+    pub subject: String,
     /// The plain text.
     pub text: String,
     /// The HTML, with the same words.
@@ -23,6 +25,8 @@ pub struct Message {
 pub enum Content<'a> {
     /// An invitation, with the link that sets the first password.
     Invitation {
+        /// The name of the admin who invites. `None`: the command line.
+        by: Option<&'a str>,
         /// Works for seven days.
         link: &'a str,
     },
@@ -64,6 +68,7 @@ pub enum Content<'a> {
 #[derive(Template)]
 #[template(path = "mail/message.txt")]
 struct Text<'a> {
+    site: &'a Site,
     name: &'a str,
     content: &'a Content<'a>,
 }
@@ -71,35 +76,29 @@ struct Text<'a> {
 #[derive(Template)]
 #[template(path = "mail/message.html")]
 struct Html<'a> {
+    site: &'a Site,
     subject: &'a str,
     name: &'a str,
     content: &'a Content<'a>,
 }
 
 impl Message {
-    /// Renders a message.
+    /// Renders a message to the user with this name.
     ///
     /// # Errors
     /// Only when a template is broken.
-    pub fn new(name: &str, content: &Content<'_>) -> askama::Result<Self> {
-        let name = unseen::replaced(name, ' ');
-        let subject = match content {
-            Content::Invitation { .. } => "You are invited to oneseat",
-            Content::Verification { .. } => "Verify your address for oneseat",
-            Content::PasswordReset { .. } => "Choose a new password for oneseat",
-            Content::PasswordChanged { .. } => "Your password for oneseat was changed",
-            Content::NewSignIn { .. } => "Your seat was taken from somewhere new",
-        };
-        let name = name.as_str();
+    pub fn new(site: &Site, name: &str, content: &Content<'_>) -> askama::Result<Self> {
+        let subject = content.subject(&site.name);
         Ok(Self {
-            subject,
-            text: Text { name, content }.render()?,
+            text: Text { site, name, content }.render()?,
             html: Html {
-                subject,
+                site,
+                subject: &subject,
                 name,
                 content,
             }
             .render()?,
+            subject,
         })
     }
 
@@ -110,6 +109,19 @@ impl Message {
             .filter_map(|fragment| fragment.split(|c: char| !c.is_alphanumeric()).next())
             // Users' names may contain `#`, too.
             .filter(|token| Token::parse(token.as_bytes()).is_some())
+    }
+}
+
+impl Content<'_> {
+    fn subject(&self, site: &str) -> String {
+        match self {
+            Self::Invitation { by: Some(by), .. } => format!("{} invites you to {site}", unseen::in_line(by)),
+            Self::Invitation { by: None, .. } => format!("Your invitation to {site}"),
+            Self::Verification { .. } => format!("Confirm your address for {site}"),
+            Self::PasswordReset { .. } => format!("Choose a new password for {site}"),
+            Self::PasswordChanged { .. } => format!("Your password for {site} was changed"),
+            Self::NewSignIn { .. } => format!("New sign-in to {site}"),
+        }
     }
 }
 

@@ -10,7 +10,10 @@ mod kind;
 pub mod mailer;
 pub mod message;
 pub mod outbox;
+pub mod readdressing;
+mod site;
 
 pub use kind::Kind;
 pub use mailer::{Mailer, NotSent};
 pub use message::Message;
+pub use site::Site;

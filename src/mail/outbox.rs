@@ -51,6 +51,8 @@ pub struct Happening {
     pub ip_address: Option<IpNetwork>,
     /// The user agent.
     pub user_agent: Option<String>,
+    /// The admin who invites.
+    pub invited_by: Option<Uuid>,
 }
 
 /// The outcome of a request for a link.
@@ -82,6 +84,8 @@ pub struct QueuedMail {
     pub attempts: i32,
     /// When it was last requested.
     pub created_at: DateTime<Utc>,
+    /// The admin who invites.
+    pub invited_by: Option<Uuid>,
 }
 
 /// Puts a mail into the outbox. If a link of the same kind already waits for the address, that mail is
@@ -149,14 +153,15 @@ fn put(
 ) -> QueryResult<usize> {
     let range = networks.map(Networks::site_range);
     diesel::sql_query(
-        "insert into mails as m (kind, email_digest, ip_address, user_agent, network, asked, turn)
-         select $1, $2, $3, $4, $5, $6, greatest(narrow, wide / $9::double precision)
+        "insert into mails as m (kind, email_digest, ip_address, user_agent, invited_by, network, asked, turn)
+         select $1, $2, $3, $4, $12, $5, $6, greatest(narrow, wide / $9::double precision)
          from (select count(*) filter (where network = $5) as narrow, count(*) as wide
                from (select network from mails where network between $7 and $8 limit $11) as waiting) as line
          where not $6 or narrow < $10 and wide < $11
          on conflict (email_digest, kind) where kind in ('invitation', 'verification', 'password_reset')
          do update set
              created_at = now(),
+             invited_by = excluded.invited_by,
              asked = m.asked and excluded.asked,
              network = case when excluded.turn < m.turn then excluded.network else m.network end,
              turn = least(m.turn, excluded.turn)",
@@ -172,6 +177,7 @@ fn put(
     .bind::<BigInt, _>(WIDE_SHARE)
     .bind::<BigInt, _>(MOST_WAITING)
     .bind::<BigInt, _>(MOST_WAITING * WIDE_SHARE)
+    .bind::<Nullable<SqlUuid>, _>(happening.invited_by)
     .execute(conn)
 }
 

@@ -194,7 +194,7 @@ pub fn end_restored(
 
 /// The condition for rows not held by others. `materialized`, so that any plan chooses and locks them only
 /// once: a second choice would differ.
-fn unheld_sql(condition: &str) -> String {
+pub(super) fn unheld_sql(condition: &str) -> String {
     format!(
         "id in (with chosen as materialized (select id from sessions where {condition} for update skip locked)
                 select id from chosen)"
@@ -210,7 +210,7 @@ pub fn count_expired(conn: &mut PgConnection) -> QueryResult<i64> {
 }
 
 /// Delete and insert in one statement. Its first parameters are those of [`end_sql`].
-fn move_sql(condition: &str) -> String {
+pub(super) fn move_sql(condition: &str) -> String {
     format!(
         "with {end}
          select id, user_id, ip_address, user_agent, last_activity, created_at, ended_at, reason,

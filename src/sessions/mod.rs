@@ -10,6 +10,9 @@ pub mod history;
 pub mod known_origins;
 pub mod memory;
 mod origin;
+pub mod page_marks;
+pub mod pages;
+pub mod replacement;
 pub mod store;
 
 pub mod watchers;
@@ -18,4 +21,5 @@ pub use device::Device;
 pub use ending::{EndReason, Ending};
 pub use history::EndedSession;
 pub use origin::Origin;
-pub use store::Session;
+pub use replacement::Replacement;
+pub use store::{HeldSeat, Session};

@@ -154,6 +154,34 @@ pub fn lock_all(
         .load(conn)
 }
 
+/// A live session, as somebody may know it who has the password of its user.
+#[derive(Queryable, Selectable, Clone, Debug, PartialEq, Eq)]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
+pub struct HeldSeat {
+    /// When the user signed in.
+    #[diesel(column_name = created_at)]
+    pub since: DateTime<Utc>,
+    /// The user agent, as the browser sent it.
+    pub user_agent: Option<String>,
+}
+
+/// Locks a user's session until the transaction ends, and returns it if it lives.
+///
+/// One that is over is locked, too: a touch of it may be under way, and is waited for.
+pub fn lock_held_seat(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    policy: &SessionPolicy,
+) -> QueryResult<Option<HeldSeat>> {
+    let row: Option<(HeldSeat, bool)> = sessions::table
+        .filter(sessions::user_id.eq(user_id))
+        .select((HeldSeat::as_select(), ends_at(policy).gt(statement_timestamp())))
+        .for_update()
+        .first(conn)
+        .optional()?;
+    Ok(row.and_then(|(seat, lives)| lives.then_some(seat)))
+}
+
 /// Writes the activity of many sessions and moves their expiry, never past the maximum lifetime nor past the
 /// end fixed when the session was opened. Returns the sessions it moved.
 ///

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{delete, insert_into};
+use diesel::dsl::{delete, exists, insert_into, select};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use uuid::Uuid;
@@ -82,6 +82,15 @@ pub fn find(conn: &mut PgConnection, token: &TokenDigest) -> QueryResult<Option<
         .select((User::as_select(), one_time_links::purpose))
         .first(conn)
         .optional()
+}
+
+/// Is there such a link whose time is over?
+pub fn is_expired(conn: &mut PgConnection, token: &TokenDigest, purposes: &[Purpose]) -> QueryResult<bool> {
+    let expired = one_time_links::table
+        .filter(one_time_links::token_digest.eq(token))
+        .filter(one_time_links::purpose.eq_any(purposes))
+        .filter(one_time_links::expires_at.le(now()));
+    select(exists(expired)).get_result(conn)
 }
 
 /// Deletes a link that was refused for these purposes. The client is about to be told, so a clock that steps

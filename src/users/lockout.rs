@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, exists, select};
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Bool, Integer, Interval};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Interval};
 
 use super::email::email_digest;
 use super::{Email, User};
@@ -47,6 +47,24 @@ pub fn is_locked(conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
         .find(email.digest().to_vec())
         .filter(login_failures::locked_until.gt(now().nullable()));
     select(exists(lock)).get_result(conn)
+}
+
+/// When the lock of the address ends, in whole seconds from now. `None`: it is not locked.
+pub fn seconds_left(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<i64>> {
+    #[derive(QueryableByName)]
+    struct Left {
+        #[diesel(sql_type = BigInt)]
+        seconds: i64,
+    }
+    let statement = diesel::sql_query(
+        "select ceil(extract(epoch from locked_until - now()))::bigint as seconds
+         from login_failures where email_digest = $1 and locked_until > now()",
+    );
+    let left: Option<Left> = statement
+        .bind::<Binary, _>(email.digest().to_vec())
+        .get_result(conn)
+        .optional()?;
+    Ok(left.map(|left| left.seconds))
 }
 
 /// Is the address with this digest locked now? As an expression of a statement.

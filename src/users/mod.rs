@@ -12,11 +12,12 @@ mod password;
 mod password_hash;
 mod role;
 pub mod service_client;
+pub mod spelling;
 pub mod store;
 mod strength;
 
 pub use account_state::AccountState;
-pub use email::{Email, email_digest, short_digest};
+pub use email::{Email, NotAnEmail, email_digest, short_digest};
 pub use hasher::Hasher;
 pub use name::{Name, NotAName};
 pub use password::{Password, Proposed, Unusable};

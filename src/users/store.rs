@@ -199,6 +199,7 @@ pub fn create(conn: &mut PgConnection, new: &NewUser) -> QueryResult<Option<User
         .values((
             users::name.eq(new.name.as_str()),
             users::email.eq(new.email.as_str()),
+            users::searched_email.eq(new.email.searched()),
             users::role.eq(new.role),
             users::email_verified.eq(new.email_verified),
             users::password_hash.eq(new.password_hash.as_ref().map(PasswordHash::as_str)),

@@ -15,6 +15,7 @@
 //! | `static_files` | stylesheets, scripts and images |
 
 pub mod api;
+mod compression;
 mod entry;
 pub mod extract;
 pub mod http1;
@@ -24,6 +25,7 @@ pub mod pages;
 pub mod problem;
 pub mod routes;
 mod schemas;
+mod site;
 mod static_files;
 mod stopping;
 

@@ -13,7 +13,7 @@ use crate::web::entry::{Entry, call, mount, page};
 use crate::web::openapi::{Description, Documents};
 use crate::web::problem::Problem;
 use crate::web::static_files::{self, StaticFiles};
-use crate::web::{api, openapi, pages};
+use crate::web::{api, openapi, pages, site};
 
 /// One line for each handler. To add a route is to add a line here. What handlers find in the application beside
 /// the request (the use cases, the trusted proxies) is put there where connections are accepted, by
@@ -38,11 +38,13 @@ fn map() -> Vec<Entry> {
         call!(openapi::openapi_3_0),
         call!(api::auth::login),
         call!(api::account::forgot),
+        call!(api::account::look_at_link),
         call!(api::account::reset),
         call!(api::account::resend),
         call!(api::account::verify),
         page("/", pages::login::root),
         page("/login", pages::login::login),
+        page("/.well-known/change-password", pages::login::change_password),
         page("/forgot", pages::account::forgot),
         page("/reset", pages::account::reset),
         page("/welcome", pages::account::welcome),
@@ -88,8 +90,11 @@ fn description() -> &'static Description {
 pub(in crate::web) fn configure(app: &mut web::ServiceConfig, static_dir: Option<&Path>) {
     app.app_data(web::Data::new(StaticFiles::new(static_dir)))
         .app_data(web::Data::new(Documents(description)));
+    let site_files = page("/site/{version:[0-9a-f]{16}}/{name}", site::file);
+    let favicon = page("/favicon.ico", site::favicon);
     let files = ["/static/{version:[0-9a-f]{16}}/{name:.*}", "/static/{name:.*}"];
     mount(app, map());
+    mount(app, vec![site_files, favicon]);
     mount(app, files.map(|path| page(path, static_files::file)).into());
     app.default_service(web::to(|| async { Err::<&str, _>(Problem::not_found()) }));
 }

@@ -23,7 +23,10 @@ pub(in crate::web) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Ob
 pub(in crate::web) fn named() -> [(&'static str, Object); 3] {
     let reasons = EndReason::ALL.into_iter().chain([EndReason::Unknown]);
     [
-        ("AccountState", one_of(AccountState::ALL.map(AccountState::as_str))),
+        (
+            "AccountState",
+            one_of(AccountState::ALL.map(AccountState::as_str)),
+        ),
         ("EndReason", one_of(reasons.map(EndReason::as_str))),
         ("Role", one_of(Role::ALL.map(Role::as_str))),
     ]
@@ -80,7 +83,7 @@ pub(in crate::web) fn email() -> Object {
     let format = SchemaFormat::Custom("idn-email".to_owned());
     text()
         .description(Some(
-            "At most 254 bytes, with 64 of them before the last `@` (RFC 6531). Case does not matter.",
+            "At most 254 bytes, with 64 of them before the last `@` (RFC 6531). Case and the spelling of the domain (IDNA) do not matter; answers have it in ASCII.",
         ))
         .format(Some(format))
         .max_length(Some(254))
@@ -108,7 +111,10 @@ pub(in crate::web) fn new_password() -> Object {
 /// What else `Name` refuses, by Unicode's properties, no pattern can name that all readers of patterns know.
 pub(in crate::web) fn name() -> Object {
     text()
-        .description(Some("Printable: nothing invisible but joiners and marks of direction, and not these or white space alone."))
+        .description(Some(
+            "Printable, and not white space alone: nothing invisible where it stands, nothing that turns the direction of writing around. \
+             Joiners and variation selectors are taken where writing needs them. The answer names a character that is refused.",
+        ))
         .min_length(Some(1))
         .max_length(Some(200))
         .build()

@@ -11,24 +11,31 @@ use std::sync::LazyLock;
 
 use actix_files::{NamedFile, PathBufWrap, file_extension_to_mime};
 use actix_web::http::header::{
-    AcceptEncoding, CACHE_CONTROL, ContentEncoding, ETag, Encoding, EntityTag, Header, HeaderValue,
-    IfNoneMatch, VARY,
+    CACHE_CONTROL, ContentEncoding, ETag, EntityTag, Header, HeaderValue, IfNoneMatch, VARY,
 };
 use actix_web::mime::{self, Mime};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
 
+use crate::web::compression;
 use crate::web::problem::Problem;
 
-/// Name, content, and the content compressed with gzip.
-type Carried = (&'static str, &'static [u8], &'static [u8]);
+/// Name, content, and the content compressed with gzip and with Brotli.
+type Carried = (&'static str, &'static [u8], &'static [u8], &'static [u8]);
 
 /// The files that the program carries.
 const CARRIED: &[Carried] = include!(concat!(env!("OUT_DIR"), "/static_files.rs"));
 
 static FILES: LazyLock<Vec<(&str, File)>> = LazyLock::new(|| {
-    let file = |&(name, content, gzip): &Carried| (name, File::of(content).with_gzip(gzip));
+    let file = |&(name, content, gzip, brotli): &Carried| {
+        (
+            name,
+            File::of(content)
+                .with(ContentEncoding::Brotli, brotli)
+                .with(ContentEncoding::Gzip, gzip),
+        )
+    };
     CARRIED.iter().map(file).collect()
 });
 
@@ -66,8 +73,8 @@ impl Keep {
 /// A file in the program's memory.
 pub(in crate::web) struct File {
     content: Bytes,
-    /// The content compressed, where that is shorter.
-    gzip: Option<Bytes>,
+    /// The content compressed, where that is shorter; the best form first.
+    compressed: Vec<(ContentEncoding, Bytes)>,
     /// The digest of the content.
     tag: String,
 }
@@ -78,30 +85,38 @@ impl File {
         let tag = hex::encode(&Sha256::digest(&content)[..16]);
         Self {
             content,
-            gzip: None,
+            compressed: Vec::new(),
             tag,
         }
     }
 
-    pub(in crate::web) fn with_gzip(mut self, gzip: impl Into<Bytes>) -> Self {
-        self.gzip = Some(gzip.into()).filter(|gzip| gzip.len() < self.content.len());
+    /// The digest in an address: 16 hex digits.
+    pub(in crate::web) fn version(&self) -> &str {
+        &self.tag[..16]
+    }
+
+    /// Adds a compressed form. The best form is added first.
+    pub(in crate::web) fn with(mut self, encoding: ContentEncoding, content: impl Into<Bytes>) -> Self {
+        let form = Some((encoding, content.into()));
+        self.compressed
+            .extend(form.filter(|(_, form)| form.len() < self.content.len()));
         self
     }
 
-    /// Whether to send it compressed (RFC 9110 12.5.3). A client that accepts neither form gets it
+    /// The form that the client takes (RFC 9110 12.5.3). A client that accepts none gets it
     /// uncompressed.
-    fn is_taken_compressed(&self, request: &HttpRequest) -> bool {
-        let there_is = [Encoding::gzip(), Encoding::identity()];
-        let chosen = AcceptEncoding::parse(request).map(|accepted| accepted.negotiate(there_is.iter()));
-        self.gzip.is_some() && matches!(chosen, Ok(Some(encoding)) if encoding == Encoding::gzip())
+    fn form_for(&self, request: &HttpRequest) -> Option<&(ContentEncoding, Bytes)> {
+        let forms = self.compressed.iter();
+        let chosen = compression::chosen(request, forms.clone().map(|(encoding, _)| *encoding))?;
+        forms.clone().find(|(encoding, _)| *encoding == chosen)
     }
 
     /// Answers with the file, or with 304 if the caller has it.
     pub(in crate::web) fn answer(&self, request: &HttpRequest, name: &str, keep: Keep) -> HttpResponse {
-        let gzip = self.gzip.as_ref().filter(|_| self.is_taken_compressed(request));
+        let form = self.form_for(request);
         // Each form has a tag of its own (RFC 9110 8.8.3.3).
-        let form = if gzip.is_some() { "-gzip" } else { "" };
-        let etag = EntityTag::new_strong(format!("{}{form}", self.tag));
+        let of_form = form.map(|(encoding, _)| format!("-{}", encoding.as_str()));
+        let etag = EntityTag::new_strong(format!("{}{}", self.tag, of_form.unwrap_or_default()));
         let is_known = is_known(request, &etag);
         let mut response = if is_known {
             HttpResponse::NotModified()
@@ -111,18 +126,18 @@ impl File {
         response
             .insert_header((CACHE_CONTROL, keep.header()))
             .insert_header(ETag(etag));
-        if self.gzip.is_some() {
+        if !self.compressed.is_empty() {
             response.insert_header((VARY, "Accept-Encoding"));
         }
         if is_known {
             return response.finish();
         }
-        if gzip.is_some() {
-            response.insert_header(ContentEncoding::Gzip);
+        if let Some((encoding, _)) = form {
+            response.insert_header(*encoding);
         }
         response
             .content_type(content_type(name))
-            .body(gzip.unwrap_or(&self.content).clone())
+            .body(form.map_or(&self.content, |(_, content)| content).clone())
     }
 }
 
@@ -196,6 +211,12 @@ pub(in crate::web) async fn file(
     Ok(file.answer(&request, name, keep))
 }
 
+/// Answers with a carried file, at an address without a digest.
+pub(in crate::web) fn carried(request: &HttpRequest, name: &str) -> Option<HttpResponse> {
+    let (name, file) = FILES.iter().find(|(other, _)| *other == name)?;
+    Some(file.answer(request, name, Keep::AndAsk))
+}
+
 /// The media type and the encoding of text. Browsers must not guess them (`nosniff`).
 fn content_type(name: &str) -> Mime {
     let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
@@ -230,8 +251,10 @@ mod tests {
         let carried: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
         assert_eq!(carried, names);
         for ((name, file), source) in FILES.iter().zip(&files) {
-            let content = std::fs::read(source).unwrap();
-            assert_eq!(file.content, content, "{name}");
+            let source = std::fs::read_to_string(source).unwrap();
+            let lines: Vec<&str> = source.lines().map(str::trim).collect();
+            let content = std::str::from_utf8(&file.content).unwrap();
+            assert!(content.lines().all(|line| lines.contains(&line.trim())), "{name}");
             assert_ne!(content_type(name), mime::APPLICATION_OCTET_STREAM, "{name}");
         }
     }

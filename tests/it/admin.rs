@@ -3,7 +3,7 @@
 use diesel::connection::SimpleConnection;
 use oneseat::auth::LastAdmin;
 use oneseat::db::migrations;
-use oneseat::users::Role;
+use oneseat::users::{Email, Role};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -325,7 +325,7 @@ async fn the_history_is_filtered_by_reason_and_person() {
     app.visitor().sign_in("grace@example.org").await;
     app.signed_in("gone").await.logout().await;
     app.auth
-        .remove_user("gone@example.org".parse().unwrap(), LastAdmin::MayGo)
+        .remove_user("gone@example.org".parse::<Email>().unwrap(), LastAdmin::MayGo)
         .await
         .unwrap();
     let count = async |query: &str| {

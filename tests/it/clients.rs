@@ -71,8 +71,20 @@ impl Workshop {
     /// Checks the types of a client, and runs it.
     fn run_typescript(&self, name: &str) -> String {
         self.bring(&format!("{name}.ts"));
-        let strict = ["--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext"];
-        printed(self.npx("tsc").args(strict).args(["--types", "node"]).arg(format!("{name}.ts")));
+        let strict = [
+            "--strict",
+            "--skipLibCheck",
+            "--target",
+            "es2022",
+            "--module",
+            "nodenext",
+        ];
+        printed(
+            self.npx("tsc")
+                .args(strict)
+                .args(["--types", "node"])
+                .arg(format!("{name}.ts")),
+        );
         printed(self.command("node").arg(format!("{name}.js")))
     }
 }
@@ -83,7 +95,10 @@ const STORY: &str = "told: ada@example.org user\nrefused: session_ended signed_o
 async fn the_types_of_openapi_typescript_are_enough_to_sign_in_ask_and_sign_out() {
     let app = App::start().await;
     let here = Workshop::open(&app).await;
-    printed(here.npx("openapi-typescript").args(["openapi.json", "--output", "schema.d.ts"]));
+    printed(
+        here.npx("openapi-typescript")
+            .args(["openapi.json", "--output", "schema.d.ts"]),
+    );
     assert_eq!(here.run_typescript("openapi-fetch"), STORY);
 }
 
@@ -91,7 +106,14 @@ async fn the_types_of_openapi_typescript_are_enough_to_sign_in_ask_and_sign_out(
 async fn a_client_that_hey_api_makes_signs_in_asks_and_signs_out() {
     let app = App::start().await;
     let here = Workshop::open(&app).await;
-    let options = ["--input", "openapi.json", "--output", "client", "--client", "@hey-api/client-fetch"];
+    let options = [
+        "--input",
+        "openapi.json",
+        "--output",
+        "client",
+        "--client",
+        "@hey-api/client-fetch",
+    ];
     printed(here.npx("openapi-ts").args(options));
     let types = std::fs::read_to_string(here.dir.path().join("client/types.gen.ts")).unwrap();
     // Two things of one name: it numbers them.
@@ -121,22 +143,28 @@ async fn functions_that_orval_makes_sign_in_ask_and_sign_out() {
 async fn a_client_that_openapi_python_client_makes_signs_in_asks_and_signs_out() {
     let app = App::start().await;
     let here = Workshop::open(&app).await;
-    let config = "project_name_override: oneseat-client\npackage_name_override: oneseat_client\npost_hooks: []\n";
+    let config =
+        "project_name_override: oneseat-client\npackage_name_override: oneseat_client\npost_hooks: []\n";
     std::fs::write(here.dir.path().join("config.yml"), config).unwrap();
-    let said = printed(here.command(tool("clients/venv/bin/openapi-python-client")).args([
-        "generate",
-        "--path",
-        "openapi.json",
-        "--config",
-        "config.yml",
-        "--meta",
-        "none",
-        "--output-path",
-        "oneseat_client",
-    ]));
+    let said = printed(
+        here.command(tool("clients/venv/bin/openapi-python-client"))
+            .args([
+                "generate",
+                "--path",
+                "openapi.json",
+                "--config",
+                "config.yml",
+                "--meta",
+                "none",
+                "--output-path",
+                "oneseat_client",
+            ]),
+    );
     assert!(!said.contains("Warning"), "{said}");
     // A model for each schema that has a name, and none for what differs from call to call.
-    let models = std::fs::read_dir(here.dir.path().join("oneseat_client/models")).unwrap().count();
+    let models = std::fs::read_dir(here.dir.path().join("oneseat_client/models"))
+        .unwrap()
+        .count();
     assert!(models < 60, "{models}");
     here.bring("generated.py");
     assert_eq!(
@@ -153,8 +181,16 @@ async fn openid_client_and_authlib_introspect_with_each_way_of_authentication() 
     let (id, secret) = app.service("Payroll");
     let token = app.signed_in("grace").await.token.unwrap();
     for (program, name, told) in [
-        (PathBuf::from("node"), "introspection.mjs", "true grace@example.org\n"),
-        (tool("clients/venv/bin/python"), "introspection.py", "True grace@example.org\n"),
+        (
+            PathBuf::from("node"),
+            "introspection.mjs",
+            "true grace@example.org\n",
+        ),
+        (
+            tool("clients/venv/bin/python"),
+            "introspection.py",
+            "True grace@example.org\n",
+        ),
     ] {
         here.bring(name);
         let said = printed(

@@ -1,10 +1,11 @@
 //! A primary in whose place a standby was promoted, and which nobody has stopped: it answers nobody.
 
+use oneseat::config::TakeoverPolicy;
 use oneseat::db::embedded::Embedded;
 use oneseat::db::migrations;
 use reqwest::StatusCode;
 
-use crate::support::{App, Database, eventually};
+use crate::support::{App, Database, PASSWORD, eventually};
 
 /// With synchronous replication such a primary waits for a standby that follows another one now.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -16,7 +17,10 @@ async fn a_primary_whose_commits_no_standby_confirms_answers_nobody() {
     let embedded = Embedded::open(dir.path(), &[("fsync", "off")]).unwrap();
     migrations::run(&embedded.url()).unwrap();
     let database = Database::at(embedded.url());
-    let app = App::start_on(Database::at(embedded.url())).await;
+    let app = App::start_on_with(Database::at(embedded.url()), |config| {
+        config.policy.takeover = TakeoverPolicy::Ask;
+    })
+    .await;
     let ada = app.signed_in("ada").await;
     let stranger = app.visitor().with_token("0".repeat(64));
     assert_eq!(ada.session().await.status, StatusCode::OK);
@@ -32,6 +36,12 @@ async fn a_primary_whose_commits_no_standby_confirms_answers_nobody() {
         assert_eq!(client.session().await.problem(), "503 unavailable");
     }
     assert_eq!(app.visitor().get("/readyz").await.status, 503);
+    let asked = app.visitor().login("ada@example.org", PASSWORD).await;
+    assert_eq!(
+        asked.problem(),
+        "503 unavailable",
+        "it does not know whether the seat is taken"
+    );
 
     database.execute("alter system reset synchronous_standby_names");
     database.execute("select pg_reload_conf()");

@@ -158,18 +158,24 @@ async fn an_operator_adds_lists_and_removes_services() {
 
     assert_eq!(introspect(&app, &client, &[("token", &token)]).await.status, 200);
     assert!(
-        oneseat(&["client", "remove", "Payroll", "--database-url", url], "")
-            .status
-            .success()
+        oneseat(
+            &["client", "remove", "Payroll", "--yes", "--database-url", url],
+            ""
+        )
+        .status
+        .success()
     );
     assert_eq!(
         introspect(&app, &client, &[("token", &token)]).await.problem(),
         "401 invalid_client"
     );
     assert_eq!(
-        oneseat(&["client", "remove", "Payroll", "--database-url", url], "")
-            .status
-            .code(),
+        oneseat(
+            &["client", "remove", "Payroll", "--yes", "--database-url", url],
+            ""
+        )
+        .status
+        .code(),
         Some(1)
     );
 }

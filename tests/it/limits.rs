@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use oneseat::auth::lists::Search;
 use oneseat::config::{ServeConfig, SessionPolicy};
-use oneseat::users::Role;
+use oneseat::users::{Email, Role};
 use reqwest::Method;
 
 use crate::support::{Answer, App, Database, EventStream, NoSweep, left, oneseat, sql};
@@ -121,7 +121,7 @@ async fn lists_and_figures_go_by_todays_limits() {
     assert_eq!(strict.auth.count_live_sessions(search()).await.unwrap(), 0);
     let accounts = strict.auth.accounts(search(), None, 10).await.unwrap();
     assert_eq!(accounts.rows[0].session, None);
-    let email = || "ada@example.org".parse().unwrap();
+    let email = || "ada@example.org".parse::<Email>().unwrap();
     assert!(strict.auth.account(email()).await.unwrap().session.is_none());
     // By the limits of the other it lives.
     assert_eq!(loose.auth.statistics().await.unwrap().signed_in_now, 3);

@@ -29,6 +29,34 @@ async fn five_wrong_passwords_lock_the_address_for_right_ones_too() {
 }
 
 #[tokio::test]
+async fn a_locked_address_is_told_how_long_whether_or_not_it_has_an_account() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    for email in ["ada@example.org", "nobody@example.org"] {
+        for _ in 0..5 {
+            let wrong = app.visitor().login(email, WRONG).await;
+            assert_eq!(
+                (wrong.status.as_u16(), wrong.header("retry-after")),
+                (401, ""),
+                "{email}"
+            );
+        }
+    }
+    app.database()
+        .execute("update login_failures set locked_until = now() + interval '10 minutes'");
+    for (email, password) in [
+        ("ada@example.org", PASSWORD),
+        ("ada@example.org", WRONG),
+        ("nobody@example.org", WRONG),
+    ] {
+        let locked = app.visitor().login(email, password).await;
+        assert_eq!(locked.problem(), "403 account_locked");
+        let left: i64 = locked.header("retry-after").parse().unwrap();
+        assert!((450..=600).contains(&left), "{email}: {left}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_without_an_account_is_locked_alike() {
     let app = App::start().await;
     for _ in 0..5 {

@@ -1,6 +1,12 @@
 //! The log of the program, and the names of requests in it.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -131,7 +137,7 @@ fn whatever_goes_wrong_a_collector_gets_one_object_for_it() {
         // What is no command line at all.
         (&["serve", "--log-format=json", "--blind"], &[], 2, &["--blind"]),
         (&["srve"], &[json], 2, &["srve"]),
-        (&[], &[json], 2, &["Usage"]),
+        (&[], &[json], 2, &["`oneseat` needs a command"]),
         // Short commands.
         (
             &["user", "list", "--database-url", NOWHERE],
@@ -175,14 +181,20 @@ fn whatever_goes_wrong_a_collector_gets_one_object_for_it() {
 #[test]
 fn people_get_words_unless_they_ask_for_json() {
     for (args, words) in [
-        (&["srve"][..], "error: unrecognized subcommand 'srve'"),
+        (
+            &["srve"][..],
+            "oneseat: there is no command `oneseat srve`: write `oneseat serve`",
+        ),
         (
             &["serve", "--login-rate", "many"],
-            "oneseat: these settings cannot be used:\n  --login-rate",
+            "oneseat: this setting cannot be used: --login-rate",
         ),
         (&["user", "list", "--database-url", NOWHERE], "oneseat: "),
         // What is asked for in vain.
-        (&["serve", "--log-format", "xml"], "error: invalid value 'xml'"),
+        (
+            &["serve", "--log-format", "xml"],
+            "oneseat: --log-format FORMAT cannot be `xml`: write human or json",
+        ),
     ] {
         let told = String::from_utf8(oneseat_with(args, &[], "").stderr).unwrap();
         assert!(told.starts_with(words), "{args:?}: {told}");
@@ -190,4 +202,66 @@ fn people_get_words_unless_they_ask_for_json() {
     let help = oneseat_with(&["--help"], &[("ONESEAT_LOG_FORMAT", "json")], "");
     assert!(help.status.success() && help.stderr.is_empty());
     assert!(String::from_utf8(help.stdout).unwrap().contains("Usage: oneseat"));
+}
+
+/// What the program writes when this socket is its standard error.
+fn at_a_socket(args: &[&str], stream: impl Fn(u64, u64) -> String) -> String {
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let theirs = OwnedFd::from(theirs);
+    let file = File::from(theirs.try_clone().unwrap()).metadata().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_oneseat"));
+    program
+        .args(args)
+        .env_remove("RUST_LOG")
+        .env("JOURNAL_STREAM", stream(file.dev(), file.ino()))
+        .env("ONESEAT_IDEL_TIMEOUT", "5m")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(theirs);
+    assert!(!program.status().unwrap().success());
+    // The program has ended, and this has the last copy.
+    drop(program);
+    let mut said = String::new();
+    ours.read_to_string(&mut said).unwrap();
+    said
+}
+
+#[test]
+fn the_journal_gets_the_priority_of_each_line_and_nobody_else_does() {
+    let args = [
+        "user",
+        "list",
+        "--database-url",
+        "postgres://nobody@127.0.0.1:1/none",
+    ];
+    let it = |device, inode| format!("{device}:{inode}");
+    let said = at_a_socket(&args, it);
+    let lines: Vec<_> = said.lines().collect();
+    assert!(
+        lines[0].starts_with("<4>[WARN  oneseat::cli] ONESEAT_IDEL_TIMEOUT"),
+        "{said}"
+    );
+    assert!(lines.last().unwrap().starts_with("<3>oneseat: "), "{said}");
+    assert!(lines.iter().all(|line| line.starts_with('<')), "{said}");
+    // A sentence with points is several lines: each has its priority.
+    let bad = at_a_socket(&["serve", "--bind", "x", "--lockout", "y"], it);
+    assert_eq!(
+        bad.lines().filter(|line| line.starts_with("<3>")).count(),
+        3,
+        "{bad}"
+    );
+
+    let json = at_a_socket(&[&args[..], &["--log-format", "json"]].concat(), it);
+    for line in json.lines() {
+        let (priority, object) = line.split_at(3);
+        let object: Value = serde_json::from_str(object).unwrap();
+        let of_level = if object["level"] == "ERROR" { "<3>" } else { "<4>" };
+        assert_eq!(priority, of_level, "{json}");
+    }
+    // Inherited from a parent whose standard error was another.
+    let elsewhere = at_a_socket(&args, |device, inode| format!("{device}:{}", inode + 1));
+    assert!(
+        elsewhere.starts_with('[') && !elsewhere.contains("\n<"),
+        "{elsewhere}"
+    );
 }

@@ -1,4 +1,4 @@
-//! Every behaviour through the real parts: real PostgreSQL, real HTTP, real Chromium.
+//! Every behaviour through the real parts: real PostgreSQL, real HTTP, real browsers.
 //!
 //! One module an area. `support` brings up servers, databases, clients and browsers; each test has a database of its own.
 
@@ -33,10 +33,13 @@ mod log;
 mod manual;
 mod metrics;
 mod model;
+mod navigation;
 mod notify;
 mod openapi;
 mod outage;
 mod packaging;
+mod page_end;
+mod people;
 mod pooler;
 mod races;
 mod recovery;
@@ -47,11 +50,14 @@ mod safeguards;
 mod schema;
 mod sessions;
 mod sign_in;
+mod site;
 mod start;
 mod static_files;
 mod support;
 mod sweep;
+mod takeover;
 mod telling;
+mod terminal;
 mod timeouts;
 mod timing;
 mod validation;

@@ -56,6 +56,8 @@ fn bash_completes_commands_and_flags() {
             "-h",
             "--help",
             "--log-format",
+            "-q",
+            "--quiet",
             "bash",
             "elvish",
             "fish",

@@ -5,7 +5,18 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
+use oneseat::sessions::EndReason;
+
 use crate::support::{Answer, Client, Program, eventually};
+
+/// The words of all kinds of mail.
+const MAILS: [&str; 5] = [
+    "invitation",
+    "verification",
+    "password_reset",
+    "password_changed",
+    "new_sign_in",
+];
 
 /// A family's name and its samples, as the Prometheus client library for Python reads them.
 fn read_by_a_client_library(text: &str) -> BTreeMap<String, f64> {
@@ -37,6 +48,26 @@ async fn a_scrape_tells_what_happened_and_parses() {
     let (program, _dir) = Program::alone(&["--metrics-bind", "127.0.0.1:0"]);
     let address = program.metrics_address.expect("it says where the metrics are");
     let visitor = program.visitor();
+    // What has not happened yet is there, too.
+    let told = read_by_a_client_library(&Client::new(address).get("/metrics").await.text);
+    let reasons = EndReason::ALL.map(|reason| format!("oneseat_sessions_ended_total {reason}"));
+    let mails = ["sent", "postponed", "given_up"]
+        .iter()
+        .flat_map(|outcome| MAILS.map(|kind| format!("oneseat_mails_total {kind} {outcome}")));
+    let others = [
+        "oneseat_sign_ins_total success",
+        "oneseat_sign_ins_total failure",
+        "oneseat_validations_total memory",
+        "oneseat_validations_total database",
+        "oneseat_validation_leases_lost_total",
+        "oneseat_connections_refused_total",
+        "oneseat_tls_handshakes_failed_total",
+        "oneseat_swept_rows_total",
+    ];
+    for sample in reasons.into_iter().chain(mails).chain(others.map(str::to_owned)) {
+        assert_eq!(told.get(&sample), Some(&0.0), "{sample} in {told:#?}");
+    }
+    assert!(told.contains_key("oneseat_sweeps_total"));
     let admin = visitor.login("admin@localhost", &program.first_password()).await;
     let admin = visitor.with_token(admin.json()["token"].as_str().unwrap());
     visitor.login("nobody@example.org", "not the password").await;

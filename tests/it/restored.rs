@@ -302,6 +302,7 @@ async fn what_sql_cannot_notice_an_operator_tells() {
         "session",
         "end",
         "--all",
+        "--yes",
         "--reason",
         "restored",
         "--database-url",

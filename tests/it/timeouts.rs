@@ -54,7 +54,7 @@ async fn the_end_of_every_session_outwaits_an_instance_that_is_frozen_in_a_sign_
     let program = Program::serve_with(&["--bind", "127.0.0.1:0", "--database-url", url], &[]);
     freeze_in_a_sign_in(&program, app.database()).await;
 
-    let ended = oneseat(&["session", "end", "--all", "--database-url", url], "");
+    let ended = oneseat(&["session", "end", "--all", "--yes", "--database-url", url], "");
     let words = String::from_utf8(ended.stderr).unwrap();
     assert!(ended.status.success(), "{words}");
     assert_eq!(grace.session().await.status, 401);
@@ -102,7 +102,7 @@ async fn the_end_of_every_session_does_not_wait_for_an_instance_that_hangs_at_it
     let mut other = app.database().connect();
     other.batch_execute(MIGRATION_LOCK).unwrap();
     let url = app.database().url();
-    let ended = oneseat(&["session", "end", "--all", "--database-url", url], "");
+    let ended = oneseat(&["session", "end", "--all", "--yes", "--database-url", url], "");
     assert!(ended.status.success(), "{ended:?}");
     assert_eq!(ada.session().await.status, 401);
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::actor::{Background, Stop};
 use crate::auth::Auth;
-use crate::mail::Mailer;
+use crate::mail::{Mailer, Site};
 
 /// Pause between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
@@ -27,15 +27,16 @@ pub(super) struct MailDelivery {
 }
 
 impl MailDelivery {
-    pub(super) fn start(mailer: Mailer, public_url: String, auth: Auth) -> Self {
+    pub(super) fn start(mailer: Mailer, site: Site, auth: Auth) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let over = is_over.clone();
+        let site = Arc::new(site);
         let rounds = Background::new(ROUND, move || {
-            let (auth, mailer, public_url) = (auth.clone(), mailer.clone(), public_url.clone());
+            let (auth, mailer, site) = (auth.clone(), mailer.clone(), site.clone());
             let over = over.clone();
             async move {
                 let is_over = || over.load(Ordering::Relaxed);
-                if let Err(error) = auth.deliver_all(&mailer, &public_url, is_over).await {
+                if let Err(error) = auth.deliver_all(&mailer, &site, is_over).await {
                     log::warn!("the mails in the outbox could not be sent and wait: {error}");
                 }
             }

@@ -3,30 +3,35 @@
 pub(super) mod actor;
 mod mail_delivery;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Actor, Recipient};
 
+use crate::auth::page_end::LostPages;
 use crate::auth::{Auth, audit};
 use crate::log_limit;
-use crate::mail::Mailer;
+use crate::mail::{Mailer, Site};
 use actor::{Background, Stop};
 use mail_delivery::MailDelivery;
 
-/// Sweeps, sums of the log, and mails if there is a way to send them.
+/// Sweeps, sums of the log, ends of sessions whose pages are gone, and mails if there is a way to send them.
 pub(super) struct BackgroundWork {
     _sweeper: Recipient<Stop>,
     _sums: Recipient<Stop>,
+    _page_ender: Option<Recipient<Stop>>,
     delivery: Option<MailDelivery>,
 }
 
 impl BackgroundWork {
-    /// Starts at once. `public_url` is where the links in mails lead.
+    /// Starts at once. Mails come from this site.
     pub(super) fn start(
         auth: &Auth,
         sweep_interval: Duration,
+        page_grace: Duration,
         mailer: Option<Mailer>,
-        public_url: String,
+        site: Site,
     ) -> Self {
         let sweeper = {
             let auth = auth.clone();
@@ -39,7 +44,8 @@ impl BackgroundWork {
         Self {
             _sweeper: sweeper.start().recipient(),
             _sums: sums.start().recipient(),
-            delivery: mailer.map(|mailer| MailDelivery::start(mailer, public_url, auth.clone())),
+            _page_ender: (!page_grace.is_zero()).then(|| page_ender(auth, page_grace)),
+            delivery: mailer.map(|mailer| MailDelivery::start(mailer, site, auth.clone())),
         }
     }
 
@@ -49,6 +55,27 @@ impl BackgroundWork {
             delivery.stop().await;
         }
     }
+}
+
+/// Ends sessions whose pages are gone.
+fn page_ender(auth: &Auth, grace: Duration) -> Recipient<Stop> {
+    let ender = Rc::new(LostPages::new(auth.clone(), grace));
+    let has_failed = Rc::new(Cell::new(false));
+    let step = move || {
+        let (ender, has_failed) = (ender.clone(), has_failed.clone());
+        async move {
+            let done = ender.step().await;
+            // Once for each outage: the steps are many.
+            if !has_failed.replace(done.is_err())
+                && let Err(error) = done
+            {
+                log::warn!("sessions whose pages are gone cannot be ended: {error}");
+            }
+        }
+    };
+    Background::new(LostPages::interval(grace), step)
+        .start()
+        .recipient()
 }
 
 /// Writes the sums of what the log has only counted.

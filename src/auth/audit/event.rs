@@ -8,7 +8,8 @@ use metrics::{Label, counter};
 
 use super::{EXPIRED, TARGET};
 use crate::auth::metrics::{CONNECTIONS_REFUSED, ENDED, MAILS, SIGN_INS};
-use crate::sessions::Origin;
+use crate::mail::Kind;
+use crate::sessions::{EndReason, Origin};
 
 /// A field of a line: its name and its value.
 pub(super) type Field<'a> = (&'static str, &'a dyn Display);
@@ -46,7 +47,6 @@ macro_rules! events {
         }
 
         impl Event {
-            #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$event),+];
 
             const fn definition(self) -> Definition {
@@ -134,6 +134,24 @@ impl Event {
         self.write(None, origin, fields);
     }
 
+    /// Begins to count all events at 0, with every value that a label can have: what appears with its first
+    /// event is no increase for Prometheus.
+    pub(in crate::auth) fn start_counting() {
+        for Metric { name, by, labels } in Self::ALL.iter().flat_map(|event| event.definition().metric) {
+            let fixed = || labels.iter().map(|(label, value)| Label::new(*label, *value));
+            if by.is_empty() {
+                counter!(*name, fixed().collect::<Vec<_>>()).increment(0);
+            }
+            for (field, value) in by
+                .iter()
+                .flat_map(|field| words_of(field).map(move |word| (*field, word)))
+            {
+                let labels: Vec<_> = [Label::new(field, value)].into_iter().chain(fixed()).collect();
+                counter!(*name, labels).increment(0);
+            }
+        }
+    }
+
     /// Counts the event in its metric.
     pub(super) fn count(self, fields: &[Field<'_>]) {
         for Metric { name, by, labels } in self.definition().metric {
@@ -177,11 +195,29 @@ impl Event {
     }
 }
 
+/// The words that a field can have, if it is one that counts.
+fn words_of(field: &str) -> std::vec::IntoIter<&'static str> {
+    let words = match field {
+        "reason" => EndReason::ALL.map(EndReason::as_str).to_vec(),
+        "kind" => Kind::ALL.map(Kind::as_str).to_vec(),
+        _ => Vec::new(),
+    };
+    words.into_iter()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn every_field_that_counts_has_words() {
+        for Metric { name, by, .. } in Event::ALL.iter().flat_map(|event| event.definition().metric) {
+            assert!(by.len() <= 1, "{name}: pairs of words are not counted from 0");
+            assert!(by.iter().all(|field| words_of(field).len() > 0), "{name}");
+        }
+    }
 
     #[test]
     fn the_page_for_operators_has_every_event_with_its_level_and_no_other() {

@@ -4,12 +4,13 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use super::pagination::{Cursor, Page, Search, page};
-use crate::auth::{Auth, Error};
+use crate::auth::{Auth, Error, UserRef};
 use crate::db::clock::now;
 use crate::db::schema::{login_failures, sessions, users};
 use crate::sessions::{Session, store};
 use crate::users::email_digest;
-use crate::users::{AccountState, Email, User};
+use crate::users::spelling::is_read_as;
+use crate::users::{AccountState, User};
 
 /// An account as admins see it: on a page, in the API and at the command line.
 #[derive(Clone, Debug)]
@@ -88,7 +89,8 @@ impl Auth {
                 query = query.filter(
                     users::folded_name
                         .like(pattern.clone())
-                        .or(users::folded_email.like(pattern)),
+                        .or(users::folded_email.like(pattern.clone()))
+                        .or(is_read_as(pattern)),
                 );
             }
             if let Some(Cursor { at, id }) = after {
@@ -115,15 +117,15 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn account(&self, email: Email) -> Result<Account, Error> {
-        let policy = self.policy.sessions;
+    pub async fn account(&self, whom: impl Into<UserRef>) -> Result<Account, Error> {
+        let (policy, whom) = (self.policy.sessions, whom.into());
         self.run(move |conn| {
+            let id = whom.id(conn)?.ok_or_else(|| whom.unknown())?;
             let row: Option<Row> = accounts!(policy)
-                .filter(users::email.eq(email.as_str()))
+                .filter(users::id.eq(id))
                 .first(conn)
                 .optional()?;
-            row.map(Account::from)
-                .ok_or_else(|| Error::NoSuchUser(email.to_string()))
+            row.map(Account::from).ok_or_else(|| whom.unknown())
         })
         .await
     }
@@ -139,7 +141,8 @@ impl Auth {
                 .filter(
                     users::folded_name
                         .like(pattern.clone())
-                        .or(users::folded_email.like(pattern)),
+                        .or(users::folded_email.like(pattern.clone()))
+                        .or(is_read_as(pattern)),
                 )
                 .count()
                 .get_result(conn),

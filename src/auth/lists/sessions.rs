@@ -16,6 +16,7 @@ use crate::db::schema::{ended_sessions, sessions, users};
 use crate::sessions::store::{count_live, ends_at};
 use crate::sessions::{EndReason, EndedSession, Session, history};
 use crate::users::lockout::{self, Locked};
+use crate::users::spelling::is_read_as;
 use crate::users::{User, store};
 
 type LiveRows = InnerJoinQuerySource<sessions::table, users::table>;
@@ -29,7 +30,8 @@ fn matches_live(search: &Search, policy: &SessionPolicy) -> Condition {
         Search::Text(text) => {
             let pattern = Search::pattern(text);
             let by_name = users::folded_name.like(pattern.clone());
-            Box::new(lives.and(by_name.or(users::folded_email.like(pattern))))
+            let by_email = users::folded_email.like(pattern.clone()).or(is_read_as(pattern));
+            Box::new(lives.and(by_name.or(by_email)))
         }
     }
 }
@@ -145,7 +147,8 @@ impl Auth {
                 Search::Text(text) => {
                     let pattern = Search::pattern(text);
                     let by_name = users::folded_name.nullable().like(pattern.clone());
-                    query = query.filter(by_name.or(users::folded_email.nullable().like(pattern)));
+                    let by_email = users::folded_email.nullable().like(pattern.clone());
+                    query = query.filter(by_name.or(by_email).or(is_read_as(pattern).nullable()));
                 }
             }
             if let Some(reason) = reason {

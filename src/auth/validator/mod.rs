@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 use super::{Auth, Error};
 use crate::config::SessionPolicy;
 use crate::db::Database;
+use crate::moment::Moment;
 use crate::sessions::Session;
 use crate::sessions::memory::Memory;
 use crate::token::{Token, TokenDigest};
@@ -79,14 +80,19 @@ impl Auth {
         self.feed.note_validation();
         let digest = token.digest();
         if let Some(seat) = self.validator.recall(&digest, activity) {
+            if seat.session.ends_with_page {
+                self.pages.heard(seat.session.id, Moment::now());
+            }
             return Ok(seat);
         }
+        let asked = Moment::now();
         let answer = self.validator.ask(digest, activity).await;
         // Nobody may be told while another instance would still say yes.
         match &answer {
             Err(Error::SessionEnded(ending)) => self.wait_out_leases_if_recent(ending.user).await?,
             // There may have been a session, of which plain SQL or a short history left no trace.
             Err(Error::TokenInvalid) => self.wait_out_leases().await?,
+            Ok(seat) if seat.session.ends_with_page => self.pages.heard(seat.session.id, asked),
             _ => {}
         }
         answer

@@ -1,10 +1,12 @@
 //! The log: lines for people, or one JSON object a line for collectors. Each line of a request has its id.
 
+mod journal;
 mod limited;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use chrono::{SecondsFormat, Utc};
 use env_logger::fmt::Formatter;
@@ -27,6 +29,9 @@ const FLAG: &str = "--log-format";
 
 /// The format since [`start`].
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// Whether the journal reads what is written.
+static IS_FOR_JOURNAL: LazyLock<bool> = LazyLock::new(journal::is_standard_error);
 
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,17 +72,38 @@ impl LogFormat {
     }
 }
 
+/// What is logged unless `RUST_LOG` says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Usual {
+    /// What a server does. A terminal gets no line for each session that a sweep removes, nor for each thread
+    /// that starts.
+    Server,
+    /// What a short command does. On a terminal its answer says that, so only warnings are shown there.
+    Command,
+    /// Errors only, also against `RUST_LOG`.
+    Errors,
+}
+
+impl Usual {
+    fn filter(self) -> String {
+        match (self, io::stderr().is_terminal()) {
+            (Self::Errors, _) => "error".to_owned(),
+            (Self::Command, true) => "warn".to_owned(),
+            (Self::Server, true) => format!("{USUAL},{EXPIRED}=warn,actix_server=warn"),
+            (Self::Server | Self::Command, false) => USUAL.to_owned(),
+        }
+    }
+}
+
 /// Writes the log to standard error, from the level in `RUST_LOG` on. Panics go there, too, each on one line.
 ///
-/// Without `RUST_LOG`, a terminal gets no line for each session that a sweep removes: a person needs the sum,
-/// which is told. A file or a journal gets them all.
-pub(super) fn start(format: LogFormat) {
-    let filter = if io::stderr().is_terminal() {
-        format!("{USUAL},{EXPIRED}=warn")
-    } else {
-        USUAL.to_owned()
+/// A file or a journal gets more than a terminal, where a person needs the sum.
+pub(super) fn start(format: LogFormat, usual: Usual) {
+    let mut logger = Builder::new();
+    match usual {
+        Usual::Errors => logger.parse_filters(&usual.filter()),
+        Usual::Server | Usual::Command => logger.parse_env(Env::default().default_filter_or(usual.filter())),
     };
-    let mut logger = Builder::from_env(Env::default().default_filter_or(filter));
     let logger = match format {
         LogFormat::Human => logger.format(human),
         LogFormat::Json => {
@@ -110,21 +136,32 @@ pub(super) fn last_words(format: LogFormat, sentence: &str, points: &[String]) {
             )
         }
         LogFormat::Json => {
-            let time = now(SecondsFormat::Micros);
             let points = points.join("; ");
             let space = if points.is_empty() { "" } else { " " };
-            line::json(
-                time,
-                &Record::builder()
-                    .level(Level::Error)
-                    .target("oneseat")
-                    .args(format_args!("{sentence}{space}{points}"))
-                    .build(),
-            )
+            object(Level::Error, format_args!("{sentence}{space}{points}"))
         }
     };
-    // If that cannot be written, nobody is left to be told.
-    let _ = writeln!(io::stderr(), "{told}");
+    write_lines(Level::Error, &told);
+}
+
+/// Says a sentence that is no answer, whatever `RUST_LOG` leaves out.
+pub(super) fn note(sentence: &str) {
+    let format = FORMAT.get().copied().unwrap_or_default();
+    let told = match format {
+        LogFormat::Human => sentence.to_owned(),
+        LogFormat::Json => object(Level::Info, format_args!("{sentence}")),
+    };
+    write_lines(Level::Info, &told);
+}
+
+/// A line of the log as JSON, from the program itself.
+fn object(level: Level, words: fmt::Arguments<'_>) -> String {
+    let record = Record::builder()
+        .level(level)
+        .target("oneseat")
+        .args(words)
+        .build();
+    line::json(now(SecondsFormat::Micros), &record)
 }
 
 /// Now, in UTC.
@@ -135,14 +172,34 @@ fn now(precision: SecondsFormat) -> String {
 fn human(line: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let level = record.level();
     let style = line.default_level_style(level);
-    let time = now(SecondsFormat::Secs);
     let (target, words) = (line::name(record.target()), line::words(record));
+    if *IS_FOR_JOURNAL {
+        // The journal has the time of each line.
+        return writeln!(line, "{}[{level:<5} {target}] {words}", journal::prefix(level));
+    }
+    let time = now(SecondsFormat::Secs);
     writeln!(line, "[{time} {style}{level:<5}{style:#} {target}] {words}")
+}
+
+/// What stands before a line of this level.
+fn prefix(level: Level) -> &'static str {
+    if *IS_FOR_JOURNAL {
+        journal::prefix(level)
+    } else {
+        ""
+    }
+}
+
+/// Writes whole lines to standard error. If they cannot be written, nobody is left to be told.
+fn write_lines(level: Level, text: &str) {
+    let prefix = prefix(level);
+    let lines = text.lines().map(|line| format!("{prefix}{line}\n"));
+    let _ = io::stderr().write_all(lines.collect::<String>().as_bytes());
 }
 
 fn json(line: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let time = now(SecondsFormat::Micros);
-    writeln!(line, "{}", line::json(time, record))
+    writeln!(line, "{}{}", prefix(record.level()), line::json(time, record))
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use crate::config::DatabaseSettings;
+use crate::auth::UserRef;
+use crate::cli::confirm::Confirmation;
+use crate::cli::listing::Listing;
+use crate::config::{DatabaseSettings, ReachSettings};
 use crate::users::{Email, Name, Role};
 
 /// Whose account is made.
@@ -17,6 +20,8 @@ pub(in crate::cli) struct NewUser {
     /// What the user may do: user or admin
     #[arg(long, default_value = "user")]
     pub(super) role: Role,
+    #[command(flatten)]
+    pub(super) reach: ReachSettings,
 }
 
 #[derive(Args, Debug)]
@@ -51,12 +56,15 @@ pub(in crate::cli) struct Invite {
 
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:
+  Everybody whose name or address has this in it:
+    oneseat user list --search lovelace
+  All addresses:
+    oneseat user list | cut -f 2
   The addresses of all admins:
     oneseat user list --json | jq -r '.[] | select(.role == \"admin\").email'")]
 pub(in crate::cli) struct List {
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) listing: Listing,
     #[command(flatten)]
     pub(super) database: DatabaseSettings,
 }
@@ -99,9 +107,20 @@ pub(in crate::cli) struct Target {
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Leaving {
+    /// Address or id of the account
+    #[arg(value_name = "EMAIL")]
+    pub(super) whom: UserRef,
     #[command(flatten)]
-    pub(super) target: Target,
+    pub(super) database: DatabaseSettings,
     /// Do it even if no admin who can sign in would be left
     #[arg(long)]
     pub(super) last_admin: bool,
+}
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Remove {
+    #[command(flatten)]
+    pub(super) leaving: Leaving,
+    #[command(flatten)]
+    pub(super) confirmation: Confirmation,
 }

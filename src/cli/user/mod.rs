@@ -5,11 +5,12 @@ mod arguments;
 use clap::Subcommand;
 use serde::Serialize;
 
-use self::arguments::{Add, Invite, Leaving, List, SetPassword, Show, Target};
-use super::{Failure, every_page, open, output, password, table};
+use self::arguments::{Add, Invite, Leaving, List, Remove, SetPassword, Show, Target};
+use super::table::{Cell, Column};
+use super::{Failure, listing, open, open_to_add, output, password, table};
 use crate::auth::accounts::{Invitation, NewAccount};
-use crate::auth::lists::{LARGEST_PAGE, Search};
-use crate::auth::{Auth, Authority, Error, LastAdmin};
+use crate::auth::lists::Account;
+use crate::auth::{Auth, Authority, Error, LastAdmin, UserRef};
 use crate::config;
 use crate::users::{Email, User as UserRow};
 use crate::web::api::views::{AccountView, SessionView};
@@ -21,7 +22,10 @@ pub(super) enum User {
     Add(Add),
     /// Add an account and mail its user a link to choose a password; a running `serve` sends it
     Invite(Invite),
-    /// List all accounts
+    /// List accounts, by address
+    ///
+    /// Into a file or another program go all values in full, a line for each account with tabs between them: name,
+    /// address, role and state.
     List(List),
     /// Show one account, its lock and its session
     Show(Show),
@@ -36,7 +40,7 @@ pub(super) enum User {
     /// Allow signing in again
     Enable(Target),
     /// Delete the account, and end the session
-    Remove(Leaving),
+    Remove(Remove),
 }
 
 impl User {
@@ -64,13 +68,13 @@ impl User {
                     .run(async |auth, email| auth.unlock(email).await.map(words))
                     .await
             }
-            Self::Disable(Leaving { target, last_admin }) => {
-                let disable = async |auth: Auth, email| {
-                    auth.disable(email, Authority::Operator, of_flag(last_admin))
+            Self::Disable(leaving) => {
+                let disable = async |auth: Auth, whom, last_admin| {
+                    auth.disable(whom, Authority::Operator, last_admin)
                         .await
                         .map(|()| "is disabled")
                 };
-                target.run(disable).await
+                leaving.run(disable).await
             }
             Self::Enable(target) => {
                 target
@@ -81,14 +85,7 @@ impl User {
                     })
                     .await
             }
-            Self::Remove(Leaving { target, last_admin }) => {
-                let remove = async |auth: Auth, email| {
-                    auth.remove_user(email, of_flag(last_admin))
-                        .await
-                        .map(|()| "is removed")
-                };
-                target.run(remove).await
-            }
+            Self::Remove(remove) => remove.run().await,
         }
     }
 }
@@ -106,19 +103,67 @@ impl Target {
         self,
         act: impl AsyncFnOnce(Auth, Email) -> Result<&'static str, Error>,
     ) -> Result<(), Failure> {
-        let (auth, _opened) = open(&config::database(&self.database)?)?;
+        let (auth, _opened) = open(config::database(&self.database)?).await?;
         let done = act(auth, self.email.clone()).await.map_err(Failure::failed)?;
         output::line(format_args!("{} {done}", self.email))
     }
 }
 
+impl Leaving {
+    /// Like [`Target::run`], for an account that may also be named by its id.
+    async fn run(
+        self,
+        act: impl AsyncFnOnce(Auth, UserRef, LastAdmin) -> Result<&'static str, Error>,
+    ) -> Result<(), Failure> {
+        let (auth, _opened) = open(config::database(&self.database)?).await?;
+        let done = act(auth, self.whom.clone(), of_flag(self.last_admin))
+            .await
+            .map_err(Failure::failed)?;
+        output::line(format_args!("{} {done}", self.whom))
+    }
+}
+
+impl Remove {
+    async fn run(self) -> Result<(), Failure> {
+        self.confirmation.is_possible("oneseat user remove")?;
+        let Leaving {
+            whom,
+            database,
+            last_admin,
+        } = self.leaving;
+        let (auth, _opened) = open(config::database(&database)?).await?;
+        let account = auth.account(whom.clone()).await.map_err(Failure::failed)?;
+        self.confirmation.ask(&question(&account)).await?;
+        auth.remove_user(whom.clone(), of_flag(last_admin))
+            .await
+            .map_err(Failure::failed)?;
+        output::line(format_args!("{whom} is removed"))
+    }
+}
+
+/// What is lost with an account.
+fn question(account: &Account) -> String {
+    let name = table::shown(&account.user.name);
+    let session = match account.session {
+        Some(_) => " and end 1 session",
+        None => "",
+    };
+    format!(
+        "Remove the account of {name}, {} ({}){session}? It cannot be brought back.",
+        table::address(&account.user.email),
+        account.user.role
+    )
+}
+
 impl Add {
     async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
+        let takes_utf8 = config::takes_utf8_addresses(&self.user.reach, false)?;
         // Read before the database is opened: a bad password starts nothing.
-        let password = password::read(self.password_stdin)?
+        let password = password::read(self.password_stdin)
+            .await?
             .password(&[self.user.name.as_str(), self.user.email.as_str()])?;
-        let (auth, _opened) = open(&config)?;
+        let (auth, _opened) = open_to_add(config, takes_utf8).await?;
         let account = NewAccount {
             name: self.user.name,
             email: self.user.email,
@@ -127,12 +172,16 @@ impl Add {
             password: password.value.clone(),
         };
         let user = auth.add_user(account).await.map_err(Failure::failed)?;
-        output::line(format_args!("added {} ({})", user.email, user.role))?;
+        output::line(format_args!(
+            "added {} ({})",
+            Email::stored(&user.email),
+            user.role
+        ))?;
         password.print_if_generated()?;
         if !user.email_verified {
             output::line(format_args!(
                 "not verified yet, so not able to sign in: oneseat user verify {}",
-                user.email
+                Email::stored(&user.email)
             ))?;
         }
         Ok(())
@@ -141,7 +190,8 @@ impl Add {
 
 impl Invite {
     async fn run(self) -> Result<(), Failure> {
-        let (auth, _opened) = open(&config::database(&self.database)?)?;
+        let takes_utf8 = config::takes_utf8_addresses(&self.user.reach, true)?;
+        let (auth, _opened) = open_to_add(config::database(&self.database)?, takes_utf8).await?;
         let invitation = Invitation {
             name: self.user.name,
             email: self.user.email,
@@ -153,7 +203,8 @@ impl Invite {
             .map_err(Failure::failed)?;
         output::line(format_args!(
             "invited {} ({}); the mail is sent by a running `oneseat serve`",
-            user.email, user.role
+            Email::stored(&user.email),
+            user.role
         ))
     }
 }
@@ -162,9 +213,9 @@ impl SetPassword {
     async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
         // Read before the database is opened: a bad password starts nothing.
-        let given = password::read(self.password_stdin)?;
+        let given = password::read(self.password_stdin).await?;
         given.password(&[self.email.as_str()])?;
-        let (auth, _opened) = open(&config)?;
+        let (auth, _opened) = open(config).await?;
         let user = auth
             .account(self.email.clone())
             .await
@@ -179,28 +230,46 @@ impl SetPassword {
     }
 }
 
+const COLUMNS: [Column; 4] = [
+    Column::cut("NAME", 12),
+    Column::cut("EMAIL", 16),
+    Column::whole("ROLE"),
+    Column::whole("STATE"),
+];
+
 impl List {
     async fn run(self) -> Result<(), Failure> {
-        let (auth, _opened) = open(&config::database(&self.database)?)?;
-        let all = |after| auth.accounts(Search::All, after, LARGEST_PAGE);
-        let mut accounts = every_page(all).await?;
+        let (auth, _opened) = open(config::database(&self.database)?).await?;
+        let page = |after, limit| auth.accounts(self.listing.search(), after, limit);
+        // All of them: the first by address may be the last in the database.
+        let (mut accounts, _) = listing::rows(page, usize::MAX).await?;
         accounts.sort_by(|one, other| one.user.email.cmp(&other.user.email));
-        if self.json {
+        let rest = accounts.len().saturating_sub(self.listing.limit());
+        accounts.truncate(self.listing.limit());
+        if self.listing.json {
             let list = accounts.into_iter().map(AccountView::from);
-            return table::print_json(&list.collect::<Vec<_>>());
+            table::print_json(&list.collect::<Vec<_>>())?;
+        } else {
+            let rows = accounts
+                .into_iter()
+                .map(|account| {
+                    let state = account.state().to_string();
+                    let UserRow {
+                        email, name, role, ..
+                    } = account.user;
+                    [
+                        name.into(),
+                        Cell::Address(email),
+                        role.to_string().into(),
+                        state.into(),
+                    ]
+                })
+                .collect();
+            let none = "no users yet; add one with: oneseat user add EMAIL --name NAME";
+            table::print(COLUMNS, rows, self.listing.none(none))?;
         }
-        let rows = accounts
-            .into_iter()
-            .map(|account| {
-                let state = account.state().to_string();
-                let UserRow {
-                    email, name, role, ..
-                } = account.user;
-                [email, name, role.to_string(), state]
-            })
-            .collect();
-        let none = "no users yet; add one with: oneseat user add EMAIL --name NAME";
-        table::print(["EMAIL", "NAME", "ROLE", "STATE"], rows, none)
+        self.listing.tell_rest(rest);
+        Ok(())
     }
 }
 
@@ -214,7 +283,7 @@ struct Shown {
 
 impl Show {
     async fn run(self) -> Result<(), Failure> {
-        let (auth, _opened) = open(&config::database(&self.database)?)?;
+        let (auth, _opened) = open(config::database(&self.database)?).await?;
         let account = auth.account(self.email).await.map_err(Failure::failed)?;
         if self.json {
             return table::print_json(&Shown {
@@ -232,20 +301,18 @@ impl Show {
             ),
             None => "not signed in".to_owned(),
         };
-        let rows = vec![
-            ["email".to_owned(), user.email.clone()],
-            ["name".to_owned(), user.name.clone()],
-            ["role".to_owned(), user.role.to_string()],
-            ["state".to_owned(), account.state().to_string()],
-            [
-                "locked".to_owned(),
-                account
-                    .locked_until
-                    .map_or("no".to_owned(), |until| format!("until {}", table::time(until))),
-            ],
-            ["added".to_owned(), table::time(user.created_at)],
-            ["seat".to_owned(), seat],
-        ];
-        table::print(["FIELD", "VALUE"], rows, "")
+        let locked = match account.locked_until {
+            Some(until) => format!("until {}", table::time(until)),
+            None => "no".to_owned(),
+        };
+        table::print_facts(vec![
+            ("name", user.name.clone()),
+            ("email", table::address(&user.email)),
+            ("role", user.role.to_string()),
+            ("state", account.state().to_string()),
+            ("locked", locked),
+            ("added", table::time(user.created_at)),
+            ("seat", seat),
+        ])
     }
 }

@@ -129,6 +129,44 @@ pub fn run(url: &str) -> Result<Vec<String>, Error> {
     Ok(applied)
 }
 
+/// If it is needed, runs a step of the program's own until it says that nothing is left, each time in a transaction that has the lock of
+/// the migrations.
+///
+/// # Errors
+/// See [`Error`].
+pub fn take_turns(
+    url: &str,
+    is_needed: impl FnOnce(&mut PgConnection) -> QueryResult<bool>,
+    mut step: impl FnMut(&mut PgConnection) -> QueryResult<Step>,
+) -> Result<(), Error> {
+    let purpose = Purpose {
+        limits: LIMITS,
+        marks_copied_sessions: false,
+    };
+    let mut connection = open(url, purpose)?;
+    if !is_needed(&mut connection)? {
+        return Ok(());
+    }
+    let mut turn = || {
+        connection.transaction(|connection| {
+            let lock = sql_query("select pg_advisory_xact_lock($1)");
+            lock.bind::<BigInt, _>(MIGRATION_LOCK).execute(connection)?;
+            step(connection)
+        })
+    };
+    while turn()? == Step::More {}
+    Ok(())
+}
+
+/// What a step has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Another step is needed.
+    More,
+    /// Nothing.
+    Done,
+}
+
 /// Applies the first migration that is left, in a transaction that has the lock. Several instances may take turns.
 fn apply_next(connection: &mut PgConnection, schema: &str) -> Result<Option<String>, Error> {
     let began = Instant::now();

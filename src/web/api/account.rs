@@ -2,7 +2,7 @@
 
 use actix_web::web::{Data, Json, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::Success;
@@ -34,7 +34,14 @@ pub struct ResetRequest {
     password: String,
 }
 
-/// `POST /auth/email/verify`
+/// Whom a link is for.
+#[derive(Serialize, ToSchema)]
+pub struct LinkResponse {
+    name: String,
+    email: String,
+}
+
+/// `POST /auth/email/verify`, `POST /auth/link`
 // No Debug: it holds a token.
 #[derive(Deserialize, ToSchema)]
 pub struct VerifyRequest {
@@ -128,6 +135,30 @@ pub async fn reset(
     auth.reset_password(link(&body.token)?, body.password, client.0)
         .await?;
     Ok(Json(Success::NOW))
+}
+
+/// Tells whom a mailed link is for, and does not use it up.
+#[utoipa::path(
+    post, path = "/auth/link", tag = "account", operation_id = "look_at_link",
+    request_body = VerifyRequest,
+    responses(
+        (status = 200, body = LinkResponse),
+        (status = 400, description = "`link_invalid`, or `bad_request`"),
+        WithinLoginRate,
+    ),
+)]
+pub async fn look_at_link(
+    _: WithinLoginRate,
+    request: HttpRequest,
+    payload: Payload,
+    auth: Data<Auth>,
+) -> Result<Json<LinkResponse>, Problem> {
+    let body: VerifyRequest = body::json(&request, payload).await?;
+    let user = auth.user_of_link(link(&body.token)?).await?;
+    Ok(Json(LinkResponse {
+        name: user.name,
+        email: user.email,
+    }))
 }
 
 /// Verifies an address by a mailed link.

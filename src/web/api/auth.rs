@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::views::{EndedSessionView, SessionView, UserView};
-use crate::auth::{Auth, Seat};
+use crate::auth::{Auth, Error, Seat, Takeover, Terms};
 use crate::sessions::EndReason;
 use crate::users::{Email, Password};
 use crate::web::extract::Authenticated;
@@ -28,8 +28,11 @@ pub struct LoginRequest {
     password: String,
     /// Whether the session ends with the page that signs in: some time after the page has gone without a word. For
     /// pages that hold an event stream.
-    #[serde(default)]
+    #[serde(default, rename = "endsWithPage")]
     ends_with_page: bool,
+    /// Whether to end a live session of the user. It matters where the server asks first (`--takeover ask`).
+    #[serde(default)]
+    takeover: bool,
 }
 
 /// The one response that holds a token.
@@ -49,7 +52,12 @@ pub struct SignedIn {
     responses(
         (status = 200, body = SignedIn),
         (status = 401, description = "`invalid_credentials`, whether or not somebody has the address"),
-        (status = 403, description = "`account_locked`, or after the right password `email_unverified` or `account_disabled`"),
+        (status = 409, description = "`seat_taken`, after the right password, where the server asks first and the sign-in does not say that it takes the seat: nothing has changed"),
+        (
+            status = 403,
+            description = "`account_locked`; after the right password `email_unverified` or `account_disabled`",
+            headers(("Retry-After" = i64, description = "With a lock: when it ends, in seconds")),
+        ),
         WithinLoginRate,
     ),
 )]
@@ -61,11 +69,22 @@ pub async fn login(
     client: ClientInfo,
 ) -> Result<Json<SignedIn>, Problem> {
     let request: LoginRequest = body::json(&request, payload).await?;
-    let email: Email = request.email.parse().map_err(|error| Problem::refused(&error))?;
+    let email: Email = request
+        .email
+        .parse()
+        .map_err(|error| Problem::refused(&error).in_field("email"))?;
     let password = Password::typed(&request.password).map_err(|error| Problem::refused(&error))?;
-    let signed_in = auth
-        .sign_in(email, password, client.0, request.ends_with_page)
-        .await?;
+    let terms = Terms {
+        takeover: match request.takeover {
+            true => Takeover::Wanted,
+            false => Takeover::IfAllowed,
+        },
+        ends_with_page: request.ends_with_page,
+    };
+    let signed_in = match auth.sign_in(email.clone(), password, client.0, terms).await {
+        Err(Error::AccountLocked) => return Err(Problem::locked(auth.locked_for(email).await?)),
+        signed_in => signed_in?,
+    };
     Ok(Json(SignedIn {
         token: signed_in.token.reveal(),
         user: signed_in.user.into(),
@@ -78,6 +97,10 @@ pub async fn login(
 pub struct LogoutRequest {
     #[serde(default)]
     reason: LogoutReason,
+    /// The page is perhaps about to go: its session ends within seconds if its event stream closes now, and stays
+    /// otherwise. For pages whose session ends with them.
+    #[serde(default)]
+    tentative: bool,
 }
 
 /// The two reasons that a page can give for the end of its session.
@@ -123,6 +146,10 @@ pub async fn logout(
     auth: Data<Auth>,
 ) -> Result<Json<Success>, Problem> {
     let request: LogoutRequest = body::optional_json(&request, payload).await?;
+    if request.tentative {
+        auth.page_is_leaving(caller.seat.session.id);
+        return Ok(Json(Success::NOW));
+    }
     auth.sign_out(caller.holder(), request.reason.into()).await?;
     Ok(Json(Success::NOW))
 }

@@ -77,8 +77,12 @@ pub async fn invite(
 ) -> Result<HttpResponse, Problem> {
     let body: InviteRequest = body::json(&request, payload).await?;
     let invitation = Invitation {
-        email: Email::of_new_account(&body.email).map_err(|error| Problem::refused(&error))?,
-        name: body.name.parse().map_err(|error| Problem::refused(&error))?,
+        email: Email::of_new_account(&body.email)
+            .map_err(|error| Problem::refused(&error).in_field("email"))?,
+        name: body
+            .name
+            .parse()
+            .map_err(|error| Problem::refused(&error).in_field("name"))?,
         role: body
             .role
             .parse()

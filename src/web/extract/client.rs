@@ -3,9 +3,11 @@
 //! A forwarded address counts only if trusted proxies vouch for it. It is read from the right (OWASP ASVS
 //! 4.1.3): each proxy appends the address it heard from, so a client can make up only the leftmost entries.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, USER_AGENT};
@@ -14,13 +16,18 @@ use ipnetwork::IpNetwork;
 
 use crate::request_id::RequestId;
 use crate::sessions::Origin;
+use crate::sessions::pages::LastHeard;
 
 pub(in crate::web) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(in crate::web) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The networks of trusted proxies.
+/// The networks of trusted proxies. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct TrustedProxies(Vec<IpNetwork>);
+pub struct TrustedProxies {
+    networks: Arc<[IpNetwork]>,
+    /// The proxies among them that have sent a request.
+    heard: Arc<RwLock<HashMap<IpAddr, LastHeard>>>,
+}
 
 /// The client that X-Forwarded-For names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +49,34 @@ pub(in crate::web) enum Rest {
 impl TrustedProxies {
     /// Trusts these networks. Empty: nobody.
     pub fn new(networks: Vec<IpNetwork>) -> Self {
-        Self(networks)
+        Self {
+            networks: networks.into(),
+            heard: Arc::default(),
+        }
+    }
+
+    /// Notes that this peer has sent a request, if it is a trusted proxy. Returns when it is heard from now on.
+    pub(in crate::web) fn note(&self, peer: IpAddr) -> Option<LastHeard> {
+        let peer = peer.to_canonical();
+        if !self.trusts(peer) {
+            return None;
+        }
+        let known = self
+            .heard
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&peer)
+            .cloned();
+        let last = known.unwrap_or_else(|| {
+            let mut heard = self.heard.write().unwrap_or_else(PoisonError::into_inner);
+            heard.entry(peer).or_insert_with(LastHeard::now).clone()
+        });
+        last.note();
+        Some(last)
     }
 
     pub(in crate::web) fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(address))
+        self.networks.iter().any(|network| network.contains(address))
     }
 
     /// The client's address.
@@ -133,6 +163,12 @@ pub(in crate::web) fn origin(request: &HttpRequest) -> Origin {
     let proxies = request.app_data::<web::Data<TrustedProxies>>();
     let address = proxies.map_or(peer, |proxies| proxies.client(peer, headers));
     Origin::new(address, headers.get(USER_AGENT).map(|value| value.as_bytes()))
+}
+
+/// The trusted proxy that the request came by, if it came by one.
+pub(in crate::web) fn proxy(request: &HttpRequest) -> Option<LastHeard> {
+    let proxies = request.app_data::<web::Data<TrustedProxies>>()?;
+    proxies.note(address_of(request.peer_addr()))
 }
 
 #[cfg(test)]

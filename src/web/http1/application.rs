@@ -9,7 +9,7 @@ use actix_http::{HttpMessage, Request, Response};
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service, map_config};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{AppConfig, ServiceResponse};
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::middleware::Condition;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 
@@ -22,7 +22,7 @@ use crate::web::extract::client::{self, TrustedProxies, X_REQUEST_ID};
 use crate::web::middleware::cross_origin;
 use crate::web::middleware::metrics::Counts;
 use crate::web::middleware::security_headers::SecurityHeaders;
-use crate::web::problem;
+use crate::web::{pages, problem};
 
 /// What surrounds the requests of one thread.
 struct Surroundings {
@@ -87,7 +87,9 @@ where
     }
     let (peer, proxies) = (client::address_of(request.peer_addr()), &surroundings.proxies);
     let id = proxies.request_id(peer, request.headers()).unwrap_or_default();
+    proxies.note(peer);
     let networks = Networks::of(proxies.client(peer, request.headers()));
+    let agent = request.headers().get(USER_AGENT).cloned();
     let counts = surroundings.counts.as_ref();
     let counted = counts.map(|counts| (counts, request.method().clone(), Instant::now()));
 
@@ -97,7 +99,7 @@ where
         let route = request.as_ref().and_then(HttpRequest::match_name);
         counts.count(route, &method, began, &answer);
     }
-    surroundings.headers.put_on(answer.headers_mut());
+    surroundings.headers.put_on(answer.headers_mut(), agent.as_ref());
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         answer.headers_mut().insert(X_REQUEST_ID, value);
     }
@@ -116,10 +118,9 @@ async fn answer_of<B: MessageBody + 'static>(
     match app.call(request).await {
         Ok(answer) => {
             let (request, answer) = answer.into_parts();
-            (
-                Some(request),
-                problem::instead_of_a_bare_error(answer.map_into_boxed_body()),
-            )
+            let answer = problem::instead_of_a_bare_error(answer.map_into_boxed_body());
+            let answer = pages::problem::for_people(&request, answer);
+            (Some(request), answer)
         }
         Err(error) => (None, error.error_response()),
     }

@@ -30,6 +30,7 @@ use crate::config::ServeConfig;
 use crate::web::extract::client::TrustedProxies;
 use crate::web::extract::proxy_check::{self, ProxyCheck};
 use crate::web::extract::rate::LoginRates;
+use crate::web::site::Site;
 use crate::web::{Stopping, routes};
 
 /// How long requests under way may take to finish when the server stops.
@@ -64,6 +65,8 @@ pub(in crate::web) fn listen(
     proxy_check::warn_of_everybody(&config.trusted_proxies);
     let check = web::Data::new(ProxyCheck::default());
 
+    let site = web::Data::new(Site::of(&config.site));
+
     let app = {
         let (config, stopping) = (config.clone(), stopping.clone());
         move || {
@@ -71,6 +74,7 @@ pub(in crate::web) fn listen(
                 app.app_data(web::Data::new(proxies.clone()))
                     .app_data(check.clone())
                     .app_data(web::Data::new(auth.clone()))
+                    .app_data(site.clone())
                     .app_data(web::Data::new(stopping.clone()));
                 if let Some(rates) = &rates {
                     app.app_data(rates.clone());

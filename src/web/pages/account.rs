@@ -9,6 +9,7 @@ use askama::Template;
 
 use super::Page;
 use crate::auth::Auth;
+use crate::web::site::Site;
 
 #[derive(Template)]
 #[template(path = "forgot.html")]
@@ -19,7 +20,7 @@ struct ForgotPage {
 #[derive(Template)]
 #[template(path = "choose_password.html")]
 struct ChoosePasswordPage {
-    title: &'static str,
+    title: String,
     words: &'static str,
     button: &'static str,
 }
@@ -40,16 +41,16 @@ pub async fn forgot(auth: Data<Auth>) -> impl Responder {
 /// The page of a link to choose a new password.
 pub async fn reset() -> impl Responder {
     Page(ChoosePasswordPage {
-        title: "Choose a new password",
+        title: "Choose a new password".to_owned(),
         words: "It takes the place of the old one at once, and signs you out everywhere.",
         button: "Set the new password",
     })
 }
 
 /// The page of an invitation.
-pub async fn welcome() -> impl Responder {
+pub(in crate::web) async fn welcome(site: Data<Site>) -> impl Responder {
     Page(ChoosePasswordPage {
-        title: "Welcome to oneseat",
+        title: format!("Welcome to {}", site.name()),
         words: "Choose the password with which you will sign in.",
         button: "Set the password",
     })

@@ -15,6 +15,7 @@ use crate::auth::lists::Cursor;
 use crate::auth::statistics::Statistics;
 use crate::sessions::Device;
 use crate::sessions::{EndReason, Session};
+use crate::shown as filters;
 use crate::users::User;
 use crate::web::extract::list_query::ListQuery;
 use crate::web::problem::Problem;

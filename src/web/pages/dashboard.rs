@@ -10,6 +10,7 @@ use super::session_times::SessionTimes;
 use super::{Page, SignedIn};
 use crate::auth::{Auth, Seat};
 use crate::sessions::Device;
+use crate::shown as filters;
 use crate::users::Role;
 use crate::web::problem::Problem;
 

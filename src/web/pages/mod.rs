@@ -11,6 +11,7 @@ pub mod dashboard;
 pub mod login;
 mod moment;
 mod past;
+pub(in crate::web) mod problem;
 mod session_times;
 pub mod swagger;
 pub mod users;
@@ -22,13 +23,16 @@ use std::pin::Pin;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError};
 use askama::Template;
 
+use super::compression;
 use super::extract::{Admin, Authenticated, has_token};
 use super::problem::Problem;
+use super::site::Site;
 use super::static_files::StaticFiles;
 use crate::auth::Seat;
 
@@ -128,28 +132,50 @@ fn to_login(next: Option<&str>) -> HttpResponse {
         .finish()
 }
 
-/// A page. It is rendered when the address of its stylesheet and scripts is known.
+/// A page. It is rendered when the site and the address of its stylesheet and scripts are known.
 struct Page<T>(T);
 
 impl<T: Template> Responder for Page<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let files = request.app_data::<Data<StaticFiles>>();
-        let files = files.map(|files| files.base());
-        match self
-            .0
-            .render_with_values(&("files", files.as_ref().map(|base| base as &dyn Any)))
-        {
-            Ok(html) => HttpResponse::Ok()
-                .content_type("text/html; charset=utf-8")
+        match render(&self.0, request) {
+            Ok(html) => {
                 // Without the header, the same address answers 303.
-                .insert_header((header::VARY, "authorization"))
-                .body(html),
+                let vary = HeaderValue::from_static("authorization, accept-encoding");
+                as_html(HttpResponse::Ok().finish(), html, request, vary)
+            }
             Err(error) => {
                 log::error!("a page could not be rendered: {error}");
                 Problem::unavailable().error_response()
             }
         }
     }
+}
+
+/// Puts the HTML into an answer, compressed if the client takes that.
+fn as_html(mut answer: HttpResponse, html: String, request: &HttpRequest, vary: HeaderValue) -> HttpResponse {
+    let headers = answer.headers_mut();
+    let html_in_utf_8 = HeaderValue::from_static("text/html; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, html_in_utf_8);
+    headers.append(header::VARY, vary);
+    let gzip = compression::takes_gzip(request).then(|| compression::gzip(html.as_bytes()));
+    match gzip {
+        Some(Ok(gzip)) => {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            answer.set_body(BoxBody::new(gzip))
+        }
+        Some(Err(_)) | None => answer.set_body(BoxBody::new(html)),
+    }
+}
+
+/// Renders a template of a page with what `base.html` needs.
+fn render(page: &impl Template, request: &HttpRequest) -> askama::Result<String> {
+    let files = request.app_data::<Data<StaticFiles>>().map(|files| files.base());
+    let site = request.app_data::<Data<Site>>().map(|site| &***site);
+    let values = [
+        ("files", files.as_ref().map(|base| base as &dyn Any)),
+        ("site", site.map(|site| site as &dyn Any)),
+    ];
+    page.render_with_values(&values)
 }

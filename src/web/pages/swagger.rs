@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::sync::{Arc, LazyLock};
 
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, ContentEncoding, HeaderValue};
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use flate2::read::GzDecoder;
@@ -53,7 +53,7 @@ static PARTS: LazyLock<HashMap<&str, File>> = LazyLock::new(|| {
         }
         let mut content = Vec::new();
         GzDecoder::new(&*bytes).read_to_end(&mut content).ok()?;
-        Some((name, File::of(content).with_gzip(bytes)))
+        Some((name, File::of(content).with(ContentEncoding::Gzip, bytes)))
     };
     FILES.into_iter().chain([PAGE]).filter_map(part).collect()
 });

@@ -11,6 +11,7 @@ use super::session_times::SessionTimes;
 use super::{AdminPage, Page};
 use crate::auth::Auth;
 use crate::auth::lists::Account;
+use crate::shown as filters;
 use crate::users::{AccountState, Role};
 use crate::web::extract::list_query::ListQuery;
 use crate::web::problem::Problem;

@@ -31,6 +31,8 @@ words! {
         EmailUnverified = "email_unverified",
         /// The account may not sign in.
         AccountDisabled = "account_disabled",
+        /// The user has a live session; the problem says since when, and on which device.
+        SeatTaken = "seat_taken",
         /// The current password is wrong.
         WrongPassword = "wrong_password",
         /// The role is not enough.

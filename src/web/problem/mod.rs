@@ -18,7 +18,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::request_id::RequestId;
-use crate::sessions::{EndReason, Ending};
+use crate::sessions::{Device, EndReason, Ending, HeldSeat};
 use crate::web::schemas;
 pub(in crate::web) use code::{Code, schema as codes};
 
@@ -40,6 +40,8 @@ pub struct Problem {
     detail: Cow<'static, str>,
     header: Option<Box<(header::HeaderName, HeaderValue)>>,
     ending: Option<Box<Ending>>,
+    seat: Option<Box<HeldSeat>>,
+    field: Option<&'static str>,
 }
 
 /// The body of a problem (RFC 9457).
@@ -56,6 +58,10 @@ pub(in crate::web) struct Body<'a> {
     detail: &'a str,
     #[schema(schema_with = code::reference)]
     code: Code,
+    /// The field of the request that was refused, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    field: Option<&'static str>,
     /// Why the session ended; only with `session_ended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::reason, required = false)]
@@ -64,10 +70,26 @@ pub(in crate::web) struct Body<'a> {
     #[serde(rename = "endedAt", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     ended_at: Option<DateTime<Utc>>,
+    /// When the session that has the seat began; only with `seat_taken`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    since: Option<DateTime<Utc>>,
+    /// Its browser and system in words, such as `Firefox 144 on Windows`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    device: Option<String>,
     /// The id of the request in `X-Request-Id` and in the log.
     #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     request_id: Option<&'a str>,
+}
+
+/// What a problem tells people. It goes with the answer, so that a page can be made of it.
+pub(in crate::web) struct Told {
+    pub(in crate::web) status: StatusCode,
+    /// In one sentence.
+    pub(in crate::web) detail: Cow<'static, str>,
+    pub(in crate::web) request_id: Option<String>,
 }
 
 impl Problem {
@@ -78,6 +100,16 @@ impl Problem {
             detail: detail.into(),
             header: None,
             ending: None,
+            seat: None,
+            field: None,
+        }
+    }
+
+    /// Names the field of the request that was refused.
+    pub fn in_field(self, field: &'static str) -> Self {
+        Self {
+            field: Some(field),
+            ..self
         }
     }
 
@@ -174,6 +206,17 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, code, words)
     }
 
+    /// 409: the user has a live session; since when, and on which device.
+    pub fn seat_taken(seat: HeldSeat) -> Self {
+        let detail =
+            "You are signed in already. To end that session and sign in here, send `takeover`: true.";
+        let problem = Self::new(StatusCode::CONFLICT, Code::SeatTaken, detail);
+        Self {
+            seat: Some(Box::new(seat)),
+            ..problem
+        }
+    }
+
     /// 409: the account may not sign in, so what was asked for is of no use to its user.
     pub fn account_disabled() -> Self {
         let detail = "This account is disabled. Enable it first.";
@@ -247,7 +290,7 @@ impl ResponseError for Problem {
             response.insert_header((name.clone(), value.clone()));
         }
         let request_id = RequestId::current();
-        response
+        let mut answer = response
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .content_type(CONTENT_TYPE)
             .json(Body {
@@ -256,10 +299,22 @@ impl ResponseError for Problem {
                 status: self.status.as_u16(),
                 detail: &self.detail,
                 code: self.code,
+                field: self.field,
                 reason: self.ending.as_ref().map(|ending| ending.reason),
                 ended_at: self.ending.as_ref().map(|ending| ending.at),
+                since: self.seat.as_ref().map(|seat| seat.since),
+                device: self
+                    .seat
+                    .as_ref()
+                    .map(|seat| Device::of(seat.user_agent.as_deref()).to_string()),
                 request_id: request_id.as_ref().map(RequestId::as_str),
-            })
+            });
+        answer.extensions_mut().insert(Told {
+            status: self.status,
+            detail: self.detail.clone(),
+            request_id: request_id.map(|id| id.as_str().to_owned()),
+        });
+        answer
     }
 }
 

@@ -1,9 +1,21 @@
 //! Domain errors as problems: one exhaustive match.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 
 use super::{CHALLENGE, Code, Problem};
 use crate::auth::Error;
+
+impl Problem {
+    /// 403: the address is locked. With the seconds until it is not, which are the same for every address.
+    pub(in crate::web) fn locked(seconds: Option<i64>) -> Self {
+        let problem = Self::from(Error::AccountLocked);
+        match seconds {
+            Some(seconds) => problem.with(header::RETRY_AFTER, HeaderValue::from(seconds)),
+            None => problem,
+        }
+    }
+}
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
@@ -21,13 +33,19 @@ impl From<Error> for Problem {
                 "Please verify your email before logging in",
             ),
             Error::AccountDisabled => forbidden(Code::AccountDisabled, "Account is disabled"),
+            Error::SeatTaken(seat) => Self::seat_taken(seat),
             // Not 401: the token that came with it is good.
             Error::WrongPassword => forbidden(Code::WrongPassword, "The current password is wrong"),
             Error::PasswordRefused(why) => Self::in_words(Code::PasswordRefused, &why),
             Error::LinkInvalid => Self::new(
                 StatusCode::BAD_REQUEST,
                 Code::LinkInvalid,
-                "This link is no longer valid. Please ask for a new one.",
+                "This link is no longer valid: it was used already, is too old, or a newer one took its place.",
+            ),
+            Error::LinkExpired => Self::new(
+                StatusCode::BAD_REQUEST,
+                Code::LinkInvalid,
+                "This link is too old to be used.",
             ),
             Error::ClientUnknown => Self::invalid_client(),
             Error::NameTaken(_) => Self::bad_request("There is a service with this name already"),
@@ -37,6 +55,10 @@ impl From<Error> for Problem {
                 Code::NoMail,
                 "This server sends no mail. Please ask an administrator.",
             ),
+            Error::NeedsSmtpUtf8(_) => Self::bad_request(
+                "Email must have no letters beyond ASCII before the @: the mail server here does not take them",
+            )
+            .in_field("email"),
             Error::Forbidden => Self::forbidden(),
             Error::OwnAccount => Self::new(
                 StatusCode::CONFLICT,
@@ -55,7 +77,8 @@ impl From<Error> for Problem {
                 StatusCode::CONFLICT,
                 Code::EmailTaken,
                 "There is a user with this email already",
-            ),
+            )
+            .in_field("email"),
             Error::Busy => {
                 log::warn!("a request was turned away: {error}");
                 Self::unavailable()

@@ -50,6 +50,7 @@ pub(super) fn table() -> Vec<Row> {
     vec![
         open("/auth/login"),
         open("/auth/password/forgot"),
+        open("/auth/link"),
         open("/auth/password/reset"),
         open("/auth/email/resend"),
         open("/auth/email/verify"),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use futures_util::future::join_all;
 use oneseat::auth::audit::Resource;
 use oneseat::auth::lists::{LARGEST_PAGE, Search};
-use oneseat::auth::{Activity, Auth, Authority, Error, Holder, LastAdmin};
+use oneseat::auth::{Activity, Auth, Authority, Error, Holder, LastAdmin, Terms};
 use oneseat::sessions::{EndReason, Origin};
 use oneseat::users::{Email, Password, Role};
 use rand::rngs::StdRng;
@@ -30,7 +30,10 @@ async fn admin(auth: &Auth, name: &str) -> Holder {
     auth.unlock(email(name)).await.unwrap();
     let origin = Origin::new(IpAddr::from([192, 0, 2, 1]), None);
     let password = Password::typed(PASSWORD).unwrap();
-    let signed_in = auth.sign_in(email(name), password, origin.clone()).await.unwrap();
+    let signed_in = auth
+        .sign_in(email(name), password, origin.clone(), Terms::default())
+        .await
+        .unwrap();
     let seat = auth.validate(&signed_in.token, Activity::Active).await.unwrap();
     Holder::new(&seat, Resource::default(), origin)
 }

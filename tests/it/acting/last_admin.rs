@@ -226,15 +226,19 @@ async fn the_command_line_needs_a_word_more_for_the_last_admin() {
         (output.status.success(), String::from_utf8(output.stderr).unwrap())
     };
     for (act, left) in [("disable", 0), ("enable", 1), ("remove", 0)] {
+        let yes: &[&str] = if act == "remove" { &["--yes"] } else { &[] };
         if act != "enable" {
-            let (done, words) = run(&["user", act, ROOT]);
+            let (done, words) = run(&[&["user", act, ROOT], yes].concat());
             assert!(!done && words.trim().lines().count() == 1, "{act}: {words}");
             assert!(
                 words.contains("last admin") && words.contains("--last-admin"),
                 "{act}: {words}"
             );
             assert_eq!(app.database().number(ADMINS), 1, "{act}");
-            assert!(run(&["user", act, ROOT, "--last-admin"]).0, "{act}");
+            assert!(
+                run(&[&["user", act, ROOT, "--last-admin"], yes].concat()).0,
+                "{act}"
+            );
         } else {
             assert!(run(&["user", act, ROOT]).0);
         }

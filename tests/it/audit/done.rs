@@ -107,7 +107,17 @@ async fn what_had_expired_is_told_as_expired_whoever_came_later() {
     let ended = admin.request(Method::DELETE, "/api/admin/sessions");
     assert_eq!(Answer::of(ended).await.json()["ended"], 1);
     token(&program, "ada@example.org").await;
-    let all = oneseat(&["session", "end", "--all", "--database-url", database.url()], "");
+    let all = oneseat(
+        &[
+            "session",
+            "end",
+            "--all",
+            "--yes",
+            "--database-url",
+            database.url(),
+        ],
+        "",
+    );
     assert_eq!(String::from_utf8(all.stdout).unwrap(), "ended 2 sessions\n");
 
     let (_, log) = program.terminate();

@@ -37,6 +37,18 @@ async fn assert_accessible(browser: &Browser, page: &str) {
     }
 }
 
+/// The link of the mail that this call sends, among those of sign-ins.
+async fn link(app: &App, mails: &MailServer, call: &str, email: &str, page: &str) -> String {
+    let asked = app.visitor().post(call, &json!({ "email": email })).await;
+    assert_eq!(asked.status, 202, "{asked:?}");
+    loop {
+        let mail = mails.next().await;
+        if mail.raw.contains(page) {
+            return mail.link();
+        }
+    }
+}
+
 #[tokio::test]
 async fn no_page_has_a_barrier_that_can_be_found() {
     let mails = MailServer::start();
@@ -59,13 +71,11 @@ async fn no_page_has_a_barrier_that_can_be_found() {
     browser.click("summary").await;
     assert_accessible(&browser, "dashboard with its form").await;
     browser
-        .run("document.getElementById('warning').hidden = false")
+        .run("document.getElementById('warning').hidden = false; connection.textContent = 'Reconnecting …'")
         .await;
-    assert_accessible(&browser, "dashboard with its warning").await;
+    assert_accessible(&browser, "dashboard with its warning and without its connection").await;
     app.visitor().sign_in(ADA).await;
-    browser
-        .wait_for_words("You were signed in on another device")
-        .await;
+    browser.wait_for_words("so this page was signed out.").await;
     assert_accessible(&browser, "notice").await;
 
     browser.click("#sign-in-again").await;
@@ -85,13 +95,17 @@ async fn no_page_has_a_barrier_that_can_be_found() {
     assert_accessible(&browser, "users").await;
     browser.click("#sign-out").await;
 
+    let reset = link(&app, &mails, "/auth/password/forgot", ADA, "/reset#").await;
+    let verify = link(&app, &mails, "/auth/email/resend", "una@example.org", "/verify#").await;
     for (path, words) in [
         ("/forgot", "Forgotten your password?"),
-        ("/reset#0", "Choose a new password"),
-        ("/welcome#0", "Welcome to oneseat"),
-        ("/reset", "The link is missing"),
-        ("/verify#0", "This address is mine"),
+        (reset.as_str(), "Your account: ada@example.org"),
+        ("/welcome#0", "This link is no longer valid"),
+        ("/reset", "only with a link from a mail"),
+        (verify.as_str(), "una@example.org"),
+        ("/verify#0", "This link is no longer valid"),
         ("/verify", "We mail you a link"),
+        ("/nowhere", "There is nothing here"),
     ] {
         browser.go("/login").await;
         browser.go(path).await;

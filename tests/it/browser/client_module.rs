@@ -114,8 +114,7 @@ async fn a_page_of_another_origin_signs_in_asks_and_hears_that_the_seat_is_gone(
     here.sign_in(ADA).await;
     elsewhere.wait_for_words("The seat is gone: replaced.").await;
     sign_in(&elsewhere, PASSWORD).await;
-    here.wait_for_words("You were signed in on another device at")
-        .await;
+    here.wait_for_words("so this page was signed out.").await;
     elsewhere.wait_for_words("This is the seat of ada.").await;
     elsewhere.click("#ask").await;
     elsewhere.wait_for_words("replaced").await;

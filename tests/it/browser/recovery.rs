@@ -32,7 +32,7 @@ async fn locked_out_and_in_again_by_the_mailed_link() {
     let browser = Browser::open(app.address, "/login").await;
     browser.submit_login(ADA, PASSWORD).await;
     browser
-        .wait_for_words("Account is locked. Please reset your password.")
+        .wait_for_words("There were too many wrong passwords, so this address is locked until")
         .await;
     browser.click("#login-error a[href='/forgot']").await;
     browser.fill("#email", ADA).await;
@@ -41,7 +41,7 @@ async fn locked_out_and_in_again_by_the_mailed_link() {
 
     let link = mails.next().await.link();
     browser.go(&link).await;
-    browser.wait_for_words("Choose a new password").await;
+    browser.wait_for_words(&format!("Your account: {ADA}")).await;
     // Neither on the screen nor in the history.
     let address = browser.page.current_url().await.unwrap();
     assert_eq!((address.path(), address.fragment()), ("/reset", None));
@@ -56,9 +56,8 @@ async fn locked_out_and_in_again_by_the_mailed_link() {
 
     // The same link once more.
     let other = Browser::open(app.address, &link).await;
-    choose(&other, PASSWORD).await;
-    other.wait_for_words("This link is no longer valid.").await;
-    other.click("#choose .form-error a[href='/forgot']").await;
+    other.wait_for_words("This link is no longer valid").await;
+    other.click(".link-over a[href='/forgot']").await;
     other.wait_for("#forgot").await;
 }
 
@@ -123,7 +122,7 @@ async fn an_unverified_address_is_verified_at_the_press_of_a_button() {
     // A program that only looks at the links in a mail uses none up: the page does nothing by itself.
     let link = mails.next().await.link();
     browser.go(&link).await;
-    browser.wait_for("#verify [type=submit]").await;
+    browser.wait_for_words(ADA).await;
     let unverified = "select count(*) from users where not email_verified";
     assert_eq!(app.database().number(unverified), 1);
     browser.click("#verify [type=submit]").await;
@@ -133,8 +132,7 @@ async fn an_unverified_address_is_verified_at_the_press_of_a_button() {
 
     // The same link once more: the page offers another.
     let other = Browser::open(app.address, &link).await;
-    other.click("#verify [type=submit]").await;
-    other.wait_for_words("This link is no longer valid.").await;
+    other.wait_for_words("This link is no longer valid").await;
     other.wait_for_words("Mail me a link").await;
     assert_eq!(
         other
@@ -193,7 +191,7 @@ async fn a_page_for_a_link_says_so_when_it_was_reached_without_one() {
     let mails = MailServer::start();
     let app = start(&mails).await;
     let browser = Browser::open(app.address, "/reset").await;
-    browser.wait_for_words("The link is missing or was used").await;
+    browser.wait_for_words("only with a link from a mail").await;
     assert_eq!(
         browser
             .run("return document.getElementById('choose').hidden")

@@ -193,7 +193,7 @@ async fn a_page_whose_machine_slept_asks_how_long_the_session_lasts() {
     let app = app_with_ada().await;
     let browser = Browser::open(app.address, "/login").await;
     browser.sign_in(ADA).await;
-    browser.wait_for_words("1 h 59 min").await;
+    browser.wait_for_words("about 2 hours").await;
     app.database().execute(&sql::backdate_sessions("40 minutes"));
     // Somebody is typing: the page must not be replaced.
     browser.click("summary").await;
@@ -201,7 +201,7 @@ async fn a_page_whose_machine_slept_asks_how_long_the_session_lasts() {
     browser
         .run("const real = Date.now; Date.now = () => real() + 40 * 60_000")
         .await;
-    browser.wait_for_words("1 h 19 min").await;
+    browser.wait_for_words("about 1½ hours").await;
     assert_eq!(
         browser
             .run("return document.getElementById('current-password').value")

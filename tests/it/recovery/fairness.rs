@@ -1,15 +1,17 @@
 //! The outbox is shared fairly: networks take turns, whoever they are and whatever they ask for.
 
+use std::sync::Arc;
+
 use oneseat::auth::delivery::Delivery;
 use oneseat::config::MailPolicy;
 use oneseat::mail::outbox::{self, Happening};
-use oneseat::mail::{Kind, Mailer};
+use oneseat::mail::{Kind, Mailer, Site};
 use oneseat::users::Email;
 use reqwest::Method;
 use serde_json::json;
 
 use super::ADA;
-use crate::support::{Answer, App, MailServer};
+use crate::support::{Answer, App, MailServer, config};
 
 /// Ada, and `others` who may get mail, at an instance that puts mails into the outbox and sends none.
 async fn app(others: u32) -> App {
@@ -43,18 +45,25 @@ struct Sender<'a> {
     app: &'a App,
     mails: MailServer,
     mailer: Mailer,
+    site: Arc<Site>,
 }
 
 impl<'a> Sender<'a> {
     fn of(app: &'a App) -> Self {
         let mails = MailServer::start();
         let mailer = Mailer::smtp(&mails.url(), "seat@example.org").unwrap();
-        Self { app, mails, mailer }
+        let site = Site::new(&config().site, "http://127.0.0.1".to_owned());
+        Self {
+            app,
+            mails,
+            mailer,
+            site: Arc::new(site),
+        }
     }
 
     /// Sends the mail whose turn it is; says to whom.
     async fn next(&self) -> String {
-        let delivery = self.app.auth.deliver_next(&self.mailer, "http://127.0.0.1").await;
+        let delivery = self.app.auth.deliver_next(&self.mailer, &self.site).await;
         assert_eq!(delivery.unwrap(), Delivery::Sent);
         self.mails.next().await.header("To").to_owned()
     }
@@ -116,6 +125,7 @@ async fn what_is_owed_goes_first_and_much_of_it_keeps_no_link_waiting() {
         let happening = Happening {
             ip_address: from.map(|from| from.parse().unwrap()),
             user_agent: None,
+            ..Happening::default()
         };
         let conn = &mut oneseat::db::connect(app.database().url()).unwrap();
         outbox::post(conn, &digest, Kind::PasswordChanged, &happening).unwrap();

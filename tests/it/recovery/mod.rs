@@ -2,6 +2,7 @@
 
 mod fairness;
 mod limits;
+mod links;
 mod outbox;
 mod passwords;
 mod people;

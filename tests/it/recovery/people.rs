@@ -19,8 +19,9 @@ async fn somebody_invited_chooses_a_password_and_signs_in() {
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(answer.json()["email"], "grace@example.org");
     let mail = mails.next().await;
-    assert_eq!(mail.header("Subject"), "You are invited to oneseat");
-    assert!(mail.raw.contains("Hello Grace Hopper"), "{mail:?}");
+    assert_eq!(mail.header("Subject"), "root invites you to oneseat");
+    let words = "Hello Grace Hopper,\n\nroot invites you to oneseat.";
+    assert!(mail.raw.contains(words), "{mail:?}");
     assert!(mail.link().starts_with("/welcome#"));
 
     // Asked for again, the earlier link is of no use.
@@ -55,7 +56,13 @@ async fn an_operator_invites_and_a_running_server_sends_the_mail() {
     ];
     let output = oneseat(&args, "");
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(mails.next().await.header("To"), "grace@example.org");
+    let mail = mails.next().await;
+    assert_eq!(mail.header("To"), "grace@example.org");
+    assert_eq!(mail.header("Subject"), "Your invitation to oneseat");
+    assert!(
+        mail.raw.contains("Hello Grace,\n\nyou are invited to oneseat."),
+        "{mail:?}"
+    );
     let account = Invitation {
         name: "Grace".parse().unwrap(),
         email: "grace@example.org".parse().unwrap(),
@@ -128,7 +135,7 @@ async fn what_people_are_called_starts_no_line_and_no_tag_of_a_mail() {
     let Mail { raw } = mails.next().await;
     assert!(raw.contains("Hello <b>Grace</b> & Co,"), "{raw}");
     assert!(
-        raw.contains("<p>Hello &#60;b&#62;Grace&#60;/b&#62; &#38; Co,</p>"),
+        raw.contains("<p>Hello <bdi>&#60;b&#62;Grace&#60;/b&#62; &#38; Co</bdi>,</p>"),
         "{raw}"
     );
     for name in ["Grace\r\nBcc: eve@example.org", ""] {

@@ -28,7 +28,7 @@ async fn a_seat_taken_from_a_new_place_is_told_once_an_hour() {
     assert_eq!(app.database().number("select count(*) from mails"), 0);
     sign_in_with(&app, "curl/8.5.0").await;
     let told = mails.next().await;
-    assert_eq!(told.header("Subject"), "Your seat was taken from somewhere new");
+    assert_eq!(told.header("Subject"), "New sign-in to oneseat");
     assert!(
         told.raw.contains("curl 8") && told.raw.contains("127.0.0.1"),
         "{told:?}"

@@ -6,9 +6,12 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use clap::{Args, Command, FromArgMatches};
 use oneseat::auth::Auth;
 use oneseat::auth::accounts::NewAccount;
-use oneseat::config::{DatabaseConfig, DatabaseLocation, ServeConfig};
+use oneseat::config::{
+    BadValues, DatabaseConfig, DatabaseLocation, DatabaseSettings, ServeConfig, ServeSettings, StandardOutput,
+};
 use oneseat::users::{Password, Role};
 use tokio::sync::oneshot;
 
@@ -227,6 +230,18 @@ pub fn config() -> ServeConfig {
     config.http.max_event_streams = 100;
     config.sweep_interval = Duration::from_secs(3600);
     config
+}
+
+/// What these flags of `oneseat serve` say, whatever the environment says.
+pub fn config_of(flags: &[&str]) -> Result<ServeConfig, BadValues> {
+    let command = DatabaseSettings::augment_args(Command::new("serve"));
+    let command = ServeSettings::augment_args(command).mut_args(|arg| arg.env(None));
+    let all = [&["serve", "--database-url", "postgres://"], flags].concat();
+    let matches = command.get_matches_from(all);
+    let database = DatabaseSettings::from_arg_matches(&matches).unwrap();
+    let settings = ServeSettings::from_arg_matches(&matches).unwrap();
+    let (_, config) = oneseat::config::serve(&database, &settings, StandardOutput::Elsewhere)?;
+    Ok(config)
 }
 
 /// A database that is there, and few connections to it.

@@ -1,14 +1,13 @@
-//! A real Chromium, driven through chromedriver.
+//! A real browser, driven through its WebDriver.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use super::driver::{Driver, Engine};
 
 /// How long the page may take to become what a test waits for.
 const TIMEOUT: Duration = Duration::from_secs(90);
@@ -17,48 +16,39 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 pub struct Browser {
     pub page: Client,
     address: SocketAddr,
-    _driver: Driver,
-    _profile: TempDir,
+    driver: Driver,
 }
 
 impl Browser {
-    /// Opens a page of the server at `address`.
+    /// Opens a page of the server at `address`, in Chromium.
     pub async fn open(address: SocketAddr, path: &str) -> Self {
-        let driver = Driver::start();
-        let profile = tempfile::tempdir().unwrap();
-        let user_data_dir = format!("--user-data-dir={}", profile.path().display());
-        let mut args = vec![
-            "--headless",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--window-size=1280,900",
-            &user_data_dir,
-        ];
-        // Chromium refuses its sandbox to root.
-        if nix::unistd::geteuid().is_root() {
-            args.push("--no-sandbox");
-        }
-        let capabilities = json!({ "goog:chromeOptions": { "args": args }, "pageLoadStrategy": "normal" });
-        let Value::Object(capabilities) = capabilities else {
+        Self::open_in(Engine::Chromium, address, path).await
+    }
+
+    /// The same in another browser.
+    pub async fn open_in(engine: Engine, address: SocketAddr, path: &str) -> Self {
+        let mut driver = Driver::start(engine);
+        let Value::Object(capabilities) = driver.capabilities() else {
             unreachable!()
         };
         let page = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
-            .connect(&format!("http://127.0.0.1:{}", driver.port))
+            .connect(&driver.url())
             .await
             .unwrap();
+        driver.session = page.session_id().await.unwrap();
         let browser = Self {
             page,
             address,
-            _driver: driver,
-            _profile: profile,
+            driver,
         };
         browser.go(path).await;
         browser
+    }
+
+    /// Kills the browser: it has no time to say anything.
+    pub fn kill(&self) {
+        self.driver.kill_browser();
     }
 
     /// Navigates, as from the address bar.
@@ -82,10 +72,16 @@ impl Browser {
         self.wait_for("#sign-out").await;
     }
 
+    /// Types into it; into the one that the page has put in its place in the meantime, if it has.
     pub async fn fill(&self, selector: &str, text: &str) {
-        let field = self.wait_for(selector).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        loop {
+            let field = self.wait_for(selector).await;
+            match field.clear().await {
+                Err(error) if error.is_stale_element_reference() => continue,
+                cleared => cleared.unwrap(),
+            }
+            return field.send_keys(text).await.unwrap();
+        }
     }
 
     /// Clicks it; once more where the page has put another in its place in the meantime.
@@ -179,63 +175,5 @@ impl fantoccini::wd::WebDriverCompatibleCommand for DevTools {
 
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
         (http::Method::POST, Some(self.0.to_string()))
-    }
-}
-
-/// chromedriver on a port of its own.
-struct Driver {
-    child: Child,
-    port: u16,
-}
-
-impl Driver {
-    /// The port that it chooses may be taken before it listens there, and then it ends.
-    fn start() -> Self {
-        std::iter::repeat_with(Self::try_start)
-            .take(5)
-            .find_map(|driver| driver)
-            .expect("chromedriver names its port")
-    }
-
-    fn try_start() -> Option<Self> {
-        let mut child = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is missing: script/test installs it");
-        let mut lines = BufReader::new(child.stdout.take().unwrap())
-            .lines()
-            .map_while(Result::ok);
-        let port = lines.find_map(|line| {
-            line.split_once("started successfully on port ")?
-                .1
-                .trim_end_matches('.')
-                .parse()
-                .ok()
-        });
-        let Some(port) = port else {
-            let _ = child.wait();
-            return None;
-        };
-        // Read on, so that it never blocks on a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Some(Self { child, port })
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        // Ends its browsers too, which a kill would leave behind.
-        if let Ok(mut driver) = TcpStream::connect(("127.0.0.1", self.port)) {
-            let _ = write!(
-                driver,
-                "GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-            );
-        } else {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
     }
 }

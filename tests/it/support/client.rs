@@ -95,6 +95,14 @@ impl Client {
         self.with_token(answer.json()["token"].as_str().unwrap())
     }
 
+    /// Signs in as a page does: the session ends with it.
+    pub async fn sign_in_as_page(&self, email: &str) -> Self {
+        let body = json!({ "email": email, "password": PASSWORD, "endsWithPage": true });
+        let answer = self.post("/auth/login", &body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        self.with_token(answer.json()["token"].as_str().unwrap())
+    }
+
     pub async fn logout(&self) -> Answer {
         Answer::of(self.request(Method::POST, "/auth/logout")).await
     }

@@ -28,6 +28,8 @@ struct Road {
     server: SocketAddr,
     /// The request lines so far.
     asked: Mutex<Vec<String>>,
+    /// The request lines that were answered to the end, and the bytes of each answer with its head.
+    answered: Mutex<Vec<(String, u64)>>,
     /// How the request lines begin whose answers are kept back.
     holds: Mutex<Option<&'static str>>,
     /// How request lines begin that never reach the server, and what they get instead; each once.
@@ -63,6 +65,7 @@ impl Gate {
         let road = Arc::new(Road {
             server,
             asked: Mutex::default(),
+            answered: Mutex::default(),
             holds: Mutex::default(),
             instead: Mutex::default(),
             held: sender,
@@ -113,6 +116,18 @@ impl Gate {
     }
 }
 
+impl Gate {
+    /// The requests so far and the bytes of their answers, as soon as each has one.
+    pub async fn answered(&self) -> Vec<(String, u64)> {
+        let all = || {
+            let answered = self.road.answered.lock().unwrap().clone();
+            (answered.len() == self.asked("")).then_some(answered)
+        };
+        super::eventually("each request is answered", async || all().is_some()).await;
+        all().unwrap()
+    }
+}
+
 impl Drop for Gate {
     fn drop(&mut self) {
         self.accepting.abort();
@@ -135,7 +150,8 @@ async fn carry(mut client: TcpStream, road: Arc<Road>) -> io::Result<()> {
     let mut server = TcpStream::connect(road.server).await?;
     server.write_all(&request).await?;
     if !is_held {
-        copy_bidirectional(&mut client, &mut server).await?;
+        let (_, bytes) = copy_bidirectional(&mut client, &mut server).await?;
+        road.answered.lock().unwrap().push((line, bytes));
         return Ok(());
     }
     let mut answer = Vec::new();

@@ -18,7 +18,7 @@ pub struct Mail {
     pub raw: String,
 }
 
-/// aiosmtpd on a port of its own. Nobody is at `nobody@`, and to `relay@` it does not relay.
+/// aiosmtpd on a port of its own, without SMTPUTF8. Nobody is at `nobody@`, and to `relay@` it does not relay.
 pub struct MailServer {
     port: u16,
     running: Option<(Child, Receiver<Mail>)>,
@@ -92,6 +92,7 @@ impl MailServer {
             from: "oneseat <seat@example.org>".to_owned(),
         });
         config.policy.mail = MailPolicy::NewPlaces;
+        config.policy.takes_utf8_addresses = false;
     }
 
     /// The next mail.

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -142,6 +143,7 @@ impl Program {
 
     /// Waits until it serves.
     fn started(serve: &mut Command) -> Self {
+        let ready = Ready::of(serve);
         let mut child = serve
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -170,7 +172,10 @@ impl Program {
                 Err(_) => panic!("it does not serve: {seen:#?}"),
             }
         };
-        // Printed before the line above, and so whole by now; the rest of the pipe stays open.
+        // What it prints at its first start comes before it says that it is ready; the rest of the pipe stays open.
+        if let Some(ready) = ready {
+            ready.wait();
+        }
         let greeting = read_available(child.stdout.as_mut().unwrap());
         Self {
             child,
@@ -197,7 +202,8 @@ impl Program {
             .lines()
             .find(|line| line.contains("password"))
             .unwrap();
-        line.split_whitespace().last().unwrap().to_owned()
+        let mut words = line.split_whitespace().skip_while(|word| *word != "password");
+        words.nth(1).unwrap().to_owned()
     }
 
     /// What it has logged since this was last asked.
@@ -246,6 +252,37 @@ impl Drop for Program {
             self.signal(Signal::SIGTERM);
             let _ = self.child.wait();
         }
+    }
+}
+
+/// Where a server says that it is ready, as to systemd.
+struct Ready {
+    socket: UnixDatagram,
+    _dir: TempDir,
+}
+
+impl Ready {
+    /// `None`: the test itself listens.
+    fn of(serve: &mut Command) -> Option<Self> {
+        if serve.get_envs().any(|(name, _)| name == "NOTIFY_SOCKET") {
+            return None;
+        }
+        let dir = tempfile::Builder::new()
+            .prefix("oneseat-ready-")
+            .tempdir()
+            .unwrap();
+        let place = dir.path().join("notify");
+        let socket = UnixDatagram::bind(&place).unwrap();
+        serve.env("NOTIFY_SOCKET", place);
+        Some(Self { socket, _dir: dir })
+    }
+
+    fn wait(self) {
+        self.socket
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        // A server that has ended instead says so in its log.
+        let _ = self.socket.recv(&mut [0; 64]);
     }
 }
 

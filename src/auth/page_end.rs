@@ -1,0 +1,155 @@
+//! A session that ends with its page, when the page has gone without a word: the browser was killed, the machine
+//! lost its power, or the page was left before it knew that it was signed in.
+//!
+//! The operating system of a machine that runs closes the connections of a browser that does not. So a stream
+//! that the other side closes means that the page may be gone, and the page has some time to come back. False
+//! ends hurt more than late ones: docs/decisions/0014 has what does not count, and what remains.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::audit::{self, Actor};
+use super::{Auth, Error};
+use crate::moment::Moment;
+use crate::sessions::page_marks;
+use crate::sessions::pages::{LastHeard, PageStream};
+
+/// The longest pause between two steps.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(2);
+/// Sessions ended by one statement, and pages looked at in one step.
+const BATCH: i64 = 1_000;
+const LOOKED_AT_ONCE: i64 = 10_000;
+
+impl Auth {
+    /// Notes a stream of the session's page, which comes by this proxy if by one. The page is there.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn open_page_stream(
+        &self,
+        session: Uuid,
+        proxy: Option<LastHeard>,
+    ) -> Result<PageStream, Error> {
+        // First: as long as it is here, no other instance's mark counts.
+        let stream = self.pages.open_stream(session, proxy);
+        let id = stream.id();
+        self.query(move |conn| page_marks::stream_opened(conn, session, id))
+            .await?;
+        Ok(stream)
+    }
+}
+
+impl Auth {
+    /// The page of the session is perhaps about to go: it asked its user, or began to load something else. Its session
+    /// ends if its stream closes now.
+    pub fn page_is_leaving(&self, session: Uuid) {
+        self.pages.leaving(session);
+    }
+}
+
+/// Ends sessions whose pages are gone, step by step.
+pub struct LostPages {
+    auth: Auth,
+    grace: Duration,
+    /// Since when there was no pause in the steps, and when the last one was done.
+    steady: Mutex<Option<(Moment, Moment)>>,
+}
+
+impl LostPages {
+    /// With this grace.
+    pub fn new(auth: Auth, grace: Duration) -> Self {
+        Self {
+            auth,
+            grace,
+            steady: Mutex::new(None),
+        }
+    }
+
+    /// The pause between two steps.
+    pub fn interval(grace: Duration) -> Duration {
+        (grace / 6).min(LONGEST_INTERVAL)
+    }
+
+    /// Tells the other instances what this one knows, and ends what is due. Several instances may do so at once.
+    ///
+    /// Nothing is due after a pause, such as an outage of the database or of this server: pages cannot come back
+    /// during an outage either, and their grace begins again when it is over. Each instance has told what it knows
+    /// within two intervals, so the end comes as much later than the grace.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn step(&self) -> Result<usize, Error> {
+        let (auth, interval) = (&self.auth, Self::interval(self.grace));
+        let grace = self.grace + 2 * interval;
+        auth.tell_of_pages().await?;
+        let left = auth.end_left(2 * interval).await?;
+        if self.steady_for(interval) < grace {
+            return Ok(left);
+        }
+        let policy = auth.policy.sessions;
+        auth.query(move |conn| page_marks::keep_others(conn, grace, BATCH))
+            .await?;
+        let end = auth.run(move |conn| {
+            let ended = page_marks::end_lost(conn, grace, BATCH, &policy)?;
+            audit::ended(&ended, Actor::Time);
+            Ok(ended.len())
+        });
+        Ok(left + end.await?)
+    }
+
+    /// How long the steps have come one after the other.
+    fn steady_for(&self, interval: Duration) -> Duration {
+        let mut steady = self.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Moment::now();
+        let since = match *steady {
+            Some((since, last)) if now.since(last) < 4 * interval => since,
+            _ => now,
+        };
+        *steady = Some((since, now));
+        now.since(since)
+    }
+}
+
+impl Auth {
+    /// Ends the sessions whose pages were about to go, and went.
+    async fn end_left(&self, grace: Duration) -> Result<usize, Error> {
+        let (left, policy) = (self.pages.left(), self.policy.sessions);
+        if left.is_empty() {
+            return Ok(0);
+        }
+        self.run(move |conn| {
+            let ended = page_marks::end_left(conn, &left, grace, &policy)?;
+            audit::ended(&ended, Actor::Own);
+            Ok(ended.len())
+        })
+        .await
+    }
+
+    /// Writes down the streams that were lost here, and what is known here of pages that may be gone.
+    async fn tell_of_pages(&self) -> Result<(), Error> {
+        let lost = self.pages.take_lost();
+        let written = if lost.is_empty() {
+            Ok(0)
+        } else {
+            let lost = lost.clone();
+            self.query(move |conn| page_marks::streams_lost(conn, &lost))
+                .await
+        };
+        if written.is_err() {
+            self.pages.give_back(lost);
+        }
+        written?;
+        let missing = self.query(|conn| page_marks::lost(conn, LOOKED_AT_ONCE)).await?;
+        let known = missing.into_iter();
+        let known: Vec<_> = known
+            .filter_map(|session| Some((session, self.pages.of(session)?)))
+            .collect();
+        if !known.is_empty() {
+            self.query(move |conn| page_marks::heard(conn, &known)).await?;
+        }
+        self.pages.forget_silent();
+        Ok(())
+    }
+}

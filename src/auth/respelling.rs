@@ -1,0 +1,138 @@
+//! Gives the addresses that an older version wrote the spelling of today ([`Email`]). PostgreSQL cannot translate a domain, so the
+//! program does when it opens the database: a few at a time, under the lock of the migrations, and only rows that need it.
+//!
+//! Where two accounts would have one address, both stay as they are. Only the one that has the spelling already can be signed in to.
+
+use std::fmt;
+
+use diesel::QueryResult;
+use uuid::Uuid;
+
+use crate::db::PgConnection;
+use crate::db::migrations::{self, Step};
+use crate::domain_name::readable_address;
+use crate::mail::readdressing::readdress;
+use crate::users::Email;
+use crate::users::spelling::{self, Holder};
+
+/// Accounts of one transaction.
+const BATCH: i64 = 100;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Respelled {
+    /// How many addresses were changed.
+    pub changed: usize,
+    /// Accounts that were left as they are.
+    pub left: Vec<Left>,
+}
+
+/// An account whose address keeps its older spelling, so that nobody can sign in to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Another account has the address.
+    Taken {
+        /// The account.
+        holder: Holder,
+        /// The one that has the spelling already.
+        other: Holder,
+    },
+    /// No domain can be spelled like this.
+    NoDomain(Holder),
+}
+
+impl Left {
+    fn holder(&self) -> &Holder {
+        match self {
+            Self::Taken { holder, .. } | Self::NoDomain(holder) => holder,
+        }
+    }
+
+    /// For the log, which holds no addresses.
+    fn without_addresses(&self) -> String {
+        let id = self.holder().id;
+        match self {
+            Self::Taken { other, .. } => format!(
+                "users {id} and {} have one address in two spellings, and only the second can sign in; `oneseat migrate` shows both; \
+                 keep one: oneseat user remove {id}",
+                other.id
+            ),
+            Self::NoDomain(_) => format!(
+                "user {id} has an address with a domain that does not exist, and cannot sign in: oneseat user remove {id}"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken { holder, other } => write!(
+                f,
+                "left as they are: {} ({}) and {} ({}) are one address, {}, and only the second can sign in; \
+                 keep one: oneseat user remove {}, or the other id",
+                holder.email,
+                holder.id,
+                other.email,
+                other.id,
+                readable_address(&other.email),
+                holder.id
+            ),
+            Self::NoDomain(Holder { id, email }) => write!(
+                f,
+                "left as it is: {email} ({id}), whose domain cannot be spelled in ASCII; nobody can sign in with it: oneseat user remove {id}"
+            ),
+        }
+    }
+}
+
+/// Gives every address its spelling. What is left is told to the log at each start, until somebody has decided.
+///
+/// # Errors
+/// Those of [`migrations::take_turns`]. What was done before stays done.
+pub fn respell(url: &str) -> Result<Respelled, migrations::Error> {
+    let (mut respelled, mut after) = (Respelled::default(), Uuid::nil());
+    migrations::take_turns(url, spelling::any, |conn| {
+        let (mut batch, step) = respell_some(conn, &mut after)?;
+        respelled.changed += batch.changed;
+        respelled.left.append(&mut batch.left);
+        Ok(step)
+    })?;
+    if respelled.changed > 0 {
+        log::info!("gave {} addresses their spelling", respelled.changed);
+    }
+    for left in &respelled.left {
+        log::warn!("{}", left.without_addresses());
+    }
+    Ok(respelled)
+}
+
+fn respell_some(conn: &mut PgConnection, after: &mut Uuid) -> QueryResult<(Respelled, Step)> {
+    let mut respelled = Respelled::default();
+    let found = spelling::find(conn, *after, BATCH)?;
+    for holder in &found {
+        respell_one(conn, holder, &mut respelled)?;
+    }
+    let Some(last) = found.last() else {
+        return Ok((respelled, Step::Done));
+    };
+    *after = last.id;
+    Ok((respelled, Step::More))
+}
+
+fn respell_one(conn: &mut PgConnection, holder: &Holder, respelled: &mut Respelled) -> QueryResult<()> {
+    match holder.email.parse::<Email>() {
+        Err(_) => respelled.left.push(Left::NoDomain(holder.clone())),
+        Ok(email) if email.as_str() == holder.email => spelling::complete(conn, holder, &email)?,
+        Ok(email) if spelling::respell(conn, holder, &email)? => {
+            readdress(conn, &Email::stored(&holder.email).digest(), &email.digest())?;
+            respelled.changed += 1;
+        }
+        Ok(email) => {
+            let holder = holder.clone();
+            let other = spelling::holder_of(conn, &email)?.unwrap_or_else(|| holder.clone());
+            respelled.left.push(Left::Taken { holder, other });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! Opens the database for a short command.
+
+use super::{Failure, progress};
+use crate::app::{self, CommandResources, open_for_a_command};
+use crate::auth::Auth;
+use crate::config::{DatabaseConfig, Policy, ServeConfig};
+
+/// The use cases of a short command.
+pub(super) async fn open(config: DatabaseConfig) -> Result<(Auth, CommandResources), Failure> {
+    open_with(config, ServeConfig::usual()?.policy).await
+}
+
+/// The same for a command that makes an account. `takes_utf8_addresses` as in [`Policy`].
+pub(super) async fn open_to_add(
+    config: DatabaseConfig,
+    takes_utf8_addresses: bool,
+) -> Result<(Auth, CommandResources), Failure> {
+    let policy = Policy {
+        takes_utf8_addresses,
+        ..ServeConfig::usual()?.policy
+    };
+    open_with(config, policy).await
+}
+
+/// The same under a policy of its own.
+pub(super) async fn open_with(
+    config: DatabaseConfig,
+    policy: Policy,
+) -> Result<(Auth, CommandResources), Failure> {
+    in_background("opening the database", move || {
+        open_for_a_command(&config, policy)
+    })
+    .await
+}
+
+/// Does what blocks on a thread of its own, so that a signal is heard meanwhile. A terminal is told what is
+/// waited for.
+pub(super) async fn in_background<T: Send + 'static>(
+    words: &'static str,
+    work: impl FnOnce() -> Result<T, app::Error> + Send + 'static,
+) -> Result<T, Failure> {
+    let working = tokio::task::spawn_blocking(work);
+    let done = progress::told_after_a_while(words, working).await;
+    Ok(done.map_err(Failure::failed)??)
+}

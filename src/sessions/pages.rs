@@ -1,0 +1,300 @@
+//! What this instance knows of pages whose sessions end with them: when each was heard last, its event stream
+//! here, and the streams that the other side has closed.
+//!
+//! Kept in memory, because it changes with each request. [`super::page_marks`] writes down what other instances
+//! have to know.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::moment::Moment;
+
+/// Pages that have no stream here are forgotten after this time of silence: longer than anybody asks for.
+const KEPT: Duration = Duration::from_secs(5 * 60);
+
+/// The pages of one instance. Cheap to clone.
+#[derive(Clone)]
+pub struct Pages(Arc<Inner>);
+
+struct Inner {
+    /// Whether anybody looks at the streams that were lost.
+    is_watching: bool,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// By session.
+    pages: HashMap<Uuid, Page>,
+    lost: Vec<LostStream>,
+    is_stopping: bool,
+}
+
+struct Page {
+    heard: Moment,
+    /// Its newest stream here.
+    stream: Option<Uuid>,
+    /// When it said that it is perhaps about to go, unless it has opened a stream since.
+    leaving: Option<Moment>,
+}
+
+/// What is known of one page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Since its last request.
+    pub silent_for: Duration,
+    /// Its stream here.
+    pub stream: Option<Uuid>,
+}
+
+/// A stream that the other side has closed.
+#[derive(Clone, Debug)]
+pub struct LostStream {
+    /// The session.
+    pub session: Uuid,
+    /// The stream.
+    pub stream: Uuid,
+    /// How long the page had been silent.
+    pub silent_for: Duration,
+    at: Moment,
+    proxy: Option<LastHeard>,
+}
+
+/// When a proxy was heard last. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct LastHeard(Arc<Mutex<Moment>>);
+
+/// The open stream of a page. Dropped before [`PageStream::close`], the other side has closed it.
+pub struct PageStream {
+    pages: Pages,
+    session: Uuid,
+    stream: Uuid,
+    proxy: Option<LastHeard>,
+    is_over: bool,
+}
+
+impl LastHeard {
+    /// It is heard now for the first time.
+    pub fn now() -> Self {
+        Self(Arc::new(Mutex::new(Moment::now())))
+    }
+
+    /// It is heard now.
+    pub fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Moment::now();
+    }
+
+    fn is_after(&self, moment: Moment) -> bool {
+        let heard = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heard != moment && heard.is_from(moment)
+    }
+}
+
+impl Pages {
+    /// Without `is_watching`, lost streams are not collected.
+    pub fn new(is_watching: bool) -> Self {
+        Self(Arc::new(Inner {
+            is_watching,
+            known: Mutex::default(),
+        }))
+    }
+
+    /// The page of this session sent a request at this moment.
+    pub fn heard(&self, session: Uuid, at: Moment) {
+        let mut known = self.known();
+        let page = known.page(session, at);
+        if at.is_from(page.heard) {
+            page.heard = at;
+        }
+    }
+
+    /// The page of this session has opened a stream, by this proxy if by one.
+    pub fn open_stream(&self, session: Uuid, proxy: Option<LastHeard>) -> PageStream {
+        let stream = Uuid::new_v4();
+        let mut known = self.known();
+        let page = known.page(session, Moment::now());
+        page.stream = Some(stream);
+        page.leaving = None;
+        drop(known);
+        PageStream {
+            pages: self.clone(),
+            session,
+            stream,
+            proxy,
+            is_over: false,
+        }
+    }
+
+    /// The page of this session is perhaps about to go.
+    pub fn leaving(&self, session: Uuid) {
+        let now = Moment::now();
+        self.known().page(session, now).leaving = Some(now);
+    }
+
+    /// The sessions whose pages were about to go, have no stream here, and have said so this long ago.
+    pub fn left(&self) -> Vec<(Uuid, Duration)> {
+        let now = Moment::now();
+        let known = self.known();
+        let left = known.pages.iter().filter(|(_, page)| page.stream.is_none());
+        left.filter_map(|(session, page)| Some((*session, now.since(page.leaving?))))
+            .collect()
+    }
+
+    /// What is known of the page of this session.
+    pub fn of(&self, session: Uuid) -> Option<Heard> {
+        let now = Moment::now();
+        self.known().pages.get(&session).map(|page| Heard {
+            silent_for: now.since(page.heard),
+            stream: page.stream,
+        })
+    }
+
+    /// Takes the streams that were lost. A proxy that is restarted closes the streams of all pages at once, and
+    /// none of them can come back before the proxy does: such a stream is kept until its proxy was heard again.
+    pub fn take_lost(&self) -> Vec<LostStream> {
+        let is_due = |lost: &mut LostStream| lost.proxy.as_ref().is_none_or(|proxy| proxy.is_after(lost.at));
+        self.known().lost.extract_if(.., is_due).collect()
+    }
+
+    /// Takes these back: they could not be written down.
+    pub fn give_back(&self, lost: Vec<LostStream>) {
+        self.known().lost.extend(lost);
+    }
+
+    /// Forgets pages that were not heard for long.
+    pub fn forget_silent(&self) {
+        let now = Moment::now();
+        let mut known = self.known();
+        known
+            .pages
+            .retain(|_, page| page.stream.is_some() || now.since(page.heard) < KEPT);
+    }
+
+    /// From now on the instance closes the streams itself.
+    pub fn stop(&self) {
+        self.known().is_stopping = true;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn page(&mut self, session: Uuid, heard: Moment) -> &mut Page {
+        let unknown = || Page {
+            heard,
+            stream: None,
+            leaving: None,
+        };
+        self.pages.entry(session).or_insert_with(unknown)
+    }
+}
+
+impl PageStream {
+    /// Names the stream.
+    pub fn id(&self) -> Uuid {
+        self.stream
+    }
+
+    /// The instance ends the stream.
+    pub fn close(&mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for PageStream {
+    fn drop(&mut self) {
+        let (session, stream) = (self.session, self.stream);
+        let mut known = self.pages.known();
+        let at = Moment::now();
+        let page = known.page(session, at);
+        let silent_for = at.since(page.heard);
+        // A newer one may be open.
+        let is_newest = page.stream == Some(stream);
+        if is_newest {
+            page.stream = None;
+        }
+        if self.pages.0.is_watching && is_newest && !self.is_over && !known.is_stopping {
+            known.lost.push(LostStream {
+                session,
+                stream,
+                silent_for,
+                at,
+                proxy: self.proxy.take(),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sessions(lost: &[LostStream]) -> Vec<Uuid> {
+        lost.iter().map(|lost| lost.session).collect()
+    }
+
+    #[test]
+    fn a_stream_that_the_other_side_closes_is_lost_and_one_that_the_instance_ends_is_not() {
+        let (pages, page, other) = (Pages::new(true), Uuid::new_v4(), Uuid::new_v4());
+        drop(pages.open_stream(page, None));
+        let mut ended = pages.open_stream(other, None);
+        ended.close();
+        drop(ended);
+        assert_eq!(sessions(&pages.take_lost()), [page]);
+        assert!(pages.take_lost().is_empty());
+        let left = pages.open_stream(page, None);
+        pages.stop();
+        drop(left);
+        assert!(pages.take_lost().is_empty());
+    }
+
+    #[test]
+    fn an_older_stream_is_of_no_interest() {
+        let (pages, page) = (Pages::new(true), Uuid::new_v4());
+        let older = pages.open_stream(page, None);
+        let newer = pages.open_stream(page, None);
+        drop(older);
+        assert_eq!(pages.of(page).and_then(|page| page.stream), Some(newer.id()));
+        assert!(pages.take_lost().is_empty());
+    }
+
+    #[test]
+    fn a_stream_by_a_proxy_is_lost_when_the_proxy_was_heard_again() {
+        let (pages, page, proxy) = (Pages::new(true), Uuid::new_v4(), LastHeard::now());
+        drop(pages.open_stream(page, Some(proxy.clone())));
+        assert!(pages.take_lost().is_empty());
+        proxy.note();
+        assert_eq!(sessions(&pages.take_lost()), [page]);
+    }
+
+    #[test]
+    fn a_page_that_was_about_to_go_has_not_left_while_it_has_a_stream() {
+        let (pages, page) = (Pages::new(true), Uuid::new_v4());
+        let stream = pages.open_stream(page, None);
+        pages.leaving(page);
+        assert!(pages.left().is_empty());
+        drop(stream);
+        assert_eq!(pages.left().first().map(|(session, _)| *session), Some(page));
+        drop(pages.open_stream(page, None));
+        assert!(pages.left().is_empty(), "it has stayed");
+    }
+
+    #[test]
+    fn a_page_is_known_by_its_last_request() {
+        let (pages, page) = (Pages::new(false), Uuid::new_v4());
+        assert_eq!(pages.of(page), None);
+        let early = Moment::now();
+        pages.heard(page, Moment::now());
+        pages.heard(page, early);
+        assert!(pages.of(page).is_some_and(|page| page.stream.is_none()));
+        pages.forget_silent();
+        assert!(pages.of(page).is_some());
+        drop(pages.open_stream(page, None));
+        assert!(pages.take_lost().is_empty());
+    }
+}

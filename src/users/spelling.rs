@@ -1,0 +1,123 @@
+//! Accounts whose address has another spelling than [`Email`] gives it, or cannot be searched as it is shown: an older version wrote it.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::Email;
+use crate::db::PgConnection;
+use crate::db::clock::now;
+use crate::db::schema::{login_failures, one_time_links, users};
+
+/// Has an older version written the row? As the index `users_email_spelling_idx` says it.
+const IS_OF_BEFORE: &str =
+    "not email_is_spelled(email) or (email like '%@%xn--%' and searched_email is null)";
+
+/// Does the address, as people read it, match the pattern? Rows without another spelling do not.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub fn is_read_as(pattern: String) -> _ {
+    let matches: diesel::dsl::AssumeNotNull<diesel::dsl::Like<users::searched_email, String>> =
+        users::searched_email.like(pattern).assume_not_null();
+    matches
+}
+
+/// An account and its address.
+#[derive(QueryableByName, Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The account.
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    /// As it is stored.
+    #[diesel(sql_type = Text)]
+    pub email: String,
+}
+
+/// Up to `most` of those accounts, after this one, by their ids.
+pub fn find(conn: &mut PgConnection, after: Uuid, most: i64) -> QueryResult<Vec<Holder>> {
+    diesel::sql_query(format!(
+        "select id, email from users where ({IS_OF_BEFORE}) and id > $1 order by id limit $2 for update"
+    ))
+    .bind::<SqlUuid, _>(after)
+    .bind::<BigInt, _>(most)
+    .load(conn)
+}
+
+/// Writes by what the address is searched, which is all that its row lacks.
+pub fn complete(conn: &mut PgConnection, holder: &Holder, email: &Email) -> QueryResult<()> {
+    diesel::update(users::table.find(holder.id))
+        .set(users::searched_email.eq(email.searched()))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Is there any? It only reads.
+pub fn any(conn: &mut PgConnection) -> QueryResult<bool> {
+    #[derive(QueryableByName)]
+    struct Any {
+        #[diesel(sql_type = Bool)]
+        is_there: bool,
+    }
+    diesel::sql_query(format!(
+        "select exists (select from users where {IS_OF_BEFORE}) as is_there"
+    ))
+    .get_result(conn)
+    .map(|Any { is_there }| is_there)
+}
+
+/// Gives the account this address, with its lock and its links. `false`: another account has it, and nothing is changed.
+pub fn respell(conn: &mut PgConnection, holder: &Holder, email: &Email) -> QueryResult<bool> {
+    let update = conn.transaction(|conn| {
+        diesel::update(users::table.find(holder.id))
+            .set((
+                users::email.eq(email.as_str()),
+                users::searched_email.eq(email.searched()),
+                users::updated_at.eq(now()),
+            ))
+            .execute(conn)
+    });
+    match update {
+        Ok(_) => {}
+        Err(error) if is_taken(&error) => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    let (old, new) = (
+        Email::stored(&holder.email).digest().to_vec(),
+        email.digest().to_vec(),
+    );
+    // Each spelling has counted by itself: the account is locked if any was.
+    let merge = diesel::sql_query(
+        "insert into login_failures as f (email_digest, failed_attempts, locked_until, updated_at)
+         select $2, failed_attempts, locked_until, updated_at from login_failures where email_digest = $1
+         on conflict (email_digest) do update set
+             failed_attempts = greatest(f.failed_attempts, excluded.failed_attempts),
+             locked_until = greatest(f.locked_until, excluded.locked_until),
+             updated_at = greatest(f.updated_at, excluded.updated_at)",
+    );
+    merge
+        .bind::<diesel::sql_types::Binary, _>(&old)
+        .bind::<diesel::sql_types::Binary, _>(&new)
+        .execute(conn)?;
+    diesel::delete(login_failures::table.find(&old)).execute(conn)?;
+    let links = one_time_links::table
+        .filter(one_time_links::user_id.eq(holder.id))
+        .filter(one_time_links::email.eq(&holder.email));
+    diesel::update(links)
+        .set(one_time_links::email.eq(email.as_str()))
+        .execute(conn)?;
+    Ok(true)
+}
+
+fn is_taken(error: &diesel::result::Error) -> bool {
+    use diesel::result::DatabaseErrorKind::UniqueViolation;
+    matches!(error, diesel::result::Error::DatabaseError(UniqueViolation, _))
+}
+
+/// The account with this address.
+pub fn holder_of(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<Holder>> {
+    users::table
+        .filter(users::email.eq(email.as_str()))
+        .select((users::id, users::email))
+        .first(conn)
+        .optional()
+        .map(|found| found.map(|(id, email)| Holder { id, email }))
+}

@@ -1,0 +1,163 @@
+//! A page's session ends with its page, also when the page goes without a word. What only looks so ends nothing.
+
+use std::time::Duration;
+
+use oneseat::users::Role;
+
+use crate::support::{App, Client, EventStream, eventually};
+
+/// An instance that gives pages a second.
+async fn app() -> App {
+    let app = App::start_with(|config| config.page_grace = Duration::from_secs(1)).await;
+    for name in ["ada", "bob", "grace"] {
+        app.add_user(name, Role::User).await;
+    }
+    app
+}
+
+async fn page(app: &App, name: &str) -> Client {
+    app.visitor()
+        .sign_in_as_page(&format!("{name}@example.org"))
+        .await
+}
+
+/// Ends with the grace of a page: what has not ended by then stays.
+async fn until_another_page_has_ended(app: &App) {
+    let other = page(app, "grace").await;
+    drop(EventStream::open(&other).await);
+    eventually("the other page's session ends", async || {
+        other.session_passively().await.status == 401
+    })
+    .await;
+}
+
+/// Whether the stream that was open is seen as lost.
+fn lost(app: &App) -> i64 {
+    app.database()
+        .number("select count(*) from sessions where page_lost_at is not null")
+}
+
+#[tokio::test]
+async fn when_a_page_goes_without_a_word_its_session_ends_as_page_closed() {
+    let app = app().await;
+    let ada = page(&app, "ada").await;
+    let stream = EventStream::open(&ada).await;
+    assert_eq!(lost(&app), 0);
+    drop(stream);
+    // Nobody asks with the token: that would be a page that is there.
+    eventually("the session ends", async || app.sessions() == 0).await;
+    let answer = ada.session().await;
+    assert_eq!(answer.problem(), "401 session_ended");
+    assert_eq!(answer.json()["reason"], "page_closed");
+}
+
+#[tokio::test]
+async fn a_page_that_signed_in_and_never_showed_up_has_no_session_for_long() {
+    let app = app().await;
+    page(&app, "ada").await;
+    eventually("the session ends", async || app.sessions() == 0).await;
+    let reasons = "select count(*) from ended_sessions where reason = 'page_closed'";
+    assert_eq!(app.database().number(reasons), 1);
+}
+
+#[tokio::test]
+async fn a_client_without_a_page_keeps_its_session_whatever_becomes_of_its_streams() {
+    let app = app().await;
+    let ada = app.visitor().sign_in("ada@example.org").await;
+    drop(EventStream::open(&ada).await);
+    let bob = app.visitor().sign_in("bob@example.org").await;
+    until_another_page_has_ended(&app).await;
+    for client in [ada, bob] {
+        assert_eq!(client.session().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_comes_back_at_another_instance_keeps_its_session() {
+    let app = app().await;
+    let grace = |config: &mut oneseat::config::ServeConfig| config.page_grace = Duration::from_secs(1);
+    let other = app.another_instance_with(grace).await;
+    let ada = page(&app, "ada").await;
+    let stream = EventStream::open(&ada).await;
+    let again = EventStream::open(&ada.at(other.address)).await;
+    drop(stream);
+    until_another_page_has_ended(&app).await;
+    assert_eq!(ada.session().await.status, 200);
+    // And when that one goes, the session goes.
+    drop(again);
+    eventually("the session ends", async || {
+        app.database()
+            .number("select count(*) from ended_sessions where reason = 'page_closed'")
+            == 2
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_the_server_closes_ends_no_session() {
+    let app = app().await;
+    let grace = |config: &mut oneseat::config::ServeConfig| config.page_grace = Duration::from_secs(1);
+    let mut stopping = app.another_instance_with(grace).await;
+    let ada = page(&app, "ada").await;
+    let mut stream = EventStream::open(&ada.at(stopping.address)).await;
+    stopping.stop();
+    assert_eq!(stream.next().await, None);
+    drop((stream, stopping));
+    until_another_page_has_ended(&app).await;
+    assert_eq!(ada.session().await.status, 200);
+}
+
+#[tokio::test]
+async fn only_a_page_that_was_heard_shortly_before_and_not_since_is_gone() {
+    let app = App::start().await;
+    for name in ["ada", "bob", "grace"] {
+        app.add_user(name, Role::User).await;
+        page(&app, name).await;
+    }
+    let heard = |name: &str, moment: &str| {
+        app.database().execute(&format!(
+            "update sessions set page_lost_at = now() - interval '1 hour', page_heard_at = now() - interval '{moment}'
+             where user_id = (select id from users where name = '{name}')"
+        ));
+    };
+    heard("ada", "1 hour 20 seconds");
+    // A machine that slept: a proxy has given its connection up.
+    heard("bob", "1 hour 40 seconds");
+    // A page that could not open another stream.
+    heard("grace", "59 minutes");
+    // An instance without what this one has heard.
+    let _other = app
+        .another_instance_with(|config| config.page_grace = Duration::from_secs(1))
+        .await;
+    eventually("the marks are gone", async || lost(&app) == 0).await;
+    eventually("one has ended", async || app.sessions() == 2).await;
+    let ended = "select count(*) from ended_sessions join users on users.id = user_id
+                 where name = 'ada' and reason = 'page_closed'";
+    assert_eq!(app.database().number(ended), 1);
+}
+
+#[tokio::test]
+async fn marks_of_pages_wake_nobody_who_reads_the_feed() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    let ada = page(&app, "ada").await;
+    let named = "select count(*) from feed";
+    let before = app.database().number(named);
+    let stream = EventStream::open(&ada).await;
+    drop(stream);
+    eventually("the loss is noted", async || lost(&app) == 1).await;
+    EventStream::open(&ada).await;
+    assert_eq!(app.database().number(named), before);
+}
+
+#[tokio::test]
+async fn without_a_grace_no_session_ends_with_its_page() {
+    let app = App::start_with(|config| config.page_grace = Duration::ZERO).await;
+    app.add_user("ada", Role::User).await;
+    let ada = page(&app, "ada").await;
+    app.database().execute(
+        "update sessions set page_lost_at = now() - interval '1 day', page_heard_at = now() - interval '1 day'",
+    );
+    assert_eq!(ada.session().await.status, 200);
+    assert_eq!(lost(&app), 1);
+}

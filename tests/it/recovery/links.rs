@@ -1,0 +1,60 @@
+//! What a page tells of the link that led to it.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::{ADA, NEW, reset, start};
+use crate::support::{Answer, App, MailServer};
+
+async fn look(app: &App, token: &str) -> Answer {
+    app.visitor().post("/auth/link", &json!({ "token": token })).await
+}
+
+async fn link(app: &App, mails: &MailServer) -> String {
+    let forgot = app.visitor().request(Method::POST, "/auth/password/forgot");
+    assert_eq!(
+        Answer::of(forgot.json(&json!({ "email": ADA }))).await.status,
+        202
+    );
+    mails.next().await.token()
+}
+
+#[tokio::test]
+async fn a_link_tells_whom_it_is_for_and_is_not_used_up_by_that() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.signed_in("ada").await;
+    let token = link(&app, &mails).await;
+    for _ in 0..2 {
+        let told = look(&app, &token).await;
+        assert_eq!(told.status, 200, "{told:?}");
+        assert_eq!(told.json(), json!({ "name": "ada", "email": ADA }));
+        assert_eq!(told.header("cache-control"), "no-store");
+    }
+    assert_eq!(reset(&app.visitor(), &token, NEW).await.status, 200);
+    let used = look(&app, &token).await;
+    assert_eq!(used.problem(), "400 link_invalid");
+    assert!(used.text.contains("used already"), "{}", used.text);
+    for nothing in ["", "x", &"0".repeat(64)] {
+        assert_eq!(look(&app, nothing).await.problem(), "400 link_invalid");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_too_old_says_so_and_stays_dead() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.signed_in("ada").await;
+    let token = link(&app, &mails).await;
+    app.database()
+        .execute("update one_time_links set expires_at = now()");
+    let old = look(&app, &token).await;
+    assert_eq!(old.problem(), "400 link_invalid");
+    assert!(old.text.contains("too old"), "{}", old.text);
+    // What was told stays true, whatever the clock does.
+    assert_eq!(app.database().number("select count(*) from one_time_links"), 0);
+    assert_eq!(
+        reset(&app.visitor(), &token, NEW).await.problem(),
+        "400 link_invalid"
+    );
+}
