@@ -36,6 +36,7 @@ fn map() -> Vec<Entry> {
         call!(api::health::readyz),
         call!(openapi::openapi),
         call!(openapi::openapi_3_0),
+        call!(api::metadata::authorization_server),
         call!(api::auth::login),
         call!(api::account::forgot),
         call!(api::account::look_at_link),
