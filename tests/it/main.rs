@@ -10,6 +10,7 @@ mod admin;
 mod audit;
 mod authorization;
 mod browser;
+mod clients;
 mod clock;
 mod commands;
 mod connections;

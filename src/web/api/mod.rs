@@ -8,5 +8,6 @@ pub mod forward;
 pub mod health;
 pub(in crate::web) mod identity;
 pub mod introspect;
+pub mod metadata;
 pub mod users;
 pub(crate) mod views;

@@ -21,7 +21,7 @@ pub(in crate::web) struct Body<'a> {
     status: u16,
     /// For people, in one sentence.
     detail: &'a str,
-    #[schema(schema_with = super::code::schema)]
+    #[schema(schema_with = super::code::reference)]
     code: Code,
     /// The field of the request that was refused, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,7 +19,7 @@ use actix_web::{HttpResponse, ResponseError};
 use crate::request_id::RequestId;
 use crate::sessions::{Ending, HeldSeat};
 pub(in crate::web) use body::Body;
-pub(in crate::web) use code::Code;
+pub(in crate::web) use code::{Code, schema as codes};
 
 /// The media type of RFC 9457.
 pub(in crate::web) const CONTENT_TYPE: &str = "application/problem+json";

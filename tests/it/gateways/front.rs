@@ -136,7 +136,7 @@ async fn events_arrive_when_they_happen() {
         );
         stream.send(&head).await;
         assert_eq!(stream.status().await, 200, "{:?}", gateway.kind);
-        stream.read_until(": open\n\n").await;
+        stream.read_until(": open\n").await;
         visitor(&gateway).sign_in("eve@example.org").await;
         let before = stream.read_until("event: changed\n").await;
         // What was held back would come with the next beat.
