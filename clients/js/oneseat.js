@@ -152,11 +152,13 @@ class Session {
    * @param {string} server
    * @param {string} token
    * @param {User} user
+   * @param {boolean} passwordChangeRecommended
    */
-  constructor(server, token, user) {
+  constructor(server, token, user, passwordChangeRecommended) {
     this.server = server;
     this.token = token;
     this.user = user;
+    this.passwordChangeRecommended = passwordChangeRecommended;
   }
 
   get signal() {
@@ -272,6 +274,11 @@ export class Oneseat {
   /** Who is signed in here. */
   get user() {
     return this.#session?.user ?? null;
+  }
+
+  /** Should the user choose another password? The server's rules would refuse the one of this sign-in today. */
+  get passwordChangeRecommended() {
+    return this.#session?.passwordChangeRecommended ?? false;
   }
 
   /**
@@ -618,9 +625,9 @@ async function all(...told) {
 async function login(server, values) {
   const response = await post(`${server}/auth/login`, { ...values, endsWithPage: true });
   if (!response.ok) throw await Problem.from(response);
-  const { token, user } = await body(response);
+  const { token, user, passwordChangeRecommended } = await body(response);
   if (!isToken(token) || !isUser(user)) unreachable(NOT_OURS);
-  return new Session(server, token, user);
+  return new Session(server, token, user, passwordChangeRecommended === true);
 }
 
 const NOT_OURS = new Error("What answers is not oneseat.");

@@ -72,7 +72,7 @@ impl Auth {
     }
 
     /// Fails if mail cannot reach the address of a new account. Otherwise only its user would find out, days later.
-    fn needs_reachable(&self, email: &Email) -> Result<(), Error> {
+    pub(super) fn needs_reachable(&self, email: &Email) -> Result<(), Error> {
         if email.needs_smtp_utf8() && !self.policy.takes_utf8_addresses {
             return Err(Error::NeedsSmtpUtf8(email.to_string()));
         }
@@ -275,7 +275,7 @@ fn create(conn: &mut PgConnection, new: &NewUser) -> Result<User, Error> {
 }
 
 /// What an invitation tells of the one who sends it.
-fn invitation_by(by: &Authority) -> Happening {
+pub(super) fn invitation_by(by: &Authority) -> Happening {
     Happening {
         invited_by: by.holder().map(|holder| holder.user),
         ..Happening::default()

@@ -62,6 +62,7 @@ fn map() -> Vec<Entry> {
         call!(api::admin::history),
         call!(api::users::list),
         call!(api::users::invite),
+        call!(api::import::import),
         call!(api::users::disable),
         call!(api::users::enable),
         call!(api::users::send_password_link),

@@ -7,7 +7,7 @@ use utoipa::openapi::{Ref, SchemaFormat, Type};
 use crate::auth::lists::LARGEST_PAGE;
 use crate::mail::Kind;
 use crate::sessions::EndReason;
-use crate::users::{AccountState, Role};
+use crate::users::{AccountState, LONGEST_TYPED, Role};
 
 // utoipa ignores the doc comment of a field whose schema a function makes: such a schema has its description
 // here.
@@ -100,7 +100,7 @@ pub(in crate::web) fn typed_password() -> Object {
     text()
         .description(Some("Length is counted in code points."))
         .min_length(Some(1))
-        .max_length(Some(128))
+        .max_length(Some(LONGEST_TYPED))
         .build()
 }
 

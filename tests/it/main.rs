@@ -34,6 +34,7 @@ mod log;
 mod manual;
 mod metrics;
 mod model;
+mod moving_in;
 mod navigation;
 mod notify;
 mod openapi;

@@ -116,6 +116,13 @@ pub(super) fn user_changed(event: Event, user: Uuid, by: Actor) {
     event.tell(None, &[("user", &user), ("by", &by)]);
 }
 
+/// Users were brought along from another system: one line for those of one transaction.
+pub(super) fn users_imported(count: usize, by: Actor) {
+    if let Ok(count @ 1..) = u64::try_from(count) {
+        Event::UserCreated.write(Some(count), None, &[("by", &by)]);
+    }
+}
+
 /// A mailed link was used.
 pub(super) fn link_used(user: Uuid, purpose: Purpose, origin: &Origin) {
     let event = match purpose {

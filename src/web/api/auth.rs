@@ -43,6 +43,8 @@ pub struct SignedIn {
     token: String,
     user: UserView<'static>,
     expires_at: DateTime<Utc>,
+    /// Whether today's rules would refuse the password, so that the user should choose another one.
+    password_change_recommended: bool,
 }
 
 /// Signs in and takes the seat.
@@ -89,6 +91,7 @@ pub async fn login(
         token: signed_in.token.reveal(),
         user: signed_in.user.into(),
         expires_at: signed_in.session.expires_at,
+        password_change_recommended: signed_in.is_password_below_rules,
     }))
 }
 

@@ -7,6 +7,7 @@ pub mod events;
 pub mod forward;
 pub mod health;
 pub(in crate::web) mod identity;
+pub mod import;
 pub mod introspect;
 pub mod metadata;
 pub mod users;
