@@ -1,5 +1,5 @@
-//! Lists all that lies in `static/`, so that the program carries it and a file that is put there needs no mention. Each is made
-//! smaller: comments left out, and compressed in two ways.
+//! Lists all that lies in `static/`, and the client module, so that the program carries it and a file that is put there needs no mention.
+//! Each is made smaller: comments left out, and compressed in two ways.
 
 use std::ffi::OsStr;
 use std::io::{Cursor, Write};
@@ -9,19 +9,25 @@ use std::{env, fs, io};
 use brotli::enc::BrotliEncoderParams;
 use flate2::{Compression, GzBuilder};
 
+/// The client module and its types: the other files there are for npm.
+const MODULE: [&str; 2] = ["oneseat.d.ts", "oneseat.js"];
+
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     // The directory itself: a file that comes or goes counts, too.
     println!("cargo::rerun-if-changed=static");
+    println!("cargo::rerun-if-changed=clients/js");
     // The same for what Diesel embeds.
     println!("cargo::rerun-if-changed=migrations");
     let of_cargo = |name| env::var_os(name).map(PathBuf::from).unwrap_or_default();
     let out = of_cargo("OUT_DIR");
-    let mut files = fs::read_dir(of_cargo("CARGO_MANIFEST_DIR").join("static"))?
+    let root = of_cargo("CARGO_MANIFEST_DIR");
+    let mut files = fs::read_dir(root.join("static"))?
         .map(|entry| Ok(entry?.path()))
         .collect::<io::Result<Vec<_>>>()?;
     files.retain(|file| file.is_file());
-    files.sort();
+    files.extend(MODULE.map(|name| root.join("clients/js").join(name)));
+    files.sort_by(|one, other| one.file_name().cmp(&other.file_name()));
 
     let mut list = fs::File::create(out.join("static_files.rs"))?;
     writeln!(list, "&[")?;

@@ -27,6 +27,7 @@ const WORDS = {
   connected: "Connected again.",
   left: "You left or reloaded the page, so you were signed out. Please sign in again.",
   passwordChanged: "Your password is changed. Sign in with the new one.",
+  passwordIsOld: "Today's rules for passwords are stricter than your password. Please choose a new one under “Change your password”.",
 };
 
 /** Messages for sessions that this page ended itself. */
@@ -261,7 +262,7 @@ async function signIn({ email, password }) {
   const path = wanted();
   await takeSeat(email, password);
   address = email;
-  say("");
+  say(seat.passwordChangeRecommended ? WORDS.passwordIsOld : "");
   // Replaced, not pushed: "back" must not lead to a login page without a form.
   await enterAt(path)
     .catch((error) => (error instanceof Problem && path !== HOME ? enterAt(HOME) : Promise.reject(error)))

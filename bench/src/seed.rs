@@ -34,7 +34,7 @@ pub struct Seeded {
 /// The benchmark's one password as the program itself stores it: whatever the program's parameters are, sign-in meets
 /// a hash that it need not make stronger.
 pub fn password_hash() -> Result<String> {
-    let hasher = Hasher::start(1).map_err(|error| anyhow!("{error}"))?;
+    let hasher = Hasher::start(1, None).map_err(|error| anyhow!("{error}"))?;
     let password = Password::chosen(PASSWORD, &[])?;
     let hash = actix_web::rt::System::new().block_on(hasher.hash(password));
     Ok(hash.map_err(|error| anyhow!("{error}"))?.as_str().to_owned())

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 
 use super::Error;
 use crate::auth::{Auth, Validator, write_restored};
-use crate::config::{Policy, ServeConfig, SessionPolicy};
+use crate::config::{Pepper, Policy, ServeConfig, SessionPolicy};
 use crate::db::Database;
 use crate::sessions::feed::{Feed, LeaseSetting, RunningReader};
 use crate::sessions::memory::Memory;
@@ -27,6 +27,7 @@ pub(super) struct AuthBuilder {
     max_event_streams: usize,
     /// Whether sessions are ended whose pages are gone.
     ends_lost_pages: bool,
+    pepper: Option<Pepper>,
     policy: Policy,
 }
 
@@ -49,6 +50,7 @@ impl AuthBuilder {
             lease: LeaseSetting::Of(config.memory.lease),
             max_event_streams: config.http.max_event_streams,
             ends_lost_pages: !config.page_grace.is_zero(),
+            pepper: config.pepper.clone(),
             policy: config.policy,
             url,
         })
@@ -70,6 +72,7 @@ impl AuthBuilder {
             lease: LeaseSetting::AsSet,
             max_event_streams: 0,
             ends_lost_pages: false,
+            pepper: None,
             policy: Policy { sessions, ..policy },
             url,
         })
@@ -90,7 +93,7 @@ impl AuthBuilder {
             write_restored,
         )?;
         let validator = Validator::start(&self.db, self.validators, memory, self.policy.sessions)?;
-        let hasher = Hasher::start(self.hashers)?;
+        let hasher = Hasher::start(self.hashers, self.pepper)?;
         let pages = Pages::new(self.ends_lost_pages);
         let auth = Auth::new(self.db, hasher, validator, watchers, feed, pages, self.policy);
         Ok((auth, reader))

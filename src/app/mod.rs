@@ -57,7 +57,7 @@ impl App {
     /// # Errors
     /// [`Error`], in words for an operator.
     pub async fn build(database: DatabaseConfig, config: ServeConfig) -> Result<Self, Error> {
-        let mailer = config.mail.as_ref().map(mailer).transpose()?;
+        let mailer = mailer(&config)?;
         let metrics = config.http.metrics_bind.map(MetricsExporter::bind).transpose()?;
         let server = Server::bind(config.clone())?;
         let address = server.address()?;
@@ -172,12 +172,16 @@ async fn failed(metrics: Option<&mut RunningExporter>) -> io::Error {
     }
 }
 
-/// Makes the mailer.
-fn mailer(mail: &MailConfig) -> io::Result<Mailer> {
-    match mail {
-        MailConfig::Smtp { url, from } => Mailer::smtp(url, from).map_err(io::Error::other),
-        MailConfig::Terminal => Ok(Mailer::Terminal),
-    }
+/// Makes the mailer, if mail is sent.
+fn mailer(config: &ServeConfig) -> io::Result<Option<Mailer>> {
+    Ok(match &config.mail {
+        None => None,
+        Some(MailConfig::Terminal) => Some(Mailer::Terminal),
+        Some(MailConfig::Smtp { url, from }) => {
+            let public_url = config.http.public_url.as_deref();
+            Some(Mailer::smtp(url, from, public_url).map_err(io::Error::other)?)
+        }
+    })
 }
 
 /// Restarts the private PostgreSQL, if there is one, whenever it has died.

@@ -11,6 +11,7 @@ use crate::config::SessionPolicy;
 use crate::db::PgConnection;
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Happening};
+use crate::mail::undelivered;
 use crate::sessions::history::{self, Which};
 use crate::sessions::{EndReason, EndedSession};
 use crate::users::link::{self, Purpose};
@@ -71,7 +72,7 @@ impl Auth {
     }
 
     /// Fails if mail cannot reach the address of a new account. Otherwise only its user would find out, days later.
-    fn needs_reachable(&self, email: &Email) -> Result<(), Error> {
+    pub(super) fn needs_reachable(&self, email: &Email) -> Result<(), Error> {
         if email.needs_smtp_utf8() && !self.policy.takes_utf8_addresses {
             return Err(Error::NeedsSmtpUtf8(email.to_string()));
         }
@@ -95,6 +96,8 @@ impl Auth {
         let invite = move |conn: &mut PgConnection, _| {
             let user = create(conn, &new)?;
             outbox::post(conn, &new.email.digest(), Kind::Invitation, &happening)?;
+            // Of an earlier account with this address.
+            undelivered::forget(conn, &new.email.digest())?;
             Ok(user)
         };
         let tell = |user: &User, by| audit::user_changed(Event::UserCreated, user.id, by);
@@ -118,6 +121,7 @@ impl Auth {
                 return Err(Error::AccountDisabled);
             }
             outbox::post(conn, &email.digest(), kind, &happening)?;
+            undelivered::forget(conn, &email.digest())?;
             Ok((1, Vec::new()))
         })
         .await
@@ -271,7 +275,7 @@ fn create(conn: &mut PgConnection, new: &NewUser) -> Result<User, Error> {
 }
 
 /// What an invitation tells of the one who sends it.
-fn invitation_by(by: &Authority) -> Happening {
+pub(super) fn invitation_by(by: &Authority) -> Happening {
     Happening {
         invited_by: by.holder().map(|holder| holder.user),
         ..Happening::default()

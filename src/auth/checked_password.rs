@@ -10,9 +10,10 @@ use super::authority::{Authority, Holder, Subject};
 use super::{Auth, Error};
 use crate::db::PgConnection;
 use crate::sessions::Origin;
+use crate::users::link::Purpose;
 use crate::users::lockout::{self, Failure};
 use crate::users::store::{self as users, Claimed, Credentials};
-use crate::users::{Email, Match, Password, User};
+use crate::users::{Email, Match, Password, User, Verdict};
 
 /// How often a password is checked at most, if the stored hash changes during the check.
 const ATTEMPTS: usize = 3;
@@ -122,12 +123,20 @@ impl Auth {
             let (email, found) = self.look_up(claim).await?;
             // Hash even for unknown addresses: the response time must not reveal who exists.
             let networks = claim.origin().networks();
-            let matched = self
+            let verdict = self
                 .hasher
                 .verify(password.clone(), found.as_ref(), networks)
                 .await?;
-            let (Some(found), Some(matched)) = (found, matched) else {
-                return Err(self.count_failure(claim).await?);
+            let (found, matched) = match (found, verdict) {
+                (Some(found), Verdict::Right(matched)) => (found, matched),
+                (_, Verdict::Unusable { needs_help }) => {
+                    let refused = self.count_failure(claim).await?;
+                    if needs_help {
+                        self.offer_new_password(claim);
+                    }
+                    return Err(refused);
+                }
+                (_, Verdict::Right(_) | Verdict::Wrong) => return Err(self.count_failure(claim).await?),
             };
             let claim = claim.clone();
             let checked = CheckedPassword {
@@ -155,6 +164,22 @@ impl Auth {
             Ok((email, found))
         };
         self.at_account(claim, look_up, |_| ()).await
+    }
+
+    /// Mails a link to a user whose stored hash is of no use: no password of theirs would be right. The answer
+    /// tells strangers nothing of it, and does not wait for it.
+    fn offer_new_password(&self, claim: &Claim) {
+        if let Claim::SignIn(email, origin) = claim.clone()
+            && self.sends_mail()
+        {
+            let auth = self.clone();
+            tokio::spawn(async move {
+                let asked = auth.request_link(email, Purpose::PasswordReset, origin).await;
+                if let Err(error) = asked {
+                    log::warn!("no link was sent to a user whose password hash is of no use: {error}");
+                }
+            });
+        }
     }
 
     /// Counts a wrong password, and returns the error for it.

@@ -14,6 +14,7 @@ use super::{Auth, Error, audit};
 use crate::db::PgConnection;
 use crate::mail::message::Content;
 use crate::mail::outbox::{self, Next, QueuedMail};
+use crate::mail::undelivered;
 use crate::mail::{Kind, Mailer, Message, NotSent, Site};
 use crate::sessions::Device;
 use crate::token::Token;
@@ -32,7 +33,7 @@ pub enum Delivery {
     Dropped,
     /// The mail will be tried again.
     Postponed,
-    /// The address does not exist.
+    /// The address does not exist, or the server goes on refusing it.
     GivenUp,
 }
 
@@ -91,15 +92,36 @@ impl Auth {
                 return self.put_back(mail).await;
             }
         };
-        let (id, kind, tries) = (user.id, mail.kind, mail.attempts);
-        match mailer.send(user.email, message).await {
-            Ok(()) => self.take_out(mail, id, None).await,
-            Err(NotSent::Ever(error)) => self.take_out(mail, id, Some(error)).await,
-            Err(NotSent::Yet(error)) => {
-                log::warn!("could not mail {kind} to user {id} (try {tries}), and will try again: {error}");
-                self.put_back(mail).await
+        let sent = mailer.send(user.email, message).await;
+        self.settle(mail, user.id, sent).await
+    }
+
+    /// Does with the mail what became of it.
+    async fn settle(
+        &self,
+        mut mail: QueuedMail,
+        user: Uuid,
+        sent: Result<(), NotSent>,
+    ) -> Result<Delivery, Error> {
+        let error = match sent {
+            Ok(()) => return self.take_out(mail, user, None).await,
+            Err(NotSent::Ever(reason)) => {
+                let why = "nobody is at the address";
+                return self.take_out(mail, user, Some(Refused { why, reason })).await;
             }
-        }
+            Err(NotSent::Refused(reason)) if mail.is_refused_too_often() => {
+                let why = "for hours the server refused the address";
+                return self.take_out(mail, user, Some(Refused { why, reason })).await;
+            }
+            Err(NotSent::Refused(error) | NotSent::Yet(error)) => error,
+        };
+        let QueuedMail { kind, attempts, .. } = mail;
+        let address = short_digest(&mail.email_digest);
+        log::warn!(
+            "could not mail {kind} to user {user} at address {address} (try {attempts}), and will try again: {error}"
+        );
+        mail.last_reason = Some(error);
+        self.put_back(mail).await
     }
 
     /// Removes a mail that was sent or `refused`, and logs that afterwards: a mail that is still in the
@@ -108,11 +130,21 @@ impl Auth {
         &self,
         mail: QueuedMail,
         user: Uuid,
-        refused: Option<String>,
+        refused: Option<Refused>,
     ) -> Result<Delivery, Error> {
         let kind = mail.kind;
         self.run(move |conn| {
-            let was_in = outbox::remove(conn, mail.id)? > 0;
+            let was_in = conn.transaction(|conn| {
+                let was_in = outbox::remove(conn, mail.id)? > 0;
+                match &refused {
+                    None => undelivered::forget(conn, &mail.email_digest)?,
+                    Some(_) if !was_in => 0,
+                    Some(Refused { reason, .. }) => {
+                        undelivered::note(conn, &mail.email_digest, kind, reason)?
+                    }
+                };
+                QueryResult::Ok(was_in)
+            })?;
             match refused {
                 None => {
                     audit::mail_sent(kind, user);
@@ -120,9 +152,9 @@ impl Auth {
                 }
                 // Another instance has removed the mail after its lease, and logged it.
                 Some(_) if !was_in => {}
-                Some(error) => {
-                    let why = format!("nobody is at the address of user {user}: {error}");
-                    audit::mail_given_up(kind, mail.id, &why);
+                Some(Refused { why, reason }) => {
+                    let why = format!("{why} of user {user}: {reason}");
+                    audit::mail_given_up(kind, mail.id, &short_digest(&mail.email_digest), &why);
                 }
             }
             Ok(Delivery::GivenUp)
@@ -140,6 +172,12 @@ impl Auth {
         self.query(move |conn| outbox::postpone(conn, &mail)).await?;
         Ok(Delivery::Postponed)
     }
+}
+
+/// Why a mail is given up: in our words, and in the server's.
+struct Refused {
+    why: &'static str,
+    reason: String,
 }
 
 /// Why a mail for an address without an account is not sent.

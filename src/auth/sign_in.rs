@@ -27,6 +27,8 @@ pub struct SignedIn {
     pub user: User,
     /// The new session.
     pub session: Session,
+    /// Whether today's rules would refuse the password: it came along from another system, or is older.
+    pub is_password_below_rules: bool,
 }
 
 /// What a sign-in says about a live session of its user.
@@ -165,7 +167,7 @@ impl Applicant {
     /// Opens a session, and ends the earlier one.
     fn open(&self, conn: &mut PgConnection, user: User) -> Result<(Outcome, Vec<EndedSession>), Error> {
         let (token, email) = (Token::generate()?, &self.checked.email);
-        if let Some(hash) = &self.checked.matched.stronger {
+        if let Some(hash) = &self.checked.matched.ours {
             users::set_password(conn, user.id, hash)?;
         }
         let statement = SignInStatement {
@@ -185,7 +187,12 @@ impl Applicant {
         }
         let had_seat = HadSeat(!taken.replaced.is_empty());
         let session = taken.session;
-        let signed_in = Box::new(SignedIn { token, user, session });
+        let signed_in = Box::new(SignedIn {
+            token,
+            user,
+            session,
+            is_password_below_rules: self.checked.matched.is_below_rules,
+        });
         Ok((Outcome::SignedIn(signed_in, had_seat), taken.replaced))
     }
 }

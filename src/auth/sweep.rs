@@ -18,9 +18,9 @@ use super::metrics::{SWEEPS, SWEPT_ROWS};
 use super::{Auth, Error, unwritten_ends};
 use crate::config::SessionPolicy;
 use crate::db::{OwnedConnection, PgConnection};
-use crate::mail::outbox;
+use crate::mail::{outbox, undelivered};
 use crate::sessions::{history, known_origins, store};
-use crate::users::{link, lockout};
+use crate::users::{link, lockout, short_digest};
 
 /// Rows per transaction: locks and waits stay short.
 const BATCH: i64 = 1_000;
@@ -78,6 +78,7 @@ struct Frontier {
     links: DateTime<Utc>,
     mail_requests: DateTime<Utc>,
     known_origins: DateTime<Utc>,
+    undelivered: DateTime<Utc>,
 }
 
 impl Auth {
@@ -219,11 +220,12 @@ fn sweep_batch(
         let links = link::sweep(conn, from.links, BATCH)?;
         let mail_requests = outbox::sweep(conn, from.mail_requests, BATCH)?;
         let origins = known_origins::sweep(conn, from.known_origins, BATCH)?;
+        let undelivered = undelivered::sweep(conn, from.undelivered, BATCH)?;
         let swept = Swept {
             sessions: expired.len(),
             endings: endings.len(),
             login_failures: login_failures.len(),
-            others: links.len() + mail_requests.len() + origins.len(),
+            others: links.len() + mail_requests.len() + origins.len() + undelivered.len(),
         };
         let reached = Frontier {
             sessions: latest(expired.iter().map(|session| session.ended_at), from.sessions),
@@ -232,6 +234,7 @@ fn sweep_batch(
             links: latest(links, from.links),
             mail_requests: latest(mail_requests, from.mail_requests),
             known_origins: latest(origins, from.known_origins),
+            undelivered: latest(undelivered, from.undelivered),
         };
         Ok(Some((swept, reached, expired)))
     })?;
@@ -239,15 +242,20 @@ fn sweep_batch(
         return Ok(None);
     };
     audit::ended(&expired, Actor::Time);
-    // In its own transaction: the holder of a row of the outbox waits for nothing.
-    let given_up = conn.transaction(|conn| outbox::give_up(conn, BATCH))?;
-    for (id, kind, since) in &given_up {
-        let why = format!("it waited since {since:?}");
-        audit::mail_given_up(*kind, *id, &why);
-    }
-    let others = swept.others + given_up.len();
+    let others = swept.others + give_up_mails(conn)?;
     let swept = Swept { others, ..swept };
     Ok((!swept.is_nothing()).then_some((swept, reached)))
+}
+
+/// Gives up what waited in the outbox for too long. Returns how many mails.
+fn give_up_mails(conn: &mut PgConnection) -> QueryResult<usize> {
+    // In its own transaction: the holder of a row of the outbox waits for nothing.
+    let given_up = conn.transaction(|conn| undelivered::give_up(conn, BATCH))?;
+    for mail in &given_up {
+        let why = format!("it waited since {:?}", mail.created_at);
+        audit::mail_given_up(mail.kind, mail.id, &short_digest(&mail.email_digest), &why);
+    }
+    Ok(given_up.len())
 }
 
 fn latest(moments: impl IntoIterator<Item = DateTime<Utc>>, otherwise: DateTime<Utc>) -> DateTime<Utc> {

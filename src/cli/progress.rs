@@ -1,6 +1,7 @@
 //! The progress bar, which shares a terminal with the log.
 
 use std::fmt::Display;
+use std::io::Read;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -41,6 +42,20 @@ pub(super) fn steps() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
     bar.enable_steady_tick(TICK);
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A bar for reading so many bytes, if that is known. Wraps what is read.
+pub(super) fn reading<R: Read>(input: R, bytes: Option<u64>) -> (ProgressBar, indicatif::ProgressBarIter<R>) {
+    let (bar, template) = match bytes {
+        Some(bytes) => (
+            ProgressBar::new(bytes),
+            "{wide_bar} {bytes} of {total_bytes}, {eta} left",
+        ),
+        None => (ProgressBar::no_length(), "{spinner} {bytes}, {elapsed}"),
+    };
+    let style = ProgressStyle::with_template(template);
+    let bar = BARS.add(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())));
+    (bar.clone(), bar.wrap_read(input))
 }
 
 /// A bar for work on about this many rows. They are counted only if the bar is visible. If they cannot be

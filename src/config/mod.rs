@@ -6,6 +6,7 @@ mod database;
 mod http;
 mod mail;
 mod origin;
+mod pepper;
 mod proxies;
 mod reader;
 mod sessions;
@@ -23,6 +24,7 @@ use ipnetwork::IpNetwork;
 pub use database::{DatabaseConfig, DatabaseLocation, DatabaseSettings};
 pub use http::{HttpConfig, HttpSettings};
 pub use mail::{MailConfig, MailPolicy, MailSettings, ReachSettings};
+pub use pepper::{Pepper, PepperSettings};
 pub use proxies::ProxySettings;
 use reader::Reader;
 pub use sessions::{
@@ -50,6 +52,9 @@ pub struct ServeSettings {
     /// How long the history is kept.
     #[command(flatten)]
     pub history: HistorySettings,
+    /// How passwords from other systems are checked.
+    #[command(flatten)]
+    pub pepper: PepperSettings,
     /// How mails are sent.
     #[command(flatten)]
     pub mail: MailSettings,
@@ -71,6 +76,8 @@ pub struct ServeConfig {
     pub mail: Option<MailConfig>,
     /// How the site shows itself.
     pub site: SiteConfig,
+    /// What another system appended to its passwords.
+    pub pepper: Option<Pepper>,
     /// The rules that the use cases apply.
     pub policy: Policy,
     /// What is remembered of validations.
@@ -212,6 +219,7 @@ impl ServeConfig {
         }
         let has_public_url = reader::given(&settings.http.public_url).is_some();
         let mail = MailConfig::read(reader, &settings.mail, has_public_url, prints_mail);
+        let pepper = Pepper::read(reader, &settings.pepper);
         let sends_mail = mail.as_ref().is_none_or(Option::is_some);
         let site = SiteConfig::read(reader, &settings.site);
         let policy = Policy::read(reader, settings, sends_mail);
@@ -224,6 +232,7 @@ impl ServeConfig {
             trusted_proxies: trusted_proxies?,
             mail: mail?,
             site: site?,
+            pepper: pepper?,
             policy: policy?,
             memory: memory?,
             sweep_interval: sweep_interval?,

@@ -58,6 +58,8 @@ diesel::table! {
         turn -> Float8,
         asked -> Bool,
         invited_by -> Nullable<Uuid>,
+        refusals -> Int4,
+        last_reason -> Nullable<Text>,
     }
 }
 
@@ -104,6 +106,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    undelivered_mails (email_digest) {
+        email_digest -> Bytea,
+        kind -> Text,
+        reason -> Text,
+        given_up_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> Uuid,
         name -> Text,
@@ -133,5 +144,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     one_time_links,
     service_clients,
     sessions,
+    undelivered_mails,
     users,
 );

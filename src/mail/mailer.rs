@@ -8,9 +8,10 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp;
 use lettre::{Address, SmtpTransport, Transport};
+use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use super::Message;
+use super::{Message, names};
 use crate::domain_name;
 use crate::redaction::Secrets;
 
@@ -40,6 +41,9 @@ pub enum NotSent {
     /// It may succeed another time.
     #[error("{0}")]
     Yet(String),
+    /// The server refuses the recipient, and does not say whether that is for good.
+    #[error("{0}")]
+    Refused(String),
     /// Nobody has this address.
     #[error("{0}")]
     Ever(String),
@@ -49,19 +53,26 @@ pub enum NotSent {
 /// refusals may be about the sender, the password or the relaying, which an operator can mend.
 const NOBODY: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
 
+/// Replies that refuse a recipient (RFC 5321 4.2.3).
+const RECIPIENT_REFUSED: [u16; 3] = [550, 551, 553];
+
 impl Mailer {
     /// `url` is like `smtps://user:password@host:465` or `smtp://host:587?tls=required`, `from`
-    /// like `oneseat <seat@example.org>`. Does not connect yet.
+    /// like `oneseat <seat@example.org>`. The public URL names this server. Does not connect yet.
     ///
     /// # Errors
     /// Which of the two cannot be used, without repeating the URL.
-    pub fn smtp(url: &str, from: &str) -> Result<Self, String> {
+    pub fn smtp(url: &str, from: &str, public_url: Option<&str>) -> Result<Self, String> {
         let transport = SmtpTransport::from_url(url).map_err(|_| "the SMTP server's URL cannot be used")?;
         let sender: Mailbox = from.parse().map_err(|_| format!("no sender of mail: {from}"))?;
         let address = in_ascii(sender.email.as_ref()).ok_or_else(|| format!("no sender of mail: {from}"))?;
         let from = Mailbox::new(sender.name, address);
+        let mut transport = transport.timeout(Some(SMTP_TIMEOUT));
+        if let Some(name) = names::hello(public_url, &from) {
+            transport = transport.hello_name(name);
+        }
         Ok(Self::Smtp(Box::new(Smtp {
-            transport: transport.timeout(Some(SMTP_TIMEOUT)).build(),
+            transport: transport.build(),
             from,
             credentials: Secrets::of_url(url),
         })))
@@ -104,7 +115,7 @@ impl Smtp {
             .from(self.from.clone())
             .to(Mailbox::new(None, address))
             .subject(message.subject.as_str())
-            .message_id(None)
+            .message_id(Some(names::message_id(&self.from)))
             // This asks for no automatic reply (RFC 3834 5).
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
@@ -117,16 +128,23 @@ impl Smtp {
             .map_err(|error| NotSent::Yet(self.in_full(&error, to, message)))?;
         match self.transport.send(&mime) {
             Ok(_) => Ok(()),
-            Err(error) if is_nobody(&error) => Err(NotSent::Ever(self.in_full(&error, to, message))),
-            Err(error) => Err(NotSent::Yet(self.in_full(&error, to, message))),
+            Err(error) => {
+                let words = self.in_full(&error, to, message);
+                Err(match enhanced_code(&error) {
+                    Some(code) if error.is_permanent() && NOBODY.contains(&code.as_str()) => {
+                        NotSent::Ever(words)
+                    }
+                    None if refuses_a_recipient(&error) => NotSent::Refused(words),
+                    _ => NotSent::Yet(words),
+                })
+            }
         }
     }
 
     /// The error and its causes, without what only the message's reader may know.
     fn in_full(&self, error: &dyn std::error::Error, to: &str, message: &Message) -> String {
-        let secrets = message
-            .tokens()
-            .fold(self.credentials.clone().and_address(to), Secrets::and);
+        let secrets = self.credentials.clone().and_recipient(to, &label(to));
+        let secrets = message.tokens().fold(secrets, Secrets::and);
         let mut words = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -150,12 +168,25 @@ fn in_ascii(address: &str) -> Option<Address> {
     }
 }
 
-/// Is another attempt useless? The enhanced status code begins the reply (RFC 2034 4); later text may be
-/// quoted.
-fn is_nobody(error: &smtp::Error) -> bool {
-    let reply = std::error::Error::source(error).map(ToString::to_string);
-    let code = reply.as_deref().and_then(|reply| reply.split_whitespace().next());
-    error.is_permanent() && code.is_some_and(|code| NOBODY.contains(&code))
+/// What the log says in place of an address: the beginning of its digest, as in every other line.
+fn label(address: &str) -> String {
+    let digest = hex::encode(Sha256::digest(address));
+    format!("[address {}]", &digest[..12])
+}
+
+/// The enhanced status code. It begins the reply (RFC 2034 4); later text may be quoted.
+fn enhanced_code(error: &smtp::Error) -> Option<String> {
+    let reply = std::error::Error::source(error)?.to_string();
+    let code = reply.split_whitespace().next()?;
+    let is_code =
+        code.split('.').count() == 3 && code.chars().all(|sign| sign == '.' || sign.is_ascii_digit());
+    is_code.then(|| code.to_owned())
+}
+
+fn refuses_a_recipient(error: &smtp::Error) -> bool {
+    error
+        .status()
+        .is_some_and(|code| RECIPIENT_REFUSED.contains(&u16::from(code)))
 }
 
 #[cfg(test)]
@@ -172,7 +203,7 @@ mod tests {
         ] {
             assert_eq!(in_ascii(address).unwrap().to_string(), sent);
         }
-        let Ok(Mailer::Smtp(smtp)) = Mailer::smtp("smtp://mail.example.org", "Seat <seat@münchen.de>")
+        let Ok(Mailer::Smtp(smtp)) = Mailer::smtp("smtp://mail.example.org", "Seat <seat@münchen.de>", None)
         else {
             panic!("no SMTP server");
         };
@@ -181,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_words_of_a_server_do_not_say_whom_a_mail_is_for() {
-        let Ok(Mailer::Smtp(smtp)) = Mailer::smtp("smtp://mail.example.org", "seat@example.org") else {
+        let Ok(Mailer::Smtp(smtp)) = Mailer::smtp("smtp://mail.example.org", "seat@example.org", None) else {
             panic!("no SMTP server");
         };
         let message = Message {
@@ -192,7 +223,7 @@ mod tests {
         let said = std::io::Error::other("550 5.7.1 user victim11 unknown: victim11 at example dot org");
         assert_eq!(
             smtp.in_full(&said, "victim11@example.org", &message),
-            "550 5.7.1 user [...] unknown: [...]"
+            "550 5.7.1 user [...] unknown: [address 4be1074c076d]"
         );
     }
 }

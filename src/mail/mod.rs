@@ -9,9 +9,11 @@
 mod kind;
 pub mod mailer;
 pub mod message;
+mod names;
 pub mod outbox;
 pub mod readdressing;
 mod site;
+pub mod undelivered;
 
 pub use kind::Kind;
 pub use mailer::{Mailer, NotSent};

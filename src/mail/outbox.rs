@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::Kind;
 use crate::db::PgConnection;
-use crate::db::clock::{after, before, interval, now, span};
+use crate::db::clock::{after, interval, now, span};
 use crate::db::schema::mails;
 use crate::db::stale::Stale;
 use crate::network::Networks;
@@ -41,9 +41,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// No more attempts are counted.
 const MOST_COUNTED: i32 = 10_000;
-/// After this time a mail is given up.
-const GIVE_UP: Duration = Duration::from_secs(3 * 24 * 60 * 60);
-
 /// The event that a mail reports.
 #[derive(Clone, Debug, Default)]
 pub struct Happening {
@@ -86,6 +83,10 @@ pub struct QueuedMail {
     pub created_at: DateTime<Utc>,
     /// The admin who invites.
     pub invited_by: Option<Uuid>,
+    /// How often the server refused the recipient without saying whether that is for good.
+    pub refusals: i32,
+    /// Why the last try failed.
+    pub last_reason: Option<String>,
 }
 
 /// Puts a mail into the outbox. If a link of the same kind already waits for the address, that mail is
@@ -247,12 +248,16 @@ pub fn claim(conn: &mut PgConnection) -> QueryResult<Option<QueuedMail>> {
         .optional()
 }
 
-/// Puts back a mail that could not be sent.
+/// Puts back a mail that could not be sent, with what happened to it.
 pub fn postpone(conn: &mut PgConnection, mail: &QueuedMail) -> QueryResult<usize> {
     let doublings = u32::try_from(mail.attempts - 1).unwrap_or_default().min(16);
     let pause = (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE);
     update(mails::table.find(mail.id))
-        .set(mails::due_at.eq(after(now(), span(pause))))
+        .set((
+            mails::due_at.eq(after(now(), span(pause))),
+            mails::refusals.eq(mail.refusals),
+            mails::last_reason.eq(&mail.last_reason),
+        ))
         .execute(conn)
 }
 
@@ -271,22 +276,6 @@ pub fn discard(conn: &mut PgConnection, mail: &QueuedMail) -> QueryResult<()> {
         postpone(conn, mail)?;
     }
     Ok(())
-}
-
-/// Removes up to `batch` mails that waited longer than three days. Returns them, with the time of their
-/// request.
-pub fn give_up(conn: &mut PgConnection, batch: i64) -> QueryResult<Vec<(Uuid, Kind, DateTime<Utc>)>> {
-    let old: Vec<Uuid> = mails::table
-        .filter(mails::created_at.lt(before(now(), span(GIVE_UP))))
-        .filter(mails::kind.eq_any(Kind::ALL))
-        .limit(batch)
-        .for_update()
-        .skip_locked()
-        .select(mails::id)
-        .load(conn)?;
-    delete(mails::table.filter(mails::id.eq_any(old)))
-        .returning((mails::id, mails::kind, mails::created_at))
-        .get_results(conn)
 }
 
 /// Deletes up to `batch` stale rows of requests begun at `from` or later, the oldest first. Returns when they

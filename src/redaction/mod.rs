@@ -33,7 +33,8 @@ impl Secrets {
     /// keys and these secrets.
     pub fn cleaned(&self, words: &str) -> String {
         let line = on_one_line(beginning(words));
-        cut(words::plain(&self.without_words(&self.taken_out_of(&line))))
+        let line = self.taken_out_of(&self.with_recipient_marked(&line));
+        cut(self.with_recipient_told(words::plain(&self.without_words(&line))))
     }
 }
 

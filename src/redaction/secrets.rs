@@ -6,14 +6,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
+use super::people::Recipient;
 use super::{LEFT_OUT, on_one_line};
 
 /// The fewest letters and digits of a name. A shorter one is part of other words, and a name opens nothing.
-const SHORTEST_NAME: usize = 6;
+pub(super) const SHORTEST_NAME: usize = 6;
 
 /// Secrets that must not be logged. Empty by default.
 #[derive(Clone, Default)]
 pub struct Secrets {
+    /// The address of a message.
+    pub(super) recipient: Option<Recipient>,
     /// Names that are compared with whole words.
     pub(super) words: Vec<Vec<char>>,
     /// In their compared form.
@@ -124,7 +127,7 @@ impl Secrets {
 }
 
 /// Marks the places of these forms.
-fn mark(forms: &[Vec<char>], text: impl Iterator<Item = (usize, char)>, is_secret: &mut [bool]) {
+pub(super) fn mark(forms: &[Vec<char>], text: impl Iterator<Item = (usize, char)>, is_secret: &mut [bool]) {
     let (places, text): (Vec<usize>, Vec<char>) = text.unzip();
     for form in forms {
         for (start, window) in text.windows(form.len()).enumerate() {

@@ -1,17 +1,19 @@
-//! Runs Argon2id on a few threads of its own. A storm of sign-ins waits in the queue here. It does not take
+//! Hashes passwords on a few threads of its own. A storm of sign-ins waits in the queue here. It does not take
 //! the memory and the threads that everything else needs.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::foreign_hash::UnusableHash;
 use super::password_hash::{Checked, Match, Memory, NotHashed, PasswordHash, hash, verify};
 use super::store::Credentials;
-use super::{Password, Proposed, Unusable};
+use super::{Password, Proposed, Unusable, User};
+use crate::config::Pepper;
 use crate::fair_queue::{FairQueue, Put};
 use crate::network::Networks;
 use crate::worker_pool::{Full, Worker, WorkerPool};
@@ -22,6 +24,10 @@ const QUEUE: usize = 256;
 
 /// The longest wait. A busy machine may be slower than the length of the queue suggests.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A user whose hash is of no use is helped this often, however often anybody tries: a later link ends an earlier
+/// one.
+const PAUSE_BETWEEN_HELP: Duration = Duration::from_secs(60 * 60);
 
 /// The niceness of hashing, from 0 to 19. At 10, hashing gets a tenth of a core that it shares with other
 /// work.
@@ -45,6 +51,21 @@ impl From<NotHashed> for Error {
     }
 }
 
+/// The result of a check.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The password is right.
+    Right(Match),
+    /// The password is wrong, or there is no account.
+    Wrong,
+    /// No password can be right: the stored hash is of no use. Strangers must not tell this from a wrong
+    /// password.
+    Unusable {
+        /// Whether to help the user now, as was not done in the last hour.
+        needs_help: bool,
+    },
+}
+
 /// The hashing threads. Cloning is cheap; the threads end with the last clone.
 #[derive(Clone)]
 pub struct Hasher {
@@ -53,8 +74,11 @@ pub struct Hasher {
     queue: Arc<Mutex<FairQueue<Job>>>,
     /// The hash for addresses without an account: the time must not reveal them.
     dummy: Arc<PasswordHash>,
-    /// Users whose unusable hash was logged. Once is enough, however often strangers try it.
-    unusable: Arc<Mutex<HashSet<Uuid>>>,
+    /// For hashes that were made with one.
+    pepper: Option<Pepper>,
+    /// Users whose unusable hash was logged, and when they were last helped. To log it once is enough, however often
+    /// strangers try it.
+    unusable: Arc<Mutex<HashMap<Uuid, Instant>>>,
 }
 
 /// Runs with the memory of a thread. `None`: another entry took its place in the queue.
@@ -71,7 +95,7 @@ impl Hasher {
     ///
     /// # Errors
     /// [`Error::Failed`] when a thread cannot be started or the first hash cannot be made.
-    pub fn start(threads: usize) -> Result<Self, Error> {
+    pub fn start(threads: usize, pepper: Option<Pepper>) -> Result<Self, Error> {
         let dummy = Password::generate().map_err(|_| Error::Failed)?;
         let dummy = hash(&dummy, &mut Memory::new())?;
         let queue = Arc::new(Mutex::new(FairQueue::new(QUEUE)));
@@ -84,6 +108,7 @@ impl Hasher {
             pool,
             queue,
             dummy: Arc::new(dummy),
+            pepper,
             unusable: Arc::default(),
         })
     }
@@ -123,7 +148,7 @@ impl Hasher {
         Ok(self.submit(networks, judge).await??)
     }
 
-    /// Checks the account's password. Without an account or a hash the answer is `None`, after the same work.
+    /// Checks the account's password. Without an account or a hash it is wrong, after the same work.
     ///
     /// # Errors
     /// See [`Error`].
@@ -132,21 +157,23 @@ impl Hasher {
         password: Password,
         account: Option<&Credentials>,
         networks: Networks,
-    ) -> Result<Option<Match>, Error> {
-        let id = account.map(|found| found.user.id);
+    ) -> Result<Verdict, Error> {
         let stored = account.and_then(|found| found.password_hash.clone());
         let stored = stored.unwrap_or_else(|| (*self.dummy).clone());
-        let unusable = self.unusable.clone();
+        let user = account.map(|found| found.user.clone());
+        let (pepper, unusable) = (self.pepper.clone(), self.unusable.clone());
         let check = move |memory: &mut Memory| {
-            Ok(match verify(&password, &stored, memory)? {
-                Checked::Right(matched) => Some(matched),
-                Checked::Wrong => None,
-                Checked::Unusable(why) => {
-                    if let Some(user) = id.filter(|id| locked(&unusable).insert(*id)) {
-                        log::error!(user:%, reason = why; "a stored password hash is of no use: its user cannot sign in without a new password");
-                    }
-                    None
+            let checked = verify(&password, &stored, pepper.as_ref(), memory)?;
+            Ok(match (checked, user) {
+                (Checked::Right(ours), Some(User { name, email, .. })) => Verdict::Right(Match {
+                    ours,
+                    is_below_rules: !password.meets_rules(&[&name, &email]),
+                }),
+                (Checked::Unusable(why), Some(user)) => {
+                    let needs_help = note_unusable(&mut locked(&unusable), user.id, why);
+                    Verdict::Unusable { needs_help }
                 }
+                _ => Verdict::Wrong,
             })
         };
         self.submit(networks, check).await?
@@ -177,6 +204,19 @@ impl Hasher {
             .map_err(|_| Error::Busy)?
             .map_err(|_| Error::Failed)?
     }
+}
+
+/// Logs the user once. Returns whether to help them now.
+fn note_unusable(noted: &mut HashMap<Uuid, Instant>, user: Uuid, why: UnusableHash) -> bool {
+    let helped = noted.get(&user);
+    if helped.is_none() {
+        log::error!(user:%, reason:% = why; "a stored password hash is of no use: its user cannot sign in without a new password");
+    }
+    let needs_help = helped.is_none_or(|helped| helped.elapsed() > PAUSE_BETWEEN_HELP);
+    if needs_help {
+        noted.insert(user, Instant::now());
+    }
+    needs_help
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -228,7 +268,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_new_password_is_judged_in_its_turn_on_a_hashing_thread_and_nowhere_else() {
-        let hasher = Hasher::start(1).unwrap();
+        let hasher = Hasher::start(1, None).unwrap();
         let (go_on, permission) = mpsc::channel();
         let mut held = Box::pin(hasher.submit(Networks::OWN, move |_| permission.recv()));
         assert!(held.as_mut().now_or_never().is_none());
@@ -240,7 +280,7 @@ mod tests {
         assert_eq!(held.await, Ok(Ok(())));
         assert!(matches!(judged.await, Ok(Err(Unusable::Guessable(_)))));
 
-        let nobody = Hasher::start(0).unwrap();
+        let nobody = Hasher::start(0, None).unwrap();
         let judged = nobody.hash_proposed(guessable(), Vec::new(), Networks::OWN);
         assert_eq!(judged.await.unwrap_err(), Error::Busy);
     }

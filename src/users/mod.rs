@@ -4,7 +4,9 @@
 
 mod account_state;
 mod email;
+mod foreign_hash;
 pub mod hasher;
+pub mod import;
 pub mod link;
 pub mod lockout;
 mod name;
@@ -18,9 +20,10 @@ mod strength;
 
 pub use account_state::AccountState;
 pub use email::{Email, NotAnEmail, email_digest, short_digest};
-pub use hasher::Hasher;
+pub use foreign_hash::UnusableHash;
+pub use hasher::{Hasher, Verdict};
 pub use name::{Name, NotAName};
-pub use password::{Password, Proposed, Unusable};
+pub use password::{LONGEST_TYPED, Password, Proposed, Unusable};
 pub use password_hash::{Match, PasswordHash};
 pub use role::Role;
 pub use store::User;

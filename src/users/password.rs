@@ -9,15 +9,21 @@ use zeroize::Zeroizing;
 
 use super::strength;
 
-/// The most code points in a password. Longer input is refused before any hashing.
+/// The most code points in a new password. Longer input is refused before any hashing.
 const LONGEST: usize = 128;
+/// The most code points in a password that is typed: other systems, from which users were brought along, allow more.
+pub const LONGEST_TYPED: usize = 1_024;
 /// The fewest code points in a new password: the only factor (NIST SP 800-63B-4, 3.1.1.2).
 const SHORTEST: usize = 15;
 
 /// A password in clear, in NFC (NIST SP 800-63B-4, 3.1.1.2). It is kept until it is hashed, and wiped when
 /// dropped.
 #[derive(Clone)]
-pub struct Password(Zeroizing<String>);
+pub struct Password {
+    normal: Zeroizing<String>,
+    /// As it was typed, if that is not NFC: other systems hashed it so.
+    typed: Option<Zeroizing<String>>,
+}
 
 /// A new password of the right length that has not been judged yet.
 #[derive(Clone, Debug)]
@@ -32,6 +38,9 @@ pub enum Unusable {
     /// The text is too long.
     #[error("password must not be longer than {LONGEST} characters")]
     TooLong,
+    /// The text is too long for any password.
+    #[error("password must not be longer than {LONGEST_TYPED} characters")]
+    FarTooLong,
     /// The text is too short for a new password.
     #[error("password must have at least {SHORTEST} characters")]
     TooShort,
@@ -41,23 +50,24 @@ pub enum Unusable {
 }
 
 impl Password {
-    /// Accepts a password typed to sign in: any that could ever have been set.
+    /// Accepts a password typed to sign in: any that could ever have been set, here or elsewhere.
     ///
     /// # Errors
-    /// [`Unusable::Empty`], [`Unusable::TooLong`].
+    /// [`Unusable::Empty`], [`Unusable::FarTooLong`].
     pub fn typed(text: &str) -> Result<Self, Unusable> {
         if text.is_empty() {
             return Err(Unusable::Empty);
         }
         // This bounds the work of NFC, which makes at most four code points into one.
-        if text.chars().take(4 * LONGEST + 1).count() > 4 * LONGEST {
-            return Err(Unusable::TooLong);
+        if text.chars().take(4 * LONGEST_TYPED + 1).count() > 4 * LONGEST_TYPED {
+            return Err(Unusable::FarTooLong);
         }
         let normal: Zeroizing<String> = Zeroizing::new(text.nfc().collect());
-        if normal.chars().count() > LONGEST {
-            return Err(Unusable::TooLong);
+        if normal.chars().count() > LONGEST_TYPED {
+            return Err(Unusable::FarTooLong);
         }
-        Ok(Self(normal))
+        let typed = (*normal != text).then(|| Zeroizing::new(text.to_owned()));
+        Ok(Self { normal, typed })
     }
 
     /// Judges a chosen password on this thread. There are no rules of composition, but likely passwords are
@@ -86,17 +96,31 @@ impl Password {
             }
             text.push(char::from(ALPHABET[usize::from(byte % 32)]));
         }
-        Ok(Self(text))
+        Ok(Self {
+            normal: text,
+            typed: None,
+        })
     }
 
-    /// The password in clear, for the one place that shows a generated one.
+    /// The password in clear, for those who show a generated one, and those who hash one.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.normal
+    }
+
+    /// The password as it was typed.
+    pub(super) fn as_typed(&self) -> &str {
+        self.typed.as_ref().map_or(&self.normal, |typed| typed)
     }
 
     /// The bytes to hash.
     pub(super) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.normal.as_bytes()
+    }
+
+    /// Whether a user described by `about` could choose this password today. Takes milliseconds.
+    pub(super) fn meets_rules(&self, about: &[&str]) -> bool {
+        let proposed = Proposed::of(self.clone());
+        proposed.is_ok_and(|proposed| proposed.judged(about).is_ok())
     }
 }
 
@@ -106,11 +130,18 @@ impl Proposed {
     /// # Errors
     /// [`Unusable::Empty`], [`Unusable::TooLong`], [`Unusable::TooShort`].
     pub fn new(text: &str) -> Result<Self, Unusable> {
-        let password = Password::typed(text)?;
-        if password.0.chars().count() < SHORTEST {
-            return Err(Unusable::TooShort);
+        Self::of(Password::typed(text).map_err(|error| match error {
+            Unusable::FarTooLong => Unusable::TooLong,
+            error => error,
+        })?)
+    }
+
+    fn of(password: Password) -> Result<Self, Unusable> {
+        match password.normal.chars().count() {
+            ..SHORTEST => Err(Unusable::TooShort),
+            SHORTEST..=LONGEST => Ok(Self(password)),
+            _ => Err(Unusable::TooLong),
         }
-        Ok(Self(password))
     }
 
     /// Refuses a likely password (OWASP ASVS 6.2.4, 6.2.11). There are no rules of composition. `about`
@@ -119,7 +150,7 @@ impl Proposed {
     /// # Errors
     /// [`Unusable::Guessable`].
     pub(super) fn judged(self, about: &[&str]) -> Result<Password, Unusable> {
-        strength::judge(&self.0.0, about)?;
+        strength::judge(&self.0.normal, about)?;
         Ok(self.0)
     }
 }
@@ -147,7 +178,12 @@ mod tests {
         assert!(chosen(&first(15)).is_ok());
         assert!(chosen(&first(128)).is_ok());
         assert_eq!(chosen(&first(14)).unwrap_err(), Unusable::TooShort);
-        assert_eq!(Password::typed(&"x".repeat(129)).unwrap_err(), Unusable::TooLong);
+        assert_eq!(Proposed::new(&"x".repeat(129)).unwrap_err(), Unusable::TooLong);
+        assert!(Password::typed(&first(1).repeat(1_024)).is_ok());
+        assert_eq!(
+            Password::typed(&"x".repeat(1_025)).unwrap_err(),
+            Unusable::FarTooLong
+        );
         assert_eq!(Password::typed("").unwrap_err(), Unusable::Empty);
     }
 

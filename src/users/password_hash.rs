@@ -1,4 +1,5 @@
-//! Argon2id hashes, as PHC strings in the database.
+//! Our password hashes: Argon2id, as PHC strings in the database. Other hashes are checked as their systems did
+//! ([`super::foreign_hash`]), and replaced by ours when the password is right.
 
 use std::fmt;
 
@@ -8,18 +9,13 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 
 use super::Password;
+use super::foreign_hash::{StoredHash, UnusableHash};
+use crate::config::Pepper;
 
 /// OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// The most that a stored hash may ask for, far above any useful setting. A wrong backup or a write to the
-/// table must not decide how much memory and time one sign-in takes.
-const MOST_MEMORY_KIB: u32 = 256 * 1_024;
-const MOST_PASSES: u32 = 64;
-const MOST_LANES: u32 = 64;
-/// Memory times passes, which determines the time: 1 GiB.
-const MOST_WORK_KIB: u64 = 1_024 * 1_024;
 
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
@@ -31,26 +27,29 @@ const ROOM: usize = 33 * 1_024;
 /// The memory for hashing, reused for the next hash.
 pub(super) type Memory = Vec<Block>;
 
-/// A password hash, as a PHC string.
+/// A password hash: ours, or one of the forms that [`super::foreign_hash`] reads.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 /// The result for a right password.
 #[derive(Debug)]
 pub struct Match {
-    /// The password hashed with today's parameters, if the stored hash was weaker.
-    pub stronger: Option<PasswordHash>,
+    /// The password hashed with today's parameters, if the stored hash has others: weaker ones are not enough,
+    /// and dearer ones show in the time of an answer who has an account.
+    pub ours: Option<PasswordHash>,
+    /// Whether today's rules would refuse the password.
+    pub is_below_rules: bool,
 }
 
 /// The result of a check.
 #[derive(Debug)]
 pub(super) enum Checked {
-    /// The password is right.
-    Right(Match),
+    /// The password is right. The hash is ours, if the stored one was not.
+    Right(Option<PasswordHash>),
     /// The password is wrong.
     Wrong,
     /// Nobody can sign in with the stored hash, for this reason.
-    Unusable(&'static str),
+    Unusable(UnusableHash),
 }
 
 /// There was no randomness or no memory for hashing.
@@ -59,8 +58,23 @@ pub(super) struct NotHashed;
 
 impl PasswordHash {
     /// A hash as read from the database.
-    pub fn from_stored(phc: String) -> Self {
-        Self(phc)
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// A hash that another system made.
+    ///
+    /// # Errors
+    /// When nobody could sign in with it.
+    pub fn imported(text: String) -> Result<Self, UnusableHash> {
+        StoredHash::parse(&text)?;
+        Ok(Self(text))
+    }
+
+    /// Whether we made it, with today's parameters.
+    pub fn is_ours(&self) -> bool {
+        let parameters = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$");
+        self.0.starts_with(&parameters)
     }
 
     /// The hash as written to the database.
@@ -84,20 +98,22 @@ pub(super) fn hash(password: &Password, memory: &mut Memory) -> Result<PasswordH
     let mut salt = [0; SALT_BYTES];
     SysRng.try_fill_bytes(&mut salt).map_err(|_| NotHashed)?;
     let params = current_params()?;
-    let output = digest(
-        password,
+    let mut out = [0; HASH_BYTES];
+    argon2_digest(
+        password.as_bytes(),
         &salt,
         Algorithm::Argon2id,
         Version::V0x13,
         &params,
         memory,
+        &mut out,
     )?;
     let phc = phc::PasswordHash {
         algorithm: ARGON2ID_IDENT,
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(&params).map_err(|_| NotHashed)?,
         salt: Some(Salt::new(&salt).map_err(|_| NotHashed)?),
-        hash: Some(output),
+        hash: Some(Output::new(&out).map_err(|_| NotHashed)?),
     };
     Ok(PasswordHash(phc.to_string()))
 }
@@ -106,99 +122,56 @@ pub(super) fn hash(password: &Password, memory: &mut Memory) -> Result<PasswordH
 pub(super) fn verify(
     password: &Password,
     stored: &PasswordHash,
+    pepper: Option<&Pepper>,
     memory: &mut Memory,
 ) -> Result<Checked, NotHashed> {
-    let parsed = Parsed::of(stored).ok_or("it cannot be read");
-    let parsed = match parsed.and_then(Parsed::within_bounds) {
-        Ok(parsed) => parsed,
+    let read = match StoredHash::parse(stored.as_str()) {
+        Ok(read) => read.needs(pepper).map(|()| read),
+        Err(why) => Err(why),
+    };
+    let read = match read {
+        Ok(read) => read,
         Err(why) => {
             // This takes as long as any wrong password: a broken account must not stand out.
             hash(password, memory)?;
             return Ok(Checked::Unusable(why));
         }
     };
-    let Parsed {
-        algorithm,
-        version,
-        params,
-        salt,
-        expected,
-    } = parsed;
-    // `Output` compares in constant time.
-    let is_right = digest(password, &salt, algorithm, version, &params, memory)? == expected;
-    let is_current = algorithm == Algorithm::Argon2id
-        && version == Version::V0x13
-        && params.m_cost() >= MEMORY_KIB
-        && params.t_cost() >= PASSES;
+    if stored.is_ours() {
+        let is_right = read.normal().matches(password, None, memory)?;
+        return Ok(if is_right {
+            Checked::Right(None)
+        } else {
+            Checked::Wrong
+        });
+    }
+    let is_right = read.matches(password, pepper, memory)?;
     // A right password gets a hash to store; a wrong one takes the same time.
-    let stronger = if is_current {
-        None
-    } else {
-        Some(hash(password, memory)?)
-    };
+    let ours = hash(password, memory)?;
     Ok(if is_right {
-        Checked::Right(Match { stronger })
+        Checked::Right(Some(ours))
     } else {
         Checked::Wrong
     })
 }
 
-/// A parsed PHC string.
-struct Parsed {
-    algorithm: Algorithm,
-    version: Version,
-    params: Params,
-    salt: Salt,
-    expected: Output,
-}
-
-impl Parsed {
-    fn of(stored: &PasswordHash) -> Option<Self> {
-        let phc = phc::PasswordHash::new(stored.as_str()).ok()?;
-        Some(Self {
-            algorithm: Algorithm::try_from(phc.algorithm.as_str()).ok()?,
-            version: phc
-                .version
-                .map_or(Ok(Version::default()), Version::try_from)
-                .ok()?,
-            params: Params::try_from(&phc).ok()?,
-            salt: phc.salt?,
-            expected: phc.hash?,
-        })
-    }
-
-    fn within_bounds(self) -> Result<Self, &'static str> {
-        let (memory, passes) = (self.params.m_cost(), self.params.t_cost());
-        let is_within = memory <= MOST_MEMORY_KIB
-            && passes <= MOST_PASSES
-            && self.params.p_cost() <= MOST_LANES
-            && u64::from(memory) * u64::from(passes) <= MOST_WORK_KIB;
-        if is_within {
-            Ok(self)
-        } else {
-            Err("it asks for more memory or passes than one sign-in may take")
-        }
-    }
-}
-
-fn digest(
-    password: &Password,
+/// Computes Argon2 into `out`, which has the length that the parameters name.
+pub(super) fn argon2_digest(
+    input: &[u8],
     salt: &[u8],
     algorithm: Algorithm,
     version: Version,
     params: &Params,
     memory: &mut Memory,
-) -> Result<Output, NotHashed> {
+    out: &mut [u8],
+) -> Result<(), NotHashed> {
     if memory.len() < params.block_count() {
         memory.reserve(ROOM.saturating_sub(memory.len()));
         memory.resize(params.block_count(), Block::default());
     }
-    let mut out = [0; Output::MAX_LENGTH];
-    let out = &mut out[..params.output_len().unwrap_or(HASH_BYTES)];
     Argon2::new(algorithm, version, params.clone())
-        .hash_password_into_with_memory(password.as_bytes(), salt, out, &mut memory[..])
-        .map_err(|_| NotHashed)?;
-    Output::new(out).map_err(|_| NotHashed)
+        .hash_password_into_with_memory(input, salt, out, &mut memory[..])
+        .map_err(|_| NotHashed)
 }
 
 #[cfg(test)]

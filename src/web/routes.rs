@@ -10,7 +10,7 @@ use actix_web::http::Method;
 use actix_web::web;
 
 use crate::web::entry::{Entry, call, mount, page};
-use crate::web::openapi::Document;
+use crate::web::openapi::{Description, Documents};
 use crate::web::problem::Problem;
 use crate::web::static_files::{self, StaticFiles};
 use crate::web::{api, openapi, pages, site};
@@ -35,6 +35,8 @@ fn map() -> Vec<Entry> {
         call!(api::health::healthz),
         call!(api::health::readyz),
         call!(openapi::openapi),
+        call!(openapi::openapi_3_0),
+        call!(api::metadata::authorization_server),
         call!(api::auth::login),
         call!(api::account::forgot),
         call!(api::account::look_at_link),
@@ -60,6 +62,7 @@ fn map() -> Vec<Entry> {
         call!(api::admin::history),
         call!(api::users::list),
         call!(api::users::invite),
+        call!(api::import::import),
         call!(api::users::disable),
         call!(api::users::enable),
         call!(api::users::send_password_link),
@@ -77,18 +80,18 @@ pub fn list() -> Vec<(Method, String)> {
 }
 
 /// What the calls say of themselves, put together. It stays the same for as long as the program runs.
-fn document() -> &'static str {
-    static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+fn description() -> &'static Description {
+    static DESCRIPTION: LazyLock<Description> = LazyLock::new(|| {
         let entries = map().into_iter();
-        openapi::document(entries.filter_map(|entry| Some(entry.description?())))
+        openapi::describe(entries.filter_map(|entry| Some(entry.description?())))
     });
-    &DOCUMENT
+    &DESCRIPTION
 }
 
 /// Mounts the map, the files, and the answer for every other path.
 pub(in crate::web) fn configure(app: &mut web::ServiceConfig, static_dir: Option<&Path>) {
     app.app_data(web::Data::new(StaticFiles::new(static_dir)))
-        .app_data(web::Data::new(Document(document)));
+        .app_data(web::Data::new(Documents(description)));
     let site_files = page("/site/{version:[0-9a-f]{16}}/{name}", site::file);
     let favicon = page("/favicon.ico", site::favicon);
     let files = ["/static/{version:[0-9a-f]{16}}/{name:.*}", "/static/{name:.*}"];

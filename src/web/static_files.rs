@@ -236,16 +236,22 @@ mod tests {
 
     #[test]
     fn every_file_of_the_source_tree_is_carried_and_has_a_content_type() {
-        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/static");
-        let mut names: Vec<String> = std::fs::read_dir(directory)
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let module = ["oneseat.d.ts", "oneseat.js"].map(|name| root.join("clients/js").join(name));
+        let mut files: Vec<PathBuf> = std::fs::read_dir(root.join("static"))
             .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|entry| entry.unwrap().path())
+            .chain(module)
             .collect();
-        names.sort();
+        files.sort_by(|one, other| one.file_name().cmp(&other.file_name()));
+        let names: Vec<&str> = files
+            .iter()
+            .map(|file| file.file_name().unwrap().to_str().unwrap())
+            .collect();
         let carried: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
         assert_eq!(carried, names);
-        for (name, file) in FILES.iter() {
-            let source = std::fs::read_to_string(Path::new(directory).join(name)).unwrap();
+        for ((name, file), source) in FILES.iter().zip(&files) {
+            let source = std::fs::read_to_string(source).unwrap();
             let lines: Vec<&str> = source.lines().map(str::trim).collect();
             let content = std::str::from_utf8(&file.content).unwrap();
             assert!(content.lines().all(|line| lines.contains(&line.trim())), "{name}");

@@ -45,6 +45,7 @@ const TABLE: &[(&str, &str, [u16; 3])] = &[
     ("GET", "/admin/users", [303, 403, 200]),
     ("GET", "/api/admin/users", [401, 403, 200]),
     ("POST", "/api/admin/users", [401, 403, 415]),
+    ("POST", "/api/admin/users/import", [401, 403, 415]),
     ("POST", "/api/admin/users/{id}/disable", [401, 403, 404]),
     ("POST", "/api/admin/users/{id}/enable", [401, 403, 404]),
     ("POST", "/api/admin/users/{id}/password-link", [401, 403, 404]),

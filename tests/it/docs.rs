@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::support::files_below;
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const DEMANDS: usize = 26;
 
@@ -222,18 +224,6 @@ fn spellings(name: &str) -> [String; 4] {
 }
 
 /// Every file below this directory.
-fn files_below(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => files.extend(files_below(&path)),
-            false => files.push(path),
-        }
-    }
-    files
-}
-
 /// Does this file name all members of a set? A picture names none.
 fn names_all(file: &Path, members: &[&str]) -> bool {
     let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -246,6 +236,7 @@ fn every_file_that_names_all_members_of_a_set_is_in_its_recipe() {
     let root = Path::new(ROOT);
     let places = [
         "bench/src",
+        "clients",
         "docs",
         "migrations",
         "packaging",

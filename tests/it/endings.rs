@@ -55,12 +55,12 @@ fn every_reason_has_its_words_and_its_colour_and_no_other_has() {
     let style = include_str!("../../static/oneseat.css").lines();
     let coloured = style.filter_map(|line| line.strip_prefix('.')?.split_once(" { fill: "));
     let module = between(
-        include_str!("../../static/oneseat.js"),
+        include_str!("../../clients/js/oneseat.js"),
         "@typedef {",
         "} Reason\n",
     );
     let types = between(
-        include_str!("../../static/oneseat.d.ts"),
+        include_str!("../../clients/js/oneseat.d.ts"),
         "export type Reason =\n",
         ";",
     );
@@ -84,8 +84,8 @@ fn every_reason_has_its_words_and_its_colour_and_no_other_has() {
             coloured.map(|(class, _)| class).collect(),
             &reasons,
         ),
-        ("static/oneseat.js", quoted(module, '"'), &told),
-        ("static/oneseat.d.ts", quoted(types, '"'), &told),
+        ("clients/js/oneseat.js", quoted(module, '"'), &told),
+        ("clients/js/oneseat.d.ts", quoted(types, '"'), &told),
         ("static/pages.js", with_words.collect(), &told),
     ];
     wrong.retain(|(_, named, reasons)| {

@@ -121,6 +121,68 @@ async fn only_a_service_with_its_own_secret_is_answered() {
 }
 
 #[tokio::test]
+async fn a_service_may_encode_its_id_and_secret_or_send_them_in_the_form_but_not_both_ways() {
+    let app = App::start().await;
+    let (id, secret) = app.service("Payroll");
+    let token = app.signed_in("ada").await.token.unwrap();
+    // As form data (RFC 6749 2.3.1): some clients encode the hyphens, too.
+    let encoded = (id.replace('-', "%2D"), secret.clone());
+    let answer = introspect(&app, &encoded, &[("token", &token)]).await;
+    assert_eq!(answer.json()["active"], true);
+
+    let own = [("client_id", id.as_str()), ("client_secret", secret.as_str())];
+    let wrong = "ab".repeat(32);
+    for (form, told) in [
+        (&[("token", token.as_str()), own[0], own[1]][..], None),
+        (
+            &[("token", &token), own[0], ("client_secret", &wrong)],
+            Some("401 invalid_client"),
+        ),
+        (&[("token", &token), own[1]], Some("401 invalid_client")),
+        (
+            &[("token", &token), own[0], own[1], own[1]],
+            Some("401 invalid_client"),
+        ),
+        (&[("token", &token)], Some("401 invalid_client")),
+        (&own, Some("400 bad_request")),
+    ] {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
+        let request = app.visitor().request(Method::POST, "/auth/introspect");
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = Answer::of(request.body(body)).await;
+        match told {
+            None => assert_eq!(answer.json()["active"], true),
+            Some(problem) => assert_eq!(answer.problem(), problem),
+        }
+    }
+    let both = [("token", token.as_str()), own[1]];
+    let client = (id.clone(), secret.clone());
+    let answer = introspect(&app, &client, &both).await;
+    assert_eq!(answer.problem(), "400 bad_request");
+}
+
+#[tokio::test]
+async fn services_find_out_where_to_introspect_if_the_server_knows_its_own_address() {
+    let path = "/.well-known/oauth-authorization-server";
+    let unaware = App::start().await;
+    assert_eq!(unaware.visitor().get(path).await.problem(), "404 not_found");
+    let app =
+        App::start_with(|config| config.http.public_url = Some("https://seat.example.org".to_owned())).await;
+    let told = app.visitor().get(path).await.json();
+    assert_eq!(told["issuer"], "https://seat.example.org");
+    assert_eq!(
+        told["introspection_endpoint"],
+        "https://seat.example.org/auth/introspect"
+    );
+    assert_eq!(
+        told["introspection_endpoint_auth_methods_supported"],
+        json!(["client_secret_basic", "client_secret_post"])
+    );
+}
+
+#[tokio::test]
 async fn wrong_secrets_of_its_network_keep_neither_a_service_nor_anybody_out() {
     let app = App::start_with(|config| config.http.login_rate = NonZeroU32::new(2)).await;
     let client = app.service("Payroll");

@@ -5,18 +5,10 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
+use oneseat::mail::Kind;
 use oneseat::sessions::EndReason;
 
 use crate::support::{Answer, Client, Program, eventually};
-
-/// The words of all kinds of mail.
-const MAILS: [&str; 5] = [
-    "invitation",
-    "verification",
-    "password_reset",
-    "password_changed",
-    "new_sign_in",
-];
 
 /// A family's name and its samples, as the Prometheus client library for Python reads them.
 fn read_by_a_client_library(text: &str) -> BTreeMap<String, f64> {
@@ -53,7 +45,7 @@ async fn a_scrape_tells_what_happened_and_parses() {
     let reasons = EndReason::ALL.map(|reason| format!("oneseat_sessions_ended_total {reason}"));
     let mails = ["sent", "postponed", "given_up"]
         .iter()
-        .flat_map(|outcome| MAILS.map(|kind| format!("oneseat_mails_total {kind} {outcome}")));
+        .flat_map(|outcome| Kind::ALL.map(|kind| format!("oneseat_mails_total {kind} {outcome}")));
     let others = [
         "oneseat_sign_ins_total success",
         "oneseat_sign_ins_total failure",

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use oneseat::users::Role;
 use oneseat::web::routes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use crate::support::{App, MailServer, PASSWORD, Program};
@@ -38,6 +38,37 @@ fn found<'a>(description: &'a Value, value: &'a Value) -> &'a Value {
         Some(place) => description.pointer(place.strip_prefix('#').unwrap()).unwrap(),
         None => value,
     }
+}
+
+/// The codes that the description of an answer names.
+fn codes(answer: &Value) -> Vec<String> {
+    let words = answer["description"].as_str().unwrap().split('`');
+    words.skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The description with the codes of each answer in its schema, so that the tester knows them, too.
+fn with_codes(mut description: Value) -> Value {
+    let strict = |answer: &mut Value| {
+        let codes = codes(answer);
+        if let Some(content) = answer.pointer_mut("/content/application~1problem+json") {
+            content["schema"] = json!({ "allOf": [
+                { "$ref": "#/components/schemas/Problem" },
+                { "properties": { "code": { "enum": codes } } },
+            ] });
+        }
+    };
+    let shared = description["components"]["responses"].as_object_mut().unwrap();
+    shared.values_mut().for_each(strict);
+    for methods in description["paths"].as_object_mut().unwrap().values_mut() {
+        for call in methods.as_object_mut().unwrap().values_mut() {
+            let answers = call["responses"].as_object_mut().unwrap();
+            answers
+                .values_mut()
+                .filter(|answer| answer.get("$ref").is_none())
+                .for_each(strict);
+        }
+    }
+    description
 }
 
 fn saved(description: &Value) -> NamedTempFile {
@@ -147,11 +178,10 @@ async fn every_call_has_its_words_its_problems_and_their_headers() {
                 );
             }
             if status.as_str() >= "400" {
-                let schema = &answer["content"]["application/problem+json"]["schema"]["allOf"];
-                assert_eq!(schema[0]["$ref"], "#/components/schemas/Problem", "{what}");
-                let codes = words(&schema[1]["properties"]["code"]["enum"]);
-                let known =
-                    words(&description["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]);
+                let schema = &answer["content"]["application/problem+json"]["schema"];
+                assert_eq!(schema["$ref"], "#/components/schemas/Problem", "{what}");
+                let codes: BTreeSet<_> = codes(answer).into_iter().collect();
+                let known = words(&description["components"]["schemas"]["ProblemCode"]["enum"]);
                 assert!(!codes.is_empty() && codes.is_subset(&known), "{what}: {codes:?}");
             }
         }
@@ -188,7 +218,7 @@ async fn every_header_of_an_answer_is_described() {
 async fn every_code_of_a_problem_is_described() {
     let app = App::start().await;
     let description = description(&app).await;
-    let described = words(&description["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]);
+    let described = words(&description["components"]["schemas"]["ProblemCode"]["enum"]);
     let source = std::fs::read_to_string(Path::new(ROOT).join("src/web/problem/code.rs")).unwrap();
     let quoted = source.split('"').skip(1).step_by(2);
     let is_code = |text: &&str| text.chars().all(|c| c.is_ascii_lowercase() || c == '_') && !text.is_empty();
@@ -236,15 +266,45 @@ async fn the_page_needs_no_other_host_and_allows_none() {
 }
 
 #[tokio::test]
-async fn the_description_is_openapi_3_1() {
+async fn the_descriptions_are_openapi_3_1_and_3_0() {
     let app = App::start().await;
-    let file = saved(&description(&app).await);
-    let run = Command::new(tool("openapi-spec-validator"))
-        .arg(file.path())
-        .output();
-    let run = run.expect("openapi-spec-validator is missing: script/test installs it");
-    let said = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success() && said.contains("OK"), "{said}");
+    let older = app.visitor().get("/openapi-3.0.json").await.json();
+    assert_eq!(older["openapi"], "3.0.3");
+    for description in [description(&app).await, older] {
+        let file = saved(&description);
+        let run = Command::new(tool("openapi-spec-validator"))
+            .arg(file.path())
+            .output();
+        let run = run.expect("openapi-spec-validator is missing: script/test installs it");
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && said.contains("OK"), "{said}");
+    }
+}
+
+/// A generator numbers what it would call by one name: `LoginResponse2`.
+#[tokio::test]
+async fn no_schema_has_a_name_that_generators_make_of_a_call() {
+    let app = App::start().await;
+    let description = description(&app).await;
+    let pascal = |id: &str| -> String {
+        let words = id.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
+        words.collect()
+    };
+    let schemas = description["components"]["schemas"].as_object().unwrap();
+    for (_, _, call) in calls(&description) {
+        let name = pascal(call["operationId"].as_str().unwrap());
+        for kind in [
+            "Response",
+            "Responses",
+            "Error",
+            "Errors",
+            "Data",
+            "Body",
+            "Params",
+        ] {
+            assert!(!schemas.contains_key(&format!("{name}{kind}")), "{name}{kind}");
+        }
+    }
 }
 
 /// All its checks, over every call, with right and wrong data. `ONESEAT_EXAMPLES` sets how many of each.
@@ -270,7 +330,7 @@ async fn a_schema_driven_tester_finds_nothing() {
     let examples = std::env::var("ONESEAT_EXAMPLES").unwrap_or_else(|_| "10".to_owned());
     // From a file: the address that it reads a description from, it does not test.
     let description = description(&app).await;
-    let file = saved(&description);
+    let file = saved(&with_codes(description.clone()));
     let told = Path::new(ROOT).join("tests/schemathesis");
     // What it would remember of a run is gone with this.
     let place = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ use crate::support::{Answer, App, Database, EventStream, PASSWORD, eventually};
 const QUICK: [(&str, &str); 1] = [("fsync", "off")];
 
 /// A server of the test's own, to stop and start.
-fn throw_away() -> (TempDir, Embedded) {
+pub fn throw_away() -> (TempDir, Embedded) {
     let dir = tempfile::Builder::new()
         .prefix("oneseat-outage-")
         .tempdir()

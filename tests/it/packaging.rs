@@ -174,6 +174,7 @@ fn the_container_is_built_of_files_that_are_there() {
         "Cargo.toml",
         "Cargo.lock",
         "build.rs",
+        "clients",
         "migrations",
         "src",
         "static",
@@ -314,4 +315,23 @@ fn the_composition_trusts_the_gateway_alone_and_every_name_in_it_is_a_setting() 
     };
     assert!(start("").contains("in the clear"));
     assert!(!start(&gateway.to_string()).contains("in the clear"));
+}
+
+#[test]
+fn the_package_for_npm_has_the_version_of_the_program_and_holds_the_module_with_its_types() {
+    let packed = Command::new("npm")
+        .args(["pack", "--dry-run", "--json"])
+        .current_dir(Path::new(ROOT).join("clients/js"))
+        .output()
+        .unwrap();
+    let packed: Value = serde_json::from_slice(&packed.stdout).unwrap();
+    let packed = match &packed {
+        Value::Array(packages) => &packages[0],
+        by_name => &by_name["oneseat"],
+    };
+    assert_eq!(packed["version"], env!("CARGO_PKG_VERSION"));
+    let files = packed["files"].as_array().unwrap();
+    let mut names: Vec<&str> = files.iter().map(|file| file["path"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["README.md", "oneseat.d.ts", "oneseat.js", "package.json"]);
 }

@@ -165,7 +165,7 @@ async fn two_accounts_that_became_one_address_stay_until_somebody_decides() {
         Answer::of(admin.request(Method::POST, &disable)).await.status,
         204
     );
-    let (removed, _) = run(&["user", "remove", &newer]);
+    let (removed, _) = run(&["user", "remove", &newer, "--yes"]);
     assert_eq!(removed, format!("{newer} is removed\n"));
     run(&["migrate"]);
     assert_eq!(id(ASCII), older);
@@ -270,6 +270,11 @@ fn is_of_people(expression: &str) -> bool {
     words.any(|word| OF_PEOPLE.contains(&word))
 }
 
+/// The site's own name: an operator chose it for these very lines.
+fn is_of_operator(expression: &str) -> bool {
+    expression.starts_with("site.")
+}
+
 #[test]
 fn every_template_isolates_what_people_wrote() {
     let mut looked = 0;
@@ -279,8 +284,8 @@ fn every_template_isolates_what_people_wrote() {
             let Ok(template) = std::fs::read_to_string(entry.path()) else {
                 continue;
             };
-            for (before, expression, after) in
-                expressions(&template).filter(|(_, expression, _)| is_of_people(expression))
+            for (before, expression, after) in expressions(&template)
+                .filter(|(_, expression, _)| is_of_people(expression) && !is_of_operator(expression))
             {
                 let filters: Vec<_> = expression.split('|').skip(1).map(str::trim).collect();
                 let is_isolated = filters.last() == Some(&"isolated");

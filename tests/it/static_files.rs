@@ -18,7 +18,12 @@ const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 
 /// As it lies in the source tree, but without the comments of scripts and stylesheets.
 fn source(name: &str) -> String {
-    let text = std::fs::read_to_string(format!("{}/static/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let directory = if name.starts_with("oneseat.") && !name.ends_with(".css") {
+        "clients/js"
+    } else {
+        "static"
+    };
+    let text = std::fs::read_to_string(format!("{}/{directory}/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     if !name.ends_with(".css") && !name.ends_with(".js") {
         return text;
     }

@@ -56,6 +56,11 @@ def caller(case):
     return LEAVER if case.operation.path in ENDS_ITS_OWN_SESSION else ADMIN
 
 
+@schemathesis.serializer("application/jsonl")
+def as_it_is(ctx, value):
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")
+
+
 @schemathesis.auth(refresh_interval=None)
 class Authorization:
     def get(self, case, ctx):

@@ -116,6 +116,13 @@ pub(super) fn user_changed(event: Event, user: Uuid, by: Actor) {
     event.tell(None, &[("user", &user), ("by", &by)]);
 }
 
+/// Users were brought along from another system: one line for those of one transaction.
+pub(super) fn users_imported(count: usize, by: Actor) {
+    if let Ok(count @ 1..) = u64::try_from(count) {
+        Event::UserCreated.write(Some(count), None, &[("by", &by)]);
+    }
+}
+
 /// A mailed link was used.
 pub(super) fn link_used(user: Uuid, purpose: Purpose, origin: &Origin) {
     let event = match purpose {
@@ -139,7 +146,13 @@ pub(super) fn mail_sent(kind: Kind, user: Uuid) {
     Event::MailSent.tell(None, &[("user", &user), ("kind", &kind)]);
 }
 
-/// The mail will not be tried again. `mail` is the id of its row in the outbox.
-pub(super) fn mail_given_up(kind: Kind, mail: Uuid, why: &dyn fmt::Display) {
-    Event::MailGivenUp.tell(None, &[("mail", &mail), ("kind", &kind), ("reason", why)]);
+/// The mail will not be tried again. `mail` is the id of its row in the outbox, `address` a short digest.
+pub(super) fn mail_given_up(kind: Kind, mail: Uuid, address: &str, why: &dyn fmt::Display) {
+    let fields: [Field<'_>; 4] = [
+        ("mail", &mail),
+        ("kind", &kind),
+        ("address", &address),
+        ("reason", why),
+    ];
+    Event::MailGivenUp.tell(None, &fields);
 }

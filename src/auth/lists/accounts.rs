@@ -7,6 +7,7 @@ use diesel::sql_types::{Bool, Uuid as SqlUuid};
 
 use super::pagination::{Counted, Counting, Cursor, Keys, List, Page};
 use super::search::{Search, Word};
+use super::undelivered::{Undelivered, add_undelivered};
 use crate::auth::{Auth, Error, UserRef};
 use crate::config::SessionPolicy;
 use crate::db::clock::now;
@@ -27,6 +28,8 @@ pub struct Account {
     pub locked_until: Option<DateTime<Utc>>,
     /// The user's live session.
     pub session: Option<Session>,
+    /// The last mail to the user, if it was given up.
+    pub undelivered: Option<Undelivered>,
 }
 
 /// A row of the query.
@@ -46,6 +49,7 @@ impl From<Row> for Account {
             has_password,
             locked_until,
             session: session.zip(ends_at).map(judged),
+            undelivered: None,
         }
     }
 }
@@ -118,7 +122,8 @@ impl Auth {
                 .filter(users::id.eq_any(keys.shown(limit)))
                 .order((users::created_at.desc(), users::id.desc()))
                 .load(conn)?;
-            let accounts = rows.into_iter().map(Account::from).collect();
+            let mut accounts: Vec<Account> = rows.into_iter().map(Account::from).collect();
+            add_undelivered(conn, &mut accounts)?;
             Ok(keys.counted(keys.page(accounts, List::Users, after, limit)))
         })
         .await
@@ -136,7 +141,9 @@ impl Auth {
                 .filter(users::id.eq(id))
                 .first(conn)
                 .optional()?;
-            row.map(Account::from).ok_or_else(|| whom.unknown())
+            let mut account = row.map(Account::from).ok_or_else(|| whom.unknown())?;
+            add_undelivered(conn, std::slice::from_mut(&mut account))?;
+            Ok(account)
         })
         .await
     }

@@ -4,9 +4,11 @@ mod accounts;
 mod pagination;
 mod search;
 mod sessions;
+mod undelivered;
 
 pub use accounts::Account;
 pub use pagination::{Counted, Cursor, LARGEST_PAGE, List, Page};
 pub use search::Search;
 pub use sessions::REMOVED_USER;
 pub(super) use sessions::matching_others;
+pub use undelivered::Undelivered;

@@ -1,11 +1,13 @@
 //! `oneseat user ...`
 
 mod arguments;
+mod import;
 
 use clap::Subcommand;
 use serde::Serialize;
 
 use self::arguments::{Add, Invite, Leaving, List, Remove, SetPassword, Show, Target};
+use self::import::Import;
 use super::table::{Cell, Column};
 use super::{Failure, listing, open, open_to_add, output, password, table};
 use crate::auth::accounts::{Invitation, NewAccount};
@@ -22,6 +24,8 @@ pub(super) enum User {
     Add(Add),
     /// Add an account and mail its user a link to choose a password; a running `serve` sends it
     Invite(Invite),
+    /// Add the accounts in a file, with the password hashes that another system made
+    Import(Import),
     /// List accounts, by address
     ///
     /// Into a file or another program go all values in full, a line for each account with tabs between them: name,
@@ -48,6 +52,7 @@ impl User {
         match self {
             Self::Add(add) => add.run().await,
             Self::Invite(invite) => invite.run().await,
+            Self::Import(import) => import.run().await,
             Self::List(list) => list.run().await,
             Self::Show(show) => show.run().await,
             Self::Password(set) => set.run().await,

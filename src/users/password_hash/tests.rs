@@ -7,7 +7,7 @@ fn password(text: &str) -> Password {
 }
 
 fn is_wrong(text: &str, hash: &PasswordHash, memory: &mut Memory) -> bool {
-    matches!(verify(&password(text), hash, memory), Ok(Checked::Wrong))
+    matches!(verify(&password(text), hash, None, memory), Ok(Checked::Wrong))
 }
 
 #[test]
@@ -20,8 +20,8 @@ fn a_hash_is_argon2id_with_the_recommended_parameters() {
 fn only_the_same_password_matches() {
     let memory = &mut Memory::new();
     let hash = hash(&password("right"), memory).unwrap();
-    let right = verify(&password("right"), &hash, memory).unwrap();
-    assert!(matches!(right, Checked::Right(Match { stronger: None })));
+    let right = verify(&password("right"), &hash, None, memory).unwrap();
+    assert!(matches!(right, Checked::Right(None)));
     assert!(is_wrong("Right", &hash, memory));
 }
 
@@ -33,39 +33,53 @@ fn passwords_that_differ_at_byte_73_differ() {
     assert!(is_wrong(&format!("{start}b"), &hash, memory));
 }
 
-#[test]
-fn a_weaker_hash_is_made_anew_when_the_password_is_right() {
-    let params = Params::new(8, 1, 1, Some(HASH_BYTES)).unwrap();
-    let memory = &mut Memory::new();
-    let version = Version::V0x13;
-    let output = digest(
-        &password("right"),
+/// A hash with other parameters than ours, in KiB and passes.
+fn other(text: &str, memory_kib: u32, passes: u32) -> PasswordHash {
+    let params = Params::new(memory_kib, passes, 1, Some(HASH_BYTES)).unwrap();
+    let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
+    let mut out = [0; HASH_BYTES];
+    argon2_digest(
+        password(text).as_bytes(),
         b"somesalt",
-        Algorithm::Argon2id,
+        algorithm,
         version,
         &params,
-        memory,
-    );
-    let weak = phc::PasswordHash {
+        &mut Memory::new(),
+        &mut out,
+    )
+    .unwrap();
+    let phc = phc::PasswordHash {
         algorithm: ARGON2ID_IDENT,
         version: Some(version.into()),
         params: ParamsString::try_from(&params).unwrap(),
         salt: Some(Salt::new(b"somesalt").unwrap()),
-        hash: Some(output.unwrap()),
+        hash: Some(Output::new(&out).unwrap()),
     };
-    let weak = PasswordHash(weak.to_string());
-    let Checked::Right(Match { stronger }) = verify(&password("right"), &weak, memory).unwrap() else {
-        panic!("the right password is wrong");
-    };
-    assert!(stronger.unwrap().as_str().contains("m=19456,t=2,p=1"));
-    assert!(is_wrong("wrong", &weak, memory));
+    PasswordHash(phc.to_string())
+}
+
+#[test]
+fn a_weaker_or_dearer_hash_becomes_ours_when_the_password_is_right() {
+    for (memory_kib, passes) in [(8, 1), (65_536, 3)] {
+        let (stored, memory) = (other("right", memory_kib, passes), &mut Memory::new());
+        assert!(!stored.is_ours());
+        let Checked::Right(Some(ours)) = verify(&password("right"), &stored, None, memory).unwrap() else {
+            panic!("the right password is wrong, or nothing replaces its hash");
+        };
+        assert!(ours.is_ours());
+        assert!(matches!(
+            verify(&password("right"), &ours, None, memory),
+            Ok(Checked::Right(None))
+        ));
+        assert!(is_wrong("wrong", &stored, memory));
+    }
 }
 
 #[test]
 fn a_stored_hash_that_makes_no_sense_matches_nothing() {
     let nonsense = PasswordHash("correct horse".to_owned());
-    let checked = verify(&password("x"), &nonsense, &mut Memory::new()).unwrap();
-    assert!(matches!(checked, Checked::Unusable(why) if why.contains("read")));
+    let checked = verify(&password("x"), &nonsense, None, &mut Memory::new()).unwrap();
+    assert!(matches!(checked, Checked::Unusable(UnusableHash::Unreadable)));
 }
 
 #[test]
@@ -77,16 +91,16 @@ fn a_stored_hash_that_asks_for_too_much_is_not_obeyed() {
     for params in [
         "m=4194304,t=50,p=1",
         "m=4194304,t=1,p=1",
-        "m=262145,t=1,p=1",
-        "m=262144,t=5,p=1",
+        "m=131073,t=1,p=1",
+        "m=131072,t=5,p=1",
         "m=19456,t=65,p=1",
         "m=8,t=4294967295,p=1",
         "m=19456,t=2,p=65",
     ] {
         let memory = &mut Memory::new();
-        let checked = verify(&password("x"), &phc(params), memory).unwrap();
+        let checked = verify(&password("x"), &phc(params), None, memory).unwrap();
         assert!(
-            matches!(checked, Checked::Unusable(why) if why.contains("more memory or passes")),
+            matches!(checked, Checked::Unusable(UnusableHash::TooDear)),
             "{params}: {checked:?}"
         );
         // The check has cost as much as any wrong password.
@@ -95,7 +109,7 @@ fn a_stored_hash_that_asks_for_too_much_is_not_obeyed() {
     // Parameters that others call strong are obeyed.
     for params in [
         "m=65536,t=3,p=4",
-        "m=262144,t=1,p=1",
+        "m=131072,t=4,p=1",
         "m=47104,t=1,p=1",
         "m=8,t=64,p=1",
     ] {

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::SuccessResponse;
+use super::auth::Success;
 use crate::auth::{Auth, Error};
 use crate::token::Token;
 use crate::users::link::Purpose;
@@ -65,7 +65,7 @@ pub struct ChangeRequest {
     post, path = "/auth/password/forgot", tag = "account", operation_id = "forgot_password",
     request_body = LinkRequest,
     responses(
-        (status = 202, description = "The same answer for every address", body = SuccessResponse),
+        (status = 202, description = "The same answer for every address", body = Success),
         (status = 404, description = "`no_mail`: this server sends none"),
         WithinLoginRate,
     ),
@@ -85,7 +85,7 @@ pub async fn forgot(
     post, path = "/auth/email/resend", tag = "account", operation_id = "resend_verification",
     request_body = LinkRequest,
     responses(
-        (status = 202, description = "The same answer for every address", body = SuccessResponse),
+        (status = 202, description = "The same answer for every address", body = Success),
         (status = 404, description = "`no_mail`: this server sends none"),
         WithinLoginRate,
     ),
@@ -111,7 +111,7 @@ async fn request_link(
     let body: LinkRequest = body::json(request, payload).await?;
     let email: Email = body.email.parse().map_err(|error| Problem::refused(&error))?;
     auth.request_link(email, purpose, client.0).await?;
-    Ok(HttpResponse::Accepted().json(SuccessResponse::NOW))
+    Ok(HttpResponse::Accepted().json(Success::NOW))
 }
 
 /// Sets a password by a mailed link. Does not sign in.
@@ -119,7 +119,7 @@ async fn request_link(
     post, path = "/auth/password/reset", tag = "account", operation_id = "reset_password",
     request_body = ResetRequest,
     responses(
-        (status = 200, body = SuccessResponse),
+        (status = 200, body = Success),
         (status = 400, description = "`link_invalid`, `password_refused` with the reason, or `bad_request`"),
         WithinLoginRate,
     ),
@@ -130,11 +130,11 @@ pub async fn reset(
     payload: Payload,
     auth: Data<Auth>,
     client: ClientInfo,
-) -> Result<Json<SuccessResponse>, Problem> {
+) -> Result<Json<Success>, Problem> {
     let body: ResetRequest = body::json(&request, payload).await?;
     auth.reset_password(link(&body.token)?, body.password, client.0)
         .await?;
-    Ok(Json(SuccessResponse::NOW))
+    Ok(Json(Success::NOW))
 }
 
 /// Tells whom a mailed link is for, and does not use it up.
@@ -166,7 +166,7 @@ pub async fn look_at_link(
     post, path = "/auth/email/verify", tag = "account", operation_id = "verify_email",
     request_body = VerifyRequest,
     responses(
-        (status = 200, body = SuccessResponse),
+        (status = 200, body = Success),
         (status = 400, description = "`link_invalid`, or `bad_request`"),
         WithinLoginRate,
     ),
@@ -177,10 +177,10 @@ pub async fn verify(
     payload: Payload,
     auth: Data<Auth>,
     client: ClientInfo,
-) -> Result<Json<SuccessResponse>, Problem> {
+) -> Result<Json<Success>, Problem> {
     let body: VerifyRequest = body::json(&request, payload).await?;
     auth.verify_by_link(link(&body.token)?, client.0).await?;
-    Ok(Json(SuccessResponse::NOW))
+    Ok(Json(Success::NOW))
 }
 
 /// Changes the caller's own password, and ends their session.
@@ -190,7 +190,7 @@ pub async fn verify(
     responses(
         Authenticated,
         WithinLoginRate,
-        (status = 200, body = SuccessResponse),
+        (status = 200, body = Success),
         (status = 400, description = "`password_refused` with the reason, or `bad_request`"),
         (status = 403, description = "`wrong_password`: the current one; too many of them, and it is `account_locked`"),
     ),
@@ -201,12 +201,12 @@ pub async fn change(
     request: HttpRequest,
     payload: Payload,
     auth: Data<Auth>,
-) -> Result<Json<SuccessResponse>, Problem> {
+) -> Result<Json<Success>, Problem> {
     let body: ChangeRequest = body::json(&request, payload).await?;
     let current = Password::typed(&body.current_password).map_err(|error| Problem::refused(&error))?;
     auth.change_password(caller.holder(), current, body.new_password)
         .await?;
-    Ok(Json(SuccessResponse::NOW))
+    Ok(Json(Success::NOW))
 }
 
 /// A text that cannot be a token is an invalid link.

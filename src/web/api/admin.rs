@@ -24,7 +24,7 @@ pub struct LiveRow {
 
 /// One page of live sessions.
 #[derive(Serialize, ToSchema)]
-pub struct SessionsResponse {
+pub struct SessionPage {
     sessions: Vec<LiveRow>,
     total: i64,
     /// How many have signed in since the first page; they stand before it.
@@ -37,13 +37,13 @@ pub struct SessionsResponse {
 #[utoipa::path(
     get, path = "/api/admin/sessions", tag = "admin", operation_id = "list_sessions",
     params(ListQuery, AfterSession),
-    responses((status = 200, body = SessionsResponse), Admin),
+    responses((status = 200, body = SessionPage), Admin),
 )]
 pub async fn sessions(
     admin: Admin,
     auth: Data<Auth>,
     request: HttpRequest,
-) -> Result<Json<SessionsResponse>, Problem> {
+) -> Result<Json<SessionPage>, Problem> {
     let list = ListQuery::of(&request)?.understood(List::Sessions)?;
     let own = admin.0.seat.session.id;
     let found = auth
@@ -54,7 +54,7 @@ pub async fn sessions(
         session: session.into(),
         user: user.into(),
     });
-    Ok(Json(SessionsResponse {
+    Ok(Json(SessionPage {
         sessions: sessions.collect(),
         total: found.total,
         newer: found.newer,
@@ -90,7 +90,7 @@ pub async fn end_session_of(
 
 /// `{"ended":n}`
 #[derive(Serialize, ToSchema)]
-pub struct EndedResponse {
+pub struct Ended {
     ended: usize,
 }
 
@@ -98,16 +98,16 @@ pub struct EndedResponse {
 #[utoipa::path(
     delete, path = "/api/admin/sessions", tag = "admin", operation_id = "end_other_sessions",
     params(EndQuery),
-    responses((status = 200, body = EndedResponse), Admin),
+    responses((status = 200, body = Ended), Admin),
 )]
 pub async fn end_others(
     admin: Admin,
     auth: Data<Auth>,
     request: HttpRequest,
-) -> Result<Json<EndedResponse>, Problem> {
+) -> Result<Json<Ended>, Problem> {
     let search = EndQuery::search(&request)?;
     let ended = auth.revoke_others(search, admin.0.holder()).await?;
-    Ok(Json(EndedResponse { ended }))
+    Ok(Json(Ended { ended }))
 }
 
 /// One past session of the list; without a user when the account is gone.
@@ -121,8 +121,8 @@ pub struct PastRow {
 
 /// One page of past sessions.
 #[derive(Serialize, ToSchema)]
-#[schema(as = HistoryResponse)]
-pub struct HistoryResponse {
+#[schema(as = HistoryPage)]
+pub struct HistoryPage {
     sessions: Vec<PastRow>,
     #[schema(required)]
     next: Option<String>,
@@ -132,13 +132,13 @@ pub struct HistoryResponse {
 #[utoipa::path(
     get, path = "/api/admin/history", tag = "admin", operation_id = "list_history",
     params(ListQuery, AfterEnded, ReasonQuery),
-    responses((status = 200, body = HistoryResponse), Admin),
+    responses((status = 200, body = HistoryPage), Admin),
 )]
 pub async fn history(
     _: Admin,
     auth: Data<Auth>,
     request: HttpRequest,
-) -> Result<Json<HistoryResponse>, Problem> {
+) -> Result<Json<HistoryPage>, Problem> {
     let list = ListQuery::of(&request)?.understood(List::History)?;
     let page = auth
         .past_sessions(list.search, list.reason, list.after, list.limit)
@@ -147,7 +147,7 @@ pub async fn history(
         session: session.into(),
         user: user.map(Into::into),
     });
-    Ok(Json(HistoryResponse {
+    Ok(Json(HistoryPage {
         sessions: sessions.collect(),
         next: page.next.map(|cursor| cursor.to_string()),
     }))

@@ -28,7 +28,7 @@ pub struct LoginRequest {
     password: String,
     /// Whether the session ends with the page that signs in: some time after the page has gone without a word. For
     /// pages that hold an event stream.
-    #[serde(default)]
+    #[serde(default, rename = "endsWithPage")]
     ends_with_page: bool,
     /// Whether to end a live session of the user. It matters where the server asks first (`--takeover ask`).
     #[serde(default)]
@@ -38,11 +38,13 @@ pub struct LoginRequest {
 /// The one response that holds a token.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct LoginResponse {
+pub struct SignedIn {
     #[schema(schema_with = schemas::token)]
     token: String,
     user: UserView<'static>,
     expires_at: DateTime<Utc>,
+    /// Whether today's rules would refuse the password, so that the user should choose another one.
+    password_change_recommended: bool,
 }
 
 /// Signs in and takes the seat.
@@ -50,7 +52,7 @@ pub struct LoginResponse {
     post, path = "/auth/login", tag = "session",
     request_body = LoginRequest,
     responses(
-        (status = 200, body = LoginResponse),
+        (status = 200, body = SignedIn),
         (status = 401, description = "`invalid_credentials`, whether or not somebody has the address"),
         (status = 409, description = "`seat_taken`, after the right password, where the server asks first and the sign-in does not say that it takes the seat: nothing has changed"),
         (
@@ -67,7 +69,7 @@ pub async fn login(
     payload: Payload,
     auth: Data<Auth>,
     client: ClientInfo,
-) -> Result<Json<LoginResponse>, Problem> {
+) -> Result<Json<SignedIn>, Problem> {
     let request: LoginRequest = body::json(&request, payload).await?;
     let email: Email = request
         .email
@@ -85,10 +87,11 @@ pub async fn login(
         Err(Error::AccountLocked) => return Err(Problem::locked(auth.locked_for(email).await?)),
         signed_in => signed_in?,
     };
-    Ok(Json(LoginResponse {
+    Ok(Json(SignedIn {
         token: signed_in.token.reveal(),
         user: signed_in.user.into(),
         expires_at: signed_in.session.expires_at,
+        password_change_recommended: signed_in.is_password_below_rules,
     }))
 }
 
@@ -125,11 +128,11 @@ impl From<LogoutReason> for EndReason {
 
 /// `{"success":true}`
 #[derive(Serialize, ToSchema)]
-pub struct SuccessResponse {
+pub struct Success {
     success: bool,
 }
 
-impl SuccessResponse {
+impl Success {
     pub(super) const NOW: Self = Self { success: true };
 }
 
@@ -137,26 +140,26 @@ impl SuccessResponse {
 #[utoipa::path(
     post, path = "/auth/logout", tag = "session",
     request_body = Option<LogoutRequest>,
-    responses((status = 200, body = SuccessResponse), Authenticated),
+    responses((status = 200, body = Success), Authenticated),
 )]
 pub async fn logout(
     caller: Authenticated,
     request: HttpRequest,
     payload: Payload,
     auth: Data<Auth>,
-) -> Result<Json<SuccessResponse>, Problem> {
+) -> Result<Json<Success>, Problem> {
     let request: LogoutRequest = body::optional_json(&request, payload).await?;
     if request.tentative {
         auth.page_is_leaving(caller.seat.session.id);
-        return Ok(Json(SuccessResponse::NOW));
+        return Ok(Json(Success::NOW));
     }
     auth.sign_out(caller.holder(), request.reason.into()).await?;
-    Ok(Json(SuccessResponse::NOW))
+    Ok(Json(Success::NOW))
 }
 
 /// `GET /auth/session`
 #[derive(Serialize, ToSchema)]
-pub struct SessionResponse<'a> {
+pub struct CurrentSession<'a> {
     user: UserView<'a>,
     session: SessionView<'a>,
 }
@@ -164,11 +167,11 @@ pub struct SessionResponse<'a> {
 /// Shows the caller and their session.
 #[utoipa::path(
     get, path = "/auth/session", tag = "session",
-    responses((status = 200, body = SessionResponse), Authenticated),
+    responses((status = 200, body = CurrentSession), Authenticated),
 )]
 pub async fn session(caller: Authenticated) -> HttpResponse {
     let Seat { user, session, .. } = &caller.seat;
-    json(&SessionResponse {
+    json(&CurrentSession {
         user: (&**user).into(),
         session: (&**session).into(),
     })
@@ -190,19 +193,19 @@ const HISTORY: i64 = 50;
 
 /// `GET /auth/history`
 #[derive(Serialize, ToSchema)]
-#[schema(as = OwnHistoryResponse)]
-pub struct HistoryResponse {
+#[schema(as = PastSessions)]
+pub struct PastSessions {
     sessions: Vec<EndedSessionView>,
 }
 
 /// Lists the caller's past sessions, the last to end first.
 #[utoipa::path(
     get, path = "/auth/history", tag = "session", operation_id = "own_history",
-    responses((status = 200, body = HistoryResponse), Authenticated),
+    responses((status = 200, body = PastSessions), Authenticated),
 )]
-pub async fn history(caller: Authenticated, auth: Data<Auth>) -> Result<Json<HistoryResponse>, Problem> {
+pub async fn history(caller: Authenticated, auth: Data<Auth>) -> Result<Json<PastSessions>, Problem> {
     let sessions = auth.history_of(caller.seat.user.id, HISTORY).await?;
-    Ok(Json(HistoryResponse {
+    Ok(Json(PastSessions {
         sessions: sessions.into_iter().map(Into::into).collect(),
     }))
 }

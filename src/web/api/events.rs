@@ -25,27 +25,11 @@ use crate::users::Role;
 use crate::web::extract::Passive;
 use crate::web::extract::client;
 use crate::web::problem::Problem;
-use crate::web::schemas;
 
 /// Something is sent at least this often, so that proxies and pages know that the stream lives.
 const BEAT: Duration = Duration::from_secs(20);
 /// Pause before the next look after the database gave no answer.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// One event of the stream.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "only described: events are lines of text")]
-struct SessionEvent {
-    #[schema(schema_with = schemas::event)]
-    event: String,
-    /// Of `ended`: reason and time, and `by` where another sign-in has replaced the session of a page: `device`
-    /// in words, `address`, and `isSameBrowser`. Of `changed`: nothing.
-    #[schema(
-        content_media_type = "application/json",
-        examples("{\"reason\":\"replaced\",\"at\":\"2026-11-24T00:20:15.973059Z\"}")
-    )]
-    data: String,
-}
 
 /// An open stream.
 struct Events {
@@ -86,13 +70,14 @@ struct EventsQuery {
 
 /// Tells when the session ends, and why.
 ///
-/// A stream of server-sent events. `ended` with `{reason, at}` is the last; admins also get `changed` when
-/// anybody comes or goes. It never counts as activity, and closes when the session's time is up.
+/// A stream of server-sent events: read it with a client for such streams, not with one that waits for the end of
+/// the answer. `ended` with `{reason, at}` is the last; admins also get `changed` when anybody comes or goes. It
+/// never counts as activity, and closes when the session's time is up.
 #[utoipa::path(
     get, path = "/auth/session/events", tag = "session", operation_id = "session_events",
     params(EventsQuery),
     responses(
-        (status = 200, description = "Server-sent events", body = SessionEvent, content_type = "text/event-stream",
+        (status = 200, description = "Server-sent events", body = String, content_type = "text/event-stream",
             headers(("X-Accel-Buffering" = String, description = "`no`: a proxy must not hold events back"))),
         Passive,
     ),
@@ -151,7 +136,7 @@ impl Events {
                 if self.once {
                     self.state = State::Done;
                 }
-                return Some("retry: 1000\n: open\n\n".to_owned());
+                return Some(comment("open"));
             }
             State::Ending(ending) => return Some(self.last(ending, None)),
             State::Done => return None,
@@ -175,7 +160,7 @@ impl Events {
                 }
                 () = sleep_until(self.next_beat) => {
                     self.next_beat = Instant::now() + BEAT;
-                    return Some(": beat\n\n".to_owned());
+                    return Some(comment("beat"));
                 }
                 () = sleep_until(self.next_look) => match self.auth.status(self.session).await {
                     Ok(SessionStatus::Live(left)) => self.next_look = Instant::now() + left,
@@ -208,4 +193,10 @@ impl Events {
         }
         format!("event: ended\ndata: {data}\n\n")
     }
+}
+
+/// Something to send when there is nothing to tell. Without an empty line after it: several clients take each empty
+/// line for the end of a message, and hand an empty one out.
+fn comment(words: &str) -> String {
+    format!(": {words}\n")
 }

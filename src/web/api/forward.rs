@@ -26,7 +26,8 @@ struct VerifyQuery {
 ///
 /// 200 with the user in headers that applications know; 401 without a live session, 403 without the role
 /// asked for, 400 if the request brings such headers of its own, in any spelling, or names them in
-/// `Connection`. Counts as activity.
+/// `Connection`. Counts as activity. A refusal repeats its body in the header `Oneseat-Problem`, for proxies
+/// that drop the body.
 #[utoipa::path(
     get, path = "/auth/verify", tag = "service", operation_id = "forward_auth",
     params(VerifyQuery),
@@ -41,9 +42,18 @@ struct VerifyQuery {
     ),
 )]
 pub async fn verify(
-    caller: Authenticated,
+    caller: Result<Authenticated, Problem>,
     request: HttpRequest,
     client: ClientInfo,
+) -> HttpResponse {
+    let decided = async { let_through(caller?, &request, &client).await };
+    decided.await.unwrap_or_else(|problem| problem.also_in_a_header())
+}
+
+async fn let_through(
+    caller: Authenticated,
+    request: &HttpRequest,
+    client: &ClientInfo,
 ) -> Result<HttpResponse, Problem> {
     let user = caller.seat.user;
     let query = Query::<VerifyQuery>::from_query(request.query_string())
@@ -53,8 +63,8 @@ pub async fn verify(
             .parse()
             .map_err(|words: String| Problem::bad_request(format!("role {words}")))?;
         if needed == Role::Admin && user.role != Role::Admin {
-            audit::forbidden(user.id, &extract::resource(&request), &client.0);
-            extract::auth(&request)?.wait_out_leases().await?;
+            audit::forbidden(user.id, &extract::resource(request), &client.0);
+            extract::auth(request)?.wait_out_leases().await?;
             return Err(Problem::forbidden());
         }
     }

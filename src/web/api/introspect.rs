@@ -5,6 +5,7 @@ use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{Data, Json, Payload};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
@@ -23,12 +24,19 @@ use crate::web::schemas;
 struct IntrospectionRequest {
     token: String,
     /// `true`: the request counts as activity of the user.
+    #[schema(nullable = false)]
     activity: Option<String>,
+    /// The id of the service, for services that do not authenticate in `Authorization`.
+    #[schema(nullable = false)]
+    client_id: Option<String>,
+    /// The secret of the service.
+    #[schema(nullable = false)]
+    client_secret: Option<String>,
 }
 
 /// The answer (RFC 7662 2.2). Without a live session it is `{"active":false}` and no more.
 #[derive(Default, Serialize, ToSchema)]
-pub struct IntrospectionResponse {
+pub struct Introspection {
     active: bool,
     #[serde(flatten)]
     #[schema(schema_with = SeatView::or_none)]
@@ -79,31 +87,38 @@ impl From<Seat> for SeatView {
 #[utoipa::path(
     post, path = "/auth/introspect", tag = "service",
     request_body(content = IntrospectionRequest, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = IntrospectionResponse), Services),
+    responses((status = 200, body = Introspection), Services),
 )]
 pub async fn introspect(
     request: HttpRequest,
     payload: Payload,
     auth: Data<Auth>,
     client: ClientInfo,
-) -> Result<Json<IntrospectionResponse>, Problem> {
-    let credentials = basic(&request).ok_or_else(Problem::invalid_client)?;
-    let form = body::form(&request, payload).await?;
-    let mut tokens = form.iter().filter(|(name, _)| name == "token");
-    let (Some((_, token)), None) = (tokens.next(), tokens.next()) else {
-        return Err(Problem::bad_request("The form takes a token, once"));
-    };
-    let is_activity = form
-        .iter()
-        .any(|(name, value)| name == "activity" && value == "true");
-    let activity = if is_activity {
-        Activity::Active
-    } else {
-        Activity::Passive
+) -> Result<Json<Introspection>, Problem> {
+    let is_basic = request.headers().contains_key(AUTHORIZATION);
+    let by_header = basic(&request);
+    if is_basic && by_header.is_none() {
+        return Err(Problem::invalid_client());
+    }
+    let form = Form(body::form(&request, payload).await?);
+    if is_basic && form.has("client_secret") {
+        return Err(Problem::bad_request(
+            "A service authenticates in Authorization or in the form, not in both",
+        ));
+    }
+    let credentials = by_header
+        .or_else(|| credentials(form.once("client_id")?, form.once("client_secret")?))
+        .ok_or_else(Problem::invalid_client)?;
+    let token = form
+        .once("token")
+        .ok_or_else(|| Problem::bad_request("The form takes a token, once"))?;
+    let activity = match form.once("activity") {
+        Some("true") => Activity::Active,
+        _ => Activity::Passive,
     };
     let token = Token::parse(token.as_bytes());
     let seat = auth.introspect(credentials, token, activity, client.0).await?;
-    Ok(Json(IntrospectionResponse {
+    Ok(Json(Introspection {
         active: seat.is_some(),
         seat: seat.map(Into::into),
     }))
@@ -112,7 +127,28 @@ pub async fn introspect(
 /// The services that may introspect; `web::openapi` describes how others are refused.
 pub(in crate::web) struct Services;
 
-/// Id and secret of the service (RFC 6749 2.3.1, RFC 7617), if both have a valid form.
+/// The pairs of a form.
+struct Form(Vec<(String, String)>);
+
+impl Form {
+    fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.0.iter().filter(move |(other, _)| other == name);
+        named.map(|(_, value)| value.as_str())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.values(name).next().is_some()
+    }
+
+    /// The value of a field that is there once.
+    fn once(&self, name: &str) -> Option<&str> {
+        let mut values = self.values(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+}
+
+/// Id and secret in `Authorization` (`client_secret_basic`), each encoded as in a form (RFC 6749 2.3.1): some clients
+/// write `%2D` for the hyphens of an id.
 fn basic(request: &HttpRequest) -> Option<(Uuid, Token)> {
     let mut values = request.headers().get_all(AUTHORIZATION);
     let value = values.next()?.to_str().ok()?;
@@ -122,5 +158,11 @@ fn basic(request: &HttpRequest) -> Option<(Uuid, Token)> {
     }
     let decoded = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (id, secret) = decoded.split_once(':')?;
+    let plain = |half| percent_decode_str(half).decode_utf8().ok();
+    credentials(&plain(id)?, &plain(secret)?)
+}
+
+/// Id and secret of a service, if both have a valid form.
+fn credentials(id: &str, secret: &str) -> Option<(Uuid, Token)> {
     Some((id.parse().ok()?, Token::parse(secret.as_bytes())?))
 }

@@ -7,6 +7,8 @@ pub mod events;
 pub mod forward;
 pub mod health;
 pub(in crate::web) mod identity;
+pub mod import;
 pub mod introspect;
+pub mod metadata;
 pub mod users;
 pub(crate) mod views;

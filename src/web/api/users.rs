@@ -19,7 +19,7 @@ use crate::web::schemas;
 
 /// One page of accounts.
 #[derive(Serialize, ToSchema)]
-pub struct UsersResponse {
+pub struct UserPage {
     users: Vec<AccountView>,
     total: i64,
     /// How many were made since the first page; they stand before it.
@@ -36,19 +36,24 @@ pub struct InviteRequest {
     #[schema(schema_with = schemas::name)]
     name: String,
     #[schema(schema_with = schemas::optional_role, required = false)]
-    role: Option<String>,
+    #[serde(default = "usual_role")]
+    role: String,
+}
+
+fn usual_role() -> String {
+    Role::User.as_str().to_owned()
 }
 
 /// Lists accounts, the newest first.
 #[utoipa::path(
     get, path = "/api/admin/users", tag = "admin", operation_id = "list_users",
     params(ListQuery, AfterUser),
-    responses((status = 200, body = UsersResponse), Admin),
+    responses((status = 200, body = UserPage), Admin),
 )]
-pub async fn list(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result<Json<UsersResponse>, Problem> {
+pub async fn list(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result<Json<UserPage>, Problem> {
     let list = ListQuery::of(&request)?.understood(List::Users)?;
     let found = auth.find_accounts(list.search, list.after, list.limit).await?;
-    Ok(Json(UsersResponse {
+    Ok(Json(UserPage {
         users: found.page.rows.into_iter().map(Into::into).collect(),
         total: found.total,
         newer: found.newer,
@@ -81,12 +86,10 @@ pub async fn invite(
             .name
             .parse()
             .map_err(|error| Problem::refused(&error).in_field("name"))?,
-        role: match body.role {
-            None => Role::User,
-            Some(role) => role
-                .parse()
-                .map_err(|words: String| Problem::bad_request(format!("Role {words}")))?,
-        },
+        role: body
+            .role
+            .parse()
+            .map_err(|words: String| Problem::bad_request(format!("Role {words}")))?,
     };
     auth.needs_mail()?;
     let user = auth.invite(invitation, admin.authority()).await?;

@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::auth::lists::Account;
+use crate::auth::lists::{Account, Undelivered};
+use crate::mail::Kind;
 use crate::sessions::{EndReason, EndedSession, Session};
 use crate::users::{AccountState, Role, User};
 use crate::web::schemas;
@@ -77,6 +78,31 @@ pub(crate) struct AccountView {
     #[schema(required)]
     disabled_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
+    /// The last mail to the user, if it was given up.
+    #[schema(required)]
+    undelivered: Option<UndeliveredView>,
+}
+
+/// A mail that could not be delivered.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UndeliveredMail)]
+#[serde(rename_all = "camelCase")]
+struct UndeliveredView {
+    #[schema(schema_with = schemas::mail_kind)]
+    kind: Kind,
+    /// What the mail server said, without addresses.
+    reason: String,
+    given_up_at: DateTime<Utc>,
+}
+
+impl From<Undelivered> for UndeliveredView {
+    fn from(mail: Undelivered) -> Self {
+        Self {
+            kind: mail.kind,
+            reason: mail.reason,
+            given_up_at: mail.given_up_at,
+        }
+    }
 }
 
 impl From<EndedSession> for EndedSessionView {
@@ -150,6 +176,7 @@ impl From<Account> for AccountView {
             locked_until: account.locked_until,
             disabled_at: account.user.disabled_at,
             created_at: account.user.created_at,
+            undelivered: account.undelivered.map(Into::into),
             user: account.user.into(),
         }
     }

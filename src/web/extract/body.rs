@@ -16,6 +16,9 @@ use crate::web::problem::Problem;
 const LIMIT: usize = 8 * 1024;
 /// Longest time that a client may take to send its body.
 const SLOWEST: Duration = Duration::from_secs(10);
+/// The same for many rows, which only admins send.
+const LIMIT_OF_ROWS: usize = 4 * 1024 * 1024;
+const SLOWEST_ROWS: Duration = Duration::from_secs(60);
 
 /// Reads a JSON object from the body. OWASP ASVS 3.5.2 wants `application/json` and nothing else, because a
 /// form of another origin cannot send that.
@@ -67,22 +70,41 @@ pub(in crate::web) async fn form(
     Ok(form_urlencoded::parse(&body).into_owned().collect())
 }
 
-/// Reads a body of this media type, in time.
-async fn read(request: &HttpRequest, payload: Payload, media_type: &str) -> Result<BytesMut, Problem> {
-    if !matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == media_type) {
-        return Err(Problem::unsupported_media_type(media_type));
-    }
-    timeout(SLOWEST, to_the_end(payload))
-        .await
-        .map_err(|_| Problem::too_slow())?
+/// Reads JSON lines: at most 4 MiB.
+///
+/// # Errors
+/// As [`json`].
+pub(in crate::web) async fn json_lines(request: &HttpRequest, payload: Payload) -> Result<BytesMut, Problem> {
+    is_of_type(request, "application/jsonl")?;
+    in_time(SLOWEST_ROWS, to_the_end(payload, LIMIT_OF_ROWS)).await
 }
 
-async fn to_the_end(mut payload: Payload) -> Result<BytesMut, Problem> {
+/// Reads a small body of this media type, in time.
+async fn read(request: &HttpRequest, payload: Payload, media_type: &str) -> Result<BytesMut, Problem> {
+    is_of_type(request, media_type)?;
+    in_time(SLOWEST, to_the_end(payload, LIMIT)).await
+}
+
+fn is_of_type(request: &HttpRequest, media_type: &str) -> Result<(), Problem> {
+    match request.mime_type() {
+        Ok(Some(mime)) if mime.essence_str() == media_type => Ok(()),
+        _ => Err(Problem::unsupported_media_type(media_type)),
+    }
+}
+
+async fn in_time<T>(
+    bound: Duration,
+    reading: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    timeout(bound, reading).await.map_err(|_| Problem::too_slow())?
+}
+
+async fn to_the_end(mut payload: Payload, limit: usize) -> Result<BytesMut, Problem> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Problem::bad_request("The body could not be read to its end"))?;
-        if body.len() + chunk.len() > LIMIT {
-            return Err(Problem::body_too_large(LIMIT));
+        if body.len() + chunk.len() > limit {
+            return Err(Problem::body_too_large(limit));
         }
         body.extend_from_slice(&chunk);
     }

@@ -90,7 +90,7 @@ pub(in crate::web) struct AfterEnded {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only described: `ListQuery` reads it")]
 pub(in crate::web) struct ReasonQuery {
-    #[param(schema_with = schemas::any_reason)]
+    #[param(schema_with = schemas::wanted_reason)]
     reason: Option<String>,
 }
 
@@ -118,7 +118,7 @@ impl ListQuery {
     /// The query of this list.
     pub(in crate::web) fn understood(&self, list: List) -> Result<ListRequest, Problem> {
         let search = search(&self.q)?;
-        let limit = match given(&self.limit) {
+        let limit = match &self.limit {
             None => PAGE,
             Some(text) => text
                 .parse()
@@ -128,14 +128,17 @@ impl ListQuery {
                     Problem::bad_request(format!("limit must be a number from 1 to {LARGEST_PAGE}"))
                 })?,
         };
-        let after: Option<Cursor> = given(&self.after)
+        let after: Option<Cursor> = self
+            .after
+            .as_deref()
+            .filter(|after| !after.is_empty())
             .map(str::parse)
             .transpose()
             .map_err(Problem::bad_request)?;
         if after.is_some_and(|after| after.list() != list) {
             return Err(Problem::bad_request("after is the next of another list"));
         }
-        let reason = given(&self.reason).map(str::parse).transpose();
+        let reason = self.reason.as_deref().map(str::parse).transpose();
         let reason = reason.map_err(|words: String| Problem::bad_request(format!("reason {words}")))?;
         Ok(ListRequest {
             search,
@@ -151,9 +154,4 @@ fn search(q: &str) -> Result<Search, Problem> {
         return Err(Problem::bad_request("q must be at most 1000 bytes, without NUL"));
     }
     Ok(Search::from(q))
-}
-
-/// The value unless it is empty: a form also sends empty fields.
-fn given(value: &Option<String>) -> Option<&str> {
-    value.as_deref().filter(|value| !value.is_empty())
 }

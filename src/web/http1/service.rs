@@ -27,6 +27,7 @@ use super::tls;
 use crate::auth::metrics::HANDSHAKES_FAILED;
 use crate::auth::{Auth, audit};
 use crate::config::ServeConfig;
+use crate::web::api::metadata::PublicUrl;
 use crate::web::extract::client::TrustedProxies;
 use crate::web::extract::proxy_check::{self, ProxyCheck};
 use crate::web::extract::rate::LoginRates;
@@ -66,6 +67,7 @@ pub(in crate::web) fn listen(
     let check = web::Data::new(ProxyCheck::default());
 
     let site = web::Data::new(Site::of(&config.site));
+    let public_url = web::Data::new(PublicUrl(config.http.public_url.clone()));
 
     let app = {
         let (config, stopping) = (config.clone(), stopping.clone());
@@ -75,6 +77,7 @@ pub(in crate::web) fn listen(
                     .app_data(check.clone())
                     .app_data(web::Data::new(auth.clone()))
                     .app_data(site.clone())
+                    .app_data(public_url.clone())
                     .app_data(web::Data::new(stopping.clone()));
                 if let Some(rates) = &rates {
                     app.app_data(rates.clone());

@@ -3,18 +3,24 @@
 use actix_cors::Cors;
 use actix_web::http::{Method, header};
 
-use crate::web::extract::PASSIVE;
 use crate::web::extract::client::X_REQUEST_ID;
 
 /// How long a browser may remember the answer to its preflight, in seconds.
 const MAX_AGE: usize = 3_600;
 
-/// Allows no credentials: the page sets the header with the token itself, and there is no cookie to send.
+/// Allows no credentials: the page sets the header with the token itself, and there is no cookie to send. Any
+/// method and header of a named origin is allowed, because gateways ask here for their applications, too.
 pub(in crate::web) fn of(origins: &[String]) -> Cors {
     let cors = Cors::default()
-        .allowed_methods([Method::GET, Method::POST, Method::DELETE])
-        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .allowed_header(PASSIVE)
+        .allowed_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allow_any_header()
         .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER, X_REQUEST_ID])
         .max_age(MAX_AGE);
     origins

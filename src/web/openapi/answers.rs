@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder};
+use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Schema, Type};
 use utoipa::{IntoResponses, Modify};
@@ -124,9 +124,12 @@ fn by_rule(path: &str, call: &mut Operation) {
     for parameter in call.parameters.iter_mut().flatten() {
         if let RefOr::T(parameter) = parameter
             && parameter.description.is_none()
-            && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
         {
-            parameter.description = schema.description.take();
+            parameter.description = match &mut parameter.schema {
+                Some(RefOr::T(Schema::Object(schema))) => schema.description.take(),
+                Some(RefOr::Ref(named)) => Some(std::mem::take(&mut named.description)),
+                _ => None,
+            };
         }
     }
     for (status, answer) in shared(&names) {
@@ -160,17 +163,10 @@ pub(super) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     SHARED.into_iter().map(|(name, status, _)| (name, status))
 }
 
-/// Makes it an RFC 9457 problem with one of the codes that the description names.
+/// Makes it an RFC 9457 problem with one of the codes that the description names. One schema for all: a generator
+/// makes a type of each schema that an answer has for itself.
 fn make_a_problem(answer: &mut Response) {
-    let codes: Vec<&str> = answer.description.split('`').skip(1).step_by(2).collect();
-    let code = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(codes));
-    let of_these = ObjectBuilder::new().property("code", code);
-    let schema = AllOfBuilder::new()
-        .item(Ref::from_schema_name("Problem"))
-        .item(of_these);
-    let content = Content::new(Some(schema));
+    let content = Content::new(Some(Ref::from_schema_name("Problem")));
     answer
         .content
         .insert(problem::CONTENT_TYPE.to_owned(), content.into());

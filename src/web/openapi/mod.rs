@@ -6,6 +6,7 @@
 
 mod answers;
 mod headers;
+mod older;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -14,7 +15,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 
-use super::problem;
+use super::{problem, schemas};
 use answers::Shared;
 use headers::OnEveryAnswer;
 
@@ -31,7 +32,7 @@ const CLIENT_SECRET: &str = "clientSecret";
             once, and its client is told why.\n\n\
             Bodies are JSON in camelCase, times RFC 3339 in UTC. Fields that are not described have no effect. Every error is a \
             problem (RFC 9457) with a stable `code`. GET is answered as HEAD, too, without the body.",
-        license(name = "MIT OR Apache-2.0")
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     tags(
         (name = "session", description = "Signing in, signing out, and who am I"),
@@ -42,7 +43,7 @@ const CLIENT_SECRET: &str = "clientSecret";
     ),
     components(schemas(problem::Body))
 )]
-struct Description;
+struct General;
 
 /// The security schemes.
 struct Keys;
@@ -68,28 +69,68 @@ impl Modify for Keys {
     }
 }
 
-/// Makes the document of these calls.
-pub(in crate::web) fn document(calls: impl Iterator<Item = OpenApi>) -> String {
-    let mut document = Description::openapi();
+/// The schemas that several bodies refer to by name.
+struct Named;
+
+impl Modify for Named {
+    fn modify(&self, document: &mut OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let codes = ("ProblemCode", problem::codes());
+        for (name, schema) in schemas::named().into_iter().chain([codes]) {
+            components.schemas.insert(name.to_owned(), schema.into());
+        }
+    }
+}
+
+/// The description, ready to be sent.
+pub(in crate::web) struct Description {
+    /// OpenAPI 3.1.
+    pub(in crate::web) current: String,
+    /// OpenAPI 3.0.
+    pub(in crate::web) older: String,
+}
+
+/// Makes the documents of these calls.
+pub(in crate::web) fn describe(calls: impl Iterator<Item = OpenApi>) -> Description {
+    let mut document = General::openapi();
     calls.for_each(|call| document.merge(call));
-    let modifiers: [&dyn Modify; 3] = [&Keys, &Shared, &OnEveryAnswer];
+    let modifiers: [&dyn Modify; 4] = [&Keys, &Named, &Shared, &OnEveryAnswer];
     for modifier in modifiers {
         modifier.modify(&mut document);
     }
-    document.to_json().unwrap_or_default()
+    let json = serde_json::to_value(&document).unwrap_or_default();
+    Description {
+        current: json.to_string(),
+        older: older::without_3_1(json).to_string(),
+    }
 }
 
-/// The document as it is sent.
-pub(in crate::web) struct Document(pub(in crate::web) fn() -> &'static str);
+/// The documents, made when the first is asked for.
+pub(in crate::web) struct Documents(pub(in crate::web) fn() -> &'static Description);
 
 /// This description.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "monitoring",
     responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json")),
 )]
-pub(in crate::web) async fn openapi(document: Data<Document>) -> HttpResponse {
+pub(in crate::web) async fn openapi(documents: Data<Documents>) -> HttpResponse {
+    sent(&(documents.0)().current)
+}
+
+/// This description for tools that do not read OpenAPI 3.1.
+///
+/// It says the same, but for what 3.0 cannot say: words beside a reference are left out.
+#[utoipa::path(
+    get, path = "/openapi-3.0.json", tag = "monitoring", operation_id = "openapi_3_0",
+    responses((status = 200, description = "OpenAPI 3.0", body = Object, content_type = "application/json")),
+)]
+pub(in crate::web) async fn openapi_3_0(documents: Data<Documents>) -> HttpResponse {
+    sent(&(documents.0)().older)
+}
+
+fn sent(document: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .content_type("application/json")
-        .body((document.0)())
+        .body(document)
 }

@@ -10,7 +10,8 @@ use super::moment::Moment;
 use super::session_times::SessionTimes;
 use super::{AdminPage, Page};
 use crate::auth::Auth;
-use crate::auth::lists::{Account, List};
+use crate::auth::lists::{Account, List, Undelivered};
+use crate::mail::Kind;
 use crate::shown as filters;
 use crate::users::{AccountState, Role};
 use crate::web::extract::list_query::ListQuery;
@@ -25,7 +26,31 @@ struct AccountRow {
     state: AccountState,
     is_signed_in: bool,
     locked_until: Option<Moment>,
+    undelivered: Option<UndeliveredMail>,
     created: Moment,
+}
+
+/// A mail that was given up.
+struct UndeliveredMail {
+    what: &'static str,
+    reason: String,
+    given_up: Moment,
+}
+
+impl From<Undelivered> for UndeliveredMail {
+    fn from(mail: Undelivered) -> Self {
+        let what = match mail.kind {
+            Kind::Invitation => "Invitation",
+            Kind::Verification => "Link to verify the address",
+            Kind::PasswordReset => "Link for a new password",
+            Kind::PasswordChanged | Kind::NewSignIn => "Mail",
+        };
+        Self {
+            what,
+            reason: mail.reason,
+            given_up: Moment(mail.given_up_at),
+        }
+    }
 }
 
 #[derive(Template)]
@@ -65,6 +90,7 @@ impl AccountRow {
             is_own: account.user.id == own,
             is_signed_in: account.session.is_some(),
             locked_until: account.locked_until.map(Moment),
+            undelivered: account.undelivered.map(UndeliveredMail::from),
             created: Moment(account.user.created_at),
         }
     }

@@ -1,5 +1,6 @@
 //! The codes of problems, for programs.
 
+use utoipa::openapi::Ref;
 use utoipa::openapi::schema::Object;
 
 use crate::web::schemas::one_of;
@@ -63,6 +64,11 @@ words! {
     }
 }
 
-pub(super) fn schema() -> Object {
+/// All codes.
+pub(in crate::web) fn schema() -> Object {
     one_of(Code::ALL.map(Code::as_str))
+}
+
+pub(super) fn reference() -> Ref {
+    Ref::from_schema_name("ProblemCode")
 }

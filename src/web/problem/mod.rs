@@ -3,7 +3,9 @@
 //! One exhaustive match turns domain errors into HTTP; `instead_of_a_bare_error` replaces the framework's own
 //! errors.
 
+mod body;
 mod code;
+mod in_a_header;
 mod of_domain;
 
 use std::borrow::Cow;
@@ -13,14 +15,11 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
-use chrono::{DateTime, Utc};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::request_id::RequestId;
-use crate::sessions::{Device, EndReason, Ending, HeldSeat};
-use crate::web::schemas;
-pub(in crate::web) use code::Code;
+use crate::sessions::{Ending, HeldSeat};
+pub(in crate::web) use body::Body;
+pub(in crate::web) use code::{Code, schema as codes};
 
 /// The media type of RFC 9457.
 pub(in crate::web) const CONTENT_TYPE: &str = "application/problem+json";
@@ -42,46 +41,6 @@ pub struct Problem {
     ending: Option<Box<Ending>>,
     seat: Option<Box<HeldSeat>>,
     field: Option<&'static str>,
-}
-
-/// The body of a problem (RFC 9457).
-#[derive(Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub(in crate::web) struct Body<'a> {
-    #[serde(rename = "type")]
-    #[schema(example = "about:blank")]
-    kind: &'static str,
-    title: &'static str,
-    /// The status of the answer.
-    status: u16,
-    /// For people, in one sentence.
-    detail: &'a str,
-    #[schema(schema_with = code::schema)]
-    code: Code,
-    /// The field of the request that was refused, if it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    field: Option<&'static str>,
-    /// Why the session ended; only with `session_ended`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = schemas::reason, required = false)]
-    reason: Option<EndReason>,
-    /// When it ended.
-    #[serde(rename = "endedAt", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    ended_at: Option<DateTime<Utc>>,
-    /// When the session that has the seat began; only with `seat_taken`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    since: Option<DateTime<Utc>>,
-    /// Its browser and system in words, such as `Firefox 144 on Windows`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    device: Option<String>,
-    /// The id of the request in `X-Request-Id` and in the log.
-    #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    request_id: Option<&'a str>,
 }
 
 /// What a problem tells people. It goes with the answer, so that a page can be made of it.
@@ -293,22 +252,7 @@ impl ResponseError for Problem {
         let mut answer = response
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .content_type(CONTENT_TYPE)
-            .json(Body {
-                kind: "about:blank",
-                title: self.status.canonical_reason().unwrap_or("Error"),
-                status: self.status.as_u16(),
-                detail: &self.detail,
-                code: self.code,
-                field: self.field,
-                reason: self.ending.as_ref().map(|ending| ending.reason),
-                ended_at: self.ending.as_ref().map(|ending| ending.at),
-                since: self.seat.as_ref().map(|seat| seat.since),
-                device: self
-                    .seat
-                    .as_ref()
-                    .map(|seat| Device::of(seat.user_agent.as_deref()).to_string()),
-                request_id: request_id.as_ref().map(RequestId::as_str),
-            });
+            .json(self.body(request_id.as_ref()));
         answer.extensions_mut().insert(Told {
             status: self.status,
             detail: self.detail.clone(),

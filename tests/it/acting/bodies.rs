@@ -13,6 +13,9 @@ use crate::support::{App, Client, PASSWORD, eventually};
 /// Longer than any deadline of the server.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
+/// It takes JSON lines, and a line that is none holds up no other.
+const IMPORT: &str = "/api/admin/users/import";
+
 /// Whose word counts on a route that takes a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
@@ -38,6 +41,7 @@ pub(super) fn table() -> Vec<Row> {
     use Needs::{Admin, NoSession, Session};
     let change =
         |current: &str| json!({ "currentPassword": current, "newPassword": "nine green bottles on a wall" });
+    let imported = json!({ "email": "trudy@example.org", "role": "admin", "verified": true });
     let invitation = json!({ "email": "mallory@example.org", "name": "Mallory", "role": "admin" });
     let row = |path, needs, body, answer| Row {
         method: "POST",
@@ -65,6 +69,7 @@ pub(super) fn table() -> Vec<Row> {
             "403 wrong_password",
         ),
         row("/api/admin/users", Admin, invitation, "201"),
+        row(IMPORT, Admin, imported, "200"),
     ]
 }
 
@@ -78,12 +83,13 @@ impl Half {
     pub(super) fn sent(address: SocketAddr, token: &str, method: &str, path: &str, body: &Value) -> Self {
         let body = body.to_string();
         let (first, rest) = body.split_at(body.len() / 2);
+        let media_type = if path == IMPORT { "jsonl" } else { "json" };
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nUser-Agent: half\r\n\
-             Connection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{first}",
+             Connection: close\r\nContent-Type: application/{media_type}\r\nContent-Length: {}\r\n\r\n{first}",
             body.len()
         )
         .unwrap();
@@ -159,7 +165,11 @@ async fn a_rest_that_is_not_even_valid_is_refused_as_such_and_changes_nothing() 
         end(&app, &root, "revoked").await;
         let before = state(&app);
         half.rest = "}".repeat(half.rest.len());
-        assert_eq!(half.answer().await, "400 bad_request", "{}", row.path);
+        let refused = match row.path {
+            IMPORT => "401 session_ended revoked",
+            _ => "400 bad_request",
+        };
+        assert_eq!(half.answer().await, refused, "{}", row.path);
         assert_eq!(state(&app), before, "{}", row.path);
     }
 }

@@ -103,7 +103,7 @@ async fn not_even_plain_sql_loses_the_last_admin_by_accident() {
         "update users set password_hash = ''",
         "update users set password_hash = '!'",
         "update users set password_hash = 'x' where role = 'admin'",
-        "update users set password_hash = '$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC'",
+        "update users set password_hash = '$6$c4WoMPo3SXsafkva$HHa6uXQZWr7oboPiC2bTr7q1BB8I2s0BRqC'",
         "delete from users",
         "truncate users cascade",
         // Another table of the name, with an admin in it, is no help.

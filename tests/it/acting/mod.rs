@@ -79,6 +79,7 @@ fn state(app: &App) -> Vec<i64> {
         "select id, reason from ended_sessions where reason not in ('expired', 'restored', 'account_disabled')",
         "select * from users",
         "select * from mails",
+        "select * from undelivered_mails",
         "select * from mail_requests",
         "select * from one_time_links",
         "select * from known_origins",

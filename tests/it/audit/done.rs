@@ -254,6 +254,11 @@ async fn what_became_of_a_mail_is_told_when_it_is_out_of_the_outbox_and_once() {
         let told = log.iter().filter(|line| line.contains(event));
         assert_eq!(told.count(), 1, "{event} in {log:#?}");
     }
+    // The address is there by its digest, also in the server's words.
+    let digest = database.text("select left(encode(email_digest('nobody@example.org'), 'hex'), 12)");
+    let (field, said) = (format!("address={digest}"), format!("[address {digest}]"));
+    assert!(has_line(&log, &["mail_given_up", &field, &said]), "{log:#?}");
+    assert_eq!(log.iter().find(|line| line.contains("nobody@")), None);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::ADA;
 use super::overlaps::Page;
-use crate::support::{App, Browser, PASSWORD, eventually};
+use crate::support::{App, Browser, PASSWORD, eventually, files_below};
 use oneseat::users::Role;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -62,11 +62,17 @@ impl Site {
 
     /// Puts the example here, for a server at this address.
     pub(super) fn show_the_example(&self, server: SocketAddr) {
-        for entry in std::fs::read_dir(Path::new(ROOT).join("examples/other-origin")).unwrap() {
-            let file = entry.unwrap().path();
-            let text = std::fs::read_to_string(&file).unwrap();
+        self.show(&Path::new(ROOT).join("examples/other-origin"), server);
+    }
+
+    /// Puts these pages here, for a server at this address.
+    pub(super) fn show(&self, pages: &Path, server: SocketAddr) {
+        for entry in files_below(pages) {
+            let text = std::fs::read_to_string(&entry).unwrap();
             let text = text.replace("127.0.0.1:8080", &server.to_string());
-            std::fs::write(self.dir.path().join(file.file_name().unwrap()), text).unwrap();
+            let here = self.dir.path().join(entry.strip_prefix(pages).unwrap());
+            std::fs::create_dir_all(here.parent().unwrap()).unwrap();
+            std::fs::write(here, text).unwrap();
         }
     }
 }
@@ -212,7 +218,7 @@ async fn an_origin_is_a_scheme_a_host_and_a_port_and_nothing_else_gets_the_token
 fn the_types_say_what_the_module_has_and_the_module_keeps_to_them() {
     let dir = tempfile::tempdir().unwrap();
     let copy = |from: &str, to: &str| {
-        std::fs::copy(Path::new(ROOT).join("static").join(from), dir.path().join(to)).unwrap();
+        std::fs::copy(Path::new(ROOT).join("clients/js").join(from), dir.path().join(to)).unwrap();
     };
     copy("oneseat.js", "module.js");
     copy("oneseat.d.ts", "types.d.ts");

@@ -8,6 +8,7 @@ mod engines;
 mod lists;
 mod live;
 mod overlaps;
+mod react;
 mod recovery;
 mod streams;
 mod swagger;

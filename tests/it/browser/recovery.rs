@@ -163,6 +163,29 @@ async fn a_password_is_changed_on_the_dashboard() {
 }
 
 #[tokio::test]
+async fn who_signs_in_with_a_password_from_elsewhere_is_asked_for_a_new_one() {
+    let app = super::app_with_ada().await;
+    // SHA-512 of "tea", as a directory stores it.
+    app.database().execute("update users set password_hash = '{SHA512}vvgBv4bN2scoFqMnDxx89RDR/nbQ6hbs9hmsxxahx5pC7/FFR8FRHteA3WQdV46/F/IABbRIkpaIHDwWM3KrUQ=='");
+    let browser = Browser::open(app.address, "/login").await;
+    let asks = "Please choose a new one under “Change your password”.";
+    sign_in_with(&browser, ADA, "tea").await;
+    browser.wait_for_words(asks).await;
+    browser.click("summary").await;
+    browser.fill("#current-password", "tea").await;
+    browser.fill("#new-password", NEW).await;
+    browser.click("#change-password [type=submit]").await;
+    browser.wait_for_words("Your password is changed").await;
+    sign_in_with(&browser, ADA, NEW).await;
+    assert_eq!(
+        browser
+            .run("return document.getElementById('notice').textContent")
+            .await,
+        ""
+    );
+}
+
+#[tokio::test]
 async fn what_somebody_has_typed_stays_when_the_page_looks_again() {
     let app = super::app_with_ada().await;
     let browser = Browser::open(app.address, "/login").await;

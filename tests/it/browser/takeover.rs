@@ -161,7 +161,7 @@ async fn ended(app: &App, login: serde_json::Value, user_agent: &str) -> serde_j
 #[tokio::test]
 async fn the_stream_of_a_page_tells_who_replaced_it_and_that_of_an_api_client_does_not() {
     let app = app_with_ada().await;
-    let page = json!({ "email": ADA, "password": PASSWORD, "ends_with_page": true });
+    let page = json!({ "email": ADA, "password": PASSWORD, "endsWithPage": true });
     let told = ended(&app, page.clone(), "curl/8.5.0").await;
     assert_eq!(
         told["by"],

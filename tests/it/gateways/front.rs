@@ -26,7 +26,7 @@ fn forged(n: usize) -> Vec<(&'static str, String)> {
 }
 
 /// Somebody at [`CLIENT`] who comes to `https://seat.example.org`.
-fn visitor(gateway: &Gateway) -> Client {
+pub(super) fn visitor(gateway: &Gateway) -> Client {
     // Brings what TLS needs into the process.
     let _ = Client::new(gateway.address);
     let trusted = reqwest::Certificate::from_der(&gateway.certificate).unwrap();
@@ -136,7 +136,7 @@ async fn events_arrive_when_they_happen() {
         );
         stream.send(&head).await;
         assert_eq!(stream.status().await, 200, "{:?}", gateway.kind);
-        stream.read_until(": open\n\n").await;
+        stream.read_until(": open\n").await;
         visitor(&gateway).sign_in("eve@example.org").await;
         let before = stream.read_until("event: changed\n").await;
         // What was held back would come with the next beat.

@@ -30,8 +30,14 @@ impl Kind {
 }
 
 fn nginx(site: &Site) -> Command {
-    let servers = site
-        .shown("nginx", "nginx")
+    let servers = match site.task {
+        Task::FrontOfAnother => format!(
+            "server {{ listen {}; location / {{ proxy_pass https://{}; proxy_set_header Host $host; }} }}",
+            site.address, site.oneseat
+        ),
+        _ => site.shown("nginx", "nginx"),
+    };
+    let servers = servers
         .replace("listen       80;", &format!("listen {};", site.plain))
         .replace("listen       443 ssl;", &format!("listen {} ssl;", site.address));
     let (dir, user) = (site.dir.display(), if is_root() { "user root;" } else { "" });

@@ -5,6 +5,9 @@ mod connection;
 mod front;
 mod guard;
 mod kinds;
+mod pages;
+mod refusals;
+mod streams;
 mod upstream;
 
 use std::fs::File;
@@ -50,6 +53,8 @@ pub enum Task {
     GuardWithAnError(SocketAddr),
     /// Stands in front of oneseat itself.
     Front,
+    /// Stands in front of such a gateway, an nginx that was told nothing else.
+    FrontOfAnother,
 }
 
 /// A running gateway, ended with the value.
@@ -98,7 +103,7 @@ impl Site {
             text = text.replace(installed, self.dir.to_str().unwrap());
         }
         match self.task {
-            Task::Front => text,
+            Task::Front | Task::FrontOfAnother => text,
             Task::Guard(application) => text.replace("127.0.0.1:3000", &application.to_string()),
             Task::GuardForAdmins(application) => text
                 .replace("127.0.0.1:3000", &application.to_string())

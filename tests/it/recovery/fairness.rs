@@ -51,7 +51,7 @@ struct Sender<'a> {
 impl<'a> Sender<'a> {
     fn of(app: &'a App) -> Self {
         let mails = MailServer::start();
-        let mailer = Mailer::smtp(&mails.url(), "seat@example.org").unwrap();
+        let mailer = Mailer::smtp(&mails.url(), "seat@example.org", None).unwrap();
         let site = Site::new(&config().site, "http://127.0.0.1".to_owned());
         Self {
             app,

@@ -8,6 +8,7 @@ mod passwords;
 mod people;
 mod places;
 mod terminal;
+mod undelivered;
 mod words;
 
 use std::collections::BTreeSet;

@@ -38,6 +38,10 @@ async fn a_mail_that_nobody_takes_for_days_is_given_up() {
     let app = start(&mails).await;
     app.add_user("ada", Role::User).await;
     forgot(&app.visitor(), ADA).await;
+    eventually("it was tried in vain", async || {
+        app.database().number("select count(last_reason) from mails") == 1
+    })
+    .await;
     app.database()
         .execute("update mails set created_at = created_at - interval '4 days'; update one_time_links set expires_at = now()");
     eventually("it is swept", async || {
@@ -45,6 +49,8 @@ async fn a_mail_that_nobody_takes_for_days_is_given_up() {
         app.database().number("select count(*) from mails") == 0
     })
     .await;
+    let noted = "select count(*) from undelivered_mails where kind = 'password_reset' and email_digest = email_digest('ada@example.org')";
+    assert_eq!(app.database().number(noted), 1);
 }
 
 /// Whether the delivery waits for the row of a user.
@@ -117,7 +123,11 @@ async fn a_mail_whose_sender_died_is_sent_when_its_lease_has_ended() {
     assert_eq!(mails.next().await.header("To"), "grace@example.org");
     assert!(mails.unread().is_empty());
     let leased = "select count(*) from mails where due_at between now() + interval '4 minutes' and now() + interval '5 minutes'";
-    assert_eq!(app.database().number(leased), 1);
+    eventually(
+        "hers is taken out, and the other one is still leased",
+        async || app.database().number(leased) == 1,
+    )
+    .await;
     app.database()
         .execute("update mails set due_at = due_at - interval '5 minutes'");
     assert_eq!(mails.next().await.header("To"), ADA);

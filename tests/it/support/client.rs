@@ -97,7 +97,7 @@ impl Client {
 
     /// Signs in as a page does: the session ends with it.
     pub async fn sign_in_as_page(&self, email: &str) -> Self {
-        let body = json!({ "email": email, "password": PASSWORD, "ends_with_page": true });
+        let body = json!({ "email": email, "password": PASSWORD, "endsWithPage": true });
         let answer = self.post("/auth/login", &body).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         self.with_token(answer.json()["token"].as_str().unwrap())

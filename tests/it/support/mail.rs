@@ -18,7 +18,8 @@ pub struct Mail {
     pub raw: String,
 }
 
-/// aiosmtpd on a port of its own, without SMTPUTF8. Nobody is at `nobody@`, and to `relay@` it does not relay.
+/// aiosmtpd on a port of its own, without SMTPUTF8, which wants a qualified name. Nobody is at `nobody@`; somebody is at `once@` from the second try on;
+/// `bare@` is refused without an enhanced code; and to `relay@` it does not relay.
 pub struct MailServer {
     port: u16,
     running: Option<(Child, Receiver<Mail>)>,

@@ -29,6 +29,7 @@ pub use pooler::Pooler;
 pub use program::{Program, add_user, add_user_with, begun, oneseat, oneseat_with};
 pub use wire::{Lost, Wire};
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A hang, and not a machine that is busy.
@@ -41,4 +42,17 @@ pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
         assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// All files below a directory.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files.extend(files_below(&path)),
+            false => files.push(path),
+        }
+    }
+    files
 }

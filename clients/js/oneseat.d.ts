@@ -85,6 +85,8 @@ export class Oneseat {
   readonly server: string;
   /** Who is signed in here. */
   get user(): User | null;
+  /** Should the user choose another password? The server's rules would refuse the one of this sign-in today. */
+  get passwordChangeRecommended(): boolean;
 
   /**
    * Signs a user in. This ends the user's older session. A server that asks first (`--takeover ask`) refuses it with `seat_taken`

@@ -152,11 +152,13 @@ class Session {
    * @param {string} server
    * @param {string} token
    * @param {User} user
+   * @param {boolean} passwordChangeRecommended
    */
-  constructor(server, token, user) {
+  constructor(server, token, user, passwordChangeRecommended) {
     this.server = server;
     this.token = token;
     this.user = user;
+    this.passwordChangeRecommended = passwordChangeRecommended;
   }
 
   get signal() {
@@ -272,6 +274,11 @@ export class Oneseat {
   /** Who is signed in here. */
   get user() {
     return this.#session?.user ?? null;
+  }
+
+  /** Should the user choose another password? The server's rules would refuse the one of this sign-in today. */
+  get passwordChangeRecommended() {
+    return this.#session?.passwordChangeRecommended ?? false;
   }
 
   /**
@@ -526,7 +533,8 @@ export class Oneseat {
       for await (const chunk of chunks(response.body.pipeThrough(new TextDecoderStream()))) {
         clearTimeout(timer);
         timer = setTimeout(() => silent.abort(), SILENCE);
-        const events = (waiting + chunk).split("\n\n");
+        // A comment is a line. An event ends with an empty line.
+        const events = (waiting + chunk).replace(/^:.*\n/gm, (comment) => this.#noted(session, comment)).split("\n\n");
         waiting = events.pop() ?? "";
         for (const event of events) this.#heard(session, event);
       }
@@ -534,6 +542,12 @@ export class Oneseat {
       clearTimeout(timer);
       silent.abort();
     }
+  }
+
+  /** Answers a beat, and leaves nothing of a comment. @param {Session} session @param {string} comment */
+  #noted(session, comment) {
+    if (comment === ": beat\n" && !session.signal.aborted) this.#answer(session);
+    return "";
   }
 
   /** Shows the server that the page is there. @param {Session} session */
@@ -552,7 +566,6 @@ export class Oneseat {
     /** @param {string} name */
     const field = (name) => event.match(new RegExp(`^${name}: ?(.*)$`, "m"))?.[1];
     if (session.signal.aborted) return;
-    if (event === ": beat") this.#answer(session);
     if (field("event") === "changed") this.#changed();
     if (field("event") === "ended") {
       const { reason = null, at = null, by = null } = JSON.parse(field("data") ?? "{}");
@@ -610,11 +623,11 @@ async function all(...told) {
 
 /** @param {string} server @param {{ email: string, password: string, takeover: boolean }} values */
 async function login(server, values) {
-  const response = await post(`${server}/auth/login`, { ...values, ends_with_page: true });
+  const response = await post(`${server}/auth/login`, { ...values, endsWithPage: true });
   if (!response.ok) throw await Problem.from(response);
-  const { token, user } = await body(response);
+  const { token, user, passwordChangeRecommended } = await body(response);
   if (!isToken(token) || !isUser(user)) unreachable(NOT_OURS);
-  return new Session(server, token, user);
+  return new Session(server, token, user, passwordChangeRecommended === true);
 }
 
 const NOT_OURS = new Error("What answers is not oneseat.");

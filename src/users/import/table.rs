@@ -1,0 +1,112 @@
+//! Many rows in one statement.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Bool, Nullable, Text, Timestamptz};
+
+use super::ImportedUser;
+use crate::db::PgConnection;
+use crate::db::schema::users;
+use crate::users::{PasswordHash, User};
+
+/// What became of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// There is an account now, as the row says.
+    Added,
+    /// There was one, as the row says. What its user has done since makes no difference: a new password, and
+    /// showing that the address is theirs.
+    Unchanged,
+    /// There was one, with other values in these columns. It stays as it is.
+    Different(Vec<&'static str>),
+}
+
+/// Adds the accounts that there are not yet, in one transaction or none of them. No two rows have the same
+/// address.
+pub fn insert(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<Vec<Imported>> {
+    let added = insert_new(conn, rows)?;
+    let mut there = HashMap::new();
+    if added.len() < rows.len() {
+        let others = rows.iter().map(|row| row.email.as_str());
+        let others: Vec<&str> = others.filter(|email| !added.contains(*email)).collect();
+        // After the insertion: it has waited for those who added one of them at the same time.
+        let found: Vec<(User, Option<String>)> = users::table
+            .filter(users::email.eq_any(others))
+            .select((User::as_select(), users::password_hash))
+            .load(conn)?;
+        there.extend(
+            found
+                .into_iter()
+                .map(|(user, hash)| (user.email.clone(), (user, hash))),
+        );
+    }
+    let outcome = |row: &&ImportedUser| match there.remove(row.email.as_str()) {
+        _ if added.contains(row.email.as_str()) => Imported::Added,
+        Some((user, hash)) => compared(row, &user, hash),
+        // It was removed between the two statements.
+        None => Imported::Different(vec!["email"]),
+    };
+    Ok(rows.iter().map(outcome).collect())
+}
+
+/// Returns the addresses of those that were added, in the order in which they are given.
+fn insert_new(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<HashSet<String>> {
+    #[derive(QueryableByName)]
+    struct Added {
+        #[diesel(sql_type = Text)]
+        email: String,
+    }
+    fn column<'a, T>(rows: &[&'a ImportedUser], value: impl Fn(&'a ImportedUser) -> T) -> Vec<T> {
+        rows.iter().map(|row| value(row)).collect()
+    }
+    let added: Vec<Added> = diesel::sql_query(
+        "insert into users (email, searched_email, name, role, email_verified, disabled_at, created_at, password_hash)
+         select email, searched_email, name, role, is_verified, case when is_disabled then now() end, coalesce(created_at, now()), hash
+         from unnest($1, $2, $3, $4, $5, $6, $7, $8) with ordinality
+             as given (email, searched_email, name, role, is_verified, is_disabled, created_at, hash, at)
+         order by at
+         on conflict (email) do nothing
+         returning email",
+    )
+    .bind::<Array<Text>, _>(column(rows, |row| row.email.as_str()))
+    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.email.searched()))
+    .bind::<Array<Text>, _>(column(rows, |row| row.name.as_str()))
+    .bind::<Array<Text>, _>(column(rows, |row| row.role))
+    .bind::<Array<Bool>, _>(column(rows, |row| row.email_verified))
+    .bind::<Array<Bool>, _>(column(rows, |row| row.is_disabled))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(rows, |row| row.created_at))
+    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| {
+        row.password_hash.as_ref().map(PasswordHash::as_str)
+    }))
+    .load(conn)?;
+    Ok(added.into_iter().map(|row| row.email).collect())
+}
+
+fn compared(row: &ImportedUser, user: &User, hash: Option<String>) -> Imported {
+    let hash = hash.map(PasswordHash::from_stored);
+    let is_hash = match (&row.password_hash, hash) {
+        (None, _) => true,
+        (Some(given), Some(stored)) => *given == stored || stored.is_ours(),
+        (Some(_), None) => false,
+    };
+    let is_created = row
+        .created_at
+        .is_none_or(|given| given.timestamp_micros() == user.created_at.timestamp_micros());
+    let others: Vec<&'static str> = [
+        ("name", row.name.as_str() == user.name),
+        ("role", row.role == user.role),
+        ("verified", user.email_verified || !row.email_verified),
+        ("disabled", row.is_disabled == user.disabled_at.is_some()),
+        ("created", is_created),
+        ("hash", is_hash),
+    ]
+    .into_iter()
+    .filter_map(|(column, is_same)| (!is_same).then_some(column))
+    .collect();
+    if others.is_empty() {
+        Imported::Unchanged
+    } else {
+        Imported::Different(others)
+    }
+}

@@ -1,0 +1,130 @@
+//! Users of another system, for admins.
+
+use std::io;
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json, Payload, Query};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::auth::Auth;
+use crate::auth::import::{ImportCounts, ImportError, ImportOptions, NotImported};
+use crate::users::import::JsonRows;
+use crate::web::extract::{Admin, body};
+use crate::web::problem::Problem;
+
+/// Most lines of a body, so that the answer has its bounds, too.
+const MOST_LINES: usize = 10_000;
+
+/// How to import. What it does not know is refused: it might have been meant to write nothing.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ImportQuery {
+    /// Say what would become of each row, and write nothing.
+    #[serde(default)]
+    #[param(required = false)]
+    dry_run: bool,
+    /// Mail a link to choose a password to each user who is added without a hash.
+    #[serde(default)]
+    #[param(required = false)]
+    invite: bool,
+}
+
+/// What became of the rows.
+#[derive(Serialize, ToSchema)]
+pub struct ImportResponse {
+    /// Accounts that were added.
+    added: u64,
+    /// Accounts that there were already, as the rows say.
+    unchanged: u64,
+    /// Rows that are not in the table as they say.
+    rows: Vec<NotImportedRow>,
+}
+
+/// A row that is not in the table as it says.
+#[derive(Serialize, ToSchema)]
+pub struct NotImportedRow {
+    /// The line, from 1 on.
+    line: u64,
+    /// Why it was refused.
+    #[schema(required)]
+    refused: Option<String>,
+    /// There is an account with this address, and other values in these columns. It stays as it is.
+    different: Vec<&'static str>,
+}
+
+/// Adds the accounts in the body, one JSON object on each line.
+///
+/// Fields: `email`, and where they are known `name`, `role`, `verified`, `disabled`, `created` and `hash`, as another system made it. At most
+/// 10,000 lines and 4 MiB. Each row is written whole or not at all; a bad one holds up no other. Rows that are there already stay as they are,
+/// so a body may be sent again.
+#[utoipa::path(
+    post, path = "/api/admin/users/import", tag = "admin", operation_id = "import_users",
+    params(ImportQuery),
+    request_body(content = String, content_type = "application/jsonl"),
+    responses(
+        (status = 200, body = ImportResponse),
+        (status = 404, description = "`no_mail`: this server sends none"),
+        (status = 413, description = "`body_too_large`: more than 4 MiB"),
+        Admin,
+    ),
+)]
+pub async fn import(
+    admin: Admin,
+    request: HttpRequest,
+    payload: Payload,
+    auth: Data<Auth>,
+) -> Result<Json<ImportResponse>, Problem> {
+    let query = Query::<ImportQuery>::from_query(request.query_string())
+        .map_err(|_| Problem::bad_request("The query takes dryRun and invite, each true or false"))?;
+    if query.invite {
+        auth.needs_mail()?;
+    }
+    let body = body::json_lines(&request, payload).await?;
+    if body[..]
+        .split(|byte| *byte == b'\n')
+        .nth(MOST_LINES + 1)
+        .is_some()
+    {
+        return Err(Problem::bad_request(format!(
+            "The body must not have more than {MOST_LINES} lines"
+        )));
+    }
+    let options = ImportOptions {
+        is_rehearsal: query.dry_run,
+        invites: query.invite,
+    };
+    let rows = stream::iter(JsonRows::new(io::Cursor::new(&body)));
+    let mut others = Vec::new();
+    let tell = |line, outcome| others.push(NotImportedRow::new(line, outcome));
+    let counts = auth.import(rows, options, admin.authority(), tell).await;
+    let ImportCounts { added, unchanged, .. } = counts.map_err(|error| match error {
+        ImportError::Failed(error) => error.into(),
+        // A body in memory can be read.
+        ImportError::Read(_) => Problem::internal(),
+    })?;
+    Ok(Json(ImportResponse {
+        added,
+        unchanged,
+        rows: others,
+    }))
+}
+
+impl NotImportedRow {
+    fn new(line: u64, outcome: NotImported) -> Self {
+        match outcome {
+            NotImported::Refused(reason) => Self {
+                line,
+                refused: Some(reason),
+                different: Vec::new(),
+            },
+            NotImported::Different(columns) => Self {
+                line,
+                refused: None,
+                different: columns,
+            },
+        }
+    }
+}

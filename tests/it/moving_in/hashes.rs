@@ -1,0 +1,132 @@
+//! Hashes that other systems made: each is right once, and ours from then on.
+
+use futures_util::StreamExt;
+use oneseat::config::Pepper;
+use serde_json::{Value, json};
+
+use super::{import, vectors};
+use crate::support::{Answer, App, Client};
+
+/// Sign-ins at a time: they wait for the two threads that hash.
+const AT_ONCE: usize = 2;
+
+const OURS: &str = "select count(*) from users where password_hash like '$argon2id$v=19$m=19456,t=2,p=1$%'";
+
+/// One row for each of them, with addresses by number.
+fn rows(vectors: &[Value]) -> String {
+    let row = |(number, vector): (usize, &Value)| {
+        let email = email(number);
+        format!(
+            "{}\n",
+            json!({ "email": email, "verified": true, "hash": vector["hash"] })
+        )
+    };
+    vectors.iter().enumerate().map(row).collect()
+}
+
+fn email(number: usize) -> String {
+    format!("user{number}@example.org")
+}
+
+/// Signs in as soon as there is time for it: what is not optimised takes seconds for some of these hashes.
+async fn login(visitor: &Client, number: usize, password: &str) -> Answer {
+    loop {
+        let answer = visitor.login(&email(number), password).await;
+        if answer.status != 503 {
+            return answer;
+        }
+    }
+}
+
+async fn signs_in_once_with_theirs(visitor: &Client, number: usize, vector: &Value) {
+    let password = vector["password"].as_str().unwrap();
+    let neighbour = login(visitor, number, &format!("x{password}")).await;
+    assert_eq!(neighbour.problem(), "401 invalid_credentials", "{vector}");
+    let first = login(visitor, number, password).await;
+    assert_eq!(first.status, 200, "{vector}: {first:?}");
+    let is_short = password.chars().count() < 15;
+    if is_short {
+        assert_eq!(first.json()["passwordChangeRecommended"], true, "{vector}");
+    }
+    let second = login(visitor, number, password).await;
+    assert_eq!(second.status, 200, "{vector}: {second:?}");
+    let neighbour = login(visitor, number, &format!("x{password}")).await;
+    assert_eq!(neighbour.problem(), "401 invalid_credentials", "{vector}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_hash_of_another_system_is_right_once_and_ours_from_then_on() {
+    let vectors = vectors();
+    let pepper = vectors
+        .iter()
+        .find_map(|vector| vector["pepper"].as_str())
+        .unwrap();
+    let app = App::start_with(|config| config.pepper = Some(Pepper::new(pepper).unwrap())).await;
+    let (code, out, _) = import(&app, "users.jsonl", &rows(&vectors), &[]);
+    assert_eq!(code, 0, "{out}");
+    assert_eq!(app.database().number(OURS), 0);
+    let visitor = app.visitor();
+    futures_util::stream::iter(vectors.iter().enumerate())
+        .for_each_concurrent(AT_ONCE, |(number, vector)| {
+            signs_in_once_with_theirs(&visitor, number, vector)
+        })
+        .await;
+    let all = i64::try_from(vectors.len()).unwrap();
+    assert_eq!(app.database().number(OURS), all);
+    // The file may be imported again: a password that has become ours is no other one.
+    let (code, out, _) = import(&app, "users.jsonl", &rows(&vectors), &[]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains(&format!("added 0, unchanged {all},")), "{out}");
+}
+
+#[tokio::test]
+async fn an_admin_with_the_hash_of_another_system_can_administer() {
+    let app = App::start().await;
+    import(&app, "users.jsonl", &rows(&vectors()), &[]);
+    app.database().execute("update users set role = 'admin'");
+    let can = "select count(*) from users where can_administer(users)";
+    let all = i64::try_from(vectors().len()).unwrap();
+    assert_eq!(
+        app.database().number(can),
+        all,
+        "each has a hash that can be checked"
+    );
+    for none in [
+        "correct horse",
+        "{noop}secret",
+        "!",
+        "$2b$10$",
+        "pbkdf2_md5$1$x$y",
+        "$1$salt$hash",
+        "",
+    ] {
+        app.database()
+            .execute(&format!("update users set password_hash = '{none}'"));
+        assert_eq!(
+            app.database().number(can),
+            0,
+            "{none:?} is no hash that can be checked"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_password_longer_than_a_new_one_may_be_signs_in_and_another_is_asked_for() {
+    let app = App::start().await;
+    let long = "a made up sentence, ".repeat(40);
+    let hash = "{SSHA512}Sm21ZV46uTJAiZ1a/ZVHKFLtm9IoeUrkFCOV9d0p8cMMK8eXAOCmIcsxrj4QsriQxvgTICzbqV8PwNwSZyTKLXNhbHRzYWx0";
+    let row = json!({ "email": "ada@example.org", "verified": true, "hash": hash }).to_string();
+    let (code, out, _) = import(&app, "users.jsonl", &row, &[]);
+    assert_eq!(code, 0, "{out}");
+    let answer = app.visitor().login("ada@example.org", &long).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json()["passwordChangeRecommended"], true);
+    let ada = app.visitor().with_token(answer.json()["token"].as_str().unwrap());
+    let new = "nine green bottles on a wall";
+    let change = json!({ "currentPassword": long, "newPassword": new });
+    assert_eq!(ada.post("/auth/password/change", &change).await.status, 200);
+    let answer = app.visitor().login("ada@example.org", new).await;
+    assert_eq!(answer.json()["passwordChangeRecommended"], false);
+    let answer = app.visitor().login("ada@example.org", &"x".repeat(1_025)).await;
+    assert_eq!(answer.problem(), "400 bad_request");
+}

@@ -1,0 +1,281 @@
+//! Files with accounts: what becomes of each row.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{import, import_as};
+use crate::support::{Answer, App, Client, MailServer};
+
+/// Of "correct horse": bcrypt at its lowest cost.
+const HASH: &str = "$2b$04$9O1lOmCIf9lrHTp1TECT9u2.F.DJ.FhuI8qf2cLDE3jBQUquwLXHO";
+
+/// In a test of a program that is not optimised. Fifty thousand take 30 seconds at most in a release.
+const MANY: usize = 5_000;
+
+const USERS: &str = "select coalesce(string_agg(concat_ws(' ', email, name, role, email_verified, disabled_at is not null, \
+     to_char(created_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI'), password_hash is not null), '; ' order by email), '') from users";
+
+#[tokio::test]
+async fn rows_become_accounts_as_they_say() {
+    let app = App::start().await;
+    let rows = [
+        json!({ "email": " Ada@Example.org", "name": "Ada Lovelace", "role": "admin", "verified": true, "disabled": false,
+            "created": "2020-02-29T12:30:00+01:00", "hash": HASH }),
+        json!({ "email": "eva@example.org", "disabled": 1, "created": "2021-01-01 00:00:00" }),
+    ];
+    let text = rows.map(|row| row.to_string()).join("\n");
+    let (code, out, _) = import(&app, "users.jsonl", &text, &[]);
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "added 2, unchanged 0, left as they are 0, refused 0\n")
+    );
+    let users = "ada@example.org Ada Lovelace admin t f 2020-02-29T11:30 t; eva@example.org eva user f t 2021-01-01T00:00 f";
+    assert_eq!(app.database().text(USERS), users);
+    // The same in CSV is no change.
+    let csv = format!(
+        "email,name,role,verified,disabled,created,hash\r\nada@example.org,Ada Lovelace,admin,t,f,2020-02-29 11:30:00+00,{HASH}\r\n\
+         eva@example.org,,,,t,2021-01-01T00:00:00Z,\r\n"
+    );
+    let (code, out, _) = import_as(&app, &["user", "import", "-", "--format", "csv"], &csv);
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "added 0, unchanged 2, left as they are 0, refused 0\n")
+    );
+    assert_eq!(app.database().text(USERS), users);
+}
+
+#[tokio::test]
+async fn a_bad_row_is_told_with_its_line_and_reason_and_holds_up_no_other() {
+    let app = App::start().await;
+    let text = format!(
+        "{{\"email\":\"ada@example.org\"}}\n{{\"email\":\"no address\"}}\n\n{{\"email\":\"eva@example.org\",\"hash\":\"{HASH}x\"}}\n\
+         {{\"email\":\"bob@example.org\",\"created\":\"+10000-01-01 00:00:00\"}}\n{{\"email\":\"bob@example.org\",\"password\":\"x\"}}\n\
+         {{\"email\":\"cyd@example.org\",\"name\":\"x\\u202ey\"}}\n{{\"email\":\"dan@example.org\",\"role\":\"root\"}}\nemail,name\n\
+         {{\"email\":\"fay@example.org\"}}"
+    );
+    let (code, out, error) = import(&app, "users.jsonl", &text, &[]);
+    assert_eq!(code, 1);
+    assert_eq!(error, "oneseat: 7 of 9 rows are not as the file says");
+    let told: Vec<&str> = out.lines().collect();
+    for (line, words) in [
+        ("line 2: refused: email must be", ""),
+        ("line 4: refused: the hash is of no use", "cannot be read"),
+        ("line 5: refused: the database refuses it", "users_times_in_range"),
+        ("line 6: refused: \"password\" is none of email,", ""),
+        ("line 7: refused: name must be", ""),
+        ("line 8: refused: role", "admin"),
+        ("line 9: refused: the line is no JSON object", ""),
+    ] {
+        assert!(
+            told.iter()
+                .any(|told| told.starts_with(line) && told.contains(words)),
+            "{line}: {out}"
+        );
+    }
+    assert!(
+        out.ends_with("added 2, unchanged 0, left as they are 0, refused 7\n"),
+        "{out}"
+    );
+    assert!(!out.contains(HASH), "a hash is repeated: {out}");
+    assert_eq!(
+        app.database()
+            .text("select string_agg(email, ' ' order by email) from users"),
+        "ada@example.org fay@example.org"
+    );
+}
+
+#[tokio::test]
+async fn an_account_that_is_there_stays_as_it_is_and_what_differs_is_told() {
+    let app = App::start().await;
+    let row = |email: &str, name: &str, role: &str| json!({ "email": email, "name": name, "role": role, "verified": true, "hash": HASH });
+    let text = |rows: &[Value]| rows.iter().map(|row| format!("{row}\n")).collect::<String>();
+    let first = [
+        row("ada@example.org", "Ada", "user"),
+        row("ada@example.org", "Ada", "user"),
+    ];
+    // The same row twice in one file is one account.
+    let (code, out, _) = import(&app, "users.jsonl", &text(&first), &[]);
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "added 1, unchanged 1, left as they are 0, refused 0\n")
+    );
+    let second = [
+        row("ada@example.org", "Grace", "admin"),
+        row("eva@example.org", "Eva", "user"),
+    ];
+    let (code, out, error) = import(&app, "users.jsonl", &text(&second), &[]);
+    assert_eq!(
+        (code, error.as_str()),
+        (1, "oneseat: 1 of 2 rows are not as the file says")
+    );
+    assert!(
+        out.starts_with("line 1: left as it is: there is a user with this address, and another name, role\n"),
+        "{out}"
+    );
+    assert_eq!(
+        app.database()
+            .number("select count(*) from users where role = 'admin'"),
+        0
+    );
+    // What its user has done since is no difference: here, a password of ours.
+    app.database()
+        .execute("update users set password_hash = '$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA'");
+    let (code, out, _) = import(&app, "users.jsonl", &text(&first[..1]), &[]);
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "added 0, unchanged 1, left as they are 0, refused 0\n")
+    );
+}
+
+#[tokio::test]
+async fn a_rehearsal_says_what_would_be_and_writes_nothing() {
+    let app = App::start().await;
+    let text = "email,created\nada@example.org,\nada@example.org,\nada@example.org,2020-01-01\nbob,\neva@example.org,+10000-01-01 00:00:00\n";
+    let (code, out, _) = import(&app, "users.csv", text, &["--dry-run", "--invite"]);
+    assert_eq!(code, 1);
+    assert!(
+        out.ends_with(
+            "nothing was written; it would be: added 1, unchanged 1, left as they are 1, refused 2\n"
+        ),
+        "{out}"
+    );
+    assert!(
+        out.contains("line 4: left as it is")
+            && out.contains("line 5: refused")
+            && out.contains("line 6: refused"),
+        "{out}"
+    );
+    assert_eq!(
+        app.database()
+            .number("select (select count(*) from users) + (select count(*) from mails)"),
+        0
+    );
+    let (_, out, _) = import(&app, "users.csv", text, &[]);
+    assert!(
+        out.ends_with("\nadded 1, unchanged 1, left as they are 1, refused 2\n"),
+        "{out}"
+    );
+}
+
+#[tokio::test]
+async fn nobody_gets_a_mail_unless_that_is_asked_for() {
+    let mails = MailServer::start();
+    let app = App::start_with(|config| mails.configure(config)).await;
+    let text =
+        format!("email,disabled,hash\nada@example.org,,\neva@example.org,,{HASH}\nbob@example.org,t,\n");
+    import(&app, "users.csv", &text, &[]);
+    assert_eq!(app.database().number("select count(*) from mails"), 0);
+    app.database().execute("delete from users");
+    import(&app, "users.csv", &text, &["--invite"]);
+    let mail = mails.next().await;
+    assert_eq!(mail.header("To"), "ada@example.org");
+    assert!(mail.link().starts_with("/welcome#"), "{mail:?}");
+    assert_eq!(
+        app.database()
+            .number("select count(*) from mails where kind = 'invitation' and attempts = 0"),
+        0
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_understood_is_refused_whole() {
+    let app = App::start().await;
+    for (name, text, words) in [
+        (
+            "users.csv",
+            "mail\nada@example.org\n",
+            "line 1: the column \"mail\" is none of",
+        ),
+        ("users.csv", "name\nAda\n", "there is no column email"),
+        ("users.txt", "ada@example.org\n", "say how the rows are written"),
+    ] {
+        let (code, out, error) = import(&app, name, text, &[]);
+        assert_eq!((code, out.as_str()), (1, ""), "{name}");
+        assert!(error.contains(words), "{error}");
+    }
+    let (code, _, error) = import_as(&app, &["user", "import", "/nowhere.csv"], "");
+    assert!(
+        code == 1 && error.contains("/nowhere.csv cannot be read"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn thousands_of_rows_take_seconds() {
+    let app = App::start().await;
+    let row = |number: usize| {
+        let row = json!({ "email": format!("user{number}@example.org"), "name": format!("User {number}"), "verified": true, "hash": HASH });
+        format!("{row}\n")
+    };
+    let text: String = (0..MANY).map(row).collect();
+    let began = Instant::now();
+    let (code, out, _) = import(&app, "users.jsonl", &text, &[]);
+    let took = began.elapsed();
+    println!("{MANY} rows: {took:?}");
+    assert_eq!(code, 0, "{out}");
+    assert_eq!(
+        app.database().number("select count(*) from users"),
+        i64::try_from(MANY).unwrap()
+    );
+    // One at a time they take minutes; a busy machine is slow, too.
+    assert!(took < Duration::from_secs(60), "{took:?}");
+}
+
+async fn post(client: &Client, query: &str, body: impl Into<String>) -> Answer {
+    let path = format!("/api/admin/users/import{query}");
+    let request = client.request(Method::POST, &path);
+    Answer::of(
+        request
+            .header("content-type", "application/jsonl")
+            .body(body.into()),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn an_admin_imports_over_http_as_an_operator_does() {
+    let app = App::start().await;
+    let root = app.admin().await;
+    let text = format!(
+        "{{\"email\":\"ada@example.org\",\"verified\":true,\"hash\":\"{HASH}\"}}\n{{\"email\":\"no address\"}}\n\
+         {{\"email\":\"root@example.org\",\"role\":\"user\"}}\n"
+    );
+    let expected = json!({ "added": 1, "unchanged": 0, "rows": [
+        { "line": 2, "refused": "email must be an address like name@example.org, of at most 254 bytes", "different": [] },
+        { "line": 3, "refused": null, "different": ["role"] },
+    ]});
+    let answer = post(&root, "?dryRun=true", text.as_str()).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (200, expected.clone()));
+    assert_eq!(app.database().number("select count(*) from users"), 1);
+    let answer = post(&root, "", text.as_str()).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (200, expected));
+    assert_eq!(
+        app.visitor().login("ada@example.org", "nul\0counts").await.status,
+        200
+    );
+    let nothing = json!({ "added": 0, "unchanged": 0, "rows": [] });
+    for query in ["", "?dryRun=true", "?dryRun=false"] {
+        assert_eq!(post(&root, query, "").await.json(), nothing, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn an_import_over_http_has_its_bounds() {
+    let app = App::start().await;
+    let root = app.admin().await;
+    assert_eq!(post(&root, "?dryrun=true", "").await.problem(), "400 bad_request");
+    assert_eq!(post(&root, "?invite=true", "").await.problem(), "404 no_mail");
+    assert_eq!(
+        post(&root, "", "{}\n".repeat(10_001)).await.problem(),
+        "400 bad_request"
+    );
+    assert_eq!(
+        post(&root, "", "x".repeat(4 * 1_024 * 1_024 + 1)).await.problem(),
+        "413 body_too_large"
+    );
+    let answer = post(&root, "", "{}\n".repeat(10_000)).await;
+    assert_eq!(answer.json()["rows"].as_array().unwrap().len(), 10_000);
+    assert_eq!(app.database().number("select count(*) from users"), 1);
+}

@@ -1,0 +1,129 @@
+//! What could not be delivered is seen where admins look, and can be sent again.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{outbox_is_empty, start};
+use crate::support::{Answer, App, Client, MailServer, eventually};
+
+/// The row of this user, as an admin's program sees it.
+async fn row(admin: &Client, name: &str) -> Value {
+    let found = admin.get(&format!("/api/admin/users?q={name}")).await.json();
+    assert_eq!(found["total"], 1, "{found}");
+    found["users"][0].clone()
+}
+
+async fn invite(admin: &Client, name: &str) -> String {
+    let body = json!({ "email": format!("{name}@example.org"), "name": "Somebody" });
+    let answer = admin.post("/api/admin/users", &body).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+async fn send_again(admin: &Client, id: &str) {
+    let again = admin.request(Method::POST, &format!("/api/admin/users/{id}/password-link"));
+    assert_eq!(Answer::of(again).await.status, 204);
+}
+
+async fn page(admin: &Client) -> String {
+    admin.get("/admin/users").await.text
+}
+
+/// As in the log.
+fn short_digest(app: &App, email: &str) -> String {
+    app.database().text(&format!(
+        "select left(encode(email_digest('{email}'), 'hex'), 12)"
+    ))
+}
+
+#[tokio::test]
+async fn an_invitation_that_was_given_up_is_seen_and_sent_again() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let admin = app.admin().await;
+    let id = invite(&admin, "once").await;
+    eventually("it is given up", async || {
+        row(&admin, "once").await["undelivered"].is_object()
+    })
+    .await;
+    let user = row(&admin, "once").await;
+    assert_eq!(user["state"], "invited");
+    assert_eq!(user["undelivered"]["kind"], "invitation");
+    let reason = user["undelivered"]["reason"].as_str().unwrap();
+    let told = format!("<[address {}]>", short_digest(&app, "once@example.org"));
+    assert!(
+        reason.contains("User unknown") && reason.contains(&told),
+        "{reason}"
+    );
+    assert!(!reason.contains("once"), "{reason}");
+    assert!(page(&admin).await.contains("Invitation not delivered"));
+
+    send_again(&admin, &id).await;
+    assert!(row(&admin, "once").await["undelivered"].is_null());
+    assert!(!page(&admin).await.contains("not delivered"));
+    let mail = mails.next().await;
+    assert_eq!(mail.header("To"), "once@example.org");
+    assert!(mail.link().starts_with("/welcome#"));
+    outbox_is_empty(&app).await;
+    assert!(row(&admin, "once").await["undelivered"].is_null());
+}
+
+#[tokio::test]
+async fn a_recipient_who_is_refused_without_a_code_is_given_up_after_hours() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let admin = app.admin().await;
+    for name in ["bare", "relay"] {
+        invite(&admin, name).await;
+    }
+    let refusals = |name: &str| {
+        let of = format!("email_digest = email_digest('{name}@example.org') and attempts > 0");
+        app.database().number(&format!(
+            "select coalesce(max(refusals), -1) from mails where {of}"
+        ))
+    };
+    eventually("both were tried", async || {
+        refusals("bare") >= 1 && refusals("relay") >= 0
+    })
+    .await;
+    assert!(row(&admin, "bare").await["undelivered"].is_null());
+    // What an operator can mend does not count.
+    assert_eq!(refusals("relay"), 0);
+    eventually("it is given up", async || {
+        // As if it had been tried for hours; again where a try was under way.
+        app.database()
+            .execute("update mails set refusals = 23, due_at = now() where refusals < 23");
+        row(&admin, "bare").await["undelivered"].is_object()
+    })
+    .await;
+    let reason = row(&admin, "bare").await["undelivered"]["reason"].to_string();
+    assert!(reason.contains("no mailbox [address "), "{reason}");
+    // The other one waits, however often it was tried.
+    eventually("the other one was tried again", async || {
+        app.database().number("select max(attempts) from mails") >= 2
+    })
+    .await;
+    assert_eq!(app.database().number("select count(*) from mails"), 1);
+    assert!(row(&admin, "relay").await["undelivered"].is_null());
+}
+
+#[tokio::test]
+async fn a_mail_that_arrives_ends_what_was_said_of_an_earlier_one() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let admin = app.admin().await;
+    app.database().execute(
+        "insert into undelivered_mails (email_digest, kind, reason)
+         values (email_digest('root@example.org'), 'verification', 'it was full')",
+    );
+    assert_eq!(row(&admin, "root").await["undelivered"]["reason"], "it was full");
+    let body = json!({ "email": "root@example.org" });
+    assert_eq!(
+        app.visitor().post("/auth/password/forgot", &body).await.status,
+        202
+    );
+    let id = mails.next().await.header("Message-ID").to_owned();
+    assert!(id.ends_with("@example.org>"), "{id}");
+    outbox_is_empty(&app).await;
+    assert!(row(&admin, "root").await["undelivered"].is_null());
+}
