@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
+use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
 
 use super::jsonl::unknown;
 use super::row::{Column, Values};
@@ -21,7 +21,11 @@ impl<R: Read> CsvRows<R> {
     /// # Errors
     /// When the first line cannot be read, or names a column that is not known, or one twice, or no `email`.
     pub fn new(input: R) -> Result<Self, String> {
-        let mut reader = ReaderBuilder::new().flexible(true).from_reader(input);
+        // With a return before it, the reader would count the line as the one before. Values are trimmed anyway.
+        let mut reader = ReaderBuilder::new()
+            .flexible(true)
+            .terminator(Terminator::Any(b'\n'))
+            .from_reader(input);
         let header = reader.headers().map_err(|error| error.to_string())?;
         let mut columns = Vec::new();
         for name in header {
@@ -61,18 +65,25 @@ impl<R: Read> Iterator for CsvRows<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut record = ByteRecord::new();
-        match self.reader.read_byte_record(&mut record) {
-            Ok(false) => None,
-            Ok(true) => Some(Ok(Row {
-                line: record.position().map_or(0, csv::Position::line),
-                user: self.user(&record),
-            })),
-            Err(error) => Some(Err(match error.into_kind() {
-                ErrorKind::Io(error) => error,
-                kind => io::Error::other(format!("{kind:?}")),
-            })),
+        loop {
+            return match self.reader.read_byte_record(&mut record) {
+                Ok(false) => None,
+                Ok(true) if is_blank(&record) => continue,
+                Ok(true) => Some(Ok(Row {
+                    line: record.position().map_or(0, csv::Position::line),
+                    user: self.user(&record),
+                })),
+                Err(error) => Some(Err(match error.into_kind() {
+                    ErrorKind::Io(error) => error,
+                    kind => io::Error::other(format!("{kind:?}")),
+                })),
+            };
         }
     }
+}
+
+fn is_blank(record: &ByteRecord) -> bool {
+    record.len() == 1 && record.iter().all(|value| value.trim_ascii().is_empty())
 }
 
 #[cfg(test)]
@@ -81,7 +92,7 @@ mod tests {
 
     #[test]
     fn values_stand_in_the_columns_that_the_first_line_names() {
-        let text = "\u{feff}hash,email,name,verified\r\n,ada@x.org,\"Ada, \"\"A\"\"\nLovelace\",t\r\n,eva@x.org,Eva\n,bob@x.org,,f\n";
+        let text = "\u{feff}hash,email,name,verified\r\n,ada@x.org,\"Ada, \"\"A\"\"\nLovelace\",t\r\n,eva@x.org,Eva\n\r\n,bob@x.org,,f\r\n";
         let rows: Vec<Row> = CsvRows::new(text.as_bytes())
             .unwrap()
             .map(|row| row.unwrap())
@@ -97,7 +108,7 @@ mod tests {
         );
         let bob = rows[2].user.as_ref().unwrap();
         assert_eq!((bob.name.as_str(), bob.email_verified), ("bob", false));
-        assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 4, 5]);
+        assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 4, 6]);
     }
 
     #[test]
