@@ -134,11 +134,7 @@ pub struct HistoryPage {
     params(ListQuery, AfterEnded, ReasonQuery),
     responses((status = 200, body = HistoryPage), Admin),
 )]
-pub async fn history(
-    _: Admin,
-    auth: Data<Auth>,
-    request: HttpRequest,
-) -> Result<Json<HistoryPage>, Problem> {
+pub async fn history(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result<Json<HistoryPage>, Problem> {
     let list = ListQuery::of(&request)?.understood(List::History)?;
     let page = auth
         .past_sessions(list.search, list.reason, list.after, list.limit)
