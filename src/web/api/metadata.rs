@@ -28,7 +28,7 @@ pub struct AuthorizationServer {
     get, path = "/.well-known/oauth-authorization-server", tag = "service", operation_id = "authorization_server",
     responses(
         (status = 200, body = AuthorizationServer),
-        (status = 404, description = "`not_found`: there is no `--public-url`"),
+        (status = 404, description = "`not_found`: this server was not told its public address"),
     ),
 )]
 pub async fn authorization_server(public_url: Data<PublicUrl>) -> Result<Json<AuthorizationServer>, Problem> {
