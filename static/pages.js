@@ -44,7 +44,7 @@ const ENDINGS = {
   replaced: [
     (at, by) => {
       if (!by) return `You were signed in on another device at ${at}, so this page was signed out.`;
-      if (by.isSameBrowser) return `You signed in again in another window of this browser at ${at}, so this page was signed out.`;
+      if (by.isSameBrowser) return `You were signed in again at ${at}, from your own address with a browser like this one (perhaps in another window), so this page was signed out.`;
       return `You were signed in with ${named(by.device)} from ${by.address} at ${at}, so this page was signed out.`;
     },
     "You can be signed in at one place at a time. If it was not you, choose a new password.",

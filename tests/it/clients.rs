@@ -137,12 +137,12 @@ async fn functions_that_orval_makes_sign_in_ask_and_sign_out() {
     let app = App::start().await;
     let here = Workshop::open(&app).await;
     let config = format!(
-        "export default {{ oneseat: {{ input: './openapi.json',
+        "module.exports = {{ oneseat: {{ input: './openapi.json',
             output: {{ target: './client.ts', client: 'fetch', baseUrl: '{}' }} }} }};",
         here.url
     );
-    std::fs::write(here.dir.path().join("orval.config.mjs"), config).unwrap();
-    printed(here.npx("orval").args(["--config", "orval.config.mjs"]));
+    std::fs::write(here.dir.path().join("orval.config.cjs"), config).unwrap();
+    printed(here.npx("orval").args(["--config", "orval.config.cjs"]));
     assert_eq!(here.run_typescript("orval"), STORY);
 }
 

@@ -18,6 +18,8 @@ export function Login() {
   const wanted: string = useLocation().state?.wanted ?? "/";
   const [words, setWords] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);
+  /** Does the server ask before it ends another session (`--takeover ask`)? */
+  const [isTaken, setTaken] = useState(false);
   if (user) return <Navigate to={wanted} replace />;
 
   async function submit(event: FormEvent<HTMLFormElement>) {
@@ -26,8 +28,9 @@ export function Login() {
     setBusy(true);
     setWords("");
     try {
-      await signIn(email, password);
+      await signIn(email, password, { takeover: isTaken });
     } catch (error) {
+      setTaken(error instanceof Problem && error.code === "seat_taken");
       // A later call overtook this one and shows its own result.
       if (!(error instanceof SessionEnded)) setWords(error instanceof Problem ? error.message : "The server cannot be reached.");
     } finally {
@@ -41,7 +44,7 @@ export function Login() {
       <p role="status">{words ?? (ended && (ENDINGS[ended.reason ?? "unknown"] ?? "Your session has ended."))}</p>
       <label>Email <input name="email" type="email" autoComplete="username" required autoFocus /></label>
       <label>Password <input name="password" type="password" autoComplete="current-password" required /></label>
-      <button disabled={isBusy}>Take the seat</button>
+      <button disabled={isBusy}>{isTaken ? "Sign in here instead" : "Take the seat"}</button>
     </form>
   );
 }

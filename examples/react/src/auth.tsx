@@ -13,8 +13,8 @@ interface State {
 }
 
 export interface Auth extends State {
-  /** Takes the seat, which ends the user's older session. Throws what `Oneseat.signIn` throws. */
-  signIn(email: string, password: string): Promise<void>;
+  /** Takes the seat, which ends the user's older session; the server may ask first. Throws what `Oneseat.signIn` throws. */
+  signIn(email: string, password: string, options?: { takeover?: boolean }): Promise<void>;
   /** Signs out, here at once. Resolves to whether the server knows. */
   signOut(): Promise<boolean>;
   /** `fetch` with the token, at the server. The end of the session, told by a 401 or by the event stream, leads to the login. */
@@ -40,8 +40,8 @@ function subscribe(listener: () => void) {
 seat.onEnded((ended) => become({ user: null, ended }));
 
 const calls: Omit<Auth, keyof State> = {
-  async signIn(email, password) {
-    const user = await seat.signIn(email, password);
+  async signIn(email, password, options) {
+    const user = await seat.signIn(email, password, options);
     become({ user, ended: null });
   },
   signOut: () => seat.signOut(),

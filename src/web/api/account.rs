@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::auth::Success;
 use crate::auth::{Auth, Error};
+use crate::domain_name::readable_address;
 use crate::token::Token;
 use crate::users::link::Purpose;
 use crate::users::{Email, Password};
@@ -38,6 +39,7 @@ pub struct ResetRequest {
 #[derive(Serialize, ToSchema)]
 pub struct LinkResponse {
     name: String,
+    /// With its domain as people read it.
     email: String,
 }
 
@@ -157,7 +159,7 @@ pub async fn look_at_link(
     let user = auth.user_of_link(link(&body.token)?).await?;
     Ok(Json(LinkResponse {
         name: user.name,
-        email: user.email,
+        email: readable_address(&user.email).into_owned(),
     }))
 }
 

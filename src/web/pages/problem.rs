@@ -67,7 +67,7 @@ fn in_words(told: &Told) -> (&'static str, Cow<'_, str>) {
         ),
         StatusCode::UNAUTHORIZED => (
             "Please sign in first",
-            "This address answers programs that are signed in. A page keeps its sign-in to itself.".into(),
+            "You are not signed in here: each page has its own sign-in, and this address has none.".into(),
         ),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => (
             "This form needs JavaScript",

@@ -167,8 +167,7 @@ impl Problem {
 
     /// 409: the user has a live session; since when, and on which device.
     pub fn seat_taken(seat: HeldSeat) -> Self {
-        let detail =
-            "You are signed in already. To end that session and sign in here, send `takeover`: true.";
+        let detail = "You are signed in somewhere else already. Signing in here would end that session.";
         let problem = Self::new(StatusCode::CONFLICT, Code::SeatTaken, detail);
         Self {
             seat: Some(Box::new(seat)),

@@ -110,9 +110,7 @@ async fn another_window_of_the_same_browser_is_called_so() {
     browser.go("/login").await;
     browser.sign_in(ADA).await;
     browser.page.switch_to_window(first).await.unwrap();
-    browser
-        .wait_for_words("You signed in again in another window of this browser at")
-        .await;
+    browser.wait_for_words("You were signed in again at").await;
 }
 
 #[tokio::test]

@@ -76,6 +76,7 @@ pub fn add_user_with(password: &str, database: &[&str], email: &str, role: &str)
 
 /// A running `oneseat serve`.
 pub struct Program {
+    _ready: Option<Ready>,
     child: Child,
     /// What it printed at its standard output before it began to serve.
     pub greeting: String,
@@ -173,11 +174,12 @@ impl Program {
             }
         };
         // What it prints at its first start comes before it says that it is ready; the rest of the pipe stays open.
-        if let Some(ready) = ready {
+        if let Some(ready) = &ready {
             ready.wait();
         }
         let greeting = read_available(child.stdout.as_mut().unwrap());
         Self {
+            _ready: ready,
             child,
             greeting,
             address,
@@ -255,7 +257,7 @@ impl Drop for Program {
     }
 }
 
-/// Where a server says that it is ready, as to systemd.
+/// Where a server says that it is ready, and later that it stops, as to systemd.
 struct Ready {
     socket: UnixDatagram,
     _dir: TempDir,
@@ -277,7 +279,7 @@ impl Ready {
         Some(Self { socket, _dir: dir })
     }
 
-    fn wait(self) {
+    fn wait(&self) {
         self.socket
             .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
