@@ -8,6 +8,9 @@ await new Promise((done) => { style.onload = style.onerror = done; });
 
 // Times -----------------------------------------------------------------------------------------------------------------------
 
+/** Where actions are in a menu, as in the stylesheet. */
+const NARROW = "(max-width: 46rem)";
+
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
@@ -141,10 +144,13 @@ bubble.addEventListener("pointerleave", leaveWhole);
 /** Takes the focus into a menu that opens. The browser brings it back when the menu closes. */
 export function enterMenus(root, signal) {
   const listener = ({ target, newState }) => {
-    if (newState === "open") target.querySelector("button")?.focus();
+    if (newState === "open" && target.matches(".menu")) target.querySelector("button")?.focus();
   };
   // It does not bubble.
   root.addEventListener("toggle", listener, { capture: true, signal });
+  // A menu belongs to narrow screens; a wide one has its buttons in the row.
+  const narrow = matchMedia(NARROW);
+  narrow.addEventListener("change", () => root.querySelector(".menu:popover-open")?.hidePopover(), { signal });
 }
 
 // What was done ---------------------------------------------------------------------------------------------------------------

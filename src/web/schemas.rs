@@ -51,8 +51,11 @@ pub(in crate::web) fn reason() -> Ref {
 }
 
 /// The reason that a list is filtered by.
-pub(in crate::web) fn wanted_reason() -> Ref {
-    said(reason(), "Why the sessions ended. Without it, for every reason.")
+pub(in crate::web) fn wanted_reason() -> Object {
+    // Nobody asks for what this version does not know.
+    let mut known = one_of(EndReason::ALL.map(EndReason::as_str));
+    known.description = Some("Why the sessions ended. Without it, for every reason.".to_owned());
+    known
 }
 
 /// The size of a page.

@@ -202,7 +202,7 @@ fn labelled(word: &Word, policy: &SessionPolicy) -> Option<Condition> {
     }
     let states = AccountState::ALL
         .into_iter()
-        .filter(|state| word.means(state.in_words()));
+        .filter(|state| word.means(state.in_words()) || word.means(state.as_str()));
     conditions.extend(states.map(is_in));
     conditions
         .into_iter()

@@ -134,8 +134,11 @@ pub async fn reset(
     client: ClientInfo,
 ) -> Result<Json<Success>, Problem> {
     let body: ResetRequest = body::json(&request, payload).await?;
-    auth.reset_password(link(&body.token)?, body.password, client.0)
-        .await?;
+    let changed = auth.reset_password(link(&body.token)?, body.password, client.0);
+    changed.await.map_err(|error| match error {
+        Error::PasswordRefused(_) => Problem::from(error).in_field("password"),
+        error => error.into(),
+    })?;
     Ok(Json(Success::NOW))
 }
 
@@ -205,9 +208,13 @@ pub async fn change(
     auth: Data<Auth>,
 ) -> Result<Json<Success>, Problem> {
     let body: ChangeRequest = body::json(&request, payload).await?;
-    let current = Password::typed(&body.current_password).map_err(|error| Problem::refused(&error))?;
-    auth.change_password(caller.holder(), current, body.new_password)
-        .await?;
+    let current = Password::typed(&body.current_password)
+        .map_err(|error| Problem::refused(&error).in_field("currentPassword"))?;
+    let changed = auth.change_password(caller.holder(), current, body.new_password);
+    changed.await.map_err(|error| match error {
+        Error::PasswordRefused(_) => Problem::from(error).in_field("newPassword"),
+        error => error.into(),
+    })?;
     Ok(Json(Success::NOW))
 }
 

@@ -77,7 +77,7 @@ struct EventsQuery {
     get, path = "/auth/session/events", tag = "session", operation_id = "session_events",
     params(EventsQuery),
     responses(
-        (status = 200, description = "Server-sent events", body = String, content_type = "text/event-stream",
+        (status = 200, description = "Server-sent events", body = serde_json::Value, content_type = "text/event-stream",
             headers(("X-Accel-Buffering" = String, description = "`no`: a proxy must not hold events back"))),
         Passive,
     ),

@@ -137,7 +137,7 @@ impl Form {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.values(name).next().is_some()
+        self.values(name).any(|value| !value.is_empty())
     }
 
     /// The value of a field that is there once.
