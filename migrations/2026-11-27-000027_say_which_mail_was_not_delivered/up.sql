@@ -18,7 +18,7 @@ create table undelivered_mails (
 create index undelivered_mails_given_up_at_idx on undelivered_mails (given_up_at);
 
 alter table mails
-    -- How often the server refused the recipient without saying whether that is for good.
+    -- How often the server refused the recipient without saying whether that is for good, and took mail to others meanwhile.
     add column refusals integer not null default 0
         constraint mails_refusals_positive check (refusals >= 0),
     -- Why the last try failed.

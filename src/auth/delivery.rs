@@ -109,11 +109,15 @@ impl Auth {
                 let why = "nobody is at the address";
                 return self.take_out(mail, user, Some(Refused { why, reason })).await;
             }
-            Err(NotSent::Refused(reason)) if mail.is_refused_too_often() => {
-                let why = "for hours the server refused the address";
-                return self.take_out(mail, user, Some(Refused { why, reason })).await;
+            Err(NotSent::Refused { words, took_another }) => {
+                if mail.is_refused_too_often(took_another) {
+                    let why = "for hours the server took mail to others and refused the address";
+                    let refused = Refused { why, reason: words };
+                    return self.take_out(mail, user, Some(refused)).await;
+                }
+                words
             }
-            Err(NotSent::Refused(error) | NotSent::Yet(error)) => error,
+            Err(NotSent::Yet(error)) => error,
         };
         let QueuedMail { kind, attempts, .. } = mail;
         let address = short_digest(&mail.email_digest);

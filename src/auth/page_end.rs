@@ -18,9 +18,9 @@ use crate::sessions::pages::{LastHeard, PageStream};
 
 /// The longest pause between two steps.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(2);
-/// Sessions ended by one statement, and pages looked at in one step.
+/// Sessions ended by one statement, and pages that one statement asks for.
 const BATCH: i64 = 1_000;
-const LOOKED_AT_ONCE: i64 = 10_000;
+const AT_ONCE: usize = 10_000;
 
 impl Auth {
     /// Notes a stream of the session's page, which comes by this proxy if by one. The page is there.
@@ -32,7 +32,8 @@ impl Auth {
         session: Uuid,
         proxy: Option<LastHeard>,
     ) -> Result<PageStream, Error> {
-        // First: as long as it is here, no other instance's mark counts.
+        // First: as long as it is here, no other instance's mark counts. Written also without a grace: another
+        // instance may have one, such as while a setting is changed.
         let stream = self.pages.open_stream(session, proxy);
         let id = stream.id();
         self.query(move |conn| page_marks::stream_opened(conn, session, id))
@@ -141,15 +142,31 @@ impl Auth {
             self.pages.give_back(lost);
         }
         written?;
-        let missing = self.query(|conn| page_marks::lost(conn, LOOKED_AT_ONCE)).await?;
-        let known = missing.into_iter();
-        let known: Vec<_> = known
-            .filter_map(|session| Some((session, self.pages.of(session)?)))
-            .collect();
-        if !known.is_empty() {
-            self.query(move |conn| page_marks::heard(conn, &known)).await?;
-        }
+        self.tell_of_lost().await?;
         self.pages.forget_silent();
         Ok(())
+    }
+
+    /// Writes down what is known here of each page that may be gone. Of all of them, because another instance may end any
+    /// of their sessions.
+    async fn tell_of_lost(&self) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let lost = self
+                .query(move |conn| page_marks::lost(conn, after, AT_ONCE))
+                .await?;
+            let next = lost.last().copied().filter(|_| lost.len() >= AT_ONCE);
+            let known: Vec<_> = lost
+                .into_iter()
+                .filter_map(|(_, session)| Some((session, self.pages.of(session)?)))
+                .collect();
+            if !known.is_empty() {
+                self.query(move |conn| page_marks::heard(conn, &known)).await?;
+            }
+            match next {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ pub(super) async fn open(config: DatabaseConfig) -> Result<(Auth, CommandResourc
     open_with(config, ServeConfig::usual()?.policy).await
 }
 
-/// The same for a command that makes an account. `takes_utf8_addresses` as in [`Policy`].
+/// The use cases of a command that makes an account. `takes_utf8_addresses` as in [`Policy`].
 pub(super) async fn open_to_add(
     config: DatabaseConfig,
     takes_utf8_addresses: bool,
@@ -22,7 +22,7 @@ pub(super) async fn open_to_add(
     open_with(config, policy).await
 }
 
-/// The same under a policy of its own.
+/// The use cases of a command with a policy of its own.
 pub(super) async fn open_with(
     config: DatabaseConfig,
     policy: Policy,

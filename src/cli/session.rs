@@ -18,7 +18,7 @@ use crate::web::api::views::{SessionView, UserView};
 /// `oneseat session ...`
 #[derive(Subcommand, Debug)]
 pub(super) enum Session {
-    /// List live sessions, newest activity first
+    /// List live sessions, the last to sign in first
     ///
     /// A terminal shows as many columns as fit: IDs only where it is wide. Into a file or another program go all
     /// values in full, a line for each session with tabs between them: name, address, IP address, last activity,

@@ -147,7 +147,7 @@ pub(super) fn takes_utf8(reader: &mut Reader, settings: &MailSettings) -> Option
     utf8(reader, &settings.smtp_utf8, given(&settings.smtp_url).is_none())
 }
 
-/// The same for a command: a mail is sent by a server that may have its settings from elsewhere.
+/// Whether they take such letters, as a command sees it: a mail is sent by a server that may have its settings from elsewhere.
 pub(super) fn reaches_utf8(reader: &mut Reader, settings: &ReachSettings, is_mailed: bool) -> Option<bool> {
     let sends_none = given(&settings.smtp_url).is_none() && !is_mailed;
     utf8(reader, &settings.smtp_utf8, sends_none)

@@ -17,3 +17,15 @@ words! {
         NewSignIn = "new_sign_in",
     }
 }
+
+impl Kind {
+    /// The kind as lists show it.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Invitation => "Invitation",
+            Self::Verification => "Link to verify the address",
+            Self::PasswordReset => "Link for a new password",
+            Self::PasswordChanged | Self::NewSignIn => "Mail",
+        }
+    }
+}

@@ -11,6 +11,7 @@ use lettre::{Address, SmtpTransport, Transport};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
+use super::last_taken::LastTaken;
 use super::{Message, names};
 use crate::domain_name;
 use crate::redaction::Secrets;
@@ -27,12 +28,13 @@ pub enum Mailer {
     Terminal,
 }
 
-/// An SMTP server, the sender, and the secrets that must not be logged.
+/// An SMTP server, the sender, the secrets that must not be logged, and which mail the server took last.
 #[derive(Clone, Debug)]
 pub struct Smtp {
     transport: SmtpTransport,
     from: Mailbox,
     credentials: Secrets,
+    last_taken: LastTaken,
 }
 
 /// The message was not sent. The error contains no text of the message, no recipient and no credentials.
@@ -41,9 +43,15 @@ pub enum NotSent {
     /// It may succeed another time.
     #[error("{0}")]
     Yet(String),
-    /// The server refuses the recipient, and does not say whether that is for good.
-    #[error("{0}")]
-    Refused(String),
+    /// The reply is one that refuses a recipient. It does not say whether that is for good, and a server may also
+    /// answer so to the sender or the text.
+    #[error("{words}")]
+    Refused {
+        /// Those of the server.
+        words: String,
+        /// How long ago the server took its last mail, if that was to another address.
+        took_another: Option<Duration>,
+    },
     /// Nobody has this address.
     #[error("{0}")]
     Ever(String),
@@ -75,6 +83,7 @@ impl Mailer {
             transport: transport.build(),
             from,
             credentials: Secrets::of_url(url),
+            last_taken: LastTaken::default(),
         })))
     }
 
@@ -127,14 +136,20 @@ impl Smtp {
             ))
             .map_err(|error| NotSent::Yet(self.in_full(&error, to, message)))?;
         match self.transport.send(&mime) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.last_taken.note(label(to));
+                Ok(())
+            }
             Err(error) => {
                 let words = self.in_full(&error, to, message);
                 Err(match enhanced_code(&error) {
                     Some(code) if error.is_permanent() && NOBODY.contains(&code.as_str()) => {
                         NotSent::Ever(words)
                     }
-                    None if refuses_a_recipient(&error) => NotSent::Refused(words),
+                    None if refuses_a_recipient(&error) => NotSent::Refused {
+                        words,
+                        took_another: self.last_taken.by_another(&label(to)),
+                    },
                     _ => NotSent::Yet(words),
                 })
             }

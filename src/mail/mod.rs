@@ -7,7 +7,8 @@
 //! Nothing here knows what a user or a session is; [`crate::auth`] brings them together.
 
 mod kind;
-pub mod mailer;
+pub mod last_taken;
+mod mailer;
 pub mod message;
 mod names;
 pub mod outbox;

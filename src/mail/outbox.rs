@@ -248,10 +248,24 @@ pub fn claim(conn: &mut PgConnection) -> QueryResult<Option<QueuedMail>> {
         .optional()
 }
 
+impl QueuedMail {
+    /// The time between this try and the one before, at least. Zero for the first.
+    pub(super) fn pause_before(&self) -> Duration {
+        pause_after(self.attempts - 1)
+    }
+}
+
+/// The pause after so many tries.
+fn pause_after(attempts: i32) -> Duration {
+    match u32::try_from(attempts - 1) {
+        Ok(doublings) => (FIRST_PAUSE * (1 << doublings.min(16))).min(LONGEST_PAUSE),
+        Err(_) => Duration::ZERO,
+    }
+}
+
 /// Puts back a mail that could not be sent, with what happened to it.
 pub fn postpone(conn: &mut PgConnection, mail: &QueuedMail) -> QueryResult<usize> {
-    let doublings = u32::try_from(mail.attempts - 1).unwrap_or_default().min(16);
-    let pause = (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE);
+    let pause = pause_after(mail.attempts);
     update(mails::table.find(mail.id))
         .set((
             mails::due_at.eq(after(now(), span(pause))),

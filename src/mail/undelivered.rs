@@ -18,21 +18,24 @@ use crate::db::stale::Stale;
 /// After this time in the outbox a mail is given up.
 const GIVE_UP: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
-/// After so many refusals of its recipient a mail is given up. With the outbox's pauses that takes four to six
-/// hours.
+/// After so many refusals of its recipient a mail is given up. With the outbox's pauses that takes four hours at
+/// least, and longer where few mails are sent.
 const MOST_REFUSALS: i32 = 24;
 
-/// How long a row is kept. Whoever has not looked by then has no use for it.
+/// How long a row is kept. An admin who has not looked by then has no use for it.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// The most characters of a reason. The constraint `undelivered_mails_reason_length` allows no more.
 const LONGEST_REASON: usize = 200;
 
 impl QueuedMail {
-    /// Counts one more refusal. Whether there were so many that the mail is given up.
-    pub fn is_refused_too_often(&mut self) -> bool {
-        self.refusals = self.refusals.saturating_add(1);
-        self.refusals >= MOST_REFUSALS
+    /// Counts one more refusal, if this instance's server took a mail to another address so long ago, and that was after
+    /// the try before: otherwise the server may refuse every mail. Whether there were so many refusals that the mail is
+    /// given up.
+    pub fn is_refused_too_often(&mut self, took_another: Option<Duration>) -> bool {
+        let is_meant = took_another.is_some_and(|ago| ago < self.pause_before());
+        self.refusals = self.refusals.saturating_add(is_meant.into());
+        is_meant && self.refusals >= MOST_REFUSALS
     }
 }
 

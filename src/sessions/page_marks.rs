@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use diesel::data_types::PgInterval;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Interval, Text, Uuid as SqlUuid};
@@ -43,7 +44,7 @@ pub fn stream_opened(conn: &mut PgConnection, session: Uuid, stream: Uuid) -> Qu
         .filter(sessions::ends_with_page)
         .set((
             sessions::page_stream.eq(stream),
-            sessions::page_lost_at.eq(None::<chrono::DateTime<chrono::Utc>>),
+            sessions::page_lost_at.eq(None::<DateTime<Utc>>),
             sessions::page_heard_at.eq(now().nullable()),
         ))
         .execute(conn)
@@ -68,14 +69,25 @@ pub fn streams_lost(conn: &mut PgConnection, lost: &[LostStream]) -> QueryResult
     .execute(conn)
 }
 
-/// The sessions whose pages may be gone, up to `most`, the oldest loss first.
-pub fn lost(conn: &mut PgConnection, most: i64) -> QueryResult<Vec<Uuid>> {
-    sessions::table
+/// The sessions whose pages may be gone, and since when: up to `most` after this one, the oldest loss first.
+pub fn lost(
+    conn: &mut PgConnection,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    most: usize,
+) -> QueryResult<Vec<(DateTime<Utc>, Uuid)>> {
+    let mut lost = sessions::table
         .filter(sessions::page_lost_at.is_not_null())
-        .order(sessions::page_lost_at)
-        .select(sessions::id)
-        .limit(most)
-        .load(conn)
+        .order((sessions::page_lost_at, sessions::id))
+        .select((sessions::page_lost_at.assume_not_null(), sessions::id))
+        .limit(i64::try_from(most).unwrap_or(i64::MAX))
+        .into_boxed();
+    if let Some((at, id)) = after {
+        let same_time = sessions::page_lost_at.eq(at).and(sessions::id.gt(id));
+        lost = lost
+            .filter(sessions::page_lost_at.ge(at))
+            .filter(sessions::page_lost_at.gt(at).or(same_time));
+    }
+    lost.load(conn)
 }
 
 /// Notes what an instance knows of pages that may be gone: it has heard them since, or has a stream of theirs.

@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use crate::moment::Moment;
 
-/// Pages that have no stream here are forgotten after this time of silence: longer than anybody asks for.
+/// Pages that have no stream here are forgotten after this time of silence: longer than anybody asks for. So are
+/// streams whose proxy was not heard again for so long.
 const KEPT: Duration = Duration::from_secs(5 * 60);
 
 /// The pages of one instance. Cheap to clone.
@@ -20,7 +21,7 @@ const KEPT: Duration = Duration::from_secs(5 * 60);
 pub struct Pages(Arc<Inner>);
 
 struct Inner {
-    /// Whether anybody looks at the streams that were lost.
+    /// Whether anybody looks at what is known, and forgets it in time. Otherwise nothing is kept.
     is_watching: bool,
     known: Mutex<Known>,
 }
@@ -94,7 +95,7 @@ impl LastHeard {
 }
 
 impl Pages {
-    /// Without `is_watching`, lost streams are not collected.
+    /// Without `is_watching`, nothing is kept.
     pub fn new(is_watching: bool) -> Self {
         Self(Arc::new(Inner {
             is_watching,
@@ -104,6 +105,9 @@ impl Pages {
 
     /// The page of this session sent a request at this moment.
     pub fn heard(&self, session: Uuid, at: Moment) {
+        if !self.0.is_watching {
+            return;
+        }
         let mut known = self.known();
         let page = known.page(session, at);
         if at.is_from(page.heard) {
@@ -114,11 +118,12 @@ impl Pages {
     /// The page of this session has opened a stream, by this proxy if by one.
     pub fn open_stream(&self, session: Uuid, proxy: Option<LastHeard>) -> PageStream {
         let stream = Uuid::new_v4();
-        let mut known = self.known();
-        let page = known.page(session, Moment::now());
-        page.stream = Some(stream);
-        page.leaving = None;
-        drop(known);
+        if self.0.is_watching {
+            let mut known = self.known();
+            let page = known.page(session, Moment::now());
+            page.stream = Some(stream);
+            page.leaving = None;
+        }
         PageStream {
             pages: self.clone(),
             session,
@@ -130,6 +135,9 @@ impl Pages {
 
     /// The page of this session is perhaps about to go.
     pub fn leaving(&self, session: Uuid) {
+        if !self.0.is_watching {
+            return;
+        }
         let now = Moment::now();
         self.known().page(session, now).leaving = Some(now);
     }
@@ -155,8 +163,7 @@ impl Pages {
     /// Takes the streams that were lost. A proxy that is restarted closes the streams of all pages at once, and
     /// none of them can come back before the proxy does: such a stream is kept until its proxy was heard again.
     pub fn take_lost(&self) -> Vec<LostStream> {
-        let is_due = |lost: &mut LostStream| lost.proxy.as_ref().is_none_or(|proxy| proxy.is_after(lost.at));
-        self.known().lost.extract_if(.., is_due).collect()
+        self.known().lost.extract_if(.., |lost| lost.is_due()).collect()
     }
 
     /// Takes these back: they could not be written down.
@@ -164,13 +171,9 @@ impl Pages {
         self.known().lost.extend(lost);
     }
 
-    /// Forgets pages that were not heard for long.
+    /// Forgets pages, and proxies of lost streams, that were not heard for long.
     pub fn forget_silent(&self) {
-        let now = Moment::now();
-        let mut known = self.known();
-        known
-            .pages
-            .retain(|_, page| page.stream.is_some() || now.since(page.heard) < KEPT);
+        self.known().forget_silent(Moment::now(), KEPT);
     }
 
     /// From now on the instance closes the streams itself.
@@ -192,6 +195,19 @@ impl Known {
         };
         self.pages.entry(session).or_insert_with(unknown)
     }
+
+    fn forget_silent(&mut self, now: Moment, kept: Duration) {
+        self.pages
+            .retain(|_, page| page.stream.is_some() || now.since(page.heard) < kept);
+        self.lost
+            .retain(|lost| lost.is_due() || now.since(lost.at) < kept);
+    }
+}
+
+impl LostStream {
+    fn is_due(&self) -> bool {
+        self.proxy.as_ref().is_none_or(|proxy| proxy.is_after(self.at))
+    }
 }
 
 impl PageStream {
@@ -208,6 +224,9 @@ impl PageStream {
 
 impl Drop for PageStream {
     fn drop(&mut self) {
+        if !self.pages.0.is_watching {
+            return;
+        }
         let (session, stream) = (self.session, self.stream);
         let mut known = self.pages.known();
         let at = Moment::now();
@@ -218,7 +237,7 @@ impl Drop for PageStream {
         if is_newest {
             page.stream = None;
         }
-        if self.pages.0.is_watching && is_newest && !self.is_over && !known.is_stopping {
+        if is_newest && !self.is_over && !known.is_stopping {
             known.lost.push(LostStream {
                 session,
                 stream,
@@ -286,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_page_is_known_by_its_last_request() {
-        let (pages, page) = (Pages::new(false), Uuid::new_v4());
+        let (pages, page) = (Pages::new(true), Uuid::new_v4());
         assert_eq!(pages.of(page), None);
         let early = Moment::now();
         pages.heard(page, Moment::now());
@@ -294,7 +313,28 @@ mod tests {
         assert!(pages.of(page).is_some_and(|page| page.stream.is_none()));
         pages.forget_silent();
         assert!(pages.of(page).is_some());
-        drop(pages.open_stream(page, None));
+    }
+
+    #[test]
+    fn nothing_is_kept_where_nobody_watches() {
+        let (pages, page) = (Pages::new(false), Uuid::new_v4());
+        pages.heard(page, Moment::now());
+        let stream = pages.open_stream(page, None);
+        pages.leaving(page);
+        assert_eq!(pages.of(page), None);
+        drop(stream);
+        assert_eq!(pages.of(page), None);
         assert!(pages.take_lost().is_empty());
+    }
+
+    #[test]
+    fn a_lost_stream_is_not_kept_for_a_proxy_that_never_comes_back() {
+        let (pages, page, proxy) = (Pages::new(true), Uuid::new_v4(), LastHeard::now());
+        drop(pages.open_stream(page, Some(proxy)));
+        drop(pages.open_stream(page, None));
+        pages.known().forget_silent(Moment::now(), Duration::ZERO);
+        let kept = pages.known().lost.len();
+        assert_eq!(kept, 1, "what can be written down is kept");
+        assert_eq!(sessions(&pages.take_lost()), [page]);
     }
 }

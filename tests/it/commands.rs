@@ -160,13 +160,28 @@ async fn lists_are_tables_and_json() {
         "{table}"
     );
     let users: Value = serde_json::from_str(&run(&app, &["user", "list", "--json"], "").1).unwrap();
-    assert_eq!(users[0]["email"], "ada@example.org");
+    // The newest first, and no more than asked for.
+    assert_eq!(users[0]["email"], "root@example.org");
+    assert_eq!(users[1]["email"], "ada@example.org");
+    let (_, newest, rest) = run(&app, &["user", "list", "--limit", "1"], "");
+    assert!(newest.starts_with("root\troot@example.org\t"), "{newest}");
+    assert_eq!(rest, "1 more: --limit 2\n");
     let sessions: Value = serde_json::from_str(&run(&app, &["session", "list", "--json"], "").1).unwrap();
     assert_eq!(sessions[0]["user"]["email"], "ada@example.org");
     let shown: Value =
         serde_json::from_str(&run(&app, &["user", "show", "ada@example.org", "--json"], "").1).unwrap();
     assert_eq!(shown["session"]["id"], sessions[0]["id"]);
     assert_eq!(shown["lockedUntil"], Value::Null);
+    let show = ["user", "show", "ada@example.org"];
+    assert!(!run(&app, &show, "").1.contains("not delivered"));
+    app.database().execute(
+        "insert into undelivered_mails values (email_digest('ada@example.org'), 'password_reset', 'it is full')",
+    );
+    let shown = run(&app, &show, "").1;
+    assert!(
+        shown.contains("not delivered") && shown.contains("it is full"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]

@@ -124,7 +124,10 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
     app.add_unverified_user("una").await;
     app.database().execute(
         "insert into users (name, email) values ('Ivo', 'ivo@example.org');
-         update users set disabled_at = now() where email = 'grace@example.org'",
+         update users set disabled_at = now() where email = 'grace@example.org';
+         insert into undelivered_mails values
+             (email_digest('ivo@example.org'), 'invitation', 'nobody there'),
+             (email_digest('una@example.org'), 'verification', 'it is full')",
     );
     for _ in 0..5 {
         app.visitor().login("ming@example.org", "not the password").await;
@@ -135,6 +138,8 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
         ("dis", &["grace"]),
         ("invited", &["ivo"]),
         ("not verified", &["una"]),
+        ("not delivered", &["ivo", "una"]),
+        ("Invitation not delivered", &["ivo"]),
         ("locked", &["ming"]),
         ("grace disabled", &["grace"]),
         ("ming disabled", &[]),
@@ -175,7 +180,7 @@ async fn a_walk_misses_nobody_while_people_are_active_sign_in_and_sign_out() {
     app.database()
         .execute("update sessions set last_activity = now() - interval '1 hour'");
     let (mut seen, newer) = walk(&admin, "sessions", async |pages| {
-        // Whoever is still to come is active, and would be the first in a list by activity.
+        // Somebody who is still to come is active, and would be the first in a list by activity.
         for person in &people[..9 - pages] {
             assert_eq!(person.session().await.status, 200);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use oneseat::sessions::page_marks;
 use oneseat::users::Role;
 
 use crate::support::{App, Client, EventStream, eventually};
@@ -136,6 +137,27 @@ async fn only_a_page_that_was_heard_shortly_before_and_not_since_is_gone() {
     let ended = "select count(*) from ended_sessions join users on users.id = user_id
                  where name = 'ada' and reason = 'page_closed'";
     assert_eq!(app.database().number(ended), 1);
+}
+
+#[tokio::test]
+async fn all_lost_pages_are_looked_at_however_many_there_are() {
+    let app = App::start_with(|config| config.page_grace = Duration::ZERO).await;
+    for name in ["ada", "bob", "grace"] {
+        app.add_user(name, Role::User).await;
+        page(&app, name).await;
+    }
+    let same_time = "page_lost_at = '2026-01-01 12:00:00+00'";
+    app.database().execute(&format!(
+        "update sessions set {same_time} where user_id <> (select id from users where name = 'bob')"
+    ));
+    let mut connection = oneseat::db::connect(app.database().url()).unwrap();
+    let (mut after, mut seen) = (None, Vec::new());
+    while let Some(last) = page_marks::lost(&mut connection, after, 1).unwrap().pop() {
+        after = Some(last);
+        seen.push(last.1.to_string());
+    }
+    let right = "select string_agg(id::text, ',' order by page_lost_at, id) from sessions";
+    assert_eq!(seen.join(","), app.database().text(right));
 }
 
 #[tokio::test]

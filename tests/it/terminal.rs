@@ -139,8 +139,8 @@ async fn another_program_gets_values_in_full_and_nothing_else() {
     name_people(&app, &[(LONG, "ada@example.org"), (HEBREW, "zoe@example.org")]);
     let (_, out, error) = piped(&app, &["user", "list"]);
     let rows = [
-        format!("{LONG}\tada@example.org\tuser\tactive"),
         format!("{HEBREW}\tzoe@example.org\tuser\tactive"),
+        format!("{LONG}\tada@example.org\tuser\tactive"),
     ];
     assert_eq!(out.lines().collect::<Vec<_>>(), rows);
     assert_eq!(error, "");

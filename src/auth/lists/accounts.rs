@@ -11,7 +11,8 @@ use super::undelivered::{Undelivered, add_undelivered};
 use crate::auth::{Auth, Error, UserRef};
 use crate::config::SessionPolicy;
 use crate::db::clock::now;
-use crate::db::schema::{login_failures, sessions, users};
+use crate::db::schema::{login_failures, sessions, undelivered_mails, users};
+use crate::mail::Kind;
 use crate::sessions::{Session, store};
 use crate::users::email_digest;
 use crate::users::spelling::is_read_as;
@@ -80,7 +81,7 @@ impl Account {
 }
 
 impl Auth {
-    /// Accounts, the newest first.
+    /// Accounts, the newest first. Counts nothing.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -90,10 +91,11 @@ impl Auth {
         after: Option<Cursor>,
         limit: i64,
     ) -> Result<Page<Account>, Error> {
-        Ok(self.find_accounts(search, after, limit).await?.page)
+        let found = self.page_of_accounts(search, Counting::Nothing, after, limit);
+        Ok(found.await?.page)
     }
 
-    /// The same, with what there is beside the page.
+    /// Accounts, the newest first, with what there is beside the page.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -103,13 +105,39 @@ impl Auth {
         after: Option<Cursor>,
         limit: i64,
     ) -> Result<Counted<Account>, Error> {
+        let counting = Counting::of(&search);
+        self.page_of_accounts(search, counting, after, limit).await
+    }
+
+    /// How many accounts match.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn count_accounts(&self, search: Search) -> Result<i64, Error> {
+        let policy = self.policy.sessions;
+        self.query(move |conn| {
+            let mut matching = users::table.count().into_boxed();
+            if let Some(shows) = shows(&search, &policy) {
+                matching = matching.filter(shows);
+            }
+            matching.get_result(conn)
+        })
+        .await
+    }
+
+    async fn page_of_accounts(
+        &self,
+        search: Search,
+        counting: Counting,
+        after: Option<Cursor>,
+        limit: i64,
+    ) -> Result<Counted<Account>, Error> {
         let policy = self.policy.sessions;
         self.run(move |conn| {
             let mut found = users::table.select((users::id, users::created_at)).into_boxed();
             if let Some(shows) = shows(&search, &policy) {
                 found = found.filter(shows);
             }
-            let counting = Counting::of(&search);
             let keys = Keys {
                 found,
                 counting,
@@ -200,6 +228,7 @@ fn labelled(word: &Word, policy: &SessionPolicy) -> Option<Condition> {
         let digests = locks.select(login_failures::email_digest).into_boxed::<Pg>();
         conditions.push(Box::new(email_digest(users::email).eq_any(digests)));
     }
+    conditions.extend(not_delivered(word));
     let states = AccountState::ALL
         .into_iter()
         .filter(|state| word.means(state.in_words()) || word.means(state.as_str()));
@@ -207,6 +236,17 @@ fn labelled(word: &Word, policy: &SessionPolicy) -> Option<Condition> {
     conditions
         .into_iter()
         .reduce(|one, other| Box::new(one.or(other)))
+}
+
+/// Accounts to whose addresses a mail could not be delivered, of a kind that the word stands for.
+fn not_delivered(word: &Word) -> Option<Condition> {
+    let is_meant = |kind: &Kind| {
+        word.means("Not delivered") || word.means(&format!("{} not delivered", kind.in_words()))
+    };
+    let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(is_meant).collect();
+    let mails = undelivered_mails::table.filter(undelivered_mails::kind.eq_any(kinds.clone()));
+    let digests = mails.select(undelivered_mails::email_digest).into_boxed::<Pg>();
+    (!kinds.is_empty()).then(|| Box::new(email_digest(users::email).eq_any(digests)) as Condition)
 }
 
 /// As [`User::state`] tells it.

@@ -1,5 +1,5 @@
-//! Pages by key: a page begins after the last row of the one before it. A key never changes, so whoever is active, comes or goes
-//! meanwhile moves no other row from one page to another.
+//! Pages by key: a page begins after the last row of the one before it. A key never changes, so no row moves from one
+//! page to another when somebody is active, comes or goes meanwhile.
 
 use std::fmt;
 use std::str::FromStr;
@@ -258,7 +258,7 @@ impl KeyPage {
         Page { rows, next: next() }
     }
 
-    /// The same, with what there is beside it.
+    /// This page, with what there is beside it.
     pub(super) fn counted<T>(&self, page: Page<T>) -> Counted<T> {
         Counted {
             page,

@@ -136,6 +136,7 @@ pub(in crate::auth) fn matching_others(
 fn find_live(
     conn: &mut PgConnection,
     search: &Search,
+    counting: Counting,
     (after, limit): (Option<Cursor>, i64),
     own: Option<Uuid>,
     policy: &SessionPolicy,
@@ -144,7 +145,6 @@ fn find_live(
         .filter(lives_and_shows(search, policy))
         .select((sessions::id, sessions::created_at))
         .into_boxed();
-    let counting = Counting::of(search);
     let keys = Keys {
         found,
         counting,
@@ -165,7 +165,7 @@ fn find_live(
 }
 
 impl Auth {
-    /// Live sessions and their users, the last to sign in first.
+    /// Live sessions and their users, the last to sign in first. Counts nothing.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -175,10 +175,14 @@ impl Auth {
         after: Option<Cursor>,
         limit: i64,
     ) -> Result<Page<(Session, User)>, Error> {
-        Ok(self.find_sessions(search, after, limit, None).await?.page)
+        let (policy, place) = (self.policy.sessions, (after, limit));
+        let find =
+            move |conn: &mut _| Ok(find_live(conn, &search, Counting::Nothing, place, None, &policy)?.page);
+        self.run(find).await
     }
 
-    /// The same, with what there is beside the page. `own` is the caller's session.
+    /// Live sessions and their users, the last to sign in first, with what there is beside the page. `own` is the
+    /// caller's session.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -190,7 +194,8 @@ impl Auth {
         own: Option<Uuid>,
     ) -> Result<Counted<(Session, User)>, Error> {
         let policy = self.policy.sessions;
-        self.run(move |conn| Ok(find_live(conn, &search, (after, limit), own, &policy)?))
+        let (counting, place) = (Counting::of(&search), (after, limit));
+        self.run(move |conn| Ok(find_live(conn, &search, counting, place, own, &policy)?))
             .await
     }
 

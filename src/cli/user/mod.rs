@@ -26,7 +26,7 @@ pub(super) enum User {
     Invite(Invite),
     /// Add the accounts in a file, with the password hashes that another system made
     Import(Import),
-    /// List accounts, by address
+    /// List accounts, the newest first
     ///
     /// Into a file or another program go all values in full, a line for each account with tabs between them: name,
     /// address, role and state.
@@ -245,12 +245,10 @@ const COLUMNS: [Column; 4] = [
 impl List {
     async fn run(self) -> Result<(), Failure> {
         let (auth, _opened) = open(config::database(&self.database)?).await?;
-        let page = |after, limit| auth.accounts(self.listing.search(), after, limit);
-        // All of them: the first by address may be the last in the database.
-        let (mut accounts, _) = listing::rows(page, usize::MAX).await?;
-        accounts.sort_by(|one, other| one.user.email.cmp(&other.user.email));
-        let rest = accounts.len().saturating_sub(self.listing.limit());
-        accounts.truncate(self.listing.limit());
+        let search = || self.listing.search();
+        let page = |after, limit| auth.accounts(search(), after, limit);
+        let (accounts, are_there_more) = listing::rows(page, self.listing.limit()).await?;
+        let shown = accounts.len();
         if self.listing.json {
             let list = accounts.into_iter().map(AccountView::from);
             table::print_json(&list.collect::<Vec<_>>())?;
@@ -273,7 +271,11 @@ impl List {
             let none = "no users yet; add one with: oneseat user add EMAIL --name NAME";
             table::print(COLUMNS, rows, self.listing.none(none))?;
         }
-        self.listing.tell_rest(rest);
+        if are_there_more {
+            let all = auth.count_accounts(search()).await.map_err(Failure::failed)?;
+            let all = usize::try_from(all).unwrap_or_default();
+            self.listing.tell_rest(all.saturating_sub(shown));
+        }
         Ok(())
     }
 }
@@ -310,7 +312,7 @@ impl Show {
             Some(until) => format!("until {}", table::time(until)),
             None => "no".to_owned(),
         };
-        table::print_facts(vec![
+        let mut facts = vec![
             ("name", user.name.clone()),
             ("email", table::address(&user.email)),
             ("role", user.role.to_string()),
@@ -318,6 +320,11 @@ impl Show {
             ("locked", locked),
             ("added", table::time(user.created_at)),
             ("seat", seat),
-        ])
+        ];
+        if let Some(mail) = &account.undelivered {
+            let (kind, at) = (mail.kind.in_words(), table::time(mail.given_up_at));
+            facts.push(("not delivered", format!("{kind}, given up {at}: {}", mail.reason)));
+        }
+        table::print_facts(facts)
     }
 }

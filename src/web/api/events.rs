@@ -3,8 +3,8 @@
 //! Server-sent events (WHATWG HTML 9.2). `ended` with `{reason, at}` is the last event of its stream; admins
 //! also get `changed`, without data, when anybody comes or goes.
 //!
-//! A page that learns here that its session was replaced is also told by whom. Whoever shows a dead token is
-//! not: neither by a 401, nor by a stream that is opened after the end.
+//! A page that learns here that its session was replaced is also told by whom. A client that shows
+//! a dead token is not: neither by a 401, nor by a stream that is opened after the end.
 
 use std::time::Duration;
 

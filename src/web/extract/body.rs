@@ -16,7 +16,7 @@ use crate::web::problem::Problem;
 const LIMIT: usize = 8 * 1024;
 /// Longest time that a client may take to send its body.
 const SLOWEST: Duration = Duration::from_secs(10);
-/// The same for many rows, which only admins send.
+/// Largest body of many rows, in bytes, and longest time for it. Only admins send them.
 const LIMIT_OF_ROWS: usize = 4 * 1024 * 1024;
 const SLOWEST_ROWS: Duration = Duration::from_secs(60);
 

@@ -99,6 +99,7 @@ where
         let route = request.as_ref().and_then(HttpRequest::match_name);
         counts.count(route, &method, began, &answer);
     }
+    cross_origin::allow_timing(answer.headers_mut());
     surroundings.headers.put_on(answer.headers_mut(), agent.as_ref());
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         answer.headers_mut().insert(X_REQUEST_ID, value);

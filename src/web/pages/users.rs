@@ -11,7 +11,6 @@ use super::session_times::SessionTimes;
 use super::{AdminPage, Page};
 use crate::auth::Auth;
 use crate::auth::lists::{Account, List, Undelivered};
-use crate::mail::Kind;
 use crate::shown as filters;
 use crate::users::{AccountState, Role};
 use crate::web::extract::list_query::ListQuery;
@@ -39,14 +38,8 @@ struct UndeliveredMail {
 
 impl From<Undelivered> for UndeliveredMail {
     fn from(mail: Undelivered) -> Self {
-        let what = match mail.kind {
-            Kind::Invitation => "Invitation",
-            Kind::Verification => "Link to verify the address",
-            Kind::PasswordReset => "Link for a new password",
-            Kind::PasswordChanged | Kind::NewSignIn => "Mail",
-        };
         Self {
-            what,
+            what: mail.kind.in_words(),
             reason: mail.reason,
             given_up: Moment(mail.given_up_at),
         }

@@ -46,6 +46,8 @@ async fn pages_of_the_origins_named_may_use_the_api_and_no_others() {
         "https://app.example.org"
     );
     assert!(answer.header("vary").to_lowercase().contains("origin"));
+    // The client module asks the browser whether connections are few.
+    assert_eq!(answer.header("timing-allow-origin"), "https://app.example.org");
     let refused = from_origin(&app.visitor(), "https://app.example.org").await;
     assert_eq!(refused.problem(), "401 token_missing");
     assert_eq!(
@@ -66,6 +68,7 @@ async fn pages_of_the_origins_named_may_use_the_api_and_no_others() {
         );
         let answer = from_origin(&ada, other).await;
         assert_eq!(answer.header("access-control-allow-origin"), "", "{other}");
+        assert_eq!(answer.header("timing-allow-origin"), "", "{other}");
     }
 }
 
