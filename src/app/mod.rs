@@ -70,6 +70,7 @@ impl App {
             log::info!("applied {} migrations, the last {last}", database.applied.len());
         }
         let (auth, reader) = AuthBuilder::for_server(database.url, connections, &config)?.start()?;
+        auth.tell_missing_pepper().await;
         Ok(Self {
             config,
             server,

@@ -55,6 +55,14 @@ impl Claim {
         audit::password_refused(attempt, email, why, self.origin());
     }
 
+    /// What is answered to a wrong password.
+    fn wrong(&self) -> Error {
+        match self {
+            Self::SignIn(..) => Error::InvalidCredentials,
+            Self::Change(_) => Error::WrongPassword,
+        }
+    }
+
     fn refuse_locked(&self, is_locked: bool, email: &Email) -> Result<(), Error> {
         if is_locked {
             self.log_refusal(email, &Error::AccountLocked);
@@ -136,6 +144,11 @@ impl Auth {
                     }
                     return Err(refused);
                 }
+                // What an operator forgot locks nobody out.
+                (_, Verdict::NoPepper) => {
+                    claim.log_refusal(&email, &Error::InvalidCredentials);
+                    return Err(claim.wrong());
+                }
                 (_, Verdict::Right(_) | Verdict::Wrong) => return Err(self.count_failure(claim).await?),
             };
             let claim = claim.clone();
@@ -202,8 +215,7 @@ impl Auth {
         Ok(match (failure, claim) {
             // Other failures locked it after the look-up.
             (Failure::WasLocked, _) => Error::AccountLocked,
-            (Failure::Counted | Failure::Locked, Claim::SignIn(..)) => Error::InvalidCredentials,
-            (Failure::Counted | Failure::Locked, Claim::Change(_)) => Error::WrongPassword,
+            (Failure::Counted | Failure::Locked, claim) => claim.wrong(),
         })
     }
 

@@ -19,8 +19,8 @@ use super::{Auth, Error};
 use crate::db::PgConnection;
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Happening};
-use crate::users::PasswordHash;
 use crate::users::import::{self, Imported, ImportedUser, Row};
+use crate::users::{PasswordHash, store};
 
 /// Rows of one transaction.
 const BATCH: usize = 1_000;
@@ -83,6 +83,20 @@ struct Import<'a, Tell> {
 }
 
 impl Auth {
+    /// Tells the operator if nobody can say whether some users' passwords are right.
+    pub async fn tell_missing_pepper(&self) {
+        if self.hasher.has_pepper() {
+            return;
+        }
+        match self.query(store::any_peppered).await {
+            Ok(false) => {}
+            Ok(true) => log::error!(
+                "imported users with a hash that begins with {{devise}} cannot sign in: there is no --password-pepper-file"
+            ),
+            Err(error) => log::warn!("nobody knows whether a --password-pepper-file is needed: {error}"),
+        }
+    }
+
     /// Imports rows. `tell` hears of each that is not in the table as it says, with its line.
     ///
     /// # Errors
@@ -104,6 +118,7 @@ impl Auth {
             rehearsed: HashMap::new(),
             counts: ImportCounts::default(),
         };
+        let mut needs_pepper = false;
         let mut rows = pin!(rows);
         while let Some(row) = rows.next().await {
             let Row { line, user } = row?;
@@ -112,12 +127,21 @@ impl Auth {
                 can_be_told.map(|()| user).map_err(|error| error.to_string())
             });
             match reachable {
-                Ok(user) => import.take(line, user).await?,
+                Ok(user) => {
+                    let hash = user.password_hash.as_ref();
+                    needs_pepper |= hash.is_some_and(PasswordHash::is_peppered);
+                    import.take(line, user).await?;
+                }
                 Err(reason) => import.count(line, Err(reason)),
             }
         }
         // With no row left, too: who imports is confirmed at the end.
         import.write().await?;
+        if needs_pepper && !self.hasher.has_pepper() {
+            log::warn!(
+                "some hashes need a pepper: without --password-pepper-file, serve refuses their passwords"
+            );
+        }
         Ok(import.counts)
     }
 }
@@ -155,9 +179,12 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
         let write =
             move |conn: &mut PgConnection, _| written(conn, &users, &invitation, options.is_rehearsal);
         let tell = move |outcomes: &Vec<Outcome>, by: Actor| {
-            let added = outcomes.iter().filter(|outcome| **outcome == Ok(Imported::Added));
+            let added = outcomes.iter().filter_map(|outcome| match outcome {
+                Ok(Imported::Added(id, role)) => Some((*id, *role)),
+                _ => None,
+            });
             if !options.is_rehearsal {
-                audit::users_imported(added.count(), by);
+                audit::users_imported(added, by);
             }
         };
         let done = self
@@ -180,7 +207,7 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
     fn count(&mut self, line: u64, outcome: Outcome) {
         let counts = &mut self.counts;
         match outcome {
-            Ok(Imported::Added) => counts.added += 1,
+            Ok(Imported::Added(..)) => counts.added += 1,
             Ok(Imported::Unchanged) => counts.unchanged += 1,
             Ok(Imported::Different(columns)) => {
                 counts.different += 1;
@@ -235,7 +262,7 @@ fn insert(
 ) -> Result<Vec<Outcome>, Error> {
     let outcomes = insert_by_halves(conn, users)?;
     let added = users.iter().zip(&outcomes);
-    for (user, _) in added.filter(|(_, outcome)| **outcome == Ok(Imported::Added)) {
+    for (user, _) in added.filter(|(_, outcome)| matches!(outcome, Ok(Imported::Added(..)))) {
         if let Some(happening) = invitation
             && user.password_hash.is_none()
             && !user.is_disabled

@@ -64,6 +64,8 @@ pub enum Verdict {
         /// Whether to help the user now, as was not done in the last hour.
         needs_help: bool,
     },
+    /// Nobody can say, because there is no pepper. The password may be right.
+    NoPepper,
 }
 
 /// The hashing threads. Cloning is cheap; the threads end with the last clone.
@@ -91,7 +93,8 @@ struct HashWorker {
 }
 
 impl Hasher {
-    /// Starts `threads` workers, each with 19 MiB that it reuses.
+    /// Starts `threads` workers, each with 19 MiB that it reuses. A hash of another system may take up to 33 MiB
+    /// of a thread, and one at a time 128 MiB.
     ///
     /// # Errors
     /// [`Error::Failed`] when a thread cannot be started or the first hash cannot be made.
@@ -116,6 +119,11 @@ impl Hasher {
     /// The number of passwords that wait.
     pub fn waiting(&self) -> usize {
         locked(&self.queue).len()
+    }
+
+    /// Whether there is a pepper for the hashes that were made with one.
+    pub fn has_pepper(&self) -> bool {
+        self.pepper.is_some()
     }
 
     /// Hashes a new password that has been judged.
@@ -171,7 +179,10 @@ impl Hasher {
                 }),
                 (Checked::Unusable(why), Some(user)) => {
                     let needs_help = note_unusable(&mut locked(&unusable), user.id, why);
-                    Verdict::Unusable { needs_help }
+                    match why {
+                        UnusableHash::NoPepper => Verdict::NoPepper,
+                        UnusableHash::Unreadable | UnusableHash::TooDear => Verdict::Unusable { needs_help },
+                    }
                 }
                 _ => Verdict::Wrong,
             })

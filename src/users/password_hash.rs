@@ -22,7 +22,7 @@ const HASH_BYTES: usize = 32;
 
 /// Blocks of 1 KiB that are allocated together, used or not. glibc returns more than 32 MiB to the system
 /// when it is freed, and keeps less for later. Unused blocks take no memory.
-const ROOM: usize = 33 * 1_024;
+pub(super) const ROOM: usize = 33 * 1_024;
 
 /// The memory for hashing, reused for the next hash.
 pub(super) type Memory = Vec<Block>;
@@ -75,6 +75,11 @@ impl PasswordHash {
     pub fn is_ours(&self) -> bool {
         let parameters = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$");
         self.0.starts_with(&parameters)
+    }
+
+    /// Whether it was made with a pepper: Devise.
+    pub fn is_peppered(&self) -> bool {
+        self.0.starts_with("{devise}")
     }
 
     /// The hash as written to the database.

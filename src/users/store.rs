@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{delete, insert_into, update};
+use diesel::dsl::{delete, exists, insert_into, select, update};
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Bool, Nullable, Text, Uuid as SqlUuid};
 use uuid::Uuid;
@@ -188,9 +188,15 @@ fn credentials((user, password_hash): (User, Option<String>)) -> Credentials {
     }
 }
 
+/// Is there a hash that was made with a pepper ([`PasswordHash::is_peppered`])? Reads every row until it finds one.
+pub fn any_peppered(conn: &mut PgConnection) -> QueryResult<bool> {
+    let peppered = users::table.filter(users::password_hash.like("{devise}%"));
+    select(exists(peppered)).get_result(conn)
+}
+
 /// Is there any account?
 pub fn any(conn: &mut PgConnection) -> QueryResult<bool> {
-    diesel::select(diesel::dsl::exists(users::table.select(users::id))).get_result(conn)
+    select(exists(users::table.select(users::id))).get_result(conn)
 }
 
 /// Creates an account. `None`: the address is taken.

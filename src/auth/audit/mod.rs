@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::mail::Kind;
 use crate::sessions::{EndReason, EndedSession, Origin, Session};
 use crate::users::link::Purpose;
-use crate::users::{Email, User};
+use crate::users::{Email, Role, User};
 use event::Field;
 
 pub(super) use event::Event;
@@ -116,9 +116,14 @@ pub(super) fn user_changed(event: Event, user: Uuid, by: Actor) {
     event.tell(None, &[("user", &user), ("by", &by)]);
 }
 
-/// Users were brought along from another system: one line for those of one transaction.
-pub(super) fn users_imported(count: usize, by: Actor) {
-    if let Ok(count @ 1..) = u64::try_from(count) {
+/// Users were brought along from another system: a line for each admin, and one for all others of one
+/// transaction.
+pub(super) fn users_imported(added: impl Iterator<Item = (Uuid, Role)>, by: Actor) {
+    let (admins, others): (Vec<_>, Vec<_>) = added.partition(|(_, role)| *role == Role::Admin);
+    for (user, role) in admins {
+        Event::UserCreated.tell(None, &[("user", &user), ("role", &role), ("by", &by)]);
+    }
+    if let Ok(count @ 1..) = u64::try_from(others.len()) {
         Event::UserCreated.write(Some(count), None, &[("by", &by)]);
     }
 }

@@ -1,5 +1,7 @@
 //! What is computed from a password, and what it may cost.
 
+use std::sync::{Mutex, PoisonError};
+
 use argon2::{Algorithm, Params, Version};
 use md5::Md5;
 use pbkdf2::{pbkdf2_hmac, pbkdf2_hmac_with_params};
@@ -9,7 +11,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::UnusableHash;
-use crate::users::password_hash::{Memory, NotHashed, argon2_digest};
+use crate::users::password_hash::{Memory, NotHashed, ROOM, argon2_digest};
 
 /// The most memory that one check may take: 128 MiB. Django asks for 100, Ory Kratos for 128.
 const MOST_MEMORY_KIB: u64 = 128 * 1_024;
@@ -27,6 +29,13 @@ const FEWEST_ITERATIONS: u32 = 1_000;
 /// The binary logarithms of the rounds of bcrypt and phpass.
 const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=14;
 const PHPASS_COSTS: std::ops::RangeInclusive<u8> = 7..=20;
+/// phpass takes no longer password.
+const PHPASS_READS: usize = 4_096;
+/// The most blocks of MD5 for phpass: about as long as the other bounds. It reads the whole password in each round,
+/// as no other system does: HMAC and Argon2 read it once, bcrypt cuts it.
+const MOST_MD5_BLOCKS: u64 = 1 << 22;
+/// The most of both parameters with which scrypt multiplies its input and its output. Systems use 8 and 1, some 16.
+const MOST_SCRYPT_FACTOR: u32 = 64;
 /// Argon2 takes no shorter salt.
 const SHORTEST_ARGON2_SALT: usize = 8;
 /// Fewer bytes would be found by chance.
@@ -35,6 +44,9 @@ const SHORTEST_OUTPUT: usize = 16;
 const LONGEST_OUTPUT: usize = 128;
 /// What bcrypt reads of a password and the NUL after it.
 const BCRYPT_READS: usize = 72;
+
+/// Held by the one check in this process that takes more than [`ROOM`]: what all threads take together is bounded.
+static LARGE: Mutex<()> = Mutex::new(());
 
 /// A computation with its parameters and its salt, and the result for the right password.
 pub(super) enum Derivation {
@@ -189,8 +201,32 @@ impl Derivation {
         }
     }
 
-    /// Whether the result for this input is the expected one, in a time that does not depend on it.
+    /// Whether the result for this input is the expected one, in a time that does not depend on it. Memory beyond
+    /// [`ROOM`] is taken by one check at a time, and is free again afterwards.
     pub(super) fn matches(&self, input: &[u8], memory: &mut Memory) -> Result<bool, NotHashed> {
+        let turn = self.is_large().then(|| LARGE.lock());
+        let turn = turn.map(|lock| lock.unwrap_or_else(PoisonError::into_inner));
+        if turn.is_some() || matches!(self, Self::Scrypt { .. }) {
+            // What was kept is not in use beside it: scrypt has its own.
+            *memory = Memory::new();
+        }
+        let out = self.compute(input, memory);
+        if turn.is_some() {
+            *memory = Memory::new();
+        }
+        Ok(out?.ct_eq(self.expected()).into())
+    }
+
+    /// Does it take more memory than a thread may keep?
+    fn is_large(&self) -> bool {
+        match self {
+            Self::Argon2 { params, .. } => params.block_count() > ROOM,
+            Self::Scrypt { log_n, r, .. } => scrypt_kib(*log_n, *r) > ROOM as u64,
+            _ => false,
+        }
+    }
+
+    fn compute(&self, input: &[u8], memory: &mut Memory) -> Result<Vec<u8>, NotHashed> {
         let mut out = vec![0; self.expected().len()];
         match self {
             Self::Argon2 {
@@ -216,17 +252,22 @@ impl Derivation {
             Self::Phpass { cost, salt, .. } => out = phpass(input, *cost, salt),
             Self::Salted { sha, salt, .. } => out = sha.salted(input, salt),
         }
-        Ok(out.ct_eq(self.expected()).into())
+        Ok(out)
     }
+}
+
+/// What scrypt writes: blocks of 128 bytes.
+fn scrypt_kib(log_n: u8, r: u32) -> u64 {
+    (u64::from(r) << log_n) / 8
 }
 
 /// Asked before the parameters are given to scrypt, which multiplies them.
 fn is_scrypt_within(log_n: u8, r: u32, p: u32) -> bool {
-    if !(1..=20).contains(&log_n) || !(1..=1_024).contains(&r) || !(1..=1_024).contains(&p) {
+    let factors = 1..=MOST_SCRYPT_FACTOR;
+    if !(1..=20).contains(&log_n) || !factors.contains(&r) || !factors.contains(&p) {
         return false;
     }
-    // A block has 128 bytes.
-    let kib = (u64::from(r) << log_n) / 8;
+    let kib = scrypt_kib(log_n, r);
     kib <= MOST_MEMORY_KIB && kib * u64::from(p) <= MOST_SCRYPT_KIB
 }
 
@@ -239,7 +280,13 @@ fn bcrypt(input: &[u8], cost: u32, salt: [u8; 16]) -> Vec<u8> {
     ::bcrypt::bcrypt(cost, salt, &key)[..23].to_vec()
 }
 
+/// Nothing, if the password is longer than phpass takes, or would take too long at this cost.
 fn phpass(input: &[u8], cost: u8, salt: &[u8]) -> Vec<u8> {
+    // MD5 puts 16 bytes of hash in front, and at least nine behind.
+    let blocks = (16 + input.len() + 9).div_ceil(64) as u64;
+    if input.len() > PHPASS_READS || blocks << cost > MOST_MD5_BLOCKS {
+        return Vec::new();
+    }
     let mut hash = Md5::new().chain_update(salt).chain_update(input).finalize();
     for _ in 0..1u32 << cost {
         hash = Md5::new().chain_update(hash).chain_update(input).finalize();

@@ -52,6 +52,8 @@ fn what_asks_for_too_much_or_for_nothing_is_refused_before_anything_is_computed(
         format!("scrypt:65536:65536:65536$salt${hex}"),
         format!("scrypt:32768:8:9$salt${hex}"),
         format!("scrypt:1:8:1$salt${hex}"),
+        // Little memory, but long to fill.
+        format!("scrypt:2:1024:1024$salt${hex}"),
         format!("scrypt:16384:0:1$salt${hex}"),
         format!("$scrypt$ln=63,r=8,p=1${b64}${b64}"),
         format!("{{scrypt}}$ffffff${b64}${b64}"),
@@ -110,8 +112,39 @@ fn what_asks_for_too_much_or_for_nothing_is_refused_before_anything_is_computed(
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
+#[test]
+fn a_long_password_costs_no_more_than_a_short_one() {
+    let at_cost = |letter: char| format!("$P${letter}{}", "a".repeat(30));
+    let long = "\u{1f511}".repeat(1_024);
+    let began = Instant::now();
+    // 2^20 rounds of 65 blocks would take a minute.
+    assert!(!matches(&long, &at_cost('I')));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    // As WordPress has it by default: within the bounds, for what phpass takes.
+    assert!(matches(&"x".repeat(1_000), PHPASS_OF_1000));
+}
+
+#[test]
+fn what_takes_much_memory_leaves_none_to_the_thread() {
+    let b64 = "A".repeat(43);
+    let memory = &mut Memory::new();
+    for (hash, kept) in [
+        (format!("$argon2id$v=19$m=19456,t=1,p=1${b64}${b64}"), 19_456),
+        (format!("$argon2id$v=19$m=65536,t=1,p=1${b64}${b64}"), 0),
+        (format!("$argon2id$v=19$m=19456,t=1,p=1${b64}${b64}"), 19_456),
+        (format!("scrypt:1024:8:1$salt${}", "ab".repeat(64)), 0),
+    ] {
+        let read = StoredHash::parse(&hash).unwrap();
+        let password = Password::typed("wrong").unwrap();
+        assert!(!read.matches(&password, None, memory).unwrap());
+        assert_eq!(memory.capacity() >= 19_456, kept > 0, "{hash}");
+        assert_eq!(memory.len(), kept, "{hash}");
+    }
+}
+
 /// A hash at the lowest cost, by the package bcryptjs.
 const NUL_COUNTS: &str = "$2b$04$9O1lOmCIf9lrHTp1TECT9u2.F.DJ.FhuI8qf2cLDE3jBQUquwLXHO";
+const PHPASS_OF_1000: &str = "$P$Bsomesalttlk0FwZzLj90aPcy9JziW0";
 const OF_72: &str = "$2b$04$zgMUZoeHx34L058DdqZ60.IzgVfsqDlSMoyfblESMGFokjA6dN9mK";
 
 #[test]

@@ -4,15 +4,40 @@ use std::io::{self, Read};
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
 
-use super::jsonl::unknown;
-use super::row::{Column, Values};
+use super::row::{COLUMNS, Column, Values};
 use super::{ImportedUser, Row};
 
-/// Rows out of CSV, one after the other.
+/// The most bytes of a row. A quote that is not closed would make the rest of the file one value.
+const LONGEST: usize = 16 * 1_024;
+
+/// Rows out of CSV, one after the other. After one that is too long there is none: nobody knows where the next
+/// begins.
 #[derive(Debug)]
 pub struct CsvRows<R> {
-    reader: Reader<R>,
+    reader: Reader<Fence<R>>,
     columns: Vec<Column>,
+    is_over: bool,
+}
+
+/// Lets no more than one row through at a time.
+#[derive(Debug)]
+struct Fence<R> {
+    input: R,
+    left: usize,
+}
+
+impl<R: Read> Read for Fence<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(self.left);
+        if most == 0 {
+            return Err(io::Error::other(format!(
+                "the row is longer than {LONGEST} bytes: is a quote not closed? It and all after it were not read"
+            )));
+        }
+        let read = self.input.read(&mut buffer[..most])?;
+        self.left -= read;
+        Ok(read)
+    }
 }
 
 impl<R: Read> CsvRows<R> {
@@ -25,14 +50,17 @@ impl<R: Read> CsvRows<R> {
         let mut reader = ReaderBuilder::new()
             .flexible(true)
             .terminator(Terminator::Any(b'\n'))
-            .from_reader(input);
-        let header = reader.headers().map_err(|error| error.to_string())?;
+            .from_reader(Fence { input, left: LONGEST });
+        let header = reader.headers().map_err(|error| format!("line 1: {error}"))?;
         let mut columns = Vec::new();
-        for name in header {
+        for (at, name) in header.iter().enumerate() {
             let name = name.trim_start_matches('\u{feff}').trim();
             let column: Column = name
                 .parse()
-                .map_err(|_: String| format!("line 1: the column {}", unknown(name)))?;
+                // Without a first line that names columns it is a value, such as a hash.
+                .map_err(|_: String| {
+                    format!("line 1: column {} is none of {}", at + 1, COLUMNS.join(", "))
+                })?;
             if columns.contains(&column) {
                 return Err(format!("line 1: the column {column} is there twice"));
             }
@@ -41,7 +69,36 @@ impl<R: Read> CsvRows<R> {
         if !columns.contains(&Column::Email) {
             return Err("line 1: there is no column email".to_owned());
         }
-        Ok(Self { reader, columns })
+        Ok(Self {
+            reader,
+            columns,
+            is_over: false,
+        })
+    }
+
+    /// Reads the next record that is not blank.
+    fn row(&mut self, record: &mut ByteRecord) -> Option<io::Result<Row>> {
+        loop {
+            self.reader.get_mut().left = LONGEST;
+            let read = self.reader.read_byte_record(record);
+            let line = record.position().map_or(0, csv::Position::line);
+            return match read {
+                Ok(false) => None,
+                Ok(true) if is_blank(record) => continue,
+                Ok(true) => {
+                    let last = self.reader.position().line().saturating_sub(1).max(line);
+                    let user = self.user(record).map_err(|reason| match last - line {
+                        0 => reason,
+                        _ => format!("{reason} (it goes on to line {last}: is a quote not closed?)"),
+                    });
+                    Some(Ok(Row { line, user }))
+                }
+                Err(error) => Some(Err(match error.into_kind() {
+                    ErrorKind::Io(error) => io::Error::new(error.kind(), format!("line {line}: {error}")),
+                    kind => io::Error::other(format!("{kind:?}")),
+                })),
+            };
+        }
     }
 
     fn user(&self, record: &ByteRecord) -> Result<ImportedUser, String> {
@@ -64,21 +121,12 @@ impl<R: Read> Iterator for CsvRows<R> {
     type Item = io::Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut record = ByteRecord::new();
-        loop {
-            return match self.reader.read_byte_record(&mut record) {
-                Ok(false) => None,
-                Ok(true) if is_blank(&record) => continue,
-                Ok(true) => Some(Ok(Row {
-                    line: record.position().map_or(0, csv::Position::line),
-                    user: self.user(&record),
-                })),
-                Err(error) => Some(Err(match error.into_kind() {
-                    ErrorKind::Io(error) => error,
-                    kind => io::Error::other(format!("{kind:?}")),
-                })),
-            };
+        if self.is_over {
+            return None;
         }
+        let row = self.row(&mut ByteRecord::new());
+        self.is_over = matches!(row, None | Some(Err(_)));
+        row
     }
 }
 
@@ -117,10 +165,34 @@ mod tests {
             ("", "no column email"),
             ("name\nAda\n", "no column email"),
             ("email,email\n", "twice"),
-            ("email,e-mail\n", "\"e-mail\" is none of"),
+            ("email,$2b$10$canary\n", "line 1: column 2 is none of email,"),
         ] {
             let error = CsvRows::new(text.as_bytes()).unwrap_err();
-            assert!(error.contains(words), "{error}");
+            assert!(error.contains(words) && !error.contains("canary"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_is_told_and_swallows_nothing_in_silence() {
+        let rows = |text: &str| -> Vec<_> { CsvRows::new(text.as_bytes()).unwrap().collect() };
+        let open = "email,name\nada@x.org,Ada\neva@x.org,\"Eva\n";
+        // It ends with the file, or at the next quote.
+        for rest in ["bob@x.org,Bob\n", "bob@x.org,\"Bob\"\nian@x.org,Ian\n"] {
+            let found = rows(&format!("{open}{rest}"));
+            let refused = found[1].as_ref().unwrap().user.as_ref().unwrap_err();
+            assert!(
+                refused.ends_with("(it goes on to line 4: is a quote not closed?)"),
+                "{refused}"
+            );
+        }
+        let long = format!("{open}{}", "bob@x.org,Bob\n".repeat(10_000));
+        let found = rows(&long);
+        assert!(found[0].as_ref().unwrap().user.is_ok());
+        let error = found[1].as_ref().unwrap_err().to_string();
+        assert!(
+            error.starts_with("line 3: the row is longer than 16384 bytes: is a quote"),
+            "{error}"
+        );
+        assert_eq!(found.len(), 2);
     }
 }

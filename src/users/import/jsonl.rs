@@ -90,7 +90,7 @@ fn user(line: &[u8]) -> Result<ImportedUser, String> {
 }
 
 /// A misspelt name must not become an account that lacks what was meant.
-pub(super) fn unknown(name: &str) -> String {
+fn unknown(name: &str) -> String {
     let name: String = name.chars().take(MOST_REPEATED).collect();
     format!("{name:?} is none of {}", COLUMNS.join(", "))
 }

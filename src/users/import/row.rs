@@ -129,7 +129,11 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
         forms.find_map(|form| Some(NaiveDateTime::parse_from_str(text, form).ok()?.and_utc()))
     });
     let time = time.or_else(|| Some(text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc()));
-    time.ok_or_else(|| "created must be a time like 2024-05-01T12:00:00Z".to_owned())
+    let time = time.ok_or("created must be a time like 2024-05-01T12:00:00Z")?;
+    if time > Utc::now() {
+        return Err("created must not lie in the future".to_owned());
+    }
+    Ok(time)
 }
 
 /// Text; or the object that Keycloak has, which becomes the text of it.
@@ -167,7 +171,13 @@ mod tests {
             time("2024-05-01").unwrap().to_rfc3339(),
             "2024-05-01T00:00:00+00:00"
         );
-        for text in ["yesterday", "2024-13-01", "1714564800", "2024-05-01 25:00:00"] {
+        for text in [
+            "yesterday",
+            "2024-13-01",
+            "1714564800",
+            "2024-05-01 25:00:00",
+            "9999-01-01",
+        ] {
             assert!(time(text).is_err(), "{text}");
         }
     }

@@ -1,20 +1,21 @@
 //! Many rows in one statement.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Nullable, Text, Timestamptz};
+use uuid::Uuid;
 
 use super::ImportedUser;
 use crate::db::PgConnection;
 use crate::db::schema::users;
-use crate::users::{PasswordHash, User};
+use crate::users::{PasswordHash, Role, User};
 
 /// What became of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Imported {
-    /// There is an account now, as the row says.
-    Added,
+    /// There is an account now, as the row says. It has this id.
+    Added(Uuid, Role),
     /// There was one, as the row says. What its user has done since makes no difference: a new password, and
     /// showing that the address is theirs.
     Unchanged,
@@ -29,7 +30,7 @@ pub fn insert(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<Ve
     let mut there = HashMap::new();
     if added.len() < rows.len() {
         let others = rows.iter().map(|row| row.email.as_str());
-        let others: Vec<&str> = others.filter(|email| !added.contains(*email)).collect();
+        let others: Vec<&str> = others.filter(|email| !added.contains_key(*email)).collect();
         // After the insertion: it has waited for those who added one of them at the same time.
         let found: Vec<(User, Option<String>)> = users::table
             .filter(users::email.eq_any(others))
@@ -41,21 +42,27 @@ pub fn insert(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<Ve
                 .map(|(user, hash)| (user.email.clone(), (user, hash))),
         );
     }
-    let outcome = |row: &&ImportedUser| match there.remove(row.email.as_str()) {
-        _ if added.contains(row.email.as_str()) => Imported::Added,
-        Some((user, hash)) => compared(row, &user, hash),
-        // It was removed between the two statements.
-        None => Imported::Different(vec!["email"]),
+    let outcome = |row: &&ImportedUser| {
+        if let Some(id) = added.get(row.email.as_str()) {
+            return Imported::Added(*id, row.role);
+        }
+        match there.remove(row.email.as_str()) {
+            Some((user, hash)) => compared(row, &user, hash),
+            // It was removed between the two statements.
+            None => Imported::Different(vec!["email"]),
+        }
     };
     Ok(rows.iter().map(outcome).collect())
 }
 
-/// Returns the addresses of those that were added, in the order in which they are given.
-fn insert_new(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<HashSet<String>> {
+/// Adds them in the order in which they are given. Returns the addresses and ids of those that were added.
+fn insert_new(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<HashMap<String, Uuid>> {
     #[derive(QueryableByName)]
     struct Added {
         #[diesel(sql_type = Text)]
         email: String,
+        #[diesel(sql_type = diesel::sql_types::Uuid)]
+        id: Uuid,
     }
     fn column<'a, T>(rows: &[&'a ImportedUser], value: impl Fn(&'a ImportedUser) -> T) -> Vec<T> {
         rows.iter().map(|row| value(row)).collect()
@@ -67,7 +74,7 @@ fn insert_new(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<Ha
              as given (email, searched_email, name, role, is_verified, is_disabled, created_at, hash, at)
          order by at
          on conflict (email) do nothing
-         returning email",
+         returning email, id",
     )
     .bind::<Array<Text>, _>(column(rows, |row| row.email.as_str()))
     .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.email.searched()))
@@ -80,7 +87,7 @@ fn insert_new(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<Ha
         row.password_hash.as_ref().map(PasswordHash::as_str)
     }))
     .load(conn)?;
-    Ok(added.into_iter().map(|row| row.email).collect())
+    Ok(added.into_iter().map(|row| (row.email, row.id)).collect())
 }
 
 fn compared(row: &ImportedUser, user: &User, hash: Option<String>) -> Imported {

@@ -51,7 +51,7 @@ async fn a_bad_row_is_told_with_its_line_and_reason_and_holds_up_no_other() {
     let app = App::start().await;
     let text = format!(
         "{{\"email\":\"ada@example.org\"}}\n{{\"email\":\"no address\"}}\n\n{{\"email\":\"eva@example.org\",\"hash\":\"{HASH}x\"}}\n\
-         {{\"email\":\"bob@example.org\",\"created\":\"+10000-01-01 00:00:00\"}}\n{{\"email\":\"bob@example.org\",\"password\":\"x\"}}\n\
+         {{\"email\":\"bob@example.org\",\"created\":\"0000-01-01 00:00:00\"}}\n{{\"email\":\"bob@example.org\",\"password\":\"x\"}}\n\
          {{\"email\":\"cyd@example.org\",\"name\":\"x\\u202ey\"}}\n{{\"email\":\"dan@example.org\",\"role\":\"root\"}}\nemail,name\n\
          {{\"email\":\"fay@example.org\"}}"
     );
@@ -84,6 +84,30 @@ async fn a_bad_row_is_told_with_its_line_and_reason_and_holds_up_no_other() {
             .text("select string_agg(email, ' ' order by email) from users"),
         "ada@example.org fay@example.org"
     );
+}
+
+#[tokio::test]
+async fn each_admin_who_is_imported_has_a_line_in_the_security_log() {
+    let app = App::start().await;
+    let (_dir, path) = file(
+        "users.csv",
+        "email,role\nada@example.org,admin\neva@example.org,user\nbob@example.org,user\n",
+    );
+    let url = app.database().url();
+    let output = oneseat(
+        &["user", "import", path.to_str().unwrap(), "--database-url", url],
+        "",
+    );
+    let log = String::from_utf8(output.stderr).unwrap();
+    let ada = app
+        .database()
+        .text("select id::text from users where email = 'ada@example.org'");
+    for words in [
+        format!("user_created user={ada} role=admin by=operator"),
+        "user_created count=2 by=operator".to_owned(),
+    ] {
+        assert!(log.contains(&words), "{words}: {log}");
+    }
 }
 
 #[tokio::test]
@@ -132,7 +156,7 @@ async fn an_account_that_is_there_stays_as_it_is_and_what_differs_is_told() {
 #[tokio::test]
 async fn a_rehearsal_says_what_would_be_and_writes_nothing() {
     let app = App::start().await;
-    let text = "email,created\nada@example.org,\nada@example.org,\nada@example.org,2020-01-01\nbob,\neva@example.org,+10000-01-01 00:00:00\n";
+    let text = "email,created\nada@example.org,\nada@example.org,\nada@example.org,2020-01-01\nbob,\neva@example.org,0000-01-01 00:00:00\n";
     let (code, out, _) = import(&app, "users.csv", text, &["--dry-run", "--invite"]);
     assert_eq!(code, 1);
     assert!(

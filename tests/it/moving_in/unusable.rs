@@ -52,16 +52,24 @@ async fn a_link_goes_to_nobody_whose_hash_can_be_checked() {
 
 #[tokio::test]
 async fn a_hash_with_a_pepper_waits_for_the_pepper() {
-    let app = App::start().await;
+    let mails = MailServer::start();
+    let app = App::start_with(|config| mails.configure(config)).await;
     let peppered = vectors()
         .into_iter()
         .find(|vector| vector["pepper"].is_string())
         .unwrap();
     let row = json!({ "email": ADA, "verified": true, "hash": peppered["hash"] }).to_string();
-    assert_eq!(import(&app, "users.jsonl", &row, &[]).0, 0);
+    let (code, _, told) = import(&app, "users.jsonl", &row, &[]);
+    assert_eq!(code, 0);
+    assert!(told.contains("--password-pepper-file"), "{told}");
     let password = peppered["password"].as_str().unwrap();
-    let without = app.visitor().login(ADA, password).await;
-    assert_eq!(without.problem(), "401 invalid_credentials");
+    // What an operator forgot locks nobody out, and mails nobody.
+    for _ in 0..6 {
+        let without = app.visitor().login(ADA, password).await;
+        assert_eq!(without.problem(), "401 invalid_credentials");
+    }
+    assert_eq!(app.database().number("select count(*) from login_failures"), 0);
+    assert_eq!(app.database().number("select count(*) from mail_requests"), 0);
     let pepper = |text: &str| Some(oneseat::config::Pepper::new(text).unwrap());
     let other = app
         .another_instance_with(|config| config.pepper = pepper("another pepper"))
