@@ -221,7 +221,7 @@ impl Hasher {
 fn note_unusable(noted: &mut HashMap<Uuid, Instant>, user: Uuid, why: UnusableHash) -> bool {
     let helped = noted.get(&user);
     if helped.is_none() {
-        log::error!(user:%, reason:% = why; "a stored password hash is of no use: its user cannot sign in without a new password");
+        log::error!(user:%, reason:% = why; "a stored password hash is of no use: its user cannot sign in with it");
     }
     let needs_help = helped.is_none_or(|helped| helped.elapsed() > PAUSE_BETWEEN_HELP);
     if needs_help {

@@ -87,30 +87,6 @@ async fn a_bad_row_is_told_with_its_line_and_reason_and_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn each_admin_who_is_imported_has_a_line_in_the_security_log() {
-    let app = App::start().await;
-    let (_dir, path) = file(
-        "users.csv",
-        "email,role\nada@example.org,admin\neva@example.org,user\nbob@example.org,user\n",
-    );
-    let url = app.database().url();
-    let output = oneseat(
-        &["user", "import", path.to_str().unwrap(), "--database-url", url],
-        "",
-    );
-    let log = String::from_utf8(output.stderr).unwrap();
-    let ada = app
-        .database()
-        .text("select id::text from users where email = 'ada@example.org'");
-    for words in [
-        format!("user_created user={ada} role=admin by=operator"),
-        "user_created count=2 by=operator".to_owned(),
-    ] {
-        assert!(log.contains(&words), "{words}: {log}");
-    }
-}
-
-#[tokio::test]
 async fn an_account_that_is_there_stays_as_it_is_and_what_differs_is_told() {
     let app = App::start().await;
     let row = |email: &str, name: &str, role: &str| json!({ "email": email, "name": name, "role": role, "verified": true, "hash": HASH });

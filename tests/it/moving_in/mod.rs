@@ -3,6 +3,7 @@
 mod hashes;
 mod import;
 mod races;
+mod told;
 mod unusable;
 
 use std::fs;
