@@ -1,9 +1,11 @@
 //! What an import and a server over its users write to the log.
 
+use std::io::{BufRead, BufReader};
+
 use serde_json::json;
 
 use super::{file, vectors};
-use crate::support::{App, Database, Program, oneseat};
+use crate::support::{App, Database, begun, oneseat};
 
 #[tokio::test]
 async fn each_admin_who_is_imported_has_a_line_in_the_security_log() {
@@ -33,10 +35,16 @@ async fn each_admin_who_is_imported_has_a_line_in_the_security_log() {
 fn a_pepper_that_is_missing_is_an_error_at_the_start() {
     let database = Database::fresh();
     let told_at_start = || {
-        let (stopped, log) = Program::over(database.url()).terminate();
-        assert!(stopped);
+        let serve = ["serve", "--bind", "127.0.0.1:0", "--database-url", database.url()];
+        let mut program = begun(&serve, &[("RUST_LOG", "info")]);
+        let lines = BufReader::new(program.stderr.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        let before: Vec<String> = lines.take_while(|line| !line.contains("serving on")).collect();
+        program.kill().unwrap();
+        program.wait().unwrap();
         let tells = |line: &&String| line.contains("ERROR") && line.contains("--password-pepper-file");
-        log.iter().filter(tells).count()
+        before.iter().filter(tells).count()
     };
     assert_eq!(told_at_start(), 0);
     let peppered = vectors()
