@@ -46,7 +46,7 @@ const LONGEST_OUTPUT: usize = 128;
 const BCRYPT_READS: usize = 72;
 
 /// Held by the one check in this process that takes more than [`ROOM`]: what all threads take together is bounded.
-static LARGE: Mutex<()> = Mutex::new(());
+pub(super) static LARGE: Mutex<()> = Mutex::new(());
 
 /// A computation with its parameters and its salt, and the result for the right password.
 pub(super) enum Derivation {

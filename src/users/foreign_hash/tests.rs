@@ -1,5 +1,6 @@
 //! What is read, what is refused, and what bcrypt makes of its input. `tests/it/moving_in` signs in with all of it.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -140,6 +141,25 @@ fn what_takes_much_memory_leaves_none_to_the_thread() {
         assert_eq!(memory.capacity() >= 19_456, kept > 0, "{hash}");
         assert_eq!(memory.len(), kept, "{hash}");
     }
+}
+
+#[test]
+fn what_takes_much_memory_waits_for_its_turn_and_holds_up_no_other() {
+    let b64 = "A".repeat(43);
+    let check = move |params: &str| {
+        let hash = format!("$argon2id$v=19${params},p=1${b64}${b64}");
+        !matches("wrong", &hash)
+    };
+    let turn = derivation::LARGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let large = std::thread::spawn({
+        let check = check.clone();
+        move || check("m=65536,t=1")
+    });
+    // This is eight times the work of the other.
+    assert!(check("m=19456,t=26"));
+    assert!(!large.is_finished());
+    drop(turn);
+    assert!(large.join().unwrap());
 }
 
 /// A hash at the lowest cost, by the package bcryptjs.
