@@ -149,13 +149,13 @@ fn folded(text: &str) -> String {
 /// within IPv6.
 fn written(text: &str) -> Option<Written> {
     let text = out_of_brackets(text);
+    let whole = || text.parse().ok().map(canonical);
     if let Some(v4) = text.strip_prefix("::ffff:").filter(|v4| v4.contains('.')) {
-        let written = v4.parse().ok().or_else(|| beginning_of_v4(v4));
+        let written = whole().or_else(|| beginning_of_v4(v4));
         return written
             .or_else(|| beginning_of_v4(&format!("{v4}.")))
             .map(exactly);
     }
-    let whole = || text.parse().ok().map(canonical);
     beginning_of_v6(text).or_else(|| whole().or_else(|| beginning_of_v4(text)).map(exactly))
 }
 
