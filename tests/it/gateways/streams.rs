@@ -25,7 +25,7 @@ async fn two_nginx_in_a_row_hold_no_event_back() {
         admin.token()
     );
     stream.send(&head).await;
-    stream.read_until(": open\n\n").await;
+    stream.read_until(": open\n").await;
     visitor(&inner).sign_in("eve@example.org").await;
     let before = stream.read_until("event: changed\n").await;
     // What was held back would come with the next beat, at the earliest.
