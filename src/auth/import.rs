@@ -157,7 +157,7 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
         {
             let outcome = match earlier == digest(&user) {
                 true => Imported::Unchanged,
-                false => Imported::Different(vec!["values from an earlier row"]),
+                false => Imported::Different(vec!["the values of an earlier row"]),
             };
             self.count(line, Ok(outcome));
             return Ok(());

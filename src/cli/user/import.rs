@@ -165,7 +165,7 @@ fn in_words(line: u64, outcome: NotImported) -> String {
         NotImported::Refused(reason) => format!("line {line}: refused: {reason}"),
         NotImported::Different(columns) => {
             let columns = columns.join(", ");
-            format!("line {line}: left as it is: there is a user with this address, and another {columns}")
+            format!("line {line}: left as it is: this address is there already; different: {columns}")
         }
     }
 }

@@ -111,7 +111,7 @@ async fn an_account_that_is_there_stays_as_it_is_and_what_differs_is_told() {
         (1, "oneseat: 1 of 2 rows are not as the file says")
     );
     assert!(
-        out.starts_with("line 1: left as it is: there is a user with this address, and another name, role\n"),
+        out.starts_with("line 1: left as it is: this address is there already; different: name, role\n"),
         "{out}"
     );
     assert_eq!(
