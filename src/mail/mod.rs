@@ -2,7 +2,7 @@
 //!
 //! A use case only writes a row into the [`outbox`], in its own transaction: a mail server that is slow or
 //! unreachable changes no answer and loses nothing. The background actor takes the rows out, makes a
-//! [`message`] of each and passes it to the [`mailer`].
+//! [`message`] of each and passes it to the `mailer`.
 //!
 //! Nothing here knows what a user or a session is; [`crate::auth`] brings them together.
 
