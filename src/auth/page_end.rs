@@ -40,9 +40,7 @@ impl Auth {
             .await?;
         Ok(stream)
     }
-}
 
-impl Auth {
     /// The page of the session is perhaps about to go: it asked its user, or began to load something else. Its session
     /// ends if its stream closes now.
     pub fn page_is_leaving(&self, session: Uuid) {
