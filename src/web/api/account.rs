@@ -135,10 +135,7 @@ pub async fn reset(
 ) -> Result<Json<Success>, Problem> {
     let body: ResetRequest = body::json(&request, payload).await?;
     let changed = auth.reset_password(link(&body.token)?, body.password, client.0);
-    changed.await.map_err(|error| match error {
-        Error::PasswordRefused(_) => Problem::from(error).in_field("password"),
-        error => error.into(),
-    })?;
+    changed.await.map_err(|error| refused_in("password", error))?;
     Ok(Json(Success::NOW))
 }
 
@@ -211,11 +208,16 @@ pub async fn change(
     let current = Password::typed(&body.current_password)
         .map_err(|error| Problem::refused(&error).in_field("currentPassword"))?;
     let changed = auth.change_password(caller.holder(), current, body.new_password);
-    changed.await.map_err(|error| match error {
-        Error::PasswordRefused(_) => Problem::from(error).in_field("newPassword"),
-        error => error.into(),
-    })?;
+    changed.await.map_err(|error| refused_in("newPassword", error))?;
     Ok(Json(Success::NOW))
+}
+
+/// The problem, and the field of the new password if that was refused.
+fn refused_in(field: &'static str, error: Error) -> Problem {
+    match error {
+        Error::PasswordRefused(_) => Problem::from(error).in_field(field),
+        error => error.into(),
+    }
 }
 
 /// A text that cannot be a token is an invalid link.
