@@ -24,6 +24,10 @@ fn at_terminal(columns: u16, args: &[&str], environment: &[(&str, &str)]) -> Chi
         .args(["--quiet", "--return", "--command", &command, "/dev/null"])
         .env_remove("DATABASE_URL")
         .env_remove("RUST_LOG")
+        // What a tester's machine says about colours: `CI` alone brings them to a dumb terminal.
+        .env_remove("CI")
+        .env_remove("CLICOLOR")
+        .env_remove("CLICOLOR_FORCE")
         .env_remove("NO_COLOR")
         .env("TERM", "xterm")
         .envs(environment.iter().copied())
