@@ -102,6 +102,7 @@ diesel::table! {
         page_lost_at -> Nullable<Timestamptz>,
         page_heard_at -> Nullable<Timestamptz>,
         folded_origin -> Nullable<Text>,
+        folded_user -> Nullable<Text>,
     }
 }
 

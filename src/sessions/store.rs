@@ -110,16 +110,19 @@ pub fn limits(policy: &SessionPolicy) -> (PgInterval, PgInterval) {
 
 /// Opens a session: the part `opened` of a statement whose part `ended` has ended the older one, or the
 /// constraint refuses. The first parameters are [`limits`]; these are user, token digest, address, user agent,
-/// whether the session ends with its page, which has not shown up so far, and the text that lists are searched by.
+/// whether the session ends with its page, which has not shown up so far, and the text of the
+/// origin that lists are searched by.
 ///
 /// The clock is read when the older row is gone: the statement may have begun before its end was written.
 pub fn open_sql(ended: &str, [user_id, token, ip_address, user_agent, of_page, folded]: [&str; 6]) -> String {
     format!(
         "opened as (
              insert into sessions (user_id, token_digest, ip_address, user_agent, written_at, created_at, last_activity,
-                 expires_at, idle_timeout, ends_at, ends_with_page, page_lost_at, page_heard_at, folded_origin)
+                 expires_at, idle_timeout, ends_at, ends_with_page, page_lost_at, page_heard_at, folded_origin,
+                 folded_user)
              select {user_id}, {token}, {ip_address}, {user_agent}, now(), at, at, at + least($1, $2), $1, at + $2,
-                 {of_page}, case when {of_page} then at end, case when {of_page} then at end, {folded}
+                 {of_page}, case when {of_page} then at end, case when {of_page} then at end, {folded},
+                 (select searched_text(users) from users where id = {user_id})
              from (select clock_timestamp() as at from {ended} having count(*) >= 0) as empty_seat
              returning *
          )"

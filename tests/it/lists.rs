@@ -112,10 +112,38 @@ async fn a_search_finds_any_part_of_all_that_a_row_shows() {
 #[tokio::test]
 async fn a_session_that_an_earlier_version_opened_is_found_by_what_its_browser_sent() {
     let (app, admin) = app_with_people().await;
-    app.database().execute("update sessions set folded_origin = null");
+    app.database()
+        .execute("update sessions set folded_origin = null, folded_user = null");
     assert_eq!(found(&admin, "sessions", "firefox").await, ["ada"]);
     assert_eq!(found(&admin, "sessions", "0.0.1").await.len(), 5);
     assert_eq!(found(&admin, "sessions", "明").await, ["ming"]);
+}
+
+#[tokio::test]
+async fn a_live_session_is_found_by_what_its_user_is_called_now() {
+    let (app, admin) = app_with_people().await;
+    assert_eq!(found(&admin, "sessions", "hopper").await, ["grace"]);
+    app.database().execute(
+        "update users set name = 'Grace Murray' where email = 'grace@example.org';
+         update users set email = 'ming@xn--mnchen-3ya.example' where email = 'ming@example.org'",
+    );
+    assert_eq!(found(&admin, "sessions", "hopper").await.len(), 0);
+    assert_eq!(found(&admin, "sessions", "murray").await, ["grace"]);
+    assert_eq!(found(&admin, "sessions", "ming@example").await.len(), 0);
+    assert_eq!(found(&admin, "sessions", "ming@xn").await, ["ming"]);
+    // As the program does it for a row that somebody wrote by hand.
+    app.database()
+        .execute("update users set searched_email = 'ming@münchen.example' where email like 'ming@%'");
+    assert_eq!(found(&admin, "sessions", "münchen").await, ["ming"]);
+    // A new session knows it from the beginning.
+    let login = json!({ "email": "ming@münchen.example", "password": PASSWORD });
+    let asked = app.visitor().request(Method::POST, "/auth/login");
+    assert_eq!(Answer::of(asked.json(&login)).await.status, 200);
+    assert_eq!(found(&admin, "sessions", "münchen").await, ["ming"]);
+    let searched = app
+        .database()
+        .text("select string_agg(folded_user, '; ') from sessions where folded_user like '%ming%'");
+    assert_eq!(searched, "李明 ming@xn--mnchen-3ya.example ming@münchen.example");
 }
 
 #[tokio::test]

@@ -58,7 +58,12 @@ fn lives_and_shows(search: &Search, policy: &SessionPolicy) -> LiveCondition {
 }
 
 fn shows_live(word: &Word) -> LiveCondition {
-    let is_named = sessions::user_id.eq_any(named(word));
+    // A session that an earlier version opened has no copy of what its user is found by.
+    let is_named = sql::<Text>("coalesce(sessions.folded_user, '')")
+        .like(word.pattern())
+        .or(sessions::folded_user
+            .is_null()
+            .and(sessions::user_id.eq_any(named(word))));
     let comes_from = |pattern| origin_text!("sessions").like(pattern);
     let is_within = |network| sessions::ip_address.is_contained_by_or_eq(network);
     match (word.origin_pattern(), word.network()) {
