@@ -134,7 +134,8 @@ impl Smtp {
                 message.text.clone(),
                 message.html.clone(),
             ))
-            .map_err(|error| NotSent::Yet(self.in_full(&error, to, message)))?;
+            // It depends on nothing but the address, and would be the same the next time.
+            .map_err(|error| NotSent::Ever(self.in_full(&error, to, message)))?;
         match self.transport.send(&mime) {
             Ok(_) => {
                 self.last_taken.note(label(to));

@@ -100,8 +100,8 @@ fn in_ascii(domain: &str) -> Option<String> {
 }
 
 impl Email {
-    /// Parses the address of a new account. Mail servers must accept it, too, and it must have no invisible
-    /// characters.
+    /// Parses the address of a new account. Mail servers must accept it, too, it must have no invisible
+    /// characters, and its domain a name: mail to an address in brackets is not sent.
     ///
     /// # Errors
     /// When the text is no such address.
@@ -109,6 +109,9 @@ impl Email {
         let email: Self = text.parse()?;
         if let Some((_, unseen)) = unseen::of_text(&email.0).next() {
             return Err(NotAnEmail::Unseen(unseen));
+        }
+        if email.0.ends_with(']') {
+            return Err(NotAnEmail::Domain);
         }
         match email.0.parse::<Address>() {
             Ok(_) => Ok(email),
@@ -211,7 +214,7 @@ mod tests {
             " Ada@Example.org",
             "admin@localhost",
             "ren\u{e9}e@x.org",
-            "a+b@[192.0.2.1]",
+            "a+b@x.org",
         ] {
             assert!(Email::of_new_account(text).is_ok(), "{text}");
         }
@@ -219,6 +222,8 @@ mod tests {
             "grace..hopper@x.org",
             ".grace@x.org",
             "<grace@x.org>",
+            "grace@[192.0.2.1]",
+            "grace@[IPv6:2001:db8::1]",
             "grace@x@y",
             "grace@x..org",
             "grace",

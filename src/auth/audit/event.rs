@@ -71,6 +71,8 @@ events! {
     SignedIn = Info "authn_login_success" counts SIGN_INS outcome "success",
     /// A sign-in was refused.
     SignInRefused = Warn "authn_login_fail" counts SIGN_INS outcome "failure",
+    /// The password was right, and the server asks before it takes the seat of somebody.
+    TakeoverAsked = Info "takeover_asked" counts SIGN_INS outcome "asked",
     /// A service showed an id and a secret that do not belong together.
     ClientRefused = Warn "authn_login_fail",
     /// Wrong passwords locked an address.

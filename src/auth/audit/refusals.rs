@@ -60,9 +60,10 @@ pub(in crate::auth) enum Attempt {
 /// A password was refused. The address is logged as a short digest, never in clear: people type passwords
 /// into the wrong field.
 pub(in crate::auth) fn password_refused(attempt: Attempt, email: &Email, why: &Error, origin: &Origin) {
-    let event = match attempt {
-        Attempt::SignIn => Event::SignInRefused,
-        Attempt::PasswordChange => Event::PasswordChangeRefused,
+    let event = match (attempt, why) {
+        (Attempt::SignIn, Error::SeatTaken(_)) => Event::TakeoverAsked,
+        (Attempt::SignIn, _) => Event::SignInRefused,
+        (Attempt::PasswordChange, _) => Event::PasswordChangeRefused,
     };
     let reason = match why {
         // The database's words may differ each time, but the reason is one.

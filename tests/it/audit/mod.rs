@@ -148,3 +148,20 @@ async fn what_is_refused_beside_sign_in_is_in_the_log_too() {
     }
     assert!(!log.iter().any(|line| line.contains(&token)));
 }
+
+#[tokio::test]
+async fn a_sign_in_that_is_asked_whether_it_takes_the_seat_is_no_failure() {
+    let (program, dir) = Program::alone(&["--takeover", "ask"]);
+    let data_dir = ["--data-dir", dir.path().to_str().unwrap()];
+    add_user_with(PASSWORD, &data_dir, "ada@example.org", "user");
+    let login = async || program.visitor().login("ada@example.org", PASSWORD).await;
+    assert_eq!(login().await.status, 200);
+    assert_eq!(login().await.problem(), "409 seat_taken");
+    let (_, log) = program.terminate();
+    let told: Vec<_> = log
+        .iter()
+        .filter(|line| line.contains("authn_") || line.contains("takeover_"))
+        .collect();
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told[0].contains("authn_login_success") && told[1].contains("takeover_asked"));
+}
