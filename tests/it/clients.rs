@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use oneseat::users::Role;
 use tempfile::TempDir;
@@ -94,6 +95,28 @@ impl Workshop {
         printed(self.npx("esbuild").args(bundle).arg(bundled).arg(&source));
         printed(self.command("node").arg(format!("{name}.js")))
     }
+}
+
+/// One of our clients in Rust. They are built here, because one of them is generated from the description of this server.
+fn rust_client(here: &Workshop, name: &str) -> PathBuf {
+    // A file that stays as it is builds nothing anew.
+    static DESCRIPTION: Mutex<()> = Mutex::new(());
+    let _writing = DESCRIPTION.lock().unwrap_or_else(PoisonError::into_inner);
+    let (made, description) = (tool("clients/rust"), tool("clients/rust/openapi-3.0.json"));
+    std::fs::create_dir_all(&made).unwrap();
+    let served = std::fs::read(here.dir.path().join("openapi-3.0.json")).unwrap();
+    if std::fs::read(&description).ok().as_ref() != Some(&served) {
+        std::fs::write(&description, served).unwrap();
+    }
+    let mut cargo = here.command(std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from));
+    let manifest = Path::new(ROOT).join("tests/clients/rust/Cargo.toml");
+    cargo
+        .args(["build", "--quiet", "--locked", "--manifest-path"])
+        .arg(manifest)
+        .env("CARGO_TARGET_DIR", &made)
+        .env("ONESEAT_DESCRIPTION", &description);
+    printed(&mut cargo);
+    made.join("debug").join(name)
 }
 
 const STORY: &str = "told: ada@example.org user\nrefused: session_ended signed_out\n";
@@ -210,6 +233,29 @@ async fn openid_client_and_authlib_introspect_with_each_way_of_authentication() 
         );
         assert_eq!(said, told.repeat(2), "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_progenitor_makes_signs_in_asks_and_signs_out() {
+    let app = App::start().await;
+    let here = Workshop::open(&app).await;
+    assert_eq!(printed(&mut here.command(rust_client(&here, "generated"))), STORY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_crate_oauth2_introspects_and_reads_why_it_is_refused() {
+    let app = App::start().await;
+    let here = Workshop::open(&app).await;
+    let (id, secret) = app.service("Payroll");
+    let mut client = here.command(rust_client(&here, "introspection"));
+    client
+        .env("ONESEAT_SERVICE", &id)
+        .env("ONESEAT_SECRET", &secret)
+        .env("ONESEAT_TOKEN", app.signed_in("grace").await.token.unwrap());
+    assert_eq!(
+        printed(&mut client),
+        "true grace@example.org\ninvalid_client\n".repeat(2)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

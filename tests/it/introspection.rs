@@ -94,6 +94,8 @@ async fn only_a_service_with_its_own_secret_is_answered() {
     ] {
         let answer = introspect(&app, &wrong, &[("token", &token)]).await;
         assert_eq!(answer.problem(), "401 invalid_client", "{wrong:?}");
+        // The word of OAuth 2.0, which its clients read (RFC 7662 2.3, RFC 6749 5.2).
+        assert_eq!(answer.json()["error"], "invalid_client");
         assert!(answer.header("www-authenticate").starts_with("Basic realm="));
     }
     // A user's token is no service's.
@@ -108,7 +110,9 @@ async fn only_a_service_with_its_own_secret_is_answered() {
 
     let client = (id, secret);
     for form in [&[][..], &[("token", "a"), ("token", "b")], &[("other", "x")]] {
-        assert_eq!(introspect(&app, &client, form).await.problem(), "400 bad_request");
+        let answer = introspect(&app, &client, form).await;
+        assert_eq!(answer.problem(), "400 bad_request");
+        assert_eq!(answer.json()["error"], "invalid_request");
     }
     let request = app.visitor().request(Method::POST, "/auth/introspect");
     let answer = Answer::of(

@@ -59,7 +59,7 @@ pub struct NotImportedRow {
 ///
 /// Fields: `email`, and where they are known `name`, `role`, `verified`, `disabled`, `created` and `hash`, as another system made it. At most
 /// 10,000 lines and 4 MiB. Each row is written whole or not at all; a bad one holds up no other. Rows that are there already stay as they are,
-/// so a body may be sent again.
+/// so a body may be sent again. Its type may be `application/octet-stream`, too.
 #[utoipa::path(
     post, path = "/api/admin/users/import", tag = "admin", operation_id = "import_users",
     params(ImportQuery),

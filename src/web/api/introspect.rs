@@ -95,6 +95,17 @@ pub async fn introspect(
     auth: Data<Auth>,
     client: ClientInfo,
 ) -> Result<Json<Introspection>, Problem> {
+    answer(request, payload, auth, client)
+        .await
+        .map_err(Problem::of_oauth)
+}
+
+async fn answer(
+    request: HttpRequest,
+    payload: Payload,
+    auth: Data<Auth>,
+    client: ClientInfo,
+) -> Result<Json<Introspection>, Problem> {
     let is_basic = request.headers().contains_key(AUTHORIZATION);
     let by_header = basic(&request);
     if is_basic && by_header.is_none() {

@@ -70,12 +70,12 @@ pub(in crate::web) async fn form(
     Ok(form_urlencoded::parse(&body).into_owned().collect())
 }
 
-/// Reads JSON lines: at most 4 MiB.
+/// Reads JSON lines, or a file of them without another type than bytes: at most 4 MiB.
 ///
 /// # Errors
 /// As [`json`].
 pub(in crate::web) async fn json_lines(request: &HttpRequest, payload: Payload) -> Result<BytesMut, Problem> {
-    is_of_type(request, "application/jsonl")?;
+    is_of_type(request, "application/octet-stream").or_else(|_| is_of_type(request, "application/jsonl"))?;
     in_time(SLOWEST_ROWS, to_the_end(payload, LIMIT_OF_ROWS)).await
 }
 

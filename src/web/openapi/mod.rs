@@ -119,7 +119,7 @@ pub(in crate::web) async fn openapi(documents: Data<Documents>) -> HttpResponse 
 
 /// This description for tools that do not read OpenAPI 3.1.
 ///
-/// It says the same, but for what 3.0 cannot say: words beside a reference are left out.
+/// It says the same, but for what 3.0 cannot say: words beside a reference are left out, and lines of JSON are bytes.
 #[utoipa::path(
     get, path = "/openapi-3.0.json", tag = "monitoring", operation_id = "openapi_3_0",
     responses((status = 200, description = "OpenAPI 3.0", body = Object, content_type = "application/json")),

@@ -1,7 +1,8 @@
 //! The description in the words of OpenAPI 3.0.
 //!
 //! 3.0 has no type `null` and no lists of types: `nullable` says so. It has one example for a schema, no words
-//! beside a reference, and no SPDX expression for a license.
+//! beside a reference, and no SPDX expression for a license. Lines of JSON are bytes: generators that know 3.0 alone
+//! (progenitor) know no media type for them, and make no client at all.
 
 use serde_json::{Map, Value, json};
 
@@ -29,6 +30,7 @@ fn rewrite(value: &mut Value) {
                 in_one_type(object);
                 without_null(object);
                 with_one_example(object);
+                lines_as_bytes(object);
             }
         }
         _ => {}
@@ -72,6 +74,13 @@ fn with_one_example(schema: &mut Map<String, Value>) {
     }
 }
 
+fn lines_as_bytes(contents: &mut Map<String, Value>) {
+    if contents.remove("application/jsonl").is_some() {
+        let bytes = json!({ "schema": { "type": "string", "format": "binary" } });
+        contents.insert("application/octet-stream".to_owned(), bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +90,9 @@ mod tests {
         let newer = json!({
             "openapi": "3.1.0",
             "info": { "license": { "name": "MIT", "identifier": "MIT" } },
+            "paths": { "/lines": { "post": { "requestBody": { "content": {
+                "application/jsonl": { "schema": { "type": "string" } },
+            } } } } },
             "components": { "schemas": {
                 "A": { "type": ["string", "null"], "format": "date-time", "examples": ["a", "b"] },
                 "B": { "properties": {
@@ -92,6 +104,9 @@ mod tests {
         let older = json!({
             "openapi": VERSION,
             "info": { "license": { "name": "MIT" } },
+            "paths": { "/lines": { "post": { "requestBody": { "content": {
+                "application/octet-stream": { "schema": { "type": "string", "format": "binary" } },
+            } } } } },
             "components": { "schemas": {
                 "A": { "type": "string", "nullable": true, "format": "date-time", "example": "a" },
                 "B": { "properties": {

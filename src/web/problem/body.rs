@@ -43,6 +43,10 @@ pub(in crate::web) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     device: Option<String>,
+    /// The error code of OAuth 2.0 (RFC 6749 5.2): `invalid_client` or `invalid_request`; only of introspection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<&'static str>,
     /// The id of the request in `X-Request-Id` and in the log.
     #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -66,6 +70,7 @@ impl Problem {
                 .seat
                 .as_ref()
                 .map(|seat| Device::of(seat.user_agent.as_deref()).to_string()),
+            error: self.error,
             request_id: request_id.map(RequestId::as_str),
         }
     }

@@ -41,6 +41,7 @@ pub struct Problem {
     ending: Option<Box<Ending>>,
     seat: Option<Box<HeldSeat>>,
     field: Option<&'static str>,
+    error: Option<&'static str>,
 }
 
 /// What a problem tells people. It goes with the answer, so that a page can be made of it.
@@ -61,6 +62,7 @@ impl Problem {
             ending: None,
             seat: None,
             field: None,
+            error: None,
         }
     }
 
@@ -70,6 +72,16 @@ impl Problem {
             field: Some(field),
             ..self
         }
+    }
+
+    /// With the error code of OAuth 2.0 (RFC 6749 5.2), which clients of introspection read (RFC 7662 2.3).
+    pub fn of_oauth(self) -> Self {
+        let error = match self.code {
+            Code::InvalidClient => Some("invalid_client"),
+            _ if self.status.is_client_error() => Some("invalid_request"),
+            _ => None,
+        };
+        Self { error, ..self }
     }
 
     fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {

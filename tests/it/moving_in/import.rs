@@ -224,14 +224,13 @@ async fn thousands_of_rows_take_seconds() {
 }
 
 async fn post(client: &Client, query: &str, body: impl Into<String>) -> Answer {
+    post_as("application/jsonl", client, query, body).await
+}
+
+async fn post_as(media_type: &str, client: &Client, query: &str, body: impl Into<String>) -> Answer {
     let path = format!("/api/admin/users/import{query}");
     let request = client.request(Method::POST, &path);
-    Answer::of(
-        request
-            .header("content-type", "application/jsonl")
-            .body(body.into()),
-    )
-    .await
+    Answer::of(request.header("content-type", media_type).body(body.into())).await
 }
 
 #[tokio::test]
@@ -249,6 +248,11 @@ async fn an_admin_imports_over_http_as_an_operator_does() {
     let answer = post(&root, "?dryRun=true", text.as_str()).await;
     assert_eq!((answer.status.as_u16(), answer.json()), (200, expected.clone()));
     assert_eq!(app.database().number("select count(*) from users"), 1);
+    // As the description in OpenAPI 3.0 has it.
+    let answer = post_as("application/octet-stream", &root, "?dryRun=true", text.as_str()).await;
+    assert_eq!(answer.json(), expected);
+    let answer = post_as("text/plain", &root, "", text.as_str()).await;
+    assert_eq!(answer.problem(), "415 unsupported_media_type");
     let answer = post(&root, "", text.as_str()).await;
     assert_eq!((answer.status.as_u16(), answer.json()), (200, expected));
     assert_eq!(
