@@ -41,6 +41,8 @@ pub struct ServerTime {
     pub earliest: DateTime<Utc>,
     /// It is not later, if it goes as fast as ours within two per cent.
     pub latest: DateTime<Utc>,
+    /// This moment by the clocks of the machine.
+    pub at: Moment,
 }
 
 /// Remembers values by token, and forgets them by user.
@@ -260,6 +262,7 @@ impl Lease {
                 .server_time
                 .checked_add_signed(gone + gone / 50)
                 .unwrap_or(DateTime::<Utc>::MAX_UTC),
+            at: now,
         }
     }
 }

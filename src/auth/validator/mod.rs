@@ -79,9 +79,9 @@ impl Auth {
     pub async fn validate(&self, token: &Token, activity: Activity) -> Result<Seat, Error> {
         self.feed.note_validation();
         let digest = token.digest();
-        if let Some(seat) = self.validator.recall(&digest, activity) {
+        if let Some((seat, now)) = self.validator.recall(&digest, activity) {
             if seat.session.ends_with_page {
-                self.pages.heard(seat.session.id, Moment::now());
+                self.pages.heard(seat.session.id, now);
             }
             return Ok(seat);
         }
@@ -146,8 +146,9 @@ impl Validator {
         })
     }
 
-    /// The seat of this token from memory, unless there is something to ask or to write.
-    fn recall(&self, digest: &TokenDigest, activity: Activity) -> Option<Seat> {
+    /// The seat of this token from memory, unless there is something to ask or to write. With the moment at which
+    /// it was found: reading the clocks again would cost as much as all else that is done for a page.
+    fn recall(&self, digest: &TokenDigest, activity: Activity) -> Option<(Seat, Moment)> {
         let ((session, user), time) = self.memory.recall(digest)?;
         let idle = (time.latest - session.last_activity).to_std().unwrap_or_default();
         // `last_activity` in the future: the clock has stepped back.
@@ -156,11 +157,12 @@ impl Validator {
             return None;
         }
         self.answered.from_memory.fetch_add(1, Ordering::Relaxed);
-        Some(Seat {
+        let seat = Seat {
             session,
             user,
             checked_at: time.latest,
-        })
+        };
+        Some((seat, time.at))
     }
 
     /// Questions that wait for their turn.

@@ -137,7 +137,7 @@ async fn a_refusal_keeps_its_body_whatever_it_is() {
     ] {
         let body = format!(r#"{{"type":"about:blank","status":{answered},"detail":"n\u00e9e"}}"#);
         let oneseat = Upstream::saying(&format!(
-            "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nOneseat-Problem: {body}\r\n\
+            "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nOneseat-Problem: {body}\r\nRetry-After: 7\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         ));
@@ -152,6 +152,9 @@ async fn a_refusal_keeps_its_body_whatever_it_is() {
                 "{:?}",
                 gateway.kind
             );
+            if answered > 400 {
+                assert_eq!(answer.header("retry-after"), "7", "{:?}", gateway.kind);
+            }
             // Asked once: a second answer might be another one.
             oneseat.only_request();
         }
