@@ -5,7 +5,6 @@
 //! have to know.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,10 +16,6 @@ use crate::moment::Moment;
 /// streams whose proxy was not heard again for so long.
 const KEPT: Duration = Duration::from_secs(5 * 60);
 
-/// Each request of a page looks at what is known of it. So that no request waits for those of other pages, the
-/// pages are spread over this many locks, by the first byte of their sessions' random ids.
-const LOCKS: usize = 64;
-
 /// The pages of one instance. Cheap to clone.
 #[derive(Clone)]
 pub struct Pages(Arc<Inner>);
@@ -28,12 +23,16 @@ pub struct Pages(Arc<Inner>);
 struct Inner {
     /// Whether anybody looks at what is known, and forgets it in time. Otherwise nothing is kept.
     is_watching: bool,
-    pages: [Mutex<PagesBySession>; LOCKS],
-    lost: Mutex<Vec<LostStream>>,
-    is_stopping: AtomicBool,
+    known: Mutex<Known>,
 }
 
-type PagesBySession = HashMap<Uuid, Page>;
+#[derive(Default)]
+struct Known {
+    /// By session.
+    pages: HashMap<Uuid, Page>,
+    lost: Vec<LostStream>,
+    is_stopping: bool,
+}
 
 struct Page {
     heard: Moment,
@@ -86,11 +85,11 @@ impl LastHeard {
 
     /// It is heard now.
     pub fn note(&self) {
-        *locked(&self.0) = Moment::now();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Moment::now();
     }
 
     fn is_after(&self, moment: Moment) -> bool {
-        let heard = *locked(&self.0);
+        let heard = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         heard != moment && heard.is_from(moment)
     }
 }
@@ -100,9 +99,7 @@ impl Pages {
     pub fn new(is_watching: bool) -> Self {
         Self(Arc::new(Inner {
             is_watching,
-            pages: std::array::from_fn(|_| Mutex::default()),
-            lost: Mutex::default(),
-            is_stopping: AtomicBool::new(false),
+            known: Mutex::default(),
         }))
     }
 
@@ -111,8 +108,8 @@ impl Pages {
         if !self.0.is_watching {
             return;
         }
-        let mut pages = self.pages(session);
-        let page = page(&mut pages, session, at);
+        let mut known = self.known();
+        let page = known.page(session, at);
         if at.is_from(page.heard) {
             page.heard = at;
         }
@@ -122,8 +119,8 @@ impl Pages {
     pub fn open_stream(&self, session: Uuid, proxy: Option<LastHeard>) -> PageStream {
         let stream = Uuid::new_v4();
         if self.0.is_watching {
-            let mut pages = self.pages(session);
-            let page = page(&mut pages, session, Moment::now());
+            let mut known = self.known();
+            let page = known.page(session, Moment::now());
             page.stream = Some(stream);
             page.leaving = None;
         }
@@ -142,25 +139,22 @@ impl Pages {
             return;
         }
         let now = Moment::now();
-        page(&mut self.pages(session), session, now).leaving = Some(now);
+        self.known().page(session, now).leaving = Some(now);
     }
 
     /// The sessions whose pages were about to go, have no stream here, and have said so this long ago.
     pub fn left(&self) -> Vec<(Uuid, Duration)> {
         let now = Moment::now();
-        let mut left = Vec::new();
-        for pages in &self.0.pages {
-            let pages = locked(pages);
-            let without = pages.iter().filter(|(_, page)| page.stream.is_none());
-            left.extend(without.filter_map(|(session, page)| Some((*session, now.since(page.leaving?)))));
-        }
-        left
+        let known = self.known();
+        let left = known.pages.iter().filter(|(_, page)| page.stream.is_none());
+        left.filter_map(|(session, page)| Some((*session, now.since(page.leaving?))))
+            .collect()
     }
 
     /// What is known of the page of this session.
     pub fn of(&self, session: Uuid) -> Option<Heard> {
         let now = Moment::now();
-        self.pages(session).get(&session).map(|page| Heard {
+        self.known().pages.get(&session).map(|page| Heard {
             silent_for: now.since(page.heard),
             stream: page.stream,
         })
@@ -169,55 +163,45 @@ impl Pages {
     /// Takes the streams that were lost. A proxy that is restarted closes the streams of all pages at once, and
     /// none of them can come back before the proxy does: such a stream is kept until its proxy was heard again.
     pub fn take_lost(&self) -> Vec<LostStream> {
-        self.lost().extract_if(.., |lost| lost.is_due()).collect()
+        self.known().lost.extract_if(.., |lost| lost.is_due()).collect()
     }
 
     /// Takes these back: they could not be written down.
     pub fn give_back(&self, lost: Vec<LostStream>) {
-        self.lost().extend(lost);
+        self.known().lost.extend(lost);
     }
 
     /// Forgets pages, and proxies of lost streams, that were not heard for long.
     pub fn forget_silent(&self) {
-        self.forget_silent_for(KEPT);
+        self.known().forget_silent(Moment::now(), KEPT);
     }
 
     /// From now on the instance closes the streams itself.
     pub fn stop(&self) {
-        self.0.is_stopping.store(true, Ordering::SeqCst);
+        self.known().is_stopping = true;
     }
 
-    fn forget_silent_for(&self, kept: Duration) {
-        let now = Moment::now();
-        for pages in &self.0.pages {
-            locked(pages).retain(|_, page| page.stream.is_some() || now.since(page.heard) < kept);
-        }
-        self.lost()
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn page(&mut self, session: Uuid, heard: Moment) -> &mut Page {
+        let unknown = || Page {
+            heard,
+            stream: None,
+            leaving: None,
+        };
+        self.pages.entry(session).or_insert_with(unknown)
+    }
+
+    fn forget_silent(&mut self, now: Moment, kept: Duration) {
+        self.pages
+            .retain(|_, page| page.stream.is_some() || now.since(page.heard) < kept);
+        self.lost
             .retain(|lost| lost.is_due() || now.since(lost.at) < kept);
     }
-
-    /// Those that share a lock with the page of this session.
-    fn pages(&self, session: Uuid) -> MutexGuard<'_, PagesBySession> {
-        locked(&self.0.pages[usize::from(session.as_bytes()[0]) % LOCKS])
-    }
-
-    fn lost(&self) -> MutexGuard<'_, Vec<LostStream>> {
-        locked(&self.0.lost)
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The page of this session; one that is not known yet was heard at this moment.
-fn page(pages: &mut PagesBySession, session: Uuid, heard: Moment) -> &mut Page {
-    let unknown = || Page {
-        heard,
-        stream: None,
-        leaving: None,
-    };
-    pages.entry(session).or_insert_with(unknown)
 }
 
 impl LostStream {
@@ -244,18 +228,17 @@ impl Drop for PageStream {
             return;
         }
         let (session, stream) = (self.session, self.stream);
-        let mut pages = self.pages.pages(session);
+        let mut known = self.pages.known();
         let at = Moment::now();
-        let page = page(&mut pages, session, at);
+        let page = known.page(session, at);
         let silent_for = at.since(page.heard);
         // A newer one may be open.
         let is_newest = page.stream == Some(stream);
         if is_newest {
             page.stream = None;
         }
-        // While the lock is held: who finds the page without a stream finds the stream among the lost ones.
-        if is_newest && !self.is_over && !self.pages.0.is_stopping.load(Ordering::SeqCst) {
-            self.pages.lost().push(LostStream {
+        if is_newest && !self.is_over && !known.is_stopping {
+            known.lost.push(LostStream {
                 session,
                 stream,
                 silent_for,
@@ -349,8 +332,8 @@ mod tests {
         let (pages, page, proxy) = (Pages::new(true), Uuid::new_v4(), LastHeard::now());
         drop(pages.open_stream(page, Some(proxy)));
         drop(pages.open_stream(page, None));
-        pages.forget_silent_for(Duration::ZERO);
-        let kept = pages.lost().len();
+        pages.known().forget_silent(Moment::now(), Duration::ZERO);
+        let kept = pages.known().lost.len();
         assert_eq!(kept, 1, "what can be written down is kept");
         assert_eq!(sessions(&pages.take_lost()), [page]);
     }
