@@ -27,7 +27,7 @@ const WORDS = {
   connected: "Connected again.",
   left: "You left or reloaded the page, so you were signed out. Please sign in again.",
   passwordChanged: "Your password is changed. Sign in with the new one.",
-  passwordIsOld: "Today's rules for passwords are stricter than your password. Please choose a new one under “Change your password”.",
+  passwordIsOld: ["Today's rules for passwords are stricter than your password. Please ", "choose a new one", " under “Change your password”."],
 };
 
 /** Messages for sessions that this page ended itself. */
@@ -113,6 +113,7 @@ const LEFT = "oneseat-left";
 function showLogin(words = "", email = "", next = "") {
   document.getElementById("confirm").close();
   lists?.untell();
+  answered();
   const query = new URLSearchParams(isWanted(next) ? { next } : {});
   history.replaceState(null, "", `/login?${query}`.replace(/\?$/, ""));
   show({ main: copies(login.main), nav: copies(login.nav) }, login.title);
@@ -138,7 +139,9 @@ seat.onEnded(({ reason, endedAt, by }) => {
   card.getElementById("ended-way-out").hidden = !["replaced", "password_changed"].includes(reason);
   card.getElementById("sign-in-again").addEventListener("click", () => showLogin("", address, path));
   show({ main: [...card.childNodes], nav: copies(login.nav) }, `Signed out · ${SITE}`);
-  arrive();
+  // The words describe the button, so that they are read out with it.
+  document.getElementById("sign-in-again").focus();
+  scrollTo(0, 0);
 });
 
 /** The number of pages requested. */
@@ -180,47 +183,56 @@ async function visit(path, { isChosen = false, may = () => true, ...options } = 
   show({ main: [...page.getElementById("main").childNodes], nav: [...page.getElementById("nav").childNodes] }, page.title);
 }
 
-/** Visits a page that the user chose: changes the address, so that "back" works. */
-async function go(path) {
+/** Visits a page that the user chose, by a link if it was one: changes the address, so that "back" works. */
+async function go(path, link = "") {
   try {
     const place = scrollY;
+    const from = location.pathname;
     await visit(path, { isChosen: true });
     if (path !== here()) {
-      keepPlace(place);
+      keepPlace(place, link);
       history.pushState(null, "", path);
     }
+    answered();
     say("");
     arrive();
+    if (from === location.pathname) lists.enterList();
   } catch (error) {
-    fail(error);
+    fail(error, path);
   }
 }
 
-/** Tells a screen reader that the page has changed, and scrolls to its top or to the place where it was left. */
-function arrive(place = 0) {
+/** Tells a screen reader that the page has changed, and scrolls to its top, or to the place where it was left, by this link if it was one. */
+function arrive({ place = 0, link = "" } = {}) {
+  lists?.untellElsewhere();
   const wanted = document.getElementById(location.hash.slice(1))?.querySelector("input:not([tabindex])");
-  if (wanted) return wanted.focus();
-  main.focus({ preventScroll: true });
+  if (wanted) {
+    wanted.closest("details").open = true;
+    return wanted.focus();
+  }
+  const left = link && main.querySelector(`a[href="${CSS.escape(link)}"]`);
+  (left || main).focus({ preventScroll: true });
   scrollTo(0, place);
 }
 
 /** Waits until the scrolling has come to rest. */
 let resting;
 
-/** Notes how far this page of the history is scrolled, for "back". */
-function keepPlace(place) {
+/** Notes how far this page of the history is scrolled, and the link by which it is left, for "back". */
+function keepPlace(place, link) {
   clearTimeout(resting);
-  history.replaceState({ place }, "");
+  history.replaceState({ place, link }, "");
 }
 
 history.scrollRestoration = "manual";
 addEventListener("scroll", () => {
   clearTimeout(resting);
-  resting = setTimeout(() => { if (seat.user) keepPlace(scrollY); }, 200);
+  resting = setTimeout(() => { if (seat.user) keepPlace(scrollY, history.state?.link); }, 200);
 });
 
-function say(words) {
-  notice.textContent = words;
+/** Says this in place of what was said before. */
+function say(...words) {
+  notice.replaceChildren(...words);
 }
 
 /** The day and the time, in the user's time zone. The server renders times in UTC. */
@@ -242,10 +254,72 @@ function timeOfDay(at) {
   return TIME.format(at).replaceAll(" ", "\u00a0");
 }
 
-/** Shows an error that belongs to no form. */
-function fail(error) {
-  const isNews = !(error instanceof Outdated || error instanceof SessionEnded) && seat.user;
-  if (isNews) say(error instanceof Problem ? wordsFor(error) : wordsForLoss(error));
+/** Shows an error that belongs to no form; `path`: of the page that was wanted. */
+function fail(error, path = "") {
+  if (error instanceof Outdated || error instanceof SessionEnded || !seat.user) return;
+  if (error instanceof Problem && error.status < 500) return say(wordsFor(error));
+  lost = error instanceof Problem ? wordsFor(error) : wordsForLoss(error);
+  missed = path || missed;
+  say(lost);
+  recover();
+}
+
+// After an outage -------------------------------------------------------------------------------------------------------------
+
+/** A pause before the page looks whether there are answers again, unless it hears so before. In milliseconds. */
+const PAUSE = 5_000;
+
+/** What is said while there are no answers; empty: there are. */
+let lost = "";
+/** The page that was wanted and did not come. */
+let missed = "";
+let isRecovering = false;
+/** Ends a pause. */
+let wake = () => {};
+
+addEventListener("online", () => wake());
+
+/** Waits until there are answers again. Then shows what was wanted, and takes back what was said. */
+async function recover() {
+  if (isRecovering) return;
+  isRecovering = true;
+  while (lost) {
+    await new Promise((later) => {
+      wake = later;
+      setTimeout(later, PAUSE);
+    });
+    if (!lost || chosen) continue;
+    const path = wantedNow();
+    const focused = document.activeElement;
+    const place = focused.closest("[data-row]") && new lists.Place(focused, false);
+    await visit(path, { passive: true, may: () => path === wantedNow() }).then(() => recovered(path, focused.id, place), () => {});
+  }
+  isRecovering = false;
+}
+
+function answered() {
+  lost = "";
+  missed = "";
+}
+
+/** The page that did not come, for what its search says by now; without one, this page. */
+function wantedNow() {
+  const form = main.querySelector("form[method=get]");
+  const wanted = missed || here();
+  return form && new URL(wanted, location).pathname === new URL(form.action).pathname ? pathOf(form) : wanted;
+}
+
+/** The page has come after all. The focus stays with the field or the row that had it, or goes to the page. */
+function recovered(path, id, place) {
+  if (notice.textContent === lost) say("");
+  answered();
+  if (path !== here()) history.pushState(null, "", path);
+  lists.untellElsewhere();
+  if (place) return place.restore();
+  if (document.activeElement !== document.body) return;
+  const field = document.getElementById(id) ?? main;
+  field.focus({ preventScroll: true });
+  if (field.matches("[type=search]")) field.setSelectionRange(field.value.length, field.value.length);
 }
 
 // The login page ------------------------------------------------------------------------------------------------------------
@@ -262,11 +336,17 @@ async function signIn({ email, password }) {
   const path = wanted();
   await takeSeat(email, password);
   address = email;
-  say(seat.passwordChangeRecommended ? WORDS.passwordIsOld : "");
+  say(...(seat.passwordChangeRecommended ? passwordIsOld() : []));
   // Replaced, not pushed: "back" must not lead to a login page without a form.
   await enterAt(path)
     .catch((error) => (error instanceof Problem && path !== HOME ? enterAt(HOME) : Promise.reject(error)))
-    .then(arrive, fail);
+    .then(() => arrive(), (error) => fail(error, path));
+}
+
+/** Says so, with a link to where it can be changed. */
+function passwordIsOld() {
+  const [before, words, after] = WORDS.passwordIsOld;
+  return [before, Object.assign(document.createElement("a"), { href: `${HOME}#change-password`, textContent: words }), after];
 }
 
 /** Signs in, and asks first where the server wants that. */
@@ -312,7 +392,7 @@ function enterSeat() {
   document.getElementById("stay")?.addEventListener("click", async (event) => {
     const stay = event.currentTarget;
     busy(stay, true);
-    await visit(here()).then(arrive, fail);
+    await visit(here()).then(() => arrive(), fail);
     busy(stay, false);
   });
 
@@ -418,6 +498,7 @@ function sayOfConnection(words, after) {
 
 seat.onConnection((isConnected) => {
   if (!isConnected) return sayOfConnection(WORDS.reconnecting, UNTOLD_BREAK);
+  wake();
   if (connection.textContent) connection.textContent = WORDS.connected;
   sayOfConnection("", MOMENT);
 });
@@ -490,7 +571,8 @@ function confirmed(words, { yes = "End", count = "1" }) {
  * `data-count` with the number of things that it is about; `data-undo` with the path that takes it back, and `data-undone`. */
 async function act(button) {
   const { delete: gone, post: path = gone, confirm: words, done = "Done.", undo, undone } = button.dataset;
-  if (words && !(await confirmed(words, button.dataset))) return;
+  // The dialog gives the focus back to a button that is seen.
+  if (words && !(await confirmed(words, button.dataset))) return focusOn(button);
   busy(button, true);
   try {
     const response = await seat.fetch(path, { method: gone ? "DELETE" : "POST" });
@@ -505,7 +587,16 @@ async function act(button) {
     fail(error);
   } finally {
     busy(button, false);
+    if (button.isConnected) focusOn(button);
   }
+}
+
+/** Takes the focus back to a button, or to that of its menu, unless somebody has moved it elsewhere. */
+function focusOn(button) {
+  const focused = document.activeElement;
+  // A dialog that has just been closed still has it.
+  if (focused !== document.body && focused.checkVisibility()) return;
+  (button.checkVisibility() ? button : lists.openerOf(button))?.focus({ preventScroll: true });
 }
 
 /** Loads the page again, and leaves its user where they are; `isGone`: with the row of the button goes. */
@@ -536,7 +627,7 @@ function enterInvite(form) {
   enter(form, {
     send: (values) => post(form.getAttribute("action"), values, (...asked) => seat.fetch(...asked)),
     done: async () => {
-      await visit(here()).then(arrive, fail);
+      await visit(here()).then(() => arrive(), fail);
       say(form.dataset.done);
     },
   });
@@ -552,24 +643,29 @@ document.addEventListener("click", (event) => {
   if (!seat.user && link?.origin === location.origin) carry(document.getElementById("email")?.value ?? address);
   if (!seat.user || link?.target || link?.origin !== location.origin || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go(link.pathname + link.search);
+  go(link.pathname + link.search + link.hash, link.getAttribute("href"));
 });
 
 main.addEventListener("submit", (event) => {
   const form = event.target;
   if (!seat.user || form.method !== "get") return;
   event.preventDefault();
+  go(pathOf(form));
+});
+
+/** The page that a search leads to. */
+function pathOf(form) {
   const filled = [...new FormData(form)].filter(([, value]) => value !== "");
   const query = new URLSearchParams(filled).toString();
-  go(new URL(form.action).pathname + (query && `?${query}`));
-});
+  return new URL(form.action).pathname + (query && `?${query}`);
+}
 
 addEventListener("popstate", ({ state }) => {
   // The old page is still there, and its place is not that of this one.
   clearTimeout(resting);
   if (!seat.user) return;
   if (location.pathname === "/login") history.replaceState(null, "", "/dashboard");
-  visit(here(), { isChosen: true }).then(() => arrive(state?.place), fail);
+  visit(here(), { isChosen: true }).then(() => arrive(state ?? {}), (error) => fail(error, here()));
 });
 
 addEventListener("pageshow", ({ persisted }) => {
