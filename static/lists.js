@@ -9,7 +9,7 @@ await new Promise((done) => { style.onload = style.onerror = done; });
 // Times -----------------------------------------------------------------------------------------------------------------------
 
 /** Where actions are in a menu, as in the stylesheet. */
-const NARROW = "screen and (max-width: 46rem)";
+const NARROW = "screen and (max-width: 58rem)";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
