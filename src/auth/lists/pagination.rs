@@ -299,7 +299,9 @@ impl<Q, Conn> RunQueryDsl<Conn> for &Keys<Q> {}
 impl KeyPage {
     /// Those of the answer that fit on the page.
     fn of(answer: Answer, position: Position, fits: usize) -> Self {
-        let Answer { mut ids, mut times, .. } = answer;
+        let Answer {
+            mut ids, mut times, ..
+        } = answer;
         let is_more = ids.len() > fits;
         let top = match position {
             Position::First => times.first().copied(),

@@ -117,9 +117,9 @@ impl ListQuery {
     /// Reads the query in the handler: an extractor would answer before the caller is authenticated.
     pub(in crate::web) fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let query = Query::<Self>::from_query(request.query_string());
-        query
-            .map(Query::into_inner)
-            .map_err(|_| Problem::bad_request("The query takes q, limit, after, before and reason, each once"))
+        query.map(Query::into_inner).map_err(|_| {
+            Problem::bad_request("The query takes q, limit, after, before and reason, each once")
+        })
     }
 
     pub(in crate::web) fn q(&self) -> &str {
