@@ -168,7 +168,7 @@ function leaveMenu(menu) {
 
 /** Moves the focus among the buttons of a menu, from the last to the first and back. */
 function step(menu, event) {
-  const buttons = [...menu.querySelectorAll("button:not([disabled])")];
+  const buttons = [...menu.querySelectorAll("button:not([disabled])")].filter((button) => button.checkVisibility());
   const at = buttons.indexOf(document.activeElement);
   const next = event.shiftKey ? Math.max(at, 0) - 1 : at + 1;
   event.preventDefault();
@@ -247,7 +247,7 @@ export function untellElsewhere() {
 }
 
 document.addEventListener("keydown", ({ key, defaultPrevented }) => {
-  if (key === "Escape" && !defaultPrevented && !document.querySelector(":popover-open, dialog[open]")) untell();
+  if (key === "Escape" && !defaultPrevented && !document.querySelector(":popover-open:not(.whole), dialog[open]")) untell();
 });
 
 /** Begins at the list of this page, after a search or with another part of it. Nobody has to pass again what stands before it. */

@@ -159,7 +159,7 @@ async function load(path, options) {
 }
 
 /** Fetches a page with the token and shows its content, unless `may` then returns false. A later page overtakes an earlier one, but
- * only the user takes back what the user chose. */
+ * only the user takes back what the user chose. Resolves to what was being typed when the page came. */
 async function visit(path, { isChosen = false, may = () => true, ...options } = {}) {
   if (chosen && !isChosen) throw new Outdated();
   asked += 1;
@@ -180,7 +180,23 @@ async function visit(path, { isChosen = false, may = () => true, ...options } = 
   if (mine !== asked || !may()) throw new Outdated();
   // A page for visitors needs its own script. To load it ends the session, as leaving any page does.
   if (!page.querySelector("script[src$='/pages.js']")) return location.assign(path);
+  const typed = typing();
   show({ main: [...page.getElementById("main").childNodes], nav: [...page.getElementById("nav").childNodes] }, page.title);
+  return typed;
+}
+
+/** The search that somebody is typing. */
+function typing() {
+  const { id, value, selectionEnd } = document.activeElement;
+  return document.activeElement.matches("main [type=search]") ? { id, value, at: selectionEnd } : null;
+}
+
+/** Gives somebody who is typing a search their box back. */
+function goOnTyping({ id, value, at }) {
+  const box = document.getElementById(id);
+  box.value = value;
+  box.focus({ preventScroll: true });
+  box.setSelectionRange(at, at);
 }
 
 /** Visits a page that the user chose, by a link if it was one: changes the address, so that "back" works. */
@@ -188,13 +204,15 @@ async function go(path, link = "") {
   try {
     const place = scrollY;
     const from = location.pathname;
-    await visit(path, { isChosen: true });
+    const typed = await visit(path, { isChosen: true });
     if (path !== here()) {
       keepPlace(place, link);
       history.pushState(null, "", path);
     }
     answered();
     say("");
+    const box = typed && document.getElementById(typed.id);
+    if (box && box.value !== typed.value.trim()) return goOnTyping(typed);
     arrive();
     if (from === location.pathname) lists.enterList();
   } catch (error) {
@@ -292,7 +310,7 @@ async function recover() {
     const path = wantedNow();
     const focused = document.activeElement;
     const place = focused.closest("[data-row]") && new lists.Place(focused, false);
-    await visit(path, { passive: true, may: () => path === wantedNow() }).then(() => recovered(path, focused.id, place), () => {});
+    await visit(path, { passive: true, may: () => path === wantedNow() }).then((typed) => recovered(path, typed, place), () => {});
   }
   isRecovering = false;
 }
@@ -309,17 +327,15 @@ function wantedNow() {
   return form && new URL(wanted, location).pathname === new URL(form.action).pathname ? pathOf(form) : wanted;
 }
 
-/** The page has come after all. The focus stays with the field or the row that had it, or goes to the page. */
-function recovered(path, id, place) {
+/** The page has come after all. The focus stays with the search or the row that had it, or goes to the page. */
+function recovered(path, typed, place) {
   if (notice.textContent === lost) say("");
   answered();
   if (path !== here()) history.pushState(null, "", path);
   lists.untellElsewhere();
   if (place) return place.restore();
-  if (document.activeElement !== document.body) return;
-  const field = document.getElementById(id) ?? main;
-  field.focus({ preventScroll: true });
-  if (field.matches("[type=search]")) field.setSelectionRange(field.value.length, field.value.length);
+  if (typed && document.getElementById(typed.id)) return goOnTyping(typed);
+  if (document.activeElement === document.body) main.focus({ preventScroll: true });
 }
 
 // The login page ------------------------------------------------------------------------------------------------------------

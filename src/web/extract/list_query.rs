@@ -65,7 +65,7 @@ pub(in crate::web) struct BesideSession {
     /// The `next` of an earlier page.
     #[param(value_type = String, required = false, pattern = "^(s[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
     after: Option<String>,
-    /// The `previous` of a later page, without `after`. The first page, if there are fewer rows than fill one.
+    /// The `previous` of a later page. It is the first page, if there are fewer rows than fill one. `after` comes first.
     #[param(value_type = String, required = false, pattern = "^(s[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
     before: Option<String>,
 }
@@ -78,7 +78,7 @@ pub(in crate::web) struct BesideUser {
     /// The `next` of an earlier page.
     #[param(value_type = String, required = false, pattern = "^(u[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
     after: Option<String>,
-    /// The `previous` of a later page, without `after`. The first page, if there are fewer rows than fill one.
+    /// The `previous` of a later page. It is the first page, if there are fewer rows than fill one. `after` comes first.
     #[param(value_type = String, required = false, pattern = "^(u[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
     before: Option<String>,
 }
@@ -91,7 +91,7 @@ pub(in crate::web) struct BesideEnded {
     /// The `next` of an earlier page.
     #[param(value_type = String, required = false, pattern = "^(h[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
     after: Option<String>,
-    /// The `previous` of a later page, without `after`. The first page, if there are fewer rows than fill one.
+    /// The `previous` of a later page. It is the first page, if there are fewer rows than fill one. `after` comes first.
     #[param(value_type = String, required = false, pattern = "^(h[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
     before: Option<String>,
 }
@@ -143,11 +143,11 @@ impl ListQuery {
                 "before is the previous of another list",
             ],
         )?;
-        match (after, before) {
-            (Some(_), Some(_)) => Err(Problem::bad_request("The query takes after or before, not both")),
-            (after, None) => Ok(after.into()),
-            (None, Some(before)) => Ok(Position::Before(before)),
-        }
+        Ok(match (after, before) {
+            (Some(after), _) => Position::After(after),
+            (None, Some(before)) => Position::Before(before),
+            (None, None) => Position::First,
+        })
     }
 
     /// The query of this list.

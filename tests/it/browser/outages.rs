@@ -93,3 +93,27 @@ async fn what_could_not_be_done_is_told_until_there_are_answers_and_the_row_keep
         "nobody does again what somebody asked for"
     );
 }
+
+#[tokio::test]
+async fn what_is_typed_while_a_search_is_under_way_stays() {
+    let app = app().await;
+    let admin = admin_at(&app, "/admin/users").await;
+    admin
+        .run(
+            "const real = window.fetch;
+             window.fetch = async (...asked) => {
+                 const answer = await real(...asked);
+                 if (`${asked[0]}`.includes('/admin/users?')) await new Promise((go) => { window.letGo = go; });
+                 return answer;
+             };",
+        )
+        .await;
+    admin.fill("#q", "gra").await;
+    admin.press(char::from(fantoccini::key::Key::Enter)).await;
+    assert!(admin.wait_until("return window.letGo !== undefined").await);
+    admin.wait_for("#q").await.send_keys("ce").await.unwrap();
+    admin.run("letGo()").await;
+    admin.wait_for_count("#users-heading .count", 1).await;
+    let kept = "return location.search === '?q=gra' && q.value === 'grace' && document.activeElement === q && q.selectionStart === 5";
+    assert!(admin.wait_until(kept).await);
+}
