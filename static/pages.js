@@ -11,8 +11,9 @@ const nav = document.getElementById("nav");
 const notice = document.getElementById("notice");
 const login = { main: clones(main), nav: clones(nav), title: document.title };
 
-/** What pages with lists need, loaded with the first page behind the sign-in. */
-let lists = null;
+/** What only pages behind the sign-in need, loaded with the first of them. */
+let [lists, countdown, outage] = [null, null, null];
+const rest = () => Promise.all([import("./lists.js"), import("./countdown.js"), import("./outage.js")]);
 
 /** Stops the timers and listeners of the current page. */
 let leave = new AbortController();
@@ -99,7 +100,7 @@ function show(content, title) {
   lists?.showCutOff(main, leave.signal);
   lists?.enterMenus(main, leave.signal);
   if (document.getElementById("login")) enterLogin();
-  if (document.getElementById("warning")) enterSeat();
+  if (document.getElementById("warning")) enterSeat(leave.signal);
   const change = document.getElementById("change-password");
   if (change) enterChange(change);
   const invite = document.getElementById("invite");
@@ -113,7 +114,7 @@ const LEFT = "oneseat-left";
 function showLogin(words = "", email = "", next = "") {
   document.getElementById("confirm").close();
   lists?.untell();
-  answered();
+  outage?.answered();
   const query = new URLSearchParams(isWanted(next) ? { next } : {});
   history.replaceState(null, "", `/login?${query}`.replace(/\?$/, ""));
   show({ main: copies(login.main), nav: copies(login.nav) }, login.title);
@@ -152,8 +153,8 @@ let chosen = 0;
 
 /** Fetches a page with the token. */
 async function load(path, options) {
-  const [response, module] = await Promise.all([seat.fetch(path, options), lists ?? import("./lists.js")]);
-  lists = module;
+  const [response, modules] = await Promise.all([seat.fetch(path, options), rest()]);
+  [lists, countdown, outage] = modules;
   if (!response.ok) throw await Problem.from(response);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
@@ -180,23 +181,9 @@ async function visit(path, { isChosen = false, may = () => true, ...options } = 
   if (mine !== asked || !may()) throw new Outdated();
   // A page for visitors needs its own script. To load it ends the session, as leaving any page does.
   if (!page.querySelector("script[src$='/pages.js']")) return location.assign(path);
-  const typed = typing();
+  const typed = outage.typing();
   show({ main: [...page.getElementById("main").childNodes], nav: [...page.getElementById("nav").childNodes] }, page.title);
   return typed;
-}
-
-/** The search that somebody is typing. */
-function typing() {
-  const { id, value, selectionEnd } = document.activeElement;
-  return document.activeElement.matches("main [type=search]") ? { id, value, at: selectionEnd } : null;
-}
-
-/** Gives somebody who is typing a search their box back. */
-function goOnTyping({ id, value, at }) {
-  const box = document.getElementById(id);
-  box.value = value;
-  box.focus({ preventScroll: true });
-  box.setSelectionRange(at, at);
 }
 
 /** Visits a page that the user chose, by a link if it was one: changes the address, so that "back" works. */
@@ -209,10 +196,10 @@ async function go(path, link = "") {
       keepPlace(place, link);
       history.pushState(null, "", path);
     }
-    answered();
+    outage.answered();
     say("");
     const box = typed && document.getElementById(typed.id);
-    if (box && box.value !== typed.value.trim()) return goOnTyping(typed);
+    if (box && box.value !== typed.value.trim()) return outage.goOnTyping(typed);
     arrive();
     if (from === location.pathname) lists.enterList();
   } catch (error) {
@@ -276,65 +263,20 @@ function timeOfDay(at) {
 function fail(error, path = "") {
   if (error instanceof Outdated || error instanceof SessionEnded || !seat.user) return;
   if (error instanceof Problem && error.status < 500) return say(wordsFor(error));
-  lost = error instanceof Problem ? wordsFor(error) : wordsForLoss(error);
-  missed = path || missed;
-  say(lost);
-  recover();
+  const words = error instanceof Problem ? wordsFor(error) : wordsForLoss(error);
+  say(words);
+  outage?.lose(words, path, { visit: showAgain, isBusy: () => chosen !== 0 });
 }
 
-// After an outage -------------------------------------------------------------------------------------------------------------
-
-/** A pause before the page looks whether there are answers again, unless it hears so before. In milliseconds. */
-const PAUSE = 5_000;
-
-/** What is said while there are no answers; empty: there are. */
-let lost = "";
-/** The page that was wanted and did not come. */
-let missed = "";
-let isRecovering = false;
-/** Ends a pause. */
-let wake = () => {};
-
-addEventListener("online", () => wake());
-
-/** Waits until there are answers again. Then shows what was wanted, and takes back what was said. */
-async function recover() {
-  if (isRecovering) return;
-  isRecovering = true;
-  while (lost) {
-    await new Promise((later) => {
-      wake = later;
-      setTimeout(later, PAUSE);
-    });
-    if (!lost || chosen) continue;
-    const path = wantedNow();
-    const focused = document.activeElement;
-    const place = focused.closest("[data-row]") && new lists.Place(focused, false);
-    await visit(path, { passive: true, may: () => path === wantedNow() }).then((typed) => recovered(path, typed, place), () => {});
-  }
-  isRecovering = false;
-}
-
-function answered() {
-  lost = "";
-  missed = "";
-}
-
-/** The page that did not come, for what its search says by now; without one, this page. */
-function wantedNow() {
-  const form = main.querySelector("form[method=get]");
-  const wanted = missed || here();
-  return form && new URL(wanted, location).pathname === new URL(form.action).pathname ? pathOf(form) : wanted;
-}
-
-/** The page has come after all. The focus stays with the search or the row that had it, or goes to the page. */
-function recovered(path, typed, place) {
-  if (notice.textContent === lost) say("");
-  answered();
+/** Shows a page, by itself, in place of this one. The focus stays with the search or the row that had it, or goes to the page. */
+async function showAgain(path, options) {
+  const focused = document.activeElement;
+  const place = focused.closest("[data-row]") && new lists.Place(focused, false);
+  const typed = await visit(path, options);
   if (path !== here()) history.pushState(null, "", path);
   lists.untellElsewhere();
-  if (place) return place.restore();
-  if (typed && document.getElementById(typed.id)) return goOnTyping(typed);
+  if (place) place.restore();
+  else if (typed) outage.goOnTyping(typed);
   if (document.activeElement === document.body) main.focus({ preventScroll: true });
 }
 
@@ -395,69 +337,14 @@ function isWanted(path) {
   return /^\/admin\/[a-z]+(\?|$)/.test(path) || path === `${HOME}#change-password`;
 }
 
-// How long the session lasts --------------------------------------------------------------------------------------------------
-
-/** Counts down, on the dashboard and in the title, and warns. */
-function enterSeat() {
-  const { signal } = leave;
-  const warning = document.getElementById("warning");
-  const countdown = document.getElementById("countdown");
-  const { title } = document;
-  let times = timesOf(warning);
-
-  document.getElementById("stay")?.addEventListener("click", async (event) => {
-    const stay = event.currentTarget;
-    busy(stay, true);
-    await visit(here()).then(() => arrive(), fail);
-    busy(stay, false);
+function enterSeat(signal) {
+  countdown.enterSeat({
+    signal,
+    load: () => load(here(), { passive: true }),
+    stay: () => visit(here()).then(() => arrive(), fail),
+    lookAgain: () => visit(here(), { passive: true, may: isIdle }).catch(fail),
+    fail,
   });
-
-  const draw = () => {
-    const left = Math.max(0, Math.ceil((times.endsAt - performance.now()) / 1000));
-    if (countdown) countdown.textContent = inWords(left);
-    warning.hidden = left > times.warnBefore;
-    document.title = warning.hidden ? title : `${inWords(left)} left · ${SITE}`;
-    return left;
-  };
-  // The server decides. Asking does not extend the session.
-  let asking = false;
-  const ask = async () => {
-    if (asking) return;
-    asking = true;
-    try {
-      const page = await load(here(), { passive: true });
-      const now = page.getElementById("warning");
-      if (now && !signal.aborted) times = timesOf(now);
-    } catch (error) {
-      fail(error);
-    }
-    setTimeout(() => { asking = false; }, 2_000);
-  };
-  const timer = setInterval(() => {
-    if (draw() === 0 || hasDrifted(times)) ask();
-  }, 1000);
-  signal.addEventListener("abort", () => clearInterval(timer));
-  // The page may have changed meanwhile, too.
-  const lookAgain = () => {
-    if (document.visibilityState === "visible") visit(here(), { passive: true, may: isIdle }).catch(fail);
-  };
-  document.addEventListener("visibilitychange", lookAgain, { signal });
-  draw();
-}
-
-/** The times of a session, from now on. */
-function timesOf({ dataset }) {
-  const now = performance.now();
-  return {
-    endsAt: now + Number(dataset.expiresIn) * 1000,
-    warnBefore: Number(dataset.warnBefore),
-    clocks: Date.now() - now,
-  };
-}
-
-/** Do the two clocks disagree? One stands still while the machine sleeps, and people set the other. */
-function hasDrifted({ clocks }) {
-  return Math.abs(Date.now() - performance.now() - clocks) > 2_000;
 }
 
 function here() {
@@ -477,16 +364,6 @@ async function changePassword({ currentPassword, newPassword }) {
   } finally {
     changesPassword = false;
   }
-}
-
-/** As exact as it is of use: seconds in the last two minutes only. */
-function inWords(seconds) {
-  const minutes = Math.round(seconds / 60);
-  if (seconds <= 120) return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;
-  if (minutes < 10) return `about ${minutes} minutes`;
-  if (minutes < 58) return `about ${5 * Math.round(minutes / 5)} minutes`;
-  const halves = Math.round(minutes / 30);
-  return `about ${Math.floor(halves / 2)}${halves % 2 ? "½" : ""} hour${halves > 2 ? "s" : ""}`;
 }
 
 async function signOut() {
@@ -514,7 +391,7 @@ function sayOfConnection(words, after) {
 
 seat.onConnection((isConnected) => {
   if (!isConnected) return sayOfConnection(WORDS.reconnecting, UNTOLD_BREAK);
-  wake();
+  outage?.wake();
   if (connection.textContent) connection.textContent = WORDS.connected;
   sayOfConnection("", MOMENT);
 });
@@ -666,15 +543,8 @@ main.addEventListener("submit", (event) => {
   const form = event.target;
   if (!seat.user || form.method !== "get") return;
   event.preventDefault();
-  go(pathOf(form));
+  go(outage.pathOf(form));
 });
-
-/** The page that a search leads to. */
-function pathOf(form) {
-  const filled = [...new FormData(form)].filter(([, value]) => value !== "");
-  const query = new URLSearchParams(filled).toString();
-  return new URL(form.action).pathname + (query && `?${query}`);
-}
 
 addEventListener("popstate", ({ state }) => {
   // The old page is still there, and its place is not that of this one.
