@@ -9,17 +9,17 @@ await new Promise((done) => { style.onload = style.onerror = done; });
 // Times -----------------------------------------------------------------------------------------------------------------------
 
 /** Where actions are in a menu, as in the stylesheet. */
-const NARROW = "(max-width: 46rem)";
+const NARROW = "screen and (max-width: 58rem)";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** How far off a time is, as `now` has it; null for one so long ago that its date says more. `isSpan`: only how long it is until then. */
+/** How far off a time is, as `now` has it; null for one so long ago that its date says more. `isSpan`: for how long it is until then. */
 export function relative(at, now, isSpan = false) {
   const away = Math.abs(at - now);
   const isAhead = at > now;
-  if (isSpan) return spanOf(Math.max(MINUTE, away));
+  if (isSpan) return `for ${spanOf(Math.max(MINUTE, away))}`;
   if (away < MINUTE) return isAhead ? "in a moment" : "just now";
   if (away >= 7 * DAY) return null;
   return isAhead ? `in ${spanOf(away)}` : `${spanOf(away, true)} ago`;
@@ -33,14 +33,15 @@ function spanOf(span, isRough = false) {
   return isRough || minutes === 0 ? `${hours}\u00a0h` : `${hours}\u00a0h\u00a0${minutes}\u00a0min`;
 }
 
-/** Shows a time relative to `now`, and the whole of it to a screen reader and, when it is asked for, to everybody. */
+/** Shows a time relative to `now`, and the whole of it to a screen reader, on paper and, when it is asked for, to everybody. */
 function showRelative(time, whole, now) {
-  const words = relative(new Date(time.dateTime), now, time.dataset.relative === "left");
+  const isSpan = time.dataset.relative === "left";
+  const words = relative(new Date(time.dateTime), now, isSpan);
   if (words === null || words === time.dataset.shown) return;
   time.dataset.shown = words;
-  time.dataset.whole = whole;
-  const hidden = Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: `, ${whole}` });
-  time.replaceChildren(words, hidden);
+  time.dataset.whole = isSpan ? `until ${whole}` : whole;
+  const span = (textContent, className = "") => Object.assign(document.createElement("span"), { className, textContent });
+  time.replaceChildren(span(words), span(`, ${time.dataset.whole}`, "visually-hidden"));
 }
 
 /** Keeps the relative times below `root` current, until `signal`. `whole` writes a time in full. */
@@ -141,16 +142,60 @@ export function showCutOff(root, signal) {
 bubble.addEventListener("pointerenter", () => clearTimeout(leaving));
 bubble.addEventListener("pointerleave", leaveWhole);
 
-/** Takes the focus into a menu that opens. The browser brings it back when the menu closes. */
+// Menus -----------------------------------------------------------------------------------------------------------------------
+
+/** The button that opens the menu that an element is in, if it is in one. */
+export function openerOf(element) {
+  const menu = element.closest(".menu");
+  return menu && document.querySelector(`[popovertarget="${CSS.escape(menu.id)}"]`);
+}
+
+/** While a menu is open it is a dialog: it has the focus, and a button that closes it. */
+function enterMenu(menu) {
+  const close = Object.assign(document.createElement("button"), { type: "button", className: "button-inline menu-close", textContent: "Close" });
+  close.addEventListener("click", () => menu.hidePopover());
+  menu.append(close);
+  menu.setAttribute("role", "dialog");
+  menu.setAttribute("aria-modal", "true");
+  menu.setAttribute("aria-label", openerOf(menu)?.getAttribute("aria-label") ?? "");
+  menu.querySelector("button")?.focus();
+}
+
+function leaveMenu(menu) {
+  for (const name of ["role", "aria-modal", "aria-label"]) menu.removeAttribute(name);
+  menu.querySelector(".menu-close")?.remove();
+}
+
+/** Moves the focus among the buttons of a menu, from the last to the first and back. */
+function step(menu, event) {
+  const buttons = [...menu.querySelectorAll("button:not([disabled])")].filter((button) => button.checkVisibility());
+  const at = buttons.indexOf(document.activeElement);
+  const next = event.shiftKey ? Math.max(at, 0) - 1 : at + 1;
+  event.preventDefault();
+  buttons.at(next % buttons.length)?.focus();
+}
+
+/** Keeps the focus in a menu that is open, until `signal`. Whatever takes it elsewhere closes the menu. The browser brings it back when
+ * the menu closes. */
 export function enterMenus(root, signal) {
-  const listener = ({ target, newState }) => {
-    if (newState === "open" && target.matches(".menu")) target.querySelector("button")?.focus();
-  };
+  const on = (name, listener, options) => root.addEventListener(name, listener, { signal, ...options });
+  const opened = () => root.querySelector(".menu:popover-open");
   // It does not bubble.
-  root.addEventListener("toggle", listener, { capture: true, signal });
+  on("toggle", ({ target, newState }) => {
+    if (target.matches(".menu")) (newState === "open" ? enterMenu : leaveMenu)(target);
+  }, { capture: true });
+  on("keydown", (event) => {
+    const menu = event.key === "Tab" && opened();
+    if (menu) step(menu, event);
+  });
+  on("focusout", ({ relatedTarget }) => {
+    const menu = relatedTarget && opened();
+    if (!menu || menu.contains(relatedTarget)) return;
+    menu.hidePopover();
+    openerOf(menu)?.focus();
+  });
   // A menu belongs to narrow screens; a wide one has its buttons in the row.
-  const narrow = matchMedia(NARROW);
-  narrow.addEventListener("change", () => root.querySelector(".menu:popover-open")?.hidePopover(), { signal });
+  matchMedia(NARROW).addEventListener("change", () => opened()?.hidePopover(), { signal });
 }
 
 // What was done ---------------------------------------------------------------------------------------------------------------
@@ -159,9 +204,13 @@ export function enterMenus(root, signal) {
 const toasts = Object.assign(document.createElement("div"), { className: "toasts" });
 toasts.setAttribute("role", "status");
 document.getElementById("main").after(toasts);
+/** The page that it is about. */
+let about = "";
+/** What had the focus before the words did. */
+let before = null;
 let ending = 0;
 
-/** Says what was done, for a while, or until somebody dismisses it. With `undo`, it can be taken back for longer. */
+/** Says what was done, for a while, or until somebody dismisses it or leaves the page. With `undo`, it can be taken back for longer. */
 export function tell(words, undo) {
   const toast = Object.assign(document.createElement("div"), { className: "toast" });
   const button = (textContent, listener) => {
@@ -171,21 +220,44 @@ export function tell(words, undo) {
   };
   toast.append(Object.assign(document.createElement("p"), { textContent: words }));
   if (undo) toast.append(button("Undo", () => { untell(); undo(); }));
-  toast.append(button("Dismiss", () => { untell(); document.getElementById("main").focus({ preventScroll: true }); }));
-  const wait = () => {
+  toast.append(button("Dismiss", untell));
+  // Nobody is hurried who is just reading it.
+  const wait = () => setTimeout(() => {
     clearTimeout(ending);
-    ending = setTimeout(untell, undo ? 30_000 : 12_000);
-  };
-  const stay = () => clearTimeout(ending);
-  for (const name of ["pointerenter", "focusin"]) toast.addEventListener(name, stay);
-  for (const name of ["pointerleave", "focusout"]) toast.addEventListener(name, wait);
+    if (toast.isConnected && !toast.matches(":hover, :focus-within")) ending = setTimeout(untell, undo ? 30_000 : 12_000);
+  });
+  for (const name of ["pointerenter", "pointerleave", "focusin", "focusout"]) toast.addEventListener(name, wait);
+  toast.addEventListener("focusin", ({ relatedTarget }) => { if (!toast.contains(relatedTarget)) before = relatedTarget; });
   toasts.replaceChildren(toast);
+  about = location.pathname;
   wait();
 }
 
+/** Takes the words away, and the focus back to where it was. */
 export function untell() {
   clearTimeout(ending);
+  const hasFocus = toasts.contains(document.activeElement);
   toasts.replaceChildren();
+  if (hasFocus) (before?.isConnected ? before : document.getElementById("main")).focus({ preventScroll: true });
+}
+
+/** Takes words away that are about another page than this one. */
+export function untellElsewhere() {
+  if (location.pathname !== about) untell();
+}
+
+document.addEventListener("keydown", ({ key, defaultPrevented }) => {
+  if (key === "Escape" && !defaultPrevented && !document.querySelector(":popover-open:not(.whole), dialog[open]")) untell();
+});
+
+/** Begins at the list of this page, after a search or with another part of it. Nobody has to pass again what stands before it. */
+export function enterList() {
+  const section = document.querySelector(".people, .empty")?.closest("section:has([role=search])");
+  if (!section) return;
+  const heading = document.getElementById(section.getAttribute("aria-labelledby"));
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+  section.scrollIntoView();
 }
 
 // Rows ------------------------------------------------------------------------------------------------------------------------

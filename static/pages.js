@@ -11,8 +11,9 @@ const nav = document.getElementById("nav");
 const notice = document.getElementById("notice");
 const login = { main: clones(main), nav: clones(nav), title: document.title };
 
-/** What pages with lists need, loaded with the first page behind the sign-in. */
-let lists = null;
+/** What only pages behind the sign-in need, loaded with the first of them. */
+let [lists, countdown, outage] = [null, null, null];
+const rest = () => Promise.all([import("./lists.js"), import("./countdown.js"), import("./outage.js")]);
 
 /** Stops the timers and listeners of the current page. */
 let leave = new AbortController();
@@ -27,7 +28,7 @@ const WORDS = {
   connected: "Connected again.",
   left: "You left or reloaded the page, so you were signed out. Please sign in again.",
   passwordChanged: "Your password is changed. Sign in with the new one.",
-  passwordIsOld: "Today's rules for passwords are stricter than your password. Please choose a new one under “Change your password”.",
+  passwordIsOld: ["Today's rules for passwords are stricter than your password. Please ", "choose a new one", " under “Change your password”."],
 };
 
 /** Messages for sessions that this page ended itself. */
@@ -99,7 +100,7 @@ function show(content, title) {
   lists?.showCutOff(main, leave.signal);
   lists?.enterMenus(main, leave.signal);
   if (document.getElementById("login")) enterLogin();
-  if (document.getElementById("warning")) enterSeat();
+  if (document.getElementById("warning")) enterSeat(leave.signal);
   const change = document.getElementById("change-password");
   if (change) enterChange(change);
   const invite = document.getElementById("invite");
@@ -113,6 +114,7 @@ const LEFT = "oneseat-left";
 function showLogin(words = "", email = "", next = "") {
   document.getElementById("confirm").close();
   lists?.untell();
+  outage?.answered();
   const query = new URLSearchParams(isWanted(next) ? { next } : {});
   history.replaceState(null, "", `/login?${query}`.replace(/\?$/, ""));
   show({ main: copies(login.main), nav: copies(login.nav) }, login.title);
@@ -138,7 +140,9 @@ seat.onEnded(({ reason, endedAt, by }) => {
   card.getElementById("ended-way-out").hidden = !["replaced", "password_changed"].includes(reason);
   card.getElementById("sign-in-again").addEventListener("click", () => showLogin("", address, path));
   show({ main: [...card.childNodes], nav: copies(login.nav) }, `Signed out · ${SITE}`);
-  arrive();
+  // The words describe the button, so that they are read out with it.
+  document.getElementById("sign-in-again").focus();
+  scrollTo(0, 0);
 });
 
 /** The number of pages requested. */
@@ -149,14 +153,14 @@ let chosen = 0;
 
 /** Fetches a page with the token. */
 async function load(path, options) {
-  const [response, module] = await Promise.all([seat.fetch(path, options), lists ?? import("./lists.js")]);
-  lists = module;
+  const [response, modules] = await Promise.all([seat.fetch(path, options), rest()]);
+  [lists, countdown, outage] = modules;
   if (!response.ok) throw await Problem.from(response);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
 /** Fetches a page with the token and shows its content, unless `may` then returns false. A later page overtakes an earlier one, but
- * only the user takes back what the user chose. */
+ * only the user takes back what the user chose. Resolves to what was being typed when the page came. */
 async function visit(path, { isChosen = false, may = () => true, ...options } = {}) {
   if (chosen && !isChosen) throw new Outdated();
   asked += 1;
@@ -177,50 +181,63 @@ async function visit(path, { isChosen = false, may = () => true, ...options } = 
   if (mine !== asked || !may()) throw new Outdated();
   // A page for visitors needs its own script. To load it ends the session, as leaving any page does.
   if (!page.querySelector("script[src$='/pages.js']")) return location.assign(path);
+  const typed = outage.typing();
   show({ main: [...page.getElementById("main").childNodes], nav: [...page.getElementById("nav").childNodes] }, page.title);
+  return typed;
 }
 
-/** Visits a page that the user chose: changes the address, so that "back" works. */
-async function go(path) {
+/** Visits a page that the user chose, by a link if it was one: changes the address, so that "back" works. */
+async function go(path, link = "") {
   try {
     const place = scrollY;
-    await visit(path, { isChosen: true });
+    const from = location.pathname;
+    const typed = await visit(path, { isChosen: true });
     if (path !== here()) {
-      keepPlace(place);
+      keepPlace(place, link);
       history.pushState(null, "", path);
     }
+    outage.answered();
     say("");
+    const box = typed && document.getElementById(typed.id);
+    if (box && box.value !== typed.value.trim()) return outage.goOnTyping(typed);
     arrive();
+    if (from === location.pathname) lists.enterList();
   } catch (error) {
-    fail(error);
+    fail(error, path);
   }
 }
 
-/** Tells a screen reader that the page has changed, and scrolls to its top or to the place where it was left. */
-function arrive(place = 0) {
+/** Tells a screen reader that the page has changed, and scrolls to its top, or to the place where it was left, by this link if it was one. */
+function arrive({ place = 0, link = "" } = {}) {
+  lists?.untellElsewhere();
   const wanted = document.getElementById(location.hash.slice(1))?.querySelector("input:not([tabindex])");
-  if (wanted) return wanted.focus();
-  main.focus({ preventScroll: true });
+  if (wanted) {
+    wanted.closest("details").open = true;
+    return wanted.focus();
+  }
+  const left = link && main.querySelector(`a[href="${CSS.escape(link)}"]`);
+  (left || main).focus({ preventScroll: true });
   scrollTo(0, place);
 }
 
 /** Waits until the scrolling has come to rest. */
 let resting;
 
-/** Notes how far this page of the history is scrolled, for "back". */
-function keepPlace(place) {
+/** Notes how far this page of the history is scrolled, and the link by which it is left, for "back". */
+function keepPlace(place, link) {
   clearTimeout(resting);
-  history.replaceState({ place }, "");
+  history.replaceState({ place, link }, "");
 }
 
 history.scrollRestoration = "manual";
 addEventListener("scroll", () => {
   clearTimeout(resting);
-  resting = setTimeout(() => { if (seat.user) keepPlace(scrollY); }, 200);
+  resting = setTimeout(() => { if (seat.user) keepPlace(scrollY, history.state?.link); }, 200);
 });
 
-function say(words) {
-  notice.textContent = words;
+/** Says this in place of what was said before. */
+function say(...words) {
+  notice.replaceChildren(...words);
 }
 
 /** The day and the time, in the user's time zone. The server renders times in UTC. */
@@ -242,10 +259,25 @@ function timeOfDay(at) {
   return TIME.format(at).replaceAll(" ", "\u00a0");
 }
 
-/** Shows an error that belongs to no form. */
-function fail(error) {
-  const isNews = !(error instanceof Outdated || error instanceof SessionEnded) && seat.user;
-  if (isNews) say(error instanceof Problem ? wordsFor(error) : wordsForLoss(error));
+/** Shows an error that belongs to no form; `path`: of the page that was wanted. */
+function fail(error, path = "") {
+  if (error instanceof Outdated || error instanceof SessionEnded || !seat.user) return;
+  if (error instanceof Problem && error.status < 500) return say(wordsFor(error));
+  const words = error instanceof Problem ? wordsFor(error) : wordsForLoss(error);
+  say(words);
+  outage?.lose(words, path, { visit: showAgain, isBusy: () => chosen !== 0 });
+}
+
+/** Shows a page, by itself, in place of this one. The focus stays with the search or the row that had it, or goes to the page. */
+async function showAgain(path, options) {
+  const focused = document.activeElement;
+  const place = focused.closest("[data-row]") && new lists.Place(focused, false);
+  const typed = await visit(path, options);
+  if (path !== here()) history.pushState(null, "", path);
+  lists.untellElsewhere();
+  if (place) place.restore();
+  else if (typed) outage.goOnTyping(typed);
+  if (document.activeElement === document.body) main.focus({ preventScroll: true });
 }
 
 // The login page ------------------------------------------------------------------------------------------------------------
@@ -262,11 +294,17 @@ async function signIn({ email, password }) {
   const path = wanted();
   await takeSeat(email, password);
   address = email;
-  say(seat.passwordChangeRecommended ? WORDS.passwordIsOld : "");
+  say(...(seat.passwordChangeRecommended ? passwordIsOld() : []));
   // Replaced, not pushed: "back" must not lead to a login page without a form.
   await enterAt(path)
     .catch((error) => (error instanceof Problem && path !== HOME ? enterAt(HOME) : Promise.reject(error)))
-    .then(arrive, fail);
+    .then(() => arrive(), (error) => fail(error, path));
+}
+
+/** Says so, with a link to where it can be changed. */
+function passwordIsOld() {
+  const [before, words, after] = WORDS.passwordIsOld;
+  return [before, Object.assign(document.createElement("a"), { href: `${HOME}#change-password`, textContent: words }), after];
 }
 
 /** Signs in, and asks first where the server wants that. */
@@ -299,69 +337,14 @@ function isWanted(path) {
   return /^\/admin\/[a-z]+(\?|$)/.test(path) || path === `${HOME}#change-password`;
 }
 
-// How long the session lasts --------------------------------------------------------------------------------------------------
-
-/** Counts down, on the dashboard and in the title, and warns. */
-function enterSeat() {
-  const { signal } = leave;
-  const warning = document.getElementById("warning");
-  const countdown = document.getElementById("countdown");
-  const { title } = document;
-  let times = timesOf(warning);
-
-  document.getElementById("stay")?.addEventListener("click", async (event) => {
-    const stay = event.currentTarget;
-    busy(stay, true);
-    await visit(here()).then(arrive, fail);
-    busy(stay, false);
+function enterSeat(signal) {
+  countdown.enterSeat({
+    signal,
+    load: () => load(here(), { passive: true }),
+    stay: () => visit(here()).then(() => arrive(), fail),
+    lookAgain: () => visit(here(), { passive: true, may: isIdle }).catch(fail),
+    fail,
   });
-
-  const draw = () => {
-    const left = Math.max(0, Math.ceil((times.endsAt - performance.now()) / 1000));
-    if (countdown) countdown.textContent = inWords(left);
-    warning.hidden = left > times.warnBefore;
-    document.title = warning.hidden ? title : `${inWords(left)} left · ${SITE}`;
-    return left;
-  };
-  // The server decides. Asking does not extend the session.
-  let asking = false;
-  const ask = async () => {
-    if (asking) return;
-    asking = true;
-    try {
-      const page = await load(here(), { passive: true });
-      const now = page.getElementById("warning");
-      if (now && !signal.aborted) times = timesOf(now);
-    } catch (error) {
-      fail(error);
-    }
-    setTimeout(() => { asking = false; }, 2_000);
-  };
-  const timer = setInterval(() => {
-    if (draw() === 0 || hasDrifted(times)) ask();
-  }, 1000);
-  signal.addEventListener("abort", () => clearInterval(timer));
-  // The page may have changed meanwhile, too.
-  const lookAgain = () => {
-    if (document.visibilityState === "visible") visit(here(), { passive: true, may: isIdle }).catch(fail);
-  };
-  document.addEventListener("visibilitychange", lookAgain, { signal });
-  draw();
-}
-
-/** The times of a session, from now on. */
-function timesOf({ dataset }) {
-  const now = performance.now();
-  return {
-    endsAt: now + Number(dataset.expiresIn) * 1000,
-    warnBefore: Number(dataset.warnBefore),
-    clocks: Date.now() - now,
-  };
-}
-
-/** Do the two clocks disagree? One stands still while the machine sleeps, and people set the other. */
-function hasDrifted({ clocks }) {
-  return Math.abs(Date.now() - performance.now() - clocks) > 2_000;
 }
 
 function here() {
@@ -381,16 +364,6 @@ async function changePassword({ currentPassword, newPassword }) {
   } finally {
     changesPassword = false;
   }
-}
-
-/** As exact as it is of use: seconds in the last two minutes only. */
-function inWords(seconds) {
-  const minutes = Math.round(seconds / 60);
-  if (seconds <= 120) return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;
-  if (minutes < 10) return `about ${minutes} minutes`;
-  if (minutes < 58) return `about ${5 * Math.round(minutes / 5)} minutes`;
-  const halves = Math.round(minutes / 30);
-  return `about ${Math.floor(halves / 2)}${halves % 2 ? "½" : ""} hour${halves > 2 ? "s" : ""}`;
 }
 
 async function signOut() {
@@ -418,6 +391,7 @@ function sayOfConnection(words, after) {
 
 seat.onConnection((isConnected) => {
   if (!isConnected) return sayOfConnection(WORDS.reconnecting, UNTOLD_BREAK);
+  outage?.wake();
   if (connection.textContent) connection.textContent = WORDS.connected;
   sayOfConnection("", MOMENT);
 });
@@ -490,7 +464,8 @@ function confirmed(words, { yes = "End", count = "1" }) {
  * `data-count` with the number of things that it is about; `data-undo` with the path that takes it back, and `data-undone`. */
 async function act(button) {
   const { delete: gone, post: path = gone, confirm: words, done = "Done.", undo, undone } = button.dataset;
-  if (words && !(await confirmed(words, button.dataset))) return;
+  // The dialog gives the focus back to a button that is seen.
+  if (words && !(await confirmed(words, button.dataset))) return focusOn(button);
   busy(button, true);
   try {
     const response = await seat.fetch(path, { method: gone ? "DELETE" : "POST" });
@@ -505,7 +480,16 @@ async function act(button) {
     fail(error);
   } finally {
     busy(button, false);
+    if (button.isConnected) focusOn(button);
   }
+}
+
+/** Takes the focus back to a button, or to that of its menu, unless somebody has moved it elsewhere. */
+function focusOn(button) {
+  const focused = document.activeElement;
+  // A dialog that has just been closed still has it.
+  if (focused !== document.body && focused.checkVisibility()) return;
+  (button.checkVisibility() ? button : lists.openerOf(button))?.focus({ preventScroll: true });
 }
 
 /** Loads the page again, and leaves its user where they are; `isGone`: with the row of the button goes. */
@@ -536,7 +520,7 @@ function enterInvite(form) {
   enter(form, {
     send: (values) => post(form.getAttribute("action"), values, (...asked) => seat.fetch(...asked)),
     done: async () => {
-      await visit(here()).then(arrive, fail);
+      await visit(here()).then(() => arrive(), fail);
       say(form.dataset.done);
     },
   });
@@ -552,16 +536,14 @@ document.addEventListener("click", (event) => {
   if (!seat.user && link?.origin === location.origin) carry(document.getElementById("email")?.value ?? address);
   if (!seat.user || link?.target || link?.origin !== location.origin || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go(link.pathname + link.search);
+  go(link.pathname + link.search + link.hash, link.getAttribute("href"));
 });
 
 main.addEventListener("submit", (event) => {
   const form = event.target;
   if (!seat.user || form.method !== "get") return;
   event.preventDefault();
-  const filled = [...new FormData(form)].filter(([, value]) => value !== "");
-  const query = new URLSearchParams(filled).toString();
-  go(new URL(form.action).pathname + (query && `?${query}`));
+  go(outage.pathOf(form));
 });
 
 addEventListener("popstate", ({ state }) => {
@@ -569,7 +551,7 @@ addEventListener("popstate", ({ state }) => {
   clearTimeout(resting);
   if (!seat.user) return;
   if (location.pathname === "/login") history.replaceState(null, "", "/dashboard");
-  visit(here(), { isChosen: true }).then(() => arrive(state?.place), fail);
+  visit(here(), { isChosen: true }).then(() => arrive(state ?? {}), (error) => fail(error, here()));
 });
 
 addEventListener("pageshow", ({ persisted }) => {

@@ -52,7 +52,7 @@ fn quoted(text: &str, mark: char) -> Vec<&str> {
 #[test]
 fn every_reason_has_its_words_and_its_colour_and_no_other_has() {
     let page = include_str!("../../docs/api.md");
-    let style = include_str!("../../static/oneseat.css").lines();
+    let style = include_str!("../../static/lists.css").lines();
     let coloured = style.filter_map(|line| line.strip_prefix('.')?.split_once(" { fill: "));
     let module = between(
         include_str!("../../clients/js/oneseat.js"),
@@ -80,7 +80,7 @@ fn every_reason_has_its_words_and_its_colour_and_no_other_has() {
     let mut wrong = vec![
         ("docs/api.md", listed, &reasons),
         (
-            "static/oneseat.css",
+            "static/lists.css",
             coloured.map(|(class, _)| class).collect(),
             &reasons,
         ),

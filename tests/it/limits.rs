@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use oneseat::auth::lists::Search;
+use oneseat::auth::lists::{Position, Search};
 use oneseat::config::{ServeConfig, SessionPolicy};
 use oneseat::users::{Email, Role};
 use reqwest::Method;
@@ -118,7 +118,11 @@ async fn lists_and_figures_go_by_todays_limits() {
     assert_eq!(strict.database().number(&in_time), 1, "{ends_at}");
     assert_eq!(strict.auth.statistics().await.unwrap().signed_in_now, 2);
     let search = || Search::from("ada");
-    let found = strict.auth.find_sessions(search(), None, 10, None).await.unwrap();
+    let found = strict
+        .auth
+        .find_sessions(search(), Position::First, 10, None)
+        .await
+        .unwrap();
     assert_eq!(found.total, 0);
     let accounts = strict.auth.accounts(search(), None, 10).await.unwrap();
     assert_eq!(accounts.rows[0].session, None);

@@ -182,6 +182,69 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
     }
 }
 
+/// A page of two rows, beside a row that an answer names.
+async fn page_beside(client: &Client, list: &str, beside: &str, row: &Value) -> Value {
+    let row = row.as_str().unwrap();
+    let path = format!("/api/admin/{list}?limit=2&{beside}={row}");
+    client.get(&path).await.json()
+}
+
+#[tokio::test]
+async fn each_page_leads_to_the_one_before_it_up_to_the_first() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    for number in 0..6 {
+        let person = app.signed_in(&format!("p{number}")).await;
+        app.visitor().sign_in(&format!("p{number}@example.org")).await;
+        assert_eq!(person.session().await.status, 401);
+    }
+    for list in ["sessions", "users", "history"] {
+        let mut page = admin.get(&format!("/api/admin/{list}?limit=2")).await.json();
+        let mut forth = vec![rows(&page).clone()];
+        while !page["next"].is_null() {
+            page = page_beside(&admin, list, "after", &page["next"]).await;
+            forth.push(rows(&page).clone());
+        }
+        let mut back = vec![rows(&page).clone()];
+        while !page["previous"].is_null() {
+            page = page_beside(&admin, list, "before", &page["previous"]).await;
+            back.push(rows(&page).clone());
+        }
+        back.reverse();
+        assert!(forth.len() >= 3, "{list}: {forth:?}");
+        assert_eq!(back, forth, "{list}");
+        assert!(!page["next"].is_null(), "{list}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_before_is_the_first_one_when_what_stands_there_fills_no_page() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let mut people = Vec::new();
+    for number in 0..4 {
+        people.push(app.signed_in(&format!("p{number}")).await);
+    }
+    let first = admin.get("/api/admin/sessions?limit=2").await.json();
+    let second = page_beside(&admin, "sessions", "after", &first["next"]).await;
+    people[3].logout().await;
+    let before = page_beside(&admin, "sessions", "before", &second["previous"]).await;
+    let names: Vec<String> = rows(&before).iter().map(who).collect();
+    assert_eq!(names, ["p2", "p1"]);
+    assert!(before["previous"].is_null());
+    // Who has come since stands before it.
+    app.signed_in("new").await;
+    let before = page_beside(&admin, "sessions", "before", &second["previous"]).await;
+    let names: Vec<String> = rows(&before).iter().map(who).collect();
+    assert_eq!(names, ["new", "p2"]);
+
+    let unknown = admin.get("/admin/sessions?before=1").await;
+    assert_eq!(
+        unknown.json()["detail"],
+        "before must be the previous of a later page; begin again without it"
+    );
+}
+
 /// Walks through a list, and tells `between` the number of pages so far.
 async fn walk(client: &Client, list: &str, between: impl AsyncFn(usize)) -> (Vec<String>, Vec<u64>) {
     let (mut seen, mut newer, mut path) = (Vec::new(), Vec::new(), format!("/api/admin/{list}?limit=2"));

@@ -5,7 +5,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Uuid as SqlUuid};
 
-use super::pagination::{Counted, Counting, Cursor, Keys, List, Page};
+use super::pagination::{Counted, Counting, Cursor, Keys, List, Page, Position};
 use super::search::{Search, Word};
 use super::undelivered::{Undelivered, add_undelivered};
 use crate::auth::{Auth, Error, UserRef};
@@ -91,7 +91,7 @@ impl Auth {
         after: Option<Cursor>,
         limit: i64,
     ) -> Result<Page<Account>, Error> {
-        let found = self.page_of_accounts(search, Counting::Nothing, after, limit);
+        let found = self.page_of_accounts(search, Counting::Nothing, after.into(), limit);
         Ok(found.await?.page)
     }
 
@@ -102,11 +102,11 @@ impl Auth {
     pub async fn find_accounts(
         &self,
         search: Search,
-        after: Option<Cursor>,
+        position: Position,
         limit: i64,
     ) -> Result<Counted<Account>, Error> {
         let counting = Counting::of(&search);
-        self.page_of_accounts(search, counting, after, limit).await
+        self.page_of_accounts(search, counting, position, limit).await
     }
 
     /// How many accounts match.
@@ -129,7 +129,7 @@ impl Auth {
         &self,
         search: Search,
         counting: Counting,
-        after: Option<Cursor>,
+        position: Position,
         limit: i64,
     ) -> Result<Counted<Account>, Error> {
         let policy = self.policy.sessions;
@@ -141,18 +141,18 @@ impl Auth {
             let keys = Keys {
                 found,
                 counting,
-                after,
+                position,
                 limit,
                 own: None,
             }
             .load(conn)?;
             let rows: Vec<Row> = accounts!(policy)
-                .filter(users::id.eq_any(keys.shown(limit)))
+                .filter(users::id.eq_any(keys.ids()))
                 .order((users::created_at.desc(), users::id.desc()))
                 .load(conn)?;
             let mut accounts: Vec<Account> = rows.into_iter().map(Account::from).collect();
             add_undelivered(conn, &mut accounts)?;
-            Ok(keys.counted(keys.page(accounts, List::Users, after, limit)))
+            Ok(keys.counted(keys.page(accounts, List::Users)))
         })
         .await
     }

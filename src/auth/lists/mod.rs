@@ -7,7 +7,7 @@ mod sessions;
 mod undelivered;
 
 pub use accounts::Account;
-pub use pagination::{Counted, Cursor, LARGEST_PAGE, List, Page};
+pub use pagination::{Counted, Cursor, LARGEST_PAGE, List, NotACursor, Page, Position};
 pub use search::Search;
 pub use sessions::REMOVED_USER;
 pub(super) use sessions::matching_others;

@@ -1,5 +1,5 @@
-//! Pages by key: a page begins after the last row of the one before it. A key never changes, so no row moves from one
-//! page to another when somebody is active, comes or goes meanwhile.
+//! Pages by key: a page begins after the last row of the one before it, or ends before the first row of the one after it. A key never
+//! changes, so no row moves from one page to another when somebody is active, comes or goes meanwhile.
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,7 +41,7 @@ impl List {
     }
 }
 
-/// Where a page begins: after the row with this time and id.
+/// The place of a row in its list, by its time and id. The page before it ends there, the page after it begins there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub(super) list: List,
@@ -58,11 +58,39 @@ impl Cursor {
     }
 }
 
+/// Which page of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// The one with the newest rows.
+    First,
+    /// The one that begins after this row.
+    After(Cursor),
+    /// The one that ends before this row. It is the first page if fewer rows stand there than fill a page.
+    Before(Cursor),
+}
+
+impl Position {
+    fn cursor(&self) -> Option<&Cursor> {
+        match self {
+            Self::First => None,
+            Self::After(cursor) | Self::Before(cursor) => Some(cursor),
+        }
+    }
+}
+
+impl From<Option<Cursor>> for Position {
+    fn from(after: Option<Cursor>) -> Self {
+        after.map_or(Self::First, Self::After)
+    }
+}
+
 /// One page of a list.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
     /// At most as many rows as requested.
     pub rows: Vec<T>,
+    /// Where the previous page ends; none on the first one, and none on a page without rows.
+    pub previous: Option<Cursor>,
     /// Where the next page begins, if there is one.
     pub next: Option<Cursor>,
 }
@@ -80,6 +108,10 @@ pub struct Counted<T> {
     pub has_own: bool,
 }
 
+/// A text that no list has given out, or that one of an earlier version has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotACursor;
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (at, top) = (self.at.timestamp_micros(), self.top.timestamp_micros());
@@ -88,7 +120,7 @@ impl fmt::Display for Cursor {
 }
 
 impl FromStr for Cursor {
-    type Err = &'static str;
+    type Err = NotACursor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parse = || {
@@ -104,7 +136,7 @@ impl FromStr for Cursor {
             };
             parts.next().is_none().then_some(cursor)
         };
-        parse().ok_or("after must be the next of an earlier page; begin again without it")
+        parse().ok_or(NotACursor)
     }
 }
 
@@ -138,7 +170,7 @@ impl Counting {
 pub(super) struct Keys<Q> {
     pub(super) found: Q,
     pub(super) counting: Counting,
-    pub(super) after: Option<Cursor>,
+    pub(super) position: Position,
     /// Rows of a page.
     pub(super) limit: i64,
     /// The row to look for among all.
@@ -147,24 +179,45 @@ pub(super) struct Keys<Q> {
 
 type KeyTypes = (BigInt, BigInt, Bool, Array<SqlUuid>, Array<Timestamptz>);
 
-/// The keys of a page.
+/// What the database answers.
 #[derive(Debug, Queryable)]
-pub(super) struct KeyPage {
-    pub(super) total: i64,
-    pub(super) newer: i64,
-    pub(super) has_own: bool,
-    /// One more than fits on the page, if there is a next one.
+struct Answer {
+    total: i64,
+    newer: i64,
+    has_own: bool,
+    /// One more than fits on the page, if there are more rows on the side that it walks to.
     ids: Vec<Uuid>,
     times: Vec<DateTime<Utc>>,
 }
 
+/// The keys of a page.
+#[derive(Debug)]
+pub(super) struct KeyPage {
+    pub(super) total: i64,
+    pub(super) newer: i64,
+    pub(super) has_own: bool,
+    ids: Vec<Uuid>,
+    times: Vec<DateTime<Utc>>,
+    has_previous: bool,
+    has_next: bool,
+    /// The time of the first row of the first page.
+    top: Option<DateTime<Utc>>,
+}
+
 impl<Q> Keys<Q>
 where
-    Self: QueryFragment<Pg> + QueryId + Query<SqlType = KeyTypes>,
+    for<'query> &'query Self: QueryFragment<Pg> + QueryId + Query<SqlType = KeyTypes>,
 {
     pub(super) fn load(mut self, conn: &mut PgConnection) -> QueryResult<KeyPage> {
+        let fits = usize::try_from(self.limit).unwrap_or(usize::MAX);
         self.limit += 1;
-        self.get_result(conn)
+        let mut answer: Answer = (&self).get_result(conn)?;
+        // The page would not be full, or would be the first one by another address.
+        if matches!(self.position, Position::Before(_)) && answer.ids.len() <= fits {
+            self.position = Position::First;
+            answer = (&self).get_result(conn)?;
+        }
+        Ok(KeyPage::of(answer, self.position, fits))
     }
 }
 
@@ -178,14 +231,22 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Keys<Q> {
         });
         self.found.walk_ast(out.reborrow())?;
         out.push_sql("), page as materialized (select id, at from found");
-        if let Some(after) = &self.after {
-            out.push_sql(" where (at, id) < (");
-            out.push_bind_param::<Timestamptz, _>(&after.at)?;
+        let (side, order) = match self.position {
+            Position::First | Position::After(_) => ("<", "at desc, id desc"),
+            Position::Before(_) => (">", "at, id"),
+        };
+        if let Some(cursor) = self.position.cursor() {
+            out.push_sql(" where (at, id) ");
+            out.push_sql(side);
+            out.push_sql(" (");
+            out.push_bind_param::<Timestamptz, _>(&cursor.at)?;
             out.push_sql(", ");
-            out.push_bind_param::<SqlUuid, _>(&after.id)?;
+            out.push_bind_param::<SqlUuid, _>(&cursor.id)?;
             out.push_sql(")");
         }
-        out.push_sql(" order by at desc, id desc limit ");
+        out.push_sql(" order by ");
+        out.push_sql(order);
+        out.push_sql(" limit ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
         out.push_sql(") select counted.*, array(select id from page order by at desc, id desc), array(select at from page order by at desc, id desc) from (select ");
         self.push_counts(out.reborrow())?;
@@ -202,11 +263,11 @@ impl<Q> Keys<Q> {
             return Ok(());
         }
         out.push_sql("count(*), ");
-        match &self.after {
+        match self.position.cursor() {
             None => out.push_sql("0::bigint"),
-            Some(after) => {
+            Some(cursor) => {
                 out.push_sql("count(*) filter (where at > ");
-                out.push_bind_param::<Timestamptz, _>(&after.top)?;
+                out.push_bind_param::<Timestamptz, _>(&cursor.top)?;
                 out.push_sql(")");
             }
         }
@@ -233,29 +294,59 @@ impl<Q> Query for Keys<Q> {
     type SqlType = KeyTypes;
 }
 
-impl<Q, Conn> RunQueryDsl<Conn> for Keys<Q> {}
+impl<Q, Conn> RunQueryDsl<Conn> for &Keys<Q> {}
 
 impl KeyPage {
-    /// The ids of the rows of the page.
-    pub(super) fn shown(&self, limit: i64) -> &[Uuid] {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        &self.ids[..self.ids.len().min(limit)]
+    /// Those of the answer that fit on the page.
+    fn of(answer: Answer, position: Position, fits: usize) -> Self {
+        let Answer {
+            mut ids, mut times, ..
+        } = answer;
+        let is_more = ids.len() > fits;
+        let top = match position {
+            Position::First => times.first().copied(),
+            Position::After(cursor) | Position::Before(cursor) => Some(cursor.top),
+        };
+        let (has_previous, has_next) = match position {
+            Position::First => (false, is_more),
+            Position::After(_) => (true, is_more),
+            Position::Before(_) => (is_more, true),
+        };
+        let spare = usize::from(is_more && matches!(position, Position::Before(_)));
+        ids.drain(..spare);
+        times.drain(..spare);
+        ids.truncate(fits);
+        times.truncate(fits);
+        Self {
+            total: answer.total,
+            newer: answer.newer,
+            has_own: answer.has_own,
+            ids,
+            times,
+            has_previous,
+            has_next,
+            top,
+        }
     }
 
-    /// The page with these rows: those of [`shown`](Self::shown) that are still there.
-    pub(super) fn page<T>(&self, rows: Vec<T>, list: List, after: Option<Cursor>, limit: i64) -> Page<T> {
-        let shown = self.shown(limit).len();
-        let next = || {
-            let last = shown.checked_sub(1).filter(|_| shown < self.ids.len())?;
-            let first = *self.times.first()?;
-            Some(Cursor {
-                list,
-                at: *self.times.get(last)?,
-                id: *self.ids.get(last)?,
-                top: after.map_or(first, |after| after.top),
-            })
+    /// The ids of the rows of the page.
+    pub(super) fn ids(&self) -> &[Uuid] {
+        &self.ids
+    }
+
+    /// The page with these rows: those of [`ids`](Self::ids) that are still there.
+    pub(super) fn page<T>(&self, rows: Vec<T>, list: List) -> Page<T> {
+        let cursor = |at: Option<&DateTime<Utc>>, id: Option<&Uuid>| {
+            let (at, id, top) = (*at?, *id?, self.top?);
+            Some(Cursor { list, at, id, top })
         };
-        Page { rows, next: next() }
+        let first = cursor(self.times.first(), self.ids.first());
+        let last = cursor(self.times.last(), self.ids.last());
+        Page {
+            rows,
+            previous: first.filter(|_| self.has_previous),
+            next: last.filter(|_| self.has_next),
+        }
     }
 
     /// This page, with what there is beside it.

@@ -8,7 +8,7 @@ use diesel::sql_types::{Bool, Nullable, Text};
 use uuid::Uuid;
 
 use super::accounts::named;
-use super::pagination::{Counted, Counting, Cursor, Keys, List, Page};
+use super::pagination::{Counted, Counting, Cursor, Keys, List, Page, Position};
 use super::search::{Search, Word};
 use crate::auth::{Auth, Error};
 use crate::config::SessionPolicy;
@@ -142,7 +142,7 @@ fn find_live(
     conn: &mut PgConnection,
     search: &Search,
     counting: Counting,
-    (after, limit): (Option<Cursor>, i64),
+    (position, limit): (Position, i64),
     own: Option<Uuid>,
     policy: &SessionPolicy,
 ) -> QueryResult<Counted<(Session, User)>> {
@@ -153,20 +153,20 @@ fn find_live(
     let keys = Keys {
         found,
         counting,
-        after,
+        position,
         limit,
         own,
     }
     .load(conn)?;
     let rows = sessions::table
         .inner_join(users::table)
-        .filter(sessions::id.eq_any(keys.shown(limit)))
+        .filter(sessions::id.eq_any(keys.ids()))
         .order((sessions::created_at.desc(), sessions::id.desc()))
         .select((Session::as_select(), ends_at(policy), User::as_select()))
         .load::<(Session, DateTime<Utc>, User)>(conn)?;
     let judged = |(session, ends_at, user): (Session, _, _)| (session.judged(ends_at), user);
     let rows = rows.into_iter().map(judged).collect();
-    Ok(keys.counted(keys.page(rows, List::Sessions, after, limit)))
+    Ok(keys.counted(keys.page(rows, List::Sessions)))
 }
 
 impl Auth {
@@ -180,7 +180,7 @@ impl Auth {
         after: Option<Cursor>,
         limit: i64,
     ) -> Result<Page<(Session, User)>, Error> {
-        let (policy, place) = (self.policy.sessions, (after, limit));
+        let (policy, place) = (self.policy.sessions, (after.into(), limit));
         let find =
             move |conn: &mut _| Ok(find_live(conn, &search, Counting::Nothing, place, None, &policy)?.page);
         self.run(find).await
@@ -194,12 +194,12 @@ impl Auth {
     pub async fn find_sessions(
         &self,
         search: Search,
-        after: Option<Cursor>,
+        position: Position,
         limit: i64,
         own: Option<Uuid>,
     ) -> Result<Counted<(Session, User)>, Error> {
         let policy = self.policy.sessions;
-        let (counting, place) = (Counting::of(&search), (after, limit));
+        let (counting, place) = (Counting::of(&search), (position, limit));
         self.run(move |conn| Ok(find_live(conn, &search, counting, place, own, &policy)?))
             .await
     }
@@ -225,7 +225,7 @@ impl Auth {
         &self,
         search: Search,
         reason: Option<EndReason>,
-        after: Option<Cursor>,
+        position: Position,
         limit: i64,
     ) -> Result<Page<(EndedSession, Option<User>)>, Error> {
         self.run(move |conn| {
@@ -242,18 +242,18 @@ impl Auth {
             let keys = Keys {
                 found,
                 counting,
-                after,
+                position,
                 limit,
                 own: None,
             }
             .load(conn)?;
             let rows = ended_sessions::table
                 .left_join(users::table.on(users::id.eq(ended_sessions::user_id)))
-                .filter(ended_sessions::id.eq_any(keys.shown(limit)))
+                .filter(ended_sessions::id.eq_any(keys.ids()))
                 .order((ended_sessions::ended_at.desc(), ended_sessions::id.desc()))
                 .select((EndedSession::as_select(), Option::<User>::as_select()))
                 .load::<(EndedSession, Option<User>)>(conn)?;
-            Ok(keys.page(rows, List::History, after, limit))
+            Ok(keys.page(rows, List::History))
         })
         .await
     }

@@ -10,7 +10,7 @@ use super::views::{EndedSessionView, SessionView, UserView};
 use crate::auth::Auth;
 use crate::auth::lists::List;
 use crate::web::extract::Admin;
-use crate::web::extract::list_query::{AfterEnded, AfterSession, EndQuery, ListQuery, ReasonQuery};
+use crate::web::extract::list_query::{BesideEnded, BesideSession, EndQuery, ListQuery, ReasonQuery};
 use crate::web::problem::Problem;
 
 /// One live session of the list.
@@ -29,6 +29,9 @@ pub struct SessionPage {
     total: i64,
     /// How many have signed in since the first page; they stand before it.
     newer: i64,
+    /// The `before` of the previous page; null on the first.
+    #[schema(required)]
+    previous: Option<String>,
     #[schema(required)]
     next: Option<String>,
 }
@@ -36,7 +39,7 @@ pub struct SessionPage {
 /// Lists live sessions, the last to sign in first.
 #[utoipa::path(
     get, path = "/api/admin/sessions", tag = "admin", operation_id = "list_sessions",
-    params(ListQuery, AfterSession),
+    params(ListQuery, BesideSession),
     responses((status = 200, body = SessionPage), Admin),
 )]
 pub async fn sessions(
@@ -47,7 +50,7 @@ pub async fn sessions(
     let list = ListQuery::of(&request)?.understood(List::Sessions)?;
     let own = admin.0.seat.session.id;
     let found = auth
-        .find_sessions(list.search, list.after, list.limit, None)
+        .find_sessions(list.search, list.position, list.limit, None)
         .await?;
     let sessions = found.page.rows.into_iter().map(|(session, user)| LiveRow {
         current: session.id == own,
@@ -58,6 +61,7 @@ pub async fn sessions(
         sessions: sessions.collect(),
         total: found.total,
         newer: found.newer,
+        previous: found.page.previous.map(|cursor| cursor.to_string()),
         next: found.page.next.map(|cursor| cursor.to_string()),
     }))
 }
@@ -124,6 +128,9 @@ pub struct PastRow {
 #[schema(as = HistoryPage)]
 pub struct HistoryPage {
     sessions: Vec<PastRow>,
+    /// The `before` of the previous page; null on the first.
+    #[schema(required)]
+    previous: Option<String>,
     #[schema(required)]
     next: Option<String>,
 }
@@ -131,13 +138,13 @@ pub struct HistoryPage {
 /// Lists past sessions, the last to end first.
 #[utoipa::path(
     get, path = "/api/admin/history", tag = "admin", operation_id = "list_history",
-    params(ListQuery, AfterEnded, ReasonQuery),
+    params(ListQuery, BesideEnded, ReasonQuery),
     responses((status = 200, body = HistoryPage), Admin),
 )]
 pub async fn history(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result<Json<HistoryPage>, Problem> {
     let list = ListQuery::of(&request)?.understood(List::History)?;
     let page = auth
-        .past_sessions(list.search, list.reason, list.after, list.limit)
+        .past_sessions(list.search, list.reason, list.position, list.limit)
         .await?;
     let sessions = page.rows.into_iter().map(|(session, user)| PastRow {
         session: session.into(),
@@ -145,6 +152,7 @@ pub async fn history(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result
     });
     Ok(Json(HistoryPage {
         sessions: sessions.collect(),
+        previous: page.previous.map(|cursor| cursor.to_string()),
         next: page.next.map(|cursor| cursor.to_string()),
     }))
 }

@@ -13,7 +13,7 @@ use crate::auth::{Auth, Error, LastAdmin};
 use crate::users::{Email, Role};
 use crate::web::extract::Admin;
 use crate::web::extract::body;
-use crate::web::extract::list_query::{AfterUser, ListQuery};
+use crate::web::extract::list_query::{BesideUser, ListQuery};
 use crate::web::problem::Problem;
 use crate::web::schemas;
 
@@ -24,6 +24,9 @@ pub struct UserPage {
     total: i64,
     /// How many were made since the first page; they stand before it.
     newer: i64,
+    /// The `before` of the previous page; null on the first.
+    #[schema(required)]
+    previous: Option<String>,
     #[schema(required)]
     next: Option<String>,
 }
@@ -47,16 +50,17 @@ fn usual_role() -> String {
 /// Lists accounts, the newest first.
 #[utoipa::path(
     get, path = "/api/admin/users", tag = "admin", operation_id = "list_users",
-    params(ListQuery, AfterUser),
+    params(ListQuery, BesideUser),
     responses((status = 200, body = UserPage), Admin),
 )]
 pub async fn list(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result<Json<UserPage>, Problem> {
     let list = ListQuery::of(&request)?.understood(List::Users)?;
-    let found = auth.find_accounts(list.search, list.after, list.limit).await?;
+    let found = auth.find_accounts(list.search, list.position, list.limit).await?;
     Ok(Json(UserPage {
         users: found.page.rows.into_iter().map(Into::into).collect(),
         total: found.total,
         newer: found.newer,
+        previous: found.page.previous.map(|cursor| cursor.to_string()),
         next: found.page.next.map(|cursor| cursor.to_string()),
     }))
 }

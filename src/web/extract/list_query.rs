@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Query;
 use serde::Deserialize;
 
-use crate::auth::lists::{Cursor, LARGEST_PAGE, List, Search};
+use crate::auth::lists::{Cursor, LARGEST_PAGE, List, Position, Search};
 use crate::sessions::EndReason;
 use crate::web::problem::Problem;
 use crate::web::schemas;
@@ -12,8 +12,8 @@ use crate::web::schemas;
 /// Rows of a page unless the query says otherwise.
 const PAGE: i64 = 50;
 
-/// The query of a list: `q`, `limit` (1 to 200), `after` (the `next` of an earlier page), `reason` (history
-/// only).
+/// The query of a list: `q`, `limit` (1 to 200), `after` (the `next` of an earlier page) or `before` (the `previous` of a
+/// later one), `reason` (history only).
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::web) struct ListQuery {
@@ -26,6 +26,8 @@ pub(in crate::web) struct ListQuery {
     limit: Option<String>,
     #[param(ignore)]
     after: Option<String>,
+    #[param(ignore)]
+    before: Option<String>,
     #[param(ignore)]
     reason: Option<String>,
 }
@@ -55,34 +57,43 @@ impl EndQuery {
     }
 }
 
-/// Where a page of live sessions begins.
+/// Where a page of live sessions begins or ends.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only described: `ListQuery` reads it")]
-pub(in crate::web) struct AfterSession {
+pub(in crate::web) struct BesideSession {
     /// The `next` of an earlier page.
     #[param(value_type = String, required = false, pattern = "^(s[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
     after: Option<String>,
+    /// The `previous` of a later page. It is the first page, if there are fewer rows than fill one. `after` comes first.
+    #[param(value_type = String, required = false, pattern = "^(s[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
+    before: Option<String>,
 }
 
-/// Where a page of accounts begins.
+/// Where a page of accounts begins or ends.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only described: `ListQuery` reads it")]
-pub(in crate::web) struct AfterUser {
+pub(in crate::web) struct BesideUser {
     /// The `next` of an earlier page.
     #[param(value_type = String, required = false, pattern = "^(u[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
     after: Option<String>,
+    /// The `previous` of a later page. It is the first page, if there are fewer rows than fill one. `after` comes first.
+    #[param(value_type = String, required = false, pattern = "^(u[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
+    before: Option<String>,
 }
 
-/// Where a page of past sessions begins.
+/// Where a page of past sessions begins or ends.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only described: `ListQuery` reads it")]
-pub(in crate::web) struct AfterEnded {
+pub(in crate::web) struct BesideEnded {
     /// The `next` of an earlier page.
     #[param(value_type = String, required = false, pattern = "^(h[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
     after: Option<String>,
+    /// The `previous` of a later page. It is the first page, if there are fewer rows than fill one. `after` comes first.
+    #[param(value_type = String, required = false, pattern = "^(h[0-9]{1,16}_[0-9a-f]{32}_[0-9]{1,16})?$")]
+    before: Option<String>,
 }
 
 /// A further parameter of the history's query.
@@ -98,7 +109,7 @@ pub(in crate::web) struct ReasonQuery {
 pub(in crate::web) struct ListRequest {
     pub(in crate::web) search: Search,
     pub(in crate::web) limit: i64,
-    pub(in crate::web) after: Option<Cursor>,
+    pub(in crate::web) position: Position,
     pub(in crate::web) reason: Option<EndReason>,
 }
 
@@ -106,13 +117,37 @@ impl ListQuery {
     /// Reads the query in the handler: an extractor would answer before the caller is authenticated.
     pub(in crate::web) fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let query = Query::<Self>::from_query(request.query_string());
-        query
-            .map(Query::into_inner)
-            .map_err(|_| Problem::bad_request("The query takes q, limit, after and reason, each once"))
+        query.map(Query::into_inner).map_err(|_| {
+            Problem::bad_request("The query takes q, limit, after, before and reason, each once")
+        })
     }
 
     pub(in crate::web) fn q(&self) -> &str {
         self.q.trim()
+    }
+
+    fn position(&self, list: List) -> Result<Position, Problem> {
+        let after = cursor(
+            self.after.as_deref(),
+            list,
+            [
+                "after must be the next of an earlier page; begin again without it",
+                "after is the next of another list",
+            ],
+        )?;
+        let before = cursor(
+            self.before.as_deref(),
+            list,
+            [
+                "before must be the previous of a later page; begin again without it",
+                "before is the previous of another list",
+            ],
+        )?;
+        Ok(match (after, before) {
+            (Some(after), _) => Position::After(after),
+            (None, Some(before)) => Position::Before(before),
+            (None, None) => Position::First,
+        })
     }
 
     /// The query of this list.
@@ -128,24 +163,28 @@ impl ListQuery {
                     Problem::bad_request(format!("limit must be a number from 1 to {LARGEST_PAGE}"))
                 })?,
         };
-        let after: Option<Cursor> = self
-            .after
-            .as_deref()
-            .filter(|after| !after.is_empty())
-            .map(str::parse)
-            .transpose()
-            .map_err(Problem::bad_request)?;
-        if after.is_some_and(|after| after.list() != list) {
-            return Err(Problem::bad_request("after is the next of another list"));
-        }
         let reason = self.reason.as_deref().map(str::parse).transpose();
         let reason = reason.map_err(|words: String| Problem::bad_request(format!("reason {words}")))?;
         Ok(ListRequest {
             search,
             limit,
-            after,
+            position: self.position(list)?,
             reason,
         })
+    }
+}
+
+/// A cursor of this list that the query names.
+fn cursor(text: Option<&str>, list: List, refused: [&'static str; 2]) -> Result<Option<Cursor>, Problem> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let [unknown, of_another] = refused;
+    let cursor: Cursor = text.parse().map_err(|_| Problem::bad_request(unknown))?;
+    if cursor.list() == list {
+        Ok(Some(cursor))
+    } else {
+        Err(Problem::bad_request(of_another))
     }
 }
 

@@ -11,7 +11,7 @@ use super::past::PastRow;
 use super::session_times::SessionTimes;
 use super::{AdminPage, Page};
 use crate::auth::Auth;
-use crate::auth::lists::{Cursor, List};
+use crate::auth::lists::{self, List, Position};
 use crate::auth::statistics::Statistics;
 use crate::sessions::Device;
 use crate::sessions::{EndReason, Session};
@@ -124,8 +124,9 @@ pub async fn sessions(
     let statistics = auth.statistics().await?;
     let own = admin.0.session.id;
     let found = auth
-        .find_sessions(list.search, list.after, list.limit, Some(own))
+        .find_sessions(list.search, list.position, list.limit, Some(own))
         .await?;
+    let pages = Pages::of("/admin/sessions", query.q(), None, list.position, &found.page);
     let locked = auth.locked().await?;
     Ok(Page(SessionsPage {
         page: "sessions",
@@ -144,7 +145,7 @@ pub async fn sessions(
             .into_iter()
             .map(|(session, user)| LiveRow::new(session, user, own))
             .collect(),
-        pages: Pages::of("/admin/sessions", query.q(), None, list.after, found.page.next),
+        pages,
         locked_others: locked.others,
         locked: locked
             .users
@@ -168,8 +169,9 @@ pub async fn history(
     let query = ListQuery::of(&request)?;
     let list = query.understood(List::History)?;
     let page = auth
-        .past_sessions(list.search, list.reason, list.after, list.limit)
+        .past_sessions(list.search, list.reason, list.position, list.limit)
         .await?;
+    let pages = Pages::of("/admin/history", query.q(), list.reason, list.position, &page);
     Ok(Page(HistoryPage {
         page: "history",
         is_admin: true,
@@ -184,36 +186,42 @@ pub async fn history(
             .map(|(session, user)| PastRow::new(session, user))
             .collect(),
         is_filtered: list.reason.is_some() || !query.q().is_empty(),
-        pages: Pages::of("/admin/history", query.q(), list.reason, list.after, page.next),
+        pages,
     }))
 }
 
 /// Where the other parts of a list are.
 pub(super) struct Pages {
     pub(super) first: String,
+    pub(super) previous: Option<String>,
     pub(super) next: Option<String>,
-    is_first: bool,
+    is_later: bool,
 }
 
 impl Pages {
-    pub(super) fn of(
+    pub(super) fn of<T>(
         path: &str,
         q: &str,
         reason: Option<EndReason>,
-        after: Option<Cursor>,
-        next: Option<Cursor>,
+        position: Position,
+        page: &lists::Page<T>,
     ) -> Self {
         let reason = reason.map_or("", EndReason::as_str);
-        let at = |after: &str| with_query(path, &[("q", q), ("reason", reason), ("after", after)]);
+        let at = |beside: &[(&str, &str)]| {
+            let list = [("q", q), ("reason", reason)];
+            with_query(path, &[&list, beside].concat())
+        };
         Self {
-            first: at(""),
-            next: next.map(|next| at(&next.to_string())),
-            is_first: after.is_none(),
+            first: at(&[]),
+            previous: page.previous.map(|row| at(&[("before", &row.to_string())])),
+            next: page.next.map(|row| at(&[("after", &row.to_string())])),
+            // A page that nobody is on has none before it.
+            is_later: page.previous.is_some() || matches!(position, Position::After(_)),
         }
     }
 
     pub(super) fn is_later(&self) -> bool {
-        !self.is_first
+        self.is_later
     }
 }
 

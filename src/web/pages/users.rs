@@ -97,8 +97,9 @@ pub async fn users(
 ) -> Result<impl Responder, Problem> {
     let query = ListQuery::of(&request)?;
     let list = query.understood(List::Users)?;
-    let found = auth.find_accounts(list.search, list.after, list.limit).await?;
+    let found = auth.find_accounts(list.search, list.position, list.limit).await?;
     let own = admin.0.user.id;
+    let pages = Pages::of("/admin/users", query.q(), None, list.position, &found.page);
     Ok(Page(UsersPage {
         page: "users",
         is_admin: true,
@@ -113,6 +114,6 @@ pub async fn users(
             .into_iter()
             .map(|account| AccountRow::new(account, own))
             .collect(),
-        pages: Pages::of("/admin/users", query.q(), None, list.after, found.page.next),
+        pages,
     }))
 }

@@ -89,7 +89,7 @@ async fn no_page_has_a_barrier_that_can_be_found() {
     browser.wait_for_words("Locked addresses").await;
     assert_accessible(&browser, "sessions").await;
     browser.click("[data-delete='/api/admin/sessions']").await;
-    browser.wait_for_words("End every session but yours?").await;
+    browser.wait_for_words("End the one other session?").await;
     assert_accessible(&browser, "confirmation").await;
     browser.click("#confirm [value=no]").await;
     browser.click("a[href='/admin/history']").await;

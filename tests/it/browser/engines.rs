@@ -1,13 +1,15 @@
-//! What differs from browser to browser: how a page goes, and what is told when it does.
+//! What differs from browser to browser: how a page goes, and what is told when it does; menus, dialogs and the focus.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use fantoccini::key::Key;
 use oneseat::users::Role;
 
 use super::ADA;
 use super::client_module::Site;
-use crate::support::{App, Browser, Engine, eventually};
+use super::lists::{FOCUSED, app_with_people};
+use crate::support::{App, Browser, Engine, PASSWORD, eventually};
 
 /// A server that misses pages soon.
 async fn app() -> App {
@@ -80,6 +82,74 @@ async fn a_takeover_is_told(engine: Engine) {
     browser.wait_for_words("so this page was signed out.").await;
 }
 
+/// An admin ends a session from its menu, searches, and turns pages, all by the keyboard.
+async fn lists_are_used_by_keyboard(engine: Engine) {
+    let app = app_with_people().await;
+    app.database().execute(
+        "insert into users (name, email) select 'Guest ' || n, 'g' || n || '@example.org' from generate_series(1, 60) as n",
+    );
+    let admin = Browser::open_in(engine, app.address, "/admin/sessions").await;
+    // As wide as a tablet: actions are in a menu.
+    admin.page.set_window_size(800, 900).await.unwrap();
+    admin.submit_login("root@example.org", PASSWORD).await;
+    let [enter, escape, tab] = [Key::Enter, Key::Escape, Key::Tab].map(char::from);
+    let opener = "[aria-label='Actions for p20@example.org']";
+    admin.wait_for(opener).await;
+    let is_focused = async |label: &str| {
+        let is_there =
+            format!("return {FOCUSED} === '{label}' || document.activeElement.textContent === '{label}'");
+        let focused = admin.wait_until(&is_there).await;
+        let there = admin
+            .run("return document.activeElement.outerHTML.slice(0, 200)")
+            .await;
+        assert!(focused, "{label} in {engine:?}: {there}");
+    };
+    admin
+        .run(&format!("document.querySelector(\"{opener}\").focus()"))
+        .await;
+    admin.press(enter).await;
+    is_focused("End the session of p20@example.org").await;
+    admin.press(tab).await;
+    is_focused("Close").await;
+    admin.press(escape).await;
+    is_focused("Actions for p20@example.org").await;
+    admin.press(enter).await;
+    is_focused("End the session of p20@example.org").await;
+    admin.press(enter).await;
+    is_focused("Cancel").await;
+    admin.press(tab).await;
+    is_focused("End").await;
+    admin.press(enter).await;
+    admin.wait_for_words("is signed out.").await;
+    admin.wait_for_count("#live-heading .count", 30).await;
+    is_focused("Actions for p21@example.org").await;
+    assert!(!admin.text().await.contains("p20@example.org"));
+    admin.press(escape).await;
+    assert!(
+        admin
+            .wait_until("return document.querySelector('.toast') === null")
+            .await
+    );
+
+    admin.fill("#q", "p30@").await;
+    admin.press(enter).await;
+    admin.wait_for_count("#live-heading .count", 1).await;
+    assert!(admin.text().await.contains("Person 30"));
+    for (link, rows) in [
+        ("a[href='/admin/users']", 50),
+        ("[rel=next]", 42),
+        ("[rel=prev]", 50),
+    ] {
+        admin.wait_for(link).await;
+        admin
+            .run(&format!("document.querySelector(\"{link}\").focus()"))
+            .await;
+        admin.press(enter).await;
+        let has_rows = format!("return document.querySelectorAll('.accounts tbody tr').length === {rows}");
+        assert!(admin.wait_until(&has_rows).await, "{link} in {engine:?}");
+    }
+}
+
 #[tokio::test]
 async fn in_chromium_a_session_ends_with_its_page() {
     a_session_ends_with_its_page(Engine::Chromium).await;
@@ -118,4 +188,14 @@ async fn in_firefox_a_takeover_is_told() {
 #[tokio::test]
 async fn in_webkit_a_takeover_is_told() {
     a_takeover_is_told(Engine::WebKit).await;
+}
+
+#[tokio::test]
+async fn in_firefox_lists_are_used_by_keyboard() {
+    lists_are_used_by_keyboard(Engine::Firefox).await;
+}
+
+#[tokio::test]
+async fn in_webkit_lists_are_used_by_keyboard() {
+    lists_are_used_by_keyboard(Engine::WebKit).await;
 }

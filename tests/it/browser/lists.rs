@@ -11,7 +11,7 @@ const LONG: &str =
     "a.very.long.address.that.somebody.really.has@department-of-long-names.subsidiary.example-company.org";
 
 /// An admin, and some people whose sessions are minutes apart: the first is the last to have signed in.
-async fn app_with_people() -> App {
+pub(super) async fn app_with_people() -> App {
     let app = app_with_ada().await;
     app.add_user("root", Role::Admin).await;
     app.database().execute(&format!(
@@ -27,7 +27,7 @@ async fn app_with_people() -> App {
     app
 }
 
-async fn at(app: &App, path: &str, width: u32) -> Browser {
+pub(super) async fn at(app: &App, path: &str, width: u32) -> Browser {
     let browser = Browser::open(app.address, path).await;
     resize(&browser, width).await;
     browser.submit_login("root@example.org", PASSWORD).await;
@@ -35,7 +35,7 @@ async fn at(app: &App, path: &str, width: u32) -> Browser {
     browser
 }
 
-async fn resize(browser: &Browser, width: u32) {
+pub(super) async fn resize(browser: &Browser, width: u32) {
     let metrics = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
     browser
         .devtools("Emulation.setDeviceMetricsOverride", metrics)
@@ -43,7 +43,7 @@ async fn resize(browser: &Browser, width: u32) {
 }
 
 /// The label of what has the focus.
-const FOCUSED: &str = "document.activeElement.getAttribute('aria-label')";
+pub(super) const FOCUSED: &str = "document.activeElement.getAttribute('aria-label')";
 
 #[tokio::test]
 async fn a_row_that_is_ended_goes_and_its_reader_stays_where_they_are() {
@@ -278,4 +278,58 @@ async fn a_list_without_rows_says_why_and_offers_the_whole() {
     admin.wait_for_words("Person 30").await;
     admin.click("a[href='/admin/history']").await;
     admin.wait_for_words("No session has ended yet.").await;
+}
+
+#[tokio::test]
+async fn a_page_leads_to_the_one_before_it_and_back_leads_to_where_it_was_left() {
+    let app = app_with_people().await;
+    app.database().execute(
+        "insert into users (name, email, created_at)
+             select 'Guest ' || n, 'g' || n || '@example.org', now() - interval '1 hour' - n * interval '1 minute'
+             from generate_series(1, 60) as n",
+    );
+    let admin = at(&app, "/admin/users", 1280).await;
+    let begins_with = |name: &str| {
+        format!("return document.querySelector('.people tbody .name').textContent.includes('{name}')")
+    };
+    let (next, previous) = ("[rel=next]", "[rel=prev]");
+    admin.wait_for(next).await;
+    let place = admin
+        .run("document.querySelector('[rel=next]').scrollIntoView(); return scrollY")
+        .await;
+    assert!(place.as_f64().unwrap() > 500.0);
+    // It is noted when the scrolling has come to rest.
+    assert!(
+        admin
+            .wait_until("return Math.abs(history.state?.place - scrollY) < 1")
+            .await
+    );
+    admin.click(next).await;
+    assert!(
+        admin.wait_until(&begins_with("Guest 19")).await,
+        "{}",
+        admin.text().await
+    );
+    // Nobody has to look for where the list begins.
+    assert!(
+        admin
+            .wait_until("return document.activeElement.id === 'users-heading'")
+            .await
+    );
+    admin.page.back().await.unwrap();
+    let is_back =
+        format!("return Math.abs(scrollY - {place}) < 1 && document.activeElement.matches('{next}')");
+    assert!(admin.wait_until(&is_back).await);
+
+    admin.click(next).await;
+    assert!(admin.wait_until(&begins_with("Guest 19")).await);
+    admin.click(previous).await;
+    admin.wait_for(".people.accounts").await;
+    assert!(
+        admin
+            .wait_until(
+                "return !document.querySelector('[rel=prev]') && location.search.startsWith('?before=')"
+            )
+            .await
+    );
 }

@@ -63,6 +63,15 @@ async fn a_page_says_how_its_session_ended() {
             other => panic!("how does a session end as {other}?"),
         }
         browser.wait_for_words(words).await;
+        // The first thing that one would do has the focus, and the reason is read out with it.
+        let described = browser
+            .run(
+                "const { id, ariaDescribedByElements } = document.activeElement;
+                 return [id, ariaDescribedByElements.map((element) => element.textContent).join(' ')]",
+            )
+            .await;
+        assert_eq!(described[0], "sign-in-again");
+        assert!(described[1].as_str().unwrap().contains(words), "{described}");
         browser.click("#sign-in-again").await;
     }
 }

@@ -171,7 +171,13 @@ async fn who_signs_in_with_a_password_from_elsewhere_is_asked_for_a_new_one() {
     let asks = "Please choose a new one under “Change your password”.";
     sign_in_with(&browser, ADA, "tea").await;
     browser.wait_for_words(asks).await;
-    browser.click("summary").await;
+    // The words are the way.
+    browser.click("#notice a").await;
+    assert!(
+        browser
+            .wait_until("return document.activeElement.id === 'current-password' && location.hash === '#change-password'")
+            .await
+    );
     browser.fill("#current-password", "tea").await;
     browser.fill("#new-password", NEW).await;
     browser.click("#change-password [type=submit]").await;

@@ -233,7 +233,9 @@ async fn many_sessions_end_only_after_their_number_was_typed() {
     admin.submit_login(ROOT, PASSWORD).await;
     admin.wait_for_words("End these 21").await;
     admin.click("[data-count]").await;
-    admin.wait_for_words("End what this search finds?").await;
+    admin
+        .wait_for_words("End the 21 sessions that match “worker”?")
+        .await;
     assert_eq!(
         admin
             .run("return document.getElementById('confirm-yes').disabled")
@@ -259,6 +261,7 @@ async fn many_sessions_end_only_after_their_number_was_typed() {
     admin.submit_login(ROOT, PASSWORD).await;
     admin.wait_for_words("End all but mine").await;
     admin.click("[data-count]").await;
+    admin.wait_for_words("End the one other session?").await;
     admin.click("#confirm-yes").await;
     admin.wait_for_words("1 session ended.").await;
 }

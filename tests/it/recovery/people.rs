@@ -60,7 +60,7 @@ async fn an_operator_invites_and_a_running_server_sends_the_mail() {
     assert_eq!(mail.header("To"), "grace@example.org");
     assert_eq!(mail.header("Subject"), "Your invitation to oneseat");
     assert!(
-        mail.raw.contains("Hello Grace,\n\nyou are invited to oneseat."),
+        mail.raw.contains("Hello Grace,\n\nYou are invited to oneseat."),
         "{mail:?}"
     );
     let account = Invitation {
