@@ -46,7 +46,7 @@ pub struct Invitation {
 
 /// How many rows a change has changed, and the sessions that it ended. No row: it was so before, and nothing
 /// is told.
-type Change = (usize, Vec<EndedSession>);
+pub(super) type Change = (usize, Vec<EndedSession>);
 
 impl Auth {
     /// Creates an account.
@@ -201,12 +201,10 @@ impl Auth {
         by: Authority,
         last_admin: LastAdmin,
     ) -> Result<(), Error> {
-        let (policy, own) = (self.policy.sessions, by.holder().map(|holder| holder.user));
+        let (policy, acting) = (self.policy.sessions, by.clone());
         let disable = move |conn: &mut PgConnection, found: &Credentials| {
             let id = found.user.id;
-            if own == Some(id) {
-                return Err(Error::OwnAccount);
-            }
+            acting.allow_for_others_only(id)?;
             last_admin.allow(conn)?;
             let disabled = users::disable(conn, id)?;
             link::discard_all(conn, id)?;
@@ -228,25 +226,9 @@ impl Auth {
         .await
     }
 
-    /// Deletes the account, and ends the session.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchUser`], [`Error::LastAdmin`]; [`Error::Unavailable`].
-    pub async fn remove_user(&self, whom: impl Into<UserRef>, last_admin: LastAdmin) -> Result<(), Error> {
-        let policy = self.policy.sessions;
-        let remove = move |conn: &mut PgConnection, found: &Credentials| {
-            last_admin.allow(conn)?;
-            let id = found.user.id;
-            let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
-            Ok((users::remove(conn, id)?, ended))
-        };
-        self.change(Event::UserDeleted, whom.into(), Authority::Operator, remove)
-            .await
-    }
-
     /// Makes a change in one transaction, with the user's row locked: no sign-in comes between. Then logs it,
     /// and the session that it ended.
-    async fn change(
+    pub(super) async fn change(
         &self,
         event: Event,
         whom: UserRef,

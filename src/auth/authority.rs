@@ -180,6 +180,17 @@ impl Authority {
         }
     }
 
+    /// Refuses what nobody may do to their own account.
+    ///
+    /// # Errors
+    /// [`Error::OwnAccount`].
+    pub(super) fn allow_for_others_only(&self, user: Uuid) -> Result<(), Error> {
+        match self.holder() {
+            Some(holder) if holder.user == user => Err(Error::OwnAccount),
+            _ => Ok(()),
+        }
+    }
+
     /// Locks the acting session and the subject until the transaction ends, and refuses a holder without
     /// permission. Returns the user that is the subject.
     fn confirm(

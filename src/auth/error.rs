@@ -62,7 +62,7 @@ pub enum Error {
     /// The action needs a role that the user has lost.
     #[error("this needs the admin role")]
     Forbidden,
-    /// Users cannot disable their own account.
+    /// Admins cannot disable, demote or remove their own account.
     #[error("this is your own account")]
     OwnAccount,
     /// No admin who can sign in would be left.

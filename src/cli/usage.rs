@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Words that other programs have for a command, and the command here. The first word is that of the command
 /// above, `oneseat` where there is none.
-const COMMANDS: [(&str, &[&str], &str); 21] = [
+const COMMANDS: [(&str, &[&str], &str); 24] = [
     (
         "oneseat",
         &["start", "run", "server", "up", "web", "init", "setup"],
@@ -46,6 +46,9 @@ const COMMANDS: [(&str, &[&str], &str); 21] = [
     ("user", &["ls", "all"], "oneseat user list"),
     ("user", &["get", "info", "view"], "oneseat user show EMAIL"),
     ("user", &["delete", "del", "rm"], "oneseat user remove EMAIL"),
+    ("user", &["promote"], "oneseat user role EMAIL admin"),
+    ("user", &["demote"], "oneseat user role EMAIL user"),
+    ("user", &["name"], "oneseat user rename EMAIL --name NAME"),
     ("user", &["passwd", "reset"], "oneseat user password EMAIL"),
     (
         "user",

@@ -3,7 +3,7 @@
 use super::{Failure, output};
 use crate::app::App;
 use crate::auth::accounts::NewAccount;
-use crate::auth::{Auth, Error, LastAdmin};
+use crate::auth::{Auth, Authority, Error, LastAdmin};
 use crate::users::{Email, Password, Role};
 
 /// The first administrator of a private database.
@@ -67,7 +67,10 @@ impl Welcome {
         };
         let shown = output::text(admin.framed().as_bytes());
         if shown.is_err() {
-            let removed = admin.auth.remove_user(admin.email, LastAdmin::MayGo).await;
+            let removed = admin
+                .auth
+                .remove_user(admin.email, Authority::Operator, LastAdmin::MayGo)
+                .await;
             removed.map_err(Failure::failed)?;
         }
         shown

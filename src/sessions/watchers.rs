@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use uuid::Uuid;
 
 use super::Ending;
@@ -24,9 +24,15 @@ struct Inner {
 /// Of a stream: those of one user are side by side.
 type UserAndSession = (Uuid, Uuid);
 
+struct Stream {
+    key: u64,
+    ended: oneshot::Sender<Ending>,
+    named: Arc<Notify>,
+}
+
 #[derive(Default)]
 struct OpenStreams {
-    streams: BTreeMap<UserAndSession, Vec<(u64, oneshot::Sender<Ending>)>>,
+    streams: BTreeMap<UserAndSession, Vec<Stream>>,
     count: usize,
     next_key: u64,
     is_closed: bool,
@@ -39,6 +45,8 @@ pub struct Watcher {
     key: u64,
     /// Resolves when the session ends, and fails when the instance stops.
     pub ended: oneshot::Receiver<Ending>,
+    /// Notified when something of the user has changed, or may have: name, role, session.
+    pub named: Arc<Notify>,
     /// Changes whenever a session begins or ends.
     pub changes: watch::Receiver<()>,
 }
@@ -73,12 +81,17 @@ impl Watchers {
         }
         let key = open.next_key;
         let (sender, ended) = oneshot::channel();
+        let named = Arc::new(Notify::new());
         let streams = open.streams.entry(place).or_default();
         if streams.len() >= MOST_PER_SESSION {
             // The page of the oldest is most likely gone; losing its sender ends the stream.
             streams.remove(0);
         }
-        streams.push((key, sender));
+        streams.push(Stream {
+            key,
+            ended: sender,
+            named: named.clone(),
+        });
         open.count += 1;
         open.next_key += 1;
         drop(open);
@@ -87,6 +100,7 @@ impl Watchers {
             place,
             key,
             ended,
+            named,
             changes: self.0.changes.subscribe(),
         })
     }
@@ -115,8 +129,17 @@ impl Watchers {
             .get_mut(&(ending.user, ending.session))
             .map(std::mem::take)
             .unwrap_or_default();
-        for (_, sender) in streams {
-            let _ = sender.send(ending);
+        for stream in streams {
+            let _ = stream.ended.send(ending);
+        }
+    }
+
+    /// Tells the watchers of these users' sessions that something of the user has changed.
+    pub(super) fn tell_named(&self, users: &[Uuid]) {
+        let open = self.open();
+        let of = |user: &Uuid| open.streams.range((*user, Uuid::nil())..=(*user, Uuid::max()));
+        for stream in users.iter().flat_map(of).flat_map(|(_, streams)| streams) {
+            stream.named.notify_one();
         }
     }
 
@@ -147,7 +170,7 @@ impl Drop for Watcher {
         let mut open = self.watchers.open();
         open.count -= 1;
         if let Some(streams) = open.streams.get_mut(&self.place) {
-            streams.retain(|(key, _)| *key != self.key);
+            streams.retain(|stream| stream.key != self.key);
             if streams.is_empty() {
                 open.streams.remove(&self.place);
             }

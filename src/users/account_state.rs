@@ -8,13 +8,26 @@ words! {
     pub enum AccountState {
         /// The user may sign in.
         Active = "active",
-        /// The user has not chosen a password yet.
+        /// The user is invited to choose a password, and has not chosen one yet.
         Invited = "invited",
+        /// The user has no password, and no invitation to choose one.
+        NoPassword = "no_password",
         /// The user has not verified the address.
         Unverified = "unverified",
         /// The user may not sign in.
         Disabled = "disabled",
     }
+}
+
+/// How far a user has come with a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordState {
+    /// There is one.
+    Chosen,
+    /// There is none, but an invitation to choose it.
+    Invited,
+    /// There is none: the account was imported without, or the invitation is too old.
+    Missing,
 }
 
 impl AccountState {
@@ -23,6 +36,7 @@ impl AccountState {
         match self {
             Self::Active => "Active",
             Self::Invited => "Invited",
+            Self::NoPassword => "No password",
             Self::Unverified => "Not verified",
             Self::Disabled => "Disabled",
         }
@@ -31,15 +45,13 @@ impl AccountState {
 
 impl User {
     /// Whether the user may sign in, or why not.
-    pub fn state(&self, has_password: bool) -> AccountState {
-        if self.disabled_at.is_some() {
-            AccountState::Disabled
-        } else if !has_password {
-            AccountState::Invited
-        } else if !self.email_verified {
-            AccountState::Unverified
-        } else {
-            AccountState::Active
+    pub fn state(&self, password: PasswordState) -> AccountState {
+        match password {
+            _ if self.disabled_at.is_some() => AccountState::Disabled,
+            PasswordState::Invited => AccountState::Invited,
+            PasswordState::Missing => AccountState::NoPassword,
+            PasswordState::Chosen if !self.email_verified => AccountState::Unverified,
+            PasswordState::Chosen => AccountState::Active,
         }
     }
 }

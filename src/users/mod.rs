@@ -18,7 +18,7 @@ pub mod spelling;
 pub mod store;
 mod strength;
 
-pub use account_state::AccountState;
+pub use account_state::{AccountState, PasswordState};
 pub use email::{Email, NotAnEmail, email_digest, short_digest};
 pub use foreign_hash::UnusableHash;
 pub use hasher::{Hasher, Verdict};

@@ -227,6 +227,20 @@ pub fn set_password(conn: &mut PgConnection, id: Uuid, hash: &PasswordHash) -> Q
         .execute(conn)
 }
 
+/// Sets the name. The one that the user has already changes nothing.
+pub fn rename(conn: &mut PgConnection, id: Uuid, name: &Name) -> QueryResult<usize> {
+    update(users::table.find(id).filter(users::name.ne(name.as_str())))
+        .set((users::name.eq(name.as_str()), users::updated_at.eq(now())))
+        .execute(conn)
+}
+
+/// Sets the role. The one that the user has already changes nothing.
+pub fn set_role(conn: &mut PgConnection, id: Uuid, role: Role) -> QueryResult<usize> {
+    update(users::table.find(id).filter(users::role.ne(role)))
+        .set((users::role.eq(role), users::updated_at.eq(now())))
+        .execute(conn)
+}
+
 /// Marks the address as the user's. Doing so again changes nothing.
 pub fn set_verified(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
     update(users::table.find(id).filter(users::email_verified.eq(false)))

@@ -63,6 +63,8 @@ fn map() -> Vec<Entry> {
         call!(api::users::list),
         call!(api::users::invite),
         call!(api::import::import),
+        call!(api::users::change),
+        call!(api::users::remove),
         call!(api::users::disable),
         call!(api::users::enable),
         call!(api::users::send_password_link),

@@ -111,6 +111,10 @@ events! {
     UserCreated = Info "user_created",
     /// A user's address is known to be theirs.
     UserVerified = Info "user_verified",
+    /// Something of an account that gives no rights was changed.
+    UserUpdated = Info "user_updated",
+    /// A user has another role.
+    RoleChanged = Info "authz_change",
     /// An account may not sign in any more.
     UserDisabled = Info "user_disabled",
     /// An account may sign in again.

@@ -116,6 +116,16 @@ pub(super) fn user_changed(event: Event, user: Uuid, by: Actor) {
     event.tell(None, &[("user", &user), ("by", &by)]);
 }
 
+/// What is changed is named, never its value: people choose it.
+pub(super) fn user_updated(user: Uuid, attribute: &'static str, by: Actor) {
+    Event::UserUpdated.tell(None, &[("user", &user), ("attribute", &attribute), ("by", &by)]);
+}
+
+pub(super) fn role_changed(user: Uuid, was: Role, role: Role, by: Actor) {
+    let fields: [Field<'_>; 4] = [("user", &user), ("was", &was), ("role", &role), ("by", &by)];
+    Event::RoleChanged.tell(None, &fields);
+}
+
 /// Users were brought along from another system: a line for each admin, and one for all others of one
 /// transaction.
 pub(super) fn users_imported(added: impl Iterator<Item = (Uuid, Role)>, by: Actor) {

@@ -1,30 +1,34 @@
 //! The list of accounts and their states, for admins.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::{not, sql};
+use diesel::expression::SqlLiteral;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Uuid as SqlUuid};
+use uuid::Uuid;
 
 use super::pagination::{Counted, Counting, Cursor, Keys, List, Page, Position};
 use super::search::{Search, Word};
 use super::undelivered::{Undelivered, add_undelivered};
 use crate::auth::{Auth, Error, UserRef};
 use crate::config::SessionPolicy;
+use crate::db::PgConnection;
 use crate::db::clock::now;
 use crate::db::schema::{login_failures, sessions, undelivered_mails, users};
 use crate::mail::Kind;
 use crate::sessions::{Session, store};
 use crate::users::email_digest;
 use crate::users::spelling::is_read_as;
-use crate::users::{AccountState, Role, User};
+use crate::users::{AccountState, PasswordState, Role, User};
 
 /// An account as admins see it: on a page, in the API and at the command line.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// The user.
     pub user: User,
-    /// Whether the user has a password.
-    pub has_password: bool,
+    /// Whether the user has a password, or may choose one.
+    pub password: PasswordState,
     /// The address is locked until then, because of wrong passwords.
     pub locked_until: Option<DateTime<Utc>>,
     /// The user's live session.
@@ -37,17 +41,22 @@ pub struct Account {
 type Row = (
     User,
     bool,
+    bool,
     Option<DateTime<Utc>>,
     Option<Session>,
     Option<DateTime<Utc>>,
 );
 
 impl From<Row> for Account {
-    fn from((user, has_password, locked_until, session, ends_at): Row) -> Self {
+    fn from((user, has_password, is_invited, locked_until, session, ends_at): Row) -> Self {
         let judged = |(session, ends_at): (Session, _)| session.judged(ends_at);
         Self {
             user,
-            has_password,
+            password: match (has_password, is_invited) {
+                (true, _) => PasswordState::Chosen,
+                (false, true) => PasswordState::Invited,
+                (false, false) => PasswordState::Missing,
+            },
             locked_until,
             session: session.zip(ends_at).map(judged),
             undelivered: None,
@@ -66,6 +75,7 @@ macro_rules! accounts {
         users::table.left_join(seat).left_join(lock).select((
             User::as_select(),
             users::password_hash.is_not_null(),
+            is_invited(),
             login_failures::locked_until.nullable(),
             Option::<Session>::as_select(),
             ends_at.nullable(),
@@ -76,7 +86,7 @@ macro_rules! accounts {
 impl Account {
     /// Whether the user can sign in, or why not.
     pub fn state(&self) -> AccountState {
-        self.user.state(self.has_password)
+        self.user.state(self.password)
     }
 }
 
@@ -165,16 +175,34 @@ impl Auth {
         let (policy, whom) = (self.policy.sessions, whom.into());
         self.run(move |conn| {
             let id = whom.id(conn)?.ok_or_else(|| whom.unknown())?;
-            let row: Option<Row> = accounts!(policy)
-                .filter(users::id.eq(id))
-                .first(conn)
-                .optional()?;
-            let mut account = row.map(Account::from).ok_or_else(|| whom.unknown())?;
-            add_undelivered(conn, std::slice::from_mut(&mut account))?;
-            Ok(account)
+            find_account(conn, id, &policy)?.ok_or_else(|| whom.unknown())
         })
         .await
     }
+}
+
+/// Finds one account.
+pub(in crate::auth) fn find_account(
+    conn: &mut PgConnection,
+    id: Uuid,
+    policy: &SessionPolicy,
+) -> QueryResult<Option<Account>> {
+    let row: Option<Row> = accounts!(*policy)
+        .filter(users::id.eq(id))
+        .first(conn)
+        .optional()?;
+    let mut account = row.map(Account::from);
+    add_undelivered(conn, account.as_mut_slice())?;
+    Ok(account)
+}
+
+/// Is an invitation under way? Its mail waits or was given up, or its link still works.
+fn is_invited() -> SqlLiteral<Bool> {
+    sql("(exists (select from one_time_links as link where link.user_id = users.id and link.purpose = 'invitation'
+                and link.email = users.email and link.expires_at > now())
+            or exists (select from mails where mails.email_digest = email_digest(users.email) and mails.kind = 'invitation')
+            or exists (select from undelivered_mails as mail where mail.email_digest = email_digest(users.email)
+                and mail.kind = 'invitation'))")
 }
 
 type Condition = Box<dyn BoxableExpression<users::table, Pg, SqlType = Bool>>;
@@ -255,7 +283,8 @@ fn is_in(state: AccountState) -> Condition {
     let has_password = users::password_hash.is_not_null();
     match state {
         AccountState::Disabled => Box::new(users::disabled_at.is_not_null()),
-        AccountState::Invited => Box::new(may.and(users::password_hash.is_null())),
+        AccountState::Invited => Box::new(may.and(users::password_hash.is_null()).and(is_invited())),
+        AccountState::NoPassword => Box::new(may.and(users::password_hash.is_null()).and(not(is_invited()))),
         AccountState::Unverified => Box::new(may.and(has_password).and(users::email_verified.eq(false))),
         AccountState::Active => Box::new(may.and(has_password).and(users::email_verified.eq(true))),
     }

@@ -7,6 +7,7 @@ mod sessions;
 mod undelivered;
 
 pub use accounts::Account;
+pub(super) use accounts::find_account;
 pub use pagination::{Counted, Cursor, LARGEST_PAGE, List, NotACursor, Page, Position};
 pub use search::Search;
 pub use sessions::REMOVED_USER;

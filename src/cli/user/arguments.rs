@@ -118,6 +118,38 @@ pub(in crate::cli) struct Leaving {
 }
 
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  After a wedding:
+    oneseat user rename ada@example.org --name 'Ada King'")]
+pub(in crate::cli) struct Rename {
+    /// Address or id of the account
+    #[arg(value_name = "EMAIL")]
+    pub(super) whom: UserRef,
+    /// What people call the user from now on
+    #[arg(long)]
+    pub(super) name: Name,
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  Let somebody administer, at once, also where they are signed in:
+    oneseat user role ada@example.org admin")]
+pub(in crate::cli) struct SetRole {
+    /// Address or id of the account
+    #[arg(value_name = "EMAIL")]
+    pub(super) whom: UserRef,
+    /// What the user may do from now on: user or admin
+    pub(super) role: Role,
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
+    /// Do it even if no admin who can sign in would be left
+    #[arg(long)]
+    pub(super) last_admin: bool,
+}
+
+#[derive(Args, Debug)]
 pub(in crate::cli) struct Remove {
     #[command(flatten)]
     pub(super) leaving: Leaving,

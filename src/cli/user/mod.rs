@@ -1,12 +1,13 @@
 //! `oneseat user ...`
 
 mod arguments;
+mod changes;
 mod import;
 
 use clap::Subcommand;
 use serde::Serialize;
 
-use self::arguments::{Add, Invite, Leaving, List, Remove, SetPassword, Show, Target};
+use self::arguments::{Add, Invite, Leaving, List, Remove, Rename, SetPassword, SetRole, Show, Target};
 use self::import::Import;
 use super::table::{Cell, Column};
 use super::{Failure, listing, open, open_to_add, output, password, table};
@@ -39,6 +40,10 @@ pub(super) enum User {
     Verify(Target),
     /// Forget failed sign-ins, and with them the lock
     Unlock(Target),
+    /// Give the user another name
+    Rename(Rename),
+    /// Make the user an admin, or an admin a user; the session goes on
+    Role(SetRole),
     /// Forbid signing in, and end the session
     Disable(Leaving),
     /// Allow signing in again
@@ -73,6 +78,8 @@ impl User {
                     .run(async |auth, email| auth.unlock(email).await.map(words))
                     .await
             }
+            Self::Rename(rename) => rename.run().await,
+            Self::Role(set) => set.run().await,
             Self::Disable(leaving) => {
                 let disable = async |auth: Auth, whom, last_admin| {
                     auth.disable(whom, Authority::Operator, last_admin)
@@ -139,7 +146,7 @@ impl Remove {
         let (auth, _opened) = open(config::database(&database)?).await?;
         let account = auth.account(whom.clone()).await.map_err(Failure::failed)?;
         self.confirmation.ask(&question(&account)).await?;
-        auth.remove_user(whom.clone(), of_flag(last_admin))
+        auth.remove_user(whom.clone(), Authority::Operator, of_flag(last_admin))
             .await
             .map_err(Failure::failed)?;
         output::line(format_args!("{whom} is removed"))

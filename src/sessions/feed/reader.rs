@@ -231,6 +231,8 @@ impl Reader {
             }
         }
         if is_everybody || !round.named.is_empty() {
+            // Not everybody: each of them would ask at the same time.
+            self.watchers.tell_named(&round.named);
             self.watchers.tell_change();
         }
         Ok(())

@@ -158,6 +158,12 @@ impl Events {
                         Err(_) => {}
                     }
                 }
+                // The user may be an admin from now on. The page connects again with its new role.
+                () = self.watcher.named.notified(), if !self.is_admin => {
+                    if let Ok(true) = self.auth.is_admin(self.user).await {
+                        return None;
+                    }
+                }
                 () = sleep_until(self.next_beat) => {
                     self.next_beat = Instant::now() + BEAT;
                     return Some(comment("beat"));

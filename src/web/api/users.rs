@@ -2,15 +2,16 @@
 
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::admin::parsed;
 use super::views::{AccountView, UserView};
 use crate::auth::accounts::Invitation;
+use crate::auth::changes::Changes;
 use crate::auth::lists::List;
 use crate::auth::{Auth, Error, LastAdmin};
-use crate::users::{Email, Role};
+use crate::users::{Email, Name, NotAName, Role};
 use crate::web::extract::Admin;
 use crate::web::extract::body;
 use crate::web::extract::list_query::{BesideUser, ListQuery};
@@ -45,6 +46,45 @@ pub struct InviteRequest {
 
 fn usual_role() -> String {
     Role::User.as_str().to_owned()
+}
+
+/// `PATCH /api/admin/users/{id}`: at least one field.
+#[derive(Deserialize, ToSchema)]
+#[schema(min_properties = 1)]
+pub struct UserChanges {
+    #[schema(schema_with = schemas::name, required = false)]
+    #[serde(default, deserialize_with = "given")]
+    name: Option<String>,
+    #[schema(schema_with = schemas::role, required = false)]
+    #[serde(default, deserialize_with = "given")]
+    role: Option<String>,
+}
+
+/// What is there is a text, and not null.
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(value).map(Some)
+}
+
+impl UserChanges {
+    fn understood(self) -> Result<Changes, Problem> {
+        if self.name.is_none() && self.role.is_none() {
+            return Err(Problem::bad_request("Say what is to change: name, role or both"));
+        }
+        Ok(Changes {
+            name: self.name.as_deref().map(name).transpose()?,
+            role: self.role.as_deref().map(role).transpose()?,
+        })
+    }
+}
+
+fn name(text: &str) -> Result<Name, Problem> {
+    text.parse()
+        .map_err(|error: NotAName| Problem::refused(&error).in_field("name"))
+}
+
+fn role(word: &str) -> Result<Role, Problem> {
+    word.parse()
+        .map_err(|words: String| Problem::bad_request(format!("Role {words}")).in_field("role"))
 }
 
 /// Lists accounts, the newest first.
@@ -86,18 +126,56 @@ pub async fn invite(
     let invitation = Invitation {
         email: Email::of_new_account(&body.email)
             .map_err(|error| Problem::refused(&error).in_field("email"))?,
-        name: body
-            .name
-            .parse()
-            .map_err(|error| Problem::refused(&error).in_field("name"))?,
-        role: body
-            .role
-            .parse()
-            .map_err(|words: String| Problem::bad_request(format!("Role {words}")))?,
+        name: name(&body.name)?,
+        role: role(&body.role)?,
     };
     auth.needs_mail()?;
     let user = auth.invite(invitation, admin.authority()).await?;
     Ok(HttpResponse::Created().json(UserView::from(user)))
+}
+
+/// Gives a user another name or another role.
+///
+/// A role holds at once, at every instance. The session goes on.
+#[utoipa::path(
+    patch, path = "/api/admin/users/{id}", tag = "admin", operation_id = "change_user",
+    params(("id" = Uuid, Path)),
+    request_body = UserChanges,
+    responses(
+        (status = 200, body = AccountView),
+        (status = 409, description = "`own_account`: your own role; `last_admin`: nobody else could administer"),
+        Admin,
+    ),
+)]
+pub(in crate::web) async fn change(
+    admin: Admin,
+    request: HttpRequest,
+    payload: Payload,
+    auth: Data<Auth>,
+    user: Path<String>,
+) -> Result<Json<AccountView>, Problem> {
+    let id = parsed(&user)?;
+    let body: UserChanges = body::json(&request, payload).await?;
+    let changed = auth.change_user(id, body.understood()?, admin.authority(), LastAdmin::Stays);
+    Ok(Json(changed.await?.into()))
+}
+
+/// Deletes the account, and ends the session.
+///
+/// Past sessions are kept as long as others, without the user.
+#[utoipa::path(
+    delete, path = "/api/admin/users/{id}", tag = "admin", operation_id = "remove_user",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 204),
+        (status = 409, description = "`own_account`: your own; `last_admin`: nobody else could administer"),
+        Admin,
+    ),
+)]
+pub async fn remove(admin: Admin, auth: Data<Auth>, user: Path<String>) -> Result<HttpResponse, Problem> {
+    auth.remove_user(parsed(&user)?, admin.authority(), LastAdmin::Stays)
+        .await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Forbids signing in, and ends the session.

@@ -68,9 +68,13 @@ impl AccountRow {
             .filter_map(|(applies, badge)| applies.then_some(badge))
     }
 
-    /// Whether there is anything that an admin can do.
-    fn can_be_acted_on(&self, sends_mail: bool) -> bool {
-        !self.is_own || sends_mail || self.locked_until.is_some()
+    /// What the mail with a link to choose a password is for.
+    fn mail_words(&self) -> &'static str {
+        match self.state {
+            AccountState::Invited => "Invite again",
+            AccountState::NoPassword => "Invite",
+            AccountState::Active | AccountState::Unverified | AccountState::Disabled => "Send reset",
+        }
     }
 
     fn new(account: Account, own: Uuid) -> Self {

@@ -49,7 +49,7 @@ words! {
         EmailTaken = "email_taken",
         /// No admin would be left.
         LastAdmin = "last_admin",
-        /// Admins cannot disable their own account.
+        /// Admins cannot disable, demote or remove their own account.
         OwnAccount = "own_account",
         /// The body is larger than it may be.
         BodyTooLarge = "body_too_large",

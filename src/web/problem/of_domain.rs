@@ -63,7 +63,7 @@ impl From<Error> for Problem {
             Error::OwnAccount => Self::new(
                 StatusCode::CONFLICT,
                 Code::OwnAccount,
-                "You cannot disable your own account",
+                "You cannot disable or remove your own account, nor give up its role. Another administrator can.",
             ),
             Error::LastAdmin => Self::new(
                 StatusCode::CONFLICT,

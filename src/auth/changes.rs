@@ -1,0 +1,115 @@
+//! What becomes of an account that is there: its name, its role, and its removal.
+//!
+//! A change is known at every instance when it is acknowledged: the feed names its user, and the answer waits as for an
+//! end. A session outlives a change of its user's role, and may do what the new role allows.
+
+use super::accounts::Change;
+use super::audit::{self, Event};
+use super::authority::{Authority, LastAdmin, Subject};
+use super::lists::{Account, find_account};
+use super::user_ref::UserRef;
+use super::{Auth, Error};
+use crate::db::PgConnection;
+use crate::sessions::EndReason;
+use crate::sessions::history::{self, Which};
+use crate::users::store::{self as users, Credentials};
+use crate::users::{Name, Role};
+
+/// What of an account becomes another; `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// The new name.
+    pub name: Option<Name>,
+    /// The new role.
+    pub role: Option<Role>,
+}
+
+/// What was changed, and the account as it is then.
+struct Changed {
+    account: Account,
+    has_new_name: bool,
+    /// The role before, if it was another one.
+    earlier_role: Option<Role>,
+}
+
+impl Auth {
+    /// Changes the name and the role of a user, both or neither. Returns the account as it is then.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUser`], [`Error::OwnAccount`] for an admin who would lose the role by their own hand,
+    /// [`Error::LastAdmin`]; those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn change_user(
+        &self,
+        whom: impl Into<UserRef>,
+        changes: Changes,
+        by: Authority,
+        last_admin: LastAdmin,
+    ) -> Result<Account, Error> {
+        let (whom, policy, acting) = (whom.into(), self.policy.sessions, by.clone());
+        let subject = Subject::User(whom.clone());
+        let change = move |conn: &mut PgConnection, found: Option<Credentials>| {
+            let found = found.ok_or_else(|| whom.unknown())?;
+            if changes.role == Some(Role::User) {
+                acting.allow_for_others_only(found.user.id)?;
+            }
+            last_admin.allow(conn)?;
+            let (has_new_name, earlier_role) = apply(conn, &found, &changes)?;
+            let account = find_account(conn, found.user.id, &policy)?;
+            Ok(Changed {
+                account: account.ok_or_else(|| whom.unknown())?,
+                has_new_name,
+                earlier_role,
+            })
+        };
+        let tell = |changed: &Changed, by| {
+            let user = &changed.account.user;
+            if changed.has_new_name {
+                audit::user_updated(user.id, "name", by);
+            }
+            if let Some(earlier) = changed.earlier_role {
+                audit::role_changed(user.id, earlier, user.role, by);
+            }
+        };
+        Ok(self.act(by, subject, change, tell).await?.account)
+    }
+
+    /// Deletes the account, and ends the session. What is kept of its past sessions stays, without the user.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUser`], [`Error::OwnAccount`], [`Error::LastAdmin`]; those of [`Authority`];
+    /// [`Error::Unavailable`].
+    pub async fn remove_user(
+        &self,
+        whom: impl Into<UserRef>,
+        by: Authority,
+        last_admin: LastAdmin,
+    ) -> Result<(), Error> {
+        let (policy, acting) = (self.policy.sessions, by.clone());
+        let remove = move |conn: &mut PgConnection, found: &Credentials| -> Result<Change, Error> {
+            let id = found.user.id;
+            acting.allow_for_others_only(id)?;
+            last_admin.allow(conn)?;
+            let ended = history::end(conn, Which::OfUser(id), EndReason::AccountDisabled, &policy)?;
+            Ok((users::remove(conn, id)?, ended))
+        };
+        self.change(Event::UserDeleted, whom.into(), by, remove).await
+    }
+}
+
+/// Writes what is another than before. Returns whether the name is, and the earlier role if the role is.
+fn apply(
+    conn: &mut PgConnection,
+    found: &Credentials,
+    changes: &Changes,
+) -> Result<(bool, Option<Role>), Error> {
+    let id = found.user.id;
+    let has_new_name = match &changes.name {
+        Some(name) => users::rename(conn, id, name)? > 0,
+        None => false,
+    };
+    let has_new_role = match changes.role {
+        Some(role) => users::set_role(conn, id, role)? > 0,
+        None => false,
+    };
+    Ok((has_new_name, has_new_role.then_some(found.user.role)))
+}
