@@ -1,7 +1,7 @@
 //! What admins see and end.
 
 use diesel::connection::SimpleConnection;
-use oneseat::auth::LastAdmin;
+use oneseat::auth::{Authority, LastAdmin};
 use oneseat::db::migrations;
 use oneseat::users::{Email, Role};
 use reqwest::Method;
@@ -326,7 +326,11 @@ async fn the_history_is_filtered_by_reason_and_person() {
     app.visitor().sign_in("grace@example.org").await;
     app.signed_in("gone").await.logout().await;
     app.auth
-        .remove_user("gone@example.org".parse::<Email>().unwrap(), LastAdmin::MayGo)
+        .remove_user(
+            "gone@example.org".parse::<Email>().unwrap(),
+            Authority::Operator,
+            LastAdmin::MayGo,
+        )
         .await
         .unwrap();
     let count = async |query: &str| {

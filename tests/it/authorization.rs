@@ -48,6 +48,8 @@ const TABLE: &[(&str, &str, [u16; 3])] = &[
     ("GET", "/api/admin/users", [401, 403, 200]),
     ("POST", "/api/admin/users", [401, 403, 415]),
     ("POST", "/api/admin/users/import", [401, 403, 415]),
+    ("PATCH", "/api/admin/users/{id}", [401, 403, 415]),
+    ("DELETE", "/api/admin/users/{id}", [401, 403, 404]),
     ("POST", "/api/admin/users/{id}/disable", [401, 403, 404]),
     ("POST", "/api/admin/users/{id}/enable", [401, 403, 404]),
     ("POST", "/api/admin/users/{id}/password-link", [401, 403, 404]),
@@ -187,6 +189,8 @@ async fn who_may_not_ask_is_told_so_before_what_is_wrong_with_the_question() {
     for (method, path) in [
         (Method::DELETE, "/api/admin/sessions/7"),
         (Method::DELETE, "/api/admin/sessions?q="),
+        (Method::DELETE, "/api/admin/users/7"),
+        (Method::PATCH, "/api/admin/users/7"),
         (Method::DELETE, "/api/admin/users/7/session"),
         (Method::DELETE, "/api/admin/users/7/lock"),
         (Method::GET, "/api/admin/sessions?q=a&q=b"),

@@ -116,6 +116,52 @@ async fn verify_disable_enable_unlock_and_remove_do_what_they_say() {
 }
 
 #[tokio::test]
+async fn names_and_roles_change_at_once_by_address_and_by_id() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let user = async || ada.session().await.json()["user"].clone();
+    let id = user().await["id"].as_str().unwrap().to_owned();
+    let done = |args: &[&str]| {
+        let (code, out, error) = run(&app, args, "");
+        assert_eq!(code, 0, "{args:?}: {error}");
+        out
+    };
+    let rename = ["user", "rename", "Ada@Example.org", "--name", "Ada King"];
+    assert_eq!(done(&rename), "ada@example.org is now called Ada King\n");
+    assert_eq!(user().await["name"], "Ada King");
+    assert_eq!(
+        done(&["user", "role", &id, "admin"]),
+        format!("{id} is an admin\n")
+    );
+    assert_eq!(ada.get("/api/admin/users").await.status, 200);
+    let demote = ["user", "role", "ada@example.org", "user", "--last-admin"];
+    assert_eq!(done(&demote), "ada@example.org is a user\n");
+    assert_eq!(ada.get("/api/admin/users").await.problem(), "403 forbidden");
+    for (wrong, code, words) in [
+        (
+            &["user", "role", "nobody@example.org", "admin"][..],
+            1,
+            "no user nobody@example.org",
+        ),
+        (
+            &["user", "rename", "ada@example.org", "--name", " "],
+            2,
+            "1 to 200 characters",
+        ),
+        (
+            &["user", "role", "ada@example.org", "king"],
+            2,
+            "must be user or admin",
+        ),
+        (&["user", "rename", "ada@example.org"], 2, "needs --name NAME"),
+    ] {
+        let (status, out, error) = run(&app, wrong, "");
+        assert_eq!((status, out.as_str()), (code, ""), "{error}");
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_password_made_of_the_users_name_is_refused_as_it_is_in_the_api() {
     let app = App::start().await;
     let add = [

@@ -165,7 +165,11 @@ async fn removing_the_account_is_told_too() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;
     app.auth
-        .remove_user("ada@example.org".parse::<Email>().unwrap(), LastAdmin::MayGo)
+        .remove_user(
+            "ada@example.org".parse::<Email>().unwrap(),
+            Authority::Operator,
+            LastAdmin::MayGo,
+        )
         .await
         .unwrap();
     assert_eq!(ada.session().await.json()["reason"], "account_disabled");

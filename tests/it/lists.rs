@@ -151,7 +151,12 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
     let (app, admin) = app_with_people().await;
     app.add_unverified_user("una").await;
     app.database().execute(
-        "insert into users (name, email) values ('Ivo', 'ivo@example.org');
+        "insert into users (name, email) select initcap(name), name || '@example.org'
+             from unnest(array['ivo', 'iva', 'ian', 'nora', 'noel']) as name;
+         insert into one_time_links
+             select id, 'invitation', sha256(name::bytea), email, now() + (interval '1 day') * case name when 'Noel' then -1 else 1 end
+             from users where name in ('Iva', 'Noel');
+         insert into mails (kind, email_digest) values ('invitation', email_digest('ian@example.org'));
          update users set disabled_at = now() where email = 'grace@example.org';
          insert into undelivered_mails values
              (email_digest('ivo@example.org'), 'invitation', 'nobody there'),
@@ -164,7 +169,9 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
         ("admin", &["root"][..]),
         ("disabled", &["grace"]),
         ("dis", &["grace"]),
-        ("invited", &["ivo"]),
+        // Its mail waits, its link works, or it was given up; one that is too old is none.
+        ("invited", &["ian", "iva", "ivo"]),
+        ("no password", &["noel", "nora"]),
         ("not verified", &["una"]),
         ("not delivered", &["ivo", "una"]),
         ("Invitation not delivered", &["ivo"]),

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
+mod accounts;
 mod acting;
 mod admin;
 mod audit;

@@ -416,6 +416,8 @@ fn a_command_line_that_cannot_be_used_is_one_sentence_with_the_remedy() {
         ("serve --bind", "see `oneseat serve --help`"),
         ("serve --bind nowhere", "write it like 127.0.0.1:8080"),
         ("user create", "write `oneseat user add EMAIL --name NAME`"),
+        ("user demote a@b.org", "write `oneseat user role EMAIL user`"),
+        ("user role a@b.org boss", "must be user or admin"),
         ("user lst", "write `oneseat user list`"),
         ("user list ada", "write --search ada"),
         ("user list --lmit 5", "write --limit"),

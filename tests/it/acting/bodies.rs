@@ -16,6 +16,9 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 /// It takes JSON lines, and a line that is none holds up no other.
 const IMPORT: &str = "/api/admin/users/import";
 
+/// It is of somebody who is there: the admin who asks.
+const CHANGE: &str = "/api/admin/users/{id}";
+
 /// Whose word counts on a route that takes a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
@@ -39,10 +42,11 @@ pub(super) struct Row {
 /// Every route that takes a body, with one that has an effect.
 pub(super) fn table() -> Vec<Row> {
     use Needs::{Admin, NoSession, Session};
-    let change =
+    let new_password =
         |current: &str| json!({ "currentPassword": current, "newPassword": "nine green bottles on a wall" });
     let imported = json!({ "email": "trudy@example.org", "role": "admin", "verified": true });
     let invitation = json!({ "email": "mallory@example.org", "name": "Mallory", "role": "admin" });
+    let change = json!({ "name": "Mallory", "role": "admin" });
     let row = |path, needs, body, answer| Row {
         method: "POST",
         path,
@@ -60,16 +64,20 @@ pub(super) fn table() -> Vec<Row> {
         open("/auth/email/verify"),
         open("/auth/introspect"),
         row("/auth/logout", Session, json!({ "reason": "signed_out" }), "200"),
-        row("/auth/password/change", Session, change(PASSWORD), "200"),
+        row("/auth/password/change", Session, new_password(PASSWORD), "200"),
         // Counted, for who goes on.
         row(
             "/auth/password/change",
             Session,
-            change("not the current password"),
+            new_password("not the current password"),
             "403 wrong_password",
         ),
         row("/api/admin/users", Admin, invitation, "201"),
         row(IMPORT, Admin, imported, "200"),
+        Row {
+            method: "PATCH",
+            ..row(CHANGE, Admin, change, "200")
+        },
     ]
 }
 
@@ -119,7 +127,10 @@ async fn half_of_an_admin(app: &App, other: &App, row: &Row) -> (Client, Half) {
     app.database()
         .execute("update sessions set last_activity = last_activity - interval '20 minutes'");
     let token = root.token.as_deref().unwrap();
-    let half = Half::sent(other.address, token, row.method, row.path, &row.body);
+    let path = row
+        .path
+        .replace("{id}", &app.database().text("select id::text from users"));
+    let half = Half::sent(other.address, token, row.method, &path, &row.body);
     eventually("the token has been looked at", async || {
         let seen = "select count(*) from sessions where last_activity > now() - interval '10 minutes'";
         app.database().number(seen) == 1

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use futures_util::future::join_all;
 use oneseat::auth::audit::Resource;
+use oneseat::auth::changes::Changes;
 use oneseat::auth::lists::{LARGEST_PAGE, Search};
-use oneseat::auth::{Activity, Auth, Authority, Error, Holder, LastAdmin, Terms};
+use oneseat::auth::{Activity, Auth, Authority, Error, Holder, LastAdmin, Terms, UserRef};
 use oneseat::sessions::{EndReason, Origin};
 use oneseat::users::{Email, Password, Role};
 use rand::rngs::StdRng;
@@ -28,6 +29,9 @@ fn email(name: &str) -> Email {
 async fn admin(auth: &Auth, name: &str) -> Holder {
     auth.enable(email(name), Authority::Operator).await.unwrap();
     auth.unlock(email(name)).await.unwrap();
+    set_role(auth, email(name), Role::Admin, Authority::Operator)
+        .await
+        .unwrap();
     let origin = Origin::new(IpAddr::from([192, 0, 2, 1]), None);
     let password = Password::typed(PASSWORD).unwrap();
     let signed_in = auth
@@ -36,6 +40,16 @@ async fn admin(auth: &Auth, name: &str) -> Holder {
         .unwrap();
     let seat = auth.validate(&signed_in.token, Activity::Active).await.unwrap();
     Holder::new(&seat, Resource::default(), origin)
+}
+
+async fn set_role(auth: &Auth, whom: impl Into<UserRef>, role: Role, by: Authority) -> Result<(), Error> {
+    let changes = Changes {
+        name: None,
+        role: Some(role),
+    };
+    auth.change_user(whom, changes, by, LastAdmin::Stays)
+        .await
+        .map(drop)
 }
 
 /// Most of what is asked for ends nobody: so there is somebody to act until the end.
@@ -51,7 +65,8 @@ async fn act(auth: &Auth, what: usize, holder: Holder, other: Uuid) -> Result<()
             let new = "nine green bottles on a wall".to_owned();
             auth.change_password(holder, wrong, new).await
         }
-        5..25 => auth.enable(other, by).await,
+        5 => set_role(auth, other, Role::User, by).await,
+        6..25 => auth.enable(other, by).await,
         25..45 => auth.unlock_user(other, by).await,
         _ => auth.send_password_link(other, by).await,
     }
@@ -93,7 +108,7 @@ async fn whatever_admins_do_to_each_other_nobody_waits_in_a_circle() {
                 assert!(!why.contains("deadlock"), "round {round}: {why}");
             }
         }
-        let admins = "select count(*) from users where disabled_at is null";
+        let admins = "select count(*) from users where role = 'admin' and disabled_at is null";
         assert!(app.database().number(admins) > 0, "round {round}");
     }
 }

@@ -5,6 +5,7 @@ use diesel::connection::SimpleConnection;
 use oneseat::auth::{Authority, Error, LastAdmin};
 use oneseat::users::{Email, Role};
 use reqwest::Method;
+use serde_json::json;
 
 use super::{ROOT, id_of, second_admin};
 use crate::support::{Answer, App, Client, oneseat};
@@ -53,7 +54,11 @@ async fn the_last_admin_who_can_sign_in_is_lost_by_nobody_and_in_no_race() {
         let remover = app.auth.clone();
         let remove = async move {
             remover
-                .remove_user(ROOT.parse::<Email>().unwrap(), LastAdmin::Stays)
+                .remove_user(
+                    ROOT.parse::<Email>().unwrap(),
+                    Authority::Operator,
+                    LastAdmin::Stays,
+                )
                 .await
         };
         let remove = tokio::spawn(remove);
@@ -205,16 +210,27 @@ async fn an_old_view_of_the_others_loses_no_admin() {
 async fn the_last_admin_is_told_to_stay_by_the_api_too() {
     let app = App::start().await;
     let root = app.admin().await;
-    let own = format!("/api/admin/users/{}/disable", id_of(&root).await);
-    let answer = Answer::of(root.request(Method::POST, &own)).await;
-    assert_eq!(answer.problem(), "409 own_account");
+    let own = format!("/api/admin/users/{}", id_of(&root).await);
+    let ends = |client: &Client| {
+        [
+            client.request(Method::POST, &format!("{own}/disable")),
+            client
+                .request(Method::PATCH, &own)
+                .json(&json!({ "role": "user" })),
+            client.request(Method::DELETE, &own),
+        ]
+    };
+    for end in ends(&root) {
+        assert_eq!(Answer::of(end).await.problem(), "409 own_account");
+    }
     // Another admin who signs in, and whom the database no longer takes for one who can: then the first is the last.
     let grace = second_admin(&app).await;
     app.database()
         .execute("update users set email_verified = false where email like 'grace%'");
-    let answer = Answer::of(grace.request(Method::POST, &own)).await;
-    assert_eq!(answer.problem(), "409 last_admin");
-    assert_eq!(root.session().await.status, 200);
+    for end in ends(&grace) {
+        assert_eq!(Answer::of(end).await.problem(), "409 last_admin");
+    }
+    assert_eq!(root.get("/api/admin/sessions").await.status, 200);
 }
 
 #[tokio::test]
@@ -225,22 +241,26 @@ async fn the_command_line_needs_a_word_more_for_the_last_admin() {
         let output = oneseat(&[args, &["--database-url", app.database().url()]].concat(), "");
         (output.status.success(), String::from_utf8(output.stderr).unwrap())
     };
-    for (act, left) in [("disable", 0), ("enable", 1), ("remove", 0)] {
-        let yes: &[&str] = if act == "remove" { &["--yes"] } else { &[] };
-        if act != "enable" {
-            let (done, words) = run(&[&["user", act, ROOT], yes].concat());
+    let last_admin: &[&str] = &["--last-admin"];
+    for (act, rest, left) in [
+        ("disable", &[][..], 0),
+        ("enable", &[], 1),
+        ("role", &["user"], 0),
+        ("role", &["admin"], 1),
+        ("remove", &["--yes"], 0),
+    ] {
+        let line = [&["user", act, ROOT], rest].concat();
+        if left == 0 {
+            let (done, words) = run(&line);
             assert!(!done && words.trim().lines().count() == 1, "{act}: {words}");
             assert!(
                 words.contains("last admin") && words.contains("--last-admin"),
                 "{act}: {words}"
             );
             assert_eq!(app.database().number(ADMINS), 1, "{act}");
-            assert!(
-                run(&[&["user", act, ROOT, "--last-admin"], yes].concat()).0,
-                "{act}"
-            );
+            assert!(run(&[&line, last_admin].concat()).0, "{act}");
         } else {
-            assert!(run(&["user", act, ROOT]).0);
+            assert!(run(&line).0, "{act}");
         }
         assert_eq!(app.database().number(ADMINS), left, "{act}");
     }

@@ -3,6 +3,7 @@
 mod bodies;
 mod circles;
 mod last_admin;
+mod roles;
 mod told;
 mod waits;
 
@@ -58,7 +59,11 @@ async fn end(app: &App, holder: &Client, how: &str) {
             .await
             .unwrap(),
         "disabled by plain SQL" => app.database().execute("update users set disabled_at = now()"),
-        "removed" => app.auth.remove_user(email, LastAdmin::MayGo).await.unwrap(),
+        "removed" => app
+            .auth
+            .remove_user(email, Authority::Operator, LastAdmin::MayGo)
+            .await
+            .unwrap(),
         DEMOTED => app.database().execute("update users set role = 'user'"),
         _ => panic!("{how}"),
     }
@@ -101,6 +106,7 @@ fn acts(user: &str, session: &str) -> Vec<(Method, String)> {
     vec![
         (Method::DELETE, format!("/api/admin/sessions/{session}")),
         (Method::DELETE, "/api/admin/sessions".to_owned()),
+        (Method::DELETE, format!("/api/admin/users/{user}")),
         (Method::DELETE, format!("/api/admin/users/{user}/session")),
         (Method::DELETE, format!("/api/admin/users/{user}/lock")),
         (Method::POST, format!("/api/admin/users/{user}/disable")),

@@ -274,11 +274,9 @@ async fn what_changes_nothing_is_not_told_as_done() {
         let request = admin.request(method, &format!("/api/admin/users/{id}/{what}"));
         assert_eq!(Answer::of(request).await.status, 204, "{what}");
     };
-    let operate = |verb: &str| {
-        let output = oneseat(
-            &["user", verb, "ada@example.org", "--database-url", database.url()],
-            "",
-        );
+    let operate = |verb: &str, rest: &[&str]| {
+        let usual = ["user", verb, "ada@example.org", "--database-url", database.url()];
+        let output = oneseat(&[&usual, rest].concat(), "");
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
@@ -299,19 +297,55 @@ async fn what_changes_nothing_is_not_told_as_done() {
         .login("ada@example.org", "not the password")
         .await;
     database.execute("update users set email_verified = false where email like 'ada%'");
-    for (verb, event) in [
-        ("disable", "user_disabled"),
-        ("enable", "user_enabled"),
-        ("unlock", "authn_login_unlock"),
-        ("verify", "user_verified"),
+    for (verb, rest, event) in [
+        ("disable", &[][..], "user_disabled"),
+        ("enable", &[], "user_enabled"),
+        ("unlock", &[], "authn_login_unlock"),
+        ("verify", &[], "user_verified"),
+        ("rename", &["--name", "Ada"], "user_updated"),
+        ("role", &["admin"], "authz_change"),
     ] {
-        assert!(operate(verb).contains(event), "{verb}");
-        assert!(!operate(verb).contains(event), "{verb} again");
+        assert!(operate(verb, rest).contains(event), "{verb}");
+        assert!(!operate(verb, rest).contains(event), "{verb} again");
     }
     let (_, log) = program.terminate();
     for event in ["authn_login_unlock", "user_disabled", "user_enabled"] {
         let told = log.iter().filter(|line| line.contains(event)).count();
         assert_eq!(told, 1, "{event} in {log:#?}");
+    }
+}
+
+#[tokio::test]
+async fn who_changes_or_removes_whom_is_told_without_names_and_addresses() {
+    let database = Database::fresh();
+    let program = serve(&database, &[]);
+    add_user(database.url(), "root@example.org", "admin");
+    let ada = id_of_ada(&program).await;
+    let login = program.visitor().login("root@example.org", PASSWORD).await.json();
+    let root = login["user"]["id"].as_str().unwrap();
+    let admin = program.visitor().with_token(login["token"].as_str().unwrap());
+    let path = format!("/api/admin/users/{ada}");
+    let changes = json!({ "name": "Countess of Lovelace", "role": "admin" });
+    let changed = admin.request(Method::PATCH, &path).json(&changes);
+    assert_eq!(Answer::of(changed).await.status, 200);
+    let refused = admin.request(Method::DELETE, &format!("/api/admin/users/{root}"));
+    assert_eq!(Answer::of(refused).await.problem(), "409 own_account");
+    assert_eq!(Answer::of(admin.request(Method::DELETE, &path)).await.status, 204);
+    let (_, log) = program.terminate();
+    let (user, by) = (format!("user={ada}"), format!("by={root}"));
+    for words in [
+        &["user_updated", "attribute=name"][..],
+        &["authz_change", "was=user", "role=admin"],
+        &["user_deleted"],
+        &["session_ended", "reason=account_disabled"],
+    ] {
+        let words = [words, &[&user, &by]].concat();
+        assert!(has_line(&log, &words), "{words:?} in {log:#?}");
+    }
+    let deleted = log.iter().filter(|line| line.contains("user_deleted"));
+    assert_eq!(deleted.count(), 1, "{log:#?}");
+    for person in ["Lovelace", "ada@"] {
+        assert_eq!(log.iter().find(|line| line.contains(person)), None);
     }
 }
 

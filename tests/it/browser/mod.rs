@@ -1,6 +1,7 @@
 //! The pages, in a real Chromium; `engines` has what differs in Firefox and WebKitGTK.
 
 mod accessibility;
+mod accounts;
 mod client_module;
 mod cold;
 mod connection;
