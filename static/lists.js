@@ -144,17 +144,21 @@ bubble.addEventListener("pointerleave", leaveWhole);
 
 // Menus -----------------------------------------------------------------------------------------------------------------------
 
-/** The button that opens the menu that an element is in, if it is in one. */
+/** The button that opens the menu that an element is in, if it is in one. A menu may stand in another, and only one of their buttons is
+ * seen. */
 export function openerOf(element) {
-  const menu = element.closest(".menu");
-  return menu && document.querySelector(`[popovertarget="${CSS.escape(menu.id)}"]`);
+  for (let menu = element.closest("[popover]"); menu; menu = menu.parentElement.closest("[popover]")) {
+    const opener = document.querySelector(`[popovertarget="${CSS.escape(menu.id)}"]`);
+    if (opener?.checkVisibility()) return opener;
+  }
+  return null;
 }
 
-/** While a menu is open it is a dialog: it has the focus, and a button that closes it. */
+/** While a menu is open it is a dialog: it has the focus, and, where it takes the whole width, a button that closes it. */
 function enterMenu(menu) {
   const close = Object.assign(document.createElement("button"), { type: "button", className: "button-inline menu-close", textContent: "Close" });
   close.addEventListener("click", () => menu.hidePopover());
-  menu.append(close);
+  if (menu.matches(".menu")) menu.append(close);
   menu.setAttribute("role", "dialog");
   menu.setAttribute("aria-modal", "true");
   menu.setAttribute("aria-label", openerOf(menu)?.getAttribute("aria-label") ?? "");
@@ -179,10 +183,10 @@ function step(menu, event) {
  * the menu closes. */
 export function enterMenus(root, signal) {
   const on = (name, listener, options) => root.addEventListener(name, listener, { signal, ...options });
-  const opened = () => root.querySelector(".menu:popover-open");
+  const opened = () => root.querySelector(":is(.menu, .more-menu):popover-open");
   // It does not bubble.
   on("toggle", ({ target, newState }) => {
-    if (target.matches(".menu")) (newState === "open" ? enterMenu : leaveMenu)(target);
+    if (target.matches(".menu, .more-menu")) (newState === "open" ? enterMenu : leaveMenu)(target);
   }, { capture: true });
   on("keydown", (event) => {
     const menu = event.key === "Tab" && opened();
@@ -265,6 +269,7 @@ export function enterList() {
 /** Where somebody is in a list, so that they are still there when the list was loaded anew. */
 export class Place {
   #row;
+  #menu;
   #heading;
   #scroll = scrollY;
 
@@ -273,6 +278,7 @@ export class Place {
     const row = button.closest("[data-row]");
     const next = row?.nextElementSibling ?? row?.previousElementSibling;
     this.#row = (isGone ? next : row)?.dataset.row;
+    this.#menu = isGone ? null : button.closest("[popover]")?.id;
     this.#heading = button.closest("section")?.getAttribute("aria-labelledby");
     if (isGone) row?.remove();
   }
@@ -281,9 +287,13 @@ export class Place {
   restore() {
     scrollTo(0, this.#scroll);
     const main = document.getElementById("main");
-    if (![null, document.body, main].includes(document.activeElement)) return;
+    const focused = document.activeElement;
+    // A dialog that has closed may keep the focus for a moment.
+    if (![null, document.body, main].includes(focused) && focused.checkVisibility()) return;
     const buttons = this.#row ? document.querySelectorAll(`[data-row="${CSS.escape(this.#row)}"] button`) : [];
-    const button = [...buttons].find((button) => button.checkVisibility() && !button.disabled);
+    const usable = [...buttons].filter((button) => button.checkVisibility() && !button.disabled);
+    // The menu has closed: what opens it is there.
+    const button = usable.find((button) => button.getAttribute("popovertarget") === this.#menu) ?? usable[0];
     (button ?? document.getElementById(this.#heading ?? "") ?? main).focus({ preventScroll: true });
   }
 }

@@ -2,7 +2,7 @@
 // is kept, so that signing out works offline. Other pages are fetched with the token, and their content replaces it.
 
 import { Oneseat, Problem, SessionEnded } from "./oneseat.js";
-import { Cancelled, SITE, WORDS as COMMON, busy, carried, carry, enter, post, recall, remember, wordsFor, wordsForLoss } from "./form.js";
+import { Cancelled, SITE, WORDS as COMMON, carried, carry, enter, post, recall, remember, wordsFor, wordsForLoss } from "./form.js";
 
 const seat = new Oneseat();
 
@@ -12,8 +12,8 @@ const notice = document.getElementById("notice");
 const login = { main: clones(main), nav: clones(nav), title: document.title };
 
 /** What only pages behind the sign-in need, loaded with the first of them. */
-let [lists, countdown, outage] = [null, null, null];
-const rest = () => Promise.all([import("./lists.js"), import("./countdown.js"), import("./outage.js")]);
+let [lists, actions, countdown, outage] = [null, null, null, null];
+const rest = () => Promise.all([import("./lists.js"), import("./actions.js"), import("./countdown.js"), import("./outage.js")]);
 
 /** Stops the timers and listeners of the current page. */
 let leave = new AbortController();
@@ -28,6 +28,7 @@ const WORDS = {
   connected: "Connected again.",
   left: "You left or reloaded the page, so you were signed out. Please sign in again.",
   passwordChanged: "Your password is changed. Sign in with the new one.",
+  noAdmin: "You are no longer an administrator.",
   passwordIsOld: ["Today's rules for passwords are stricter than your password. Please ", "choose a new one", " under “Change your password”."],
 };
 
@@ -105,6 +106,8 @@ function show(content, title) {
   if (change) enterChange(change);
   const invite = document.getElementById("invite");
   if (invite) enterInvite(invite);
+  const rename = document.getElementById("rename");
+  if (rename) actions.enterRename(rename, leave.signal, page());
 }
 
 /** Under this name a page that is left says so to the next one of its tab. */
@@ -154,7 +157,7 @@ let chosen = 0;
 /** Fetches a page with the token. */
 async function load(path, options) {
   const [response, modules] = await Promise.all([seat.fetch(path, options), rest()]);
-  [lists, countdown, outage] = modules;
+  [lists, actions, countdown, outage] = modules;
   if (!response.ok) throw await Problem.from(response);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
@@ -262,6 +265,7 @@ function timeOfDay(at) {
 /** Shows an error that belongs to no form; `path`: of the page that was wanted. */
 function fail(error, path = "") {
   if (error instanceof Outdated || error instanceof SessionEnded || !seat.user) return;
+  if (isDemoted(error)) return leaveAdminPages();
   if (error instanceof Problem && error.status < 500) return say(wordsFor(error));
   const words = error instanceof Problem ? wordsFor(error) : wordsForLoss(error);
   say(words);
@@ -278,6 +282,16 @@ async function showAgain(path, options) {
   if (place) place.restore();
   else if (typed) outage.goOnTyping(typed);
   if (document.activeElement === document.body) main.focus({ preventScroll: true });
+}
+
+/** Has the user lost the role that the page needs? */
+function isDemoted(error) {
+  return error instanceof Problem && error.code === "forbidden";
+}
+
+async function leaveAdminPages() {
+  say(WORDS.noAdmin);
+  await enterAt(HOME).then(arrive, fail);
 }
 
 // The login page ------------------------------------------------------------------------------------------------------------
@@ -398,6 +412,18 @@ seat.onConnection((isConnected) => {
 
 seat.onEnded(() => sayOfConnection("", 0));
 
+// The server closes the stream of somebody who has become an admin, or is one no more.
+seat.onConnection((isConnected) => { if (isConnected) lookAtRole().catch(fail); });
+
+/** Shows the page again, without a word, if its links are not those of the user's role. */
+async function lookAtRole() {
+  const response = await seat.fetch("/auth/session", { passive: true });
+  if (!response.ok) return;
+  const { user } = await response.json();
+  const isShown = nav.querySelector("a[href^='/admin/']") !== null;
+  if ((user.role === "admin") !== isShown) await visit(here(), { passive: true, may: isIdle });
+}
+
 // Admin pages -----------------------------------------------------------------------------------------------------------------------
 
 let refreshing = false;
@@ -417,8 +443,9 @@ async function refresh() {
     try {
       await visit(path, { passive: true, may: () => isIdle() && path === here() });
       scrollTo(0, place);
-    } catch {
-      dirty = true;
+    } catch (error) {
+      dirty = !isDemoted(error);
+      if (!dirty) fail(error);
     }
   }
   dirty = false;
@@ -431,7 +458,7 @@ seat.onChanged(refresh);
 function isIdle() {
   const focused = document.activeElement;
   const isTyped = [...main.querySelectorAll("input")].some((input) => input.value !== input.defaultValue);
-  return !document.getElementById("confirm").open
+  return !document.querySelector("dialog[open]")
     && !main.querySelector(":popover-open")
     && !(focused !== main && main.contains(focused))
     && (getSelection()?.isCollapsed ?? true)
@@ -460,60 +487,9 @@ function confirmed(words, { yes = "End", count = "1" }) {
   });
 }
 
-/** Performs a button's action: `data-delete` or `data-post` with a path; `data-confirm`, `data-yes` and `data-done` with texts;
- * `data-count` with the number of things that it is about; `data-undo` with the path that takes it back, and `data-undone`. */
-async function act(button) {
-  const { delete: gone, post: path = gone, confirm: words, done = "Done.", undo, undone } = button.dataset;
-  // The dialog gives the focus back to a button that is seen.
-  if (words && !(await confirmed(words, button.dataset))) return focusOn(button);
-  busy(button, true);
-  try {
-    const response = await seat.fetch(path, { method: gone ? "DELETE" : "POST" });
-    // 404: it is gone already, as wanted.
-    if (!response.ok && !(gone && response.status === 404)) throw await Problem.from(response);
-    const { ended } = response.status === 200 ? await response.json() : {};
-    const sessions = `${ended} ${ended === 1 ? "session" : "sessions"} ended.`;
-    say("");
-    lists.tell(ended === undefined ? done : sessions, undo && (() => takeBack(undo, undone)));
-    await reload(button, gone && path.startsWith("/api/admin/sessions/"));
-  } catch (error) {
-    fail(error);
-  } finally {
-    busy(button, false);
-    if (button.isConnected) focusOn(button);
-  }
-}
-
-/** Takes the focus back to a button, or to that of its menu, unless somebody has moved it elsewhere. */
-function focusOn(button) {
-  const focused = document.activeElement;
-  // A dialog that has just been closed still has it.
-  if (focused !== document.body && focused.checkVisibility()) return;
-  (button.checkVisibility() ? button : lists.openerOf(button))?.focus({ preventScroll: true });
-}
-
-/** Loads the page again, and leaves its user where they are; `isGone`: with the row of the button goes. */
-async function reload(button, isGone) {
-  const menu = button.closest(":popover-open");
-  menu?.hidePopover();
-  const place = new lists.Place(button, isGone);
-  place.restore();
-  await visit(here());
-  place.restore();
-}
-
-/** Takes back what a button has done. */
-async function takeBack(path, done) {
-  const row = path.split("/").at(-2);
-  try {
-    const response = await seat.fetch(path, { method: "POST" });
-    if (!response.ok) throw await Problem.from(response);
-    lists.tell(done);
-    const button = main.querySelector(`[data-row="${row}"] button`);
-    if (button) await reload(button, false);
-  } catch (error) {
-    fail(error);
-  }
+/** What the actions of a page need of it. */
+function page() {
+  return { main, lists, fetch: (...asked) => seat.fetch(...asked), confirmed, renew: () => visit(here()), say, fail };
 }
 
 function enterInvite(form) {
@@ -530,8 +506,8 @@ function enterInvite(form) {
 
 // A link would load a new page, and that would end the session.
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-delete], [data-post]");
-  if (button && seat.user) act(button);
+  const button = event.target.closest("[data-delete], [data-post], [data-patch]");
+  if (button && seat.user) actions.act(button, page());
   const link = event.target.closest("a[href]");
   if (!seat.user && link?.origin === location.origin) carry(document.getElementById("email")?.value ?? address);
   if (!seat.user || link?.target || link?.origin !== location.origin || event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -1,0 +1,113 @@
+// What an admin does to people: the buttons of a list, and the dialog for another name. `page` is what they need of the page that shows
+// the list: its `main`, `lists`, `fetch` with the token, `confirmed`, `renew` to load it again, `say` and `fail`.
+
+import { Problem } from "./oneseat.js";
+import { busy, enter } from "./form.js";
+
+/** Performs a button's action: `data-delete`, `data-post` or `data-patch` with a path, and `data-body`; `data-confirm`, `data-yes` and
+ * `data-done` with texts; `data-count` with the number of things that it is about; `data-undo` with the path that takes it back,
+ * `data-undo-body` and `data-undone`. */
+export async function act(button, page) {
+  const { delete: gone, patch, post: path = gone ?? patch, body, confirm: words, done = "Done.", undo, undoBody, undone } = button.dataset;
+  if (words && !(await page.confirmed(words, button.dataset))) return focusOn(button, page);
+  busy(button, true);
+  try {
+    const response = await (gone ? page.fetch(path, { method: "DELETE" }) : change(path, body, page));
+    // 404: it is gone already, as wanted.
+    if (!response.ok && !(gone && response.status === 404)) throw await Problem.from(response);
+    const { ended } = response.status === 200 ? await response.json() : {};
+    const sessions = `${ended} ${ended === 1 ? "session" : "sessions"} ended.`;
+    page.say("");
+    page.lists.tell(ended === undefined ? done : sessions, undo && (() => takeBack(undo, undoBody, undone, page)));
+    await reload(button, /^\/api\/admin\/(sessions|users)\/[^/]+$/.test(gone), page);
+  } catch (error) {
+    page.fail(error);
+  } finally {
+    busy(button, false);
+    if (button.isConnected) focusOn(button, page);
+  }
+}
+
+/** Takes the focus back to a button, or to that of its menu, unless somebody has moved it elsewhere. */
+function focusOn(button, { lists }) {
+  const focused = document.activeElement;
+  // A dialog that has just been closed still has it.
+  if (focused !== document.body && focused.checkVisibility()) return;
+  (button.checkVisibility() ? button : lists.openerOf(button))?.focus({ preventScroll: true });
+}
+
+/** `PATCH` if there is a body, else `POST`. */
+function change(path, body, page) {
+  if (!body) return page.fetch(path, { method: "POST" });
+  return page.fetch(path, { method: "PATCH", headers: { "Content-Type": "application/json" }, body });
+}
+
+/** Loads the page again, and leaves its user where they are; `isGone`: with the row of the button goes. */
+async function reload(button, isGone, page) {
+  const menu = button.closest(":popover-open");
+  menu?.hidePopover();
+  const place = new page.lists.Place(button, isGone);
+  place.restore();
+  await page.renew();
+  place.restore();
+}
+
+/** Takes back what was done to a user. */
+async function takeBack(path, body, done, page) {
+  const [, row] = /^\/api\/admin\/users\/([^/]+)/.exec(path);
+  try {
+    const response = await change(path, body, page);
+    if (!response.ok) throw await Problem.from(response);
+    page.lists.tell(done);
+    const button = page.main.querySelector(`[data-row="${row}"] button`);
+    if (button) await reload(button, false, page);
+  } catch (error) {
+    page.fail(error);
+  }
+}
+
+/** The dialog for another name of a user, until `signal`. A button with `data-rename` opens it. */
+export function enterRename(dialog, signal, page) {
+  const [form, typed] = [dialog.querySelector("form"), document.getElementById("rename-name")];
+  let button = null;
+  page.main.addEventListener("click", ({ target }) => {
+    const pressed = target.closest("[data-rename]");
+    if (!pressed) return;
+    button = pressed;
+    document.getElementById("rename-whom").textContent = button.dataset.name;
+    typed.value = button.dataset.name;
+    form.querySelector(".form-error").textContent = "";
+    typed.removeAttribute("aria-invalid");
+    dialog.showModal();
+    typed.select();
+  }, { signal });
+  document.getElementById("rename-no").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => {
+    // What stands in a field keeps the list from renewing itself.
+    typed.value = "";
+    focusOn(button, page);
+  });
+  enter(form, {
+    send: async ({ name }) => {
+      const response = await change(button.dataset.rename, JSON.stringify({ name }), page);
+      if (!response.ok) throw await Problem.from(response);
+    },
+    done: ({ name }) => {
+      dialog.close();
+      tellOfName(button, name.trim(), page);
+    },
+  });
+}
+
+function tellOfName(button, name, page) {
+  const { rename: path, name: earlier } = button.dataset;
+  const undone = `${isolated(earlier)} has their earlier name again.`;
+  const undo = () => takeBack(path, JSON.stringify({ name: earlier }), undone, page);
+  page.lists.tell(`${isolated(earlier)} is now called ${isolated(name)}.`, undo);
+  reload(button, false, page).catch(page.fail);
+}
+
+/** Between marks that keep the direction of the words from the text around them. */
+function isolated(words) {
+  return `\u2068${words}\u2069`;
+}
