@@ -57,7 +57,7 @@ const ENDINGS = {
     (at) => `Your password was changed at ${at}, which ends every session.`,
     "Sign in with the new one. If it was not you, choose another at once.",
   ],
-  account_disabled: [(at) => `Your account was disabled at ${at}.`, "An administrator can tell you more."],
+  account_disabled: [(at) => `Your account was disabled or removed at ${at}.`, "An administrator can tell you more."],
   restored: [
     (at) => `Your session ended at ${at}: the server's data was restored from a backup.`,
     "Please sign in again. Nothing is wrong with your account.",

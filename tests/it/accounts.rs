@@ -230,4 +230,13 @@ async fn an_account_without_a_password_says_whether_its_user_is_invited() {
     app.database()
         .execute("update one_time_links set expires_at = now() - interval '1 second'");
     assert_eq!(nora().await["state"], "no_password");
+    let found = admin.get("/api/admin/users?q=no%20password").await.json();
+    assert_eq!(found["total"], 1, "{found}");
+    // What was not delivered lately has to be sent again; later it is as good as never sent.
+    app.database()
+        .execute("insert into undelivered_mails values (email_digest('nora@example.org'), 'invitation', 'nobody there')");
+    assert_eq!(nora().await["state"], "invited");
+    app.database()
+        .execute("update undelivered_mails set given_up_at = now() - interval '8 days'");
+    assert_eq!(nora().await["state"], "no_password");
 }

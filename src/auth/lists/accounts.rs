@@ -196,13 +196,13 @@ pub(in crate::auth) fn find_account(
     Ok(account)
 }
 
-/// Is an invitation under way? Its mail waits or was given up, or its link still works.
+/// Is an invitation under way? Its mail waits or was given up lately, or its link still works.
 fn is_invited() -> SqlLiteral<Bool> {
     sql("(exists (select from one_time_links as link where link.user_id = users.id and link.purpose = 'invitation'
                 and link.email = users.email and link.expires_at > now())
             or exists (select from mails where mails.email_digest = email_digest(users.email) and mails.kind = 'invitation')
             or exists (select from undelivered_mails as mail where mail.email_digest = email_digest(users.email)
-                and mail.kind = 'invitation'))")
+                and mail.kind = 'invitation' and mail.given_up_at > now() - interval '7 days'))")
 }
 
 type Condition = Box<dyn BoxableExpression<users::table, Pg, SqlType = Bool>>;

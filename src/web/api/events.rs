@@ -153,14 +153,13 @@ impl Events {
                     changed.ok()?;
                     match self.auth.is_admin(self.user).await {
                         Ok(true) => return Some("event: changed\ndata:\n\n".to_owned()),
-                        // The user is no admin any more. The page connects again with its new role.
-                        Ok(false) => return None,
-                        Err(_) => {}
+                        // The user is no admin any more, or nobody can say so. The page connects again with its role.
+                        Ok(false) | Err(_) => return None,
                     }
                 }
-                // The user may be an admin from now on. The page connects again with its new role.
+                // The user may be an admin from now on. The page connects again with its role, also if nobody can say so.
                 () = self.watcher.named.notified(), if !self.is_admin => {
-                    if let Ok(true) = self.auth.is_admin(self.user).await {
+                    if !matches!(self.auth.is_admin(self.user).await, Ok(false)) {
                         return None;
                     }
                 }

@@ -156,7 +156,8 @@ async fn somebody_is_removed_on_a_phone_by_keyboard_once_it_is_confirmed() {
     admin.press(enter).await;
     admin.click("#confirm-yes").await;
     admin.wait_for_words("is removed.").await;
-    ada.wait_for_words("Your account was disabled at").await;
+    ada.wait_for_words("Your account was disabled or removed at")
+        .await;
     admin.wait_for_count("#users-heading .count", 2).await;
     is_focused(&admin, "Actions for m@example.org").await;
     assert!(!admin.text().await.contains(ADA));

@@ -40,7 +40,7 @@ async fn a_page_says_how_its_session_ended() {
         ("password_changed", "Your password was changed at"),
         ("expired", "Your session came to its end at"),
         ("restored", "Your session ended at"),
-        ("account_disabled", "Your account was disabled at"),
+        ("account_disabled", "Your account was disabled or removed at"),
     ] {
         browser.sign_in(ADA).await;
         let email = ADA.parse().unwrap();

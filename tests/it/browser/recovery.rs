@@ -93,7 +93,9 @@ async fn invited_by_an_admin_and_signed_in() {
     admin.click(knows_of_it).await;
     admin.wait_for_words("This ends their session.").await;
     admin.click("#confirm-yes").await;
-    browser.wait_for_words("Your account was disabled at").await;
+    browser
+        .wait_for_words("Your account was disabled or removed at")
+        .await;
     admin.click("[aria-label='Enable grace@example.org']").await;
     admin.wait_for("[aria-label='Disable grace@example.org']").await;
     admin
