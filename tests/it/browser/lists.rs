@@ -333,3 +333,29 @@ async fn a_page_leads_to_the_one_before_it_and_back_leads_to_where_it_was_left()
             .await
     );
 }
+
+#[tokio::test]
+async fn times_that_are_long_ago_keep_to_their_column() {
+    let app = app_with_people().await;
+    app.database().execute(
+        "insert into ended_sessions (id, user_id, token_digest, ip_address, created_at, last_activity, expires_at, ended_at, reason)
+             select gen_random_uuid(), id, sha256(email::bytea), '192.0.2.1', now() - interval '16 days', now() - interval '15 days',
+                 now() - interval '14 days', now() - interval '15 days', 'expired'
+             from users;
+         update users set created_at = created_at - interval '15 days'",
+    );
+    let admin = at(&app, "/admin/history", 1280).await;
+    for (path, column) in [("/admin/history", ".history"), ("/admin/users", ".accounts")] {
+        admin.click(&format!("a[href='{path}']")).await;
+        admin.wait_for(column).await;
+        for width in [940, 1280] {
+            resize(&admin, width).await;
+            let keeps = format!(
+                "const times = [...document.querySelectorAll('{column} td > time:not([data-shown])')];
+                 const isInside = (time) => time.getBoundingClientRect().right < time.parentElement.getBoundingClientRect().right;
+                 return times.length >= 20 && times.every(isInside)"
+            );
+            assert!(admin.wait_until(&keeps).await, "{path} at {width}");
+        }
+    }
+}
