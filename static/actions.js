@@ -133,7 +133,7 @@ function enterRename(dialog, signal, page) {
     if (!pressed) return;
     button = pressed;
     document.getElementById("rename-whom").textContent = button.dataset.name;
-    typed.value = button.dataset.name;
+    typed.value = button.value;
     form.querySelector(".form-error").textContent = "";
     typed.removeAttribute("aria-invalid");
     dialog.showModal();
@@ -155,7 +155,7 @@ function enterRename(dialog, signal, page) {
 }
 
 function tellOfName(button, name, page) {
-  const { rename: path, name: earlier } = button.dataset;
+  const [path, earlier] = [button.dataset.rename, button.value];
   const undone = `${isolated(earlier)} has their earlier name again.`;
   const undo = () => takeBack(path, JSON.stringify({ name: earlier }), undone, page);
   page.lists.tell(`${isolated(earlier)} is now called ${isolated(name)}.`, undo);
