@@ -48,6 +48,15 @@ const forms = {
       },
     });
   },
+  "confirm-email": (form) => {
+    if (!token) return replace(form, at(".form-no-link"));
+    enter(form, {
+      send: () => post("/auth/email/confirm", { token }),
+      done: () => replace(form, at(".form-done")),
+      // Only somebody who is signed in can ask for another link.
+      refused: ({ code }) => code === "link_invalid",
+    });
+  },
   resend: (form) => {
     form.hidden = Boolean(token);
     enter(form, {
@@ -61,6 +70,9 @@ for (const [id, prepare] of Object.entries(forms)) {
   const form = document.getElementById(id);
   if (form) prepare(form);
 }
+
+/** The forms that are for a link. */
+const LINKED = "#choose, #verify, #confirm-email";
 
 /** Says whom the link is for, or that it works no more. Without an answer, the button will tell. */
 async function introduce() {
@@ -76,11 +88,11 @@ async function introduce() {
     const again = at("#resend");
     if (again) again.hidden = false;
     at(".link-over-words").textContent = wordsFor(problem);
-    replace(at("#choose, #verify"), at(".link-over"));
+    replace(at(LINKED), at(".link-over"));
   }
 }
 
-if (token && at("#choose, #verify")) introduce();
+if (token && at(LINKED)) introduce();
 
 const email = at("[name=email]");
 // Also where no field waits for it: it must not stay.

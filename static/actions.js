@@ -1,5 +1,6 @@
-// What an admin does to people: the buttons of a list, and the dialog for another name. `page` is what they need of the page that shows
-// the list: its `main`, `lists`, `fetch` with the token, `confirmed`, `renew` to load it again, `say` and `fail`.
+// What pages behind the sign-in do: the buttons of a list, the dialogs for another name and another address, and forms that are sent. `page` is
+// what they need of the page: its `main`, `lists`, `fetch` with the token, `confirmed`, `renew` to load it again, `show` to do so from its
+// top, `say` and `fail`.
 
 import { Problem } from "./oneseat.js";
 import { busy, enter } from "./form.js";
@@ -66,8 +67,65 @@ async function takeBack(path, body, done, page) {
   }
 }
 
+/** Prepares the forms and dialogs of a page, until `signal`. */
+export function enterForms(signal, page) {
+  for (const form of page.main.querySelectorAll("form[data-done]")) enterSaved(form, page);
+  const [rename, readdress] = ["rename", "readdress"].map((id) => document.getElementById(id));
+  if (rename) enterRename(rename, signal, page);
+  if (readdress) enterAddresses(readdress, signal, page);
+}
+
+/** A form that is sent as `data-method` says (`POST`). Then the page is shown anew, and says `data-done`. */
+function enterSaved(form, page) {
+  enter(form, {
+    send: (values) => save(form.getAttribute("action"), values, form.dataset.method ?? "POST", page),
+    done: async () => {
+      await page.show();
+      page.say(form.dataset.done);
+    },
+  });
+}
+
+/** Sends values; throws a problem if the answer is not a success. */
+async function save(path, values, method, page) {
+  const headers = { "Content-Type": "application/json" };
+  const response = await page.fetch(path, { method, headers, body: JSON.stringify(values) });
+  if (!response.ok) throw await Problem.from(response);
+}
+
+/** The dialog in which an admin gives somebody another address. A button with `data-readdress` opens it. */
+function enterAddresses(dialog, signal, page) {
+  const form = dialog.querySelector("form");
+  const { email, verified } = form.elements;
+  let button = null;
+  page.main.addEventListener("click", ({ target }) => {
+    const pressed = target.closest("[data-readdress]");
+    if (!pressed) return;
+    button = pressed;
+    form.querySelector(".form-error").textContent = "";
+    email.removeAttribute("aria-invalid");
+    dialog.querySelector("bdi").textContent = button.dataset.name;
+    dialog.showModal();
+    email.focus();
+  }, { signal });
+  dialog.querySelector("[value=no]").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => {
+    // What stands in a field keeps the list from renewing itself.
+    form.reset();
+    focusOn(button, page);
+  });
+  enter(form, {
+    send: (values) => save(button.dataset.readdress, { ...values, verified: verified.checked }, "PUT", page),
+    done: () => {
+      page.lists.tell(verified.checked ? form.dataset.words : form.dataset.wordsUnverified);
+      dialog.close();
+      reload(button, false, page).catch(page.fail);
+    },
+  });
+}
+
 /** The dialog for another name of a user, until `signal`. A button with `data-rename` opens it. */
-export function enterRename(dialog, signal, page) {
+function enterRename(dialog, signal, page) {
   const [form, typed] = [dialog.querySelector("form"), document.getElementById("rename-name")];
   let button = null;
   page.main.addEventListener("click", ({ target }) => {
@@ -75,7 +133,7 @@ export function enterRename(dialog, signal, page) {
     if (!pressed) return;
     button = pressed;
     document.getElementById("rename-whom").textContent = button.dataset.name;
-    typed.value = button.dataset.name;
+    typed.value = button.value;
     form.querySelector(".form-error").textContent = "";
     typed.removeAttribute("aria-invalid");
     dialog.showModal();
@@ -88,10 +146,7 @@ export function enterRename(dialog, signal, page) {
     focusOn(button, page);
   });
   enter(form, {
-    send: async ({ name }) => {
-      const response = await change(button.dataset.rename, JSON.stringify({ name }), page);
-      if (!response.ok) throw await Problem.from(response);
-    },
+    send: ({ name }) => save(button.dataset.rename, { name }, "PATCH", page),
     done: ({ name }) => {
       dialog.close();
       tellOfName(button, name.trim(), page);
@@ -100,7 +155,7 @@ export function enterRename(dialog, signal, page) {
 }
 
 function tellOfName(button, name, page) {
-  const { rename: path, name: earlier } = button.dataset;
+  const [path, earlier] = [button.dataset.rename, button.value];
   const undone = `${isolated(earlier)} has their earlier name again.`;
   const undo = () => takeBack(path, JSON.stringify({ name: earlier }), undone, page);
   page.lists.tell(`${isolated(earlier)} is now called ${isolated(name)}.`, undo);

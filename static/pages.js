@@ -2,7 +2,7 @@
 // is kept, so that signing out works offline. Other pages are fetched with the token, and their content replaces it.
 
 import { Oneseat, Problem, SessionEnded } from "./oneseat.js";
-import { Cancelled, SITE, WORDS as COMMON, carried, carry, enter, post, recall, remember, wordsFor, wordsForLoss } from "./form.js";
+import { Cancelled, SITE, WORDS as COMMON, carried, carry, enter, recall, remember, wordsFor, wordsForLoss } from "./form.js";
 
 const seat = new Oneseat();
 
@@ -100,14 +100,11 @@ function show(content, title) {
   lists?.keepTimes(main, whole, leave.signal);
   lists?.showCutOff(main, leave.signal);
   lists?.enterMenus(main, leave.signal);
+  actions?.enterForms(leave.signal, page());
   if (document.getElementById("login")) enterLogin();
   if (document.getElementById("warning")) enterSeat(leave.signal);
   const change = document.getElementById("change-password");
   if (change) enterChange(change);
-  const invite = document.getElementById("invite");
-  if (invite) enterInvite(invite);
-  const rename = document.getElementById("rename");
-  if (rename) actions.enterRename(rename, leave.signal, page());
 }
 
 /** Under this name a page that is left says so to the next one of its tab. */
@@ -355,7 +352,7 @@ function enterSeat(signal) {
   countdown.enterSeat({
     signal,
     load: () => load(here(), { passive: true }),
-    stay: () => visit(here()).then(() => arrive(), fail),
+    stay: reshow,
     lookAgain: () => visit(here(), { passive: true, may: isIdle }).catch(fail),
     fail,
   });
@@ -367,6 +364,8 @@ function here() {
 
 /** A password manager may have led here, to change the password. */
 function enterChange(form) {
+  // It may be another one than the one of the sign-in.
+  address = form.elements.username.value;
   enter(form, { send: changePassword });
   form.closest("details").open = location.hash === "#change-password";
 }
@@ -489,17 +488,12 @@ function confirmed(words, { yes = "End", count = "1" }) {
 
 /** What the actions of a page need of it. */
 function page() {
-  return { main, lists, fetch: (...asked) => seat.fetch(...asked), confirmed, renew: () => visit(here()), say, fail };
+  return { main, lists, fetch: (...asked) => seat.fetch(...asked), confirmed, renew: () => visit(here()), show: reshow, say, fail };
 }
 
-function enterInvite(form) {
-  enter(form, {
-    send: (values) => post(form.getAttribute("action"), values, (...asked) => seat.fetch(...asked)),
-    done: async () => {
-      await visit(here()).then(() => arrive(), fail);
-      say(form.dataset.done);
-    },
-  });
+/** Shows the page anew, from its top. */
+function reshow() {
+  return visit(here()).then(() => arrive(), fail);
 }
 
 // Moving and leaving ------------------------------------------------------------------------------------------------------------------

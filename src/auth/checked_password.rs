@@ -74,7 +74,7 @@ impl Claim {
 
 impl CheckedPassword {
     /// Locks the user's row until the transaction ends, and returns the user if everything still holds.
-    /// `None`: the password was changed, or a racing sign-in stored a stronger hash.
+    /// `None`: the password or the address was changed, or a racing sign-in stored a stronger hash.
     pub(super) fn confirm(&self, conn: &mut PgConnection) -> Result<Option<User>, Error> {
         let Some(Claimed {
             is_locked,
@@ -100,7 +100,9 @@ impl CheckedPassword {
         if is_locked {
             return Err(Error::AccountLocked);
         }
-        Ok((row.password_hash == self.found.password_hash).then_some(row.user))
+        let is_as_before =
+            row.password_hash == self.found.password_hash && row.user.email == self.found.user.email;
+        Ok(is_as_before.then_some(row.user))
     }
 
     /// Writes the refusal to the security log, if it was decided.

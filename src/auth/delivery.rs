@@ -3,24 +3,23 @@
 //! The token of a link is created here, not at the request. So no token waits in a table, and a link that
 //! waited for a mail server still has its whole lifetime.
 
+mod letter;
+
 use std::sync::Arc;
 
 use diesel::prelude::*;
+use letter::{Letter, OfNoUse};
 use metrics::counter;
 use uuid::Uuid;
 
 use super::metrics::{MAILS, POSTPONED};
 use super::{Auth, Error, audit};
 use crate::db::PgConnection;
-use crate::mail::message::Content;
 use crate::mail::outbox::{self, Next, QueuedMail};
 use crate::mail::undelivered;
-use crate::mail::{Kind, Mailer, Message, NotSent, Site};
-use crate::sessions::Device;
-use crate::token::Token;
-use crate::users::link::{self, Purpose};
-use crate::users::store::{self as users, Credentials};
-use crate::users::{User, short_digest};
+use crate::mail::{Kind, Mailer, NotSent, Site};
+use crate::users::short_digest;
+use crate::users::store as users;
 
 /// The outcome of one delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +69,7 @@ impl Auth {
         let written = self
             .run(move |conn| {
                 let written = conn.transaction::<_, Error, _>(|conn| {
-                    let written = write(conn, &claimed, &site)?;
+                    let written = letter::write(conn, &claimed, &site)?;
                     if written.is_err() {
                         outbox::discard(conn, &claimed)?;
                     }
@@ -82,7 +81,7 @@ impl Auth {
                 Ok(written)
             })
             .await;
-        let (user, message) = match written {
+        let Letter { user, to, message } = match written {
             Ok(Ok(written)) => written,
             Ok(Err(OfNoUse(_))) => return Ok(Delivery::Dropped),
             // This mail alone failed: the next one is still sent.
@@ -92,8 +91,8 @@ impl Auth {
                 return self.put_back(mail).await;
             }
         };
-        let sent = mailer.send(user.email, message).await;
-        self.settle(mail, user.id, sent).await
+        let sent = mailer.send(to, message).await;
+        self.settle(mail, user, sent).await
     }
 
     /// Does with the mail what became of it.
@@ -142,7 +141,7 @@ impl Auth {
                 let was_in = outbox::remove(conn, mail.id)? > 0;
                 match &refused {
                     None => undelivered::forget(conn, &mail.email_digest)?,
-                    Some(_) if !was_in => 0,
+                    Some(_) if !was_in || !is_for_an_account(&mail) => 0,
                     Some(Refused { reason, .. }) => {
                         undelivered::note(conn, &mail.email_digest, kind, reason)?
                     }
@@ -184,6 +183,12 @@ struct Refused {
     reason: String,
 }
 
+/// Is the mail for an address that an account has, or may get? Whoever has a former address later is not told what
+/// did not reach it.
+fn is_for_an_account(mail: &QueuedMail) -> bool {
+    mail.about.is_none() || mail.kind == Kind::EmailChange
+}
+
 /// Why a mail for an address without an account is not sent.
 const NOBODY: &str = "nobody has this address";
 
@@ -206,93 +211,4 @@ fn discard_those_of_nobody(conn: &mut PgConnection) -> QueryResult<()> {
             return Ok(());
         }
     }
-}
-
-/// The reason why a mail has no user, or is of no use to them any more.
-#[derive(Clone, Copy, Debug)]
-struct OfNoUse(&'static str);
-
-/// Finds the user and writes the message, in a transaction that locks the user's row.
-fn write(
-    conn: &mut PgConnection,
-    mail: &QueuedMail,
-    site: &Site,
-) -> Result<Result<(User, Message), OfNoUse>, Error> {
-    let nobody = || Ok(Err(OfNoUse(NOBODY)));
-    let Some(found) = users::find_by_digest(conn, &mail.email_digest)? else {
-        return nobody();
-    };
-    let Some(Credentials { user, password_hash }) = users::lock(conn, found.id)? else {
-        return nobody();
-    };
-    let may_sign_in = user.disabled_at.is_none();
-    let url = site.url.as_str();
-    let forgot = format!("{url}/forgot");
-    let from = mail.ip_address.map_or_else(
-        || "an unknown address".to_owned(),
-        |network| network.ip().to_string(),
-    );
-    let with = Device::of(mail.user_agent.as_deref()).to_string();
-    let (link, by);
-    let content = match mail.kind {
-        Kind::Invitation | Kind::Verification | Kind::PasswordReset if !may_sign_in => {
-            return Ok(Err(OfNoUse("account is disabled")));
-        }
-        Kind::Invitation if password_hash.is_none() => {
-            link = open(conn, &user, Purpose::Invitation, url, "welcome")?;
-            by = inviter(conn, mail)?;
-            Content::Invitation {
-                by: by.as_deref(),
-                link: &link,
-            }
-        }
-        Kind::Verification if !user.email_verified => {
-            link = open(conn, &user, Purpose::Verification, url, "verify")?;
-            Content::Verification { link: &link }
-        }
-        Kind::PasswordReset => {
-            link = open(conn, &user, Purpose::PasswordReset, url, "reset")?;
-            Content::PasswordReset { link: &link }
-        }
-        Kind::PasswordChanged => Content::PasswordChanged {
-            at: mail.happened_at,
-            from: &from,
-            with: &with,
-            forgot: &forgot,
-        },
-        Kind::NewSignIn => Content::NewSignIn {
-            at: mail.happened_at,
-            from: &from,
-            with: &with,
-            forgot: &forgot,
-        },
-        Kind::Invitation => return Ok(Err(OfNoUse("the user has a password"))),
-        Kind::Verification => return Ok(Err(OfNoUse("the address is verified"))),
-    };
-    let message = Message::new(site, &user.name, &content)
-        .map_err(|error| Error::Unavailable(format!("a mail cannot be written: {error}")))?;
-    Ok(Ok((user, message)))
-}
-
-/// The name of the admin who invites, while the account is there.
-fn inviter(conn: &mut PgConnection, mail: &QueuedMail) -> QueryResult<Option<String>> {
-    let by = mail
-        .invited_by
-        .map(|id| users::find_by_id(conn, id))
-        .transpose()?;
-    Ok(by.flatten().map(|user| user.name))
-}
-
-/// Creates a link. Its token is in the fragment, which browsers never send: it reaches no log and no other
-/// site.
-fn open(
-    conn: &mut PgConnection,
-    user: &User,
-    purpose: Purpose,
-    public_url: &str,
-    page: &str,
-) -> Result<String, Error> {
-    let token = Token::generate()?;
-    link::open(conn, user, purpose, &token.digest())?;
-    Ok(format!("{public_url}/{page}#{}", token.reveal()))
 }

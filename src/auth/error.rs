@@ -41,6 +41,12 @@ pub enum Error {
     /// The link was valid once, and its time is over.
     #[error("the link is too old")]
     LinkExpired,
+    /// The user has this address already.
+    #[error("this is the address of the account already")]
+    SameEmail,
+    /// The user has asked for as many changes of address as an hour allows.
+    #[error("too many changes of address were asked for")]
+    TooManyChanges,
     /// No mail server is configured.
     #[error("this server sends no mail")]
     NoMail,

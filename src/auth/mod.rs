@@ -3,11 +3,12 @@
 //! One file per use case: [`sign_in`], `checked_password` (checks a password once and again), [`endings`]
 //! (sign-out, revocation), `unwritten_ends` (expiry), [`validator`] (checks a token), [`watch`] (reports the
 //! end of a session), [`page_end`] (ends a session whose page is gone), [`recovery`] (forgotten and changed passwords), [`delivery`] (sends mail),
-//! [`introspection`] (answers services), [`accounts`] (what operators and admins do to users), [`changes`] (their names, roles and removal), [`import`] (users of another system), [`authority`]
+//! [`introspection`] (answers services), [`accounts`] (what operators and admins do to users), [`changes`] (their names, roles and removal), [`address`] (their addresses), [`import`] (users of another system), [`authority`]
 //! (confirms permission), `user_ref` (names an account), `respelling` (gives older addresses their spelling), [`lists`] (sessions and accounts), [`statistics`]
 //! (figures), [`metrics`] (counters), [`sweep`] (removes old rows) and [`audit`] (the security log).
 
 pub mod accounts;
+pub mod address;
 pub mod audit;
 pub mod authority;
 pub mod changes;

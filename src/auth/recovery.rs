@@ -16,7 +16,7 @@ use crate::mail::Kind;
 use crate::mail::outbox::{self, Asked, Happening};
 use crate::sessions::{EndedSession, Origin};
 use crate::token::{Token, TokenDigest};
-use crate::users::link::{self, Purpose};
+use crate::users::link::{self, Link, Purpose};
 use crate::users::store::{self as users, Credentials};
 use crate::users::{Email, Password, Proposed, User, lockout};
 
@@ -32,6 +32,7 @@ impl Auth {
             Purpose::Invitation => Kind::Invitation,
             Purpose::Verification => Kind::Verification,
             Purpose::PasswordReset => Kind::PasswordReset,
+            Purpose::EmailChange => Kind::EmailChange,
         };
         let networks = origin.networks();
         self.run(move |conn| {
@@ -45,16 +46,15 @@ impl Auth {
         .await
     }
 
-    /// Finds the user of a mailed link, and does not use it up.
+    /// Finds whom a mailed link is for, and does not use it up.
     ///
     /// # Errors
     /// [`Error::LinkInvalid`], [`Error::LinkExpired`]; [`Error::Unavailable`].
-    pub async fn user_of_link(&self, token: Token) -> Result<User, Error> {
+    pub async fn look_at_link(&self, token: Token) -> Result<Link, Error> {
         let digest = token.digest();
         self.run(move |conn| {
             let found = redeemable(conn, &digest, &Purpose::ALL);
-            let (user, _) = found.map_err(|error| delete_if_refused(conn, &digest, &Purpose::ALL, error))?;
-            Ok(user)
+            found.map_err(|error| delete_if_refused(conn, &digest, &Purpose::ALL, error))
         })
         .await
     }
@@ -76,7 +76,7 @@ impl Auth {
     pub async fn reset_password(&self, token: Token, password: String, origin: Origin) -> Result<(), Error> {
         let digest = token.digest();
         let proposed = Proposed::new(&password)?;
-        let (user, purpose) = self
+        let Link { user, purpose, .. } = self
             .run(move |conn| {
                 let purposes = [Purpose::PasswordReset, Purpose::Invitation];
                 redeemable(conn, &digest, &purposes)
@@ -89,7 +89,7 @@ impl Auth {
         let (is_mailed, policy) = (self.policy.mail.is_on(), self.policy.sessions);
         self.run(move |conn| {
             let done = conn.transaction::<_, Error, _>(|conn| {
-                let user = redeem(conn, &digest, purpose)?;
+                let user = redeem(conn, &digest, purpose)?.user;
                 users::set_verified(conn, user.id)?;
                 let ended = replace_password(conn, &user, &hash, &policy)?;
                 if is_mailed && purpose == Purpose::PasswordReset {
@@ -114,7 +114,7 @@ impl Auth {
         let digest = token.digest();
         self.run(move |conn| {
             let done = conn.transaction::<_, Error, _>(|conn| {
-                let user = redeem(conn, &digest, Purpose::Verification)?;
+                let user = redeem(conn, &digest, Purpose::Verification)?.user;
                 users::set_verified(conn, user.id)?;
                 link::discard(conn, user.id, Purpose::Verification)?;
                 Ok(user)
@@ -192,13 +192,9 @@ impl Auth {
     }
 }
 
-/// Finds the user and the purpose of a live link, if it has one of these purposes.
-fn redeemable(
-    conn: &mut PgConnection,
-    digest: &TokenDigest,
-    purposes: &[Purpose],
-) -> Result<(User, Purpose), Error> {
-    let found = link::find(conn, digest)?.filter(|(_, purpose)| purposes.contains(purpose));
+/// Finds a live link, if it has one of these purposes.
+fn redeemable(conn: &mut PgConnection, digest: &TokenDigest, purposes: &[Purpose]) -> Result<Link, Error> {
+    let found = link::find(conn, digest)?.filter(|link| purposes.contains(&link.purpose));
     if found.is_none() && link::is_expired(conn, digest, purposes)? {
         return Err(Error::LinkExpired);
     }
@@ -206,15 +202,14 @@ fn redeemable(
 }
 
 /// Like [`redeemable`], and locks the user's row until the transaction ends.
-fn redeem(conn: &mut PgConnection, digest: &TokenDigest, purpose: Purpose) -> Result<User, Error> {
-    let (user, _) = redeemable(conn, digest, &[purpose])?;
-    users::lock(conn, user.id)?.ok_or(Error::LinkInvalid)?;
-    let (user, _) = redeemable(conn, digest, &[purpose])?;
-    Ok(user)
+pub(super) fn redeem(conn: &mut PgConnection, digest: &TokenDigest, purpose: Purpose) -> Result<Link, Error> {
+    let link = redeemable(conn, digest, &[purpose])?;
+    users::lock(conn, link.user.id)?.ok_or(Error::LinkInvalid)?;
+    redeemable(conn, digest, &[purpose])
 }
 
 /// Deletes a link that was refused, before the client is told. Returns the error.
-fn delete_if_refused(
+pub(super) fn delete_if_refused(
     conn: &mut PgConnection,
     digest: &TokenDigest,
     purposes: &[Purpose],
@@ -239,6 +234,6 @@ pub(super) fn happening(origin: &Origin) -> Happening {
     Happening {
         ip_address: Some(origin.network()),
         user_agent: origin.user_agent().map(str::to_owned),
-        invited_by: None,
+        ..Happening::default()
     }
 }

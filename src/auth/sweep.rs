@@ -18,7 +18,7 @@ use super::metrics::{SWEEPS, SWEPT_ROWS};
 use super::{Auth, Error, unwritten_ends};
 use crate::config::SessionPolicy;
 use crate::db::{OwnedConnection, PgConnection};
-use crate::mail::{outbox, undelivered};
+use crate::mail::{requests, undelivered};
 use crate::sessions::{history, known_origins, store};
 use crate::users::{link, lockout, short_digest};
 
@@ -218,7 +218,7 @@ fn sweep_batch(
         let endings = history::purge(conn, retention, from.endings, BATCH)?;
         let login_failures = lockout::sweep(conn, from.login_failures, BATCH)?;
         let links = link::sweep(conn, from.links, BATCH)?;
-        let mail_requests = outbox::sweep(conn, from.mail_requests, BATCH)?;
+        let mail_requests = requests::sweep(conn, from.mail_requests, BATCH)?;
         let origins = known_origins::sweep(conn, from.known_origins, BATCH)?;
         let undelivered = undelivered::sweep(conn, from.undelivered, BATCH)?;
         let swept = Swept {

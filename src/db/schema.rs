@@ -60,6 +60,8 @@ diesel::table! {
         invited_by -> Nullable<Uuid>,
         refusals -> Int4,
         last_reason -> Nullable<Text>,
+        address -> Nullable<Text>,
+        about -> Nullable<Uuid>,
     }
 }
 

@@ -15,6 +15,12 @@ words! {
         PasswordChanged = "password_changed",
         /// Tells a user of a sign-in from a new place.
         NewSignIn = "new_sign_in",
+        /// Asks at a new address whether it is to be that of an account.
+        EmailChange = "email_change",
+        /// Tells a user, at the address that they have, that another one was asked for.
+        EmailChangeRequested = "email_change_requested",
+        /// Tells a user, at the address that they had, that their account has another one.
+        EmailChanged = "email_changed",
     }
 }
 
@@ -25,7 +31,10 @@ impl Kind {
             Self::Invitation => "Invitation",
             Self::Verification => "Link to verify the address",
             Self::PasswordReset => "Link for a new password",
-            Self::PasswordChanged | Self::NewSignIn => "Mail",
+            Self::EmailChange => "Link to confirm the address",
+            Self::PasswordChanged | Self::NewSignIn | Self::EmailChangeRequested | Self::EmailChanged => {
+                "Mail"
+            }
         }
     }
 }

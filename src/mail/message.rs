@@ -20,7 +20,7 @@ pub struct Message {
     pub html: String,
 }
 
-/// The facts of a message: one variant for each [`super::Kind`].
+/// The facts of a message: one variant for each [`super::Kind`], and one more for a new address that has an account.
 #[derive(Debug)]
 pub enum Content<'a> {
     /// An invitation, with the link that sets the first password.
@@ -61,6 +61,31 @@ pub enum Content<'a> {
         with: &'a str,
         /// Where to request a new password.
         forgot: &'a str,
+    },
+    /// A change of address, with the link that makes it.
+    EmailChange {
+        /// Works for eight hours.
+        link: &'a str,
+    },
+    /// Somebody wants the address of this user for another account.
+    EmailTaken,
+    /// Another address was asked for.
+    EmailChangeRequested {
+        /// When it happened.
+        at: DateTime<Utc>,
+        /// The address that it came from.
+        from: &'a str,
+        /// The browser and system.
+        with: &'a str,
+        /// Where to request a new password.
+        forgot: &'a str,
+    },
+    /// The account has another address.
+    EmailChanged {
+        /// When it happened.
+        at: DateTime<Utc>,
+        /// The address and the browser that the link was used from. `None`: an administrator did it.
+        place: Option<(&'a str, &'a str)>,
     },
 }
 
@@ -121,6 +146,10 @@ impl Content<'_> {
             Self::PasswordReset { .. } => format!("Choose a new password for {site}"),
             Self::PasswordChanged { .. } => format!("Your password for {site} was changed"),
             Self::NewSignIn { .. } => format!("New sign-in to {site}"),
+            Self::EmailChange { .. } => format!("Confirm your new address for {site}"),
+            Self::EmailTaken => format!("Your address has an account at {site} already"),
+            Self::EmailChangeRequested { .. } => format!("Another address was asked for at {site}"),
+            Self::EmailChanged { .. } => format!("Your address for {site} was changed"),
         }
     }
 }

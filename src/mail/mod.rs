@@ -13,6 +13,7 @@ pub mod message;
 mod names;
 pub mod outbox;
 pub mod readdressing;
+pub mod requests;
 mod site;
 pub mod undelivered;
 

@@ -1,10 +1,11 @@
-//! The tables `mails` (what waits to be sent) and `mail_requests` (how often each address had a request).
+//! The table `mails`: what waits to be sent.
 //!
 //! Mails wait in a queue in which networks take turns: a network that causes many delays only its own. An
 //! instance sends the first one in the queue, so the queue is fair across all instances.
 //!
 //! Rows contain only the digest of an address, and look the same whether or not it has an account: that is
-//! looked up when the mail is made (law 7). Delivery is at least once: a process that dies between sending a
+//! looked up when the mail is made (law 7). A mail about a change of address also has the address where it goes,
+//! because no account need have that when it is sent. Delivery is at least once: a process that dies between sending a
 //! mail and removing its row sends it again.
 
 use std::time::Duration;
@@ -13,21 +14,16 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{delete, update};
 use diesel::prelude::*;
 use diesel::sql_types::{
-    Array, BigInt, Binary, Bool, Inet, Integer, Interval, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+    Array, BigInt, Binary, Bool, Inet, Interval, Nullable, Text, Timestamptz, Uuid as SqlUuid,
 };
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
-use super::Kind;
+use super::{Kind, requests};
 use crate::db::PgConnection;
 use crate::db::clock::{after, interval, now, span};
 use crate::db::schema::mails;
-use crate::db::stale::Stale;
 use crate::network::Networks;
-
-/// Links of one kind that an address can request in [`REQUESTS_WINDOW`].
-const MOST_REQUESTS: i32 = 5;
-const REQUESTS_WINDOW: Duration = Duration::from_secs(60 * 60);
 
 /// Requests of one network that may wait.
 const MOST_WAITING: i64 = 1_000;
@@ -41,6 +37,15 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// No more attempts are counted.
 const MOST_COUNTED: i32 = 10_000;
+/// Whom a mail is for whose address is not, or no longer, theirs.
+#[derive(Clone, Debug)]
+pub struct Elsewhere {
+    /// The user whom it is about.
+    pub user: Uuid,
+    /// Where it goes.
+    pub address: String,
+}
+
 /// The event that a mail reports.
 #[derive(Clone, Debug, Default)]
 pub struct Happening {
@@ -50,6 +55,8 @@ pub struct Happening {
     pub user_agent: Option<String>,
     /// The admin who invites.
     pub invited_by: Option<Uuid>,
+    /// `None`: it goes to the user who has the address when it is sent.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// The outcome of a request for a link.
@@ -87,6 +94,10 @@ pub struct QueuedMail {
     pub refusals: i32,
     /// Why the last try failed.
     pub last_reason: Option<String>,
+    /// Where it goes, if that need not be an address that an account has.
+    pub address: Option<String>,
+    /// The user whom it is about then.
+    pub about: Option<Uuid>,
 }
 
 /// Puts a mail into the outbox. If a link of the same kind already waits for the address, that mail is
@@ -109,19 +120,7 @@ pub fn request(
     kind: Kind,
     networks: Networks,
 ) -> QueryResult<Asked> {
-    let within = diesel::sql_query(
-        "insert into mail_requests as r (email_digest, kind, requests) values ($1, $2, 1)
-         on conflict (email_digest, kind) do update set
-             requests = case when r.since <= now() - $3 then 1 else r.requests + 1 end,
-             since = case when r.since <= now() - $3 then now() else r.since end
-         where r.since <= now() - $3 or r.requests < $4",
-    )
-    .bind::<Binary, _>(&email_digest[..])
-    .bind::<Text, _>(kind)
-    .bind::<Interval, _>(interval(REQUESTS_WINDOW))
-    .bind::<Integer, _>(MOST_REQUESTS)
-    .execute(conn)?;
-    if within == 0 {
+    if !requests::count(conn, email_digest, kind)? {
         return Ok(Asked::TooOften);
     }
     let happening = Happening::default();
@@ -153,9 +152,11 @@ fn put(
     cause: Cause,
 ) -> QueryResult<usize> {
     let range = networks.map(Networks::site_range);
+    let elsewhere = happening.elsewhere.as_ref();
     diesel::sql_query(
-        "insert into mails as m (kind, email_digest, ip_address, user_agent, invited_by, network, asked, turn)
-         select $1, $2, $3, $4, $12, $5, $6, greatest(narrow, wide / $9::double precision)
+        "insert into mails as m (kind, email_digest, ip_address, user_agent, invited_by, about, address, network,
+             asked, turn)
+         select $1, $2, $3, $4, $12, $13, $14, $5, $6, greatest(narrow, wide / $9::double precision)
          from (select count(*) filter (where network = $5) as narrow, count(*) as wide
                from (select network from mails where network between $7 and $8 limit $11) as waiting) as line
          where not $6 or narrow < $10 and wide < $11
@@ -179,6 +180,8 @@ fn put(
     .bind::<BigInt, _>(MOST_WAITING)
     .bind::<BigInt, _>(MOST_WAITING * WIDE_SHARE)
     .bind::<Nullable<SqlUuid>, _>(happening.invited_by)
+    .bind::<Nullable<SqlUuid>, _>(elsewhere.map(|elsewhere| elsewhere.user))
+    .bind::<Nullable<Text>, _>(elsewhere.map(|elsewhere| &elsewhere.address))
     .execute(conn)
 }
 
@@ -290,16 +293,4 @@ pub fn discard(conn: &mut PgConnection, mail: &QueuedMail) -> QueryResult<()> {
         postpone(conn, mail)?;
     }
     Ok(())
-}
-
-/// Deletes up to `batch` stale rows of requests begun at `from` or later, the oldest first. Returns when they
-/// began.
-pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
-    let requests = Stale {
-        table: "mail_requests",
-        key: &["email_digest", "kind"],
-        since: "since",
-        also: "true",
-    };
-    requests.forget(conn, REQUESTS_WINDOW, from, batch)
 }

@@ -1,10 +1,14 @@
-//! What waits in the outbox for an address, when that gets another spelling.
+//! What waits in the outbox for an address, when its user gets another one, or that gets another spelling.
 
-use diesel::QueryResult;
-use diesel::RunQueryDsl;
+use diesel::dsl::{delete, exists, select, update};
+use diesel::prelude::*;
 use diesel::sql_types::Binary;
+use uuid::Uuid;
 
+use super::Kind;
 use crate::db::PgConnection;
+use crate::db::clock::now;
+use crate::db::schema::mails;
 
 /// Gives what waits for an address to another spelling of it. A link of the same kind that waits there already goes: it was requested
 /// when nobody had that spelling.
@@ -21,4 +25,36 @@ pub fn readdress(conn: &mut PgConnection, old: &[u8; 32], new: &[u8; 32]) -> Que
             .execute(conn)?;
     }
     Ok(())
+}
+
+/// The user has another address from now on. Links for the old one are of no use, and wait no longer. Other mails still
+/// go to the old address: it may be the only one that the user's mails reach.
+pub fn leave(conn: &mut PgConnection, user: Uuid, old: &str, old_digest: &[u8; 32]) -> QueryResult<()> {
+    const LINKS: [Kind; 3] = [Kind::Invitation, Kind::Verification, Kind::PasswordReset];
+    let waiting = mails::table
+        .filter(mails::email_digest.eq(&old_digest[..]))
+        .filter(mails::about.is_null());
+    delete(waiting.filter(mails::kind.eq_any(LINKS))).execute(conn)?;
+    update(waiting)
+        .set((
+            mails::about.eq(user),
+            mails::address.eq(old),
+            // One that an instance has taken, and finds to be nobody's, is tried again.
+            mails::created_at.eq(now()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Takes the mails of this kind about a user out of the outbox.
+pub fn withdraw(conn: &mut PgConnection, user: Uuid, kind: Kind) -> QueryResult<usize> {
+    let waiting = mails::table
+        .filter(mails::about.eq(user))
+        .filter(mails::kind.eq(kind));
+    delete(waiting).execute(conn)
+}
+
+/// Is the mail still in the outbox?
+pub fn is_there(conn: &mut PgConnection, id: Uuid) -> QueryResult<bool> {
+    select(exists(mails::table.find(id))).get_result(conn)
 }

@@ -67,7 +67,7 @@ pub fn give_up(conn: &mut PgConnection, batch: i64) -> QueryResult<Vec<GivenUp>>
          ), noted as (
              insert into undelivered_mails as u (email_digest, kind, reason)
              select distinct on (email_digest) email_digest, kind, left(last_reason, 200) from given_up
-             where last_reason is not null order by email_digest, created_at desc
+             where last_reason is not null and (about is null or kind = 'email_change') order by email_digest, created_at desc
              on conflict (email_digest) do update set
                  kind = excluded.kind, reason = excluded.reason, given_up_at = now()
          )
@@ -91,6 +91,22 @@ pub fn note(conn: &mut PgConnection, email_digest: &[u8], kind: Kind, reason: &s
     .bind::<Text, _>(kind)
     .bind::<Text, _>(reason)
     .execute(conn)
+}
+
+/// Why a mail of this kind was given up that was to go to this address, if that was since then.
+pub fn reason(
+    conn: &mut PgConnection,
+    email_digest: &[u8],
+    kind: Kind,
+    since: DateTime<Utc>,
+) -> QueryResult<Option<String>> {
+    undelivered_mails::table
+        .find(email_digest)
+        .filter(undelivered_mails::kind.eq(kind))
+        .filter(undelivered_mails::given_up_at.ge(since))
+        .select(undelivered_mails::reason)
+        .first(conn)
+        .optional()
 }
 
 /// Forgets what was not delivered to this address: a mail was delivered, or is sent again.

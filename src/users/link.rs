@@ -1,21 +1,24 @@
 //! The table `one_time_links`: the user and the purpose of each mailed link. By constraint, a user has at
 //! most one live link for each purpose. A link works once, until it expires, for the address to which it was
 //! sent.
+//!
+//! The link that changes an address is there from the request on, and holds the new address. It takes the token of
+//! its mail when that is sent. Until then it has a token that nobody knows.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{delete, exists, insert_into, select};
+use diesel::dsl::{delete, exists, insert_into, select, update};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use uuid::Uuid;
 
-use super::User;
+use super::{Email, User};
 use crate::db::PgConnection;
 use crate::db::clock::{after, now, span};
 use crate::db::schema::{one_time_links, users};
 use crate::db::stale::Stale;
-use crate::token::TokenDigest;
+use crate::token::{Token, TokenDigest};
 use crate::words::words;
 
 words! {
@@ -27,6 +30,8 @@ words! {
         Verification = "verification",
         /// Sets a new password.
         PasswordReset = "password_reset",
+        /// Gives the account the address to which it was sent.
+        EmailChange = "email_change",
     }
 }
 
@@ -34,13 +39,39 @@ impl Purpose {
     /// How long a link for this purpose works.
     pub const fn lifetime(self) -> Duration {
         const MINUTE: u64 = 60;
-        const DAY: u64 = 24 * 60 * MINUTE;
+        const HOUR: u64 = 60 * MINUTE;
+        const DAY: u64 = 24 * HOUR;
         Duration::from_secs(match self {
             Self::Invitation => 7 * DAY,
             Self::Verification => DAY,
             Self::PasswordReset => 30 * MINUTE,
+            // As the OWASP Authentication Cheat Sheet suggests.
+            Self::EmailChange => 8 * HOUR,
         })
     }
+}
+
+/// How long a change of address may wait for its mail: longer than the outbox tries to send it.
+const WAITING: Duration = Duration::from_secs(4 * 24 * 60 * 60);
+
+/// A live link.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Whose it is.
+    pub user: User,
+    /// What it does.
+    pub purpose: Purpose,
+    /// Where it was sent: the user's address, or the one that takes its place.
+    pub email: String,
+}
+
+/// A change of address that waits for its link to be used.
+#[derive(Queryable, Clone, Debug)]
+pub struct PendingChange {
+    /// The new address.
+    pub email: String,
+    /// When it was asked for.
+    pub asked_at: DateTime<Utc>,
 }
 
 /// Creates a link in place of the user's earlier one for the same purpose.
@@ -50,14 +81,73 @@ pub fn open(
     purpose: Purpose,
     token: &TokenDigest,
 ) -> QueryResult<usize> {
+    put(conn, user.id, purpose, token, &user.email, purpose.lifetime())
+}
+
+/// Notes that the user wants this address, in place of an earlier wish. The token is thrown away.
+pub fn begin_change(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    email: &Email,
+    token: &Token,
+) -> QueryResult<usize> {
+    let digest = token.digest();
+    put(
+        conn,
+        user_id,
+        Purpose::EmailChange,
+        &digest,
+        email.as_str(),
+        WAITING,
+    )
+}
+
+/// Gives a change of address that still waits its token. `false`: it was withdrawn, or another one took its place.
+pub fn open_change(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    email: &str,
+    token: &TokenDigest,
+) -> QueryResult<bool> {
+    let waiting = one_time_links::table
+        .find((user_id, Purpose::EmailChange))
+        .filter(one_time_links::email.eq(email))
+        .filter(one_time_links::expires_at.gt(now()));
+    let changed = update(waiting)
+        .set((
+            one_time_links::token_digest.eq(token),
+            one_time_links::expires_at.eq(after(now(), span(Purpose::EmailChange.lifetime()))),
+        ))
+        .execute(conn)?;
+    Ok(changed > 0)
+}
+
+/// The user's change of address, if one waits.
+pub fn pending_change(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Option<PendingChange>> {
+    one_time_links::table
+        .find((user_id, Purpose::EmailChange))
+        .filter(one_time_links::expires_at.gt(now()))
+        .select((one_time_links::email, one_time_links::created_at))
+        .first(conn)
+        .optional()
+}
+
+fn put(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    purpose: Purpose,
+    token: &TokenDigest,
+    email: &str,
+    lifetime: Duration,
+) -> QueryResult<usize> {
     use one_time_links::columns;
     insert_into(one_time_links::table)
         .values((
-            columns::user_id.eq(user.id),
+            columns::user_id.eq(user_id),
             columns::purpose.eq(purpose),
             columns::token_digest.eq(token),
-            columns::email.eq(&user.email),
-            columns::expires_at.eq(after(now(), span(purpose.lifetime()))),
+            columns::email.eq(email),
+            columns::expires_at.eq(after(now(), span(lifetime))),
         ))
         .on_conflict((columns::user_id, columns::purpose))
         .do_update()
@@ -70,18 +160,21 @@ pub fn open(
         .execute(conn)
 }
 
-/// Finds the user and the purpose of a live link. The account must be enabled and still have the link's
-/// address.
-pub fn find(conn: &mut PgConnection, token: &TokenDigest) -> QueryResult<Option<(User, Purpose)>> {
-    one_time_links::table
+/// Finds a live link. The account must be enabled and still have the link's address, unless the link changes it.
+pub fn find(conn: &mut PgConnection, token: &TokenDigest) -> QueryResult<Option<Link>> {
+    let is_where_it_was_sent = one_time_links::email
+        .eq(users::email)
+        .or(one_time_links::purpose.eq(Purpose::EmailChange));
+    let found: Option<(User, Purpose, String)> = one_time_links::table
         .inner_join(users::table)
         .filter(one_time_links::token_digest.eq(token))
         .filter(one_time_links::expires_at.gt(now()))
-        .filter(one_time_links::email.eq(users::email))
+        .filter(is_where_it_was_sent)
         .filter(users::disabled_at.is_null())
-        .select((User::as_select(), one_time_links::purpose))
+        .select((User::as_select(), one_time_links::purpose, one_time_links::email))
         .first(conn)
-        .optional()
+        .optional()?;
+    Ok(found.map(|(user, purpose, email)| Link { user, purpose, email }))
 }
 
 /// Is there such a link whose time is over?

@@ -3,6 +3,7 @@
 //! This module knows no sessions; [`crate::auth`] combines the two.
 
 mod account_state;
+pub mod address;
 mod email;
 mod foreign_hash;
 pub mod hasher;

@@ -4,9 +4,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::Email;
+use super::{Email, address};
 use crate::db::PgConnection;
-use crate::db::clock::now;
 use crate::db::schema::{login_failures, one_time_links, users};
 
 /// Has an older version written the row? As the index `users_email_spelling_idx` says it.
@@ -66,19 +65,8 @@ pub fn any(conn: &mut PgConnection) -> QueryResult<bool> {
 
 /// Gives the account this address, with its lock and its links. `false`: another account has it, and nothing is changed.
 pub fn respell(conn: &mut PgConnection, holder: &Holder, email: &Email) -> QueryResult<bool> {
-    let update = conn.transaction(|conn| {
-        diesel::update(users::table.find(holder.id))
-            .set((
-                users::email.eq(email.as_str()),
-                users::searched_email.eq(email.searched()),
-                users::updated_at.eq(now()),
-            ))
-            .execute(conn)
-    });
-    match update {
-        Ok(_) => {}
-        Err(error) if is_taken(&error) => return Ok(false),
-        Err(error) => return Err(error),
+    if !address::set(conn, holder.id, email, None)? {
+        return Ok(false);
     }
     let (old, new) = (
         Email::stored(&holder.email).digest().to_vec(),
@@ -105,11 +93,6 @@ pub fn respell(conn: &mut PgConnection, holder: &Holder, email: &Email) -> Query
         .set(one_time_links::email.eq(email.as_str()))
         .execute(conn)?;
     Ok(true)
-}
-
-fn is_taken(error: &diesel::result::Error) -> bool {
-    use diesel::result::DatabaseErrorKind::UniqueViolation;
-    matches!(error, diesel::result::Error::DatabaseError(UniqueViolation, _))
 }
 
 /// The account with this address.

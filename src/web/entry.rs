@@ -106,10 +106,11 @@ pub(in crate::web) fn mount(app: &mut web::ServiceConfig, entries: Vec<Entry>) {
 fn place(described: &Described) -> (Method, String) {
     let method = |item: &PathItem| match item {
         PathItem { post: Some(_), .. } => Method::POST,
+        PathItem { put: Some(_), .. } => Method::PUT,
         PathItem { patch: Some(_), .. } => Method::PATCH,
         PathItem { delete: Some(_), .. } => Method::DELETE,
         PathItem { get: Some(_), .. } => Method::GET,
-        _ => unreachable!("a call is described with GET, POST, PATCH or DELETE"),
+        _ => unreachable!("a call is described with GET, POST, PUT, PATCH or DELETE"),
     };
     let mut paths = described.paths.paths.iter();
     match paths.next() {

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod acting;
+mod address;
 mod admin;
 mod audit;
 mod authorization;

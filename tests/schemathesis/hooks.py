@@ -19,6 +19,9 @@ SERVICE = os.environ["ONESEAT_TESTED_SERVICE"]
 # A call that succeeds ends the session that it was made in; a stream is ended by the session's end.
 ENDS_ITS_OWN_SESSION = {"/auth/logout", "/auth/password/change", "/auth/session/events"}
 
+# Wrong passwords lock the address of the caller.
+ASKS_FOR_A_PASSWORD = {"/auth/email/change"}
+
 # Of each of them, by address: the live token, and the id.
 tokens = {}
 ids = {}
@@ -53,7 +56,7 @@ def token_of(email):
 
 
 def caller(case):
-    return LEAVER if case.operation.path in ENDS_ITS_OWN_SESSION else ADMIN
+    return LEAVER if case.operation.path in ENDS_ITS_OWN_SESSION | ASKS_FOR_A_PASSWORD else ADMIN
 
 
 @schemathesis.serializer("application/jsonl")

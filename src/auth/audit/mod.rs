@@ -142,6 +142,7 @@ pub(super) fn users_imported(added: impl Iterator<Item = (Uuid, Role)>, by: Acto
 pub(super) fn link_used(user: Uuid, purpose: Purpose, origin: &Origin) {
     let event = match purpose {
         Purpose::Verification => Event::UserVerified,
+        Purpose::EmailChange => Event::UserUpdated,
         Purpose::Invitation | Purpose::PasswordReset => Event::PasswordChanged,
     };
     let fields: [Field<'_>; 3] = [("user", &user), ("by", &"link"), ("purpose", &purpose)];

@@ -119,6 +119,34 @@ pub(in crate::cli) struct Leaving {
 
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:
+  The user verifies the new address by a link that is mailed to it:
+    oneseat user address ada@example.org countess@example.org
+  On a server that sends no mail:
+    oneseat user address ada@example.org countess@example.org --verified --no-mail")]
+pub(in crate::cli) struct SetAddress {
+    /// Address or id of the account
+    #[arg(value_name = "EMAIL")]
+    pub(super) whom: UserRef,
+    /// Address the user signs in with from now on
+    #[arg(value_name = "NEW", value_parser = Email::of_new_account)]
+    pub(super) email: Email,
+    /// The new address is known to be theirs; without it they have to verify it before they sign in again
+    #[arg(long)]
+    pub(super) verified: bool,
+    /// Tell nobody by mail: neither the old address, nor the new one with a link
+    #[arg(long)]
+    pub(super) no_mail: bool,
+    /// Do it even if no admin who can sign in would be left
+    #[arg(long)]
+    pub(super) last_admin: bool,
+    #[command(flatten)]
+    pub(super) reach: ReachSettings,
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
   After a wedding:
     oneseat user rename ada@example.org --name 'Ada King'")]
 pub(in crate::cli) struct Rename {

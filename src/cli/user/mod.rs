@@ -1,5 +1,6 @@
 //! `oneseat user ...`
 
+mod address;
 mod arguments;
 mod changes;
 mod import;
@@ -7,7 +8,9 @@ mod import;
 use clap::Subcommand;
 use serde::Serialize;
 
-use self::arguments::{Add, Invite, Leaving, List, Remove, Rename, SetPassword, SetRole, Show, Target};
+use self::arguments::{
+    Add, Invite, Leaving, List, Remove, Rename, SetAddress, SetPassword, SetRole, Show, Target,
+};
 use self::import::Import;
 use super::table::{Cell, Column};
 use super::{Failure, listing, open, open_to_add, output, password, table};
@@ -38,6 +41,8 @@ pub(super) enum User {
     Password(SetPassword),
     /// Mark the address as verified
     Verify(Target),
+    /// Give the account another address; the session goes on
+    Address(SetAddress),
     /// Forget failed sign-ins, and with them the lock
     Unlock(Target),
     /// Give the user another name
@@ -66,6 +71,7 @@ impl User {
                     .run(async |auth, email| auth.verify_email(email).await.map(|()| "is verified"))
                     .await
             }
+            Self::Address(set) => set.run().await,
             Self::Unlock(target) => {
                 let words = |had_failures| {
                     if had_failures {

@@ -43,12 +43,12 @@ pub struct LinkResponse {
     email: String,
 }
 
-/// `POST /auth/email/verify`, `POST /auth/link`
+/// `POST /auth/email/verify`, `POST /auth/email/confirm`, `POST /auth/link`
 // No Debug: it holds a token.
 #[derive(Deserialize, ToSchema)]
 pub struct VerifyRequest {
     /// From the link's fragment.
-    token: String,
+    pub(super) token: String,
 }
 
 /// `POST /auth/password/change`
@@ -156,10 +156,10 @@ pub async fn look_at_link(
     auth: Data<Auth>,
 ) -> Result<Json<LinkResponse>, Problem> {
     let body: VerifyRequest = body::json(&request, payload).await?;
-    let user = auth.user_of_link(link(&body.token)?).await?;
+    let link = auth.look_at_link(link(&body.token)?).await?;
     Ok(Json(LinkResponse {
-        name: user.name,
-        email: readable_address(&user.email).into_owned(),
+        name: link.user.name,
+        email: readable_address(&link.email).into_owned(),
     }))
 }
 
@@ -221,6 +221,6 @@ fn refused_in(field: &'static str, error: Error) -> Problem {
 }
 
 /// A text that cannot be a token is an invalid link.
-fn link(token: &str) -> Result<Token, Error> {
+pub(super) fn link(token: &str) -> Result<Token, Error> {
     Token::parse(token.as_bytes()).ok_or(Error::LinkInvalid)
 }

@@ -1,6 +1,7 @@
 //! The JSON API.
 
 pub mod account;
+pub mod address;
 pub mod admin;
 pub mod auth;
 pub mod events;

@@ -70,7 +70,13 @@ pub(super) struct Shared;
 impl Modify for Shared {
     fn modify(&self, document: &mut OpenApi) {
         for (path, item) in &mut document.paths.paths {
-            let calls = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+            let calls = [
+                &mut item.get,
+                &mut item.post,
+                &mut item.put,
+                &mut item.patch,
+                &mut item.delete,
+            ];
             for call in calls.into_iter().flatten() {
                 by_rule(path, call);
                 for (status, answer) in &mut call.responses.responses {

@@ -51,7 +51,13 @@ pub(super) struct OnEveryAnswer;
 impl Modify for OnEveryAnswer {
     fn modify(&self, document: &mut OpenApi) {
         for item in document.paths.paths.values_mut() {
-            let calls = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+            let calls = [
+                &mut item.get,
+                &mut item.post,
+                &mut item.put,
+                &mut item.patch,
+                &mut item.delete,
+            ];
             for call in calls.into_iter().flatten() {
                 for (status, answer) in &mut call.responses.responses {
                     if let RefOr::T(answer) = answer {

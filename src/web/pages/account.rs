@@ -31,6 +31,10 @@ struct VerifyPage {
     sends_mail: bool,
 }
 
+#[derive(Template)]
+#[template(path = "email.html")]
+struct EmailPage;
+
 /// The page that asks for a link to choose a new password.
 pub async fn forgot(auth: Data<Auth>) -> impl Responder {
     Page(ForgotPage {
@@ -61,4 +65,9 @@ pub async fn verify(auth: Data<Auth>) -> impl Responder {
     Page(VerifyPage {
         sends_mail: auth.sends_mail(),
     })
+}
+
+/// The page of a link that changes an address.
+pub async fn email() -> impl Responder {
+    Page(EmailPage)
 }

@@ -8,6 +8,7 @@ use super::moment::Moment;
 use super::past::PastRow;
 use super::session_times::SessionTimes;
 use super::{Page, SignedIn};
+use crate::auth::address::PendingEmail;
 use crate::auth::{Auth, Seat};
 use crate::sessions::Device;
 use crate::shown as filters;
@@ -29,6 +30,9 @@ struct DashboardPage {
     expires: Moment,
     times: SessionTimes,
     history: Vec<PastRow>,
+    sends_mail: bool,
+    /// A change of address that waits for its link to be used.
+    pending: Option<PendingEmail>,
 }
 
 /// Most past sessions shown.
@@ -38,6 +42,7 @@ const RECENT: i64 = 10;
 pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<impl Responder, Problem> {
     let times = SessionTimes::of(&seat.0, &auth);
     let history = auth.history_of(seat.0.user.id, RECENT).await?;
+    let pending = auth.pending_email(seat.0.user.id).await?;
     let Seat { session, user, .. } = seat.0;
     Ok(Page(DashboardPage {
         page: "dashboard",
@@ -55,5 +60,7 @@ pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<impl Responde
             .into_iter()
             .map(|session| PastRow::new(session, None))
             .collect(),
+        sends_mail: auth.sends_mail(),
+        pending,
     }))
 }

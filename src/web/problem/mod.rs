@@ -84,6 +84,14 @@ impl Problem {
         Self { error, ..self }
     }
 
+    /// In other words, for people.
+    fn saying(self, detail: &'static str) -> Self {
+        Self {
+            detail: detail.into(),
+            ..self
+        }
+    }
+
     fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.header = Some(Box::new((name, value)));
         self
@@ -185,6 +193,12 @@ impl Problem {
             seat: Some(Box::new(seat)),
             ..problem
         }
+    }
+
+    /// 409: admins change their own address as everybody does, with their password.
+    pub fn own_address() -> Self {
+        let detail = "Change your own address at your seat: that asks for your password.";
+        Self::new(StatusCode::CONFLICT, Code::OwnAccount, detail)
     }
 
     /// 409: the account may not sign in, so what was asked for is of no use to its user.

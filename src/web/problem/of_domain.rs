@@ -5,6 +5,7 @@ use actix_web::http::header::{self, HeaderValue};
 
 use super::{CHALLENGE, Code, Problem};
 use crate::auth::Error;
+use crate::mail::requests::WINDOW;
 
 impl Problem {
     /// 403: the address is locked. With the seconds until it is not, which are the same for every address.
@@ -55,6 +56,9 @@ impl From<Error> for Problem {
                 Code::NoMail,
                 "This server sends no mail. Please ask an administrator.",
             ),
+            Error::SameEmail => Self::bad_request("This is your address already").in_field("email"),
+            Error::TooManyChanges => Self::too_many_requests(WINDOW.as_secs())
+                .saying("You have asked for another address too often. Please wait an hour."),
             Error::NeedsSmtpUtf8(_) => Self::bad_request(
                 "Email must have no letters beyond ASCII before the @: the mail server here does not take them",
             )

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use oneseat::users::Role;
 use oneseat::web::routes;
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 /// It takes JSON lines, and a line that is none holds up no other.
 const IMPORT: &str = "/api/admin/users/import";
 
-/// It is of somebody who is there: the admin who asks.
+/// It is of somebody who is there.
 const CHANGE: &str = "/api/admin/users/{id}";
 
 /// Whose word counts on a route that takes a body.
@@ -44,16 +45,18 @@ pub(super) fn table() -> Vec<Row> {
     use Needs::{Admin, NoSession, Session};
     let new_password =
         |current: &str| json!({ "currentPassword": current, "newPassword": "nine green bottles on a wall" });
+    let address = |current: &str| json!({ "currentPassword": current, "email": "mallory@example.org" });
     let imported = json!({ "email": "trudy@example.org", "role": "admin", "verified": true });
     let invitation = json!({ "email": "mallory@example.org", "name": "Mallory", "role": "admin" });
     let change = json!({ "name": "Mallory", "role": "admin" });
-    let row = |path, needs, body, answer| Row {
-        method: "POST",
+    let call = |method, path, needs, body, answer| Row {
+        method,
         path,
         needs,
         body,
         answer,
     };
+    let row = |path, needs, body, answer| call("POST", path, needs, body, answer);
     let open = |path| row(path, NoSession, Value::Null, "");
     vec![
         open("/auth/login"),
@@ -62,6 +65,7 @@ pub(super) fn table() -> Vec<Row> {
         open("/auth/password/reset"),
         open("/auth/email/resend"),
         open("/auth/email/verify"),
+        open("/auth/email/confirm"),
         open("/auth/introspect"),
         row("/auth/logout", Session, json!({ "reason": "signed_out" }), "200"),
         row("/auth/password/change", Session, new_password(PASSWORD), "200"),
@@ -72,12 +76,30 @@ pub(super) fn table() -> Vec<Row> {
             new_password("not the current password"),
             "403 wrong_password",
         ),
+        row("/auth/email/change", Session, address(PASSWORD), "202"),
+        row(
+            "/auth/email/change",
+            Session,
+            address("not the current password"),
+            "403 wrong_password",
+        ),
+        call(
+            "PATCH",
+            "/auth/account",
+            Session,
+            json!({ "name": "Mallory" }),
+            "200",
+        ),
         row("/api/admin/users", Admin, invitation, "201"),
+        call(
+            "PUT",
+            "/api/admin/users/{id}/email",
+            Admin,
+            json!({ "email": "mallory@example.org" }),
+            "200",
+        ),
         row(IMPORT, Admin, imported, "200"),
-        Row {
-            method: "PATCH",
-            ..row(CHANGE, Admin, change, "200")
-        },
+        call("PATCH", CHANGE, Admin, change, "200"),
     ]
 }
 
@@ -123,13 +145,15 @@ impl Half {
 async fn half_of_an_admin(app: &App, other: &App, row: &Row) -> (Client, Half) {
     forget_everybody(app);
     let root = app.admin().await;
+    app.add_user("grace", Role::User).await;
+    let grace = app
+        .database()
+        .text("select id::text from users where name = 'grace'");
+    let path = row.path.replace("{id}", &grace);
     // Old enough that activity is written down: so it shows when the token has been looked at.
     app.database()
         .execute("update sessions set last_activity = last_activity - interval '20 minutes'");
     let token = root.token.as_deref().unwrap();
-    let path = row
-        .path
-        .replace("{id}", &app.database().text("select id::text from users"));
     let half = Half::sent(other.address, token, row.method, &path, &row.body);
     eventually("the token has been looked at", async || {
         let seen = "select count(*) from sessions where last_activity > now() - interval '10 minutes'";

@@ -101,6 +101,9 @@ fn state(app: &App) -> Vec<i64> {
         .to_vec()
 }
 
+/// It is for one's own account, and so it needs no role.
+const OWN_CHANGE: &str = "/auth/email/change";
+
 /// What an admin asks for without a body. A user and a session that are there make it something that would be done.
 fn acts(user: &str, session: &str) -> Vec<(Method, String)> {
     vec![
@@ -112,6 +115,7 @@ fn acts(user: &str, session: &str) -> Vec<(Method, String)> {
         (Method::POST, format!("/api/admin/users/{user}/disable")),
         (Method::POST, format!("/api/admin/users/{user}/enable")),
         (Method::POST, format!("/api/admin/users/{user}/password-link")),
+        (Method::DELETE, OWN_CHANGE.to_owned()),
     ]
 }
 

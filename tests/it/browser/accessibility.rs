@@ -74,7 +74,13 @@ async fn no_page_has_a_barrier_that_can_be_found() {
     browser.sign_in(ADA).await;
     assert_accessible(&browser, "dashboard").await;
     browser.click("summary").await;
-    assert_accessible(&browser, "dashboard with its form").await;
+    browser.click("summary:has(#account-heading)").await;
+    assert_accessible(&browser, "dashboard with its forms").await;
+    browser.fill("#new-email", "countess@example.org").await;
+    browser.fill("#email-password", PASSWORD).await;
+    browser.click("#change-email [type=submit]").await;
+    browser.wait_for_words("When you confirm it there").await;
+    assert_accessible(&browser, "dashboard with an address that waits").await;
     browser
         .run("document.getElementById('warning').hidden = false; connection.textContent = 'Reconnecting …'")
         .await;
@@ -98,6 +104,13 @@ async fn no_page_has_a_barrier_that_can_be_found() {
     browser.click("a[href='/admin/users']").await;
     browser.wait_for_words("Invite somebody").await;
     assert_accessible(&browser, "users").await;
+    browser.click("[aria-label='More for ada@example.org']").await;
+    browser
+        .click("[aria-label='Change address of ada@example.org']")
+        .await;
+    browser.wait_for_words("Another address for").await;
+    assert_accessible(&browser, "another address").await;
+    browser.click("#readdress [value=no]").await;
     browser.click("[aria-label='Disable ada@example.org']").await;
     browser.click("#confirm-yes").await;
     browser.wait_for("[aria-label='Enable ada@example.org']").await;
@@ -127,6 +140,8 @@ async fn no_page_has_a_barrier_that_can_be_found() {
         (verify.as_str(), "una@example.org"),
         ("/verify#0", "This link is no longer valid"),
         ("/verify", "We mail you a link"),
+        ("/email#0", "This link is no longer valid"),
+        ("/email", "only with a link from a mail"),
         ("/nowhere", "There is nothing here"),
     ] {
         browser.go("/login").await;

@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod accounts;
+mod address;
 mod client_module;
 mod cold;
 mod connection;

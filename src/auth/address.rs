@@ -1,0 +1,293 @@
+//! Changes of an account's address, and of one's own name.
+//!
+//! A user who changes their address knows the current password, and shows by a mailed link that the new address is
+//! theirs. Until then nothing changes. Whether the new address has an account is asked when its mail is made, and in
+//! the end by the constraint `users_email_key`: who asks learns nothing of it (law 7). A session goes on, because
+//! whoever holds it has lost no right.
+
+use diesel::Connection;
+use uuid::Uuid;
+
+use super::accounts::email_of;
+use super::audit::{self, Event};
+use super::authority::{Authority, Holder, LastAdmin, Subject};
+use super::changes::Changes;
+use super::checked_password::{CheckedPassword, Claim};
+use super::recovery::{delete_if_refused, happening, redeem};
+use super::user_ref::UserRef;
+use super::{Auth, Error};
+use crate::db::PgConnection;
+use crate::mail::outbox::{self, Elsewhere, Happening};
+use crate::mail::{Kind, readdressing, requests, undelivered};
+use crate::sessions::Origin;
+use crate::token::Token;
+use crate::users::link::{self, Purpose};
+use crate::users::store::{self as users, Credentials};
+use crate::users::{Email, Name, Password, User, address, lockout};
+
+/// An address that an operator or an admin gives to an account.
+#[derive(Clone, Debug)]
+pub struct NewAddress {
+    /// The address.
+    pub email: Email,
+    /// Whether it is known to be the user's. Otherwise they have to verify it before they sign in again.
+    pub is_verified: bool,
+    /// Whether the old address is told, and the new one gets a link.
+    pub is_mailed: bool,
+}
+
+/// A change of address that waits for its link to be used.
+#[derive(Clone, Debug)]
+pub struct PendingEmail {
+    /// The new address.
+    pub email: String,
+    /// Why the mail with the link could not be delivered, if it could not.
+    pub undelivered: Option<String>,
+}
+
+impl Auth {
+    /// Mails a link to the address that a signed-in user wants, and a notice to the one that they have. A later
+    /// request takes the place of this one; a new password withdraws it.
+    ///
+    /// # Errors
+    /// [`Error::NoMail`], [`Error::NeedsSmtpUtf8`]; [`Error::AccountLocked`], [`Error::WrongPassword`], which
+    /// counts as a failed sign-in; [`Error::SameEmail`], [`Error::TooManyChanges`]; those of [`Authority`];
+    /// [`Error::Busy`], [`Error::Unavailable`].
+    pub async fn request_email_change(
+        &self,
+        holder: Holder,
+        current: Password,
+        email: Email,
+    ) -> Result<(), Error> {
+        self.needs_mail()?;
+        self.needs_reachable(&email)?;
+        let claim = Claim::Change(holder.clone());
+        let request = |checked| self.begin_change(email.clone(), checked, holder.clone());
+        let done = self.with_password(&claim, &current, request).await;
+        self.answer_after_wait(done).await
+    }
+
+    /// `None`: the password or the address changed while the password was being checked.
+    async fn begin_change(
+        &self,
+        email: Email,
+        checked: CheckedPassword,
+        holder: Holder,
+    ) -> Result<Option<()>, Error> {
+        let (origin, wanted) = (holder.origin.clone(), email.clone());
+        let (from, subject) = (origin.clone(), Subject::User(holder.user.into()));
+        let begin = move |conn: &mut PgConnection, found: Option<Credentials>| {
+            let found = found.ok_or(Error::TokenInvalid)?;
+            let confirmed = checked.confirm_row(conn, found);
+            match confirmed.inspect_err(|error| checked.log_refusal(error))? {
+                Some(user) => Ok(Some(begin(conn, &user, &wanted, &from)?)),
+                None => Ok(None),
+            }
+        };
+        let tell = move |begun: &Option<Begun>, _| match begun {
+            Some(Begun::MailWaits) => audit::link_requested(&email, Kind::EmailChange, &origin),
+            Some(Begun::TooManyForAddress) => audit::link_refused(&email, Kind::EmailChange, &origin),
+            None => {}
+        };
+        let done = self
+            .act_without_wait(Authority::Own(holder), subject, begin, tell)
+            .await?;
+        Ok(done.map(drop))
+    }
+
+    /// Withdraws the change of address that a signed-in user has asked for, if one waits.
+    ///
+    /// # Errors
+    /// Those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn withdraw_email_change(&self, holder: Holder) -> Result<(), Error> {
+        let (user, subject) = (holder.user, Subject::User(holder.user.into()));
+        let withdraw = move |conn: &mut PgConnection, _| {
+            link::discard(conn, user, Purpose::EmailChange)?;
+            Ok(readdressing::withdraw(conn, user, Kind::EmailChange)?)
+        };
+        let done = self.act(Authority::Own(holder), subject, withdraw, |_, _| ());
+        done.await.map(drop)
+    }
+
+    /// The change of address of this user, if one waits. It looks alike whether or not the address has an account.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn pending_email(&self, user: Uuid) -> Result<Option<PendingEmail>, Error> {
+        self.query(move |conn| {
+            let Some(pending) = link::pending_change(conn, user)? else {
+                return Ok(None);
+            };
+            let digest = Email::stored(&pending.email).digest();
+            let undelivered = undelivered::reason(conn, &digest, Kind::EmailChange, pending.asked_at)?;
+            Ok(Some(PendingEmail {
+                email: pending.email,
+                undelivered,
+            }))
+        })
+        .await
+    }
+
+    /// Gives an account the address to which a link was mailed. It is verified by that.
+    ///
+    /// # Errors
+    /// [`Error::LinkInvalid`], [`Error::LinkExpired`]; [`Error::EmailTaken`] if another account has got the
+    /// address meanwhile; [`Error::Unavailable`].
+    pub async fn confirm_email_change(&self, token: Token, origin: Origin) -> Result<(), Error> {
+        const PURPOSE: Purpose = Purpose::EmailChange;
+        let digest = token.digest();
+        self.run(move |conn| {
+            let done = conn.transaction::<_, Error, _>(|conn| {
+                let link = redeem(conn, &digest, PURPOSE)?;
+                let new = Email::stored(&link.email);
+                move_to(conn, &link.user, &new, true)?;
+                // Whoever reads its mail has shown that it is theirs, whatever others have tried with it before.
+                lockout::clear(conn, &new)?;
+                tell_old_address(conn, &link.user, happening(&origin))?;
+                Ok(link.user.id)
+            });
+            let user = done.map_err(|error| delete_if_refused(conn, &digest, &[PURPOSE], error))?;
+            audit::link_used(user, PURPOSE, &origin);
+            Ok(())
+        })
+        .await?;
+        self.wait_out_leases().await
+    }
+
+    /// Gives an account another address at once. Returns the account as it is then.
+    ///
+    /// # Errors
+    /// [`Error::NeedsSmtpUtf8`], [`Error::NoSuchUser`], [`Error::EmailTaken`]; [`Error::OwnAccount`] for admins, whose
+    /// session alone is not enough for that; [`Error::LastAdmin`]; those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn set_email(
+        &self,
+        whom: impl Into<UserRef>,
+        new: NewAddress,
+        by: Authority,
+        last_admin: LastAdmin,
+    ) -> Result<User, Error> {
+        self.needs_reachable(&new.email)?;
+        let (whom, acting) = (whom.into(), by.clone());
+        let subject = Subject::User(whom.clone());
+        let set = move |conn: &mut PgConnection, found: Option<Credentials>| {
+            let found = found.ok_or_else(|| whom.unknown())?;
+            acting.allow_for_others_only(found.user.id)?;
+            last_admin.allow(conn)?;
+            let change = set(conn, &found, &new)?;
+            let user = users::find_by_id(conn, found.user.id)?;
+            Ok((user.ok_or_else(|| whom.unknown())?, change))
+        };
+        let tell = |(user, change): &(User, Change), by| match change {
+            Change::Address => audit::user_updated(user.id, "email", by),
+            Change::Verified => audit::user_changed(Event::UserVerified, user.id, by),
+            Change::Nothing => {}
+        };
+        Ok(self.act(by, subject, set, tell).await?.0)
+    }
+
+    /// Sets the name of a signed-in user. Returns the account as it is then.
+    ///
+    /// # Errors
+    /// Those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn rename_own(&self, holder: Holder, name: Name) -> Result<User, Error> {
+        let changes = Changes {
+            name: Some(name),
+            role: None,
+        };
+        let (user, by) = (holder.user, Authority::Own(holder));
+        Ok(self.change_user(user, changes, by, LastAdmin::Stays).await?.user)
+    }
+}
+
+/// What became of a request for another address.
+enum Begun {
+    MailWaits,
+    /// The address has had as many mails as it gets in an hour. Who asks is told nothing of it: others may have asked.
+    TooManyForAddress,
+}
+
+/// What became of an account.
+enum Change {
+    Address,
+    Verified,
+    Nothing,
+}
+
+/// Notes that the user wants this address, in a transaction that holds the user's row.
+fn begin(conn: &mut PgConnection, user: &User, wanted: &Email, origin: &Origin) -> Result<Begun, Error> {
+    if user.email == wanted.as_str() {
+        return Err(Error::SameEmail);
+    }
+    let own = email_of(user).digest();
+    if !requests::count(conn, &own, Kind::EmailChangeRequested)? {
+        return Err(Error::TooManyChanges);
+    }
+    link::begin_change(conn, user.id, wanted, &Token::generate()?)?;
+    readdressing::withdraw(conn, user.id, Kind::EmailChange)?;
+    outbox::post(conn, &own, Kind::EmailChangeRequested, &happening(origin))?;
+    if !requests::count(conn, &wanted.digest(), Kind::EmailChange)? {
+        return Ok(Begun::TooManyForAddress);
+    }
+    let elsewhere = Elsewhere {
+        user: user.id,
+        address: wanted.as_str().to_owned(),
+    };
+    let happening = Happening {
+        elsewhere: Some(elsewhere),
+        ..happening(origin)
+    };
+    outbox::post(conn, &wanted.digest(), Kind::EmailChange, &happening)?;
+    Ok(Begun::MailWaits)
+}
+
+/// Gives the user this address, or says that it is known to be theirs, in a transaction that holds the user's row.
+fn set(conn: &mut PgConnection, found: &Credentials, new: &NewAddress) -> Result<Change, Error> {
+    let (user, email) = (&found.user, &new.email);
+    if user.email == email.as_str() {
+        if !new.is_verified || users::set_verified(conn, user.id)? == 0 {
+            return Ok(Change::Nothing);
+        }
+        link::discard(conn, user.id, Purpose::Verification)?;
+        return Ok(Change::Verified);
+    }
+    move_to(conn, user, email, new.is_verified)?;
+    if new.is_mailed {
+        tell_old_address(conn, user, Happening::default())?;
+        let link = match found.password_hash {
+            // Its link verifies the address, too.
+            None => Some(Kind::Invitation),
+            Some(_) => (!new.is_verified).then_some(Kind::Verification),
+        };
+        if let Some(link) = link {
+            outbox::post(conn, &email.digest(), link, &Happening::default())?;
+        }
+    }
+    Ok(Change::Address)
+}
+
+/// Gives the user this address. Links to the old one end, and so does a change that waits.
+fn move_to(conn: &mut PgConnection, user: &User, new: &Email, is_verified: bool) -> Result<(), Error> {
+    if !address::set(conn, user.id, new, Some(is_verified))? {
+        return Err(Error::EmailTaken(new.to_string()));
+    }
+    link::discard_all(conn, user.id)?;
+    readdressing::withdraw(conn, user.id, Kind::EmailChange)?;
+    readdressing::leave(conn, user.id, &user.email, &email_of(user).digest())?;
+    // Of an earlier account with this address, or of the link that was used.
+    undelivered::forget(conn, &new.digest())?;
+    Ok(())
+}
+
+/// Tells the user at the address that they had.
+fn tell_old_address(conn: &mut PgConnection, user: &User, happening: Happening) -> Result<(), Error> {
+    let elsewhere = Some(Elsewhere {
+        user: user.id,
+        address: user.email.clone(),
+    });
+    let happening = Happening {
+        elsewhere,
+        ..happening
+    };
+    outbox::post(conn, &email_of(user).digest(), Kind::EmailChanged, &happening)?;
+    Ok(())
+}

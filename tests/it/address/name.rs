@@ -1,0 +1,52 @@
+//! One's own name.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::own;
+use crate::support::{Answer, App, Client};
+
+async fn rename(client: &Client, body: &Value) -> Answer {
+    Answer::of(client.request(Method::PATCH, "/auth/account").json(body)).await
+}
+
+#[tokio::test]
+async fn a_user_changes_their_own_name_and_every_instance_knows_at_once() {
+    let app = App::start().await;
+    let other = app.another_instance().await;
+    let ada = app.signed_in("ada").await;
+    let there = ada.at(other.address);
+    // Both remember the token.
+    assert_eq!((own(&ada).await, own(&there).await).0["name"], "ada");
+    let answer = rename(
+        &ada,
+        &json!({ "name": " Ada Lovelace, née Byron ", "role": "admin" }),
+    )
+    .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let name = "Ada Lovelace, née Byron";
+    assert_eq!(answer.json()["name"], name);
+    for client in [&ada, &there] {
+        assert_eq!(own(client).await["name"], name);
+        assert_eq!(own(client).await["role"], "user");
+        let forwarded = client.get("/auth/verify").await;
+        assert_eq!(forwarded.headers["remote-name"].as_bytes(), name.as_bytes());
+        assert!(client.get("/dashboard").await.text.contains(name));
+    }
+    let admin = app.admin().await;
+    let found = admin.get("/api/admin/users?q=byron").await.json();
+    assert_eq!(found["total"], 1, "{found}");
+}
+
+#[tokio::test]
+async fn what_is_no_name_is_refused_with_its_field() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    for name in ["", " ", "Ada\u{202e}", &"x".repeat(201)] {
+        let answer = rename(&ada, &json!({ "name": name })).await;
+        assert_eq!(answer.problem(), "400 bad_request", "{name:?}");
+        assert_eq!(answer.json()["field"], "name");
+    }
+    assert_eq!(rename(&ada, &json!({})).await.problem(), "400 bad_request");
+    assert_eq!(own(&ada).await["name"], "ada");
+}
