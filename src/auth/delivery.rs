@@ -16,7 +16,7 @@ use crate::mail::message::Content;
 use crate::mail::outbox::{self, Next, QueuedMail};
 use crate::mail::undelivered;
 use crate::mail::{Kind, Mailer, Message, NotSent, Site};
-use crate::sessions::Device;
+use crate::sessions::{Device, feed};
 use crate::token::Token;
 use crate::users::link::{self, Purpose};
 use crate::users::store::{self as users, Credentials};
@@ -140,13 +140,16 @@ impl Auth {
         self.run(move |conn| {
             let was_in = conn.transaction(|conn| {
                 let was_in = outbox::remove(conn, mail.id)? > 0;
-                match &refused {
+                let changed = match &refused {
                     None => undelivered::forget(conn, &mail.email_digest)?,
                     Some(_) if !was_in => 0,
                     Some(Refused { reason, .. }) => {
                         undelivered::note(conn, &mail.email_digest, kind, reason)?
                     }
                 };
+                if changed > 0 {
+                    feed::tell_lists(conn)?;
+                }
                 QueryResult::Ok(was_in)
             })?;
             match refused {
