@@ -115,7 +115,10 @@ pub(in crate::web) struct ListRequest {
 impl ListQuery {
     /// Reads the query in the handler.
     pub(in crate::web) fn of(request: &HttpRequest) -> Result<Self, Problem> {
-        query(request, "The query takes q, limit, after, before and reason, each once")
+        query(
+            request,
+            "The query takes q, limit, after, before and reason, each once",
+        )
     }
 
     pub(in crate::web) fn q(&self) -> &str {
