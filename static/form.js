@@ -52,11 +52,20 @@ export function recall(name) {
   }
 }
 
+/** Without mails no link can be asked for: an administrator helps. */
+export const SENDS_MAIL = !("noMail" in document.body.dataset);
+
 /** The link shown with an error, by the code of the problem. */
-const WAYS_OUT = {
+const WAYS_OUT = SENDS_MAIL ? {
   account_locked: ["Reset your password", "/forgot"],
   email_unverified: ["Get a new link", "/verify"],
   link_invalid: ["Ask for a new link", "/forgot"],
+} : {};
+
+/** What is said in place of the server's words where it sends no mails. */
+const WITHOUT_MAIL = SENDS_MAIL ? {} : {
+  account_locked: "This address is locked. Please wait, or ask an administrator.",
+  email_unverified: "This address is not verified yet. Please ask an administrator to verify it.",
 };
 
 /** The error message when there is no answer. */
@@ -68,13 +77,15 @@ export function wordsForLoss(error) {
 export function wordsFor(problem) {
   if (problem.status >= 500) return WORDS.busy;
   if (problem.code === "account_locked" && problem.retryAfter) return lockedFor(problem.retryAfter);
-  return problem.code === "invalid_credentials" ? "Email or password is wrong." : problem.message;
+  if (problem.code === "invalid_credentials") return "Email or password is wrong.";
+  return WITHOUT_MAIL[problem.code] ?? problem.message;
 }
 
 function lockedFor(seconds) {
   const until = new Date(Date.now() + seconds * 1000);
   const time = new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(until).replaceAll(" ", "\u00a0");
-  return `There were too many wrong passwords, so this address is locked until ${time}. Wait until then, or choose a new password.`;
+  const otherwise = SENDS_MAIL ? "choose a new password" : "ask an administrator";
+  return `There were too many wrong passwords, so this address is locked until ${time}. Wait until then, or ${otherwise}.`;
 }
 
 const JSON_BODY = { method: "POST", headers: { "Content-Type": "application/json" }, credentials: "omit" };

@@ -2,7 +2,7 @@
 // is kept, so that signing out works offline. Other pages are fetched with the token, and their content replaces it.
 
 import { Oneseat, Problem, SessionEnded } from "./oneseat.js";
-import { Cancelled, SITE, WORDS as COMMON, carried, carry, enter, recall, remember, wordsFor, wordsForLoss } from "./form.js";
+import { Cancelled, SENDS_MAIL, SITE, WORDS as COMMON, carried, carry, enter, recall, remember, wordsFor, wordsForLoss } from "./form.js";
 
 const seat = new Oneseat();
 
@@ -49,13 +49,13 @@ const ENDINGS = {
       if (by.isSameBrowser) return `You were signed in again at ${at}, from your own address with a browser like this one (perhaps in another window), so this page was signed out.`;
       return `You were signed in with ${named(by.device)} from ${by.address} at ${at}, so this page was signed out.`;
     },
-    "You can be signed in at one place at a time. If it was not you, choose a new password.",
+    `You can be signed in at one place at a time. If it was not you, ${SENDS_MAIL ? "choose a new password" : "sign in again and change your password, or ask an administrator"}.`,
   ],
   expired: [(at) => `Your session came to its end at ${at}.`, "Sessions end after a while without activity. Nothing is wrong."],
   revoked: [(at) => `An administrator ended your session at ${at}.`, "You can sign in again. An administrator can tell you why."],
   password_changed: [
     (at) => `Your password was changed at ${at}, which ends every session.`,
-    "Sign in with the new one. If it was not you, choose another at once.",
+    `Sign in with the new one. If it was not you, ${SENDS_MAIL ? "choose another" : "ask an administrator"} at once.`,
   ],
   account_disabled: [(at) => `Your account was disabled or removed at ${at}.`, "An administrator can tell you more."],
   restored: [
@@ -137,7 +137,8 @@ seat.onEnded(({ reason, endedAt, by }) => {
   const card = document.getElementById("ended").content.cloneNode(true);
   card.getElementById("ended-words").textContent = words(endedAt ? clock(new Date(endedAt)) : "", by);
   card.getElementById("ended-advice").textContent = advice;
-  card.getElementById("ended-way-out").hidden = !["replaced", "password_changed"].includes(reason);
+  const wayOut = card.getElementById("ended-way-out");
+  if (wayOut) wayOut.hidden = !["replaced", "password_changed"].includes(reason);
   card.getElementById("sign-in-again").addEventListener("click", () => showLogin("", address, path));
   show({ main: [...card.childNodes], nav: copies(login.nav) }, `Signed out · ${SITE}`);
   // The words describe the button, so that they are read out with it.

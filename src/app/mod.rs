@@ -29,7 +29,7 @@ use metrics_exporter::{MetricsExporter, RunningExporter};
 
 pub use crate::db::embedded::{Progress, UpgradeControl, Upgraded};
 pub use error::Error;
-pub use open::{CommandResources, OpenDatabase, open_for_a_command, upgrade_private_database};
+pub use open::{Absent, CommandResources, OpenDatabase, open_for_a_command, upgrade_private_database};
 
 /// Pause between two looks at the private PostgreSQL.
 const REVIVAL_PAUSE: Duration = Duration::from_secs(1);
@@ -63,7 +63,7 @@ impl App {
         let address = server.address()?;
 
         let connections = database.pool_size;
-        let database = tokio::task::spawn_blocking(move || OpenDatabase::open(&database))
+        let database = tokio::task::spawn_blocking(move || OpenDatabase::open(&database, Absent::Made))
             .await
             .map_err(io::Error::other)??;
         if let Some(last) = database.applied.last() {

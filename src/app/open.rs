@@ -22,6 +22,15 @@ pub struct OpenDatabase {
     pub respelled: Respelled,
 }
 
+/// What becomes of a private PostgreSQL that is not there yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// It is made: for the server, and for commands with which people begin.
+    Made,
+    /// It is an error: its directory was mistyped.
+    Refused,
+}
+
 /// What a command holds for as long as it uses the use cases. Dropped in this order.
 pub struct CommandResources {
     _reader: RunningReader,
@@ -33,11 +42,14 @@ impl OpenDatabase {
     ///
     /// # Errors
     /// [`Error::Embedded`], [`Error::Migrations`].
-    pub fn open(config: &DatabaseConfig) -> Result<Self, Error> {
+    pub fn open(config: &DatabaseConfig, absent: Absent) -> Result<Self, Error> {
         let (url, embedded) = match &config.location {
             DatabaseLocation::Url(url) => (url.clone(), None),
             DatabaseLocation::Embedded(dir) => {
-                let embedded = Embedded::open(dir, &[])?;
+                let embedded = match absent {
+                    Absent::Made => Embedded::open(dir, &[])?,
+                    Absent::Refused => Embedded::open_existing(dir)?,
+                };
                 (embedded.url(), Some(embedded))
             }
         };
@@ -63,8 +75,9 @@ impl OpenDatabase {
 pub fn open_for_a_command(
     config: &DatabaseConfig,
     policy: Policy,
+    absent: Absent,
 ) -> Result<(Auth, CommandResources), Error> {
-    let OpenDatabase { url, embedded, .. } = OpenDatabase::open(config)?;
+    let OpenDatabase { url, embedded, .. } = OpenDatabase::open(config, absent)?;
     let (auth, reader) = AuthBuilder::for_command(url, policy)?.start()?;
     let resources = CommandResources {
         _reader: reader,

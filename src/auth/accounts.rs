@@ -1,6 +1,7 @@
 //! What operators and admins do to accounts. A change that takes away the right to be signed in also ends the
 //! session, in the same transaction.
 
+use diesel::Connection;
 use uuid::Uuid;
 
 use super::audit::{self, Actor, Event};
@@ -12,6 +13,7 @@ use crate::db::PgConnection;
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Happening};
 use crate::mail::undelivered;
+use crate::sessions::feed;
 use crate::sessions::history::{self, Which};
 use crate::sessions::{EndReason, EndedSession};
 use crate::users::link::{self, Purpose};
@@ -64,7 +66,7 @@ impl Auth {
             password_hash: Some(password_hash),
         };
         self.run(move |conn| {
-            let user = create(conn, &new)?;
+            let user = conn.transaction(|conn| create(conn, &new))?;
             audit::user_changed(Event::UserCreated, user.id, Actor::Operator);
             Ok(user)
         })
@@ -122,6 +124,7 @@ impl Auth {
             }
             outbox::post(conn, &email.digest(), kind, &happening)?;
             undelivered::forget(conn, &email.digest())?;
+            feed::tell_lists(conn)?;
             Ok((1, Vec::new()))
         })
         .await
@@ -161,7 +164,7 @@ impl Auth {
     /// [`Error::Unavailable`].
     pub async fn unlock(&self, email: Email) -> Result<bool, Error> {
         self.run(move |conn| {
-            let had_failures = lockout::clear(conn, &email)?;
+            let had_failures = conn.transaction(|conn| forget_failures(conn, &email))?;
             if had_failures {
                 audit::unlocked(&email, Actor::Operator);
             }
@@ -178,7 +181,7 @@ impl Auth {
         let unlock = move |conn: &mut PgConnection, found: Option<Credentials>| {
             let found = found.ok_or_else(|| UserRef::Id(id).unknown())?;
             let email = email_of(&found.user);
-            let had_failures = lockout::clear(conn, &email)?;
+            let had_failures = forget_failures(conn, &email)?;
             Ok((email, had_failures))
         };
         let tell = |(email, had_failures): &(Email, bool), by| {
@@ -253,7 +256,17 @@ impl Auth {
 }
 
 fn create(conn: &mut PgConnection, new: &NewUser) -> Result<User, Error> {
-    users::create(conn, new)?.ok_or_else(|| Error::EmailTaken(new.email.to_string()))
+    let user = users::create(conn, new)?.ok_or_else(|| Error::EmailTaken(new.email.to_string()))?;
+    feed::tell_lists(conn)?;
+    Ok(user)
+}
+
+fn forget_failures(conn: &mut PgConnection, email: &Email) -> Result<bool, Error> {
+    let had_failures = lockout::clear(conn, email)?;
+    if had_failures {
+        feed::tell_lists(conn)?;
+    }
+    Ok(had_failures)
 }
 
 /// What an invitation tells of the one who sends it.
@@ -279,6 +292,8 @@ pub(super) fn replace_password(
 ) -> Result<Vec<EndedSession>, Error> {
     users::set_password(conn, user.id, hash)?;
     lockout::clear(conn, &email_of(user))?;
+    // An invited user is active now, or a lock is gone; there may be no session that ends.
+    feed::tell_lists(conn)?;
     link::discard_all(conn, user.id)?;
     let (which, reason) = (Which::OfUser(user.id), EndReason::PasswordChanged);
     Ok(history::end(conn, which, reason, policy)?)

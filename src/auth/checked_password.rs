@@ -9,7 +9,7 @@ use super::audit::{self, Attempt};
 use super::authority::{Authority, Holder, Subject};
 use super::{Auth, Error};
 use crate::db::PgConnection;
-use crate::sessions::Origin;
+use crate::sessions::{Origin, feed};
 use crate::users::link::Purpose;
 use crate::users::lockout::{self, Failure};
 use crate::users::store::{self as users, Claimed, Credentials};
@@ -201,7 +201,11 @@ impl Auth {
     async fn count_failure(&self, claim: &Claim) -> Result<Error, Error> {
         let (policy, logged) = (self.policy.lockout, claim.clone());
         let count = move |conn: &mut PgConnection, email: Email, _| {
-            Ok((lockout::record_failure(conn, &email, &policy)?, email))
+            let failure = lockout::record_failure(conn, &email, &policy)?;
+            if failure == Failure::Locked {
+                feed::tell_lists(conn)?;
+            }
+            Ok((failure, email))
         };
         let tell = move |(failure, email): &(Failure, Email)| {
             let why = match failure {

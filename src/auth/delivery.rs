@@ -18,6 +18,7 @@ use crate::db::PgConnection;
 use crate::mail::outbox::{self, Next, QueuedMail};
 use crate::mail::undelivered;
 use crate::mail::{Kind, Mailer, NotSent, Site};
+use crate::sessions::feed;
 use crate::users::short_digest;
 use crate::users::store as users;
 
@@ -139,13 +140,16 @@ impl Auth {
         self.run(move |conn| {
             let was_in = conn.transaction(|conn| {
                 let was_in = outbox::remove(conn, mail.id)? > 0;
-                match &refused {
+                let changed = match &refused {
                     None => undelivered::forget(conn, &mail.email_digest)?,
                     Some(_) if !was_in || !is_for_an_account(&mail) => 0,
                     Some(Refused { reason, .. }) => {
                         undelivered::note(conn, &mail.email_digest, kind, reason)?
                     }
                 };
+                if changed > 0 {
+                    feed::tell_lists(conn)?;
+                }
                 QueryResult::Ok(was_in)
             })?;
             match refused {

@@ -11,6 +11,7 @@ use super::audit::{self, Actor, Event};
 use super::authority::{Authority, Holder, Subject};
 use super::checked_password::{CheckedPassword, Claim};
 use super::{Auth, Error};
+use crate::config::TakeoverPolicy;
 use crate::db::PgConnection;
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Asked, Happening};
@@ -178,9 +179,26 @@ impl Auth {
         Ok(done.map(drop))
     }
 
+    /// How many invitations no instance has begun to send, of all or of those to this address.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn untouched_invitations(&self, to: Option<Email>) -> Result<i64, Error> {
+        self.query(move |conn| {
+            let digest = to.as_ref().map(Email::digest);
+            outbox::untouched_invitations(conn, digest.as_ref())
+        })
+        .await
+    }
+
     /// Is mail configured?
     pub fn sends_mail(&self) -> bool {
         self.policy.mail.is_on()
+    }
+
+    /// Does a sign-in ask before it ends the user's other session?
+    pub fn asks_before_takeover(&self) -> bool {
+        self.policy.takeover == TakeoverPolicy::Ask
     }
 
     /// Fails without mail.

@@ -19,7 +19,7 @@ use super::{Auth, Error, unwritten_ends};
 use crate::config::SessionPolicy;
 use crate::db::{OwnedConnection, PgConnection};
 use crate::mail::{requests, undelivered};
-use crate::sessions::{history, known_origins, store};
+use crate::sessions::{feed, history, known_origins, store};
 use crate::users::{link, lockout, short_digest};
 
 /// Rows per transaction: locks and waits stay short.
@@ -250,7 +250,13 @@ fn sweep_batch(
 /// Gives up what waited in the outbox for too long. Returns how many mails.
 fn give_up_mails(conn: &mut PgConnection) -> QueryResult<usize> {
     // In its own transaction: the holder of a row of the outbox waits for nothing.
-    let given_up = conn.transaction(|conn| undelivered::give_up(conn, BATCH))?;
+    let given_up = conn.transaction(|conn| {
+        let given_up = undelivered::give_up(conn, BATCH)?;
+        if !given_up.is_empty() {
+            feed::tell_lists(conn)?;
+        }
+        QueryResult::Ok(given_up)
+    })?;
     for mail in &given_up {
         let why = format!("it waited since {:?}", mail.created_at);
         audit::mail_given_up(mail.kind, mail.id, &short_digest(&mail.email_digest), &why);

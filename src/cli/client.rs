@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::confirm::Confirmation;
 use super::table::Column;
-use super::{Failure, open, output, table};
+use super::{Failure, open, open_to_begin, output, table};
 use crate::config::{self, DatabaseSettings};
 use crate::users::Name;
 
@@ -30,10 +30,11 @@ pub(super) struct Target {
 
 #[derive(Args, Debug)]
 pub(super) struct Remove {
-    #[command(flatten)]
-    target: Target,
+    // Before the target, whose last part is the database: the heading of that would cover it, too.
     #[command(flatten)]
     confirmation: Confirmation,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Args, Debug)]
@@ -60,7 +61,7 @@ impl Client {
 
 impl Target {
     async fn add(self) -> Result<(), Failure> {
-        let (auth, _opened) = open(config::database(&self.database)?).await?;
+        let (auth, _opened) = open_to_begin(config::database(&self.database)?).await?;
         let (client, secret) = auth.add_client(self.name).await.map_err(Failure::failed)?;
         let shown = output::line(format_args!(
             "added {}; this is shown once:\n\n    client id      {}\n    client secret  {}\n",

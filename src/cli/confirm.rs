@@ -18,12 +18,12 @@ impl Confirmation {
     /// Checks that somebody can be asked, or need not be. `command` is in the words of the command line.
     ///
     /// # Errors
-    /// [`Failure::Unconfirmed`].
+    /// [`Failure::WrongUsage`].
     pub(super) fn is_possible(&self, command: &str) -> Result<(), Failure> {
         if self.yes || (stdin().is_terminal() && stderr().is_terminal()) {
             return Ok(());
         }
-        Err(Failure::Unconfirmed(format!(
+        Err(Failure::WrongUsage(format!(
             "`{command}` asks first, and without a terminal nobody can be asked: write --yes"
         )))
     }

@@ -6,7 +6,7 @@
 //! program starts again without them, as the same process.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process;
@@ -72,6 +72,21 @@ impl Postgres {
             error.unwrap_or_else(|error| error),
         )))
     }
+}
+
+/// The command without the variables that are set to nothing: they count as not set, whatever the setting. Those
+/// that name a database stay, and are refused: a missing secret must not lead to a new and empty database.
+pub(super) fn without_empty_settings(command: Command) -> Command {
+    let is_empty = |name: &OsStr| {
+        let value = env::var_os(name).unwrap_or_default();
+        name.as_bytes().starts_with(b"ONESEAT_") && value.to_string_lossy().trim().is_empty()
+    };
+    command
+        .mut_args(|argument| match argument.get_env().is_some_and(is_empty) {
+            true => argument.env(None),
+            false => argument,
+        })
+        .mut_subcommands(without_empty_settings)
 }
 
 /// Variables that begin like a setting and are none. Most of them are misspelt.

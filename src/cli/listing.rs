@@ -14,7 +14,8 @@ const ON_A_TERMINAL: usize = 100;
 /// Which rows, and how.
 #[derive(Args, Debug)]
 pub(super) struct Listing {
-    /// Only those with this in their name or address; of sessions also an IP address or network
+    /// Only rows that show each of these words: in a name or address; of accounts also in a role or state, of sessions
+    /// in a device, an IP address or a network
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     /// At most this many rows, or all [default: 100 on a terminal, else all]

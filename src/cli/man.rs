@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 
 use super::{Cli, Failure, output};
 
@@ -33,11 +33,7 @@ impl Man {
         let mut command = &program;
         for word in &self.command {
             let below = command.find_subcommand(word);
-            command = below.ok_or_else(|| {
-                Failure::failed(format!(
-                    "there is no command `{word}`: `oneseat --help` lists all"
-                ))
-            })?;
+            command = below.ok_or_else(|| no_page(command, word))?;
         }
         let mut page = Vec::new();
         clap_mangen::Man::new(command.clone())
@@ -45,4 +41,22 @@ impl Man {
             .map_err(Failure::failed)?;
         output::text(&page)
     }
+}
+
+/// Says which pages there are instead.
+fn no_page(above: &Command, word: &str) -> Failure {
+    // That of the program itself is empty.
+    let name = above.get_bin_name().filter(|name| !name.is_empty());
+    let name = name.unwrap_or_else(|| above.get_name());
+    let below: Vec<&str> = above.get_subcommands().map(Command::get_name).collect();
+    Failure::WrongUsage(match below.is_empty() {
+        true => format!(
+            "there is no command `{name} {word}`: write `oneseat man{}`",
+            name.trim_start_matches("oneseat")
+        ),
+        false => format!(
+            "there is no command `{name} {word}`: write one of {} in its place",
+            below.join(", ")
+        ),
+    })
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Failure, in_background, output};
-use crate::app::OpenDatabase;
+use crate::app::{Absent, OpenDatabase};
 use crate::config::{self, DatabaseSettings};
 use crate::unseen;
 
@@ -21,7 +21,7 @@ impl Migrate {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
         let opened = in_background("bringing the schema up to date", move || {
-            OpenDatabase::open(&config)
+            OpenDatabase::open(&config, Absent::Made)
         })
         .await?;
         for version in &opened.applied {

@@ -34,10 +34,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::app;
 use crate::app::background::write_sums;
 use crate::config::BadValues;
-use environment::{Postgres, unknown_settings};
+use environment::{Postgres, unknown_settings, without_empty_settings};
 use interrupt::until_told_to_stop;
 use log::{LogFormat, Usual};
-use open::{in_background, open, open_to_add, open_with};
+use open::{in_background, open, open_to_add, open_to_begin, open_with};
 
 /// One user, one seat: signing in ends the older session
 #[derive(Parser, Debug)]
@@ -152,8 +152,8 @@ enum Failure {
     Usage(BadValues),
     /// Exit status 1.
     Failed(String),
-    /// Exit status 2: somebody must be asked, and nobody can be.
-    Unconfirmed(String),
+    /// Exit status 2: the command line needs something else, in words.
+    WrongUsage(String),
     /// [`UNREAD`], in silence: nobody reads our output any more, as with `oneseat user list | head`.
     Unread,
     /// [`interrupt::STATUS`], in silence: a signal came in the middle.
@@ -185,7 +185,13 @@ impl Cli {
     }
 
     fn parsed() -> Result<Self, clap::Error> {
-        let arguments = Self::command().try_get_matches()?;
+        let arguments = without_empty_settings(Self::command())
+            .try_get_matches()
+            .or_else(|error| match error.kind() {
+                // Help names every variable.
+                ErrorKind::DisplayHelp => Self::command().try_get_matches(),
+                _ => Err(error),
+            })?;
         let cli = Self::from_arg_matches(&arguments).map_err(|error| error.format(&mut Self::command()))?;
         Ok(Self {
             postgres: Postgres::of(&arguments),
@@ -219,7 +225,7 @@ impl Cli {
                 log::last_words(self.log_format, &words, &[]);
                 ExitCode::from(1)
             }
-            Err(Failure::Unconfirmed(words)) => {
+            Err(Failure::WrongUsage(words)) => {
                 log::last_words(self.log_format, &words, &[]);
                 ExitCode::from(USAGE)
             }

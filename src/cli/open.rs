@@ -1,16 +1,21 @@
 //! Opens the database for a short command.
 
 use super::{Failure, progress};
-use crate::app::{self, CommandResources, open_for_a_command};
+use crate::app::{self, Absent, CommandResources, open_for_a_command};
 use crate::auth::Auth;
 use crate::config::{DatabaseConfig, Policy, ServeConfig};
 
-/// The use cases of a short command.
+/// The use cases of a short command about what is there.
 pub(super) async fn open(config: DatabaseConfig) -> Result<(Auth, CommandResources), Failure> {
-    open_with(config, ServeConfig::usual()?.policy).await
+    open_with(config, ServeConfig::usual()?.policy, Absent::Refused).await
 }
 
-/// The use cases of a command that makes an account. `takes_utf8_addresses` as in [`Policy`].
+/// The use cases of a command that makes something, perhaps before the first `serve`.
+pub(super) async fn open_to_begin(config: DatabaseConfig) -> Result<(Auth, CommandResources), Failure> {
+    open_with(config, ServeConfig::usual()?.policy, Absent::Made).await
+}
+
+/// The same for one that makes an account. `takes_utf8_addresses` as in [`Policy`].
 pub(super) async fn open_to_add(
     config: DatabaseConfig,
     takes_utf8_addresses: bool,
@@ -19,16 +24,17 @@ pub(super) async fn open_to_add(
         takes_utf8_addresses,
         ..ServeConfig::usual()?.policy
     };
-    open_with(config, policy).await
+    open_with(config, policy, Absent::Made).await
 }
 
 /// The use cases of a command with a policy of its own.
 pub(super) async fn open_with(
     config: DatabaseConfig,
     policy: Policy,
+    absent: Absent,
 ) -> Result<(Auth, CommandResources), Failure> {
     in_background("opening the database", move || {
-        open_for_a_command(&config, policy)
+        open_for_a_command(&config, policy, absent)
     })
     .await
 }

@@ -1,5 +1,7 @@
 //! `oneseat session ...`
 
+use std::io::{IsTerminal, stdout};
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use uuid::Uuid;
@@ -9,7 +11,7 @@ use super::listing::{self, Listing};
 use super::table::{Cell, Column};
 use super::{Failure, open, output, table};
 use crate::auth::lists::Search;
-use crate::auth::{Auth, Authority};
+use crate::auth::{Auth, Authority, Error};
 use crate::config::{self, DatabaseSettings};
 use crate::sessions::{Device, EndReason};
 use crate::users::Email;
@@ -65,10 +67,10 @@ pub(super) struct End {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 struct Which {
-    /// The session of this user
+    /// The session of this user, who has one at most
     #[arg(long, value_name = "EMAIL")]
     user: Option<Email>,
-    /// The session with this id
+    /// The session with this id, as `oneseat session list --json` shows it
     #[arg(long, value_name = "ID", value_parser = session_id)]
     id: Option<Uuid>,
     /// Every session
@@ -135,6 +137,9 @@ impl List {
                 })
                 .collect();
             table::print(COLUMNS, rows, self.listing.none("nobody is signed in"))?;
+            if shown > 0 && stdout().is_terminal() {
+                output::note("to end one of them: oneseat session end --user EMAIL");
+            }
         }
         if are_there_more {
             let all = auth
@@ -152,7 +157,12 @@ impl End {
     async fn run(self, auth: &Auth) -> Result<(), Failure> {
         let Which { user, id, all } = self.which;
         let ended = match (user, id, all) {
-            (Some(email), None, false) => auth.revoke_of(email, Authority::Operator).await.map(|()| 1),
+            (Some(email), None, false) => match auth.revoke_of(email.clone(), Authority::Operator).await {
+                Err(Error::NoSuchSession) => {
+                    return Err(Failure::failed(format!("{email} is not signed in")));
+                }
+                ended => ended.map(|()| 1),
+            },
             (None, Some(id), false) => auth.revoke(id, Authority::Operator).await.map(|()| 1),
             (None, None, true) => {
                 ask_to_end_all(auth, &self.confirmation).await?;

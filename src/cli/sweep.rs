@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{Failure, open_with, output, progress};
+use crate::app::Absent;
 use crate::config::{self, DatabaseSettings, HistorySettings, Policy, ServeConfig};
 
 /// Arguments of `oneseat sweep`.
@@ -24,7 +25,7 @@ impl Sweep {
             history,
             ..ServeConfig::usual()?.policy
         };
-        let (auth, _opened) = open_with(database, policy).await?;
+        let (auth, _opened) = open_with(database, policy, Absent::Refused).await?;
         let bar = progress::bar(auth.sweepable()).await;
         let swept = auth
             .sweep(|so_far| bar.set_position(so_far.rows()))

@@ -64,7 +64,7 @@ const COMMANDS: [(&str, &[&str], &str); 24] = [
 ];
 
 /// Flags that other programs have, and what to write here.
-const FLAGS: [(&[&str], &str); 9] = [
+const FLAGS: [(&[&str], &str); 10] = [
     (
         &["--port", "-p"],
         "write the port in --bind, such as --bind 127.0.0.1:8080",
@@ -83,6 +83,10 @@ const FLAGS: [(&[&str], &str); 9] = [
         &["--password"],
         "write --password-stdin and give it on standard input, since others can read a command line",
     ),
+    (
+        &["--verbose", "-v", "--debug"],
+        "set the variable RUST_LOG, as in RUST_LOG=debug",
+    ),
     (&["--email"], "write the address without a flag"),
     (&["--force", "-f"], "write --yes"),
     (&["--format", "--output", "-o"], "write --json"),
@@ -95,7 +99,8 @@ pub(super) fn sentence(
     words: impl Iterator<Item = OsString>,
 ) -> String {
     let of = |kind| text(error, kind);
-    let page = page(program, words);
+    let words: Vec<OsString> = words.collect();
+    let (command_of_page, page) = page(program, &words);
     let see = format!("see `{page} --help`");
     let argument = of(ContextKind::InvalidArg).unwrap_or_default();
     match error.kind() {
@@ -107,9 +112,10 @@ pub(super) fn sentence(
             )
         }
         ErrorKind::MissingSubcommand => format!("`{page}` needs a command: {see}"),
-        ErrorKind::UnknownArgument => {
-            format!("`{page}` takes no {argument}: {}", flag(error, &page, &argument))
-        }
+        ErrorKind::UnknownArgument => match value_with_dash(command_of_page, &words, &argument) {
+            Some((flag, value)) => format!("{flag} cannot be `{value}`: it reads like a flag; {see}"),
+            None => format!("`{page}` takes no {argument}: {}", flag(error, &page, &argument)),
+        },
         ErrorKind::MissingRequiredArgument => format!(
             "`{page}` needs {}: {see}",
             list(error, ContextKind::InvalidArg, " and ")
@@ -123,6 +129,7 @@ pub(super) fn sentence(
             };
             format!("{both}: {see}")
         }
+        ErrorKind::TooManyValues => format!("{argument} takes no value: {see}"),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => value(error, &argument, &see),
         _ => {
             let words = error.to_string();
@@ -167,15 +174,37 @@ fn value(error: &clap::Error, argument: &str, see: &str) -> String {
     let given = text(error, ContextKind::InvalidValue).unwrap_or_default();
     let all = list(error, ContextKind::ValidValue, ", ");
     match error.source() {
-        _ if given.is_empty() => format!("{argument} needs a value: {see}"),
+        _ if given.is_empty() => no_value(argument, see),
         Some(reason) => format!("{argument} cannot be `{given}`: {reason}"),
         None if all.is_empty() => format!("{argument} cannot be `{given}`: {see}"),
         None => format!("{argument} cannot be `{given}`: write one of {all}"),
     }
 }
 
-/// The command that was being read, such as `oneseat user add`.
-fn page(program: &Command, words: impl Iterator<Item = OsString>) -> String {
+/// What a flag is to be followed by: one of some words, or what its page says.
+fn no_value(argument: &str, see: &str) -> String {
+    match argument.split_once(' ') {
+        Some((flag, choice)) if choice.contains(" or ") => format!("{flag} needs a value: write {choice}"),
+        Some((flag, _)) => format!("{flag} needs a value: {see}"),
+        None => format!("{argument} must not be empty: {see}"),
+    }
+}
+
+/// A flag that takes a value, and the word after it, which clap has taken for a flag: `--page-grace -5s`.
+fn value_with_dash(command: &Command, words: &[OsString], argument: &str) -> Option<(String, String)> {
+    words.windows(2).find_map(|pair| {
+        let (flag, value) = (pair[0].to_str()?, pair[1].to_str()?);
+        let takes_value = |name: &str| {
+            let mut arguments = command.get_arguments();
+            arguments.any(|known| known.get_long() == Some(name) && known.get_action().takes_values())
+        };
+        let is_meant = value.starts_with(argument) && takes_value(flag.strip_prefix("--")?);
+        is_meant.then(|| (flag.to_owned(), value.to_owned()))
+    })
+}
+
+/// The command that was being read, and its words, such as `oneseat user add`.
+fn page<'a>(program: &'a Command, words: &[OsString]) -> (&'a Command, String) {
     let (mut command, mut page) = (program, program.get_name().to_owned());
     for word in words {
         if let Some(below) = command.find_subcommand(word) {
@@ -183,7 +212,7 @@ fn page(program: &Command, words: impl Iterator<Item = OsString>) -> String {
             page = format!("{page} {}", below.get_name());
         }
     }
-    page
+    (command, page)
 }
 
 /// The first thing that clap says of this kind.
@@ -214,5 +243,33 @@ fn bare(text: &str) -> String {
         text.replace(['<', '>'], "").replace('|', " or ")
     } else {
         text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command, CommandFactory};
+
+    use crate::cli::Cli;
+    use crate::config::DatabaseSettings;
+
+    fn each(command: &Command, look: &mut impl FnMut(&Command)) {
+        look(command);
+        for below in command.get_subcommands() {
+            each(below, look);
+        }
+    }
+
+    #[test]
+    fn help_has_nothing_but_settings_of_the_database_below_their_heading() {
+        let settings = DatabaseSettings::augment_args(Command::new("settings"));
+        let own: Vec<_> = settings.get_arguments().map(clap::Arg::get_id).collect();
+        each(&Cli::command(), &mut |command| {
+            for argument in command.get_arguments() {
+                let is_below = argument.get_help_heading() == Some("Database settings");
+                let (name, id) = (command.get_name(), argument.get_id());
+                assert_eq!(is_below, own.contains(&id), "{name} {id}");
+            }
+        });
     }
 }

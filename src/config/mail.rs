@@ -128,7 +128,7 @@ impl MailPolicy {
     pub(super) fn read(reader: &mut Reader, settings: &MailSettings, sends_mail: bool) -> Option<Self> {
         match given(&settings.sign_in_mail) {
             Some("off") | None if !sends_mail => Some(Self::Off),
-            Some(_) if !sends_mail => {
+            Some("on") if !sends_mail => {
                 reader.require(
                     false,
                     "--sign-in-mail on needs --smtp-url, --mail-from and --public-url",
@@ -260,7 +260,10 @@ mod tests {
                 ],
                 "--mail-from `nobody`",
             ),
-            (&["--sign-in-mail", "perhaps"], "needs --smtp-url"),
+            (
+                &["--sign-in-mail", "perhaps"],
+                "--sign-in-mail `perhaps`: must be on or off",
+            ),
         ] {
             let Err(bad) = read(&[&["--database-url", "postgres://"], flags].concat()) else {
                 panic!("{flags:?}");

@@ -63,7 +63,7 @@ pub struct SessionSettings {
 /// Settings of the history. Taken by `serve` and `sweep`.
 #[derive(Args, Clone, Debug)]
 pub struct HistorySettings {
-    /// How long it is kept what became of a session
+    /// How long past sessions are kept
     #[arg(long, env = "ONESEAT_HISTORY_RETENTION", value_name = "DURATION", default_value = "30d")]
     pub history_retention: String,
 }
@@ -178,14 +178,21 @@ impl SessionPolicy {
             activity_threshold: threshold?,
             max_lifetime: max?,
         };
+        let (idle, max) = (settings.idle_timeout.trim(), settings.max_lifetime.trim());
+        let threshold = settings.activity_threshold.as_deref().unwrap_or_default().trim();
         reader.require(
             policy.activity_threshold <= policy.idle_timeout / 2,
-            "--activity-threshold must be at most half of --idle-timeout, \
-             or activity would be noticed too late to count",
+            &format!(
+                "--activity-threshold `{threshold}` must be at most half of --idle-timeout `{idle}`, \
+                 or activity would be noticed too late to count"
+            ),
         );
+        // One of the two may be the default, which the operator has not written.
         reader.require(
             policy.idle_timeout <= policy.max_lifetime,
-            "--idle-timeout must not be longer than --max-lifetime",
+            &format!(
+                "--max-lifetime `{max}` must not be shorter than --idle-timeout `{idle}`: lengthen the one or shorten the other"
+            ),
         );
         Some(policy)
     }

@@ -9,7 +9,7 @@ use diesel::r2d2::HandleError;
 use diesel::sql_types::{Bool, Nullable, Text};
 
 use super::connection_settings::{self, Beginning, DEFAULT_ROLE, DEFAULT_SEARCH_PATH, Settings};
-use super::{PgConnection, Unavailable};
+use super::{PgConnection, Unavailable, libpq_words};
 use crate::redaction::Secrets;
 
 /// The settings with which libpq notices a lost peer, on an idle connection, too: the pool's test relies on
@@ -94,26 +94,9 @@ pub(super) fn establish(url: &str) -> Result<diesel::PgConnection, Unavailable> 
 fn establish_as(url: &str, name: &str) -> Result<diesel::PgConnection, Unavailable> {
     let url = with_setting(&with_libpq_settings(url), "application_name", name);
     diesel::PgConnection::establish(&url).map_err(|error| match error {
-        ConnectionError::BadConnection(words) if is_of_a_server(&words) => {
-            Unavailable::without(&Secrets::of_url(&url), &words)
-        }
-        _ => Unavailable(UNREADABLE.to_owned()),
+        ConnectionError::BadConnection(words) => libpq_words::unavailable(&words, &Secrets::of_url(&url)),
+        _ => Unavailable(libpq_words::UNREADABLE.to_owned()),
     })
-}
-
-const UNREADABLE: &str = "the connection string cannot be used; write it like postgres://user@host/database, \
-     with special characters percent-encoded";
-
-/// Do these words come from a server or the network? libpq's words about an unreadable string repeat parts of
-/// it, and a part may be a password.
-fn is_of_a_server(words: &str) -> bool {
-    let starts = [
-        "connection to server",
-        "could not connect to server",
-        "FATAL:",
-        "timeout expired",
-    ];
-    starts.iter().any(|start| words.contains(start))
 }
 
 /// What is found out about a connection in its first transaction.

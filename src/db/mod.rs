@@ -19,6 +19,7 @@ mod timeouts;
 pub(crate) mod schema;
 mod connection_settings;
 mod fair_semaphore;
+mod libpq_words;
 mod pg_connection;
 pub mod stale;
 pub mod transaction;

@@ -185,6 +185,19 @@ fn put(
     .execute(conn)
 }
 
+/// How many invitations no instance has taken yet, of all or of those to this digest of an address.
+pub fn untouched_invitations(conn: &mut PgConnection, email_digest: Option<&[u8; 32]>) -> QueryResult<i64> {
+    let mut untouched = mails::table
+        .filter(mails::kind.eq(Kind::Invitation))
+        .filter(mails::attempts.eq(0))
+        .count()
+        .into_boxed::<diesel::pg::Pg>();
+    if let Some(digest) = email_digest {
+        untouched = untouched.filter(mails::email_digest.eq(&digest[..]));
+    }
+    untouched.get_result(conn)
+}
+
 /// A due mail that was read and not taken.
 #[derive(QueryableByName, Clone, Debug)]
 #[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]

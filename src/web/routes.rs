@@ -102,9 +102,10 @@ pub(in crate::web) fn configure(app: &mut web::ServiceConfig, static_dir: Option
         .app_data(web::Data::new(Documents(description)));
     let site_files = page("/site/{version:[0-9a-f]{16}}/{name}", site::file);
     let favicon = page("/favicon.ico", site::favicon);
+    let robots = page("/robots.txt", site::robots);
     let files = ["/static/{version:[0-9a-f]{16}}/{name:.*}", "/static/{name:.*}"];
     mount(app, map());
-    mount(app, vec![site_files, favicon]);
+    mount(app, vec![site_files, favicon, robots]);
     mount(app, files.map(|path| page(path, static_files::file)).into());
     app.default_service(web::to(|| async { Err::<&str, _>(Problem::not_found()) }));
 }

@@ -3,7 +3,7 @@
 //! They are served like the carried files ([`super::static_files`]): under an address with their digest, which browsers keep
 //! for good.
 
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -128,6 +128,14 @@ pub(in crate::web) async fn favicon(request: HttpRequest, site: Data<Site>) -> R
         None => static_files::carried(&request, "icon.svg").ok_or_else(Problem::not_found)?,
     };
     Ok(as_image(answer))
+}
+
+/// `GET /robots.txt` (RFC 9309): no search engine needs to know the pages of a sign-in.
+pub(in crate::web) async fn robots() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .insert_header((CACHE_CONTROL, "max-age=86400"))
+        .body("User-agent: *\nDisallow: /\n")
 }
 
 fn as_image(mut answer: HttpResponse) -> HttpResponse {

@@ -106,6 +106,10 @@ async fn a_search_finds_any_part_of_all_that_a_row_shows() {
     assert_eq!(found(&admin, "history", "firefox").await, ["ada"]);
     assert_eq!(found(&admin, "history", "ended by").await, ["ada", "taro"]);
     assert_eq!(found(&admin, "history", "taro ended").await, ["taro"]);
+    assert_eq!(
+        found(&admin, "history", "firefox ended by an admin").await,
+        ["ada"]
+    );
     assert_eq!(found(&admin, "sessions", "192.168.1").await, ["ming"]);
 }
 
@@ -177,6 +181,14 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
         ("Invitation not delivered", &["ivo"]),
         ("locked", &["ming"]),
         ("grace disabled", &["grace"]),
+        // A name and a label of several words, in any order; and several labels.
+        ("una not delivered", &["una"]),
+        ("not delivered ivo", &["ivo"]),
+        ("una ivo not delivered", &[]),
+        ("una not verified not delivered", &["una"]),
+        ("明 locked", &["ming"]),
+        ("locked signed in", &["ming"]),
+        ("grace signed in disabled", &["grace"]),
         ("ming disabled", &[]),
         ("active", &["ada", "ming", "root", "taro"]),
         ("signed in", &["ada", "grace", "ming", "root", "taro"]),

@@ -3,6 +3,7 @@
 use oneseat::auth::Error;
 use oneseat::auth::{Authority, LastAdmin};
 use oneseat::users::{Email, Role};
+use serde_json::json;
 
 use crate::support::{App, PASSWORD};
 
@@ -54,6 +55,22 @@ async fn a_locked_address_is_told_how_long_whether_or_not_it_has_an_account() {
         let left: i64 = locked.header("retry-after").parse().unwrap();
         assert!((450..=600).contains(&left), "{email}: {left}");
     }
+}
+
+#[tokio::test]
+async fn a_change_of_the_password_at_a_locked_address_is_told_how_long_too() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    for _ in 0..5 {
+        app.visitor().login("ada@example.org", WRONG).await;
+    }
+    app.database()
+        .execute("update login_failures set locked_until = now() + interval '10 minutes'");
+    let change = json!({ "currentPassword": PASSWORD, "newPassword": "nine green bottles on a wall" });
+    let locked = ada.post("/auth/password/change", &change).await;
+    assert_eq!(locked.problem(), "403 account_locked");
+    let left: i64 = locked.header("retry-after").parse().unwrap();
+    assert!((450..=600).contains(&left), "{left}");
 }
 
 #[tokio::test]

@@ -179,3 +179,13 @@ fn a_wrong_value_is_told_in_one_sentence_with_the_remedy() {
         assert_eq!(wrong.lines().count(), 1, "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn search_engines_are_asked_to_stay_away() {
+    let answer = App::start().await.visitor().get("/robots.txt").await;
+    assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+    assert_eq!(
+        (answer.status.as_u16(), answer.text.as_str()),
+        (200, "User-agent: *\nDisallow: /\n")
+    );
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use oneseat::app::App;
 
-use crate::support::{self, Database, config, database_config, oneseat};
+use crate::support::{self, Database, config, database_config, oneseat, oneseat_with};
 
 /// Starts with so many files for a hundred connections, and ends it if it serves. Returns whether it did, with what it said.
 fn serve_with_files(files: u32, database: &Database) -> (bool, String) {
@@ -122,4 +122,40 @@ fn an_address_in_use_is_told_with_the_flag_that_names_it() {
         assert_eq!(refused.status.code(), Some(1), "{words}");
         assert!(words.contains(&format!("with {flag}\n")), "{words}");
     }
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+    let help = String::from_utf8(oneseat(&["serve", "--help"], "").stdout).unwrap();
+    let named = help
+        .split("[env: ")
+        .skip(1)
+        .filter_map(|rest| rest.split(['=', ']']).next());
+    let settings: Vec<&str> = named.filter(|name| name.starts_with("ONESEAT_")).collect();
+    assert!(settings.len() > 30, "{settings:?}");
+    for nothing in ["", " "] {
+        let environment: Vec<(&str, &str)> = settings.iter().map(|name| (*name, nothing)).collect();
+        let serve = ["serve", "--bind", "nowhere", "--database-url", "postgres://"];
+        let output = oneseat_with(&serve, &environment, "");
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap(),
+            "oneseat: this setting cannot be used: --bind `nowhere`: not an address and port; write it like 127.0.0.1:8080\n"
+        );
+        let output = oneseat_with(&["user", "list", "--limit", "0"], &environment, "");
+        assert!(String::from_utf8(output.stderr).unwrap().contains("--limit"));
+    }
+    // A secret that is missing leads to no new and empty database.
+    let output = oneseat_with(&["user", "list"], &[("DATABASE_URL", "")], "");
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("--database-url is empty")
+    );
+    // Help names the variables all the same.
+    let output = oneseat_with(&["serve", "--help"], &[("ONESEAT_TAKEOVER", "")], "");
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("ONESEAT_TAKEOVER")
+    );
 }

@@ -200,3 +200,15 @@ async fn a_server_that_replaces_does_so_with_and_without_a_word() {
     assert_eq!(answer.problem(), "400 bad_request");
     assert_eq!(older.session().await.status, 200);
 }
+
+#[tokio::test]
+async fn the_login_page_says_what_a_sign_in_does_to_another_session() {
+    let words = "Signing in here signs you out everywhere else.";
+    let page = app_that_asks().await.visitor().get("/login").await.text;
+    assert!(
+        !page.contains(words) && page.contains("you are asked before that ends"),
+        "{page}"
+    );
+    let page = App::start().await.visitor().get("/login").await.text;
+    assert!(page.contains(words) && !page.contains("you are asked"), "{page}");
+}

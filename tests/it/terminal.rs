@@ -117,6 +117,12 @@ async fn times_are_relative_on_a_terminal_and_exact_in_a_pipe() {
         .execute("update sessions set created_at = created_at - interval '4 minutes', last_activity = last_activity - interval '4 minutes'");
     let (_, text) = shown(200, &app, &["session", "list"], "");
     assert!(text.contains("4 min ago") && text.contains("in 2 h"), "{text}");
+    // No id is needed, which a narrow terminal does not show.
+    let (_, text) = shown(80, &app, &["session", "list"], "");
+    assert!(
+        text.ends_with("to end one of them: oneseat session end --user EMAIL\n"),
+        "{text}"
+    );
     let (_, text, _) = piped(&app, &["session", "list"]);
     let row: Vec<_> = text.strip_suffix('\n').unwrap().split('\t').collect();
     assert_eq!(row.len(), 8, "{text}");
@@ -413,7 +419,26 @@ fn a_command_line_that_cannot_be_used_is_one_sentence_with_the_remedy() {
         ("nonsense", "`oneseat --help` lists all"),
         ("serve --port 8080", "--bind 127.0.0.1:8080"),
         ("serve --host ::1", "--bind 127.0.0.1:8080"),
-        ("serve --bind", "see `oneseat serve --help`"),
+        ("serve --bind", "--bind needs a value: see `oneseat serve --help`"),
+        (
+            "serve --takeover",
+            "--takeover needs a value: write replace or ask",
+        ),
+        (
+            "serve --page-grace -5s",
+            "--page-grace cannot be `-5s`: it reads like a flag",
+        ),
+        (
+            "serve --max-lifetime 1m",
+            "--max-lifetime `1m` must not be shorter than --idle-timeout `2h`",
+        ),
+        ("serve --insecure-http=yes", "--insecure-http takes no value"),
+        (
+            "serve --sign-in-mail perhaps",
+            "--sign-in-mail `perhaps`: must be on or off",
+        ),
+        ("man nope", "write one of serve, migrate, sweep,"),
+        ("man user nope", "`oneseat user nope`: write one of add, invite,"),
         ("serve --bind nowhere", "write it like 127.0.0.1:8080"),
         ("user create", "write `oneseat user add EMAIL --name NAME`"),
         ("user demote a@b.org", "write `oneseat user role EMAIL user`"),

@@ -228,15 +228,16 @@ fn shows(search: &Search, policy: &SessionPolicy) -> Option<Condition> {
         Some(label) => Box::new(label.or(is_named(word))),
         None => is_named(word),
     };
-    let all = words
-        .each()
-        .iter()
-        .map(shown)
-        .reduce(|all, word| Box::new(all.and(word)))?;
-    match words.whole().and_then(|whole| labelled(whole, policy)) {
-        Some(label) => Some(Box::new(label.or(all))),
-        None => Some(all),
-    }
+    let both = |one: Condition, other: Condition| Box::new(one.and(other)) as Condition;
+    let parts = words.parts(|words| labelled(words, policy));
+    let each = parts.into_iter().filter_map(|part| {
+        let words = part.words.iter().map(shown).reduce(both)?;
+        Some(match part.label {
+            Some(label) => Box::new(label.or(words)),
+            None => words,
+        })
+    });
+    each.reduce(both)
 }
 
 /// Accounts with a label that the word stands for.

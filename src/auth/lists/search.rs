@@ -22,10 +22,13 @@ pub enum Search {
 
 /// Some words, separated by white space.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words {
-    words: Vec<Word>,
-    /// All of them as they stand, for labels of several words.
-    whole: Word,
+pub struct Words(Vec<Word>);
+
+/// One word, or some that follow each other and are a label together, such as "not delivered".
+pub(super) struct Part<'a, Label> {
+    pub(super) words: &'a [Word],
+    /// What the caller knows of the label that several words are.
+    pub(super) label: Option<Label>,
 }
 
 /// One word: a part of a name, an email address, a device or a network address, or the beginning of a label
@@ -60,22 +63,31 @@ impl From<&str> for Search {
                 .collect();
             words.retain(|word| !word.is_empty());
         }
-        Self::For(Words {
-            words: words.into_iter().map(Word::from).collect(),
-            whole: Word::from(text),
-        })
+        Self::For(Words(words.into_iter().map(Word::from).collect()))
     }
 }
 
 impl Words {
     /// Each of them must be found.
     pub(super) fn each(&self) -> &[Word] {
-        &self.words
+        &self.0
     }
 
-    /// Or all of them in one, where there are several.
-    pub(super) fn whole(&self) -> Option<&Word> {
-        (self.words.len() > 1).then_some(&self.whole)
+    /// The words in parts, each of which must be found: as the label that it is, or each of its words for itself.
+    /// `label` says what label some words are, if they are one.
+    pub(super) fn parts<Label>(&self, label: impl Fn(&Word) -> Option<Label>) -> Vec<Part<'_, Label>> {
+        let (mut parts, mut rest) = (Vec::new(), &self.0[..]);
+        while !rest.is_empty() {
+            let longest = (2..=rest.len()).rev();
+            let found = longest
+                .map(|count| (count, label(&Word::of_all(&rest[..count]))))
+                .find(|(_, label)| label.is_some());
+            let (count, label) = found.unwrap_or((1, None));
+            let (words, others) = rest.split_at(count);
+            parts.push(Part { words, label });
+            rest = others;
+        }
+        parts
     }
 }
 
@@ -90,6 +102,15 @@ impl From<&str> for Word {
 }
 
 impl Word {
+    /// Some words in one. Together they are no network.
+    fn of_all(words: &[Self]) -> Self {
+        let folded: Vec<&str> = words.iter().map(|word| word.folded.as_str()).collect();
+        Self {
+            folded: folded.join(" "),
+            network: None,
+        }
+    }
+
     /// A pattern for folded text, with wildcards escaped.
     pub(super) fn pattern(&self) -> String {
         anywhere(&self.folded)

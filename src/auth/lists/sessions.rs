@@ -116,12 +116,15 @@ fn ended_shows(search: &Search) -> Option<EndedCondition> {
     let Search::For(words) = search else {
         return None;
     };
-    let each = words.each().iter().map(shows_ended);
-    let all = each.reduce(|all, word| Box::new(all.and(word)))?;
-    match words.whole().and_then(labelled) {
-        Some(label) => Some(Box::new(label.or(all))),
-        None => Some(all),
-    }
+    let both = |one: EndedCondition, other: EndedCondition| Box::new(one.and(other)) as EndedCondition;
+    let each = words.parts(labelled).into_iter().filter_map(|part| {
+        let words = part.words.iter().map(shows_ended).reduce(both)?;
+        Some(match part.label {
+            Some(label) => Box::new(label.or(words)),
+            None => words,
+        })
+    });
+    each.reduce(both)
 }
 
 /// The ids of the live sessions that match, but for this one.

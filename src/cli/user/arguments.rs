@@ -110,11 +110,11 @@ pub(in crate::cli) struct Leaving {
     /// Address or id of the account
     #[arg(value_name = "EMAIL")]
     pub(super) whom: UserRef,
-    #[command(flatten)]
-    pub(super) database: DatabaseSettings,
     /// Do it even if no admin who can sign in would be left
     #[arg(long)]
     pub(super) last_admin: bool,
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
 }
 
 #[derive(Args, Debug)]
@@ -179,8 +179,9 @@ pub(in crate::cli) struct SetRole {
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Remove {
-    #[command(flatten)]
-    pub(super) leaving: Leaving,
+    // First: the heading of the database, with which the other part ends, would cover it, too.
     #[command(flatten)]
     pub(super) confirmation: Confirmation,
+    #[command(flatten)]
+    pub(super) leaving: Leaving,
 }

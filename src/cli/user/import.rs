@@ -1,7 +1,7 @@
 //! `oneseat user import`
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -9,6 +9,7 @@ use futures_util::Stream;
 use futures_util::stream::poll_fn;
 use tokio::sync::mpsc;
 
+use super::invitations::left_waiting;
 use crate::auth::Authority;
 use crate::auth::import::{ImportCounts, ImportError, ImportOptions, NotImported};
 use crate::cli::{Failure, open_to_add, output, progress};
@@ -42,7 +43,8 @@ pub(in crate::cli) struct Import {
     /// Say what would become of each row, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Mail a link to choose a password to each user who is added without a hash; a running `serve` sends it
+    /// Mail a link to choose a password to each user who is added without a hash; a running `serve` that has a
+    /// mail server sends it
     #[arg(long)]
     invite: bool,
     #[command(flatten)]
@@ -56,7 +58,7 @@ pub(in crate::cli) struct Import {
 enum Format {
     /// One JSON object on each line
     Jsonl,
-    /// Comma-separated values; the first line names the columns
+    /// Values with commas, semicolons or tabs between them; the first line names the columns
     Csv,
 }
 
@@ -64,8 +66,8 @@ impl Import {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let config = config::database(&self.database)?;
         let takes_utf8 = config::takes_utf8_addresses(&self.reach, self.invite)?;
-        let format = self.format()?;
         let (input, bytes) = self.input()?;
+        let format = self.format()?;
         let (bar, input) = progress::reading(input, bytes);
         let (auth, _opened) = open_to_add(config, takes_utf8).await?;
         let rows = rows(format, BufReader::with_capacity(BUFFER, input));
@@ -83,13 +85,29 @@ impl Import {
         let done = auth.import(rows, options, Authority::Operator, tell).await;
         bar.finish_and_clear();
         told?;
-        let counts = done.map_err(|error| match error {
-            ImportError::Read(error) => Failure::failed(error),
-            ImportError::Failed(error) => Failure::failed(format!(
+        match done {
+            Ok(counts) => {
+                self.tell(counts)?;
+                if self.invite
+                    && !self.dry_run
+                    && let Some(waiting) = left_waiting(&auth, None).await
+                {
+                    output::note(&format!(
+                        "{waiting} invitations wait until a `oneseat serve` runs that sends mail (--smtp-url)"
+                    ));
+                }
+                as_the_file_says(counts)
+            }
+            Err(ImportError::Read { error, so_far }) => {
+                if so_far != ImportCounts::default() {
+                    self.tell(so_far)?;
+                }
+                Err(Failure::failed(error))
+            }
+            Err(ImportError::Failed(error)) => Err(Failure::failed(format!(
                 "{error}; what was imported before stays, so import the file again"
-            )),
-        })?;
-        self.sum_up(counts)
+            ))),
+        }
     }
 
     fn format(&self) -> Result<Format, Failure> {
@@ -100,7 +118,12 @@ impl Import {
             _ => None,
         };
         let format = self.format.or(by_name);
-        format.ok_or_else(|| Failure::failed("say how the rows are written: --format jsonl or --format csv"))
+        format.ok_or_else(|| {
+            let file = self.file.display();
+            Failure::WrongUsage(format!(
+                "say how the rows of {file} are written: --format jsonl or --format csv"
+            ))
+        })
     }
 
     /// The file, and its size.
@@ -110,11 +133,15 @@ impl Import {
         }
         let failed = |error| Failure::failed(format!("{} cannot be read: {error}", self.file.display()));
         let file = File::open(&self.file).map_err(failed)?;
-        let bytes = file.metadata().map_err(failed)?.len();
-        Ok((Box::new(file), Some(bytes)))
+        let found = file.metadata().map_err(failed)?;
+        if found.is_dir() {
+            return Err(failed(ErrorKind::IsADirectory.into()));
+        }
+        Ok((Box::new(file), found.is_file().then_some(found.len())))
     }
 
-    fn sum_up(&self, counts: ImportCounts) -> Result<(), Failure> {
+    /// Prints what became of the rows.
+    fn tell(&self, counts: ImportCounts) -> Result<(), Failure> {
         let ImportCounts {
             added,
             unchanged,
@@ -128,14 +155,18 @@ impl Import {
         };
         output::line(format_args!(
             "{rehearsed}added {added}, unchanged {unchanged}, left as they are {different}, refused {refused}"
-        ))?;
-        match different + refused {
-            0 => Ok(()),
-            bad => Err(Failure::failed(format!(
-                "{bad} of {} rows are not as the file says",
-                added + unchanged + bad
-            ))),
-        }
+        ))
+    }
+}
+
+/// Fails if a row is not in the table as the file says.
+fn as_the_file_says(counts: ImportCounts) -> Result<(), Failure> {
+    match counts.different + counts.refused {
+        0 => Ok(()),
+        bad => Err(Failure::failed(format!(
+            "{bad} of {} rows are not as the file says",
+            counts.added + counts.unchanged + bad
+        ))),
     }
 }
 
@@ -163,9 +194,16 @@ fn rows(format: Format, input: impl BufRead + Send + 'static) -> impl Stream<Ite
 fn in_words(line: u64, outcome: NotImported) -> String {
     match outcome {
         NotImported::Refused(reason) => format!("line {line}: refused: {reason}"),
-        NotImported::Different(columns) => {
-            let columns = columns.join(", ");
-            format!("line {line}: left as it is: this address is there already; different: {columns}")
+        NotImported::Different { columns, first } => {
+            let why = match first {
+                Some(first) => format!("line {first} has this address, too"),
+                None => "this address is there already".to_owned(),
+            };
+            let different = match columns.is_empty() {
+                true => String::new(),
+                false => format!("; different: {}", columns.join(", ")),
+            };
+            format!("line {line}: left as it is: {why}{different}")
         }
     }
 }

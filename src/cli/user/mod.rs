@@ -4,6 +4,7 @@ mod address;
 mod arguments;
 mod changes;
 mod import;
+mod invitations;
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -12,6 +13,7 @@ use self::arguments::{
     Add, Invite, Leaving, List, Remove, Rename, SetAddress, SetPassword, SetRole, Show, Target,
 };
 use self::import::Import;
+use self::invitations::{NOBODY_SENDS, left_waiting};
 use super::table::{Cell, Column};
 use super::{Failure, listing, open, open_to_add, output, password, table};
 use crate::auth::accounts::{Invitation, NewAccount};
@@ -26,7 +28,7 @@ use crate::web::api::views::{AccountView, SessionView};
 pub(super) enum User {
     /// Add an account; prints its generated password once, unless you give one
     Add(Add),
-    /// Add an account and mail its user a link to choose a password; a running `serve` sends it
+    /// Add an account and mail its user a link to choose a password; a running `serve` that has a mail server sends it
     Invite(Invite),
     /// Add the accounts in a file, with the password hashes that another system made
     Import(Import),
@@ -219,11 +221,12 @@ impl Invite {
             .invite(invitation, Authority::Operator)
             .await
             .map_err(Failure::failed)?;
-        output::line(format_args!(
-            "invited {} ({}); the mail is sent by a running `oneseat serve`",
-            Email::stored(&user.email),
-            user.role
-        ))
+        let email = Email::stored(&user.email);
+        let mail = match left_waiting(&auth, Some(&email)).await {
+            None => "the mail is on its way".to_owned(),
+            Some(_) => format!("the mail is not sent: {NOBODY_SENDS}"),
+        };
+        output::line(format_args!("invited {email} ({}); {mail}", user.role))
     }
 }
 

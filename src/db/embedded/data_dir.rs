@@ -110,9 +110,19 @@ impl DataDir {
             })
     }
 
-    /// Was this directory ever claimed?
-    pub(super) fn is_ours(path: &Path) -> bool {
-        path.join(START_LOCK).exists()
+    /// Checks that this directory was claimed once.
+    pub(super) fn check_is_ours(path: &Path) -> Result<(), Error> {
+        if path.join(START_LOCK).exists() {
+            return Ok(());
+        }
+        let words = path.display().to_string();
+        let is_of_another = path
+            .metadata()
+            .is_ok_and(|found| found.uid() != geteuid().as_raw());
+        Err(match is_of_another {
+            true => Error::OtherOwner(words),
+            false => Error::NoData(words),
+        })
     }
 
     fn locked(&self, name: &str, mode: LockMode, wait: Duration) -> Result<File, Error> {

@@ -73,8 +73,11 @@ pub enum Error {
         /// The version that lacks it.
         version: u32,
     },
-    /// There is nothing to upgrade.
-    #[error("{0} holds no private PostgreSQL; name its directory with --data-dir")]
+    /// A command needs data that are there.
+    #[error(
+        "there is no private PostgreSQL in {0}; name its directory with --data-dir or ONESEAT_DATA_DIR, or a server of \
+         yours with DATABASE_URL (the first `oneseat serve` or `oneseat user add` makes a private one)"
+    )]
     NoData(String),
     /// Other programs use the server.
     #[error("{dir} is in use by {holders}; stop that first, then upgrade")]

@@ -74,6 +74,15 @@ impl Embedded {
         Ok(Self { dir, server, in_use })
     }
 
+    /// Like [`open`](Self::open) for a cluster that is there: a mistyped directory becomes no new and empty one.
+    ///
+    /// # Errors
+    /// [`Error::NoData`], and those of [`open`](Self::open).
+    pub fn open_existing(dir: &Path) -> Result<Self, Error> {
+        DataDir::check_is_ours(dir)?;
+        Self::open(dir, &[])
+    }
+
     /// The connection URI of the program's own database.
     pub fn url(&self) -> String {
         self.server.url_of(DATABASE)

@@ -38,6 +38,14 @@ pub fn name_user_sql(user_id: &str, ended: &str) -> String {
     )
 }
 
+/// Tells the pages of admins that their lists show something else now, where no trigger does: an account is new, or
+/// the change is in a table of locks or mails. In the transaction that makes the change. The row names nobody, so
+/// that no instance forgets what it remembers.
+pub fn tell_lists(conn: &mut PgConnection) -> QueryResult<()> {
+    sql_query("insert into feed (user_id, is_end) values (gen_random_uuid(), false)").execute(conn)?;
+    Ok(())
+}
+
 /// How many rows one statement deletes.
 const PURGED_AT_ONCE: i32 = 10_000;
 

@@ -1,10 +1,12 @@
-//! CSV (RFC 4180), whose first line names the columns.
+//! CSV (RFC 4180), whose first line names the columns. Spreadsheets put semicolons in place of the commas where a
+//! comma stands in numbers; some programs put tabs.
 
-use std::io::{self, Read};
+use std::fmt::Display;
+use std::io::{self, BufRead, Read};
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
 
-use super::row::{COLUMNS, Column, Values};
+use super::row::{COLUMNS, Column, NOT_UTF_8, Values};
 use super::{ImportedUser, Row};
 
 /// The most bytes of a row. A quote that is not closed would make the rest of the file one value.
@@ -31,7 +33,7 @@ impl<R: Read> Read for Fence<R> {
         let most = buffer.len().min(self.left);
         if most == 0 {
             return Err(io::Error::other(format!(
-                "the row is longer than {LONGEST} bytes: is a quote not closed? It and all after it were not read"
+                "the row is longer than {LONGEST} bytes: is a quote not closed? This row and all after it are not imported"
             )));
         }
         let read = self.input.read(&mut buffer[..most])?;
@@ -40,26 +42,39 @@ impl<R: Read> Read for Fence<R> {
     }
 }
 
-impl<R: Read> CsvRows<R> {
+impl<R: BufRead> CsvRows<R> {
     /// Rows out of this.
     ///
     /// # Errors
     /// When the first line cannot be read, or names a column that is not known, or one twice, or no `email`.
-    pub fn new(input: R) -> Result<Self, String> {
+    pub fn new(mut input: R) -> Result<Self, String> {
+        let in_words = |error: &dyn Display| format!("line 1: {error}");
+        let beginning = input.fill_buf().map_err(|error| in_words(&error))?;
+        if is_utf_16(beginning) {
+            return Err(in_words(&format_args!("the file is {NOT_UTF_8}")));
+        }
+        let delimiter = delimiter(beginning);
         // With a return before it, the reader would count the line as the one before. Values are trimmed anyway.
         let mut reader = ReaderBuilder::new()
             .flexible(true)
+            .delimiter(delimiter)
             .terminator(Terminator::Any(b'\n'))
             .from_reader(Fence { input, left: LONGEST });
-        let header = reader.headers().map_err(|error| format!("line 1: {error}"))?;
+        let header = reader.byte_headers().map_err(|error| in_words(&wrong(error)))?;
         let mut columns = Vec::new();
         for (at, name) in header.iter().enumerate() {
-            let name = name.trim_start_matches('\u{feff}').trim();
+            let at = at + 1;
+            let name = str::from_utf8(name).map_err(|_| format!("line 1: column {at} is {NOT_UTF_8}"))?;
             let column: Column = name
+                .trim_start_matches('\u{feff}')
+                .trim()
                 .parse()
                 // Without a first line that names columns it is a value, such as a hash.
                 .map_err(|_: String| {
-                    format!("line 1: column {} is none of {}", at + 1, COLUMNS.join(", "))
+                    format!(
+                        "line 1 must name the columns, and its column {at} is none of {}",
+                        COLUMNS.join(", ")
+                    )
                 })?;
             if columns.contains(&column) {
                 return Err(format!("line 1: the column {column} is there twice"));
@@ -67,7 +82,7 @@ impl<R: Read> CsvRows<R> {
             columns.push(column);
         }
         if !columns.contains(&Column::Email) {
-            return Err("line 1: there is no column email".to_owned());
+            return Err("line 1 must name the columns: there is no column email".to_owned());
         }
         Ok(Self {
             reader,
@@ -87,16 +102,18 @@ impl<R: Read> CsvRows<R> {
                 Ok(true) if is_blank(record) => continue,
                 Ok(true) => {
                     let last = self.reader.position().line().saturating_sub(1).max(line);
+                    let is_open = record.iter().any(|value| value.contains(&b'\n'));
                     let user = self.user(record).map_err(|reason| match last - line {
+                        0 if is_open => format!("is a quote not closed? ({reason})"),
                         0 => reason,
-                        _ => format!("{reason} (it goes on to line {last}: is a quote not closed?)"),
+                        _ => format!("the row goes on to line {last}: is a quote not closed? ({reason})"),
                     });
                     Some(Ok(Row { line, user }))
                 }
-                Err(error) => Some(Err(match error.into_kind() {
-                    ErrorKind::Io(error) => io::Error::new(error.kind(), format!("line {line}: {error}")),
-                    kind => io::Error::other(format!("{kind:?}")),
-                })),
+                Err(error) => {
+                    let error = wrong(error);
+                    Some(Err(io::Error::new(error.kind(), format!("line {line}: {error}"))))
+                }
             };
         }
     }
@@ -104,20 +121,21 @@ impl<R: Read> CsvRows<R> {
     fn user(&self, record: &ByteRecord) -> Result<ImportedUser, String> {
         if record.len() != self.columns.len() {
             let (found, named) = (record.len(), self.columns.len());
+            let values = if found == 1 { "value" } else { "values" };
             return Err(format!(
-                "the row has {found} values, and the first line names {named}"
+                "the row has {found} {values}, and the first line names {named}"
             ));
         }
         let mut values = Values::default();
         for (column, value) in self.columns.iter().zip(record) {
-            let text = str::from_utf8(value).map_err(|_| format!("{column} is not UTF-8"))?;
+            let text = str::from_utf8(value).map_err(|_| format!("{column} is {NOT_UTF_8}"))?;
             values.set(*column, text.into())?;
         }
         values.user()
     }
 }
 
-impl<R: Read> Iterator for CsvRows<R> {
+impl<R: BufRead> Iterator for CsvRows<R> {
     type Item = io::Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -127,6 +145,30 @@ impl<R: Read> Iterator for CsvRows<R> {
         let row = self.row(&mut ByteRecord::new());
         self.is_over = matches!(row, None | Some(Err(_)));
         row
+    }
+}
+
+/// What stands between two values: the one of three signs that the first line has most.
+fn delimiter(beginning: &[u8]) -> u8 {
+    let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let count = |sign: u8| line.iter().filter(|byte| **byte == sign).count();
+    // Of equals the last: the comma.
+    [b'\t', b';', b',']
+        .into_iter()
+        .max_by_key(|sign| count(*sign))
+        .unwrap_or(b',')
+}
+
+/// Does it begin with the mark of UTF-16, as some programs write it?
+fn is_utf_16(beginning: &[u8]) -> bool {
+    beginning.starts_with(b"\xff\xfe") || beginning.starts_with(b"\xfe\xff")
+}
+
+/// The error of reading. There is no other: rows of any length are read, as bytes.
+fn wrong(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        ErrorKind::Io(error) => error,
+        kind => io::Error::other(format!("{kind:?}")),
     }
 }
 
@@ -165,10 +207,54 @@ mod tests {
             ("", "no column email"),
             ("name\nAda\n", "no column email"),
             ("email,email\n", "twice"),
-            ("email,$2b$10$canary\n", "line 1: column 2 is none of email,"),
+            ("email,$2b$10$canary\n", "its column 2 is none of email,"),
+            ("email;nom\n", "its column 2 is none of email,"),
         ] {
             let error = CsvRows::new(text.as_bytes()).unwrap_err();
             assert!(error.contains(words) && !error.contains("canary"), "{error}");
+        }
+    }
+
+    #[test]
+    fn semicolons_and_tabs_stand_between_values_as_commas_do() {
+        for text in [
+            "\u{feff}email;name;role\r\nada@x.org;\"Ada; A, B\";admin\r\n",
+            "email\tname\trole\nada@x.org\tAda; A, B\tadmin\n",
+            "email,name,role\nada@x.org,\"Ada; A, B\",admin\n",
+        ] {
+            let rows: Vec<Row> = CsvRows::new(text.as_bytes())
+                .unwrap()
+                .map(|row| row.unwrap())
+                .collect();
+            let ada = rows[0].user.as_ref().unwrap();
+            assert_eq!(
+                (ada.name.as_str(), ada.role.as_str()),
+                ("Ada; A, B", "admin"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_utf_8_says_so_with_the_line_and_what_to_do() {
+        let latin_1 = b"email,name\nada@x.org,Ada\nzoe@x.org,Zo\xeb\n";
+        let rows: Vec<Row> = CsvRows::new(&latin_1[..])
+            .unwrap()
+            .map(|row| row.unwrap())
+            .collect();
+        assert!(rows[0].user.is_ok());
+        assert_eq!(rows[1].line, 3);
+        assert_eq!(
+            rows[1].user.as_ref().unwrap_err(),
+            "name is not UTF-8: save the file as UTF-8"
+        );
+        let utf_16 = b"\xff\xfee\0m\0a\0i\0l\0";
+        for (text, words) in [
+            (&utf_16[..], "the file is not UTF-8"),
+            (b"\xe9mail\n", "column 1 is not UTF-8"),
+        ] {
+            let error = CsvRows::new(text).unwrap_err();
+            assert!(error.starts_with(&format!("line 1: {words}")), "{error}");
         }
     }
 
@@ -181,10 +267,16 @@ mod tests {
             let found = rows(&format!("{open}{rest}"));
             let refused = found[1].as_ref().unwrap().user.as_ref().unwrap_err();
             assert!(
-                refused.ends_with("(it goes on to line 4: is a quote not closed?)"),
+                refused.starts_with("the row goes on to line 4: is a quote not closed? (the row has"),
                 "{refused}"
             );
         }
+        let found = rows(open);
+        let refused = found[1].as_ref().unwrap().user.as_ref().unwrap_err();
+        assert!(
+            refused.starts_with("is a quote not closed? (name must be"),
+            "{refused}"
+        );
         let long = format!("{open}{}", "bob@x.org,Bob\n".repeat(10_000));
         let found = rows(&long);
         assert!(found[0].as_ref().unwrap().user.is_ok());

@@ -2,9 +2,10 @@
 
 use std::io::{self, BufRead, Read};
 
+use serde_json::error::Category;
 use serde_json::{Map, Value};
 
-use super::row::{COLUMNS, Column, Values};
+use super::row::{COLUMNS, Column, NOT_UTF_8, Values};
 use super::{ImportedUser, Row};
 
 /// The most bytes of a line. A longer one is refused, and its rest is passed over.
@@ -79,14 +80,31 @@ fn user(line: &[u8]) -> Result<ImportedUser, String> {
     if line.len() > LONGEST {
         return Err(format!("the line is longer than {LONGEST} bytes"));
     }
-    let object: Map<String, Value> = serde_json::from_slice(line)
-        .map_err(|error| format!("the line is no JSON object: see column {}", error.column()))?;
+    let text = str::from_utf8(line).map_err(|_| format!("the line is {NOT_UTF_8}"))?;
+    if !text.trim_start().starts_with('{') {
+        return Err("the line is no JSON object: it must begin with {".to_owned());
+    }
+    let object: Map<String, Value> = serde_json::from_str(text).map_err(|error| in_words(&error))?;
     let mut values = Values::default();
     for (name, value) in object {
         let column: Column = name.parse().map_err(|_: String| unknown(&name))?;
         values.set(column, value)?;
     }
     values.user()
+}
+
+/// Says where the JSON is wrong, and repeats nothing of it: a hash may be there.
+fn in_words(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Eof => {
+            "the line is not a whole JSON object: is a quote or a brace not closed? Each object has one line"
+                .to_owned()
+        }
+        _ => format!(
+            "the line is no JSON: something is wrong before column {}",
+            error.column() + 1
+        ),
+    }
 }
 
 /// A misspelt name must not become an account that lacks what was meant.
@@ -125,6 +143,12 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_is_not_utf_8_says_so_and_what_to_do() {
+        let refused = user(b"{\"email\":\"a@x.org\",\"name\":\"Zo\xeb\"}").unwrap_err();
+        assert_eq!(refused, "the line is not UTF-8: save the file as UTF-8");
+    }
+
+    #[test]
     fn what_is_wrong_is_told_without_the_hash() {
         for (line, words) in [
             (
@@ -132,7 +156,13 @@ mod tests {
                 "cannot be read",
             ),
             ("{\"email\":\"a@x.org\",\"hash\":[\"canary\"]}", "must be text"),
-            ("{\"email\":\"a@x.org\",\"hash\":\"canary", "no JSON object"),
+            (
+                "{\"email\":\"a@x.org\",\"hash\":\"canary",
+                "is a quote or a brace not closed",
+            ),
+            ("{\"email\":\"a@x.org\" \"hash\":\"canary\"}", "before column 19"),
+            ("[\"canary\"]", "must begin with {"),
+            ("canary", "must begin with {"),
             (
                 "{\"email\":\"a@x.org\",\"hash\":\"$2b$31$canarycanarycanarycanarycanarycanarycanarycanarycanar\"}",
                 "more memory or passes",

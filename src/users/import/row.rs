@@ -38,6 +38,9 @@ pub const COLUMNS: [&str; 7] = {
     names
 };
 
+/// What is wrong with bytes that are no text, and the remedy.
+pub(super) const NOT_UTF_8: &str = "not UTF-8: save the file as UTF-8";
+
 /// Forms of a time without an offset, which is UTC: of MySQL, of ISO 8601, of directories.
 const WITHOUT_OFFSET: [&str; 3] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y%m%d%H%M%SZ"];
 

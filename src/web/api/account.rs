@@ -111,7 +111,10 @@ async fn request_link(
     purpose: Purpose,
 ) -> Result<HttpResponse, Problem> {
     let body: LinkRequest = body::json(request, payload).await?;
-    let email: Email = body.email.parse().map_err(|error| Problem::refused(&error))?;
+    let email: Email = body
+        .email
+        .parse()
+        .map_err(|error| Problem::refused(&error).in_field("email"))?;
     auth.request_link(email, purpose, client.0).await?;
     Ok(HttpResponse::Accepted().json(Success::NOW))
 }
@@ -194,7 +197,11 @@ pub async fn verify(
         WithinLoginRate,
         (status = 200, body = Success),
         (status = 400, description = "`password_refused` with the reason, or `bad_request`"),
-        (status = 403, description = "`wrong_password`: the current one; too many of them, and it is `account_locked`"),
+        (
+            status = 403,
+            description = "`wrong_password`: the current one; too many of them, and it is `account_locked`",
+            headers(("Retry-After" = i64, description = "With a lock: when it ends, in seconds")),
+        ),
     ),
 )]
 pub async fn change(
@@ -208,8 +215,14 @@ pub async fn change(
     let current = Password::typed(&body.current_password)
         .map_err(|error| Problem::refused(&error).in_field("currentPassword"))?;
     let changed = auth.change_password(caller.holder(), current, body.new_password);
-    changed.await.map_err(|error| refused_in("newPassword", error))?;
-    Ok(Json(Success::NOW))
+    match changed.await {
+        Ok(()) => Ok(Json(Success::NOW)),
+        Err(Error::AccountLocked) => {
+            let email = Email::stored(&caller.seat.user.email);
+            Err(Problem::locked(auth.locked_for(email).await?))
+        }
+        Err(error) => Err(refused_in("newPassword", error)),
+    }
 }
 
 /// The problem, and the field of the new password if that was refused.

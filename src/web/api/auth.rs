@@ -75,7 +75,8 @@ pub async fn login(
         .email
         .parse()
         .map_err(|error| Problem::refused(&error).in_field("email"))?;
-    let password = Password::typed(&request.password).map_err(|error| Problem::refused(&error))?;
+    let password =
+        Password::typed(&request.password).map_err(|error| Problem::refused(&error).in_field("password"))?;
     let terms = Terms {
         takeover: match request.takeover {
             true => Takeover::Wanted,

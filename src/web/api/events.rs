@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use actix_web::http::header;
-use actix_web::web::{Bytes, Data, Query};
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::{Stream, unfold};
 use serde::Deserialize;
@@ -24,6 +24,7 @@ use crate::sessions::{Device, EndReason, Ending, Replacement};
 use crate::users::Role;
 use crate::web::extract::Passive;
 use crate::web::extract::client;
+use crate::web::extract::query::query;
 use crate::web::problem::Problem;
 
 /// Something is sent at least this often, so that proxies and pages know that the stream lives.
@@ -83,8 +84,8 @@ struct EventsQuery {
     ),
 )]
 pub async fn events(seat: Passive, request: HttpRequest, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
-    let query = Query::<EventsQuery>::from_query(request.query_string())
-        .map_err(|_| Problem::bad_request("The query takes once, once, and nothing else"))?;
+    let takes = "The query takes once, true or false, and nothing else";
+    let query: EventsQuery = query(&request, takes)?;
     let (session, user) = (seat.0.session.id, seat.0.user.id);
     let watcher = auth.watch(user, session)?;
     // The place is taken before this look, so that the end of a live session is not missed.

@@ -1,7 +1,6 @@
 //! Forward authentication: a proxy asks here before it lets a request through (nginx `auth_request`, Traefik
 //! `ForwardAuth`, Caddy `forward_auth`; HAProxy and Apache with some Lua). See docs/forward-auth.md.
 
-use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
@@ -9,6 +8,7 @@ use crate::auth::audit;
 use crate::users::Role;
 use crate::web::api::identity::{Identity, mimicked};
 use crate::web::extract::client::ClientInfo;
+use crate::web::extract::query::query;
 use crate::web::extract::{self, Admin, Authenticated};
 use crate::web::problem::Problem;
 use crate::web::schemas;
@@ -56,12 +56,11 @@ async fn let_through(
     client: &ClientInfo,
 ) -> Result<HttpResponse, Problem> {
     let user = caller.seat.user;
-    let query = Query::<VerifyQuery>::from_query(request.query_string())
-        .map_err(|_| Problem::bad_request("The query takes role, once, and nothing else"))?;
+    let query: VerifyQuery = query(request, "The query takes role, once, and nothing else")?;
     if let Some(role) = &query.role {
         let needed: Role = role
             .parse()
-            .map_err(|words: String| Problem::bad_request(format!("role {words}")))?;
+            .map_err(|words: String| Problem::bad_request(format!("role {words}")).in_field("role"))?;
         if needed == Role::Admin && user.role != Role::Admin {
             audit::forbidden(user.id, &extract::resource(request), &client.0);
             extract::auth(request)?.wait_out_leases().await?;

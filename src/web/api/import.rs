@@ -3,14 +3,16 @@
 use std::io;
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Json, Payload, Query};
+use actix_web::web::{Data, Json, Payload};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::users::needs_mail;
 use crate::auth::Auth;
 use crate::auth::import::{ImportCounts, ImportError, ImportOptions, NotImported};
 use crate::users::import::JsonRows;
+use crate::web::extract::query::query;
 use crate::web::extract::{Admin, body};
 use crate::web::problem::Problem;
 
@@ -53,6 +55,10 @@ pub struct NotImportedRow {
     refused: Option<String>,
     /// There is an account with this address, and other values in these columns. It stays as it is.
     different: Vec<&'static str>,
+    /// The line of the first row that has this address, where that is another one.
+    #[serde(rename = "firstLine", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    first_line: Option<u64>,
 }
 
 /// Adds the accounts in the body, one JSON object on each line.
@@ -77,10 +83,13 @@ pub async fn import(
     payload: Payload,
     auth: Data<Auth>,
 ) -> Result<Json<ImportResponse>, Problem> {
-    let query = Query::<ImportQuery>::from_query(request.query_string())
-        .map_err(|_| Problem::bad_request("The query takes dryRun and invite, each true or false"))?;
+    let takes = "The query takes dryRun and invite, each true or false";
+    let query: ImportQuery = query(&request, takes)?;
     if query.invite {
-        auth.needs_mail()?;
+        needs_mail(
+            &auth,
+            "Import without `invite`, and set passwords with `oneseat user password` on the server",
+        )?;
     }
     let body = body::json_lines(&request, payload).await?;
     if body[..]
@@ -103,7 +112,7 @@ pub async fn import(
     let ImportCounts { added, unchanged, .. } = counts.map_err(|error| match error {
         ImportError::Failed(error) => error.into(),
         // A body in memory can be read.
-        ImportError::Read(_) => Problem::internal(),
+        ImportError::Read { .. } => Problem::internal(),
     })?;
     Ok(Json(ImportResponse {
         added,
@@ -114,17 +123,15 @@ pub async fn import(
 
 impl NotImportedRow {
     fn new(line: u64, outcome: NotImported) -> Self {
-        match outcome {
-            NotImported::Refused(reason) => Self {
-                line,
-                refused: Some(reason),
-                different: Vec::new(),
-            },
-            NotImported::Different(columns) => Self {
-                line,
-                refused: None,
-                different: columns,
-            },
+        let (refused, different, first_line) = match outcome {
+            NotImported::Refused(reason) => (Some(reason), Vec::new(), None),
+            NotImported::Different { columns, first } => (None, columns, first),
+        };
+        Self {
+            line,
+            refused,
+            different,
+            first_line,
         }
     }
 }

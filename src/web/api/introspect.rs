@@ -122,7 +122,7 @@ async fn answer(
         .ok_or_else(Problem::invalid_client)?;
     let token = form
         .once("token")
-        .ok_or_else(|| Problem::bad_request("The form takes a token, once"))?;
+        .ok_or_else(|| Problem::bad_request("The form takes a token, once").in_field("token"))?;
     let activity = match form.once("activity") {
         Some("true") => Activity::Active,
         _ => Activity::Passive,

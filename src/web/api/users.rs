@@ -44,6 +44,13 @@ pub struct InviteRequest {
     role: String,
 }
 
+/// Fails without mail, and says what an admin can do: this, or let the server send mail.
+pub(super) fn needs_mail(auth: &Auth, instead: &str) -> Result<(), Problem> {
+    let settings = "or start it with --smtp-url, --mail-from and --public-url";
+    auth.needs_mail()
+        .map_err(|_| Problem::no_mail(&format!("{instead}, {settings}.")))
+}
+
 fn usual_role() -> String {
     Role::User.as_str().to_owned()
 }
@@ -129,7 +136,7 @@ pub async fn invite(
         name: name(&body.name)?,
         role: role(&body.role)?,
     };
-    auth.needs_mail()?;
+    needs_mail(&auth, "Add the user with `oneseat user add` on the server")?;
     let user = auth.invite(invitation, admin.authority()).await?;
     Ok(HttpResponse::Created().json(UserView::from(user)))
 }
@@ -222,7 +229,7 @@ pub async fn send_password_link(
     user: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = parsed(&user)?;
-    auth.needs_mail()?;
+    needs_mail(&auth, "Set a password with `oneseat user password` on the server")?;
     let asked = auth.send_password_link(id, admin.authority()).await;
     asked.map_err(|error| match error {
         Error::AccountDisabled => Problem::account_disabled(),

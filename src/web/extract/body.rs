@@ -6,7 +6,7 @@ use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::web::{BytesMut, Payload};
 use actix_web::{HttpMessage, HttpRequest};
 use futures_util::StreamExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use tokio::time::timeout;
 
@@ -38,7 +38,13 @@ pub(in crate::web) async fn json<T: DeserializeOwned>(
     {
         return Err(Problem::bad_request("The body must be a JSON object"));
     }
-    serde_json::from_slice(&body).map_err(|error| Problem::bad_request(in_words(&error)))
+    let mut json = serde_json::Deserializer::from_slice(&body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().iter().next().map(ToString::to_string);
+        refused(&error.into_inner(), &body, field)
+    })?;
+    json.end().map_err(|error| refused(&error, &body, None))?;
+    Ok(value)
 }
 
 /// Reads a JSON object from a body that may be left out. Without a body, returns the default.
@@ -111,21 +117,45 @@ async fn to_the_end(mut payload: Payload, limit: usize) -> Result<BytesMut, Prob
     Ok(body)
 }
 
-/// Describes serde's error in a sentence.
-fn in_words(error: &serde_json::Error) -> String {
+/// Describes serde's error in a sentence. `field` is where it was found, which is one that the body may have: what it may not have is
+/// passed over.
+fn refused(error: &serde_json::Error, body: &[u8], field: Option<String>) -> Problem {
     let place = format!("line {}, column {}", error.line(), error.column());
+    // Where one of some words must stand, serde_json takes everything else for no JSON.
+    let is_json = || serde_json::from_slice::<IgnoredAny>(body).is_ok();
     match error.classify() {
-        Category::Data => {
-            let words = error.to_string();
-            match words.split('`').nth(1) {
-                Some(field) if words.starts_with("missing field") => format!("The field {field} is missing"),
-                Some(field) if words.starts_with("duplicate field") => {
-                    format!("The field {field} is there twice")
-                }
-                _ => format!("The body has a value of the wrong type at {place}"),
-            }
+        Category::Syntax if is_json() => data_refused("", field, &place),
+        Category::Data => data_refused(&error.to_string(), field, &place),
+        Category::Eof => Problem::bad_request(format!("The body is not whole JSON: it ends at {place}")),
+        Category::Syntax | Category::Io => Problem::bad_request(format!("The body is not JSON: see {place}")),
+    }
+}
+
+/// JSON that is not what the call takes.
+fn data_refused(words: &str, field: Option<String>, place: &str) -> Problem {
+    let named = words.split('`').nth(1);
+    // serde says last what it wants; before that it may repeat what it got.
+    let wanted = words.rsplit_once("expected ").map(|(_, wanted)| wanted);
+    let wanted = wanted.map(|wanted| {
+        wanted
+            .split(" at line ")
+            .next()
+            .unwrap_or(wanted)
+            .replace('`', "")
+    });
+    match (named, field, wanted) {
+        (Some(name), ..) if words.starts_with("missing field") => {
+            Problem::bad_request(format!("The field {name} is missing")).in_field(name.to_owned())
         }
-        Category::Eof => format!("The body is not whole JSON: it ends at {place}"),
-        Category::Syntax | Category::Io => format!("The body is not JSON: see {place}"),
+        (Some(name), ..) if words.starts_with("duplicate field") => {
+            Problem::bad_request(format!("The field {name} is there twice")).in_field(name.to_owned())
+        }
+        (_, Some(name), Some(wanted)) => {
+            Problem::bad_request(format!("The field {name} must be {wanted}")).in_field(name)
+        }
+        (_, Some(name), None) => {
+            Problem::bad_request(format!("The field {name} has a value of the wrong type")).in_field(name)
+        }
+        _ => Problem::bad_request(format!("The body has a value of the wrong type at {place}")),
     }
 }

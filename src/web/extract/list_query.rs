@@ -1,11 +1,11 @@
 //! The query of a list.
 
 use actix_web::HttpRequest;
-use actix_web::web::Query;
 use serde::Deserialize;
 
 use crate::auth::lists::{Cursor, LARGEST_PAGE, List, Position, Search};
 use crate::sessions::EndReason;
+use crate::web::extract::query::query;
 use crate::web::problem::Problem;
 use crate::web::schemas;
 
@@ -45,13 +45,12 @@ pub(in crate::web) struct EndQuery {
 impl EndQuery {
     /// Reads the query in the handler, as [`ListQuery::of`] does.
     pub(in crate::web) fn search(request: &HttpRequest) -> Result<Search, Problem> {
-        let query = Query::<Self>::from_query(request.query_string())
-            .map_err(|_| Problem::bad_request("The query takes q, once"))?;
-        match query.into_inner().q {
+        match query::<Self>(request, "The query takes q, once")?.q {
             None => Ok(Search::All),
-            Some(q) if q.trim().is_empty() => Err(Problem::bad_request(
-                "q must not be empty: without q all other sessions end",
-            )),
+            Some(q) if q.trim().is_empty() => {
+                let words = "q must not be empty: without q all other sessions end";
+                Err(Problem::bad_request(words).in_field("q"))
+            }
             Some(q) => search(&q),
         }
     }
@@ -114,12 +113,12 @@ pub(in crate::web) struct ListRequest {
 }
 
 impl ListQuery {
-    /// Reads the query in the handler: an extractor would answer before the caller is authenticated.
+    /// Reads the query in the handler.
     pub(in crate::web) fn of(request: &HttpRequest) -> Result<Self, Problem> {
-        let query = Query::<Self>::from_query(request.query_string());
-        query.map(Query::into_inner).map_err(|_| {
-            Problem::bad_request("The query takes q, limit, after, before and reason, each once")
-        })
+        query(
+            request,
+            "The query takes q, limit, after, before and reason, each once",
+        )
     }
 
     pub(in crate::web) fn q(&self) -> &str {
@@ -128,7 +127,7 @@ impl ListQuery {
 
     fn position(&self, list: List) -> Result<Position, Problem> {
         let after = cursor(
-            self.after.as_deref(),
+            ("after", self.after.as_deref()),
             list,
             [
                 "after must be the next of an earlier page; begin again without it",
@@ -136,7 +135,7 @@ impl ListQuery {
             ],
         )?;
         let before = cursor(
-            self.before.as_deref(),
+            ("before", self.before.as_deref()),
             list,
             [
                 "before must be the previous of a later page; begin again without it",
@@ -160,11 +159,13 @@ impl ListQuery {
                 .ok()
                 .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
                 .ok_or_else(|| {
-                    Problem::bad_request(format!("limit must be a number from 1 to {LARGEST_PAGE}"))
+                    let words = format!("limit must be a number from 1 to {LARGEST_PAGE}");
+                    Problem::bad_request(words).in_field("limit")
                 })?,
         };
         let reason = self.reason.as_deref().map(str::parse).transpose();
-        let reason = reason.map_err(|words: String| Problem::bad_request(format!("reason {words}")))?;
+        let reason = reason
+            .map_err(|words: String| Problem::bad_request(format!("reason {words}")).in_field("reason"))?;
         Ok(ListRequest {
             search,
             limit,
@@ -174,23 +175,27 @@ impl ListQuery {
     }
 }
 
-/// A cursor of this list that the query names.
-fn cursor(text: Option<&str>, list: List, refused: [&'static str; 2]) -> Result<Option<Cursor>, Problem> {
+/// A cursor of this list that a parameter of the query names.
+fn cursor(
+    (name, text): (&'static str, Option<&str>),
+    list: List,
+    refused: [&'static str; 2],
+) -> Result<Option<Cursor>, Problem> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    let [unknown, of_another] = refused;
-    let cursor: Cursor = text.parse().map_err(|_| Problem::bad_request(unknown))?;
+    let [unknown, of_another] = refused.map(|words| Problem::bad_request(words).in_field(name));
+    let cursor: Cursor = text.parse().map_err(|_| unknown)?;
     if cursor.list() == list {
         Ok(Some(cursor))
     } else {
-        Err(Problem::bad_request(of_another))
+        Err(of_another)
     }
 }
 
 fn search(q: &str) -> Result<Search, Problem> {
     if q.contains('\0') || q.len() > 1_000 {
-        return Err(Problem::bad_request("q must be at most 1000 bytes, without NUL"));
+        return Err(Problem::bad_request("q must be at most 1000 bytes, without NUL").in_field("q"));
     }
     Ok(Search::from(q))
 }

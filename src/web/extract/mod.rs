@@ -5,6 +5,7 @@ pub mod body;
 pub mod client;
 pub(in crate::web) mod list_query;
 pub(in crate::web) mod proxy_check;
+pub(in crate::web) mod query;
 pub mod rate;
 
 use std::future::Future;

@@ -23,6 +23,7 @@ struct ChoosePasswordPage {
     title: String,
     words: &'static str,
     button: &'static str,
+    sends_mail: bool,
 }
 
 #[derive(Template)]
@@ -43,20 +44,22 @@ pub async fn forgot(auth: Data<Auth>) -> impl Responder {
 }
 
 /// The page of a link to choose a new password.
-pub async fn reset() -> impl Responder {
+pub async fn reset(auth: Data<Auth>) -> impl Responder {
     Page(ChoosePasswordPage {
         title: "Choose a new password".to_owned(),
         words: "It takes the place of the old one at once, and signs you out everywhere.",
         button: "Set the new password",
+        sends_mail: auth.sends_mail(),
     })
 }
 
 /// The page of an invitation.
-pub(in crate::web) async fn welcome(site: Data<Site>) -> impl Responder {
+pub(in crate::web) async fn welcome(auth: Data<Auth>, site: Data<Site>) -> impl Responder {
     Page(ChoosePasswordPage {
         title: format!("Welcome to {}", site.name()),
         words: "Choose the password with which you will sign in.",
         button: "Set the password",
+        sends_mail: auth.sends_mail(),
     })
 }
 

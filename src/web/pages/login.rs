@@ -1,13 +1,19 @@
 //! The login page.
 
+use actix_web::web::Data;
 use actix_web::{HttpResponse, Responder};
 use askama::Template;
 
 use super::{Page, to_login};
+use crate::auth::Auth;
 
 #[derive(Template)]
 #[template(path = "login.html")]
-struct LoginPage;
+struct LoginPage {
+    sends_mail: bool,
+    /// Whether a sign-in asks before it ends the user's other session.
+    asks_first: bool,
+}
 
 /// Redirects `/` to the login page.
 pub async fn root() -> HttpResponse {
@@ -21,6 +27,9 @@ pub async fn change_password() -> HttpResponse {
 }
 
 /// The sign-in form. A reload of another page leads here, too.
-pub async fn login() -> impl Responder {
-    Page(LoginPage)
+pub async fn login(auth: Data<Auth>) -> impl Responder {
+    Page(LoginPage {
+        sends_mail: auth.sends_mail(),
+        asks_first: auth.asks_before_takeover(),
+    })
 }

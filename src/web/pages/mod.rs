@@ -34,7 +34,7 @@ use super::extract::{Admin, Authenticated, has_token};
 use super::problem::Problem;
 use super::site::Site;
 use super::static_files::StaticFiles;
-use crate::auth::Seat;
+use crate::auth::{Auth, Seat};
 
 /// A page for signed-in users: like [`Authenticated`], but redirects to `/login` without a token.
 pub struct SignedIn(pub Seat);
@@ -173,7 +173,11 @@ fn as_html(mut answer: HttpResponse, html: String, request: &HttpRequest, vary: 
 fn render(page: &impl Template, request: &HttpRequest) -> askama::Result<String> {
     let files = request.app_data::<Data<StaticFiles>>().map(|files| files.base());
     let site = request.app_data::<Data<Site>>().map(|site| &***site);
+    let sends_mail = request
+        .app_data::<Data<Auth>>()
+        .is_some_and(|auth| auth.sends_mail());
     let values = [
+        ("sends_mail", Some(&sends_mail as &dyn Any)),
         ("files", files.as_ref().map(|base| base as &dyn Any)),
         ("site", site.map(|site| site as &dyn Any)),
     ];

@@ -23,10 +23,10 @@ pub(in crate::web) struct Body<'a> {
     detail: &'a str,
     #[schema(schema_with = super::code::reference)]
     code: Code,
-    /// The field of the request that was refused, if it is one.
+    /// The field of the body or the parameter of the query that was refused, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    field: Option<&'static str>,
+    field: Option<&'a str>,
     /// Why the session ended; only with `session_ended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::reason, required = false)]
@@ -62,7 +62,7 @@ impl Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             code: self.code,
-            field: self.field,
+            field: self.field.as_deref(),
             reason: self.ending.as_ref().map(|ending| ending.reason),
             ended_at: self.ending.as_ref().map(|ending| ending.at),
             since: self.seat.as_ref().map(|seat| seat.since),

@@ -40,7 +40,7 @@ pub struct Problem {
     header: Option<Box<(header::HeaderName, HeaderValue)>>,
     ending: Option<Box<Ending>>,
     seat: Option<Box<HeldSeat>>,
-    field: Option<&'static str>,
+    field: Option<Cow<'static, str>>,
     error: Option<&'static str>,
 }
 
@@ -67,9 +67,9 @@ impl Problem {
     }
 
     /// Names the field of the request that was refused.
-    pub fn in_field(self, field: &'static str) -> Self {
+    pub fn in_field(self, field: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            field: Some(field),
+            field: Some(field.into()),
             ..self
         }
     }
@@ -151,6 +151,12 @@ impl Problem {
             Code::NotFound,
             "There is nothing at this address",
         )
+    }
+
+    /// 404: this server sends no mail; what to do instead, in one sentence.
+    pub(in crate::web) fn no_mail(instead: &str) -> Self {
+        let detail = format!("This server sends no mail. {instead}");
+        Self::new(StatusCode::NOT_FOUND, Code::NoMail, detail)
     }
 
     /// 405, with the methods that are allowed.

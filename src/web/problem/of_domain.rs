@@ -42,20 +42,18 @@ impl From<Error> for Problem {
                 StatusCode::BAD_REQUEST,
                 Code::LinkInvalid,
                 "This link is no longer valid: it was used already, is too old, or a newer one took its place.",
-            ),
+            )
+            .in_field("token"),
             Error::LinkExpired => Self::new(
                 StatusCode::BAD_REQUEST,
                 Code::LinkInvalid,
                 "This link is too old to be used.",
-            ),
+            )
+            .in_field("token"),
             Error::ClientUnknown => Self::invalid_client(),
             Error::NameTaken(_) => Self::bad_request("There is a service with this name already"),
             Error::NoSuchClient(_) => Self::not_found(),
-            Error::NoMail => Self::new(
-                StatusCode::NOT_FOUND,
-                Code::NoMail,
-                "This server sends no mail. Please ask an administrator.",
-            ),
+            Error::NoMail => Self::no_mail("Please ask an administrator."),
             Error::SameEmail => Self::bad_request("This is your address already").in_field("email"),
             Error::TooManyChanges => Self::too_many_requests(WINDOW.as_secs())
                 .saying("You have asked for another address too often. Please wait an hour."),

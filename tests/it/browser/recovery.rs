@@ -228,3 +228,33 @@ async fn a_page_for_a_link_says_so_when_it_was_reached_without_one() {
         true
     );
 }
+
+#[tokio::test]
+async fn where_no_mail_is_sent_people_are_led_to_an_administrator() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    app.add_unverified_user("una").await;
+    let browser = Browser::open(app.address, "/login").await;
+    browser
+        .wait_for_words("An administrator can give you a new one.")
+        .await;
+    browser.sign_in(ADA).await;
+    app.visitor().sign_in(ADA).await;
+    browser
+        .wait_for_words("sign in again and change your password, or ask an administrator")
+        .await;
+    browser.click("#sign-in-again").await;
+    browser.submit_login("una@example.org", PASSWORD).await;
+    browser
+        .wait_for_words("Please ask an administrator to verify it.")
+        .await;
+    for _ in 0..5 {
+        app.visitor().login(ADA, "not the password").await;
+    }
+    browser.submit_login(ADA, PASSWORD).await;
+    browser
+        .wait_for_words("Wait until then, or ask an administrator.")
+        .await;
+    let links = "return document.querySelectorAll('a[href=\"/forgot\"], a[href=\"/verify\"]').length";
+    assert_eq!(browser.run(links).await, 0);
+}

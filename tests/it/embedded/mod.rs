@@ -7,7 +7,7 @@ mod years;
 
 use tempfile::TempDir;
 
-use crate::support::{Program, eventually, oneseat};
+use crate::support::{Program, eventually, oneseat, oneseat_with};
 
 fn data_dir() -> TempDir {
     tempfile::Builder::new()
@@ -167,6 +167,43 @@ async fn a_server_that_dies_is_started_again() {
     .await;
     let visitor = program.visitor();
     eventually("it answers", async || visitor.get("/readyz").await.status == 200).await;
+}
+
+#[test]
+fn a_command_about_what_is_there_makes_no_database_in_a_mistyped_directory() {
+    let dir = data_dir();
+    let place = dir.path().join("mistyped");
+    for line in [
+        "user list",
+        "user show a@b.org",
+        "user password a@b.org",
+        "user verify a@b.org",
+        "user unlock a@b.org",
+        "user disable a@b.org",
+        "user enable a@b.org",
+        "user remove a@b.org --yes",
+        "session list",
+        "session end --all --yes",
+        "client list",
+        "client remove Payroll --yes",
+        "sweep",
+        "database upgrade",
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let output = oneseat_with(&words, &[("ONESEAT_DATA_DIR", place.to_str().unwrap())], "");
+        let error = String::from_utf8(output.stderr).unwrap();
+        let words = format!(
+            "oneseat: there is no private PostgreSQL in {}; name its directory",
+            place.display()
+        );
+        assert!(error.starts_with(&words), "{line}: {error}");
+        assert_eq!(
+            (output.status.code(), output.stdout.len()),
+            (Some(1), 0),
+            "{line}"
+        );
+        assert!(!place.exists(), "{line}");
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn where_there_are_no_data_it_makes_none() {
         &["database", "upgrade", "--data-dir", missing.to_str().unwrap()],
         "",
     );
-    assert!(refusal(&output).contains("holds no private PostgreSQL"));
+    assert!(refusal(&output).contains("there is no private PostgreSQL in"));
     assert!(!missing.exists());
     assert!(refusal(&upgrade(&dir, &[])).contains("--data-dir"));
     assert_eq!(entries(dir.path()), [""; 0]);

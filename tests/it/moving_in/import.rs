@@ -59,6 +59,12 @@ async fn a_bad_row_is_told_with_its_line_and_reason_and_holds_up_no_other() {
     assert_eq!(code, 1);
     assert_eq!(error, "oneseat: 7 of 9 rows are not as the file says");
     let told: Vec<&str> = out.lines().collect();
+    // In the order of the lines, whoever refused them.
+    let lines: Vec<&str> = told.iter().filter_map(|told| told.split(':').next()).collect();
+    let expected = [
+        "line 2", "line 4", "line 5", "line 6", "line 7", "line 8", "line 9",
+    ];
+    assert_eq!(lines[..7], expected, "{out}");
     for (line, words) in [
         ("line 2: refused: email must be", ""),
         ("line 4: refused: the hash is of no use", "cannot be read"),
@@ -186,19 +192,105 @@ async fn a_file_that_cannot_be_understood_is_refused_whole() {
         (
             "users.csv",
             "mail\nada@example.org\n",
-            "line 1: column 1 is none of",
+            "line 1 must name the columns, and its column 1 is none of",
         ),
         ("users.csv", "name\nAda\n", "there is no column email"),
-        ("users.txt", "ada@example.org\n", "say how the rows are written"),
     ] {
         let (code, out, error) = import(&app, name, text, &[]);
         assert_eq!((code, out.as_str()), (1, ""), "{name}");
         assert!(error.contains(words), "{error}");
     }
-    let (code, _, error) = import_as(&app, &["user", "import", "/nowhere.csv"], "");
+    let (code, out, error) = import(&app, "users.txt", "ada@example.org\n", &[]);
+    assert_eq!((code, out.as_str()), (2, ""));
     assert!(
-        code == 1 && error.contains("/nowhere.csv cannot be read"),
+        error.ends_with("users.txt are written: --format jsonl or --format csv"),
         "{error}"
+    );
+    // What is not there comes first.
+    for (path, words) in [
+        ("/nowhere.csv", "/nowhere.csv cannot be read: No such file"),
+        ("/nowhere", "/nowhere cannot be read: No such file"),
+        ("/tmp", "/tmp cannot be read: is a directory"),
+    ] {
+        let (code, _, error) = import_as(&app, &["user", "import", path], "");
+        assert!(code == 1 && error.contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_spreadsheets_semicolons_are_understood_and_rows_of_one_address_name_the_first() {
+    let app = App::start().await;
+    let text = "email;name\nada@example.org;Ada\neva@example.org;Eva\nAda@example.org;Grace\n";
+    for (flags, words) in [
+        (
+            &["--dry-run"][..],
+            "line 4: left as it is: line 2 has this address, too\n",
+        ),
+        (
+            &[],
+            "line 4: left as it is: line 2 has this address, too; different: name\n",
+        ),
+        // Now both are different rows of an account that is there.
+        (
+            &[],
+            "line 4: left as it is: line 2 has this address, too; different: name\n",
+        ),
+    ] {
+        let (code, out, _) = import(&app, "users.csv", text, flags);
+        assert!(code == 1 && out.starts_with(words), "{out}");
+    }
+    let row = |name: &str| json!({ "email": "ada@example.org", "name": name });
+    let answer = post(
+        &app.admin().await,
+        "",
+        format!("{}\n{}\n", row("Ada"), row("Grace")),
+    )
+    .await;
+    assert_eq!(
+        answer.json()["rows"],
+        json!([{ "line": 2, "refused": null, "different": ["name"], "firstLine": 1 }])
+    );
+}
+
+#[tokio::test]
+async fn rows_before_a_row_without_an_end_are_imported_and_counted() {
+    let app = App::start().await;
+    let endless = "bob@example.org,Bob\n".repeat(2_000);
+    let text = format!("email,name\nada@example.org,Ada\neva@example.org,\"Eva\n{endless}");
+    let (code, out, error) = import(&app, "users.csv", &text, &[]);
+    assert_eq!(
+        (code, out.as_str()),
+        (1, "added 1, unchanged 0, left as they are 0, refused 0\n")
+    );
+    assert!(
+        error.contains("line 3: the row is longer than 16384 bytes: is a quote not closed?"),
+        "{error}"
+    );
+    assert_eq!(app.database().number("select count(*) from users"), 1);
+}
+
+#[tokio::test]
+async fn an_invitation_says_whether_a_server_sends_it() {
+    let mails = MailServer::start();
+    let silent = App::start().await;
+    let app = App::start_with(|config| mails.configure(config)).await;
+    let invite = ["user", "invite", "ada@example.org", "--name", "Ada"];
+    let (code, out, _) = import_as(&app, &invite, "");
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "invited ada@example.org (user); the mail is on its way\n")
+    );
+    let (code, out, _) = import_as(&silent, &invite, "");
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("no server takes it") && out.contains("--smtp-url"),
+        "{out}"
+    );
+    let (code, out, note) = import(&silent, "users.csv", "email\neva@example.org\n", &["--invite"]);
+    assert!(code == 0 && out.starts_with("added 1,"), "{out}");
+    assert!(
+        note.starts_with("2 invitations wait") && note.contains("--smtp-url"),
+        "{note}"
     );
 }
 

@@ -22,7 +22,7 @@ use crate::support::{Answer, App, Client, EventStream, MailServer, PASSWORD, eve
 const ADA: &str = "ada@example.org";
 const NEW: &str = "nine green bottles on a wall";
 
-async fn start(mails: &MailServer) -> App {
+pub async fn start(mails: &MailServer) -> App {
     App::start_with(|config| mails.configure(config)).await
 }
 

@@ -116,12 +116,35 @@ async fn without_mail_nobody_is_promised_one() {
         admin.post("/api/admin/users", &grace).await.problem(),
         "404 no_mail"
     );
+    let told = admin.post("/api/admin/users", &grace).await.json()["detail"].clone();
+    let told = told.as_str().unwrap();
+    assert!(
+        told.contains("`oneseat user add`") && told.contains("--smtp-url"),
+        "{told}"
+    );
     assert_eq!(app.database().number("select count(*) from users"), 1);
     let page = app.visitor().get("/forgot").await.text;
     assert!(
         page.contains("sends no mail") && !page.contains("id=\"forgot\""),
         "{page}"
     );
+    let page = admin.get("/admin/users").await.text;
+    assert!(
+        page.contains("nobody can be invited here") && !page.contains("id=\"invite\""),
+        "{page}"
+    );
+    // No page leads to one that could mail nothing.
+    for path in ["/login", "/reset", "/welcome", "/verify", "/forgot"] {
+        let page = app.visitor().get(path).await.text;
+        assert!(
+            !page.contains("href=\"/forgot\"") && !page.contains("href=\"/verify\""),
+            "{path}: {page}"
+        );
+        assert!(
+            page.contains("data-no-mail") && page.to_lowercase().contains("administrator"),
+            "{path}: {page}"
+        );
+    }
     // A password is changed all the same.
     let ada = app.signed_in("ada").await;
     assert_eq!(change(&ada, PASSWORD, NEW).await.status, 200);

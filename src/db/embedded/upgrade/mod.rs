@@ -111,9 +111,7 @@ pub fn upgrade(
 ) -> Result<Upgraded, Error> {
     let runner = Runner::of_this_process()?;
     let no_data = || Error::NoData(dir.display().to_string());
-    if !DataDir::is_ours(dir) {
-        return Err(no_data());
-    }
+    DataDir::check_is_ours(dir)?;
     let (data_dir, start_lock, server) = DataDir::claim(dir, &runner)?;
     let _alone = data_dir.alone_lock()?;
     let version = server.version()?.ok_or_else(no_data)?;

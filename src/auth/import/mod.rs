@@ -3,23 +3,22 @@
 //! Rows are written in batches, each in a transaction of its own. A row is there whole or not at all, and a bad
 //! one holds up no other. What is in the table already stays as it is, so a file may be imported again.
 
+mod rows;
+
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::pin::pin;
 
-use diesel::Connection;
-use diesel::result::Error as DatabaseError;
 use futures_util::{Stream, StreamExt};
 
+use self::rows::{Outcome, written};
 use super::accounts::invitation_by;
 use super::audit::{self, Actor};
 use super::authority::{Authority, Subject};
 use super::{Auth, Error};
 use crate::db::PgConnection;
-use crate::mail::Kind;
-use crate::mail::outbox::{self, Happening};
-use crate::users::import::{self, Imported, ImportedUser, Row};
+use crate::users::import::{Imported, ImportedUser, Row};
 use crate::users::{PasswordHash, store};
 
 /// Rows of one transaction.
@@ -38,7 +37,12 @@ pub struct ImportOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotImported {
     /// There is an account with other values in these columns, and it stays as it is.
-    Different(Vec<&'static str>),
+    Different {
+        /// The columns.
+        columns: Vec<&'static str>,
+        /// The line of the first row that has the same address, if that is another one.
+        first: Option<u64>,
+    },
     /// The row was refused, for this reason.
     Refused(String),
 }
@@ -59,9 +63,14 @@ pub struct ImportCounts {
 /// Why an import ended before its last row. What was imported before stays.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The rows could not be read on.
-    #[error("the rows cannot be read: {0}")]
-    Read(#[from] io::Error),
+    /// The rows could not be read on. Those before are done.
+    #[error("{error}")]
+    Read {
+        /// The line, and what is wrong there.
+        error: io::Error,
+        /// What became of the rows before.
+        so_far: ImportCounts,
+    },
     /// Those of [`Authority`]; [`Error::Unavailable`].
     #[error(transparent)]
     Failed(#[from] Error),
@@ -74,12 +83,37 @@ struct Import<'a, Tell> {
     by: Authority,
     /// Hears of each row that is not in the table as the file says, with its line.
     tell: Tell,
-    batch: Vec<(u64, ImportedUser)>,
+    /// The next rows, which are told in the order of their lines.
+    batch: Vec<(Place, Next)>,
     /// The addresses of the batch.
     addresses: HashSet<String>,
-    /// The rows of a rehearsal, which are in no table: a digest of the address, and one of the row.
-    rehearsed: HashMap<[u8; 32], u64>,
+    /// The first row of each address.
+    first: HashMap<u64, FirstRow>,
     counts: ImportCounts,
+}
+
+/// The first row of an address, which is found by a digest of the address: a file may have a million.
+#[derive(Clone, Copy)]
+struct FirstRow {
+    line: u64,
+    /// A digest of the row. A rehearsal has it in no table.
+    row: u64,
+}
+
+/// Where a row stands.
+#[derive(Clone, Copy)]
+struct Place {
+    line: u64,
+    /// The line of the first row with its address, which may be the same.
+    first: Option<u64>,
+}
+
+/// What is to become of a row of the batch.
+enum Next {
+    /// It is written.
+    Written(ImportedUser),
+    /// It is told: it was refused, or a rehearsal knows what would be.
+    Told(Outcome),
 }
 
 impl Auth {
@@ -115,25 +149,29 @@ impl Auth {
             tell,
             batch: Vec::new(),
             addresses: HashSet::new(),
-            rehearsed: HashMap::new(),
+            first: HashMap::new(),
             counts: ImportCounts::default(),
         };
         let mut needs_pepper = false;
         let mut rows = pin!(rows);
         while let Some(row) = rows.next().await {
-            let Row { line, user } = row?;
+            let Row { line, user } = match row {
+                Ok(row) => row,
+                Err(error) => {
+                    import.write().await?;
+                    let so_far = import.counts;
+                    return Err(ImportError::Read { error, so_far });
+                }
+            };
             let reachable = user.and_then(|user| {
                 let can_be_told = self.needs_reachable(&user.email);
                 can_be_told.map(|()| user).map_err(|error| error.to_string())
             });
-            match reachable {
-                Ok(user) => {
-                    let hash = user.password_hash.as_ref();
-                    needs_pepper |= hash.is_some_and(PasswordHash::is_peppered);
-                    import.take(line, user).await?;
-                }
-                Err(reason) => import.count(line, Err(reason)),
+            if let Ok(user) = &reachable {
+                let hash = user.password_hash.as_ref();
+                needs_pepper |= hash.is_some_and(PasswordHash::is_peppered);
             }
+            import.take(line, reachable).await?;
         }
         // With no row left, too: who imports is confirmed at the end.
         import.write().await?;
@@ -148,32 +186,54 @@ impl Auth {
 
 impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
     /// Puts a row into the batch. A second one for an address waits until the first is written.
-    async fn take(&mut self, line: u64, user: ImportedUser) -> Result<(), Error> {
-        if self.batch.len() == BATCH || self.addresses.contains(user.email.as_str()) {
+    async fn take(&mut self, line: u64, row: Result<ImportedUser, String>) -> Result<(), Error> {
+        let (first, next) = match row {
+            Err(reason) => (None, Next::Told(Err(reason))),
+            Ok(user) => {
+                let row = digest(&user);
+                let first = self.first.entry(digest_of_address(&user));
+                let first = *first.or_insert(FirstRow { line, row });
+                let next = match (self.options.is_rehearsal && first.line != line, first.row == row) {
+                    (false, _) => Next::Written(user),
+                    (true, true) => Next::Told(Ok(Imported::Unchanged)),
+                    (true, false) => Next::Told(Ok(Imported::Different(Vec::new()))),
+                };
+                (Some(first.line), next)
+            }
+        };
+        let is_second = matches!(&next, Next::Written(user) if self.addresses.contains(user.email.as_str()));
+        if self.batch.len() == BATCH || is_second {
             self.write().await?;
         }
-        if self.options.is_rehearsal
-            && let Some(earlier) = self.rehearsed.insert(user.email.digest(), digest(&user))
-        {
-            let outcome = match earlier == digest(&user) {
-                true => Imported::Unchanged,
-                false => Imported::Different(vec!["the values of an earlier row"]),
-            };
-            self.count(line, Ok(outcome));
-            return Ok(());
+        if let Next::Written(user) = &next {
+            self.addresses.insert(user.email.to_string());
         }
-        self.addresses.insert(user.email.to_string());
-        self.batch.push((line, user));
+        self.batch.push((Place { line, first }, next));
         Ok(())
     }
 
-    /// Writes the batch.
+    /// Writes the batch, and tells what became of its rows.
     async fn write(&mut self) -> Result<(), Error> {
         self.addresses.clear();
+        let (mut rows, mut outcomes) = (Vec::new(), Vec::new());
+        for (place, next) in self.batch.drain(..) {
+            match next {
+                Next::Written(user) => rows.push((place, user)),
+                Next::Told(outcome) => outcomes.push((place, outcome)),
+            }
+        }
         // Two imports of the same addresses wait for each other in one order.
-        self.batch
-            .sort_by(|(_, one), (_, other)| one.email.as_str().cmp(other.email.as_str()));
-        let (lines, users): (Vec<u64>, Vec<ImportedUser>) = self.batch.drain(..).unzip();
+        rows.sort_by(|(_, one), (_, other)| one.email.as_str().cmp(other.email.as_str()));
+        let (places, users): (Vec<Place>, Vec<ImportedUser>) = rows.into_iter().unzip();
+        outcomes.extend(places.into_iter().zip(self.write_users(users).await?));
+        outcomes.sort_by_key(|(place, _)| place.line);
+        for (place, outcome) in outcomes {
+            self.count(place, outcome);
+        }
+        Ok(())
+    }
+
+    async fn write_users(&self, users: Vec<ImportedUser>) -> Result<Vec<Outcome>, Error> {
         let options = self.options;
         let invitation = options.invites.then(|| invitation_by(&self.by));
         let write =
@@ -191,27 +251,23 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
             .auth
             .act_without_wait(self.by.clone(), Subject::Nobody, write, tell)
             .await;
-        let outcomes = match done {
+        match done {
             // Nothing was taken away that an instance could remember.
-            Ok(outcomes) => outcomes,
-            Err(error) => self.auth.answer_after_wait(Err(error)).await?,
-        };
-        let mut outcomes: Vec<(u64, Outcome)> = lines.into_iter().zip(outcomes).collect();
-        outcomes.sort_by_key(|(line, _)| *line);
-        for (line, outcome) in outcomes {
-            self.count(line, outcome);
+            Ok(outcomes) => Ok(outcomes),
+            Err(error) => self.auth.answer_after_wait(Err(error)).await,
         }
-        Ok(())
     }
 
-    fn count(&mut self, line: u64, outcome: Outcome) {
+    /// Counts a row, and tells of it unless it is in the table.
+    fn count(&mut self, Place { line, first }: Place, outcome: Outcome) {
         let counts = &mut self.counts;
         match outcome {
             Ok(Imported::Added(..)) => counts.added += 1,
             Ok(Imported::Unchanged) => counts.unchanged += 1,
             Ok(Imported::Different(columns)) => {
                 counts.different += 1;
-                (self.tell)(line, NotImported::Different(columns));
+                let first = first.filter(|first| *first != line);
+                (self.tell)(line, NotImported::Different { columns, first });
             }
             Err(reason) => {
                 counts.refused += 1;
@@ -221,8 +277,11 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
     }
 }
 
-/// What became of a row, or why it was refused.
-type Outcome = Result<Imported, String>;
+fn digest_of_address(user: &ImportedUser) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    user.email.as_str().hash(&mut hasher);
+    hasher.finish()
+}
 
 /// Equal for equal rows.
 fn digest(user: &ImportedUser) -> u64 {
@@ -231,63 +290,4 @@ fn digest(user: &ImportedUser) -> u64 {
     (user.name.as_str(), user.role.as_str(), user.email_verified).hash(&mut hasher);
     (user.is_disabled, user.created_at, hash).hash(&mut hasher);
     hasher.finish()
-}
-
-fn written(
-    conn: &mut PgConnection,
-    users: &[ImportedUser],
-    invitation: &Option<Happening>,
-    is_rehearsal: bool,
-) -> Result<Vec<Outcome>, Error> {
-    let users: Vec<&ImportedUser> = users.iter().collect();
-    if !is_rehearsal {
-        return insert(conn, &users, invitation);
-    }
-    let mut rehearsed = None;
-    let rolled_back = conn.transaction::<(), Error, _>(|conn| {
-        rehearsed = Some(insert(conn, &users, invitation)?);
-        Err(DatabaseError::RollbackTransaction.into())
-    });
-    match (rehearsed, rolled_back) {
-        (Some(outcomes), _) => Ok(outcomes),
-        (None, rolled_back) => rolled_back.map(|()| Vec::new()),
-    }
-}
-
-/// Inserts the rows, and invites their users.
-fn insert(
-    conn: &mut PgConnection,
-    users: &[&ImportedUser],
-    invitation: &Option<Happening>,
-) -> Result<Vec<Outcome>, Error> {
-    let outcomes = insert_by_halves(conn, users)?;
-    let added = users.iter().zip(&outcomes);
-    for (user, _) in added.filter(|(_, outcome)| matches!(outcome, Ok(Imported::Added(..)))) {
-        if let Some(happening) = invitation
-            && user.password_hash.is_none()
-            && !user.is_disabled
-        {
-            outbox::post(conn, &user.email.digest(), Kind::Invitation, happening)?;
-        }
-    }
-    Ok(outcomes)
-}
-
-/// Inserts the rows in one statement. Where the database refuses one, the halves are tried, until it is found.
-fn insert_by_halves(conn: &mut PgConnection, users: &[&ImportedUser]) -> Result<Vec<Outcome>, Error> {
-    let refused = match conn.transaction(|conn| import::insert(conn, users)) {
-        Ok(done) => return Ok(done.into_iter().map(Ok).collect()),
-        Err(DatabaseError::DatabaseError(kind, words)) => match words.constraint_name() {
-            Some(constraint) => format!("the database refuses it: {constraint}"),
-            None => return Err(DatabaseError::DatabaseError(kind, words).into()),
-        },
-        Err(error) => return Err(error.into()),
-    };
-    if let [_] = users {
-        return Ok(vec![Err(refused)]);
-    }
-    let (first, second) = users.split_at(users.len() / 2);
-    let mut outcomes = insert_by_halves(conn, first)?;
-    outcomes.extend(insert_by_halves(conn, second)?);
-    Ok(outcomes)
 }

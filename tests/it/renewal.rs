@@ -1,0 +1,90 @@
+//! An open page of an admin renews its lists, whatever changes what they show: commands, imports, locks and mails.
+
+use std::time::Duration;
+
+use oneseat::users::Role;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::recovery::start;
+use crate::support::{App, EventStream, MailServer, PASSWORD, oneseat};
+
+/// Waits until nothing more comes.
+async fn quiet(events: &mut EventStream) {
+    while timeout(Duration::from_millis(300), events.next()).await.is_ok() {}
+}
+
+/// Runs a command, and waits until the page is told to renew itself.
+async fn renews(app: &App, events: &mut EventStream, args: &[&str], input: &str) {
+    quiet(events).await;
+    let done = oneseat(&[args, &["--database-url", app.database().url()]].concat(), input);
+    assert!(done.status.success(), "{args:?}: {done:?}");
+    assert_eq!(events.next().await.unwrap().0, "changed", "{args:?}");
+}
+
+#[tokio::test]
+async fn every_command_that_changes_a_list_renews_it_in_open_pages() {
+    let app = App::start().await;
+    let mut events = EventStream::open(&app.admin().await).await;
+    app.add_user("bob", Role::User).await;
+    for _ in 0..5 {
+        app.visitor().login("bob@example.org", "not the password").await;
+    }
+    let import = "email,name\nivo@example.org,Ivo\n";
+    for (args, input) in [
+        (&["user", "add", "ada@example.org", "--name", "Ada"][..], ""),
+        (&["user", "invite", "eva@example.org", "--name", "Eva"], ""),
+        (&["user", "import", "-", "--format", "csv"], import),
+        (&["user", "unlock", "bob@example.org"], ""),
+        (&["user", "verify", "ada@example.org"], ""),
+        (&["user", "password", "ivo@example.org"], ""),
+        (&["user", "disable", "bob@example.org"], ""),
+        (&["user", "enable", "bob@example.org"], ""),
+        (&["user", "remove", "eva@example.org", "--yes"], ""),
+    ] {
+        renews(&app, &mut events, args, input).await;
+    }
+    app.visitor().sign_in("bob@example.org").await;
+    renews(
+        &app,
+        &mut events,
+        &["session", "end", "--user", "bob@example.org"],
+        "",
+    )
+    .await;
+    // A rehearsal and an import of what is there already change nothing.
+    quiet(&mut events).await;
+    let url = app.database().url();
+    for args in [&["--dry-run"][..], &[]] {
+        let import_again = [
+            &["user", "import", "-", "--format", "csv", "--database-url", url],
+            args,
+        ];
+        assert!(oneseat(&import_again.concat(), import).status.success());
+    }
+    assert!(timeout(Duration::from_secs(1), events.next()).await.is_err());
+}
+
+#[tokio::test]
+async fn what_another_admin_does_a_lock_and_what_becomes_of_a_mail_renew_open_pages() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let admin = app.admin().await;
+    app.add_user("bob", Role::User).await;
+    let mut events = EventStream::open(&admin).await;
+    quiet(&mut events).await;
+    // The mail server knows nobody of this name: the invitation is given up.
+    let invitation = json!({ "email": "once@example.org", "name": "Somebody" });
+    assert_eq!(admin.post("/api/admin/users", &invitation).await.status, 201);
+    assert_eq!(events.next().await.unwrap().0, "changed");
+    let given_up = "select count(*) from undelivered_mails";
+    while app.database().number(given_up) == 0 {
+        assert_eq!(events.next().await.unwrap().0, "changed");
+    }
+    quiet(&mut events).await;
+    for _ in 0..5 {
+        app.visitor().login("bob@example.org", "not the password").await;
+    }
+    assert_eq!(app.visitor().login("bob@example.org", PASSWORD).await.status, 403);
+    assert_eq!(events.next().await.unwrap().0, "changed");
+}
