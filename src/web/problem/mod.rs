@@ -78,7 +78,8 @@ impl Problem {
     pub fn of_oauth(self) -> Self {
         let error = match self.code {
             Code::InvalidClient => Some("invalid_client"),
-            _ if self.status.is_client_error() => Some("invalid_request"),
+            // A rate limit or a time-out is no mistake of the client.
+            Code::BadRequest | Code::UnsupportedMediaType => Some("invalid_request"),
             _ => None,
         };
         Self { error, ..self }
