@@ -170,11 +170,11 @@ pub(in crate::cli) struct SetRole {
     pub(super) whom: UserRef,
     /// What the user may do from now on: user or admin
     pub(super) role: Role,
-    #[command(flatten)]
-    pub(super) database: DatabaseSettings,
     /// Do it even if no admin who can sign in would be left
     #[arg(long)]
     pub(super) last_admin: bool,
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
 }
 
 #[derive(Args, Debug)]

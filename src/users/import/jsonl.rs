@@ -101,8 +101,8 @@ fn in_words(error: &serde_json::Error) -> String {
                 .to_owned()
         }
         _ => format!(
-            "the line is no JSON: something is wrong before column {}",
-            error.column() + 1
+            "the line is no JSON: something is wrong at column {}",
+            error.column()
         ),
     }
 }
@@ -160,7 +160,7 @@ mod tests {
                 "{\"email\":\"a@x.org\",\"hash\":\"canary",
                 "is a quote or a brace not closed",
             ),
-            ("{\"email\":\"a@x.org\" \"hash\":\"canary\"}", "before column 19"),
+            ("{\"email\":\"a@x.org\" \"hash\":\"canary\"}", "at column 20"),
             ("[\"canary\"]", "must begin with {"),
             ("canary", "must begin with {"),
             (
