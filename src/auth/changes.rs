@@ -1,7 +1,7 @@
 //! What becomes of an account that is there: its name, its role, and its removal.
 //!
 //! A change is known at every instance when it is acknowledged: the feed names its user, and the answer waits as for an
-//! end. A session outlives a change of its user's role, and may do what the new role allows.
+//! end. A session outlives a change of its user's role, and may do what the new role allows (docs/decisions/0021).
 
 use super::accounts::Change;
 use super::audit::{self, Event};
