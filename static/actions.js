@@ -1,6 +1,6 @@
 // What pages behind the sign-in do: the buttons of a list, the dialogs for another name and another address, and forms that are sent. `page` is
 // what they need of the page: its `main`, `lists`, `fetch` with the token, `confirmed`, `renew` to load it again, `show` to do so from its
-// top, `say` and `fail`.
+// top, `say`, `fail`, and `failAction` for what was not done.
 
 import { Problem } from "./oneseat.js";
 import { busy, enter } from "./form.js";
@@ -12,6 +12,7 @@ export async function act(button, page) {
   const { delete: gone, patch, post: path = gone ?? patch, body, confirm: words, done = "Done.", undo, undoBody, undone } = button.dataset;
   if (words && !(await page.confirmed(words, button.dataset))) return focusOn(button, page);
   busy(button, true);
+  page.lists.untell();
   try {
     const response = await (gone ? page.fetch(path, { method: "DELETE" }) : change(path, body, page));
     // 404: it is gone already, as wanted.
@@ -20,9 +21,11 @@ export async function act(button, page) {
     const sessions = `${ended} ${ended === 1 ? "session" : "sessions"} ended.`;
     page.say("");
     page.lists.tell(ended === undefined ? done : sessions, undo && (() => takeBack(undo, undoBody, undone, page)));
-    await reload(button, /^\/api\/admin\/(sessions|users)\/[^/]+$/.test(gone), page);
+    await reload(button, /^\/api\/admin\/(sessions|users)\/[^/]+$/.test(gone), page).catch(page.fail);
   } catch (error) {
-    page.fail(error);
+    // An open menu would cover the words.
+    button.closest(":popover-open")?.hidePopover();
+    page.failAction(error);
   } finally {
     busy(button, false);
     if (button.isConnected) focusOn(button, page);
@@ -61,9 +64,9 @@ async function takeBack(path, body, done, page) {
     if (!response.ok) throw await Problem.from(response);
     page.lists.tell(done);
     const button = page.main.querySelector(`[data-row="${row}"] button`);
-    if (button) await reload(button, false, page);
+    if (button) await reload(button, false, page).catch(page.fail);
   } catch (error) {
-    page.fail(error);
+    page.failAction(error);
   }
 }
 
@@ -80,6 +83,7 @@ function enterSaved(form, page) {
   enter(form, {
     send: (values) => save(form.getAttribute("action"), values, form.dataset.method ?? "POST", page),
     done: async () => {
+      page.lists.untell();
       await page.show();
       page.say(form.dataset.done);
     },

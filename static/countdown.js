@@ -2,9 +2,9 @@
 
 import { SITE, busy } from "./form.js";
 
-/** Counts down and warns, until `signal`. `load` fetches this page, `stay` and `lookAgain` show it anew, the one as an activity. `fail`
- * shows an error. */
-export function enterSeat({ signal, load, stay: stayHere, lookAgain, fail }) {
+/** Counts down and warns, until `signal`. `load` fetches this page, `show` and `lookAgain` show it anew, the one as an activity.
+ * `isFilled` tells whether a form would lose by that. `fail` shows an error, `failAction` one of what the user did. */
+export function enterSeat({ signal, load, isFilled, show, lookAgain, fail, failAction }) {
   const warning = document.getElementById("warning");
   const countdown = document.getElementById("countdown");
   const { title } = document;
@@ -13,9 +13,25 @@ export function enterSeat({ signal, load, stay: stayHere, lookAgain, fail }) {
   document.getElementById("stay")?.addEventListener("click", async (event) => {
     const stay = event.currentTarget;
     busy(stay, true);
-    await stayHere();
-    busy(stay, false);
+    try {
+      if (!isFilled()) return await show();
+      take(await load());
+      draw();
+      document.getElementById("main").focus({ preventScroll: true });
+    } catch (error) {
+      failAction(error);
+    } finally {
+      busy(stay, false);
+    }
   });
+
+  const take = (page) => {
+    const now = page.getElementById("warning");
+    if (!now || signal.aborted) return;
+    times = timesOf(now);
+    // Perhaps it cannot be extended any more.
+    if (!now.querySelector("#stay")) warning.replaceChildren(...now.childNodes);
+  };
 
   const draw = () => {
     const left = Math.max(0, Math.ceil((times.endsAt - performance.now()) / 1000));
@@ -30,9 +46,7 @@ export function enterSeat({ signal, load, stay: stayHere, lookAgain, fail }) {
     if (asking) return;
     asking = true;
     try {
-      const page = await load();
-      const now = page.getElementById("warning");
-      if (now && !signal.aborted) times = timesOf(now);
+      take(await load({ passive: true }));
     } catch (error) {
       fail(error);
     }

@@ -142,7 +142,7 @@ export function enter(form, { send, done, refused }) {
     const button = form.querySelector("[type=submit]");
     if (button.disabled) return;
     const empty = [...form.querySelectorAll("input[required]")].find((input) => input.value.trim() === "");
-    if (empty) return refuse(form, `Enter ${form.dataset.whose ?? "your"} ${empty.labels[0].textContent.toLowerCase()}.`, { field: empty });
+    if (empty) return refuse(form, empty.dataset.empty ?? `Enter your ${empty.labels[0].textContent.toLowerCase()}.`, { field: empty });
 
     // Hide passwords before sending: browsers remember text fields, not password fields.
     for (const reveal of reveals) mask(reveal, true);

@@ -206,7 +206,12 @@ export function enterMenus(root, signal) {
 
 /** It stands in the page before it has words: screen readers often skip one that comes with them. */
 const toasts = Object.assign(document.createElement("div"), { className: "toasts" });
-toasts.setAttribute("role", "status");
+const [done, failed] = ["status", "alert"].map((role) => {
+  const region = document.createElement("div");
+  region.setAttribute("role", role);
+  return region;
+});
+toasts.append(done, failed);
 document.getElementById("main").after(toasts);
 /** The page that it is about. */
 let about = "";
@@ -216,6 +221,23 @@ let ending = 0;
 
 /** Says what was done, for a while, or until somebody dismisses it or leaves the page. With `undo`, it can be taken back for longer. */
 export function tell(words, undo) {
+  const toast = put(words, done, undo);
+  // Nobody is hurried who is just reading it.
+  const wait = () => setTimeout(() => {
+    clearTimeout(ending);
+    if (toast.isConnected && !toast.matches(":hover, :focus-within")) ending = setTimeout(untell, undo ? 30_000 : 12_000);
+  });
+  for (const name of ["pointerenter", "pointerleave", "focusin", "focusout"]) toast.addEventListener(name, wait);
+  wait();
+}
+
+/** Says what was not done, until somebody dismisses it, does the next thing, or leaves the page. */
+export function tellFailure(words) {
+  put(words, failed).classList.add("toast-failure");
+}
+
+/** Puts words in a region, in place of all that was told before. */
+function put(words, region, undo) {
   const toast = Object.assign(document.createElement("div"), { className: "toast" });
   const button = (textContent, listener) => {
     const made = Object.assign(document.createElement("button"), { type: "button", className: "button-inline", textContent });
@@ -225,23 +247,19 @@ export function tell(words, undo) {
   toast.append(Object.assign(document.createElement("p"), { textContent: words }));
   if (undo) toast.append(button("Undo", () => { untell(); undo(); }));
   toast.append(button("Dismiss", untell));
-  // Nobody is hurried who is just reading it.
-  const wait = () => setTimeout(() => {
-    clearTimeout(ending);
-    if (toast.isConnected && !toast.matches(":hover, :focus-within")) ending = setTimeout(untell, undo ? 30_000 : 12_000);
-  });
-  for (const name of ["pointerenter", "pointerleave", "focusin", "focusout"]) toast.addEventListener(name, wait);
   toast.addEventListener("focusin", ({ relatedTarget }) => { if (!toast.contains(relatedTarget)) before = relatedTarget; });
-  toasts.replaceChildren(toast);
+  clearTimeout(ending);
+  (region === done ? failed : done).replaceChildren();
+  region.replaceChildren(toast);
   about = location.pathname;
-  wait();
+  return toast;
 }
 
 /** Takes the words away, and the focus back to where it was. */
 export function untell() {
   clearTimeout(ending);
   const hasFocus = toasts.contains(document.activeElement);
-  toasts.replaceChildren();
+  for (const region of [done, failed]) region.replaceChildren();
   if (hasFocus) (before?.isConnected ? before : document.getElementById("main")).focus({ preventScroll: true });
 }
 

@@ -13,7 +13,10 @@ const login = { main: clones(main), nav: clones(nav), title: document.title };
 
 /** What only pages behind the sign-in need, loaded with the first of them. */
 let [lists, actions, countdown, outage] = [null, null, null, null];
-const rest = () => Promise.all([import("./lists.js"), import("./actions.js"), import("./countdown.js"), import("./outage.js")]);
+const rest = async () => {
+  const modules = [import("./lists.js"), import("./actions.js"), import("./countdown.js"), import("./outage.js")];
+  [lists, actions, countdown, outage] = await Promise.all(modules);
+};
 
 /** Stops the timers and listeners of the current page. */
 let leave = new AbortController();
@@ -131,7 +134,10 @@ seat.onEnded(({ reason, endedAt, by }) => {
   const path = here();
   const isOurs = endedAt === null || (changesPassword && reason === "password_changed");
   showLogin(isOurs ? ENDED_HERE[reason] : "");
-  if (reason === "page_closed") remember(LEFT, reason);
+  if (reason === "page_closed") {
+    remember(LEFT, reason);
+    carry(address);
+  }
   if (isOurs && reason in ENDED_HERE) return;
   const [words, advice] = ENDINGS[reason] ?? ENDINGS.unknown;
   const card = document.getElementById("ended").content.cloneNode(true);
@@ -154,8 +160,9 @@ let chosen = 0;
 
 /** Fetches a page with the token. */
 async function load(path, options) {
-  const [response, modules] = await Promise.all([seat.fetch(path, options), rest()]);
-  [lists, actions, countdown, outage] = modules;
+  const loaded = rest();
+  // Without an answer they are needed, too.
+  const [response] = await Promise.all([seat.fetch(path, options).finally(() => loaded), loaded]);
   if (!response.ok) throw await Problem.from(response);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
@@ -260,14 +267,19 @@ function timeOfDay(at) {
   return TIME.format(at).replaceAll(" ", "\u00a0");
 }
 
-/** Shows an error that belongs to no form; `path`: of the page that was wanted. */
-function fail(error, path = "") {
+/** Shows an error that belongs to no form; `path`: of the page that was wanted; `tell` says it. */
+function fail(error, path = "", tell = say) {
   if (error instanceof Outdated || error instanceof SessionEnded || !seat.user) return;
   if (isDemoted(error)) return leaveAdminPages();
-  if (error instanceof Problem && error.status < 500) return say(wordsFor(error));
   const words = error instanceof Problem ? wordsFor(error) : wordsForLoss(error);
-  say(words);
-  outage?.lose(words, path, { visit: showAgain, isBusy: () => chosen !== 0 });
+  tell(words);
+  if (error instanceof Problem && error.status < 500) return;
+  outage?.lose(words, path, { retryAfter: error.retryAfter, visit: showAgain, isBusy: () => chosen !== 0 });
+}
+
+/** Shows why something that the user did was not done, where it is told what was. */
+function failAction(error) {
+  fail(error, "", lists.tellFailure);
 }
 
 /** Shows a page, by itself, in place of this one. The focus stays with the search or the row that had it, or goes to the page. */
@@ -352,10 +364,12 @@ function isWanted(path) {
 function enterSeat(signal) {
   countdown.enterSeat({
     signal,
-    load: () => load(here(), { passive: true }),
-    stay: reshow,
-    lookAgain: () => visit(here(), { passive: true, may: isIdle }).catch(fail),
+    load: (options) => load(here(), options),
+    isFilled: outage.isFilled,
+    show: () => visit(here()).then(() => arrive()),
+    lookAgain: () => visit(here(), { passive: true, may: outage.isIdle }).catch(fail),
     fail,
+    failAction,
   });
 }
 
@@ -421,7 +435,7 @@ async function lookAtRole() {
   if (!response.ok) return;
   const { user } = await response.json();
   const isShown = nav.querySelector("a[href^='/admin/']") !== null;
-  if ((user.role === "admin") !== isShown) await visit(here(), { passive: true, may: isIdle });
+  if ((user.role === "admin") !== isShown) await visit(here(), { passive: true, may: () => outage.isIdle() });
 }
 
 // Admin pages -----------------------------------------------------------------------------------------------------------------------
@@ -436,12 +450,12 @@ async function refresh() {
   refreshing = true;
   while (dirty && seat.user && document.querySelector("[data-live]")) {
     await new Promise((later) => setTimeout(later, 1000));
-    if (!isIdle()) continue;
+    if (!outage.isIdle()) continue;
     dirty = false;
     const place = scrollY;
     const path = here();
     try {
-      await visit(path, { passive: true, may: () => isIdle() && path === here() });
+      await visit(path, { passive: true, may: () => outage.isIdle() && path === here() });
       scrollTo(0, place);
     } catch (error) {
       dirty = !isDemoted(error);
@@ -453,17 +467,6 @@ async function refresh() {
 }
 
 seat.onChanged(refresh);
-
-/** Is nothing focused, selected, or typed and not sent, and no dialog or menu open? */
-function isIdle() {
-  const focused = document.activeElement;
-  const isTyped = [...main.querySelectorAll("input")].some((input) => input.value !== input.defaultValue);
-  return !document.querySelector("dialog[open]")
-    && !main.querySelector(":popover-open")
-    && !(focused !== main && main.contains(focused))
-    && (getSelection()?.isCollapsed ?? true)
-    && !isTyped;
-}
 
 /** An end of more sessions than this is confirmed by their number. */
 const MANY = 20;
@@ -489,12 +492,15 @@ function confirmed(words, { yes = "End", count = "1" }) {
 
 /** What the actions of a page need of it. */
 function page() {
-  return { main, lists, fetch: (...asked) => seat.fetch(...asked), confirmed, renew: () => visit(here()), show: reshow, say, fail };
+  return { main, lists, fetch: (...asked) => seat.fetch(...asked), confirmed, renew: () => visit(here()), show: reshow, say, fail, failAction };
 }
 
 /** Shows the page anew, from its top. */
 function reshow() {
-  return visit(here()).then(() => arrive(), fail);
+  return visit(here()).then(() => {
+    outage.answered();
+    arrive();
+  }, fail);
 }
 
 // Moving and leaving ------------------------------------------------------------------------------------------------------------------
@@ -522,11 +528,19 @@ addEventListener("popstate", ({ state }) => {
   clearTimeout(resting);
   if (!seat.user) return;
   if (location.pathname === "/login") history.replaceState(null, "", "/dashboard");
-  visit(here(), { isChosen: true }).then(() => arrive(state ?? {}), (error) => fail(error, here()));
+  visit(here(), { isChosen: true }).then(() => {
+    outage.answered();
+    say("");
+    arrive(state ?? {});
+  }, (error) => fail(error, here()));
 });
 
 addEventListener("pageshow", ({ persisted }) => {
-  if (persisted) recall(LEFT);
+  if (!persisted) return;
+  recall(LEFT);
+  const brought = carried();
+  const email = document.getElementById("email");
+  if (email) email.value ||= brought;
 });
 
 show({ main: [...main.childNodes], nav: [...nav.childNodes] }, document.title);

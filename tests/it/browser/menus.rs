@@ -19,6 +19,33 @@ async fn is_focused(browser: &Browser, label: &str) {
 }
 
 #[tokio::test]
+async fn dialogs_ask_for_what_is_somebody_elses_and_hold_a_long_name() {
+    let app = app_with_people().await;
+    app.database()
+        .execute("update users set name = repeat('W', 200) where email = 'p2@example.org'");
+    let admin = at(&app, "/admin/users", 375).await;
+    for (dialog, words) in [
+        ("rename", "Enter a name."),
+        ("readdress", "Enter an email address."),
+    ] {
+        let ask = format!(
+            "document.querySelector('[data-{dialog}]:is([aria-label*=\"p2@example.org\"])').click();
+             const form = document.querySelector('#{dialog} form');
+             form.elements[0].value = ''; form.requestSubmit();
+             return form.querySelector('.form-error').textContent"
+        );
+        assert_eq!(admin.run(&ask).await, words);
+        admin
+            .run(&format!("document.getElementById('{dialog}').close()"))
+            .await;
+    }
+    let fits = "document.querySelector('[aria-label=\"Disable p2@example.org\"]').click();
+         const dialog = document.getElementById('confirm');
+         return dialog.open && dialog.scrollWidth <= dialog.clientWidth";
+    assert_eq!(admin.run(fits).await, true);
+}
+
+#[tokio::test]
 async fn the_focus_stays_in_a_menu_until_it_is_closed_and_then_goes_back() {
     let app = app_with_people().await;
     let admin = at(&app, "/admin/sessions", 375).await;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::app_with_ada;
 use super::lists::{app_with_people, at};
 use crate::support::Browser;
 
@@ -88,4 +89,22 @@ async fn on_paper_the_dashboard_says_when_and_not_how_long() {
         .run("return getComputedStyle(document.querySelector('.list time[data-shown]'), '::after').content")
         .await;
     assert!(ended.as_str().unwrap().contains("20"), "{ended}");
+}
+
+#[tokio::test]
+async fn a_page_for_everybody_is_printed_without_what_is_of_no_use_on_paper() {
+    let app = app_with_ada().await;
+    for path in ["/login", "/nowhere"] {
+        let browser = Browser::open(app.address, path).await;
+        browser.wait_for("h1").await;
+        print(&browser).await;
+        assert!(
+            seen(&browser, "button, nav, .button-link", "(one) => one.textContent")
+                .await
+                .is_empty(),
+            "{path}"
+        );
+        let ground = "return getComputedStyle(document.body).backgroundColor";
+        assert_eq!(browser.run(ground).await, "rgba(0, 0, 0, 0)", "{path}");
+    }
 }

@@ -125,6 +125,9 @@ async fn after_a_reload_the_page_says_why_it_shows_the_login() {
     browser.sign_in(ADA).await;
     browser.page.refresh().await.unwrap();
     browser.wait_for_words("You left or reloaded the page").await;
+    let typed =
+        "return [document.getElementById('email').value, document.activeElement.id, sessionStorage.length]";
+    assert_eq!(browser.run(typed).await, json!([ADA, "password", 0]));
     browser.page.refresh().await.unwrap();
     browser.wait_for("#login").await;
     assert!(!browser.text().await.contains("reloaded"), "it is said once");
@@ -214,6 +217,32 @@ async fn a_page_whose_machine_slept_asks_how_long_the_session_lasts() {
             == 1
     })
     .await;
+}
+
+#[tokio::test]
+async fn somebody_who_stays_signed_in_keeps_what_they_have_typed() {
+    let app = app_with_ada().await;
+    let browser = Browser::open(app.address, "/login").await;
+    browser.sign_in(ADA).await;
+    browser.click("summary").await;
+    browser.fill("#current-password", "half a").await;
+    app.database()
+        .execute(&sql::backdate_sessions("1 hour 58 minutes 30 seconds"));
+    // As after a sleep: the page asks.
+    browser
+        .run("const real = Date.now; Date.now = () => real() + 40 * 60_000")
+        .await;
+    browser.wait_for_words("Still there?").await;
+    browser.click("#stay").await;
+    browser.wait_for_words("about 2 hours").await;
+    assert_eq!(
+        browser
+            .run("return [document.getElementById('warning').hidden, document.getElementById('current-password').value]")
+            .await,
+        json!([true, "half a"])
+    );
+    let left = "select extract(epoch from expires_at - now()) from sessions";
+    assert!(app.database().number(left) > 7100);
 }
 
 #[tokio::test]
