@@ -54,7 +54,10 @@ const forms = {
       send: () => post("/auth/email/confirm", { token }),
       done: () => replace(form, at(".form-done")),
       // Only somebody who is signed in can ask for another link.
-      refused: ({ code }) => code === "link_invalid",
+      refused: ({ code }) => {
+        if (code === "email_taken") replace(form, at(".email-taken"));
+        return code === "link_invalid";
+      },
     });
   },
   resend: (form) => {

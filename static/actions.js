@@ -7,7 +7,7 @@ import { busy, enter } from "./form.js";
 
 /** Performs a button's action: `data-delete`, `data-post` or `data-patch` with a path, and `data-body`; `data-confirm`, `data-yes` and
  * `data-done` with texts; `data-count` with the number of things that it is about; `data-undo` with the path that takes it back,
- * `data-undo-body` and `data-undone`. */
+ * `data-undo-body` and `data-undone`. A deletion that answers with the user's address says which it is. */
 export async function act(button, page) {
   const { delete: gone, patch, post: path = gone ?? patch, body, confirm: words, done = "Done.", undo, undoBody, undone } = button.dataset;
   if (words && !(await page.confirmed(words, button.dataset))) return focusOn(button, page);
@@ -17,10 +17,11 @@ export async function act(button, page) {
     const response = await (gone ? page.fetch(path, { method: "DELETE" }) : change(path, body, page));
     // 404: it is gone already, as wanted.
     if (!response.ok && !(gone && response.status === 404)) throw await Problem.from(response);
-    const { ended } = response.status === 200 ? await response.json() : {};
+    const { ended, email } = response.status === 200 ? await response.json() : {};
     const sessions = `${ended} ${ended === 1 ? "session" : "sessions"} ended.`;
     page.say("");
-    page.lists.tell(ended === undefined ? done : sessions, undo && (() => takeBack(undo, undoBody, undone, page)));
+    const told = gone && email ? `Your address is ${isolated(email)}.` : done;
+    page.lists.tell(ended === undefined ? told : sessions, undo && (() => takeBack(undo, undoBody, undone, page)));
     await reload(button, /^\/api\/admin\/(sessions|users)\/[^/]+$/.test(gone), page).catch(page.fail);
   } catch (error) {
     // An open menu would cover the words.
@@ -97,33 +98,45 @@ async function save(path, values, method, page) {
   if (!response.ok) throw await Problem.from(response);
 }
 
-/** The dialog in which an admin gives somebody another address. A button with `data-readdress` opens it. */
-function enterAddresses(dialog, signal, page) {
+/** Opens a dialog about a user by the buttons with `data-` and its id, until `signal`. `fill` prepares it for one of them. Returns what tells
+ * the button that opened it. */
+function openBy(dialog, fill, signal, page) {
   const form = dialog.querySelector("form");
-  const { email, verified } = form.elements;
   let button = null;
   page.main.addEventListener("click", ({ target }) => {
-    const pressed = target.closest("[data-readdress]");
+    const pressed = target.closest(`[data-${dialog.id}]`);
     if (!pressed) return;
     button = pressed;
     form.querySelector(".form-error").textContent = "";
-    email.removeAttribute("aria-invalid");
+    for (const field of form.elements) field.removeAttribute("aria-invalid");
     dialog.querySelector("bdi").textContent = button.dataset.name;
     dialog.showModal();
-    email.focus();
+    fill(button);
   }, { signal });
-  dialog.querySelector("[value=no]").addEventListener("click", () => dialog.close());
+  dialog.querySelector("button[type=button]").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => {
     // What stands in a field keeps the list from renewing itself.
     form.reset();
     focusOn(button, page);
   });
+  return () => button;
+}
+
+/** The dialog in which an admin gives somebody another address. A button with `data-readdress` opens it. */
+function enterAddresses(dialog, signal, page) {
+  const form = dialog.querySelector("form");
+  const { email, verified } = form.elements;
+  const opener = openBy(dialog, () => email.focus(), signal, page);
+  const words = () => {
+    const { words: known, wordsUnverified, wordsDisabled } = form.dataset;
+    return verified.checked ? known : "isDisabled" in opener().dataset ? wordsDisabled : wordsUnverified;
+  };
   enter(form, {
-    send: (values) => save(button.dataset.readdress, { ...values, verified: verified.checked }, "PUT", page),
+    send: (values) => save(opener().dataset.readdress, { ...values, verified: verified.checked }, "PUT", page),
     done: () => {
-      page.lists.tell(verified.checked ? form.dataset.words : form.dataset.wordsUnverified);
+      page.lists.tell(words());
       dialog.close();
-      reload(button, false, page).catch(page.fail);
+      reload(opener(), false, page).catch(page.fail);
     },
   });
 }
@@ -131,29 +144,16 @@ function enterAddresses(dialog, signal, page) {
 /** The dialog for another name of a user, until `signal`. A button with `data-rename` opens it. */
 function enterRename(dialog, signal, page) {
   const [form, typed] = [dialog.querySelector("form"), document.getElementById("rename-name")];
-  let button = null;
-  page.main.addEventListener("click", ({ target }) => {
-    const pressed = target.closest("[data-rename]");
-    if (!pressed) return;
-    button = pressed;
-    document.getElementById("rename-whom").textContent = button.dataset.name;
-    typed.value = button.value;
-    form.querySelector(".form-error").textContent = "";
-    typed.removeAttribute("aria-invalid");
-    dialog.showModal();
+  const fill = ({ value }) => {
+    typed.value = value;
     typed.select();
-  }, { signal });
-  document.getElementById("rename-no").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("close", () => {
-    // What stands in a field keeps the list from renewing itself.
-    typed.value = "";
-    focusOn(button, page);
-  });
+  };
+  const opener = openBy(dialog, fill, signal, page);
   enter(form, {
-    send: ({ name }) => save(button.dataset.rename, { name }, "PATCH", page),
+    send: ({ name }) => save(opener().dataset.rename, { name }, "PATCH", page),
     done: ({ name }) => {
       dialog.close();
-      tellOfName(button, name.trim(), page);
+      tellOfName(opener(), name.trim(), page);
     },
   });
 }

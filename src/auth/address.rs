@@ -2,10 +2,9 @@
 //!
 //! A user who changes their address knows the current password, and shows by a mailed link that the new address is
 //! theirs. Until then nothing changes. Whether the new address has an account is asked when its mail is made, and in
-//! the end by the constraint `users_email_key`: who asks learns nothing of it (law 7). A session goes on, because
-//! whoever holds it has lost no right.
+//! the end by the constraint `users_email_key`: who asks learns nothing of it (law 7). A session goes on, because its
+//! user has lost no right.
 
-use diesel::Connection;
 use uuid::Uuid;
 
 use super::accounts::email_of;
@@ -13,13 +12,14 @@ use super::audit::{self, Event};
 use super::authority::{Authority, Holder, LastAdmin, Subject};
 use super::changes::Changes;
 use super::checked_password::{CheckedPassword, Claim};
+use super::lists::{Account, find_account};
 use super::recovery::{delete_if_refused, happening, redeem};
 use super::user_ref::UserRef;
 use super::{Auth, Error};
 use crate::db::PgConnection;
 use crate::mail::outbox::{self, Elsewhere, Happening};
 use crate::mail::{Kind, readdressing, requests, undelivered};
-use crate::sessions::Origin;
+use crate::sessions::{Origin, history};
 use crate::token::Token;
 use crate::users::link::{self, Purpose};
 use crate::users::store::{self as users, Credentials};
@@ -76,6 +76,7 @@ impl Auth {
     ) -> Result<Option<()>, Error> {
         let (origin, wanted) = (holder.origin.clone(), email.clone());
         let (from, subject) = (origin.clone(), Subject::User(holder.user.into()));
+        let (user, session) = (holder.user, holder.session);
         let begin = move |conn: &mut PgConnection, found: Option<Credentials>| {
             let found = found.ok_or(Error::TokenInvalid)?;
             let confirmed = checked.confirm_row(conn, found);
@@ -84,29 +85,35 @@ impl Auth {
                 None => Ok(None),
             }
         };
-        let tell = move |begun: &Option<Begun>, _| match begun {
-            Some(Begun::MailWaits) => audit::link_requested(&email, Kind::EmailChange, &origin),
-            Some(Begun::TooManyForAddress) => audit::link_refused(&email, Kind::EmailChange, &origin),
-            None => {}
+        let tell = move |begun: &Option<()>, _| {
+            if begun.is_some() {
+                audit::email_change_requested(user, session, &email, &origin);
+            }
         };
-        let done = self
-            .act_without_wait(Authority::Own(holder), subject, begin, tell)
-            .await?;
-        Ok(done.map(drop))
+        self.act_without_wait(Authority::Own(holder), subject, begin, tell)
+            .await
     }
 
-    /// Withdraws the change of address that a signed-in user has asked for, if one waits.
+    /// Withdraws the change of address that a signed-in user has asked for, if one waits. Returns the user, who may have
+    /// the new address by now.
     ///
     /// # Errors
     /// Those of [`Authority`]; [`Error::Unavailable`].
-    pub async fn withdraw_email_change(&self, holder: Holder) -> Result<(), Error> {
+    pub async fn withdraw_email_change(&self, holder: Holder) -> Result<User, Error> {
         let (user, subject) = (holder.user, Subject::User(holder.user.into()));
-        let withdraw = move |conn: &mut PgConnection, _| {
-            link::discard(conn, user, Purpose::EmailChange)?;
-            Ok(readdressing::withdraw(conn, user, Kind::EmailChange)?)
+        let (session, origin) = (holder.session, holder.origin.clone());
+        let withdraw = move |conn: &mut PgConnection, found: Option<Credentials>| {
+            let found = found.ok_or(Error::TokenInvalid)?;
+            readdressing::withdraw(conn, user, Kind::EmailChange)?;
+            Ok((found.user, link::discard(conn, user, Purpose::EmailChange)?))
         };
-        let done = self.act(Authority::Own(holder), subject, withdraw, |_, _| ());
-        done.await.map(drop)
+        let tell = move |(_, withdrawn): &(User, usize), _| {
+            if *withdrawn > 0 {
+                audit::email_change_withdrawn(user, session, &origin);
+            }
+        };
+        let done = self.act(Authority::Own(holder), subject, withdraw, tell);
+        Ok(done.await?.0)
     }
 
     /// The change of address of this user, if one waits. It looks alike whether or not the address has an account.
@@ -137,11 +144,11 @@ impl Auth {
         const PURPOSE: Purpose = Purpose::EmailChange;
         let digest = token.digest();
         self.run(move |conn| {
-            let done = conn.transaction::<_, Error, _>(|conn| {
+            let done = history::keep_out_the_end_of_all::<_, Error>(conn, |conn| {
                 let link = redeem(conn, &digest, PURPOSE)?;
                 let new = Email::stored(&link.email);
                 move_to(conn, &link.user, &new, true)?;
-                // Whoever reads its mail has shown that it is theirs, whatever others have tried with it before.
+                // Its user has shown that it is theirs, whatever others have tried with it before.
                 lockout::clear(conn, &new)?;
                 tell_old_address(conn, &link.user, happening(&origin))?;
                 Ok(link.user.id)
@@ -165,21 +172,21 @@ impl Auth {
         new: NewAddress,
         by: Authority,
         last_admin: LastAdmin,
-    ) -> Result<User, Error> {
+    ) -> Result<Account, Error> {
         self.needs_reachable(&new.email)?;
-        let (whom, acting) = (whom.into(), by.clone());
+        let (whom, policy, acting) = (whom.into(), self.policy.sessions, by.clone());
         let subject = Subject::User(whom.clone());
         let set = move |conn: &mut PgConnection, found: Option<Credentials>| {
             let found = found.ok_or_else(|| whom.unknown())?;
             acting.allow_for_others_only(found.user.id)?;
             last_admin.allow(conn)?;
             let change = set(conn, &found, &new)?;
-            let user = users::find_by_id(conn, found.user.id)?;
-            Ok((user.ok_or_else(|| whom.unknown())?, change))
+            let account = find_account(conn, found.user.id, &policy)?;
+            Ok((account.ok_or_else(|| whom.unknown())?, change))
         };
-        let tell = |(user, change): &(User, Change), by| match change {
-            Change::Address => audit::user_updated(user.id, "email", by),
-            Change::Verified => audit::user_changed(Event::UserVerified, user.id, by),
+        let tell = |(account, change): &(Account, Change), by| match change {
+            Change::Address => audit::user_updated(account.user.id, "email", by),
+            Change::Verified => audit::user_changed(Event::UserVerified, account.user.id, by),
             Change::Nothing => {}
         };
         Ok(self.act(by, subject, set, tell).await?.0)
@@ -199,13 +206,6 @@ impl Auth {
     }
 }
 
-/// What became of a request for another address.
-enum Begun {
-    MailWaits,
-    /// The address has had as many mails as it gets in an hour. Who asks is told nothing of it: others may have asked.
-    TooManyForAddress,
-}
-
 /// What became of an account.
 enum Change {
     Address,
@@ -214,7 +214,7 @@ enum Change {
 }
 
 /// Notes that the user wants this address, in a transaction that holds the user's row.
-fn begin(conn: &mut PgConnection, user: &User, wanted: &Email, origin: &Origin) -> Result<Begun, Error> {
+fn begin(conn: &mut PgConnection, user: &User, wanted: &Email, origin: &Origin) -> Result<(), Error> {
     if user.email == wanted.as_str() {
         return Err(Error::SameEmail);
     }
@@ -222,12 +222,14 @@ fn begin(conn: &mut PgConnection, user: &User, wanted: &Email, origin: &Origin) 
     if !requests::count(conn, &own, Kind::EmailChangeRequested)? {
         return Err(Error::TooManyChanges);
     }
+    // The same answer for addresses with and without an account: both are counted.
+    if !requests::count(conn, &wanted.digest(), Kind::EmailChange)? {
+        audit::link_refused(wanted, Kind::EmailChange, origin);
+        return Err(Error::TooManyChanges);
+    }
     link::begin_change(conn, user.id, wanted, &Token::generate()?)?;
     readdressing::withdraw(conn, user.id, Kind::EmailChange)?;
     outbox::post(conn, &own, Kind::EmailChangeRequested, &happening(origin))?;
-    if !requests::count(conn, &wanted.digest(), Kind::EmailChange)? {
-        return Ok(Begun::TooManyForAddress);
-    }
     let elsewhere = Elsewhere {
         user: user.id,
         address: wanted.as_str().to_owned(),
@@ -237,7 +239,7 @@ fn begin(conn: &mut PgConnection, user: &User, wanted: &Email, origin: &Origin) 
         ..happening(origin)
     };
     outbox::post(conn, &wanted.digest(), Kind::EmailChange, &happening)?;
-    Ok(Begun::MailWaits)
+    Ok(())
 }
 
 /// Gives the user this address, or says that it is known to be theirs, in a transaction that holds the user's row.
@@ -251,9 +253,14 @@ fn set(conn: &mut PgConnection, found: &Credentials, new: &NewAddress) -> Result
         return Ok(Change::Verified);
     }
     move_to(conn, user, email, new.is_verified)?;
+    if new.is_verified {
+        lockout::clear(conn, email)?;
+    }
     if new.is_mailed {
         tell_old_address(conn, user, Happening::default())?;
         let link = match found.password_hash {
+            // Nobody who may not sign in is sent a link.
+            _ if user.disabled_at.is_some() => None,
             // Its link verifies the address, too.
             None => Some(Kind::Invitation),
             Some(_) => (!new.is_verified).then_some(Kind::Verification),

@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 3;
 pub(super) enum Claim {
     /// Signing in with an address.
     SignIn(Email, Origin),
-    /// Changing the password of a session's holder.
+    /// Changing the password or the address of a session's holder.
     Change(Holder),
 }
 

@@ -187,8 +187,8 @@ struct Refused {
     reason: String,
 }
 
-/// Is the mail for an address that an account has, or may get? Whoever has a former address later is not told what
-/// did not reach it.
+/// Is the mail for an address that an account has, or may get? A later user of a former address is not told what did
+/// not reach it.
 fn is_for_an_account(mail: &QueuedMail) -> bool {
     mail.about.is_none() || mail.kind == Kind::EmailChange
 }

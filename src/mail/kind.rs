@@ -32,9 +32,10 @@ impl Kind {
             Self::Verification => "Link to verify the address",
             Self::PasswordReset => "Link for a new password",
             Self::EmailChange => "Link to confirm the address",
-            Self::PasswordChanged | Self::NewSignIn | Self::EmailChangeRequested | Self::EmailChanged => {
-                "Mail"
-            }
+            Self::PasswordChanged => "Notice of a new password",
+            Self::NewSignIn => "Notice of a sign-in",
+            Self::EmailChangeRequested => "Notice of a change of address",
+            Self::EmailChanged => "Notice of a new address",
         }
     }
 }

@@ -138,6 +138,12 @@ impl Message {
 }
 
 impl Content<'_> {
+    /// Is its reader known to be the user? Otherwise it has no name: a user chooses their name freely, and could write
+    /// to strangers with it.
+    fn is_to_its_user(&self) -> bool {
+        !matches!(self, Self::EmailChange { .. })
+    }
+
     fn subject(&self, site: &str) -> String {
         match self {
             Self::Invitation { by: Some(by), .. } => format!("{} invites you to {site}", unseen::in_line(by)),

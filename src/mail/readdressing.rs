@@ -16,7 +16,8 @@ pub fn readdress(conn: &mut PgConnection, old: &[u8; 32], new: &[u8; 32]) -> Que
     for statement in [
         "delete from mails as m where email_digest = $2
              and exists (select from mails where email_digest = $1 and kind = m.kind)",
-        "update mails set email_digest = $2 where email_digest = $1",
+        // One that an instance has taken, and finds to be nobody's, is tried again.
+        "update mails set email_digest = $2, created_at = now() where email_digest = $1",
         "delete from mail_requests where email_digest = $1 and $2 <> $1",
     ] {
         diesel::sql_query(statement)

@@ -1,5 +1,6 @@
 //! Mails that are given up. The table `undelivered_mails` holds the last one to an address, until one is
-//! delivered or sent again.
+//! delivered or sent again. A change of address is another account's: it takes the place of no other kind, and lists
+//! of users do not show it.
 
 use std::time::Duration;
 
@@ -67,9 +68,11 @@ pub fn give_up(conn: &mut PgConnection, batch: i64) -> QueryResult<Vec<GivenUp>>
          ), noted as (
              insert into undelivered_mails as u (email_digest, kind, reason)
              select distinct on (email_digest) email_digest, kind, left(last_reason, 200) from given_up
-             where last_reason is not null and (about is null or kind = 'email_change') order by email_digest, created_at desc
+             where last_reason is not null and (about is null or kind = 'email_change') 
+                 order by email_digest, kind = 'email_change', created_at desc
              on conflict (email_digest) do update set
                  kind = excluded.kind, reason = excluded.reason, given_up_at = now()
+             where excluded.kind <> 'email_change' or u.kind = 'email_change'
          )
          select id, kind, email_digest, created_at from given_up",
     )
@@ -83,9 +86,10 @@ pub fn give_up(conn: &mut PgConnection, batch: i64) -> QueryResult<Vec<GivenUp>>
 pub fn note(conn: &mut PgConnection, email_digest: &[u8], kind: Kind, reason: &str) -> QueryResult<usize> {
     let reason: String = reason.chars().take(LONGEST_REASON).collect();
     diesel::sql_query(
-        "insert into undelivered_mails (email_digest, kind, reason) values ($1, $2, $3)
+        "insert into undelivered_mails as u (email_digest, kind, reason) values ($1, $2, $3)
          on conflict (email_digest) do update set
-             kind = excluded.kind, reason = excluded.reason, given_up_at = now()",
+             kind = excluded.kind, reason = excluded.reason, given_up_at = now()
+         where excluded.kind <> 'email_change' or u.kind = 'email_change'",
     )
     .bind::<Binary, _>(email_digest)
     .bind::<Text, _>(kind)

@@ -29,7 +29,7 @@ const TABLE: &[(&str, &str, [u16; 3])] = &[
     ("POST", "/auth/email/verify", [415, 415, 415]),
     ("POST", "/auth/email/confirm", [415, 415, 415]),
     ("POST", "/auth/email/change", [401, 415, 415]),
-    ("DELETE", "/auth/email/change", [401, 204, 204]),
+    ("DELETE", "/auth/email/change", [401, 200, 200]),
     ("PATCH", "/auth/account", [401, 415, 415]),
     ("GET", "/forgot", [200, 200, 200]),
     ("GET", "/reset", [200, 200, 200]),

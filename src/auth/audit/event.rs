@@ -81,7 +81,7 @@ events! {
     Unlocked = Info "authn_login_unlock",
     /// A user has a new password.
     PasswordChanged = Info "authn_password_change",
-    /// A signed-in user did not know the current password.
+    /// A signed-in user did not know the current password, with which they change it or the address.
     PasswordChangeRefused = Warn "authn_password_change_fail",
     /// A session began.
     SessionCreated = Info "session_created",
@@ -111,6 +111,10 @@ events! {
     UserCreated = Info "user_created",
     /// A user's address is known to be theirs.
     UserVerified = Info "user_verified",
+    /// A user asked for another address.
+    EmailChangeRequested = Info "email_change_requested",
+    /// A user no longer wants the other address that they asked for.
+    EmailChangeWithdrawn = Info "email_change_withdrawn",
     /// Something of an account that gives no rights was changed.
     UserUpdated = Info "user_updated",
     /// A user has another role.

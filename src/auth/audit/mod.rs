@@ -138,6 +138,19 @@ pub(super) fn users_imported(added: impl Iterator<Item = (Uuid, Role)>, by: Acto
     }
 }
 
+/// A user asked for another address, of which the line has a short digest.
+pub(super) fn email_change_requested(user: Uuid, session: Uuid, wanted: &Email, origin: &Origin) {
+    let wanted = wanted.short_digest();
+    let fields: [Field<'_>; 3] = [("user", &user), ("session", &session), ("address", &wanted)];
+    Event::EmailChangeRequested.tell(Some(origin), &fields);
+}
+
+/// A user withdrew the change of address that they had asked for.
+pub(super) fn email_change_withdrawn(user: Uuid, session: Uuid, origin: &Origin) {
+    let fields: [Field<'_>; 2] = [("user", &user), ("session", &session)];
+    Event::EmailChangeWithdrawn.tell(Some(origin), &fields);
+}
+
 /// A mailed link was used.
 pub(super) fn link_used(user: Uuid, purpose: Purpose, origin: &Origin) {
     let event = match purpose {

@@ -53,7 +53,7 @@ fn refuse(event: Event, origin: &Origin, subject: &[Field<'_>]) {
 pub(in crate::auth) enum Attempt {
     /// A sign-in.
     SignIn,
-    /// A signed-in user's password change.
+    /// A signed-in user's change of the password or of the address, which needs the current password.
     PasswordChange,
 }
 

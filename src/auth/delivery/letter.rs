@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::NOBODY;
 use crate::auth::Error;
+use crate::auth::accounts::email_of;
 use crate::db::PgConnection;
 use crate::mail::message::Content;
 use crate::mail::outbox::QueuedMail;
@@ -65,6 +66,10 @@ pub(super) fn write(
     let Some(Credentials { user, password_hash }) = found else {
         return Ok(Err(OfNoUse(NOBODY)));
     };
+    // The address may have changed before the lock. What the mail is then, its row says: it is put back, or is gone.
+    if mail.about.is_none() && email_of(&user).digest()[..] != mail.email_digest[..] {
+        return Ok(Err(OfNoUse(NOBODY)));
+    }
     let (url, at) = (site.url.as_str(), mail.happened_at);
     let Report { from, with, forgot } = &Report::of(mail, site);
     let (link, by);
@@ -135,14 +140,14 @@ fn write_to_new_address(
     if user.disabled_at.is_some() {
         return Ok(Err(OfNoUse(DISABLED)));
     }
-    // Under the lock of the user's row, which whoever withdraws it holds.
+    // A withdrawal holds the lock of the user's row, too.
     let token = Token::generate()?;
     if !readdressing::is_there(conn, mail.id)? || !link::open_change(conn, user.id, address, &token.digest())?
     {
         return Ok(Err(OfNoUse("the change of address was withdrawn")));
     }
     match users::find(conn, &Email::stored(address))? {
-        Some(holder) if holder.disabled_at.is_some() => Ok(Err(OfNoUse(DISABLED))),
+        // Also one who is disabled: a mail that fails would tell who asked that the address is nobody's.
         Some(holder) => finish(site, &holder, user.id, address, &Content::EmailTaken),
         None => {
             let link = format!("{}/email#{}", site.url, token.reveal());

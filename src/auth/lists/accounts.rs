@@ -270,7 +270,8 @@ fn labelled(word: &Word, policy: &SessionPolicy) -> Option<Condition> {
 /// Accounts to whose addresses a mail could not be delivered, of a kind that the word stands for.
 fn not_delivered(word: &Word) -> Option<Condition> {
     let is_meant = |kind: &Kind| {
-        word.means("Not delivered") || word.means(&format!("{} not delivered", kind.in_words()))
+        *kind != Kind::EmailChange
+            && (word.means("Not delivered") || word.means(&format!("{} not delivered", kind.in_words())))
     };
     let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(is_meant).collect();
     let mails = undelivered_mails::table.filter(undelivered_mails::kind.eq_any(kinds.clone()));

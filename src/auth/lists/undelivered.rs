@@ -28,13 +28,13 @@ pub struct Undelivered {
 }
 
 /// Adds to each account what could not be delivered to its address. Kinds that only a newer version knows
-/// are left out.
+/// are left out, and so are changes of address: another account asked for those.
 pub(super) fn add_undelivered(conn: &mut PgConnection, accounts: &mut [Account]) -> QueryResult<()> {
     let ids: Vec<Uuid> = accounts.iter().map(|account| account.user.id).collect();
     let found: Vec<Undelivered> = diesel::sql_query(
         "select u.id as user_id, m.kind, m.reason, m.given_up_at
          from users as u join undelivered_mails as m on m.email_digest = email_digest(u.email)
-         where u.id = any($1) and m.kind = any($2)",
+         where u.id = any($1) and m.kind = any($2) and m.kind <> 'email_change'",
     )
     .bind::<Array<SqlUuid>, _>(ids)
     .bind::<Array<Text>, _>(&Kind::ALL[..])

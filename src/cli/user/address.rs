@@ -18,7 +18,7 @@ impl SetAddress {
             is_verified: self.verified,
             is_mailed,
         };
-        let user = auth
+        let account = auth
             .set_email(
                 self.whom.clone(),
                 new,
@@ -27,6 +27,7 @@ impl SetAddress {
             )
             .await
             .map_err(Failure::failed)?;
+        let user = account.user;
         let email = Email::stored(&user.email);
         output::line(format_args!("{} has the address {email} now", self.whom))?;
         if is_mailed {

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::account::{VerifyRequest, link};
 use super::admin::parsed;
 use super::auth::Success;
-use super::views::UserView;
+use super::views::{AccountView, UserView};
 use crate::auth::address::NewAddress;
 use crate::auth::{Auth, Error, LastAdmin};
 use crate::users::{Email, Password};
@@ -50,10 +50,11 @@ pub struct EmailRequest {
 #[utoipa::path(
     patch, path = "/auth/account", tag = "account", operation_id = "change_account",
     request_body = AccountRequest,
-    responses(Authenticated, (status = 200, body = UserView)),
+    responses(Authenticated, WithinLoginRate, (status = 200, body = UserView)),
 )]
 pub(in crate::web) async fn rename(
     caller: Authenticated,
+    _: WithinLoginRate,
     request: HttpRequest,
     payload: Payload,
     auth: Data<Auth>,
@@ -98,13 +99,18 @@ pub async fn request_change(
 }
 
 /// Withdraws the change of address that the caller has asked for, if one waits.
+///
+/// The answer has the caller's address, which is the new one if the link was used already.
 #[utoipa::path(
     delete, path = "/auth/email/change", tag = "account", operation_id = "withdraw_email_change",
-    responses(Authenticated, (status = 204)),
+    responses(Authenticated, (status = 200, body = UserView)),
 )]
-pub async fn withdraw_change(caller: Authenticated, auth: Data<Auth>) -> Result<HttpResponse, Problem> {
-    auth.withdraw_email_change(caller.holder()).await?;
-    Ok(HttpResponse::NoContent().finish())
+pub(in crate::web) async fn withdraw_change(
+    caller: Authenticated,
+    auth: Data<Auth>,
+) -> Result<Json<UserView<'static>>, Problem> {
+    let user = auth.withdraw_email_change(caller.holder()).await?;
+    Ok(Json(user.into()))
 }
 
 /// Gives an account the address to which a link was mailed.
@@ -135,13 +141,13 @@ pub async fn confirm_change(
 /// Gives a user another address at once.
 ///
 /// Where mail is sent, the old address is told, and the new one gets a link to verify it, unless it is known to be the
-/// user's. Links to the old address end. A session goes on.
+/// user's or the account is disabled. Links to the old address end. A session goes on.
 #[utoipa::path(
     put, path = "/api/admin/users/{id}/email", tag = "admin", operation_id = "set_email",
     params(("id" = Uuid, Path)),
     request_body = EmailRequest,
     responses(
-        (status = 200, body = UserView),
+        (status = 200, body = AccountView),
         (status = 409, description = "`email_taken`: somebody has the address already; `own_account`: your own; `last_admin`: nobody else could administer until it is verified"),
         Admin,
     ),
@@ -152,7 +158,7 @@ pub(in crate::web) async fn set(
     payload: Payload,
     auth: Data<Auth>,
     user: Path<String>,
-) -> Result<Json<UserView<'static>>, Problem> {
+) -> Result<Json<AccountView>, Problem> {
     let id = parsed(&user)?;
     let body: EmailRequest = body::json(&request, payload).await?;
     let new = NewAddress {
@@ -161,11 +167,11 @@ pub(in crate::web) async fn set(
         is_mailed: auth.sends_mail(),
     };
     let set = auth.set_email(id, new, admin.authority(), LastAdmin::Stays).await;
-    let user = set.map_err(|error| match error {
+    let account = set.map_err(|error| match error {
         Error::OwnAccount => Problem::own_address(),
         error => error.into(),
     })?;
-    Ok(Json(user.into()))
+    Ok(Json(account.into()))
 }
 
 fn new_address(text: &str) -> Result<Email, Problem> {

@@ -56,7 +56,7 @@ impl From<Error> for Problem {
             Error::NoMail => Self::no_mail("Please ask an administrator."),
             Error::SameEmail => Self::bad_request("This is your address already").in_field("email"),
             Error::TooManyChanges => Self::too_many_requests(WINDOW.as_secs())
-                .saying("You have asked for another address too often. Please wait an hour."),
+                .saying("Another address was asked for too often. Please wait an hour."),
             Error::NeedsSmtpUtf8(_) => Self::bad_request(
                 "Email must have no letters beyond ASCII before the @: the mail server here does not take them",
             )

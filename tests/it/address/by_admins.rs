@@ -40,6 +40,8 @@ async fn an_admin_changes_an_address_at_once_and_its_user_verifies_it() {
     // The session goes on, and everybody knows whose it is.
     assert_eq!(own(&ada).await["email"], NEW);
     assert_eq!(own(&ada.at(other.address)).await["email"], NEW);
+    let row = admin.get("/api/admin/users?q=countess").await.json()["users"][0].clone();
+    assert_eq!(answer.json(), row);
     let (one, two) = (mails.next().await, mails.next().await);
     let (notice, link) = if one.header("To") == ADA {
         (one, two)
@@ -95,10 +97,29 @@ async fn an_admin_may_know_that_an_address_is_its_users() {
     app.add_unverified_user("ada").await;
     let admin = app.admin().await;
     let id = id_of(&app, ADA);
+    // Nor does it matter then what others have tried with it before.
+    for _ in 0..5 {
+        app.visitor().login(NEW, "not the password").await;
+    }
     let body = json!({ "email": NEW, "verified": true });
     assert_eq!(put(&admin, &id, &body).await.status, 200);
     assert_eq!(app.visitor().login(NEW, PASSWORD).await.status, 200);
     assert_eq!(app.database().number("select count(*) from mails"), 0);
+}
+
+#[tokio::test]
+async fn a_disabled_user_gets_no_link_to_another_address() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_user("ada", Role::User).await;
+    let admin = app.admin().await;
+    let id = id_of(&app, ADA);
+    app.database()
+        .execute("update users set disabled_at = now() where name = 'ada'");
+    assert_eq!(put(&admin, &id, &json!({ "email": NEW })).await.status, 200);
+    let links = "select count(*) from mails where kind = 'verification'";
+    assert_eq!(app.database().number(links), 0);
+    assert_eq!(mails.next().await.header("To"), ADA);
 }
 
 #[tokio::test]

@@ -16,11 +16,11 @@ async fn withdraw(client: &Client) -> Answer {
 }
 
 /// Withdraws it in one of the ways.
-async fn end(app: &App, ada: &Client, how: &str) {
+async fn end(app: &App, mails: &MailServer, ada: &Client, how: &str) {
     let email: Email = ADA.parse().unwrap();
     match how {
         "another request" => assert_eq!(ask(ada, PASSWORD, OTHER).await.status, 202),
-        "withdrawal" => assert_eq!(withdraw(ada).await.status, 204),
+        "withdrawal" => assert_eq!(withdraw(ada).await.json()["email"], ADA),
         "a new password" => {
             let body = json!({ "currentPassword": PASSWORD, "newPassword": "nine green bottles on a wall" });
             assert_eq!(ada.post("/auth/password/change", &body).await.status, 200);
@@ -29,9 +29,17 @@ async fn end(app: &App, ada: &Client, how: &str) {
             let done = app.auth.disable(email, Authority::Operator, LastAdmin::MayGo);
             done.await.unwrap();
         }
-        "removal" => app
-            .database()
-            .execute(&format!("delete from users where email = '{ADA}'")),
+        "a reset by the mailed link" => {
+            let (visitor, forgot) = (app.visitor(), json!({ "email": ADA }));
+            assert_eq!(visitor.post("/auth/password/forgot", &forgot).await.status, 202);
+            let token = mails.next().await.token();
+            let body = json!({ "token": token, "password": "nine green bottles on a wall" });
+            assert_eq!(visitor.post("/auth/password/reset", &body).await.status, 200);
+        }
+        "removal" => {
+            let done = app.auth.remove_user(email, Authority::Operator, LastAdmin::MayGo);
+            done.await.unwrap();
+        }
         "time" => app
             .database()
             .execute("update one_time_links set expires_at = now()"),
@@ -39,10 +47,11 @@ async fn end(app: &App, ada: &Client, how: &str) {
     }
 }
 
-const WAYS: [&str; 6] = [
+const WAYS: [&str; 7] = [
     "another request",
     "withdrawal",
     "a new password",
+    "a reset by the mailed link",
     "disabling",
     "removal",
     "time",
@@ -57,7 +66,7 @@ async fn a_link_to_a_new_address_works_no_more_after_each_of_these() {
             .execute("delete from users; delete from mail_requests");
         let ada = app.signed_in("ada").await;
         let (link, _) = asked(&ada, &mails, NEW).await;
-        end(&app, &ada, how).await;
+        end(&app, &mails, &ada, how).await;
         let answer = confirm(&app.visitor(), &link.token()).await;
         assert_eq!(answer.problem(), "400 link_invalid", "{how}");
         let moved = format!("select count(*) from users where email = '{NEW}'");
@@ -71,10 +80,11 @@ async fn a_link_to_a_new_address_works_no_more_after_each_of_these() {
 async fn a_link_that_waits_for_its_mail_server_ends_in_the_same_ways() {
     let mut mails = MailServer::stopped();
     let app = start(&mails).await;
-    for (n, how) in WAYS.into_iter().filter(|how| *how != "time").enumerate() {
+    let needs_no_mail = |how: &&str| !matches!(*how, "time" | "a reset by the mailed link");
+    for (n, how) in WAYS.into_iter().filter(needs_no_mail).enumerate() {
         let ada = app.signed_in("ada").await;
         assert_eq!(ask(&ada, PASSWORD, NEW).await.status, 202);
-        end(&app, &ada, how).await;
+        end(&app, &mails, &ada, how).await;
         // So that the next one has an account of their own.
         app.database().execute(&format!(
             "update users set email = 'former{n}@example.org' where email = '{ADA}'; delete from mail_requests"
@@ -95,7 +105,7 @@ async fn a_link_that_waits_for_its_mail_server_ends_in_the_same_ways() {
 
 #[tokio::test]
 async fn links_to_the_old_address_end_with_it_and_what_it_was_owed_still_reaches_it() {
-    let mut mails = MailServer::start();
+    let mails = MailServer::start();
     let app = start(&mails).await;
     let ada = app.signed_in("ada").await;
     let forgot = json!({ "email": ADA });
@@ -105,9 +115,12 @@ async fn links_to_the_old_address_end_with_it_and_what_it_was_owed_still_reaches
     );
     let reset = mails.next().await.token();
     let (link, _) = asked(&ada, &mails, NEW).await;
-    drop(mails);
-    mails = MailServer::stopped();
     // A link and a warning wait while the address changes.
+    app.database().execute(
+        "create function later() returns trigger language plpgsql as $$
+             begin new.due_at := now() + interval '1 hour'; return new; end $$;
+         create trigger later before insert on mails for each row execute function later()",
+    );
     assert_eq!(
         app.visitor().post("/auth/password/forgot", &forgot).await.status,
         202
@@ -131,7 +144,62 @@ async fn links_to_the_old_address_end_with_it_and_what_it_was_owed_still_reaches
     assert_eq!((waiting("new_sign_in"), waiting("email_changed")), (1, 1));
     let links = "select count(*) from mails where kind = 'password_reset'";
     assert_eq!(app.database().number(links), 0);
-    drop(mails);
+    app.database().execute("update mails set due_at = now()");
+    outbox_is_empty(&app).await;
+    let mut received: Vec<_> = mails
+        .unread()
+        .iter()
+        .map(|mail| (mail.header("To").to_owned(), mail.header("Subject").to_owned()))
+        .collect();
+    received.sort();
+    let to_ada = ["New sign-in to oneseat", "Your address for oneseat was changed"];
+    assert_eq!(
+        received,
+        to_ada.map(|subject| (ADA.to_owned(), subject.to_owned()))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_warning_that_is_being_written_while_the_address_changes_goes_to_the_old_one() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_user("ada", Role::User).await;
+    let mut change = app.database().connect();
+    change
+        .batch_execute(&format!("begin; update users set email = '{NEW}'"))
+        .unwrap();
+    app.database().execute(&format!(
+        "insert into mails (kind, email_digest) values ('password_changed', email_digest('{ADA}'))"
+    ));
+    eventually("the mail waits for the row", async || {
+        let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'
+            and datname = current_database()";
+        app.database().number(waits) == 1
+    })
+    .await;
+    // As every change of an address does.
+    change
+        .batch_execute(&format!(
+            "update mails set about = (select id from users), address = '{ADA}', created_at = now(); commit"
+        ))
+        .unwrap();
+    assert_eq!(mails.next().await.header("To"), ADA);
+    outbox_is_empty(&app).await;
+    assert!(mails.unread().is_empty());
+}
+
+#[tokio::test]
+async fn who_withdraws_what_is_done_already_is_told_the_address() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let ada = app.signed_in("ada").await;
+    let (link, _) = asked(&ada, &mails, NEW).await;
+    assert_eq!(confirm(&app.visitor(), &link.token()).await.status, 200);
+    let answer = withdraw(&ada).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["email"]),
+        (200, &json!(NEW))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,18 +25,60 @@ async fn a_user_asks_for_five_addresses_an_hour() {
 }
 
 #[tokio::test]
-async fn an_address_gets_five_links_an_hour_whoever_asks() {
+async fn an_address_gets_five_links_an_hour_with_and_without_an_account() {
     let mails = MailServer::start();
     let app = start(&mails).await;
-    for n in 0..7 {
-        let somebody = app.signed_in(&format!("user{n}")).await;
-        assert_eq!(ask(&somebody, PASSWORD, NEW).await.status, 202);
+    app.add_user("grace", Role::User).await;
+    for (email, name) in [(NEW, "one"), ("grace@example.org", "other")] {
+        for n in 0..6 {
+            let somebody = app.signed_in(&format!("{name}{n}")).await;
+            let answer = ask(&somebody, PASSWORD, email).await;
+            match n {
+                0..5 => assert_eq!(answer.status, 202),
+                _ => assert_eq!(answer.problem(), "429 too_many_requests"),
+            }
+        }
     }
+    // Nothing is left of what was refused: no page says that a link is on its way.
+    let waits = "select count(*) from one_time_links join users on users.id = user_id where name like '%5'";
+    assert_eq!(app.database().number(waits), 0);
     outbox_is_empty(&app).await;
     let received = mails.unread();
-    let to_new = received.iter().filter(|mail| mail.header("To") == NEW);
-    assert_eq!(to_new.count(), 5);
-    assert_eq!(received.len(), 7 + 5);
+    let to = |email| received.iter().filter(move |mail| mail.header("To") == email);
+    assert_eq!((to(NEW).count(), to("grace@example.org").count()), (5, 5));
+    assert_eq!(
+        to("one5@example.org").count() + to("other5@example.org").count(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn a_link_that_another_user_asked_for_says_nothing_of_the_account_in_the_list() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_user("nobody", Role::User).await;
+    let ada = app.signed_in("ada").await;
+    let admin = app.admin().await;
+    let noted = |kind: &str| {
+        let rows = format!("select count(*) from undelivered_mails where kind = '{kind}'");
+        app.database().number(&rows) == 1
+    };
+    let listed = async || {
+        let users = admin.get("/api/admin/users?q=nobody").await.json();
+        users["users"][0]["undelivered"]["kind"].clone()
+    };
+    assert_eq!(ask(&ada, PASSWORD, "nobody@example.org").await.status, 202);
+    eventually("it is noted", async || noted("email_change")).await;
+    assert_eq!(listed().await, serde_json::Value::Null);
+    let found = admin.get("/api/admin/users?q=not+delivered").await.json();
+    assert_eq!(found["total"], 0, "{found}");
+    // What an admin is told stays.
+    let forgot = serde_json::json!({ "email": "nobody@example.org" });
+    app.visitor().post("/auth/password/forgot", &forgot).await;
+    eventually("it is noted", async || noted("password_reset")).await;
+    assert_eq!(ask(&ada, PASSWORD, "nobody@example.org").await.status, 202);
+    outbox_is_empty(&app).await;
+    assert_eq!(listed().await, "password_reset");
 }
 
 #[tokio::test]

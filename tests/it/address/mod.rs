@@ -62,6 +62,8 @@ async fn an_address_changes_when_the_link_to_the_new_one_is_confirmed() {
     assert_eq!(link.header("To"), NEW);
     assert_eq!(link.header("Subject"), "Confirm your new address for oneseat");
     assert!(link.link().starts_with("/email#"), "{link:?}");
+    // A name is free text, and the new address may be a stranger's.
+    assert_eq!(link.raw.matches("Hello,").count(), 2, "{link:?}");
     assert_eq!(notice.header("To"), ADA);
     assert_eq!(
         notice.header("Subject"),
@@ -194,6 +196,21 @@ async fn who_asks_for_an_address_that_is_taken_learns_nothing_and_its_user_is_to
     let link = received.iter().find(|mail| mail.header("To") == NEW).unwrap();
     let late = confirm(&app.visitor(), &link.token()).await;
     assert_eq!(late.problem(), "400 link_invalid");
+}
+
+#[tokio::test]
+async fn a_disabled_user_of_the_address_is_told_like_any_other() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_user("grace", Role::User).await;
+    app.database()
+        .execute("update users set disabled_at = now() where name = 'grace'");
+    let ada = app.signed_in("ada").await;
+    let (told, _) = asked(&ada, &mails, "grace@example.org").await;
+    assert_eq!(
+        told.header("Subject"),
+        "Your address has an account at oneseat already"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! One's own name.
 
+use std::num::NonZeroU32;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -49,4 +51,16 @@ async fn what_is_no_name_is_refused_with_its_field() {
     }
     assert_eq!(rename(&ada, &json!({})).await.problem(), "400 bad_request");
     assert_eq!(own(&ada).await["name"], "ada");
+}
+
+#[tokio::test]
+async fn a_network_changes_names_no_more_often_than_it_signs_in() {
+    let app = App::start_with(|config| config.http.login_rate = NonZeroU32::new(3)).await;
+    let ada = app.signed_in("ada").await;
+    for name in ["Ada", "Countess"] {
+        assert_eq!(rename(&ada, &json!({ "name": name })).await.status, 200);
+    }
+    let answer = rename(&ada, &json!({ "name": "Ada" })).await;
+    assert_eq!(answer.problem(), "429 too_many_requests");
+    assert_eq!(own(&ada).await["name"], "Countess");
 }

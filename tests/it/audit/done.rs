@@ -378,3 +378,40 @@ async fn a_stored_hash_that_asks_for_too_much_is_told_once_and_not_obeyed() {
         .collect();
     assert!(told.len() == 1 && told[0].contains(&user), "{told:#?}");
 }
+
+#[tokio::test]
+async fn who_asks_for_another_address_and_withdraws_it_is_told_each_time() {
+    let (database, mails) = (Database::fresh(), MailServer::start());
+    let smtp = mails.url();
+    let mail = ["--smtp-url", &smtp, "--mail-from", "seat@example.org"];
+    let program = serve(
+        &database,
+        &[&mail[..], &["--public-url", "http://localhost"]].concat(),
+    );
+    let login = program.visitor().login("ada@example.org", PASSWORD).await.json();
+    let ada = program.visitor().with_token(login["token"].as_str().unwrap());
+    let session = ada.session().await.json()["session"]["id"].clone();
+    let asks = json!({ "currentPassword": PASSWORD, "email": "countess@example.org" });
+    // What is limited has five lines.
+    for _ in 0..5 {
+        assert_eq!(ada.post("/auth/email/change", &asks).await.status, 202);
+    }
+    for _ in 0..2 {
+        let withdrawn = ada.request(Method::DELETE, "/auth/email/change");
+        assert_eq!(Answer::of(withdrawn).await.status, 200);
+    }
+    let (_, log) = program.terminate();
+    let digest = database.text("select left(encode(email_digest('countess@example.org'), 'hex'), 12)");
+    let told = |event: &str, address: &str| {
+        let user = format!(" user={} ", login["user"]["id"].as_str().unwrap());
+        let session = format!(" session={} ", session.as_str().unwrap());
+        let words = [event, &user, &session, address, "from=127.0.0.1"];
+        let is_one = |line: &&String| words.iter().all(|words| line.contains(words));
+        log.iter().filter(is_one).count()
+    };
+    let address = format!(" address={digest}");
+    assert_eq!(told("email_change_requested", &address), 5, "{log:#?}");
+    // The second time nothing waited.
+    assert_eq!(told("email_change_withdrawn", ""), 1, "{log:#?}");
+    assert_eq!(log.iter().find(|line| line.contains("countess@")), None);
+}

@@ -99,7 +99,9 @@ async fn a_change_that_waits_can_be_taken_back() {
     ask(&browser, NEW, PASSWORD).await;
     browser.wait_for_words("When you confirm it there").await;
     browser.click("[data-delete='/auth/email/change']").await;
-    browser.wait_for_words("Your address stays as it is.").await;
+    browser
+        .wait_for_words("Your address is \u{2068}ada@example.org\u{2069}.")
+        .await;
     let is_gone = "return document.querySelector('.pending') === null";
     assert!(browser.wait_until(is_gone).await);
     let links = "select count(*) from one_time_links";
