@@ -270,6 +270,35 @@ async fn rows_before_a_row_without_an_end_are_imported_and_counted() {
 }
 
 #[tokio::test]
+async fn a_row_that_the_database_refuses_is_not_the_first_of_its_address() {
+    let app = App::start().await;
+    let text = "email,created\nbob@example.org,0000-01-01 00:00:00\nbob@example.org,\nbob@example.org,\n";
+    for flags in [&["--dry-run"][..], &[]] {
+        let (code, out, _) = import(&app, "users.csv", text, flags);
+        assert_eq!(code, 1);
+        let told: Vec<&str> = out.lines().collect();
+        assert!(told[0].starts_with("line 2: refused: the database"), "{out}");
+        assert!(
+            told[1].ends_with("added 1, unchanged 1, left as they are 0, refused 1"),
+            "{out}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn lists_keep_the_order_of_the_file() {
+    let app = App::start().await;
+    let emails = ["eva@example.org", "ada@example.org", "bob@example.org"];
+    let (code, ..) = import(&app, "users.csv", &format!("email\n{}\n", emails.join("\n")), &[]);
+    assert_eq!(code, 0);
+    assert_eq!(
+        app.database()
+            .text("select string_agg(email, ' ' order by created_at) from users"),
+        emails.join(" ")
+    );
+}
+
+#[tokio::test]
 async fn an_invitation_says_whether_a_server_sends_it() {
     let mails = MailServer::start();
     let silent = App::start().await;
