@@ -154,14 +154,11 @@ impl Auth {
         };
         let mut needs_pepper = false;
         let mut rows = pin!(rows);
-        while let Some(row) = rows.next().await {
-            let Row { line, user } = match row {
-                Ok(row) => row,
-                Err(error) => {
-                    import.write().await?;
-                    let so_far = import.counts;
-                    return Err(ImportError::Read { error, so_far });
-                }
+        let end = loop {
+            let Row { line, user } = match rows.next().await {
+                Some(Ok(row)) => row,
+                Some(Err(error)) => break Err(error),
+                None => break Ok(()),
             };
             let reachable = user.and_then(|user| {
                 let can_be_told = self.needs_reachable(&user.email);
@@ -172,7 +169,7 @@ impl Auth {
                 needs_pepper |= hash.is_some_and(PasswordHash::is_peppered);
             }
             import.take(line, reachable).await?;
-        }
+        };
         // With no row left, too: who imports is confirmed at the end.
         import.write().await?;
         if needs_pepper && !self.hasher.has_pepper() {
@@ -180,7 +177,9 @@ impl Auth {
                 "some hashes need a pepper: without --password-pepper-file, serve refuses their passwords"
             );
         }
-        Ok(import.counts)
+        let so_far = import.counts;
+        end.map(|()| so_far)
+            .map_err(|error| ImportError::Read { error, so_far })
     }
 }
 
