@@ -62,8 +62,11 @@ const WAYS_OUT = SENDS_MAIL ? {
   link_invalid: ["Ask for a new link", "/forgot"],
 } : {};
 
-/** What is said in place of the server's words where it sends no mails. */
-const WITHOUT_MAIL = SENDS_MAIL ? {} : {
+/** What is said in place of the server's words: beside a link, or where it sends no mails. */
+const IN_WORDS = SENDS_MAIL ? {
+  account_locked: "This address is locked after too many wrong passwords.",
+  email_unverified: "Please verify your email before you sign in.",
+} : {
   account_locked: "This address is locked. Please wait, or ask an administrator.",
   email_unverified: "This address is not verified yet. Please ask an administrator to verify it.",
 };
@@ -78,7 +81,7 @@ export function wordsFor(problem) {
   if (problem.status >= 500) return WORDS.busy;
   if (problem.code === "account_locked" && problem.retryAfter) return lockedFor(problem.retryAfter);
   if (problem.code === "invalid_credentials") return "Email or password is wrong.";
-  return WITHOUT_MAIL[problem.code] ?? problem.message;
+  return IN_WORDS[problem.code] ?? problem.message;
 }
 
 function lockedFor(seconds) {

@@ -443,7 +443,7 @@ async function lookAtRole() {
 let refreshing = false;
 let dirty = false;
 
-/** A session began or ended: refreshes the list, at most once a second, and never while the user works in it. */
+/** What the list shows has changed: refreshes the list, at most once a second, and never while the user works in it. */
 async function refresh() {
   dirty = true;
   if (refreshing) return;

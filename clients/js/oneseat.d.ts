@@ -137,7 +137,7 @@ export class Oneseat {
   onEnded(listener: (ending: Ending) => void): () => void;
 
   /**
-   * Calls the listener when an admin's lists may have changed: a session began or ended, or the event stream was interrupted.
+   * Calls the listener when an admin's lists may have changed: what they show has, or the event stream was interrupted.
    * @returns Removes the listener.
    */
   onChanged(listener: () => void): () => void;

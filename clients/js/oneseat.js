@@ -382,7 +382,7 @@ export class Oneseat {
   }
 
   /**
-   * Calls the listener when an admin's lists may have changed: a session began or ended, or the event stream was interrupted.
+   * Calls the listener when an admin's lists may have changed: what they show has, or the event stream was interrupted.
    * @param {() => void} listener
    * @returns {() => void} Removes the listener.
    */

@@ -9,7 +9,7 @@ use super::audit::{self, Attempt};
 use super::authority::{Authority, Holder, Subject};
 use super::{Auth, Error};
 use crate::db::PgConnection;
-use crate::sessions::{Origin, feed};
+use crate::sessions::Origin;
 use crate::users::link::Purpose;
 use crate::users::lockout::{self, Failure};
 use crate::users::store::{self as users, Claimed, Credentials};
@@ -202,9 +202,6 @@ impl Auth {
         let (policy, logged) = (self.policy.lockout, claim.clone());
         let count = move |conn: &mut PgConnection, email: Email, _| {
             let failure = lockout::record_failure(conn, &email, &policy)?;
-            if failure == Failure::Locked {
-                feed::tell_lists(conn)?;
-            }
             Ok((failure, email))
         };
         let tell = move |(failure, email): &(Failure, Email)| {

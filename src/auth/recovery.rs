@@ -14,7 +14,7 @@ use super::{Auth, Error};
 use crate::config::TakeoverPolicy;
 use crate::db::PgConnection;
 use crate::mail::Kind;
-use crate::mail::outbox::{self, Asked, Happening};
+use crate::mail::outbox::{self, Asked, Happening, Waiting};
 use crate::sessions::{EndedSession, Origin};
 use crate::token::{Token, TokenDigest};
 use crate::users::link::{self, Link, Purpose};
@@ -179,14 +179,14 @@ impl Auth {
         Ok(done.map(drop))
     }
 
-    /// How many invitations no instance has begun to send, of all or of those to this address.
+    /// What waits to be sent; of invitations all, or those to this address.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn untouched_invitations(&self, to: Option<Email>) -> Result<i64, Error> {
+    pub async fn waiting_mails(&self, to: Option<Email>) -> Result<Waiting, Error> {
         self.query(move |conn| {
             let digest = to.as_ref().map(Email::digest);
-            outbox::untouched_invitations(conn, digest.as_ref())
+            outbox::waiting(conn, digest.as_ref())
         })
         .await
     }

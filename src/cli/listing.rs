@@ -14,8 +14,8 @@ const ON_A_TERMINAL: usize = 100;
 /// Which rows, and how.
 #[derive(Args, Debug)]
 pub(super) struct Listing {
-    /// Only rows that show each of these words: in a name or address; of accounts also in a role or state, of sessions
-    /// in a device, an IP address or a network
+    /// Only rows that show each of these words: in a name or address; of accounts also the beginning of a role (user)
+    /// or state (locked), of sessions in a device, an IP address or a network
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     /// At most this many rows, or all [default: 100 on a terminal, else all]

@@ -95,6 +95,16 @@ pub(super) fn time(at: DateTime<Utc>) -> String {
     }
 }
 
+/// The end of a span in UTC, to the second; on a terminal with the time that is left.
+pub(super) fn until(at: DateTime<Utc>) -> String {
+    let until = format!("until {}", in_full(at));
+    let between = width().map(|_| time::between(at, Utc::now()));
+    match between.as_deref().and_then(|words| words.strip_prefix("in ")) {
+        Some(left) => format!("for {left}, {until}"),
+        None => until,
+    }
+}
+
 /// A name in a line for people. Names come from users: they neither control the terminal nor turn what stands
 /// beside them around.
 pub(super) fn shown(name: &str) -> String {

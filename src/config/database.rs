@@ -61,17 +61,30 @@ impl DatabaseConfig {
     pub(super) fn read(reader: &mut Reader, settings: &DatabaseSettings) -> Option<Self> {
         let (url, file) = (given(&settings.database_url), given(&settings.database_url_file));
         // An empty setting is an error: a missing secret must not lead to a new and empty database.
-        for (flag, variable, raw) in [
-            ("--database-url", "DATABASE_URL", &settings.database_url),
+        let (a_private_one, its_usual_place) = ("a private PostgreSQL", "the usual directory");
+        for (flag, variable, raw, without) in [
+            (
+                "--database-url",
+                "DATABASE_URL",
+                &settings.database_url,
+                a_private_one,
+            ),
             (
                 "--database-url-file",
                 "DATABASE_URL_FILE",
                 &settings.database_url_file,
+                a_private_one,
+            ),
+            (
+                "--data-dir",
+                "ONESEAT_DATA_DIR",
+                &settings.data_dir,
+                its_usual_place,
             ),
         ] {
             reader.require(
                 raw.as_ref().is_none_or(|raw| !raw.trim().is_empty()),
-                &format!("{flag} is empty; for a private PostgreSQL leave it out and unset {variable}"),
+                &format!("{flag} is empty; for {without} leave it out and unset {variable}"),
             );
         }
         reader.require(
@@ -164,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_connection_string_that_is_missing_is_not_a_private_database() {
-        for flag in ["--database-url", "--database-url-file"] {
+        for flag in ["--database-url", "--database-url-file", "--data-dir"] {
             let bad = read(&[flag, " "]).unwrap_err().to_string();
             assert!(bad.starts_with(&format!("{flag} is empty")), "{bad}");
         }

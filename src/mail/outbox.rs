@@ -185,17 +185,30 @@ fn put(
     .execute(conn)
 }
 
-/// How many invitations no instance has taken yet, of all or of those to this digest of an address.
-pub fn untouched_invitations(conn: &mut PgConnection, email_digest: Option<&[u8; 32]>) -> QueryResult<i64> {
-    let mut untouched = mails::table
-        .filter(mails::kind.eq(Kind::Invitation))
-        .filter(mails::attempts.eq(0))
-        .count()
-        .into_boxed::<diesel::pg::Pg>();
-    if let Some(digest) = email_digest {
-        untouched = untouched.filter(mails::email_digest.eq(&digest[..]));
-    }
-    untouched.get_result(conn)
+/// What waits in the outbox.
+#[derive(QueryableByName, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Invitations that no instance has taken yet, all or those to one address.
+    #[diesel(sql_type = BigInt)]
+    pub invitations: i64,
+    /// Mails of all kinds that no instance has taken yet.
+    #[diesel(sql_type = BigInt)]
+    pub untouched: i64,
+    /// How often instances have taken one of those that are here.
+    #[diesel(sql_type = BigInt)]
+    pub attempts: i64,
+}
+
+/// Counts what waits. Of invitations all, or those to this digest of an address.
+pub fn waiting(conn: &mut PgConnection, email_digest: Option<&[u8; 32]>) -> QueryResult<Waiting> {
+    diesel::sql_query(
+        "select count(*) filter (where attempts = 0) as untouched, coalesce(sum(attempts), 0)::bigint as attempts,
+             count(*) filter (where attempts = 0 and kind = 'invitation' and ($1 is null or email_digest = $1))
+                 as invitations
+         from mails",
+    )
+    .bind::<Nullable<Binary>, _>(email_digest.map(|digest| &digest[..]))
+    .get_result(conn)
 }
 
 /// A due mail that was read and not taken.

@@ -143,7 +143,7 @@ impl Watchers {
         }
     }
 
-    /// Tells all watchers that a session began or ended.
+    /// Tells all watchers that what the lists of admins show has changed.
     pub(super) fn tell_change(&self) {
         self.0.changes.send_replace(());
     }

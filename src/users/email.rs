@@ -32,9 +32,15 @@ const LONGEST_LOCAL_PART: usize = 64;
 /// The text cannot be an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnEmail {
-    /// It has not the parts or the length of one.
-    #[error("email must be an address like name@example.org, of at most {LONGEST} bytes")]
+    /// It has not the parts of one.
+    #[error("email must be an address like name@example.org")]
     Shape,
+    /// It is longer than mail servers take.
+    #[error("email must have at most {LONGEST} bytes, and {LONGEST_LOCAL_PART} of them before the @")]
+    TooLong,
+    /// Mail programs write it like this, after a name.
+    #[error("email must be only the address, like name@example.org, without a name or < and > around it")]
+    InBrackets,
     /// What stands after the `@` is no domain (IDNA 2008, RFC 5890).
     #[error(
         "email must have the name of a domain after the @, like example.org; no domain can be spelled like this one"
@@ -52,9 +58,12 @@ impl FromStr for Email {
     fn from_str(text: &str) -> Result<Self, NotAnEmail> {
         // Longer text cannot become a valid address; this bounds the work below.
         if text.len() > 4 * LONGEST {
-            return Err(NotAnEmail::Shape);
+            return Err(NotAnEmail::TooLong);
         }
         let text = in_usual_width(text.trim());
+        if text.ends_with('>') && text.contains('<') {
+            return Err(NotAnEmail::InBrackets);
+        }
         let (local, domain) = text.rsplit_once('@').ok_or(NotAnEmail::Shape)?;
         let local = folded(local);
         let is_blank = |c: char| c.is_whitespace() || c.is_control();
@@ -64,7 +73,7 @@ impl FromStr for Email {
         let domain = in_ascii(domain).ok_or(NotAnEmail::Domain)?;
         let email = format!("{local}@{domain}");
         if email.len() > LONGEST || local.len() > LONGEST_LOCAL_PART {
-            return Err(NotAnEmail::Shape);
+            return Err(NotAnEmail::TooLong);
         }
         Ok(Self(email))
     }
@@ -277,6 +286,11 @@ mod tests {
             "max@xn--pple-43d.com"
         );
         assert_eq!("max@xn--a.de".parse::<Email>(), Err(NotAnEmail::Domain));
+        for pasted in ["<ada@example.org>", "Ada <ada@example.org>"] {
+            assert_eq!(pasted.parse::<Email>(), Err(NotAnEmail::InBrackets));
+        }
+        let long = format!("{}@x.org", "a".repeat(65));
+        assert_eq!(long.parse::<Email>(), Err(NotAnEmail::TooLong));
         assert_eq!(
             Email::of_new_account("ma\u{200b}x@x.org"),
             Err(NotAnEmail::Unseen('\u{200b}'))

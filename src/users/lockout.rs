@@ -16,6 +16,7 @@ use crate::db::clock::{interval, now};
 use crate::db::prepared::Prepared;
 use crate::db::schema::{login_failures, users};
 use crate::db::stale::Stale;
+use crate::sessions::feed::tell_lists_sql;
 
 /// The age at which the sweeper deletes failures that no longer lock the address.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -84,8 +85,9 @@ pub fn forget_sql(email_digest: &str) -> String {
     )
 }
 
-/// Counts one failure, in one statement. Concurrent failures are each counted once, or find the address
-/// locked. After a lock has expired, the count starts anew.
+/// Counts one failure, in one statement, which also tells the pages of admins of a new lock: there is no lock that
+/// they are not told of. Concurrent failures are each counted once, or find the address locked. After a lock has
+/// expired, the count starts anew.
 pub fn record_failure(
     conn: &mut PgConnection,
     email: &Email,
@@ -96,19 +98,23 @@ pub fn record_failure(
         #[diesel(sql_type = Bool)]
         is_locked: bool,
     }
-    let statement = diesel::sql_query(
-        "insert into login_failures as f (email_digest, failed_attempts, locked_until)
-         values ($1, 1, case when 1 >= $2 then now() + $3 end)
-         on conflict (email_digest) do update set
-             failed_attempts = case when f.locked_until is null then least(f.failed_attempts, $2) + 1 else 1 end,
-             locked_until = case
-                 when case when f.locked_until is null then least(f.failed_attempts, $2) + 1 else 1 end >= $2
-                 then now() + $3
-             end,
-             updated_at = now()
-         where f.locked_until is null or f.locked_until <= now()
-         returning locked_until is not null as is_locked",
-    )
+    let tell = tell_lists_sql("counted where is_locked");
+    let statement = diesel::sql_query(format!(
+        "with counted as (
+             insert into login_failures as f (email_digest, failed_attempts, locked_until)
+             values ($1, 1, case when 1 >= $2 then now() + $3 end)
+             on conflict (email_digest) do update set
+                 failed_attempts = case when f.locked_until is null then least(f.failed_attempts, $2) + 1 else 1 end,
+                 locked_until = case
+                     when case when f.locked_until is null then least(f.failed_attempts, $2) + 1 else 1 end >= $2
+                     then now() + $3
+                 end,
+                 updated_at = now()
+             where f.locked_until is null or f.locked_until <= now()
+             returning locked_until is not null as is_locked
+         ), told as ({tell})
+         select is_locked from counted"
+    ))
     .bind::<Binary, _>(email.digest().to_vec())
     .bind::<Integer, _>(policy.max_failed_attempts)
     .bind::<Interval, _>(interval(policy.duration));

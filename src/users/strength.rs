@@ -7,7 +7,7 @@ mod excerpt;
 mod folded;
 mod well_known;
 
-use zxcvbn::feedback::Feedback;
+use zxcvbn::feedback::{Feedback, Warning};
 use zxcvbn::{Entropy, zxcvbn};
 
 use self::excerpt::{LONGEST, excerpt, is_affordable};
@@ -104,8 +104,30 @@ fn is_enough(estimate: &Entropy, more: f64) -> Result<(), Unusable> {
         return Ok(());
     }
     match estimate.feedback().and_then(Feedback::warning) {
-        Some(warning) => guessable(&warning.to_string()),
+        Some(warning) => guessable(in_words(warning)),
         None => guessable("it is made of repeated or well-known parts"),
+    }
+}
+
+/// The estimator's reason, as the end of a sentence.
+fn in_words(warning: Warning) -> &'static str {
+    match warning {
+        Warning::StraightRowsOfKeysAreEasyToGuess | Warning::ShortKeyboardPatternsAreEasyToGuess => {
+            "its keys are neighbours on a keyboard"
+        }
+        Warning::RepeatsLikeAaaAreEasyToGuess | Warning::RepeatsLikeAbcAbcAreOnlySlightlyHarderToGuess => {
+            "it repeats itself"
+        }
+        Warning::ThisIsATop10Password | Warning::ThisIsATop100Password | Warning::ThisIsACommonPassword => {
+            "many people use it"
+        }
+        Warning::ThisIsSimilarToACommonlyUsedPassword => "it is like one that many people use",
+        Warning::SequencesLikeAbcAreEasyToGuess => "it is a sequence, such as abc",
+        Warning::RecentYearsAreEasyToGuess => "it has a year of our time in it",
+        Warning::AWordByItselfIsEasyToGuess => "it is one word",
+        Warning::DatesAreOftenEasyToGuess => "it has a date in it",
+        Warning::NamesAndSurnamesByThemselvesAreEasyToGuess
+        | Warning::CommonNamesAndSurnamesAreEasyToGuess => "it is made of names",
     }
 }
 

@@ -30,6 +30,24 @@ async fn five_wrong_passwords_lock_the_address_for_right_ones_too() {
 }
 
 #[tokio::test]
+async fn there_is_no_lock_that_admins_are_not_told_of() {
+    let app = App::start().await;
+    for _ in 0..4 {
+        assert_eq!(app.visitor().login("ada@example.org", WRONG).await.status, 401);
+    }
+    app.database().execute(
+        "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'full'; end $$;
+         create trigger refuse before insert on feed for each row execute function refuse();",
+    );
+    assert_eq!(app.visitor().login("ada@example.org", WRONG).await.status, 503);
+    app.database().execute("drop trigger refuse on feed");
+    let locks = "select count(*) from login_failures where locked_until is not null";
+    assert_eq!(app.database().number(locks), 0);
+    assert_eq!(app.visitor().login("ada@example.org", WRONG).await.status, 401);
+    assert_eq!(app.database().number(locks), 1);
+}
+
+#[tokio::test]
 async fn a_locked_address_is_told_how_long_whether_or_not_it_has_an_account() {
     let app = App::start().await;
     app.add_user("ada", Role::User).await;

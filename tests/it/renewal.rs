@@ -52,8 +52,11 @@ async fn every_command_that_changes_a_list_renews_it_in_open_pages() {
         "",
     )
     .await;
-    // A rehearsal and an import of what is there already change nothing.
-    quiet(&mut events).await;
+    // A rehearsal and an import of what is there already change nothing, so there is nothing to tell.
+    app.database().execute(
+        "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'told'; end $$;
+         create trigger refuse before insert on feed for each row execute function refuse();",
+    );
     let url = app.database().url();
     for args in [&["--dry-run"][..], &[]] {
         let import_again = [
@@ -62,7 +65,6 @@ async fn every_command_that_changes_a_list_renews_it_in_open_pages() {
         ];
         assert!(oneseat(&import_again.concat(), import).status.success());
     }
-    assert!(timeout(Duration::from_secs(1), events.next()).await.is_err());
 }
 
 #[tokio::test]

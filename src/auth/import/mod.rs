@@ -18,7 +18,7 @@ use super::audit::{self, Actor};
 use super::authority::{Authority, Subject};
 use super::{Auth, Error};
 use crate::db::PgConnection;
-use crate::users::import::{Imported, ImportedUser, Row};
+use crate::users::import::{Imported, ImportedUser, NewRow, Row};
 use crate::users::{PasswordHash, store};
 
 /// Rows of one transaction.
@@ -87,24 +87,24 @@ struct Import<'a, Tell> {
     batch: Vec<(Place, Next)>,
     /// The addresses of the batch.
     addresses: HashSet<String>,
-    /// The first row of each address.
-    first: HashMap<u64, FirstRow>,
+    /// The first row of each address that was not refused, by the digest of the address.
+    first: HashMap<[u8; 32], FirstRow>,
     counts: ImportCounts,
 }
 
-/// The first row of an address, which is found by a digest of the address: a file may have a million.
+/// The first row of an address, without what stands in it: a file may have a million.
 #[derive(Clone, Copy)]
 struct FirstRow {
     line: u64,
-    /// A digest of the row. A rehearsal has it in no table.
-    row: u64,
+    /// A digest of the row, if a rehearsal would have added it: it is in no table.
+    rehearsed: Option<u64>,
 }
 
 /// Where a row stands.
 #[derive(Clone, Copy)]
 struct Place {
     line: u64,
-    /// The line of the first row with its address, which may be the same.
+    /// The line of an earlier row with its address that was not refused.
     first: Option<u64>,
 }
 
@@ -154,14 +154,11 @@ impl Auth {
         };
         let mut needs_pepper = false;
         let mut rows = pin!(rows);
-        while let Some(row) = rows.next().await {
-            let Row { line, user } = match row {
-                Ok(row) => row,
-                Err(error) => {
-                    import.write().await?;
-                    let so_far = import.counts;
-                    return Err(ImportError::Read { error, so_far });
-                }
+        let end = loop {
+            let Row { line, user } = match rows.next().await {
+                Some(Ok(row)) => row,
+                Some(Err(error)) => break Err(error),
+                None => break Ok(()),
             };
             let reachable = user.and_then(|user| {
                 let can_be_told = self.needs_reachable(&user.email);
@@ -172,7 +169,7 @@ impl Auth {
                 needs_pepper |= hash.is_some_and(PasswordHash::is_peppered);
             }
             import.take(line, reachable).await?;
-        }
+        };
         // With no row left, too: who imports is confirmed at the end.
         import.write().await?;
         if needs_pepper && !self.hasher.has_pepper() {
@@ -180,7 +177,9 @@ impl Auth {
                 "some hashes need a pepper: without --password-pepper-file, serve refuses their passwords"
             );
         }
-        Ok(import.counts)
+        let so_far = import.counts;
+        end.map(|()| so_far)
+            .map_err(|error| ImportError::Read { error, so_far })
     }
 }
 
@@ -190,19 +189,20 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
         let (first, next) = match row {
             Err(reason) => (None, Next::Told(Err(reason))),
             Ok(user) => {
-                let row = digest(&user);
-                let first = self.first.entry(digest_of_address(&user));
-                let first = *first.or_insert(FirstRow { line, row });
-                let next = match (self.options.is_rehearsal && first.line != line, first.row == row) {
-                    (false, _) => Next::Written(user),
-                    (true, true) => Next::Told(Ok(Imported::Unchanged)),
-                    (true, false) => Next::Told(Ok(Imported::Different(Vec::new()))),
+                // What becomes of the second depends on what became of the first.
+                if self.addresses.contains(user.email.as_str()) {
+                    self.write().await?;
+                }
+                let first = self.first.get(&user.email.digest());
+                let next = match first.and_then(|first| first.rehearsed) {
+                    None => Next::Written(user),
+                    Some(row) if row == digest(&user) => Next::Told(Ok(Imported::Unchanged)),
+                    Some(_) => Next::Told(Ok(Imported::Different(Vec::new()))),
                 };
-                (Some(first.line), next)
+                (first.map(|first| first.line), next)
             }
         };
-        let is_second = matches!(&next, Next::Written(user) if self.addresses.contains(user.email.as_str()));
-        if self.batch.len() == BATCH || is_second {
+        if self.batch.len() == BATCH {
             self.write().await?;
         }
         if let Next::Written(user) = &next {
@@ -222,10 +222,27 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
                 Next::Told(outcome) => outcomes.push((place, outcome)),
             }
         }
+        let mut rows: Vec<(Place, NewRow)> = (0..)
+            .zip(rows.into_iter().rev())
+            .map(|(after, (place, user))| (place, NewRow { user, after }))
+            .collect();
         // Two imports of the same addresses wait for each other in one order.
-        rows.sort_by(|(_, one), (_, other)| one.email.as_str().cmp(other.email.as_str()));
-        let (places, users): (Vec<Place>, Vec<ImportedUser>) = rows.into_iter().unzip();
-        outcomes.extend(places.into_iter().zip(self.write_users(users).await?));
+        rows.sort_by(|(_, one), (_, other)| one.user.email.as_str().cmp(other.user.email.as_str()));
+        let digests = rows
+            .iter()
+            .map(|(_, row)| (row.user.email.digest(), digest(&row.user)));
+        let digests: Vec<([u8; 32], u64)> = digests.collect();
+        let (places, rows): (Vec<Place>, Vec<NewRow>) = rows.into_iter().unzip();
+        let written = self.write_rows(rows).await?;
+        for ((place, (address, row)), outcome) in places.iter().zip(digests).zip(&written) {
+            if let Ok(done) = outcome {
+                let is_rehearsed = self.options.is_rehearsal && matches!(done, Imported::Added(..));
+                let rehearsed = is_rehearsed.then_some(row);
+                let line = place.line;
+                self.first.entry(address).or_insert(FirstRow { line, rehearsed });
+            }
+        }
+        outcomes.extend(places.into_iter().zip(written));
         outcomes.sort_by_key(|(place, _)| place.line);
         for (place, outcome) in outcomes {
             self.count(place, outcome);
@@ -233,11 +250,10 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
         Ok(())
     }
 
-    async fn write_users(&self, users: Vec<ImportedUser>) -> Result<Vec<Outcome>, Error> {
+    async fn write_rows(&self, rows: Vec<NewRow>) -> Result<Vec<Outcome>, Error> {
         let options = self.options;
         let invitation = options.invites.then(|| invitation_by(&self.by));
-        let write =
-            move |conn: &mut PgConnection, _| written(conn, &users, &invitation, options.is_rehearsal);
+        let write = move |conn: &mut PgConnection, _| written(conn, &rows, &invitation, options.is_rehearsal);
         let tell = move |outcomes: &Vec<Outcome>, by: Actor| {
             let added = outcomes.iter().filter_map(|outcome| match outcome {
                 Ok(Imported::Added(id, role)) => Some((*id, *role)),
@@ -266,7 +282,6 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
             Ok(Imported::Unchanged) => counts.unchanged += 1,
             Ok(Imported::Different(columns)) => {
                 counts.different += 1;
-                let first = first.filter(|first| *first != line);
                 (self.tell)(line, NotImported::Different { columns, first });
             }
             Err(reason) => {
@@ -275,12 +290,6 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
             }
         }
     }
-}
-
-fn digest_of_address(user: &ImportedUser) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    user.email.as_str().hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Equal for equal rows.

@@ -8,25 +8,24 @@ use crate::db::PgConnection;
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Happening};
 use crate::sessions::feed;
-use crate::users::import::{self, Imported, ImportedUser};
+use crate::users::import::{self, Imported, NewRow};
 
 /// What became of a row, or why it was refused.
 pub(super) type Outcome = Result<Imported, String>;
 
-/// Writes the users. No two have the same address. A rehearsal is rolled back.
+/// Writes the rows. No two have the same address. A rehearsal is rolled back.
 pub(super) fn written(
     conn: &mut PgConnection,
-    users: &[ImportedUser],
+    rows: &[NewRow],
     invitation: &Option<Happening>,
     is_rehearsal: bool,
 ) -> Result<Vec<Outcome>, Error> {
-    let users: Vec<&ImportedUser> = users.iter().collect();
     if !is_rehearsal {
-        return insert(conn, &users, invitation);
+        return insert(conn, rows, invitation);
     }
     let mut rehearsed = None;
     let rolled_back = conn.transaction::<(), Error, _>(|conn| {
-        rehearsed = Some(insert(conn, &users, invitation)?);
+        rehearsed = Some(insert(conn, rows, invitation)?);
         Err(DatabaseError::RollbackTransaction.into())
     });
     match (rehearsed, rolled_back) {
@@ -38,18 +37,18 @@ pub(super) fn written(
 /// Inserts the rows, and invites their users.
 fn insert(
     conn: &mut PgConnection,
-    users: &[&ImportedUser],
+    rows: &[NewRow],
     invitation: &Option<Happening>,
 ) -> Result<Vec<Outcome>, Error> {
-    let outcomes = insert_by_halves(conn, users)?;
+    let outcomes = insert_by_halves(conn, rows)?;
     if outcomes
         .iter()
         .any(|outcome| matches!(outcome, Ok(Imported::Added(..))))
     {
         feed::tell_lists(conn)?;
     }
-    let added = users.iter().zip(&outcomes);
-    for (user, _) in added.filter(|(_, outcome)| matches!(outcome, Ok(Imported::Added(..)))) {
+    let added = rows.iter().zip(&outcomes);
+    for (NewRow { user, .. }, _) in added.filter(|(_, outcome)| matches!(outcome, Ok(Imported::Added(..)))) {
         if let Some(happening) = invitation
             && user.password_hash.is_none()
             && !user.is_disabled
@@ -61,8 +60,8 @@ fn insert(
 }
 
 /// Inserts the rows in one statement. Where the database refuses one, the halves are tried, until it is found.
-fn insert_by_halves(conn: &mut PgConnection, users: &[&ImportedUser]) -> Result<Vec<Outcome>, Error> {
-    let refused = match conn.transaction(|conn| import::insert(conn, users)) {
+fn insert_by_halves(conn: &mut PgConnection, rows: &[NewRow]) -> Result<Vec<Outcome>, Error> {
+    let refused = match conn.transaction(|conn| import::insert(conn, rows)) {
         Ok(done) => return Ok(done.into_iter().map(Ok).collect()),
         Err(DatabaseError::DatabaseError(kind, words)) => match words.constraint_name() {
             Some(constraint) => format!("the database refuses it: {constraint}"),
@@ -70,10 +69,10 @@ fn insert_by_halves(conn: &mut PgConnection, users: &[&ImportedUser]) -> Result<
         },
         Err(error) => return Err(error.into()),
     };
-    if let [_] = users {
+    if let [_] = rows {
         return Ok(vec![Err(refused)]);
     }
-    let (first, second) = users.split_at(users.len() / 2);
+    let (first, second) = rows.split_at(rows.len() / 2);
     let mut outcomes = insert_by_halves(conn, first)?;
     outcomes.extend(insert_by_halves(conn, second)?);
     Ok(outcomes)

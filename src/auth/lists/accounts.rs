@@ -243,8 +243,10 @@ fn shows(search: &Search, policy: &SessionPolicy) -> Option<Condition> {
 /// Accounts with a label that the word stands for.
 fn labelled(word: &Word, policy: &SessionPolicy) -> Option<Condition> {
     let mut conditions: Vec<Condition> = Vec::new();
-    if word.means("Admin") {
-        conditions.push(Box::new(users::role.eq(Role::Admin)));
+    for role in [Role::Admin, Role::User] {
+        if word.means(role.as_str()) {
+            conditions.push(Box::new(users::role.eq(role)));
+        }
     }
     if word.means("Signed in") {
         let seats = sessions::table.filter(store::ends_at(policy).gt(now()));

@@ -9,9 +9,9 @@ use futures_util::Stream;
 use futures_util::stream::poll_fn;
 use tokio::sync::mpsc;
 
-use super::invitations::left_waiting;
-use crate::auth::Authority;
+use super::invitations;
 use crate::auth::import::{ImportCounts, ImportError, ImportOptions, NotImported};
+use crate::auth::{Auth, Authority};
 use crate::cli::{Failure, open_to_add, output, progress};
 use crate::config::{self, DatabaseSettings, ReachSettings};
 use crate::users::import::{CsvRows, JsonRows, Row};
@@ -88,25 +88,29 @@ impl Import {
         match done {
             Ok(counts) => {
                 self.tell(counts)?;
-                if self.invite
-                    && !self.dry_run
-                    && let Some(waiting) = left_waiting(&auth, None).await
-                {
-                    output::note(&format!(
-                        "{waiting} invitations wait until a `oneseat serve` runs that sends mail (--smtp-url)"
-                    ));
-                }
+                self.tell_invitations(&auth).await;
                 as_the_file_says(counts)
             }
             Err(ImportError::Read { error, so_far }) => {
                 if so_far != ImportCounts::default() {
                     self.tell(so_far)?;
+                    self.tell_invitations(&auth).await;
                 }
                 Err(Failure::failed(error))
             }
             Err(ImportError::Failed(error)) => Err(Failure::failed(format!(
                 "{error}; what was imported before stays, so import the file again"
             ))),
+        }
+    }
+
+    /// Says that invitations wait, if they do.
+    async fn tell_invitations(&self, auth: &Auth) {
+        if self.invite
+            && !self.dry_run
+            && let Some(words) = invitations::of_all(auth).await
+        {
+            output::note(&words);
         }
     }
 

@@ -1,12 +1,14 @@
 //! Whether somebody sends what was put into the outbox. A command has other settings than the servers, and cannot know
-//! whether one of them sends mail: it looks on for a moment.
+//! whether one of them sends mail. At a terminal it looks on for a moment; another program does not wait for that.
 
+use std::io::{IsTerminal, stdout};
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
 use crate::auth::Auth;
 use crate::cli::progress::told_after_a_while;
+use crate::mail::outbox::Waiting;
 use crate::users::Email;
 
 /// Servers look into the outbox once a second.
@@ -15,25 +17,110 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What is said where nobody sends them.
-pub(super) const NOBODY_SENDS: &str =
-    "no server takes it, so it waits until a `oneseat serve` runs that sends mail (--smtp-url)";
+/// What becomes of invitations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    /// A server sends mails, or has sent these.
+    UnderWay,
+    /// So many are left, and no server took any mail meanwhile.
+    Left(i64),
+    /// It could not be found out.
+    Unknown,
+}
 
-/// How many invitations wait, of all or of those to this address, if no server takes one meanwhile. None: one does, or there are none.
-/// What cannot be found out is no reason to worry.
-pub(super) async fn left_waiting(auth: &Auth, to: Option<&Email>) -> Option<i64> {
-    let count = async || auth.untouched_invitations(to.cloned()).await.ok();
-    let looking = async {
-        let (began, waiting) = (Instant::now(), count().await?);
-        let mut left = waiting;
-        while left > 0 && left >= waiting {
-            if began.elapsed() > PATIENCE {
-                return Some(left);
-            }
-            sleep(PAUSE).await;
-            left = count().await?;
-        }
-        None
+/// What becomes of the invitation to this address, in words.
+pub(super) async fn of_one(auth: &Auth, to: &Email) -> &'static str {
+    let sending = match stdout().is_terminal() {
+        true => looked_on(auth, Some(to), PATIENCE).await,
+        false => Sending::Unknown,
     };
-    told_after_a_while("waiting for a server that sends mail", looking).await
+    match sending {
+        Sending::UnderWay => "the mail is on its way",
+        Sending::Left(_) => {
+            "no server has taken the mail yet: it waits until a `oneseat serve` runs that sends mail (--smtp-url)"
+        }
+        Sending::Unknown => "a `oneseat serve` that sends mail (--smtp-url) sends it",
+    }
+}
+
+/// What is to be said of all invitations, if some wait.
+pub(super) async fn of_all(auth: &Auth) -> Option<String> {
+    let patience = match stdout().is_terminal() {
+        true => PATIENCE,
+        false => Duration::ZERO,
+    };
+    let in_all = match looked_on(auth, None, patience).await {
+        Sending::Left(1) => "1 invitation waits in all".to_owned(),
+        Sending::Left(left) => format!("{left} invitations wait in all"),
+        Sending::UnderWay => return None,
+        Sending::Unknown => "invitations may wait".to_owned(),
+    };
+    Some(format!(
+        "{in_all}, until a `oneseat serve` that sends mail (--smtp-url) takes them"
+    ))
+}
+
+async fn looked_on(auth: &Auth, to: Option<&Email>, patience: Duration) -> Sending {
+    let count = async || auth.waiting_mails(to.cloned()).await.ok();
+    told_after_a_while("waiting for a server that sends mail", watch(count, patience)).await
+}
+
+/// Counts until something was taken, or patience is at its end. A server may be busy with the mails before.
+async fn watch(mut count: impl AsyncFnMut() -> Option<Waiting>, patience: Duration) -> Sending {
+    let began = Instant::now();
+    let mut before: Option<Waiting> = None;
+    loop {
+        let Some(now) = count().await else {
+            return Sending::Unknown;
+        };
+        let is_taken = before.is_some_and(|before| {
+            now.invitations < before.invitations
+                || now.untouched < before.untouched
+                || now.attempts > before.attempts
+        });
+        if now.invitations == 0 || is_taken {
+            return Sending::UnderWay;
+        }
+        if began.elapsed() >= patience {
+            return Sending::Left(now.invitations);
+        }
+        before = Some(now);
+        sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn watched(counts: &[Option<[i64; 3]>], patience: Duration) -> Sending {
+        let mut counts = counts.iter();
+        let count = async || {
+            let [invitations, untouched, attempts] = (*counts.next().expect("nobody looks any more"))?;
+            Some(Waiting {
+                invitations,
+                untouched,
+                attempts,
+            })
+        };
+        watch(count, patience).await
+    }
+
+    #[tokio::test]
+    async fn a_server_that_works_through_a_long_queue_sends_the_mail() {
+        let long = Duration::from_secs(600);
+        for counts in [
+            &[Some([0, 9, 0])][..],
+            &[Some([1, 9, 0]), Some([1, 9, 0]), Some([0, 9, 0])],
+            &[Some([1, 9, 0]), Some([1, 8, 0])],
+            &[Some([1, 9, 0]), Some([1, 11, 1])],
+        ] {
+            assert_eq!(watched(counts, long).await, Sending::UnderWay, "{counts:?}");
+        }
+        assert_eq!(watched(&[Some([1, 9, 0]), None], long).await, Sending::Unknown);
+        assert_eq!(
+            watched(&[Some([2, 9, 5])], Duration::ZERO).await,
+            Sending::Left(2)
+        );
+    }
 }

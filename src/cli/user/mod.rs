@@ -13,7 +13,6 @@ use self::arguments::{
     Add, Invite, Leaving, List, Remove, Rename, SetAddress, SetPassword, SetRole, Show, Target,
 };
 use self::import::Import;
-use self::invitations::{NOBODY_SENDS, left_waiting};
 use super::table::{Cell, Column};
 use super::{Failure, listing, open, open_to_add, output, password, table};
 use crate::auth::accounts::{Invitation, NewAccount};
@@ -222,10 +221,7 @@ impl Invite {
             .await
             .map_err(Failure::failed)?;
         let email = Email::stored(&user.email);
-        let mail = match left_waiting(&auth, Some(&email)).await {
-            None => "the mail is on its way".to_owned(),
-            Some(_) => format!("the mail is not sent: {NOBODY_SENDS}"),
-        };
+        let mail = invitations::of_one(&auth, &email).await;
         output::line(format_args!("invited {email} ({}); {mail}", user.role))
     }
 }
@@ -258,6 +254,15 @@ const COLUMNS: [Column; 4] = [
     Column::whole("STATE"),
 ];
 
+/// The state in a list, where a lock is not seen otherwise.
+fn state(account: &Account) -> String {
+    let lock = match account.locked_until {
+        Some(_) => ", locked",
+        None => "",
+    };
+    format!("{}{lock}", account.state())
+}
+
 impl List {
     async fn run(self) -> Result<(), Failure> {
         let (auth, _opened) = open(config::database(&self.database)?).await?;
@@ -272,7 +277,7 @@ impl List {
             let rows = accounts
                 .into_iter()
                 .map(|account| {
-                    let state = account.state().to_string();
+                    let state = state(&account);
                     let UserRow {
                         email, name, role, ..
                     } = account.user;
@@ -317,15 +322,15 @@ impl Show {
         let user = &account.user;
         let seat = match &account.session {
             Some(session) => format!(
-                "since {} from {}, until {}",
+                "since {} from {}, {}",
                 table::time(session.created_at),
                 session.ip_address.ip(),
-                table::time(session.expires_at)
+                table::until(session.expires_at)
             ),
             None => "not signed in".to_owned(),
         };
         let locked = match account.locked_until {
-            Some(until) => format!("until {}", table::time(until)),
+            Some(until) => table::until(until),
             None => "no".to_owned(),
         };
         let mut facts = vec![

@@ -112,16 +112,18 @@ impl DataDir {
 
     /// Checks that this directory was claimed once.
     pub(super) fn check_is_ours(path: &Path) -> Result<(), Error> {
-        if path.join(START_LOCK).exists() {
+        let found = path.join(START_LOCK).try_exists();
+        if let Ok(true) = found {
             return Ok(());
         }
         let words = path.display().to_string();
         let is_of_another = path
             .metadata()
             .is_ok_and(|found| found.uid() != geteuid().as_raw());
-        Err(match is_of_another {
-            true => Error::OtherOwner(words),
-            false => Error::NoData(words),
+        Err(match found {
+            _ if is_of_another => Error::OtherOwner(words),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Error::Unreadable(words),
+            _ => Error::NoData(words),
         })
     }
 

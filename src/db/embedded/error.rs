@@ -162,6 +162,12 @@ pub enum Error {
         "{0} belongs to another user; run oneseat as that user or name another directory with --data-dir"
     )]
     OtherOwner(String),
+    /// A directory on the way to it may not be entered.
+    #[error(
+        "{0} cannot be looked into by this user; run oneseat as the user that it belongs to, or let this one enter \
+         every directory above it (chmod o+x)"
+    )]
+    Unreadable(String),
     /// Paths of Unix sockets are short, and libpq reads a comma as a list.
     #[error(
         "{0:?} cannot hold a Unix socket; name a directory of at most 80 bytes, \

@@ -28,7 +28,7 @@ use reader::Reader;
 pub use reader::LEASES_LOST;
 pub use round::{FeedListener, Round};
 pub(super) use table::NAMES_ITS_USER;
-pub use table::{feed_server, name_user_sql, tell_lists};
+pub use table::{feed_server, name_user_sql, tell_lists, tell_lists_sql};
 
 /// The longest wait for an answer of the feed.
 const DEADLINE: Duration = Duration::from_secs(8);

@@ -46,6 +46,11 @@ pub fn tell_lists(conn: &mut PgConnection) -> QueryResult<()> {
     Ok(())
 }
 
+/// [`tell_lists`] as a part of a statement, if there are rows of these.
+pub fn tell_lists_sql(rows: &str) -> String {
+    format!("insert into feed (user_id, is_end) select gen_random_uuid(), false from {rows}")
+}
+
 /// How many rows one statement deletes.
 const PURGED_AT_ONCE: i32 = 10_000;
 

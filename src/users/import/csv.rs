@@ -2,7 +2,7 @@
 //! comma stands in numbers; some programs put tabs.
 
 use std::fmt::Display;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Chain, Cursor, Read};
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
 
@@ -16,7 +16,7 @@ const LONGEST: usize = 16 * 1_024;
 /// begins.
 #[derive(Debug)]
 pub struct CsvRows<R> {
-    reader: Reader<Fence<R>>,
+    reader: Reader<Fence<Chain<Cursor<Vec<u8>>, R>>>,
     columns: Vec<Column>,
     is_over: bool,
 }
@@ -49,12 +49,18 @@ impl<R: BufRead> CsvRows<R> {
     /// When the first line cannot be read, or names a column that is not known, or one twice, or no `email`.
     pub fn new(mut input: R) -> Result<Self, String> {
         let in_words = |error: &dyn Display| format!("line 1: {error}");
-        let beginning = input.fill_buf().map_err(|error| in_words(&error))?;
-        if is_utf_16(beginning) {
+        // A pipe may bring the first line in pieces.
+        let mut first = Vec::new();
+        let mut bounded = input.by_ref().take(LONGEST as u64);
+        bounded
+            .read_until(b'\n', &mut first)
+            .map_err(|error| in_words(&error))?;
+        if is_utf_16(&first) {
             return Err(in_words(&format_args!("the file is {NOT_UTF_8}")));
         }
-        let delimiter = delimiter(beginning);
-        // With a return before it, the reader would count the line as the one before. Values are trimmed anyway.
+        let delimiter = delimiter(&first);
+        let input = Cursor::new(first).chain(input);
+        // With a return before it, the reader would count the line as the one before.
         let mut reader = ReaderBuilder::new()
             .flexible(true)
             .delimiter(delimiter)
@@ -127,7 +133,10 @@ impl<R: BufRead> CsvRows<R> {
             ));
         }
         let mut values = Values::default();
-        for (column, value) in self.columns.iter().zip(record) {
+        for (at, (column, value)) in self.columns.iter().zip(record).enumerate() {
+            let is_last = at + 1 == record.len();
+            // The return of a line of Windows.
+            let value = value.strip_suffix(b"\r").filter(|_| is_last).unwrap_or(value);
             let text = str::from_utf8(value).map_err(|_| format!("{column} is {NOT_UTF_8}"))?;
             values.set(*column, text.into())?;
         }
@@ -149,8 +158,7 @@ impl<R: BufRead> Iterator for CsvRows<R> {
 }
 
 /// What stands between two values: the one of three signs that the first line has most.
-fn delimiter(beginning: &[u8]) -> u8 {
-    let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
+fn delimiter(line: &[u8]) -> u8 {
     let count = |sign: u8| line.iter().filter(|byte| **byte == sign).count();
     // Of equals the last: the comma.
     [b'\t', b';', b',']
@@ -233,6 +241,31 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_line_of_windows_ends_with_its_last_value() {
+        for name in ["Ada", "\"Ada\""] {
+            let text = format!("email,name\r\nada@x.org,{name}\r\neva@x.org,{name}\r\n");
+            let rows: Vec<Row> = CsvRows::new(text.as_bytes())
+                .unwrap()
+                .map(|row| row.unwrap())
+                .collect();
+            let names = rows.iter().map(|row| row.user.as_ref().unwrap().name.as_str());
+            assert_eq!(names.collect::<Vec<_>>(), ["Ada", "Ada"], "{text}");
+            assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 3]);
+        }
+    }
+
+    #[test]
+    fn a_pipe_may_bring_one_byte_at_a_time() {
+        let text = "email;name;role\nada@x.org;\"Ada, A\";admin\n";
+        let pipe = io::BufReader::with_capacity(1, text.as_bytes());
+        let rows: Vec<Row> = CsvRows::new(pipe).unwrap().map(|row| row.unwrap()).collect();
+        assert_eq!(rows[0].user.as_ref().unwrap().name.as_str(), "Ada, A");
+        // A first line without an end is not read on for ever.
+        let endless = io::BufReader::new(io::repeat(b'a'));
+        assert!(CsvRows::new(endless).unwrap_err().contains("longer than"));
     }
 
     #[test]

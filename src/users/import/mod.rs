@@ -13,7 +13,7 @@ use super::{Email, Name, PasswordHash, Role};
 pub use self::csv::CsvRows;
 pub use jsonl::JsonRows;
 pub use row::COLUMNS;
-pub use table::{Imported, insert};
+pub use table::{Imported, NewRow, insert};
 
 /// An account as its row says.
 #[derive(Clone, Debug)]

@@ -3,13 +3,23 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
 use uuid::Uuid;
 
 use super::ImportedUser;
 use crate::db::PgConnection;
 use crate::db::schema::users;
 use crate::users::{PasswordHash, Role, User};
+
+/// A row to be written together with others.
+#[derive(Debug)]
+pub struct NewRow {
+    /// The account.
+    pub user: ImportedUser,
+    /// How many of the others stand after it in the file. It becomes as many microseconds older than the last one, so
+    /// that lists keep the order of the file.
+    pub after: i64,
+}
 
 /// What became of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +35,11 @@ pub enum Imported {
 
 /// Adds the accounts that there are not yet, in one transaction or none of them. No two rows have the same
 /// address.
-pub fn insert(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<Vec<Imported>> {
+pub fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> QueryResult<Vec<Imported>> {
     let added = insert_new(conn, rows)?;
     let mut there = HashMap::new();
     if added.len() < rows.len() {
-        let others = rows.iter().map(|row| row.email.as_str());
+        let others = rows.iter().map(|row| row.user.email.as_str());
         let others: Vec<&str> = others.filter(|email| !added.contains_key(*email)).collect();
         // After the insertion: it has waited for those who added one of them at the same time.
         let found: Vec<(User, Option<String>)> = users::table
@@ -42,7 +52,7 @@ pub fn insert(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<Ve
                 .map(|(user, hash)| (user.email.clone(), (user, hash))),
         );
     }
-    let outcome = |row: &&ImportedUser| {
+    let outcome = |NewRow { user: row, .. }: &NewRow| {
         if let Some(id) = added.get(row.email.as_str()) {
             return Imported::Added(*id, row.role);
         }
@@ -56,7 +66,7 @@ pub fn insert(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<Ve
 }
 
 /// Adds them in the order in which they are given. Returns the addresses and ids of those that were added.
-fn insert_new(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<HashMap<String, Uuid>> {
+fn insert_new(conn: &mut PgConnection, rows: &[NewRow]) -> QueryResult<HashMap<String, Uuid>> {
     #[derive(QueryableByName)]
     struct Added {
         #[diesel(sql_type = Text)]
@@ -64,14 +74,14 @@ fn insert_new(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<Ha
         #[diesel(sql_type = diesel::sql_types::Uuid)]
         id: Uuid,
     }
-    fn column<'a, T>(rows: &[&'a ImportedUser], value: impl Fn(&'a ImportedUser) -> T) -> Vec<T> {
-        rows.iter().map(|row| value(row)).collect()
+    fn column<'a, T>(rows: &'a [NewRow], value: impl Fn(&'a ImportedUser) -> T) -> Vec<T> {
+        rows.iter().map(|row| value(&row.user)).collect()
     }
     let added: Vec<Added> = diesel::sql_query(
         "insert into users (email, searched_email, name, role, email_verified, disabled_at, created_at, password_hash)
-         select email, searched_email, name, role, is_verified, case when is_disabled then now() end, coalesce(created_at, now()), hash
-         from unnest($1, $2, $3, $4, $5, $6, $7, $8) with ordinality
-             as given (email, searched_email, name, role, is_verified, is_disabled, created_at, hash, at)
+         select email, searched_email, name, role, is_verified, case when is_disabled then now() end, coalesce(created_at, now() - after * interval '1 microsecond'), hash
+         from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) with ordinality
+             as given (email, searched_email, name, role, is_verified, is_disabled, created_at, hash, after, at)
          order by at
          on conflict (email) do nothing
          returning email, id",
@@ -86,6 +96,7 @@ fn insert_new(conn: &mut PgConnection, rows: &[&ImportedUser]) -> QueryResult<Ha
     .bind::<Array<Nullable<Text>>, _>(column(rows, |row| {
         row.password_hash.as_ref().map(PasswordHash::as_str)
     }))
+    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.after).collect::<Vec<i64>>())
     .load(conn)?;
     Ok(added.into_iter().map(|row| (row.email, row.id)).collect())
 }

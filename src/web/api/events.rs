@@ -1,7 +1,7 @@
 //! `GET /auth/session/events` tells the page when its session ends, and why.
 //!
 //! Server-sent events (WHATWG HTML 9.2). `ended` with `{reason, at}` is the last event of its stream; admins
-//! also get `changed`, without data, when anybody comes or goes.
+//! also get `changed`, without data, when what their lists show has changed.
 //!
 //! A page that learns here that its session was replaced is also told by whom. A client that shows
 //! a dead token is not: neither by a 401, nor by a stream that is opened after the end.
@@ -72,7 +72,7 @@ struct EventsQuery {
 /// Tells when the session ends, and why.
 ///
 /// A stream of server-sent events: read it with a client for such streams, not with one that waits for the end of
-/// the answer. `ended` with `{reason, at}` is the last; admins also get `changed` when anybody comes or goes. It
+/// the answer. `ended` with `{reason, at}` is the last; admins also get `changed` when what their lists show has changed. It
 /// never counts as activity, and closes when the session's time is up.
 #[utoipa::path(
     get, path = "/auth/session/events", tag = "session", operation_id = "session_events",

@@ -1,5 +1,7 @@
 //! The query of a request. It is read in the handler: an extractor would answer before the caller is authenticated.
 
+use std::borrow::Cow;
+
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
@@ -26,6 +28,11 @@ pub(in crate::web) fn query<T: DeserializeOwned>(
     serde_path_to_error::deserialize(Deserializer::new(pairs)).map_err(|error| {
         let place = error.path().iter().next().map(ToString::to_string);
         let words = error.into_inner().to_string();
+        if let Some(name) = &place
+            && words.ends_with("was not `true` or `false`")
+        {
+            return in_parameter(format!("{name} must be true or false"), place);
+        }
         // What it does not know has a name of the caller's.
         let duplicate = words
             .strip_prefix("duplicate field `")
@@ -35,7 +42,7 @@ pub(in crate::web) fn query<T: DeserializeOwned>(
     })
 }
 
-fn in_parameter(words: &'static str, name: Option<String>) -> Problem {
+fn in_parameter(words: impl Into<Cow<'static, str>>, name: Option<String>) -> Problem {
     let problem = Problem::bad_request(words);
     match name {
         Some(name) => problem.in_field(name),

@@ -113,7 +113,7 @@ async fn an_unverified_address_is_verified_at_the_press_of_a_button() {
     let browser = Browser::open(app.address, "/login").await;
     browser.submit_login(ADA, PASSWORD).await;
     browser
-        .wait_for_words("Please verify your email before logging in")
+        .wait_for_words("Please verify your email before you sign in.")
         .await;
     browser.click("#login-error a[href='/verify']").await;
     browser.fill("#email", ADA).await;
