@@ -55,7 +55,7 @@ async fn an_admin_renames_somebody_and_takes_it_back() {
     assert!(admin.wait_until(is_ready).await);
     admin.fill("#rename-name", "").await;
     admin.click("#rename [type=submit]").await;
-    admin.wait_for_words("Enter their name.").await;
+    admin.wait_for_words("Enter a name.").await;
     admin.fill("#rename-name", "M\u{200b}").await;
     admin.click("#rename [type=submit]").await;
     admin.wait_for_words("U+200B").await;
