@@ -301,7 +301,7 @@ async fn lists_keep_the_order_of_the_file() {
 #[tokio::test]
 async fn another_program_does_not_wait_until_a_server_takes_an_invitation() {
     let app = App::start().await;
-    let invite = ["user", "invite", "ada@example.org", "--name", "Ada"];
+    let invite = ["user", "invite", "ada@example.org", "--name", "ada"];
     let (code, out, _) = import_as(&app, &invite, "");
     assert_eq!(
         (code, out.as_str()),
