@@ -75,11 +75,12 @@ impl Postgres {
 }
 
 /// The command without the variables that are set to nothing: they count as not set, whatever the setting. Those
-/// that name a database stay, and are refused: a missing secret must not lead to a new and empty database.
+/// that name a database stay, and are refused: a value that is missing must not lead to a new and empty database.
 pub(super) fn without_empty_settings(command: Command) -> Command {
     let is_empty = |name: &OsStr| {
         let value = env::var_os(name).unwrap_or_default();
-        name.as_bytes().starts_with(b"ONESEAT_") && value.to_string_lossy().trim().is_empty()
+        let names_a_database = !name.as_bytes().starts_with(b"ONESEAT_") || name == "ONESEAT_DATA_DIR";
+        !names_a_database && value.to_string_lossy().trim().is_empty()
     };
     command
         .mut_args(|argument| match argument.get_env().is_some_and(is_empty) {

@@ -131,7 +131,8 @@ fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
         .split("[env: ")
         .skip(1)
         .filter_map(|rest| rest.split(['=', ']']).next());
-    let settings: Vec<&str> = named.filter(|name| name.starts_with("ONESEAT_")).collect();
+    let names_a_database = |name: &&str| *name == "ONESEAT_DATA_DIR" || !name.starts_with("ONESEAT_");
+    let settings: Vec<&str> = named.filter(|name| !names_a_database(name)).collect();
     assert!(settings.len() > 30, "{settings:?}");
     for nothing in ["", " "] {
         let environment: Vec<(&str, &str)> = settings.iter().map(|name| (*name, nothing)).collect();
@@ -144,13 +145,16 @@ fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
         let output = oneseat_with(&["user", "list", "--limit", "0"], &environment, "");
         assert!(String::from_utf8(output.stderr).unwrap().contains("--limit"));
     }
-    // A secret that is missing leads to no new and empty database.
-    let output = oneseat_with(&["user", "list"], &[("DATABASE_URL", "")], "");
-    assert!(
-        String::from_utf8(output.stderr)
-            .unwrap()
-            .contains("--database-url is empty")
-    );
+    // A value that is missing leads to no new and empty database.
+    for (name, flag) in [
+        ("DATABASE_URL", "--database-url"),
+        ("DATABASE_URL_FILE", "--database-url-file"),
+        ("ONESEAT_DATA_DIR", "--data-dir"),
+    ] {
+        let output = oneseat_with(&["user", "list"], &[(name, "")], "");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains(&format!("{flag} is empty")), "{told}");
+    }
     // Help names the variables all the same.
     let output = oneseat_with(&["serve", "--help"], &[("ONESEAT_TAKEOVER", "")], "");
     assert!(
