@@ -14,7 +14,7 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Schema, Type};
 use utoipa::{IntoResponses, Modify};
 
-use super::{CLIENT_SECRET, SESSION_TOKEN};
+use super::{CLIENT_SECRET, SESSION_TOKEN, calls};
 use crate::web::api::introspect::Services;
 use crate::web::extract::rate::WithinLoginRate;
 use crate::web::extract::{Admin, Authenticated, Passive};
@@ -70,14 +70,7 @@ pub(super) struct Shared;
 impl Modify for Shared {
     fn modify(&self, document: &mut OpenApi) {
         for (path, item) in &mut document.paths.paths {
-            let calls = [
-                &mut item.get,
-                &mut item.post,
-                &mut item.put,
-                &mut item.patch,
-                &mut item.delete,
-            ];
-            for call in calls.into_iter().flatten() {
+            for call in calls(item) {
                 by_rule(path, call);
                 for (status, answer) in &mut call.responses.responses {
                     if let RefOr::T(answer) = answer

@@ -8,6 +8,7 @@ use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::{OpenApi, Ref, RefOr, Type};
 
+use super::calls;
 use crate::web::middleware::security_headers::HEADERS;
 
 /// Headers with statuses and description. Without a status: of every answer.
@@ -51,14 +52,7 @@ pub(super) struct OnEveryAnswer;
 impl Modify for OnEveryAnswer {
     fn modify(&self, document: &mut OpenApi) {
         for item in document.paths.paths.values_mut() {
-            let calls = [
-                &mut item.get,
-                &mut item.post,
-                &mut item.put,
-                &mut item.patch,
-                &mut item.delete,
-            ];
-            for call in calls.into_iter().flatten() {
+            for call in calls(item) {
                 for (status, answer) in &mut call.responses.responses {
                     if let RefOr::T(answer) = answer {
                         put_in(status, answer);

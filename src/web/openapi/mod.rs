@@ -12,6 +12,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
 use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 
@@ -44,6 +45,19 @@ const CLIENT_SECRET: &str = "clientSecret";
     components(schemas(problem::Body))
 )]
 struct General;
+
+/// The calls of a path, in every method that the API has.
+fn calls(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut path.get,
+        &mut path.post,
+        &mut path.put,
+        &mut path.patch,
+        &mut path.delete,
+    ]
+    .into_iter()
+    .flatten()
+}
 
 /// The security schemes.
 struct Keys;

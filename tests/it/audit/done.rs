@@ -17,6 +17,20 @@ fn serve(database: &Database, args: &[&str]) -> Program {
     Program::serve_with(&[&usual, args].concat(), &[url])
 }
 
+/// The same, and it mails.
+fn serve_with_mail(database: &Database, mails: &MailServer) -> Program {
+    let smtp = mails.url();
+    let args = [
+        "--smtp-url",
+        &smtp,
+        "--mail-from",
+        "seat@example.org",
+        "--public-url",
+        "http://localhost",
+    ];
+    serve(database, &args)
+}
+
 async fn token(program: &Program, email: &str) -> String {
     let answer = program.visitor().login(email, PASSWORD).await;
     answer.json()["token"].as_str().unwrap().to_owned()
@@ -138,16 +152,7 @@ async fn what_had_expired_is_told_as_expired_whoever_came_later() {
 #[tokio::test]
 async fn a_mail_is_told_when_it_is_sent_and_when_it_is_not() {
     let (database, mails) = (Database::fresh(), MailServer::start());
-    let smtp = mails.url();
-    let args = [
-        "--smtp-url",
-        &smtp,
-        "--mail-from",
-        "seat@example.org",
-        "--public-url",
-        "http://localhost",
-    ];
-    let program = serve(&database, &args);
+    let program = serve_with_mail(&database, &mails);
     add_user(database.url(), "root@example.org", "admin");
     add_user(database.url(), "grace@example.org", "user");
     let admin = program
@@ -214,12 +219,7 @@ async fn a_mail_is_told_when_it_is_sent_and_when_it_is_not() {
 #[tokio::test]
 async fn what_became_of_a_mail_is_told_when_it_is_out_of_the_outbox_and_once() {
     let (database, mails) = (Database::fresh(), MailServer::start());
-    let smtp = mails.url();
-    let mail = ["--smtp-url", &smtp, "--mail-from", "seat@example.org"];
-    let program = serve(
-        &database,
-        &[&mail[..], &["--public-url", "http://localhost"]].concat(),
-    );
+    let program = serve_with_mail(&database, &mails);
     add_user(database.url(), "nobody@example.org", "user");
     database.execute(
         "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;
@@ -382,12 +382,7 @@ async fn a_stored_hash_that_asks_for_too_much_is_told_once_and_not_obeyed() {
 #[tokio::test]
 async fn who_asks_for_another_address_and_withdraws_it_is_told_each_time() {
     let (database, mails) = (Database::fresh(), MailServer::start());
-    let smtp = mails.url();
-    let mail = ["--smtp-url", &smtp, "--mail-from", "seat@example.org"];
-    let program = serve(
-        &database,
-        &[&mail[..], &["--public-url", "http://localhost"]].concat(),
-    );
+    let program = serve_with_mail(&database, &mails);
     let login = program.visitor().login("ada@example.org", PASSWORD).await.json();
     let ada = program.visitor().with_token(login["token"].as_str().unwrap());
     let session = ada.session().await.json()["session"]["id"].clone();
