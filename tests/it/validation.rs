@@ -109,7 +109,10 @@ async fn what_waits_is_asked_in_one_statement_and_the_same_token_once() {
         );
         if let Some(answers) = answers_to_three_hundred(&app, tokens).await {
             for (seat, token) in answers.into_iter().zip(tokens.iter().cycle()) {
-                assert_eq!(seat.unwrap().user.name, format!("u{}", token.trim_start_matches('0')));
+                assert_eq!(
+                    seat.unwrap().user.name,
+                    format!("u{}", token.trim_start_matches('0'))
+                );
             }
             let statements = app.database().number(
                 "select sum(calls) from pg_stat_statements where query like '%token_digest%= ANY%'
