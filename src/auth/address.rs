@@ -13,13 +13,13 @@ use super::authority::{Authority, Holder, LastAdmin, Subject};
 use super::changes::Changes;
 use super::checked_password::{CheckedPassword, Claim};
 use super::lists::{Account, find_account};
-use super::recovery::{delete_if_refused, happening, redeem};
+use super::recovery::happening;
 use super::user_ref::UserRef;
 use super::{Auth, Error};
 use crate::db::PgConnection;
 use crate::mail::outbox::{self, Elsewhere, Happening};
 use crate::mail::{Kind, readdressing, requests, undelivered};
-use crate::sessions::{Origin, history};
+use crate::sessions::Origin;
 use crate::token::Token;
 use crate::users::link::{self, Purpose};
 use crate::users::store::{self as users, Credentials};
@@ -141,24 +141,20 @@ impl Auth {
     /// [`Error::LinkInvalid`], [`Error::LinkExpired`]; [`Error::EmailTaken`] if another account has got the
     /// address meanwhile; [`Error::Unavailable`].
     pub async fn confirm_email_change(&self, token: Token, origin: Origin) -> Result<(), Error> {
-        const PURPOSE: Purpose = Purpose::EmailChange;
-        let digest = token.digest();
-        self.run(move |conn| {
-            let done = history::keep_out_the_end_of_all::<_, Error>(conn, |conn| {
-                let link = redeem(conn, &digest, PURPOSE)?;
+        self.use_link(
+            token.digest(),
+            Purpose::EmailChange,
+            origin,
+            |conn, link, origin| {
                 let new = Email::stored(&link.email);
                 move_to(conn, &link.user, &new, true)?;
-                // Its user has shown that it is theirs, whatever others have tried with it before.
+                // The user has shown that the address is theirs, whatever others have tried with it before.
                 lockout::clear(conn, &new)?;
-                tell_old_address(conn, &link.user, happening(&origin))?;
-                Ok(link.user.id)
-            });
-            let user = done.map_err(|error| delete_if_refused(conn, &digest, &[PURPOSE], error))?;
-            audit::link_used(user, PURPOSE, &origin);
-            Ok(())
-        })
-        .await?;
-        self.wait_out_leases().await
+                tell_old_address(conn, &link.user, happening(origin))?;
+                Ok(Vec::new())
+            },
+        )
+        .await
     }
 
     /// Gives an account another address at once. Returns the account as it is then.

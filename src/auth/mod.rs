@@ -2,7 +2,7 @@
 //!
 //! One file per use case: [`sign_in`], `checked_password` (checks a password once and again), [`endings`]
 //! (sign-out, revocation), `unwritten_ends` (expiry), [`validator`] (checks a token), [`watch`] (reports the
-//! end of a session), [`page_end`] (ends a session whose page is gone), [`recovery`] (forgotten and changed passwords), [`delivery`] (sends mail),
+//! end of a session), [`page_end`] (ends a session whose page is gone), [`recovery`] (forgotten and changed passwords), [`links`] (mailed links and their use), [`delivery`] (sends mail),
 //! [`introspection`] (answers services), [`accounts`] (what operators and admins do to users), [`changes`] (their names, roles and removal), [`address`] (their addresses), [`import`] (users of another system), [`authority`]
 //! (confirms permission), `user_ref` (names an account), `respelling` (gives older addresses their spelling), [`lists`] (sessions and accounts), [`statistics`]
 //! (figures), [`metrics`] (counters), [`sweep`] (removes old rows) and [`audit`] (the security log).
@@ -18,6 +18,7 @@ pub mod endings;
 mod error;
 pub mod import;
 pub mod introspection;
+pub mod links;
 pub mod lists;
 pub mod metrics;
 pub mod page_end;

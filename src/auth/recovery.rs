@@ -1,13 +1,12 @@
 //! Account recovery: mailed links that verify an address or set a password, and password changes by users.
 //!
-//! A link is checked before anything is hashed, and again under the lock of its user's row. So it works once:
-//! if two requests use it at the same time, one finds it gone.
+//! A link is checked before anything is hashed, and again when it is used.
 
 use diesel::Connection;
 use uuid::Uuid;
 
 use super::accounts::{email_of, replace_password};
-use super::audit::{self, Actor, Event};
+use super::audit::{self, Event};
 use super::authority::{Authority, Holder, Subject};
 use super::checked_password::{CheckedPassword, Claim};
 use super::{Auth, Error};
@@ -16,8 +15,8 @@ use crate::db::PgConnection;
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Asked, Happening, Waiting};
 use crate::sessions::{EndedSession, Origin};
-use crate::token::{Token, TokenDigest};
-use crate::users::link::{self, Link, Purpose};
+use crate::token::Token;
+use crate::users::link::{self, Purpose};
 use crate::users::store::{self as users, Credentials};
 use crate::users::{Email, Password, Proposed, User, lockout};
 
@@ -47,19 +46,6 @@ impl Auth {
         .await
     }
 
-    /// Finds whom a mailed link is for, and does not use it up.
-    ///
-    /// # Errors
-    /// [`Error::LinkInvalid`], [`Error::LinkExpired`]; [`Error::Unavailable`].
-    pub async fn look_at_link(&self, token: Token) -> Result<Link, Error> {
-        let digest = token.digest();
-        self.run(move |conn| {
-            let found = redeemable(conn, &digest, &Purpose::ALL);
-            found.map_err(|error| delete_if_refused(conn, &digest, &Purpose::ALL, error))
-        })
-        .await
-    }
-
     /// How long the address stays locked, in seconds. `None`: it is not locked.
     ///
     /// # Errors
@@ -77,34 +63,26 @@ impl Auth {
     pub async fn reset_password(&self, token: Token, password: String, origin: Origin) -> Result<(), Error> {
         let digest = token.digest();
         let proposed = Proposed::new(&password)?;
-        let Link { user, purpose, .. } = self
-            .run(move |conn| {
-                let purposes = [Purpose::PasswordReset, Purpose::Invitation];
-                redeemable(conn, &digest, &purposes)
-                    .map_err(|error| delete_if_refused(conn, &digest, &purposes, error))
-            })
+        let link = self
+            .find_link(digest, &[Purpose::PasswordReset, Purpose::Invitation])
             .await?;
         // Judging and hashing hold no connection.
-        let (about, networks) = (vec![user.name, user.email], origin.networks());
-        let hash = self.hasher.hash_proposed(proposed, about, networks).await??;
+        let about = vec![link.user.name, link.user.email];
+        let hash = self
+            .hasher
+            .hash_proposed(proposed, about, origin.networks())
+            .await??;
         let (is_mailed, policy) = (self.policy.mail.is_on(), self.policy.sessions);
-        self.run(move |conn| {
-            let done = conn.transaction::<_, Error, _>(|conn| {
-                let user = redeem(conn, &digest, purpose)?.user;
-                users::set_verified(conn, user.id)?;
-                let ended = replace_password(conn, &user, &hash, &policy)?;
-                if is_mailed && purpose == Purpose::PasswordReset {
-                    tell_of_change(conn, &user, &origin)?;
-                }
-                Ok((user, ended))
-            });
-            let (user, ended) = done.map_err(|error| delete_if_refused(conn, &digest, &[purpose], error))?;
-            audit::link_used(user.id, purpose, &origin);
-            audit::ended(&ended, Actor::Own);
-            Ok(())
+        self.use_link(digest, link.purpose, origin, move |conn, link, origin| {
+            let user = &link.user;
+            users::set_verified(conn, user.id)?;
+            let ended = replace_password(conn, user, &hash, &policy)?;
+            if is_mailed && link.purpose == Purpose::PasswordReset {
+                tell_of_change(conn, user, origin)?;
+            }
+            Ok(ended)
         })
-        .await?;
-        self.wait_out_leases().await
+        .await
     }
 
     /// Verifies the address to which a link was mailed.
@@ -112,18 +90,10 @@ impl Auth {
     /// # Errors
     /// [`Error::LinkInvalid`], [`Error::LinkExpired`]; [`Error::Unavailable`].
     pub async fn verify_by_link(&self, token: Token, origin: Origin) -> Result<(), Error> {
-        let digest = token.digest();
-        self.run(move |conn| {
-            let done = conn.transaction::<_, Error, _>(|conn| {
-                let user = redeem(conn, &digest, Purpose::Verification)?.user;
-                users::set_verified(conn, user.id)?;
-                link::discard(conn, user.id, Purpose::Verification)?;
-                Ok(user)
-            });
-            let user =
-                done.map_err(|error| delete_if_refused(conn, &digest, &[Purpose::Verification], error))?;
-            audit::link_used(user.id, Purpose::Verification, &origin);
-            Ok(())
+        self.use_link(token.digest(), Purpose::Verification, origin, |conn, link, _| {
+            users::set_verified(conn, link.user.id)?;
+            link::discard(conn, link.user.id, Purpose::Verification)?;
+            Ok(Vec::new())
         })
         .await
     }
@@ -207,37 +177,6 @@ impl Auth {
     /// [`Error::NoMail`].
     pub fn needs_mail(&self) -> Result<(), Error> {
         self.sends_mail().then_some(()).ok_or(Error::NoMail)
-    }
-}
-
-/// Finds a live link, if it has one of these purposes.
-fn redeemable(conn: &mut PgConnection, digest: &TokenDigest, purposes: &[Purpose]) -> Result<Link, Error> {
-    let found = link::find(conn, digest)?.filter(|link| purposes.contains(&link.purpose));
-    if found.is_none() && link::is_expired(conn, digest, purposes)? {
-        return Err(Error::LinkExpired);
-    }
-    found.ok_or(Error::LinkInvalid)
-}
-
-/// Like [`redeemable`], and locks the user's row until the transaction ends.
-pub(super) fn redeem(conn: &mut PgConnection, digest: &TokenDigest, purpose: Purpose) -> Result<Link, Error> {
-    let link = redeemable(conn, digest, &[purpose])?;
-    users::lock(conn, link.user.id)?.ok_or(Error::LinkInvalid)?;
-    redeemable(conn, digest, &[purpose])
-}
-
-/// Deletes a link that was refused, before the client is told. Returns the error.
-pub(super) fn delete_if_refused(
-    conn: &mut PgConnection,
-    digest: &TokenDigest,
-    purposes: &[Purpose],
-    error: Error,
-) -> Error {
-    match error {
-        Error::LinkInvalid | Error::LinkExpired => {
-            link::refuse(conn, digest, purposes).map_or_else(Error::from, |_| error)
-        }
-        error => error,
     }
 }
 
