@@ -5,7 +5,8 @@
 
 import { carried, carry, enter, post, wordsFor } from "./form.js";
 
-const token = location.hash.slice(1);
+// Programs that show mails, and people who copy a link, leave a full stop or a bracket at its end.
+const token = /^#([0-9a-f]{64})(?![0-9a-f])/.exec(location.hash)?.[1] ?? location.hash.slice(1);
 if (token) history.replaceState(null, "", location.pathname);
 // The browser does not reload the page by itself if only the fragment changes.
 addEventListener("hashchange", () => location.reload());

@@ -233,7 +233,14 @@ fn refused_in(field: &'static str, error: Error) -> Problem {
     }
 }
 
-/// A text that cannot be a token is an invalid link.
-pub(super) fn link(token: &str) -> Result<Token, Error> {
-    Token::parse(token.as_bytes()).ok_or(Error::LinkInvalid)
+/// The token of a link as a client sent it.
+///
+/// # Errors
+/// `link_invalid` for a text that no link has: it was copied in part, or changed on the way.
+pub(super) fn link(token: &str) -> Result<Token, Problem> {
+    Token::parse(token.as_bytes()).ok_or_else(|| {
+        Problem::from(Error::LinkInvalid).saying(
+            "This link is incomplete or was changed on the way: open it from the mail again, or copy all of it.",
+        )
+    })
 }

@@ -86,7 +86,7 @@ impl Problem {
     }
 
     /// In other words, for people.
-    fn saying(self, detail: &'static str) -> Self {
+    pub(super) fn saying(self, detail: &'static str) -> Self {
         Self {
             detail: detail.into(),
             ..self

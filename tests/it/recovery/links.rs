@@ -35,8 +35,21 @@ async fn a_link_tells_whom_it_is_for_and_is_not_used_up_by_that() {
     let used = look(&app, &token).await;
     assert_eq!(used.problem(), "400 link_invalid");
     assert!(used.text.contains("used already"), "{}", used.text);
-    for nothing in ["", "x", &"0".repeat(64)] {
-        assert_eq!(look(&app, nothing).await.problem(), "400 link_invalid");
+    let unknown = look(&app, &"0".repeat(64)).await;
+    assert_eq!(unknown.problem(), "400 link_invalid");
+    assert!(unknown.text.contains("used already"), "{}", unknown.text);
+}
+
+#[tokio::test]
+async fn a_link_that_is_not_whole_is_not_called_used() {
+    let app = App::start().await;
+    let whole = "0".repeat(64);
+    for part in ["", "x", &whole[..63], &format!("{whole}0"), &format!("{whole}.")] {
+        for path in ["/auth/link", "/auth/email/verify", "/auth/email/confirm"] {
+            let answer = app.visitor().post(path, &json!({ "token": part })).await;
+            assert_eq!(answer.problem(), "400 link_invalid");
+            assert!(answer.text.contains("This link is incomplete"), "{}", answer.text);
+        }
     }
 }
 
