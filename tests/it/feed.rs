@@ -43,7 +43,7 @@ fn all_statements(app: &App) -> i64 {
 
 async fn counted() -> App {
     let app = App::start().await;
-    app.database().execute("create extension pg_stat_statements");
+    app.database().count_statements();
     app
 }
 
@@ -181,7 +181,7 @@ async fn a_changed_role_and_a_new_name_are_seen_at_every_instance_once_they_are_
 async fn with_no_lease_each_validation_asks_and_no_end_waits() {
     let strict = |config: &mut ServeConfig| config.memory.lease = Duration::ZERO;
     let app = App::start_with(strict).await;
-    app.database().execute("create extension pg_stat_statements");
+    app.database().count_statements();
     let ada = app.signed_in("ada").await;
     let before = statements(&app);
     for _ in 0..20 {

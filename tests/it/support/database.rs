@@ -49,6 +49,8 @@ fn cluster() -> &'static Cluster {
             ("full_page_writes", "off"),
             // Counts statements, for the tests that promise few.
             ("shared_preload_libraries", "pg_stat_statements"),
+            // Those of all tests: when there is no room, PostgreSQL forgets some.
+            ("pg_stat_statements.max", "100000"),
         ];
         if hostile::is_wanted() {
             settings.extend(hostile::OF_THE_SERVER);
@@ -142,6 +144,14 @@ impl Database {
     /// Runs statements and forgets what they return.
     pub fn execute(&self, statements: &str) {
         self.connect().batch_execute(statements).unwrap();
+    }
+
+    /// Counts statements from zero on. The counts of other databases stay: their tests run at the same time.
+    pub fn count_statements(&self) {
+        self.execute(
+            "create extension if not exists pg_stat_statements;
+             select pg_stat_statements_reset(0, oid, 0) from pg_database where datname = current_database()",
+        );
     }
 
     /// The one number that a query returns.
