@@ -30,7 +30,7 @@ pub(in crate::web) fn takes_gzip(request: &HttpRequest) -> bool {
     chosen(request, [ContentEncoding::Gzip].into_iter()).is_some()
 }
 
-/// Compresses what is made for one answer: fast, and small enough.
+/// Compresses the content of one answer, at a level that is fast and makes it small enough.
 pub(in crate::web) fn gzip(content: &[u8]) -> io::Result<Vec<u8>> {
     let mut compressed = GzEncoder::new(Vec::new(), Compression::default());
     compressed.write_all(content)?;

@@ -30,14 +30,14 @@ macro_rules! call {
 pub(in crate::web) use call;
 
 impl Entry {
-    /// HEAD makes no sense for an answer without an end.
+    /// Removes HEAD, which makes no sense for an answer without an end.
     pub(in crate::web) fn without_head(mut self) -> Self {
         self.methods.retain(|method| *method != Method::HEAD);
         self
     }
 }
 
-/// A handler that answers programs. Its method and path are those that are described.
+/// The entry of a handler for programs. Its method and path come from its description.
 pub(in crate::web) fn described<F, Args>(description: fn() -> Described, handler: F) -> Entry
 where
     F: Handler<Args>,
@@ -51,7 +51,7 @@ where
     }
 }
 
-/// A handler that answers people.
+/// The entry of a page for people.
 pub(in crate::web) fn page<F, Args>(path: &str, handler: F) -> Entry
 where
     F: Handler<Args>,
@@ -61,7 +61,7 @@ where
     entry(Method::GET, path, handler)
 }
 
-/// A handler of one method. That of GET is asked by HEAD, too, and its body left out (RFC 9110 9.3.2).
+/// The entry of a handler of one method. A handler of GET answers HEAD, too, without the body (RFC 9110 9.3.2).
 pub(in crate::web) fn entry<F, Args>(method: Method, path: impl Into<String>, handler: F) -> Entry
 where
     F: Handler<Args>,
@@ -102,7 +102,7 @@ pub(in crate::web) fn mount(app: &mut web::ServiceConfig, entries: Vec<Entry>) {
     }
 }
 
-/// The one method and path that are described.
+/// The one method and path of a description.
 fn place(described: &Described) -> (Method, String) {
     let method = |item: &PathItem| match item {
         PathItem { post: Some(_), .. } => Method::POST,

@@ -1,4 +1,4 @@
-//! Passwords forgotten and changed, and addresses verified.
+//! Resetting and changing a password, and verifying an address.
 
 use actix_web::web::{Data, Json, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -35,11 +35,11 @@ pub struct ResetRequest {
     password: String,
 }
 
-/// Whom a link is for.
+/// The account that a mailed link belongs to.
 #[derive(Serialize, ToSchema)]
 pub struct LinkResponse {
     name: String,
-    /// With its domain as people read it.
+    /// The address, with its domain in Unicode.
     email: String,
 }
 
@@ -142,7 +142,7 @@ pub async fn reset(
     Ok(Json(Success::NOW))
 }
 
-/// Tells whom a mailed link is for, and does not use it up.
+/// Shows which account a mailed link belongs to, without using the link up.
 #[utoipa::path(
     post, path = "/auth/link", tag = "account", operation_id = "look_at_link",
     request_body = VerifyRequest,
@@ -225,7 +225,7 @@ pub async fn change(
     }
 }
 
-/// The problem, and the field of the new password if that was refused.
+/// The problem for this error. It names the field of the new password if that was refused.
 fn refused_in(field: &'static str, error: Error) -> Problem {
     match error {
         Error::PasswordRefused(_) => Problem::from(error).in_field(field),

@@ -1,4 +1,4 @@
-//! Addresses and names of accounts that are there.
+//! Changes to the address and the name of an existing account.
 
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -41,7 +41,7 @@ pub struct EmailChangeRequest {
 pub struct EmailRequest {
     #[schema(schema_with = schemas::email)]
     email: String,
-    /// Whether it is known to be the user's. Otherwise they have to verify it before they sign in again.
+    /// Whether the address is known to be the user's. Otherwise they have to verify it before they sign in again.
     #[serde(default)]
     verified: bool,
 }

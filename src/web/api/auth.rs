@@ -178,7 +178,7 @@ pub async fn session(caller: Authenticated) -> HttpResponse {
     })
 }
 
-/// The answer that is given most often: its value is not copied, and its body rarely grows.
+/// Serialises the answer that is given most often. It does not copy the value, and its buffer rarely has to grow.
 fn json(value: &impl Serialize) -> HttpResponse {
     let mut body = Vec::with_capacity(512);
     match serde_json::to_writer(&mut body, value) {

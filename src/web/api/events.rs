@@ -3,8 +3,8 @@
 //! Server-sent events (WHATWG HTML 9.2). `ended` with `{reason, at}` is the last event of its stream; admins
 //! also get `changed`, without data, when what their lists show has changed.
 //!
-//! A page that learns here that its session was replaced is also told by whom. A client that shows
-//! a dead token is not: neither by a 401, nor by a stream that is opened after the end.
+//! A page that learns here that its session was replaced is also told by which browser and address. A client that
+//! presents a dead token is not told: neither by a 401, nor by a stream that is opened after the end.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::web::problem::Problem;
 
 /// Something is sent at least this often, so that proxies and pages know that the stream lives.
 const BEAT: Duration = Duration::from_secs(20);
-/// Pause before the next look after the database gave no answer.
+/// Pause before the session is looked up again, after the database gave no answer.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// An open stream.
@@ -41,12 +41,12 @@ struct Events {
     is_admin: bool,
     is_of_page: bool,
     next_beat: Instant,
-    /// When the session expires, unless it is extended in the meantime.
+    /// When to look the session up again: it expires then, unless it is extended in the meantime.
     next_look: Instant,
     /// Whether the stream closes at once.
     once: bool,
     state: State,
-    /// Of a session that ends with its page.
+    /// Shows that the page is still there. Only for a session that ends with its page.
     page: Option<PageStream>,
 }
 
@@ -88,7 +88,7 @@ pub async fn events(seat: Passive, request: HttpRequest, auth: Data<Auth>) -> Re
     let query: EventsQuery = query(&request, takes)?;
     let (session, user) = (seat.0.session.id, seat.0.user.id);
     let watcher = auth.watch(user, session)?;
-    // The place is taken before this look, so that the end of a live session is not missed.
+    // The watcher is registered before this look-up, so that the end of a live session is not missed.
     let (state, left) = match auth.status(session).await? {
         SessionStatus::Live(left) => (State::Opening, left),
         SessionStatus::Ended(ending) => (State::Ending(ending), Duration::ZERO),
@@ -154,11 +154,11 @@ impl Events {
                     changed.ok()?;
                     match self.auth.is_admin(self.user).await {
                         Ok(true) => return Some("event: changed\ndata:\n\n".to_owned()),
-                        // The user is no admin any more, or nobody can say so. The page connects again with its role.
+                        // The user is no admin any more, or the database cannot tell. The page connects again with its role.
                         Ok(false) | Err(_) => return None,
                     }
                 }
-                // The user may be an admin from now on. The page connects again with its role, also if nobody can say so.
+                // The user may be an admin now. The page connects again with its role, also if the database cannot tell.
                 () = self.watcher.named.notified(), if !self.is_admin => {
                     if !matches!(self.auth.is_admin(self.user).await, Ok(false)) {
                         return None;
@@ -201,8 +201,8 @@ impl Events {
     }
 }
 
-/// Something to send when there is nothing to tell. Without an empty line after it: several clients take each empty
-/// line for the end of a message, and hand an empty one out.
+/// A comment line of the stream, which clients ignore. No empty line follows it: several clients take each empty line
+/// for the end of a message, and deliver an empty one.
 fn comment(words: &str) -> String {
     format!(": {words}\n")
 }

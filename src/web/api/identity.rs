@@ -30,14 +30,14 @@ impl Identity {
         ])
     }
 
-    /// Each header once.
+    /// Returns each header once.
     pub(in crate::web) fn into_headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         self.0.into_iter()
     }
 
-    /// The header by which the request claims an identity, in any spelling, as one of [`NAMES`]. Each header
-    /// of the answer itself may be there once: a proxy that asks twice, first for the user and then for a
-    /// role, sends them with the second question.
+    /// The header by which the request claims an identity, in any spelling, as one of [`NAMES`]. A header that
+    /// equals one of our answer is allowed once: a proxy that asks twice, first for the user and then for a
+    /// role, sends our headers with the second question.
     pub(in crate::web) fn claimed_otherwise(&self, headers: &HeaderMap) -> Option<&'static str> {
         let claims = headers
             .iter()
@@ -54,14 +54,14 @@ impl Identity {
     }
 }
 
-/// The proxy's header that another header looks like to a runtime that folds names.
+/// The header of the proxy that another header of the request becomes in a runtime that folds names.
 pub(in crate::web) fn mimicked(headers: &HeaderMap) -> Option<&'static str> {
     let is_another = |name: &&HeaderName| !OF_THE_PROXY.contains(&name.as_str());
     let mut others = headers.keys().filter(is_another);
     others.find_map(|name| one_of(&OF_THE_PROXY, name.as_str()))
 }
 
-/// The header of [`NAMES`] that this is to a runtime that folds names.
+/// The header of [`NAMES`] that this name becomes in a runtime that folds names.
 fn identity(name: &str) -> Option<&'static str> {
     one_of(&NAMES, name)
 }

@@ -1,4 +1,4 @@
-//! Users of another system, for admins.
+//! Import of another system's users, for admins.
 
 use std::io;
 
@@ -16,10 +16,10 @@ use crate::web::extract::query::query;
 use crate::web::extract::{Admin, body};
 use crate::web::problem::Problem;
 
-/// Most lines of a body, so that the answer has its bounds, too.
+/// Most lines of a body. They bound the answer, too.
 const MOST_LINES: usize = 10_000;
 
-/// How to import. What it does not know is refused: it might have been meant to write nothing.
+/// How to import. An unknown parameter is refused: the caller may have meant `dryRun`, which writes nothing.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -34,18 +34,18 @@ pub struct ImportQuery {
     invite: bool,
 }
 
-/// What became of the rows.
+/// The result of an import.
 #[derive(Serialize, ToSchema)]
 pub struct ImportResponse {
     /// Accounts that were added.
     added: u64,
-    /// Accounts that there were already, as the rows say.
+    /// Accounts that existed already, with the values of their rows.
     unchanged: u64,
-    /// Rows that are not in the table as they say.
+    /// Rows that were refused, or that differ from an existing account.
     rows: Vec<NotImportedRow>,
 }
 
-/// A row that is not in the table as it says.
+/// A row that was refused, or that differs from an existing account.
 #[derive(Serialize, ToSchema)]
 pub struct NotImportedRow {
     /// The line, from 1 on.

@@ -151,7 +151,7 @@ impl Form {
         self.values(name).any(|value| !value.is_empty())
     }
 
-    /// The value of a field that is there once.
+    /// The value of this field. `None` if the field is missing, or there more than once.
     fn once(&self, name: &str) -> Option<&str> {
         let mut values = self.values(name);
         values.next().filter(|_| values.next().is_none())

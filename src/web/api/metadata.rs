@@ -1,4 +1,4 @@
-//! What programs find out about this server by themselves (RFC 8414).
+//! The metadata by which programs discover this server (RFC 8414).
 
 use actix_web::web::{Data, Json};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::web::problem::Problem;
 
-/// The origin at which users and services reach this server (`--public-url`), if it is told.
+/// The origin at which users and services reach this server (`--public-url`), if it is configured.
 pub struct PublicUrl(pub Option<String>);
 
 /// The metadata of an authorization server that introspects tokens and grants none (RFC 8414 2).

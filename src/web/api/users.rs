@@ -44,7 +44,7 @@ pub struct InviteRequest {
     role: String,
 }
 
-/// Fails without mail, and says what an admin can do: this, or let the server send mail.
+/// Fails if this server sends no mail. The problem tells an admin what to do: `instead`, or configure mail.
 pub(super) fn needs_mail(auth: &Auth, instead: &str) -> Result<(), Problem> {
     let settings = "or start it with --smtp-url, --mail-from and --public-url";
     auth.needs_mail()
@@ -67,7 +67,7 @@ pub struct UserChanges {
     role: Option<String>,
 }
 
-/// What is there is a text, and not null.
+/// Reads a field that is present. It must be a text, not null.
 fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     String::deserialize(value).map(Some)
 }

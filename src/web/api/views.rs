@@ -182,8 +182,8 @@ impl From<Account> for AccountView {
     }
 }
 
-/// As chrono writes it into JSON, but at once: character by character, the times of a session take as long as
-/// the rest of its answer.
+/// Writes a time into JSON as chrono does, but as one text. chrono writes it in many small pieces, and then the times
+/// of a session take as long as the rest of its answer.
 fn time<S: Serializer>(time: &DateTime<Utc>, json: S) -> Result<S::Ok, S::Error> {
     json.serialize_str(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }

@@ -76,7 +76,7 @@ pub(in crate::web) async fn form(
     Ok(form_urlencoded::parse(&body).into_owned().collect())
 }
 
-/// Reads JSON lines, or a file of them without another type than bytes: at most 4 MiB.
+/// Reads JSON lines, at most 4 MiB. Their media type may also be `application/octet-stream`.
 ///
 /// # Errors
 /// As [`json`].
@@ -117,11 +117,11 @@ async fn to_the_end(mut payload: Payload, limit: usize) -> Result<BytesMut, Prob
     Ok(body)
 }
 
-/// Describes serde's error in a sentence. `field` is where it was found, which is one that the body may have: what it may not have is
-/// passed over.
+/// Describes serde's error in a sentence. `field` is the field that it was found in. It is never an unknown one,
+/// because unknown fields are ignored.
 fn refused(error: &serde_json::Error, body: &[u8], field: Option<String>) -> Problem {
     let place = format!("line {}, column {}", error.line(), error.column());
-    // Where one of some words must stand, serde_json takes everything else for no JSON.
+    // Where the word of an enum is expected, serde_json reports any other value as a syntax error.
     let is_json = || serde_json::from_slice::<IgnoredAny>(body).is_ok();
     match error.classify() {
         Category::Syntax if is_json() => data_refused("", field, &place),
@@ -131,7 +131,7 @@ fn refused(error: &serde_json::Error, body: &[u8], field: Option<String>) -> Pro
     }
 }
 
-/// JSON that is not what the call takes.
+/// The problem for valid JSON that the call does not take. `words` is serde's message.
 fn data_refused(words: &str, field: Option<String>, place: &str) -> Problem {
     let named = words.split('`').nth(1);
     // serde says last what it wants; before that it may repeat what it got.

@@ -25,7 +25,7 @@ pub(in crate::web) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-r
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     networks: Arc<[IpNetwork]>,
-    /// The proxies among them that have sent a request.
+    /// The trusted proxies that have sent a request, and when each was last heard.
     heard: Arc<RwLock<HashMap<IpAddr, LastHeard>>>,
 }
 
@@ -47,7 +47,7 @@ pub(in crate::web) enum Rest {
 }
 
 impl TrustedProxies {
-    /// Trusts these networks. Empty: nobody.
+    /// Trusts these networks. An empty list trusts nobody.
     pub fn new(networks: Vec<IpNetwork>) -> Self {
         Self {
             networks: networks.into(),
@@ -55,7 +55,8 @@ impl TrustedProxies {
         }
     }
 
-    /// Notes that this peer has sent a request, if it is a trusted proxy. Returns when it is heard from now on.
+    /// Notes that this peer has sent a request, if it is a trusted proxy. Returns the record of when it was last
+/// heard, which later requests update.
     pub(in crate::web) fn note(&self, peer: IpAddr) -> Option<LastHeard> {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
@@ -111,8 +112,8 @@ impl TrustedProxies {
         Named { client, rest }
     }
 
-    /// The id that a trusted proxy gave the request. With a second one the proxy has added its own to the
-    /// client's, and nobody knows which is which.
+    /// The id that a trusted proxy gave the request. `None` if there are two: then the proxy has added its own to
+    /// the client's, and nobody knows which is which.
     pub(in crate::web) fn request_id(&self, peer: IpAddr, headers: &HeaderMap) -> Option<RequestId> {
         if !self.trusts(peer.to_canonical()) {
             return None;
@@ -165,7 +166,7 @@ pub(in crate::web) fn origin(request: &HttpRequest) -> Origin {
     Origin::new(address, headers.get(USER_AGENT).map(|value| value.as_bytes()))
 }
 
-/// The trusted proxy that the request came by, if it came by one.
+/// Notes the trusted proxy that sent the request, if one did. Returns the record of when it was last heard.
 pub(in crate::web) fn proxy(request: &HttpRequest) -> Option<LastHeard> {
     let proxies = request.app_data::<web::Data<TrustedProxies>>()?;
     proxies.note(address_of(request.peer_addr()))

@@ -32,7 +32,8 @@ pub(in crate::web) struct ListQuery {
     reason: Option<String>,
 }
 
-/// The query of an end of many sessions. What it does not know is refused: it would end more than was meant.
+/// The query of a call that ends many sessions. An unknown parameter is refused: if it were ignored, the call would
+/// end more sessions than was meant.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -149,7 +150,7 @@ impl ListQuery {
         })
     }
 
-    /// The query of this list.
+    /// Parses the query as one of this list.
     pub(in crate::web) fn understood(&self, list: List) -> Result<ListRequest, Problem> {
         let search = search(&self.q)?;
         let limit = match &self.limit {
@@ -175,7 +176,7 @@ impl ListQuery {
     }
 }
 
-/// A cursor of this list that a parameter of the query names.
+/// Parses the cursor in a parameter of the query. Refuses the cursor of another list.
 fn cursor(
     (name, text): (&'static str, Option<&str>),
     list: List,

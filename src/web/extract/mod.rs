@@ -101,7 +101,7 @@ impl FromRequest for Admin {
                 Role::Admin => Ok(Self(caller)),
                 Role::User => {
                     audit::forbidden(seat.user.id, &resource(request), &client::origin(request));
-                    // First: another instance may still remember an earlier role.
+                    // Wait before the answer: another instance may still remember an earlier role.
                     auth(request)?.wait_out_leases().await?;
                     Err(Problem::forbidden())
                 }

@@ -1,5 +1,5 @@
-//! Warns of a trusted proxy that forwards headers which its clients should not choose, as far as requests
-//! show it.
+//! Warns of a trusted proxy that forwards headers which its clients should not choose, as far as its requests
+//! show that.
 //!
 //! A proxy that is set up as in docs/proxies.md sets `X-Forwarded-For` and `X-Request-Id` itself, so that
 //! each comes once and with one value in every request. A proxy that forwards its client's headers looks like
@@ -114,7 +114,7 @@ impl Seen {
     }
 }
 
-/// Warns at the start of a setting that trusts everybody: then a client chooses its own address.
+/// Warns at startup of a network that includes everybody: then a client chooses its own address.
 pub(in crate::web) fn warn_of_everybody(networks: &[IpNetwork]) {
     for network in networks.iter().filter(|network| network.prefix() == 0) {
         log::warn!(

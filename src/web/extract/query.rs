@@ -9,10 +9,10 @@ use serde_urlencoded::Deserializer;
 
 use crate::web::problem::Problem;
 
-/// Reads the query. `takes` says in a sentence what it may be.
+/// Reads the query. `takes` says in a sentence which parameters it takes.
 ///
 /// # Errors
-/// 400, with the parameter that is wrong if it is one. The words repeat nothing of the query.
+/// 400, with the name of the wrong parameter where it is known. The words repeat nothing of the query.
 pub(in crate::web) fn query<T: DeserializeOwned>(
     request: &HttpRequest,
     takes: &'static str,
@@ -33,7 +33,7 @@ pub(in crate::web) fn query<T: DeserializeOwned>(
         {
             return in_parameter(format!("{name} must be true or false"), place);
         }
-        // What it does not know has a name of the caller's.
+        // The name of an unknown parameter is the caller's own text, so it is not repeated.
         let duplicate = words
             .strip_prefix("duplicate field `")
             .and_then(|rest| rest.split('`').next());
@@ -50,7 +50,8 @@ fn in_parameter(words: impl Into<Cow<'static, str>>, name: Option<String>) -> Pr
     }
 }
 
-/// The first parameter whose name or value are no text. Without a name if that is long, or no plain word. `None`: all are text.
+/// The first parameter whose name or value is not UTF-8. The name is left out if it is long, or no plain word. `None`
+/// if all are UTF-8.
 fn not_utf_8(query: &str) -> Option<Option<String>> {
     const LONGEST: usize = 20;
     let is_text = |part: &str| percent_decode_str(part).decode_utf8().is_ok();

@@ -37,8 +37,7 @@ const MOST: usize = 200_000;
 /// several of a provider's customers.
 const NETWORKS: [(u32, u32, u32); 3] = [(32, 64, 1), (32, 56, 4), (24, 48, 16)];
 
-/// Least time between two looks through a crowd: otherwise each sign-in would cost as much as the crowd is
-/// large.
+/// Least time between two passes over all origins. Otherwise each sign-in would cost such a pass.
 const BETWEEN_TWO_LOOKS: Duration = Duration::from_secs(1);
 
 /// The counters, shared by all workers of an instance.
@@ -171,7 +170,7 @@ impl ShrinkableKeyedStateStore<IpAddr> for Counts {
     }
 }
 
-/// The caller's origin has not tried too often. Checked before anything is read or hashed.
+/// The caller's origin has not tried too often. This is checked before anything is read or hashed.
 pub struct WithinLoginRate(());
 
 impl FromRequest for WithinLoginRate {

@@ -9,7 +9,7 @@ use crate::web::extract::client::X_REQUEST_ID;
 /// How long a browser may remember the answer to its preflight, in seconds.
 const MAX_AGE: usize = 3_600;
 
-/// Resource Timing 4.5.
+/// Defined in Resource Timing 4.5.
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 
 /// Allows no credentials: the page sets the header with the token itself, and there is no cookie to send. Any
@@ -32,8 +32,8 @@ pub(in crate::web) fn of(origins: &[String]) -> Cors {
         .fold(cors, |cors, origin| cors.allowed_origin(origin))
 }
 
-/// Lets the page that may read this answer also see how it came: the client module has to know about HTTP/1.1, where
-/// connections are few.
+/// Lets a page that may read this answer also see its HTTP version: the client module has to know about HTTP/1.1,
+/// where connections are few.
 pub(in crate::web) fn allow_timing(answer: &mut HeaderMap) {
     if let Some(origin) = answer.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).cloned() {
         answer.insert(TIMING_ALLOW_ORIGIN, origin);

@@ -1,4 +1,4 @@
-//! What every request passes.
+//! The middleware that every request passes.
 
 pub(super) mod cross_origin;
 pub(super) mod metrics;
