@@ -15,13 +15,13 @@ use crate::web::problem::Problem;
 use crate::web::static_files::{self, StaticFiles};
 use crate::web::{api, openapi, pages, site};
 
-/// One line for each handler. To add a route is to add a line here. What handlers find in the application beside
-/// the request (the use cases, the trusted proxies) is put there where connections are accepted, by
-/// [`http1`](crate::web::http1).
+/// One line for each handler. To add a route is to add a line here. The application data that handlers take beside
+/// the request (the use cases, the trusted proxies) is set by [`http1`](crate::web::http1), where connections are
+/// accepted.
 fn map() -> Vec<Entry> {
     vec![
-        // Signed in only: `Authenticated` or `SignedIn` in the handler's signature. The first are asked for
-        // most, and found first.
+        // Signed in only: `Authenticated` or `SignedIn` in the handler's signature. Those that are called most
+        // come first, because the first are found fastest.
         call!(api::auth::session),
         call!(api::forward::verify),
         call!(api::events::events).without_head(),
@@ -87,7 +87,7 @@ pub fn list() -> Vec<(Method, String)> {
     entries.map(|entry| (method(&entry), entry.path)).collect()
 }
 
-/// What the calls say of themselves, put together. It stays the same for as long as the program runs.
+/// The description of all calls. It stays the same for as long as the program runs.
 fn description() -> &'static Description {
     static DESCRIPTION: LazyLock<Description> = LazyLock::new(|| {
         let entries = map().into_iter();

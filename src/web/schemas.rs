@@ -52,7 +52,7 @@ pub(in crate::web) fn reason() -> Ref {
 
 /// The reason that a list is filtered by.
 pub(in crate::web) fn wanted_reason() -> Object {
-    // Nobody asks for what this version does not know.
+    // Without `unknown`: nobody asks for a reason that this version does not know.
     let mut known = one_of(EndReason::ALL.map(EndReason::as_str));
     known.description = Some("Why the sessions ended. Without it, for every reason.".to_owned());
     known
@@ -117,7 +117,8 @@ pub(in crate::web) fn new_password() -> Object {
         .build()
 }
 
-/// What else `Name` refuses, by Unicode's properties, no pattern can name that all readers of patterns know.
+/// The schema of a name. `Name` also refuses characters by their Unicode properties. No pattern says so here, because
+/// not all readers of patterns know these properties.
 pub(in crate::web) fn name() -> Object {
     text()
         .description(Some(

@@ -60,7 +60,7 @@ impl Site {
         &self.name
     }
 
-    /// Whether nobody gave the site a name.
+    /// Whether the site has the default name.
     pub(in crate::web) fn has_usual_name(&self) -> bool {
         self.name == USUAL_NAME
     }
@@ -70,7 +70,7 @@ impl Site {
         &self.links
     }
 
-    /// The address of the logo. `files` is that of the carried files.
+    /// The address of the logo. `files` is the address of the carried files.
     pub(in crate::web) fn logo(&self, files: &str) -> String {
         self.logo
             .as_ref()
@@ -83,7 +83,7 @@ impl Site {
     }
 }
 
-/// The colours in place of those of `oneseat.css`.
+/// The stylesheet with the colours that replace those of `oneseat.css`.
 fn sheet(accent: &Accent) -> String {
     let properties = |Shades {
                           accent,

@@ -233,7 +233,7 @@ fn refused_in(field: &'static str, error: Error) -> Problem {
     }
 }
 
-/// The token of a link as a client sent it.
+/// Parses the token of a mailed link.
 ///
 /// # Errors
 /// `link_invalid` for a text that no link has: it was copied in part, or changed on the way.

@@ -1,5 +1,5 @@
-//! The routes, and what surrounds every request: its turn on the connection, its name, and its share of the
-//! work; then the headers of its answer, and the count.
+//! The routes, and what is done for every request. It waits for its turn on the connection, and gets an id and
+//! its networks' share of the work. Its answer gets its headers, and is counted.
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ use crate::web::middleware::metrics::Counts;
 use crate::web::middleware::security_headers::SecurityHeaders;
 use crate::web::{pages, problem};
 
-/// What surrounds the requests of one thread.
+/// What one thread needs for each of its requests.
 struct Surroundings {
     presence: Presence,
     proxies: TrustedProxies,
@@ -54,7 +54,7 @@ pub(super) fn application(
         headers: SecurityHeaders::of(config),
         counts: config.http.metrics_bind.map(|_| Counts::default()),
     });
-    // Outside of what fails, so that a page of another origin may read that it did.
+    // CORS wraps the routes, so that a page of another origin may read their errors, too.
     let cors = Condition::new(
         !config.http.cors_origins.is_empty(),
         cross_origin::of(&config.http.cors_origins),

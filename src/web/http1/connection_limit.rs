@@ -1,4 +1,4 @@
-//! The limit of connections, of which no network takes all.
+//! The limit of connections. No network alone can take all of them.
 //!
 //! A network (a /24 of IPv4, a /48 of IPv6) may take one more while it has fewer than four times as many as
 //! are free. So each network leaves a fifth of what it found: one alone leaves a fifth of all, two a

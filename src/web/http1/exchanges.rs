@@ -130,7 +130,7 @@ impl Exchanges {
 pub(super) struct Turn(Rc<Exchanges>);
 
 impl Turn {
-    /// Begins. A request that came on no [`super::connection::Connection`] needs no turn.
+    /// Begins the request. One that came on no [`super::connection::Connection`] needs no turn.
     pub(super) fn begin(request: &mut Request) -> Option<Self> {
         let exchanges = request.conn_data::<Rc<Exchanges>>()?.clone();
         // The parser knows best: a length announces a body, but so do chunks, an upgrade or CONNECT.

@@ -81,7 +81,7 @@ impl RunningServer {
         self.running.failed().await
     }
 
-    /// Whether it stops, which `GET /readyz` answers.
+    /// Whether the server stops. `GET /readyz` answers by it.
     pub fn stopping(&self) -> Stopping {
         self.stopping.clone()
     }

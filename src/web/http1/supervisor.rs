@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) struct Workers {
     all: usize,
     present: watch::Sender<usize>,
-    /// One of them has answered a request.
+    /// Whether one of the threads has answered a request.
     has_answered: Arc<AtomicBool>,
 }
 
@@ -95,7 +95,7 @@ pub(crate) struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Sent at once; nothing waits for the end.
+        // The command is sent at once; nothing waits for the end.
         drop(self.handle.stop(false));
     }
 }

@@ -197,7 +197,7 @@ fn in_words(error: &pem::Error) -> String {
     }
 }
 
-/// Tells why a file with a private key has none that can be read (RFC 7468 11).
+/// Whether the file holds an encrypted private key (RFC 7468 11), which cannot be read here.
 fn is_encrypted(file: &Path) -> bool {
     std::fs::read_to_string(file).is_ok_and(|text| text.contains("ENCRYPTED"))
 }

@@ -90,7 +90,7 @@ impl Modify for Shared {
     }
 }
 
-/// Adds what a call may answer because of what it takes.
+/// Adds the answers, the security scheme and the header that follow from what a call takes.
 fn by_rule(path: &str, call: &mut Operation) {
     let mut names = vec!["methodNotAllowed", "internal"];
     let is_given = |call: &Operation, name: &str| {
@@ -162,8 +162,8 @@ pub(super) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     SHARED.into_iter().map(|(name, status, _)| (name, status))
 }
 
-/// Makes it an RFC 9457 problem with one of the codes that the description names. One schema for all: a generator
-/// makes a type of each schema that an answer has for itself.
+/// Makes the answer an RFC 9457 problem with one of the codes that its description names. All problems share one
+/// schema, because a generator makes a type of each schema that an answer has for itself.
 fn make_a_problem(answer: &mut Response) {
     let content = Content::new(Some(Ref::from_schema_name("Problem")));
     answer

@@ -11,7 +11,7 @@ use utoipa::openapi::{OpenApi, Ref, RefOr, Type};
 use super::calls;
 use crate::web::middleware::security_headers::HEADERS;
 
-/// Headers with statuses and description. Without a status: of every answer.
+/// Each header with its statuses and description. A header without a status is on every answer.
 const OURS: [(&str, &[&str], &str); 5] = [
     (
         "X-Request-Id",

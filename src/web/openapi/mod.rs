@@ -119,7 +119,7 @@ pub(in crate::web) fn describe(calls: impl Iterator<Item = OpenApi>) -> Descript
     }
 }
 
-/// The documents, made when the first is asked for.
+/// The documents. They are made when one is first asked for.
 pub(in crate::web) struct Documents(pub(in crate::web) fn() -> &'static Description);
 
 /// This description.

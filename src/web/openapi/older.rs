@@ -66,7 +66,7 @@ fn without_null(schema: &mut Map<String, Value>) {
 }
 
 fn with_one_example(schema: &mut Map<String, Value>) {
-    // Of a schema; those of an answer are an object.
+    // A schema has a list of examples; those of an answer are an object.
     if let Some(Value::Array(examples)) = schema.get_mut("examples") {
         let first = examples.drain(..).next();
         schema.remove("examples");

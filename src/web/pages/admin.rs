@@ -54,7 +54,7 @@ struct SessionsPage {
     newer: i64,
     /// Those of `total` that are not the admin's own.
     others: i64,
-    /// Where `others` are ended.
+    /// The address of the call that ends `others`.
     end_others: String,
     rows: Vec<LiveRow>,
     pages: Pages,
@@ -70,7 +70,7 @@ struct HistoryPage {
     times: SessionTimes,
     q: String,
     reasons: Vec<Choice>,
-    /// Whether there is a search or a reason.
+    /// Whether a search or a reason filters the list.
     is_filtered: bool,
     rows: Vec<PastRow>,
     pages: Pages,
@@ -190,7 +190,7 @@ pub async fn history(
     }))
 }
 
-/// Where the other parts of a list are.
+/// The addresses of the other pages of a list.
 pub(super) struct Pages {
     pub(super) first: String,
     pub(super) previous: Option<String>,
@@ -215,7 +215,7 @@ impl Pages {
             first: at(&[]),
             previous: page.previous.map(|row| at(&[("before", &row.to_string())])),
             next: page.next.map(|row| at(&[("after", &row.to_string())])),
-            // A page that nobody is on has none before it.
+            // An empty page names no previous one, even where it is a later page.
             is_later: page.previous.is_some() || matches!(position, Position::After(_)),
         }
     }

@@ -1,8 +1,8 @@
 //! Pages for people, rendered by Askama.
 //!
-//! A page holds its token in memory only, so a plain navigation never carries one. On a page for signed-in
-//! users it is redirected to `/login`, which is told where to go next. The script of the page that signed in
-//! fetches the same address with the header.
+//! A page holds its token in memory only, so a plain navigation never carries one. A navigation to a page for
+//! signed-in users is redirected to `/login`, with the page to show next. The script of the page that signed in
+//! fetches the same address with the token in its header.
 
 pub mod account;
 pub mod admin;
@@ -109,7 +109,7 @@ impl ResponseError for PageError {
     }
 }
 
-/// The page of a request, if a sign-in does not lead there anyway.
+/// The page that was asked for, to show it after the sign-in. `None` if a sign-in leads there anyway.
 fn wanted(request: &HttpRequest) -> Option<String> {
     let path = request.uri().path_and_query()?;
     path.path()
@@ -141,7 +141,7 @@ impl<T: Template> Responder for Page<T> {
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         match render(&self.0, request) {
             Ok(html) => {
-                // Without the header, the same address answers 303.
+                // Without `Authorization`, the same address answers 303.
                 let vary = HeaderValue::from_static("authorization, accept-encoding");
                 as_html(HttpResponse::Ok().finish(), html, request, vary)
             }

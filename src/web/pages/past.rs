@@ -18,12 +18,12 @@ pub(super) struct PastRow {
 }
 
 impl PastRow {
-    /// Past sessions have none.
+    /// Past sessions have no badges.
     pub(super) fn badges(&self) -> [&'static str; 0] {
         []
     }
 
-    /// Without a user when the account is gone, or when all rows are one user's.
+    /// `user` is `None` when the account is gone, or when all rows are one user's.
     pub(super) fn new(session: EndedSession, user: Option<User>) -> Self {
         let (name, email) = match user {
             Some(user) => (user.name, user.email),

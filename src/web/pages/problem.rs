@@ -19,7 +19,7 @@ struct ProblemPage<'a> {
     request_id: Option<String>,
 }
 
-/// The answer, as a page if it is a problem and a person is to read it.
+/// Turns the answer into a page if it is a problem that a person is to read.
 pub(in crate::web) fn for_people(request: &HttpRequest, mut answer: HttpResponse) -> HttpResponse {
     let told = answer.extensions_mut().remove::<Told>();
     let Some(told) = told.filter(|_| is_for_people(request)) else {
@@ -43,8 +43,8 @@ pub(in crate::web) fn for_people(request: &HttpRequest, mut answer: HttpResponse
     }
 }
 
-/// Did a browser ask for a page? It wants HTML most (RFC 9110 12.5.1), and has no token: those are in scripts.
-/// Gateways pass a browser's question on to `/auth/verify`, and may pass the answer back to another site.
+/// Whether a browser asked for a page. It prefers HTML (RFC 9110 12.5.1), and sends no token: only scripts do.
+/// Gateways pass a browser's headers on to `/auth/verify`, and may pass the answer back to another site.
 fn is_for_people(request: &HttpRequest) -> bool {
     let is_navigation = [Method::GET, Method::HEAD, Method::POST].contains(request.method());
     let wants_html = || {

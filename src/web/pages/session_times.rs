@@ -14,7 +14,7 @@ pub(super) struct SessionTimes {
     pub(super) expires_in_seconds: i64,
     /// How long before the end the page warns.
     pub(super) warn_before_seconds: i64,
-    /// Activity can move the expiry no further.
+    /// Whether activity can move the expiry no further.
     pub(super) is_final: bool,
 }
 

@@ -68,7 +68,7 @@ impl AccountRow {
             .filter_map(|(applies, badge)| applies.then_some(badge))
     }
 
-    /// What the mail with a link to choose a password is for.
+    /// The words of the button that mails a link to choose a password.
     fn mail_words(&self) -> &'static str {
         match self.state {
             AccountState::Invited => "Invite again",

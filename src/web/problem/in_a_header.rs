@@ -24,7 +24,7 @@ impl Problem {
     }
 }
 
-/// The JSON with every other character escaped (RFC 8259 7): a header is read as ASCII.
+/// Escapes every character of the JSON that is not in ASCII (RFC 8259 7): a header is read as ASCII.
 fn in_ascii(json: &str) -> String {
     let mut ascii = String::with_capacity(json.len());
     for c in json.chars() {

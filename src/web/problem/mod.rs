@@ -74,7 +74,7 @@ impl Problem {
         }
     }
 
-    /// With the error code of OAuth 2.0 (RFC 6749 5.2), which clients of introspection read (RFC 7662 2.3).
+    /// Adds the error code of OAuth 2.0 (RFC 6749 5.2), which clients of introspection read (RFC 7662 2.3).
     pub fn of_oauth(self) -> Self {
         let error = match self.code {
             Code::InvalidClient => Some("invalid_client"),
@@ -85,7 +85,7 @@ impl Problem {
         Self { error, ..self }
     }
 
-    /// In other words, for people.
+    /// Replaces the sentence for people.
     pub(super) fn saying(self, detail: &'static str) -> Self {
         Self {
             detail: detail.into(),
@@ -252,7 +252,7 @@ impl Problem {
             .with(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
     }
 
-    /// The framework's own error in our form.
+    /// The problem for a bare status of the framework.
     fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found(),

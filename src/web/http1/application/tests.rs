@@ -1,4 +1,4 @@
-//! Tests what is around every request.
+//! Tests what is done for every request.
 
 use std::future::poll_fn;
 
