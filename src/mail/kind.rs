@@ -15,11 +15,11 @@ words! {
         PasswordChanged = "password_changed",
         /// Tells a user of a sign-in from a new place.
         NewSignIn = "new_sign_in",
-        /// Asks at a new address whether it is to be that of an account.
+        /// Asks the reader at a new address to confirm it for an account.
         EmailChange = "email_change",
-        /// Tells a user, at the address that they have, that another one was asked for.
+        /// Tells a user, at their present address, that another one was asked for.
         EmailChangeRequested = "email_change_requested",
-        /// Tells a user, at the address that they had, that their account has another one.
+        /// Tells a user, at their former address, that their account has another one.
         EmailChanged = "email_changed",
     }
 }

@@ -1,12 +1,12 @@
-//! Which mail the server took last. A relay may refuse every mail with the replies that refuse a recipient; one
-//! that takes mail to others means the recipient.
+//! Remembers which mail the server took last. A relay may refuse every mail with a reply that refuses a recipient.
+//! Only if the server takes mail to others is its reply about the recipient.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::moment::Moment;
 
-/// Since this instance started. Cheap to clone.
+/// The last mail that the server took since this instance started. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LastTaken(Arc<Mutex<Option<Taken>>>);
 
@@ -18,13 +18,13 @@ struct Taken {
 }
 
 impl LastTaken {
-    /// The server took a mail to this digest of an address.
+    /// Notes that the server took a mail to the address with this digest.
     pub(super) fn note(&self, to: String) {
         let at = Moment::now();
         *self.taken() = Some(Taken { at, to });
     }
 
-    /// How long ago the server took its last mail, unless that was to this digest of an address.
+    /// How long ago the server took its last mail. `None` if it was to the address with this digest, or there was none.
     pub(super) fn by_another(&self, to: &str) -> Option<Duration> {
         let taken = self.taken();
         let taken = taken.as_ref().filter(|taken| taken.to != to)?;

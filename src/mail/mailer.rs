@@ -16,7 +16,7 @@ use super::{Message, names};
 use crate::domain_name;
 use crate::redaction::Secrets;
 
-/// The timeout of one step of the SMTP dialogue. All steps together end before the mail is taken for lost.
+/// The timeout of one step of the SMTP dialogue. All steps together end before the lease of the mail.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The transport of messages.
@@ -47,7 +47,7 @@ pub enum NotSent {
     /// answer so to the sender or the text.
     #[error("{words}")]
     Refused {
-        /// Those of the server.
+        /// The words of the server.
         words: String,
         /// How long ago the server took its last mail, if that was to another address.
         took_another: Option<Duration>,
@@ -134,7 +134,7 @@ impl Smtp {
                 message.text.clone(),
                 message.html.clone(),
             ))
-            // It depends on nothing but the address, and would be the same the next time.
+            // The error depends on the address alone, and would be the same the next time.
             .map_err(|error| NotSent::Ever(self.in_full(&error, to, message)))?;
         match self.transport.send(&mime) {
             Ok(_) => {
@@ -174,12 +174,13 @@ impl Smtp {
     }
 }
 
-/// The address with its domain in ASCII: servers without SMTPUTF8 take no other (RFC 6531 3.2), and every server takes this.
+/// The address with its domain in ASCII. Every server takes that; servers without SMTPUTF8 take nothing else
+/// (RFC 6531 3.2).
 fn in_ascii(address: &str) -> Option<Address> {
     let address: Address = address.parse().ok()?;
     match domain_name::to_ascii(address.domain()) {
         Some(domain) => Address::new(address.user(), domain).ok(),
-        // An address in brackets.
+        // The domain is an IP address in brackets.
         None => Some(address),
     }
 }

@@ -1,5 +1,5 @@
-//! The content of a mail, as text and as HTML with the same words. Users' names are escaped in the HTML. In both they are isolated, and
-//! what nobody sees is written out.
+//! The content of a mail, as text and as HTML with the same words. Users' names are escaped in the HTML. In both
+//! forms the direction of their writing is isolated, and invisible characters are written out.
 
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -138,8 +138,8 @@ impl Message {
 }
 
 impl Content<'_> {
-    /// Is its reader known to be the user? Otherwise it has no name: a user chooses their name freely, and could write
-    /// to strangers with it.
+    /// Whether the reader is known to be the user. Otherwise the mail leaves out the user's name: a user chooses their
+    /// name freely, and could use it to write to strangers.
     fn is_to_its_user(&self) -> bool {
         !matches!(self, Self::EmailChange { .. })
     }

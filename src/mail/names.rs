@@ -33,7 +33,7 @@ fn client_id(host: Host<String>) -> Option<ClientId> {
     }
 }
 
-/// Has it a dot, and only what names of hosts are made of (RFC 1123 2.1)?
+/// Whether the name has a dot, and only characters of host names (RFC 1123 2.1).
 fn is_qualified(name: &str) -> bool {
     let is_label = |label: &str| {
         let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

@@ -1,12 +1,12 @@
-//! The table `mails`: what waits to be sent.
+//! The table `mails`: the mails that wait to be sent.
 //!
 //! Mails wait in a queue in which networks take turns: a network that causes many delays only its own. An
 //! instance sends the first one in the queue, so the queue is fair across all instances.
 //!
 //! Rows contain only the digest of an address, and look the same whether or not it has an account: that is
-//! looked up when the mail is made (law 7). A mail about a change of address also has the address where it goes,
-//! because no account need have that when it is sent. Delivery is at least once: a process that dies between sending a
-//! mail and removing its row sends it again.
+//! looked up when the mail is made (law 7). A mail about a change of address also has the address itself, because
+//! there may be no account with this address when the mail is sent. Delivery is at least once: if a process dies
+//! between sending a mail and removing its row, the mail is sent again.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::db::clock::{after, interval, now, span};
 use crate::db::schema::mails;
 use crate::network::Networks;
 
-/// Requests of one network that may wait.
+/// Most requests of one network that may wait.
 const MOST_WAITING: i64 = 1_000;
 /// A site ([`Networks`]) may have this many times as much: mails per turn, and waiting requests.
 const WIDE_SHARE: i64 = 16;
@@ -35,14 +35,15 @@ const LEASE: Duration = Duration::from_secs(5 * 60);
 /// A mail that could not be sent is tried again after this pause, which doubles each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// No more attempts are counted.
+/// Attempts are not counted beyond this number.
 const MOST_COUNTED: i32 = 10_000;
-/// Whom a mail is for whose address is not, or no longer, theirs.
+
+/// The recipient of a mail that goes to an address that is not, or no longer, the user's own.
 #[derive(Clone, Debug)]
 pub struct Elsewhere {
-    /// The user whom it is about.
+    /// The user that the mail is about.
     pub user: Uuid,
-    /// Where it goes.
+    /// The address that the mail goes to.
     pub address: String,
 }
 
@@ -55,7 +56,7 @@ pub struct Happening {
     pub user_agent: Option<String>,
     /// The admin who invites.
     pub invited_by: Option<Uuid>,
-    /// `None`: it goes to the user who has the address when it is sent.
+    /// The recipient. `None` if the mail goes to the user who has the address when it is sent.
     pub elsewhere: Option<Elsewhere>,
 }
 
@@ -94,9 +95,9 @@ pub struct QueuedMail {
     pub refusals: i32,
     /// Why the last try failed.
     pub last_reason: Option<String>,
-    /// Where it goes, if that need not be an address that an account has.
+    /// The address that the mail goes to, if no account need have it.
     pub address: Option<String>,
-    /// The user whom it is about then.
+    /// The user that the mail is about, if `address` is set.
     pub about: Option<Uuid>,
 }
 
@@ -141,8 +142,8 @@ enum Cause {
     Asked,
 }
 
-/// Gives the mail its turn: one later for each waiting mail of its network. A repeated mail keeps the
-/// earliest turn of all its requests: nobody can delay a mail by requesting it first.
+/// Inserts the mail with its turn, which is one later for each waiting mail of its network. A repeated mail keeps
+/// the earliest turn of all its requests: nobody can delay a mail by requesting it first.
 fn put(
     conn: &mut PgConnection,
     email_digest: &[u8; 32],
@@ -194,12 +195,12 @@ pub struct Waiting {
     /// Mails of all kinds that no instance has taken yet.
     #[diesel(sql_type = BigInt)]
     pub untouched: i64,
-    /// How often instances have taken one of those that are here.
+    /// How often instances have taken the mails that still wait, in all.
     #[diesel(sql_type = BigInt)]
     pub attempts: i64,
 }
 
-/// Counts what waits. Of invitations all, or those to this digest of an address.
+/// Counts the mails that wait. With a digest, the invitations are only those to that address.
 pub fn waiting(conn: &mut PgConnection, email_digest: Option<&[u8; 32]>) -> QueryResult<Waiting> {
     diesel::sql_query(
         "select count(*) filter (where attempts = 0) as untouched, coalesce(sum(attempts), 0)::bigint as attempts,
@@ -236,8 +237,8 @@ pub fn front(conn: &mut PgConnection, most: i64) -> QueryResult<Vec<Next>> {
         .load(conn)
 }
 
-/// Removes useless mails, in one statement. Leaves those that are held, or that were requested again since
-/// they were read: they may be useful by now. Returns the removed ones.
+/// Removes useless mails, in one statement, and returns the removed ones. It leaves mails that another transaction
+/// has locked, or that were requested again since they were read: they may be useful by now.
 pub fn discard_all<'a>(
     conn: &mut PgConnection,
     mails: impl IntoIterator<Item = &'a Next>,

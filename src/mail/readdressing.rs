@@ -1,4 +1,4 @@
-//! What waits in the outbox for an address, when its user gets another one, or that gets another spelling.
+//! Changes the mails that wait for an address, when its user gets another address, or the address another spelling.
 
 use diesel::dsl::{delete, exists, select, update};
 use diesel::prelude::*;
@@ -10,13 +10,13 @@ use crate::db::PgConnection;
 use crate::db::clock::now;
 use crate::db::schema::mails;
 
-/// Gives what waits for an address to another spelling of it. A link of the same kind that waits there already goes: it was requested
-/// when nobody had that spelling.
+/// Moves the mails that wait for an address to another spelling of it. A link of the same kind that already waits
+/// for that spelling is deleted: it was requested when nobody had the spelling.
 pub fn readdress(conn: &mut PgConnection, old: &[u8; 32], new: &[u8; 32]) -> QueryResult<()> {
     for statement in [
         "delete from mails as m where email_digest = $2
              and exists (select from mails where email_digest = $1 and kind = m.kind)",
-        // One that an instance has taken, and finds to be nobody's, is tried again.
+        // With the new `created_at`, an instance that has taken the mail, and finds no account for it, puts it back.
         "update mails set email_digest = $2, created_at = now() where email_digest = $1",
         "delete from mail_requests where email_digest = $1 and $2 <> $1",
     ] {
@@ -28,8 +28,8 @@ pub fn readdress(conn: &mut PgConnection, old: &[u8; 32], new: &[u8; 32]) -> Que
     Ok(())
 }
 
-/// The user has another address from now on. Links for the old one are of no use, and wait no longer. Other mails still
-/// go to the old address: it may be the only one that the user's mails reach.
+/// Changes what waits for the old address of a user who now has another one. Links for the old address are of no
+/// use, and are deleted. Other mails still go to the old address: it may be the only one where mails reach the user.
 pub fn leave(conn: &mut PgConnection, user: Uuid, old: &str, old_digest: &[u8; 32]) -> QueryResult<()> {
     const LINKS: [Kind; 3] = [Kind::Invitation, Kind::Verification, Kind::PasswordReset];
     let waiting = mails::table
@@ -40,7 +40,7 @@ pub fn leave(conn: &mut PgConnection, user: Uuid, old: &str, old_digest: &[u8; 3
         .set((
             mails::about.eq(user),
             mails::address.eq(old),
-            // One that an instance has taken, and finds to be nobody's, is tried again.
+            // An instance that has taken the mail, and finds no account for it, then puts it back.
             mails::created_at.eq(now()),
         ))
         .execute(conn)?;

@@ -1,6 +1,6 @@
 //! Mails that are given up. The table `undelivered_mails` holds the last one to an address, until one is
-//! delivered or sent again. A change of address is another account's: it takes the place of no other kind, and lists
-//! of users do not show it.
+//! delivered or sent again. A mail to a new address belongs to an account that does not have that address yet: its
+//! row never replaces one of another kind, and lists of users do not show it.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 const LONGEST_REASON: usize = 200;
 
 impl QueuedMail {
-    /// Counts one more refusal, if this instance's server took a mail to another address so long ago, and that was after
-    /// the try before: otherwise the server may refuse every mail. Whether there were so many refusals that the mail is
+    /// Counts one more refusal, but only if the server has taken a mail to another address since the try before:
+    /// otherwise it may refuse every mail. `took_another` says how long ago it took one. Returns whether the mail must be
     /// given up.
     pub fn is_refused_too_often(&mut self, took_another: Option<Duration>) -> bool {
         let is_meant = took_another.is_some_and(|ago| ago < self.pause_before());
@@ -97,7 +97,7 @@ pub fn note(conn: &mut PgConnection, email_digest: &[u8], kind: Kind, reason: &s
     .execute(conn)
 }
 
-/// Why a mail of this kind was given up that was to go to this address, if that was since then.
+/// The reason why a mail of this kind to this address was given up, if that was at `since` or later.
 pub fn reason(
     conn: &mut PgConnection,
     email_digest: &[u8],

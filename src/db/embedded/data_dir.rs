@@ -2,8 +2,8 @@
 //!
 //! Root takes care here: `server/` belongs to another user, who could put a link where a file is expected. So
 //! root hands it over once, when it is new and empty. Afterwards only programs of that user change it, and
-//! root opens files in it step by step from the directory, following no link. The one thing that root changes in
-//! it are names of its entries, after an upgrade: a link would be renamed itself.
+//! root opens files in it step by step from the directory, following no link. Root changes nothing in it but the
+//! names of entries, after an upgrade: if an entry is a link, the link itself is renamed.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Read};
@@ -27,7 +27,7 @@ use super::programs::Runner;
 /// A Unix socket's address has at most 107 bytes on Linux; the shortest limit elsewhere is 103.
 const LONGEST_SOCKET_PATH: usize = 103;
 
-/// Longer than any file read in `server/`.
+/// Most bytes that are read of a file in `server/`. All files that are read there are shorter.
 const LONGEST_FILE: u64 = 4_096;
 
 /// A process holds this file's lock while it starts or stops the server. The file marks a directory as ours.
@@ -42,7 +42,7 @@ pub(super) struct DataDir {
     dir: File,
 }
 
-/// Its `server/`, whose owner runs PostgreSQL.
+/// The `server/` in a data directory. Its owner runs PostgreSQL.
 #[derive(Debug)]
 pub(super) struct ServerDir {
     pub(super) path: PathBuf,
@@ -98,7 +98,7 @@ impl DataDir {
         self.locked(IN_USE_LOCK, LockMode::Shared, LONGEST_WAIT)
     }
 
-    /// Takes the same lock alone: no other program uses the server.
+    /// Takes the lock of the server's users alone. Fails if another program uses the server.
     pub(super) fn alone_lock(&self) -> Result<File, Error> {
         self.locked(IN_USE_LOCK, LockMode::Alone, Duration::ZERO)
             .map_err(|error| match error {
@@ -134,7 +134,8 @@ impl DataDir {
         Ok(file)
     }
 
-    /// A process that can read a file can lock it, and block others: only the owner can read these.
+    /// Opens a lock file. Only its owner can read it, because a process that can read a file can lock it and block
+/// others.
     fn lock_file(&self, name: &str) -> Result<File, Error> {
         let path = self.path.join(name);
         let flags = OFlag::O_RDWR | OFlag::O_CREAT;
@@ -161,7 +162,7 @@ impl DataDir {
         match runner.owner() {
             None if found == own => {}
             Some((user, _)) if found == user => {}
-            // It is new, or left by a start that was killed before it handed it over.
+            // The directory is new, or left by a start that was killed before it handed the directory over.
             Some((user, group)) if found == own && is_empty(&dir).map_err(Error::at(&path))? => {
                 fchown(&dir, Some(user), Some(group)).map_err(Error::at(&path))?;
             }
@@ -172,7 +173,7 @@ impl DataDir {
 }
 
 impl ServerDir {
-    /// Does an entry with this name exist? A link is one, too.
+    /// Whether an entry with this name exists. A link counts, too.
     pub(super) fn has(&self, name: &str) -> bool {
         statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).err() != Some(Errno::NOENT)
     }
@@ -189,7 +190,7 @@ impl ServerDir {
             .map_err(|_| Error::NoVersion(file.display().to_string()))
     }
 
-    /// Has it an entry whose name begins like this?
+    /// Whether an entry exists whose name begins like this.
     pub(super) fn has_any(&self, beginning: &str) -> Result<bool, Error> {
         let names = names(&self.dir).map_err(Error::at(&self.path))?;
         Ok(names.iter().any(|name| name.starts_with(beginning.as_bytes())))
@@ -217,7 +218,7 @@ impl ServerDir {
         )?)
     }
 
-    /// Returns when the names of its entries would survive a power cut.
+    /// Writes the names of its entries to the disk, so that they survive a power cut.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.dir.sync_all()
     }

@@ -13,7 +13,7 @@ pub enum Error {
          (Debian, Ubuntu: apt-get install postgresql) or set DATABASE_URL"
     )]
     NoPrograms,
-    /// The data need a newer version than those that are installed, or none is.
+    /// The data need a newer version than any that is installed.
     #[error(
         "{dir} was made by PostgreSQL {version}, whose server programs are not here; install postgresql-{version} \
          (older programs cannot read the data)"
@@ -41,7 +41,7 @@ pub enum Error {
     /// The file that names the version has something else in it.
     #[error("{0} names no version of PostgreSQL; restore the data from a backup")]
     NoVersion(String),
-    /// An upgrade has no programs where it was sent.
+    /// The directory given for an upgrade has no programs of the version that made the data.
     #[error("{bin} has no server programs of PostgreSQL {version}; name their directory with --old-bin-dir")]
     OtherPrograms {
         /// The directory.
@@ -49,7 +49,7 @@ pub enum Error {
         /// The version that made the data.
         version: u32,
     },
-    /// A package has left a program out.
+    /// An installed version lacks a program that an upgrade needs.
     #[error(
         "an upgrade needs {program} of PostgreSQL {version}, which is not in {bin}; install the package that has it \
          (Debian, Ubuntu: postgresql-{version}; Fedora: postgresql-upgrade)"
@@ -62,7 +62,7 @@ pub enum Error {
         /// Where it should be.
         bin: String,
     },
-    /// Some systems have the extensions of PostgreSQL in a package of their own.
+    /// The new version lacks an extension. Some systems have the extensions in a package of their own.
     #[error(
         "the data use {library}, which is not in the PostgreSQL {version} that is here; install the package that has it \
          (Debian, Ubuntu: postgresql-{version}; Fedora: postgresql-contrib; Alpine: postgresql{version}-contrib)"
@@ -73,7 +73,7 @@ pub enum Error {
         /// The version that lacks it.
         version: u32,
     },
-    /// A command needs data that are there.
+    /// A command needs existing data, and there are none.
     #[error(
         "there is no private PostgreSQL in {0}; name its directory with --data-dir or ONESEAT_DATA_DIR, or a server of \
          yours with DATABASE_URL (the first `oneseat serve` or `oneseat user add` makes a private one)"
@@ -87,7 +87,7 @@ pub enum Error {
         /// The programs.
         holders: String,
     },
-    /// Where the old data would be kept is something else.
+    /// The name under which the old data would be kept is taken.
     #[error(
         "{0} is left from an earlier upgrade; remove it or move it away (rm -r), if nothing in it is needed any more"
     )]
@@ -104,7 +104,7 @@ pub enum Error {
         /// In millions of bytes.
         free: u64,
     },
-    /// Some network file systems cannot.
+    /// The file system cannot exchange two directories. Some network file systems cannot.
     #[error(
         "the file system of {dir} cannot let two directories change places ({error}), so an interruption could \
          lose the data; copy the data directory to a local disk, upgrade it there with --data-dir, and copy it back"
@@ -115,7 +115,7 @@ pub enum Error {
         /// The error.
         error: io::Error,
     },
-    /// The new data have not all that the old ones have.
+    /// The new data are not the same as the old ones.
     #[error(
         "the new data are not the old ones ({new} instead of {old}); please report this \
          (the old data stay in use; their schema may have been updated)"
@@ -135,7 +135,7 @@ pub enum Error {
     /// An upgrade failed after it had ended the sessions of the old data, or while it did so.
     #[error("{0}; the old data stay in use, and everybody may have to sign in again")]
     SignedOut(Box<Error>),
-    /// The data have changed places, and the old ones did not get the name that is kept.
+    /// The data have changed places, but the old ones could not be renamed to the name under which they are kept.
     #[error(
         "the new data are in place, but to name the old ones failed ({error}); they are in {old}: \
          move that directory elsewhere before oneseat starts, which may remove it"

@@ -74,7 +74,8 @@ impl Embedded {
         Ok(Self { dir, server, in_use })
     }
 
-    /// Like [`open`](Self::open) for a cluster that is there: a mistyped directory becomes no new and empty one.
+    /// Like [`open`](Self::open), but only for an existing cluster, so that a mistyped directory does not become a new
+/// and empty one.
     ///
     /// # Errors
     /// [`Error::NoData`], and those of [`open`](Self::open).
@@ -96,7 +97,7 @@ impl Embedded {
     /// Stops the server, even while it is in use.
     ///
     /// # Errors
-    /// What `pg_ctl` says.
+    /// When `pg_ctl` fails, with its words.
     pub fn stop(&self) -> Result<(), Error> {
         self.server.stop()
     }

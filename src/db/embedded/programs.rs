@@ -191,12 +191,13 @@ impl Runner {
         self.finished(command.stdout(Stdio::piped()))
     }
 
-    /// The command, to be run as the user that runs PostgreSQL, with nothing to read.
+    /// Sets the command up to run as the user that runs PostgreSQL, with nothing to read.
     pub(super) fn of<'a>(&self, command: &'a mut Command) -> io::Result<&'a mut Command> {
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
         }
-        // An open file goes along in this place only. The file is empty, and a server gets another.
+        // The lock is passed on as standard input, because other open files are closed. It is an empty file, so
+// there is nothing to read. A server gets another standard input, and so does not hold the lock.
         Ok(command.stdin(match &self.lock {
             Some(lock) => Stdio::from(lock.try_clone()?),
             None => Stdio::null(),

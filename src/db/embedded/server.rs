@@ -23,7 +23,7 @@ const STOP: Duration = Duration::from_secs(10);
 
 /// The cluster.
 pub(super) const CLUSTER: &str = "pgdata";
-/// How the names of clusters begin that are not whole, and of what belongs to them.
+/// How the names of unfinished clusters, and of what belongs to them, begin.
 pub(super) const UNFINISHED: &str = "pgdata.new.";
 
 /// The number in the socket's name.
@@ -77,7 +77,7 @@ impl Server {
         format!("postgresql://{ROLE}@{host}/{database}?passfile={passwords}{peer}")
     }
 
-    /// Does a server listen at the socket?
+    /// Whether a server listens at the socket.
     pub(super) fn is_listening(&self) -> bool {
         self.listens_at(PORT)
     }

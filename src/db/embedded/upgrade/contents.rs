@@ -1,4 +1,4 @@
-//! What an upgrade asks the two databases.
+//! The statements that an upgrade runs in the two databases.
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
@@ -10,18 +10,18 @@ use crate::db::connection::{Purpose, open};
 use crate::db::connection_settings::Settings;
 use crate::db::{PgConnection, Unavailable};
 
-/// To count and to analyse much takes as long as it takes.
+/// Statements have no time limit, because counting and analysing large tables takes long.
 const LIMITS: Settings = &[("statement_timeout", "0"), ("lock_timeout", "'10s'")];
 
-/// The rows that must be the same.
+/// Counts the rows that must be the same before and after.
 const ROWS: &str = "(select format('%s users, %s sessions (%s restored), %s ended sessions',
     (select count(*) from users), (select count(*) from sessions),
     (select count(*) from sessions where is_restored), (select count(*) from ended_sessions)))";
 
-/// What is in a database.
+/// What is compared of a database.
 #[derive(Debug)]
 pub(super) struct Contents {
-    /// Has each block a checksum?
+    /// Whether each block has a checksum.
     pub(super) has_checksums: bool,
     rows: String,
 }
@@ -36,7 +36,7 @@ impl Contents {
         Ok(Self { has_checksums, rows })
     }
 
-    /// Is this a copy of the old contents?
+    /// Fails unless these contents are a copy of the old ones.
     pub(super) fn is_that_of(&self, old: &Self) -> Result<(), Error> {
         match self.rows == old.rows {
             true => Ok(()),
@@ -48,7 +48,7 @@ impl Contents {
     }
 }
 
-/// Takes the old database for a copy. The next connection to it marks all its sessions as restored.
+/// Marks the old database as a copy. The next connection to it marks all its sessions as restored.
 pub(super) fn mark_as_copy(url: &str) -> Result<(), Error> {
     let mut connection = connected(url)?;
     connection
@@ -56,7 +56,7 @@ pub(super) fn mark_as_copy(url: &str) -> Result<(), Error> {
         .map_err(failed)
 }
 
-/// Makes the statistics by which statements are planned.
+/// Updates the statistics of PostgreSQL's planner.
 pub(super) fn analyse(url: &str) -> Result<(), Error> {
     connected(url)?.batch_execute("analyze").map_err(failed)
 }

@@ -13,7 +13,7 @@ use super::super::server::{CLUSTER, ROLE, UPGRADE_PORT};
 use super::{Progress, Upgrade, UpgradeControl};
 use crate::redaction::cleaned;
 
-/// What `pg_upgrade` says, and the logs of what it runs. It stays after a failure.
+/// The output of `pg_upgrade`, and the logs of the programs that it runs. It stays after a failure.
 const LOG: &str = "upgrade.log";
 
 /// A child's end has no timed wait, so it is polled.
@@ -59,7 +59,8 @@ impl Upgrade {
             .current_dir(&self.server.dir.path)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // Keys of our terminal are ours. What the copy has begun ends with it.
+            // In a process group of its own, the copy gets no signals from the keys of our terminal, and can be
+// ended with everything that it has begun.
             .process_group(0)
             .spawn()
             .map_err(Error::program("pg_upgrade"))
@@ -82,7 +83,7 @@ impl Upgrade {
                 return Err(stopped);
             }
             if looked.elapsed() >= LOOK {
-                // Files come and go under it: a look that fails is no harm.
+                // Files come and go during the copy: a look that fails does no harm.
                 if let Ok(bytes) = self.size_of(unfinished) {
                     (watch.tell)(Progress::Copied { bytes, of });
                 }
@@ -92,7 +93,8 @@ impl Upgrade {
         }
     }
 
-    /// Why it failed. What its programs have written would go with the new cluster, so it goes to the log first.
+    /// Why the copy failed. The logs of its programs are removed with the new cluster, so they are copied to the log
+/// first.
     fn failure(&self, unfinished: &str) -> Error {
         let read = |script: &str| {
             let mut shell = command("sh");
@@ -123,7 +125,7 @@ fn missing_library(said: &str) -> Option<String> {
     is_plain.then(|| name.to_owned())
 }
 
-/// What `pg_upgrade` says below the check that failed, or last.
+/// What `pg_upgrade` says below the check that failed. If it names no check, its first words.
 fn reason(said: &str) -> String {
     let lines: Vec<&str> = said.lines().collect();
     let is_fatal = |line: &&str| line.trim_end().ends_with("fatal") || line.trim() == "*failure*";

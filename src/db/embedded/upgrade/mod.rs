@@ -46,12 +46,12 @@ const ORDERLY_STOP: Duration = Duration::from_secs(300);
 /// How an upgrade ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Upgraded {
-    /// The data are of the newest version on this machine.
+    /// The data already have the newest version on this machine.
     Nothing {
         /// That version.
         version: u32,
     },
-    /// The data are of another version now.
+    /// The data have another version now.
     Done {
         /// The version before.
         from: u32,
@@ -65,9 +65,9 @@ pub enum Upgraded {
 /// How far an upgrade has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// This is done now.
+    /// The step that begins now.
     Step(&'static str),
-    /// So many bytes of the new data are there.
+    /// This many bytes of the new data are there.
     Copied {
         /// The bytes.
         bytes: u64,
@@ -76,11 +76,11 @@ pub enum Progress {
     },
 }
 
-/// Who watches an upgrade, and may stop it.
+/// How the caller follows an upgrade, and stops it.
 pub struct UpgradeControl<'a> {
-    /// Is told how far it has come.
+    /// Called with the progress.
     pub tell: &'a (dyn Fn(Progress) + Sync),
-    /// Set from elsewhere: the upgrade ends, unless the data change places already.
+    /// Set by the caller to stop the upgrade. It has no effect once the data change places.
     pub is_stopped: &'a AtomicBool,
 }
 
@@ -99,8 +99,8 @@ impl UpgradeControl<'_> {
     }
 }
 
-/// Moves the data to the newest version on this machine. `old_programs` is the directory of those that made
-/// them, if they are at no usual place. Blocks.
+/// Moves the data to the newest version on this machine. `old_programs` is the directory of the programs that made
+/// the data, if it is not a usual one. Blocks.
 ///
 /// # Errors
 /// See [`Error`]. Unless it says otherwise, the old data stay in use. Their schema may have been updated.
@@ -130,13 +130,13 @@ pub fn upgrade(
         new: new.with(&OF_THE_NEW)?,
     };
     let failed = match upgrade.run(watch) {
-        // The data have changed places. What has the name of unfinished data now are the old data.
+        // The data have changed places. The old data now have the name of unfinished ones, and must not be removed.
         done @ (Ok(_) | Err(Error::OldDataUnnamed { .. })) => return done,
         Err(error) => error,
     };
     let removed = upgrade.server.remove_unfinished(&upgrade.old);
     if !matches!(failed, Error::SignedOut(_)) {
-        // It may have failed because a program was stopped.
+        // If the upgrade was told to stop, that is why it failed.
         watch.goes_on()?;
         removed?;
     }
@@ -206,8 +206,8 @@ impl Upgrade {
         stopped.map(|()| done)
     }
 
-    /// Its settings are those of every private PostgreSQL. The copy is of blocks, so checksums must be as in the
-    /// old data.
+    /// Makes the new cluster, with the settings of every private PostgreSQL. The copy is of blocks, so the cluster
+    /// has checksums only if the old data have them.
     fn make_cluster(&self, has_checksums: bool) -> Result<String, Error> {
         let more: &[&str] = match has_checksums {
             true => &["--data-checksums"],
@@ -218,14 +218,14 @@ impl Upgrade {
         let work = copy::work_of(&unfinished);
         self.server
             .step("mkdir", command("mkdir").args(["-m", "700", &work]))?;
-        // Can the file system do what will be asked of it? Better to know before an hour of copying.
+        // Tries whether the file system can exchange directories: better to know before an hour of copying.
         for _ in 0..2 {
             self.change_places(&unfinished, &work)?;
         }
         Ok(unfinished)
     }
 
-    /// Starts the new server, compares what it has, and lets it plan: statistics are not copied.
+    /// Starts the new server, compares its contents, and updates its planner's statistics, which are not copied.
     fn look_at(&self, unfinished: &str, old: &Contents) -> Result<(), Error> {
         self.server.start_cluster(&self.new, unfinished)?;
         let url = self.server.url_of(DATABASE);
