@@ -1,4 +1,4 @@
-//! Puts the use cases together: how many threads, how many connections, and what is remembered.
+//! Builds the use cases, with their threads, their connections and their memory.
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -13,7 +13,7 @@ use crate::sessions::pages::Pages;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
 
-/// How much there is of each part of the use cases.
+/// The sizes and settings of the parts of the use cases.
 pub(super) struct AuthBuilder {
     url: String,
     db: Database,
@@ -21,7 +21,7 @@ pub(super) struct AuthBuilder {
     hashers: usize,
     /// Threads that validate tokens, each with a connection beside the pool.
     validators: usize,
-    /// Sessions that are remembered.
+    /// Most sessions that are remembered.
     capacity: usize,
     lease: LeaseSetting,
     max_event_streams: usize,
@@ -32,11 +32,11 @@ pub(super) struct AuthBuilder {
 }
 
 impl AuthBuilder {
-    /// For a server.
+    /// The sizes for a server.
     ///
     /// There is one thread to hash for each processor, and two to validate: while one waits for the database
     /// the other talks to the workers, and more only make the batches smaller. Their connections are two of
-    /// those that are configured, but one is left for everything else.
+    /// those that are configured, or only one if otherwise none were left for everything else.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -56,7 +56,7 @@ impl AuthBuilder {
         })
     }
 
-    /// For a short command: one connection that waits long, one thread to hash on, no validation of
+    /// The sizes for a short command: one connection that waits long, one thread to hash on, no validation of
     /// tokens, and no event streams. Its sessions end as their rows say, because a command does not know the
     /// servers' limits.
     ///

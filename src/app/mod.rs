@@ -42,7 +42,7 @@ pub struct App {
     metrics: Option<MetricsExporter>,
     mailer: Option<Mailer>,
     auth: Auth,
-    // Dropped in this order: the private PostgreSQL goes last.
+    // Fields are dropped in this order, so that the private PostgreSQL stops last.
     _reader: RunningReader,
     embedded: Option<Arc<Embedded>>,
 }
@@ -51,8 +51,8 @@ impl App {
     /// Takes the ports, opens the database and brings its schema up to date. The ports come first: without
     /// them a database is of no use.
     ///
-    /// A caller that does not want to wait any longer must go on polling, so that a private PostgreSQL that
-    /// is being made comes to an orderly end.
+    /// A caller that does not want to wait any longer must still poll this to its end, so that a private PostgreSQL
+    /// that is being made comes to an orderly end.
     ///
     /// # Errors
     /// [`Error`], in words for an operator.
@@ -148,7 +148,7 @@ impl App {
             stopping.begin();
             tokio::time::sleep(self.config.http.stop_delay).await;
         };
-        // A server that failed is not waited for.
+        // After a failure there is no delay.
         let ended = tokio::select! {
             () = asked_to_stop => Ok(()),
             error = server.failed() => Err(error),

@@ -18,20 +18,20 @@ pub struct OpenDatabase {
     pub embedded: Option<Embedded>,
     /// The migrations that had to be applied.
     pub applied: Vec<String>,
-    /// The addresses that got their spelling, or could not.
+    /// The addresses that got today's spelling, and those that could not.
     pub respelled: Respelled,
 }
 
-/// What becomes of a private PostgreSQL that is not there yet.
+/// What to do if there is no private PostgreSQL yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
-    /// It is made: for the server, and for commands with which people begin.
+    /// Make it. For the server, and for commands that people may run first.
     Made,
-    /// It is an error: its directory was mistyped.
+    /// Fail: its directory was mistyped.
     Refused,
 }
 
-/// What a command holds for as long as it uses the use cases. Dropped in this order.
+/// What a command holds for as long as it uses the use cases. The fields are dropped in this order.
 pub struct CommandResources {
     _reader: RunningReader,
     _embedded: Option<Embedded>,
@@ -55,7 +55,7 @@ impl OpenDatabase {
         };
         let applied = migrations::run(&url)?;
         let respelled = respell(&url).unwrap_or_else(|error| {
-            // Without it some people cannot sign in; without the program nobody can.
+            // Go on all the same: without the new spelling some people cannot sign in, without the program nobody can.
             log::warn!("addresses with an older spelling keep it until the next start: {error}");
             Respelled::default()
         });

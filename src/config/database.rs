@@ -1,4 +1,4 @@
-//! Which database, and how many connections to it.
+//! Which database is used, and with how many connections.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub struct DatabaseSettings {
     pub db_pool_size: String,
 }
 
-/// Which database, and how many connections to it.
+/// Which database is used, and with how many connections.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
     /// The operator's database, or the directory of a private one.
@@ -140,7 +140,7 @@ fn database_url(url: &str) -> Result<DatabaseLocation, String> {
     Ok(DatabaseLocation::Url(url.to_owned()))
 }
 
-/// Has it one of the two forms that libpq reads: a URI, or words like `host=/run dbname=x`?
+/// Whether the text has one of the two forms that libpq reads: a URI, or words like `host=/run dbname=x`.
 fn is_connection_string(url: &str) -> bool {
     let is_uri = url.starts_with("postgres://") || url.starts_with("postgresql://");
     let keyword = url.split_once('=').map(|(keyword, _)| keyword.trim());

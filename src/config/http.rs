@@ -76,7 +76,8 @@ pub struct HttpConfig {
     pub workers: usize,
     /// `http://` or `https://` and a host in its ASCII form, without a trailing slash.
     pub public_url: Option<String>,
-    /// Its files replace the stylesheets, scripts and images that the program carries, or come in addition.
+    /// A directory whose files replace the stylesheets, scripts and images that the program carries, or come in
+/// addition.
     pub static_dir: Option<PathBuf>,
     /// Where metrics are exported, if at all.
     pub metrics_bind: Option<SocketAddr>,
@@ -84,7 +85,7 @@ pub struct HttpConfig {
     pub cors_origins: Vec<String>,
     /// Sign-ins a minute from one origin. `None`: no limit.
     pub login_rate: Option<NonZeroU32>,
-    /// How long to go on, unready, after being told to stop: until every load balancer has noticed.
+    /// How long the server goes on, but is not ready, after it was told to stop: until every load balancer has noticed.
     pub stop_delay: Duration,
     /// Most connections at a time. Further ones wait to be accepted.
     pub max_connections: usize,

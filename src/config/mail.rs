@@ -1,4 +1,4 @@
-//! How mails are sent, and which.
+//! How mails are sent, and which mails.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -72,7 +72,7 @@ impl fmt::Debug for MailConfig {
 /// Which mails are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailPolicy {
-    /// None: there is no way to send them.
+    /// No mails: there is no way to send them.
     Off,
     /// Links and changes of passwords, and nothing else.
     Needed,
@@ -93,7 +93,7 @@ impl MailPolicy {
 }
 
 impl MailConfig {
-    /// An SMTP server, a terminal to print on, or no mail.
+    /// Reads where mails go: to an SMTP server, to the terminal, or nowhere.
     pub(super) fn read(
         reader: &mut Reader,
         settings: &MailSettings,
@@ -147,7 +147,8 @@ pub(super) fn takes_utf8(reader: &mut Reader, settings: &MailSettings) -> Option
     utf8(reader, &settings.smtp_utf8, given(&settings.smtp_url).is_none())
 }
 
-/// Whether they take such letters, as a command sees it: a mail is sent by a server that may have its settings from elsewhere.
+/// Whether mail servers take such letters, as far as a command knows: a server process sends the mail, and may have its
+/// settings from elsewhere.
 pub(super) fn reaches_utf8(reader: &mut Reader, settings: &ReachSettings, is_mailed: bool) -> Option<bool> {
     let sends_none = given(&settings.smtp_url).is_none() && !is_mailed;
     utf8(reader, &settings.smtp_utf8, sends_none)

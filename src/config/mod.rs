@@ -68,15 +68,15 @@ pub struct ServeSettings {
 pub struct ServeConfig {
     /// Where and how HTTP is served.
     pub http: HttpConfig,
-    /// `None`: in the clear, or a proxy speaks TLS.
+    /// The server's own TLS. `None`: it serves in the clear, or a proxy speaks TLS.
     pub tls: Option<TlsConfig>,
-    /// Empty: no forwarded address counts.
+    /// The networks of trusted proxies. If there are none, no forwarded address counts.
     pub trusted_proxies: Vec<IpNetwork>,
     /// How mails are sent. `None`: no mail.
     pub mail: Option<MailConfig>,
     /// How the site shows itself.
     pub site: SiteConfig,
-    /// What another system appended to its passwords.
+    /// The secret that another system appended to its passwords, for hashes from there.
     pub pepper: Option<Pepper>,
     /// The rules that the use cases apply.
     pub policy: Policy,
@@ -130,7 +130,7 @@ pub fn database(settings: &DatabaseSettings) -> Result<DatabaseConfig, BadValues
 /// Reads the settings of a command about the private PostgreSQL itself, and returns its directory.
 ///
 /// # Errors
-/// Every value that cannot be used, and a database of the operator's.
+/// Every value that cannot be used, or that a database of the operator's is configured.
 pub fn private_database(settings: &DatabaseSettings) -> Result<PathBuf, BadValues> {
     match database(settings)?.location {
         DatabaseLocation::Embedded(dir) => Ok(dir),
@@ -156,8 +156,8 @@ pub fn sweep(
     reader.finish(database.zip(history))
 }
 
-/// Reads what `user add` and `user invite` know of the mail server: whether mail reaches addresses with letters beyond ASCII before the
-/// `@`. `is_mailed`: the new user needs a mail.
+/// Reads what `user add` and `user invite` know of the mail server: whether mail reaches addresses with letters
+/// beyond ASCII before the `@`. `is_mailed` says whether the new user needs a mail.
 ///
 /// # Errors
 /// A value that cannot be used.

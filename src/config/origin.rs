@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use url::{Host, Url};
 
-/// Reads an origin (RFC 6454 6.2): scheme and host in lower case, an international host in its ASCII form,
-/// and a port unless it is the usual one.
+/// Reads an origin (RFC 6454 6.2), and returns it with scheme and host in lower case, an international host in its
+/// ASCII form, and the port unless it is the default one.
 pub(super) fn origin(raw: &str) -> Result<String, String> {
     serialized(raw).ok_or_else(|| format!("`{raw}` is not an origin; write it like https://app.example.org"))
 }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::reader::Reader;
 
-/// The most bytes of a pepper: bcrypt, for which it is, reads 72 with the password before it.
+/// The most bytes of a pepper. More would be of no use: bcrypt reads 72 bytes of password and pepper together.
 const LONGEST: usize = 1_024;
 
 /// How passwords from other systems are checked. Taken by `serve`.
@@ -24,7 +24,7 @@ pub struct PepperSettings {
 pub struct Pepper(Zeroizing<Vec<u8>>);
 
 impl Pepper {
-    /// The bytes of this text.
+    /// A pepper of the bytes of this text.
     ///
     /// # Errors
     /// When there are none, or too many.
@@ -41,7 +41,7 @@ impl Pepper {
         &self.0
     }
 
-    /// Reads the file, but for the end of its line.
+    /// Reads the file, and leaves out the line break at its end.
     pub(super) fn read(reader: &mut Reader, settings: &PepperSettings) -> Option<Option<Self>> {
         reader.read_given("--password-pepper-file", &settings.password_pepper_file, |file| {
             let text = std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"))?;

@@ -71,7 +71,7 @@ pub struct HistorySettings {
 /// How long ended sessions are remembered.
 #[derive(Clone, Copy, Debug)]
 pub struct HistoryPolicy {
-    /// Counted from the end of the session.
+    /// The time from the end of the session.
     pub retention: Duration,
 }
 
@@ -87,7 +87,7 @@ pub struct SessionPolicy {
 }
 
 impl SessionPolicy {
-    /// For commands, which do not know the servers' limits: each session ends as its row says.
+    /// The policy of commands, which do not know the servers' limits: each session ends as its row says.
     pub const AS_STORED: Self = Self {
         idle_timeout: CENTURIES,
         activity_threshold: CENTURIES,
@@ -101,16 +101,16 @@ const CENTURIES: Duration = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
 /// What an instance may remember of its validations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValidationMemory {
-    /// How long after a question about what has ended; zero: nothing is remembered.
+    /// How long a validation may be remembered after the instance last asked what has ended. Zero: nothing is remembered.
     pub lease: Duration,
-    /// The most sessions.
+    /// The most sessions that are remembered.
     pub capacity: usize,
 }
 
 impl ValidationMemory {
     /// The longest lease: every end waits for it.
     const LONGEST: Duration = Duration::from_secs(2);
-    /// A shorter one would be over before the next look.
+    /// A shorter lease would be over before the feed is read again.
     const SHORTEST: Duration = Duration::from_millis(20);
 
     /// How many sessions are remembered: without a lease, none.
@@ -223,7 +223,7 @@ pub(super) fn sweep_interval(reader: &mut Reader, settings: &SessionSettings) ->
     reader.duration("--sweep-interval", &settings.sweep_interval)
 }
 
-/// Reads how long a page may be gone; zero: for ever.
+/// Reads how long a page may be gone before its session ends. Zero: for ever.
 pub(super) fn page_grace(reader: &mut Reader, settings: &SessionSettings) -> Option<Duration> {
     const ALLOWED: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(24 * 60 * 60);
     reader.read("--page-grace", &settings.page_grace, |raw| {

@@ -1,4 +1,4 @@
-//! The server's own TLS, and where it may do without.
+//! The server's own TLS, and where it may serve without.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -30,12 +30,12 @@ pub struct TlsSettings {
 pub struct TlsConfig {
     /// The chain, the server's own certificate first.
     pub certificate: PathBuf,
-    /// PKCS #8, PKCS #1 or SEC 1.
+    /// The private key, as PKCS #8, PKCS #1 or SEC 1.
     pub key: PathBuf,
 }
 
 impl TlsConfig {
-    /// Both files or neither.
+    /// Reads both files, or neither.
     pub(super) fn read(reader: &mut Reader, settings: &TlsSettings) -> Option<Option<Self>> {
         let file = |reader: &mut Reader, flag, raw| {
             reader.read(flag, raw, |raw| match File::open(raw) {
@@ -61,7 +61,7 @@ impl TlsConfig {
     }
 }
 
-/// Passwords travel in the clear on this machine alone, unless the operator allows more.
+/// Refuses an address at which passwords would come from other machines in the clear, unless the operator allows it.
 pub(super) fn require_encryption(
     reader: &mut Reader,
     settings: &TlsSettings,

@@ -21,7 +21,7 @@ pub struct BoundedConnection {
 }
 
 impl BoundedConnection {
-    /// Connects when it is first used. `name` is that of the thread.
+    /// Connects when it is first used. `name` is the name of the thread.
     pub fn new(url: &str, name: &'static str) -> Self {
         Self {
             url: url.into(),
@@ -44,7 +44,7 @@ impl BoundedConnection {
     /// used again.
     ///
     /// # Errors
-    /// PostgreSQL's own words; no answer in time.
+    /// PostgreSQL's own words, or that there was no answer in time.
     pub fn run<T: Send + 'static>(
         &mut self,
         deadline: Duration,

@@ -1,5 +1,5 @@
-//! Opens connections: with time limits, in UTC, with the settings that the laws need, and finds out whether a
-//! pooler is in between.
+//! Opens connections with time limits, in UTC, and with the settings that the laws need. Finds out whether a pooler
+//! is in between.
 
 use diesel::ConnectionError;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
@@ -17,13 +17,13 @@ use crate::redaction::Secrets;
 const LIBPQ_SETTINGS: [(&str, &str); 5] = [
     ("connect_timeout", "3"),
     ("tcp_user_timeout", "5000"),
-    // A standby is no server for us: of several, the one that can be written to.
+    // Of several servers, libpq takes the one that can be written to: a standby is of no use to us.
     ("target_session_attrs", "read-write"),
     ("keepalives_idle", "10"),
     ("keepalives_interval", "2"),
 ];
 
-/// The name of our connections, unless the URL has one. The number is that of how instances deal with each other:
+/// The name of our connections, unless the URL has one. The number is the version of the protocol between instances:
 /// the feed goes by it.
 const APPLICATION_NAME: &str = "oneseat/2";
 
@@ -66,7 +66,7 @@ fn application_name(url: &str) -> Option<String> {
         );
     }
     match value.strip_prefix('\'') {
-        // In quotes, with a backslash before a quote or a backslash.
+        // The value is in quotes, with a backslash before a quote or a backslash.
         Some(quoted) => {
             let mut is_escaped = false;
             let value = quoted.chars().take_while(|&c| {
@@ -90,7 +90,7 @@ pub(super) fn establish(url: &str) -> Result<diesel::PgConnection, Unavailable> 
     establish_as(url, APPLICATION_NAME)
 }
 
-/// The same under this name, whatever the URL says.
+/// Opens such a connection under this name, whatever the URL says.
 fn establish_as(url: &str, name: &str) -> Result<diesel::PgConnection, Unavailable> {
     let url = with_setting(&with_libpq_settings(url), "application_name", name);
     diesel::PgConnection::establish(&url).map_err(|error| match error {
@@ -101,7 +101,7 @@ fn establish_as(url: &str, name: &str) -> Result<diesel::PgConnection, Unavailab
 
 /// What is found out about a connection in its first transaction.
 struct Found {
-    /// Nobody is between it and PostgreSQL.
+    /// Whether no pooler is between it and PostgreSQL.
     is_direct: bool,
     /// Where our tables are, as SQL names it.
     schema: Option<String>,
@@ -113,14 +113,14 @@ struct Found {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Purpose {
     pub(super) limits: Settings,
-    /// The schema is up to date: sessions of a copied database are marked before anything else.
+    /// Whether sessions of a copied database are marked before anything else. Only if the schema is up to date.
     pub(super) marks_copied_sessions: bool,
 }
 
 /// Opens a connection with the laws in force.
 ///
 /// # Errors
-/// PostgreSQL's own words, or a pooler's; a pooler that cannot be used, with the remedy.
+/// PostgreSQL's own words, or a pooler's. For a pooler that cannot be used, the remedy.
 pub(super) fn open(url: &str, purpose: Purpose) -> Result<PgConnection, Unavailable> {
     let passing = format!("{APPLICATION_NAME}/{:08x}", rand::random::<u32>());
     let name = application_name(url).unwrap_or_else(|| APPLICATION_NAME.to_owned());
@@ -156,7 +156,8 @@ pub(super) fn open(url: &str, purpose: Purpose) -> Result<PgConnection, Unavaila
     Ok(PgConnection::pooled(diesel, beginning))
 }
 
-/// Finds out who is at the other end, in the transaction that has begun, ends that, and gives the connection its name.
+/// Finds out whether PostgreSQL or a pooler is at the other end, in the transaction that has begun. Commits it, and
+/// gives the connection its name.
 ///
 /// PostgreSQL knows under which name a connection began. A pooler opened its own connections long ago, under
 /// another name, and only sets ours afterwards. `passing` is chosen anew each time, so no pooler has it by chance.
@@ -178,7 +179,7 @@ fn find_out(diesel: &mut diesel::PgConnection, passing: &str, name: &str) -> Res
         diesel.batch_execute(&format!("{DEFAULT_ROLE}; {DEFAULT_SEARCH_PATH}"))?;
         found.schema = text(
             diesel,
-            // Qualified and cast: the search path is still one in which others may have made functions.
+            // Qualified and cast, because others may have made functions in the present search path.
             "select pg_catalog.quote_ident(schema::text) as value
                  from pg_catalog.unnest(pg_catalog.current_schemas(false)::text[]) with ordinality as path (schema, place)
                  where not pg_catalog.starts_with(schema, 'pg_')
@@ -191,10 +192,11 @@ fn find_out(diesel: &mut diesel::PgConnection, passing: &str, name: &str) -> Res
     Ok(found)
 }
 
-/// Whether a pooler gives prepared statements names of its own. Otherwise a statement stays behind on a connection
-/// of PostgreSQL's, for any client that has another statement of that name. What stayed behind is removed.
+/// Whether a pooler gives prepared statements names of its own. Otherwise a statement stays behind on one of its
+/// connections to PostgreSQL, where another client may have another statement of that name. Removes what stayed
+/// behind.
 fn maps_statements(diesel: &mut diesel::PgConnection) -> QueryResult<bool> {
-    // It gets a name of Diesel's, and may fail if that name is taken.
+    // Diesel prepares this statement under a name, which fails if the name is taken.
     let prepared = diesel.transaction(|diesel| diesel::select(true.into_sql::<Bool>()).execute(diesel));
     let left = text(
         diesel,
@@ -213,14 +215,14 @@ struct Row {
     value: Option<String>,
 }
 
-/// One text, by a statement that has no name.
+/// Reads one text, by a statement that has no name.
 fn text(diesel: &mut diesel::PgConnection, query: &str) -> QueryResult<Option<String>> {
     let row: Option<Row> = diesel::sql_query(query).get_result(diesel).optional()?;
     Ok(row.and_then(|row| row.value))
 }
 
-/// Whether a pooler ends every connection that begins a transaction, and does not when the transaction ends in the
-/// same message. libpq does not pass its words on.
+/// Whether a pooler ends every connection that begins a transaction, unless the transaction ends in the same message.
+/// This is how PgBouncer behaves in statement mode; libpq does not pass its words on.
 fn has_no_transactions(url: &str) -> bool {
     let Ok(mut diesel) = establish(url) else {
         return false;

@@ -10,8 +10,8 @@ use super::timeouts::Timeouts;
 /// Settings with their values, as SQL writes them.
 pub(super) type Settings = &'static [(&'static str, &'static str)];
 
-/// These come first: PostgreSQL would send us what it logs, with values, and libpq would print that. Compiling what
-/// follows could take longer than all of it.
+/// These come first. With another `client_min_messages`, PostgreSQL might send us what it logs, with values, and libpq
+/// would print that. With `jit`, compiling the statements that follow could take longer than running them.
 const FIRST: Settings = &[
     ("client_min_messages", "error"),
     ("exit_on_error", "off"),
@@ -31,14 +31,14 @@ const USUAL: Settings = &[
     ("gin_fuzzy_search_limit", "0"),
 ];
 
-/// What a transaction begins with by itself. Behind a pooler its first words say it.
+/// The defaults of a transaction. Behind a pooler, `begin` says the same for each transaction ([`BEGIN`]).
 const OF_TRANSACTIONS: Settings = &[
     ("default_transaction_isolation", "'read committed'"),
     ("default_transaction_deferrable", "off"),
 ];
 
 /// Settings that are changed only where they are wrong: not every role may change them, not every version has
-/// them, or some other value is right, too. Each with the condition.
+/// them, or other values are right, too. Each has its name, the condition for a wrong value, and the right value.
 const WHERE_WRONG: [(&str, &str, &str); 4] = [
     ("synchronous_commit", "= 'off'", "on"),
     ("session_replication_role", "<> 'origin'", "origin"),
@@ -46,10 +46,10 @@ const WHERE_WRONG: [(&str, &str, &str); 4] = [
     ("idle_session_timeout", "<> '0'", "0"),
 ];
 
-/// Since PostgreSQL 17.
+/// This setting exists since PostgreSQL 17.
 const TRANSACTION_TIMEOUT: (&str, &str, &str) = ("transaction_timeout", "<> '0'", "0");
 
-/// Our own words to our triggers, which a transaction says for itself.
+/// Our own settings, by which a transaction tells our triggers what it does.
 const TRIGGER_FLAGS: Settings = &[
     ("oneseat.names_its_user", "off"),
     ("oneseat.waits_after_commit", "off"),
@@ -69,31 +69,31 @@ pub(super) const PLANNED_ONCE: Settings = &[
     ("enable_nestloop", "on"),
 ];
 
-/// The schema of our tables, if they are there, and whatever is temporary last.
+/// Sets the search path to the schema of our tables, if they are there, with temporary objects last.
 const SEARCH_PATH: &str = "\
     select pg_catalog.set_config('search_path', pg_catalog.quote_ident(nspname) || ', pg_temp', false) \
         from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace \
         where c.oid = pg_catalog.to_regclass('sessions')";
 
-/// The role that signed in, or that the operator has set for it.
+/// Returns to the role that signed in, or that the operator has set for it.
 pub(super) const DEFAULT_ROLE: &str = "set local role to default";
 
-/// The search path of the role and the database, whatever was set since, and what is temporary last: somebody
-/// else may have left a temporary table behind a pooler.
+/// Returns to the search path of the role and the database, with temporary objects last: behind a pooler, another
+/// client may have set another path, or left a temporary table.
 pub(super) const DEFAULT_SEARCH_PATH: &str = "\
     set local search_path to default; \
     select pg_catalog.set_config('search_path', \
         pg_catalog.concat_ws(', ', nullif(pg_catalog.current_setting('search_path'), ''), 'pg_temp'), true)";
 
-/// To mark millions of sessions takes minutes.
+/// The limits while sessions are marked: to mark millions of them takes minutes.
 const FOR_MARKING: Settings = &[("statement_timeout", "0"), ("lock_timeout", "'60s'")];
 
-/// These settings, for as long as the connection lives.
+/// SQL that sets these settings for as long as the connection lives.
 pub(super) fn set(settings: Settings) -> String {
     rendered("set", settings)
 }
 
-/// These settings, for the rest of the transaction.
+/// SQL that sets these settings for the rest of the transaction.
 pub(super) fn set_local(settings: Settings) -> String {
     rendered("set local", settings)
 }
@@ -106,7 +106,7 @@ fn rendered(command: &str, settings: Settings) -> String {
     settings.join("; ")
 }
 
-/// Changes what is wrong, as columns of a `select`.
+/// Columns of a `select` that change the settings of [`WHERE_WRONG`].
 fn where_wrong(is_local: bool) -> String {
     WHERE_WRONG.map(|change| column(change, is_local)).join(", ")
 }
@@ -118,8 +118,8 @@ fn column((name, wrong, right): (&str, &str, &str), is_local: bool) -> String {
     )
 }
 
-/// The laws for a connection of PostgreSQL's own. Limits come first: a default of some milliseconds would end
-/// these very statements.
+/// SQL that sets what the laws need, for a connection without a pooler. Limits come first: a default of some
+/// milliseconds would end these very statements.
 pub(super) fn of_a_connection(limits: Settings) -> String {
     format!(
         "{BEGIN_ANY}; {limits}; {first}; {SEARCH_PATH}; {usual}; {own}; {transactions}; select {wrong}; commit",
@@ -132,8 +132,8 @@ pub(super) fn of_a_connection(limits: Settings) -> String {
     )
 }
 
-/// Sessions that were opened in another database, of which this one is a copy, are over before anything is
-/// asked.
+/// SQL that marks sessions as restored if they were opened in another database, of which this one is a copy. It runs
+/// before any other statement, so that nobody sees such a session live.
 pub(super) fn marking_copied_sessions(limits: Settings) -> String {
     format!(
         "{longer}; begin isolation level read committed read write; select mark_copied_sessions(); commit; {limits}",
@@ -146,7 +146,7 @@ pub(super) fn marking_copied_sessions(limits: Settings) -> String {
 #[derive(Clone, Debug)]
 pub(super) struct Beginning {
     pub(super) limits: Settings,
-    /// As SQL names it. `None`: there are no tables yet.
+    /// The schema of our tables, as SQL names it. `None` if there are no tables yet.
     pub(super) schema: Option<String>,
     /// Whether sessions of a copied database are marked first. Not before the schema is up to date.
     pub(super) marks_copied_sessions: bool,
@@ -189,34 +189,35 @@ impl Beginning {
     }
 }
 
-/// A standby refuses it.
+/// How our transactions begin. A standby refuses it.
 pub(super) const BEGIN: &str = "begin isolation level read committed, read write, not deferrable";
 
-/// The same isolation where it may be a standby or not. Without it a default could have the first statement wait for others.
+/// How a transaction begins where the server may be a standby. Without this isolation a default could make the first
+/// statement wait for other transactions.
 const BEGIN_ANY: &str = "begin isolation level read committed, not deferrable";
 
-/// What the operator has set, and not what another client of the pool has left.
+/// Settings that return to what the operator has set: another client of the pool may have changed them.
 const OF_THE_OPERATOR: Settings = &[
     ("synchronous_commit", "default"),
     ("default_transaction_read_only", "default"),
 ];
 
-/// An operator who has made the database read-only is obeyed.
+/// Makes the transaction read-only where the operator has made the database read-only.
 const READ_ONLY_BY_DEFAULT: &str = ", case when current_setting('default_transaction_read_only') = 'on' \
     then set_config('transaction_read_only', 'on', true) end";
 
-/// One connection of PostgreSQL's has one database for as long as it lives, so it is told that once. The mark names the
-/// connection: nobody can have set it beforehand.
+/// Marks copied sessions once for each backend, because a backend keeps its database for as long as it lives. The
+/// setting holds the backend's process id, so that nobody can have set it beforehand.
 const MARKED_ONCE: &str = ", case when current_setting('oneseat.home_is_known', true) is distinct from pg_backend_pid()::text \
     then concat(mark_copied_sessions()::text, \
         set_config('oneseat.home_is_known', pg_backend_pid()::text, false)) end";
 
-/// A statement of one of Diesel's names: the pooler does not keep them apart any more, and a name may stand for the
-/// statement of another client. The cast fails, and says the name.
+/// Fails if the backend has a prepared statement with one of Diesel's names: then the pooler does not keep names apart
+/// any more, and a name may stand for the statement of another client. It is the cast that fails, with the name.
 const NO_NAME_IS_TAKEN: &str =
     ", (select min(name) from pg_prepared_statements where starts_with(name, '__diesel'))::integer";
 
-/// Before it is known who is at the other end.
+/// The beginning of the first transaction, before it is known whether a pooler is at the other end.
 pub(super) fn first_transaction() -> String {
     let limits = Timeouts::Client.settings();
     format!(

@@ -3,12 +3,12 @@
 use super::Unavailable;
 use crate::redaction::Secrets;
 
-/// The error of these words, which a connection string with these credentials led to.
+/// Makes the error of libpq's words. The connection string had these credentials.
 pub(super) fn unavailable(words: &str, credentials: &Secrets) -> Unavailable {
     if is_of_a_server(words) {
         Unavailable::without(credentials, &in_one_sentence(words))
     } else if words.contains(NAME_UNKNOWN) {
-        // Its words repeat the name, which is a part of the password where that is not encoded.
+        // These words repeat the name of the host. If the password is not percent-encoded, that is a part of it.
         Unavailable(HOST_UNKNOWN.to_owned())
     } else {
         Unavailable(UNREADABLE.to_owned())
@@ -20,8 +20,8 @@ const NAME_UNKNOWN: &str = "could not translate host name";
 const HOST_UNKNOWN: &str = "the host in the connection string has no address that can be found; check how it is written \
      and the name service (special characters in a password must be percent-encoded)";
 
-/// libpq's words for each address that it has tried, with a semicolon between any two. The question that follows
-/// each is kept for a single one.
+/// Joins libpq's words for each address that it has tried with semicolons. libpq adds a question to each of them,
+/// which is kept only if there is a single address.
 fn in_one_sentence(words: &str) -> String {
     let lines = words.lines().filter(|line| !line.trim().is_empty());
     let (questions, facts): (Vec<&str>, Vec<&str>) =
@@ -40,7 +40,7 @@ fn in_one_sentence(words: &str) -> String {
 pub(super) const UNREADABLE: &str = "the connection string cannot be used; write it like postgres://user@host/database, \
      with special characters percent-encoded";
 
-/// Do these words come from a server or the network? libpq's words about an unreadable string repeat parts of
+/// Whether these words come from a server or the network. libpq's words about an unreadable string repeat parts of
 /// it, and a part may be a password.
 fn is_of_a_server(words: &str) -> bool {
     let starts = [

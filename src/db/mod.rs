@@ -44,7 +44,7 @@ pub use owned::OwnedConnection;
 pub use pg_connection::PgConnection;
 pub use pinned::PinnedConnection;
 
-/// How long a pool lasts at least that took the place of another.
+/// A pool that replaced another is not replaced itself before this time is over.
 const LASTS: Duration = Duration::from_secs(30);
 
 /// The longest wait for a connection of the pool.
@@ -102,7 +102,7 @@ impl From<diesel::result::Error> for Unavailable {
     }
 }
 
-/// Opens a connection outside the pool, with the same time limits.
+/// Opens a connection outside the pool, with the time limits of the pool's.
 ///
 /// # Errors
 /// PostgreSQL's own words.
@@ -158,11 +158,11 @@ impl Database {
         self.shared.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Gives up these connections, one of which gave no answer in time. What is asked from now on gets new ones,
-    /// perhaps of another server. A server that is frozen accepts no connections, so it costs one pool.
+    /// Replaces the pool of this generation, because one of its connections gave no answer in time. Work from now on
+    /// gets new connections, perhaps to another server. A frozen server accepts no connections, so it costs one pool.
     fn replace(&self, generation: usize) {
         let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-        // A server that is only slow costs a pool now and then.
+        // A server that is only slow costs a pool every `LASTS` at most.
         if shared.generation == generation && (generation == 0 || shared.since.elapsed() > LASTS) {
             log::warn!("PostgreSQL gave no answer in time: new connections take the place of the old ones");
             *shared = Shared {

@@ -8,8 +8,8 @@ use crate::request_id::RequestId;
 use super::timeouts::Timeouts;
 use super::{PgConnection, Unavailable, connect};
 
-/// A process that freezes between transactions must not hold its locks for ever. The setting exists since
-/// PostgreSQL 14.
+/// Limits the time between two transactions: a process that freezes there must not hold its locks for ever. The
+/// setting exists since PostgreSQL 14.
 const IDLE_BOUND: &str = "select set_config('idle_session_timeout', '5min', false) \
      where current_setting('server_version_num')::int >= 140000";
 

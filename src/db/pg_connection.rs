@@ -1,8 +1,8 @@
 //! A connection whose every statement obeys the laws, also where a pooler is in between.
 //!
-//! It is Diesel's connection. Behind a pooler each transaction begins with the laws, and a statement outside of a
-//! transaction gets one of its own: without, Diesel would prepare it on one backend and run it
-//! on another (docs/decisions/0013).
+//! It is Diesel's connection. Behind a pooler each transaction begins with the settings that the laws need, and a
+//! statement outside of a transaction gets a transaction of its own: otherwise Diesel might prepare the statement on
+//! one backend and run it on another (docs/decisions/0013).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -23,22 +23,22 @@ use super::connection_settings::{self, Beginning, PLANNED_ONCE};
 /// The connection that stores and use cases borrow.
 pub struct PgConnection {
     diesel: diesel::PgConnection,
-    /// Behind a pooler.
+    /// Set if a pooler is in between.
     pooled: Option<Pooled>,
-    /// Set once it is of no more use, although it is open.
+    /// Whether the connection must not be used again, although it is open.
     must_be_closed: bool,
 }
 
 struct Pooled {
     beginning: Beginning,
-    /// Those of `beginning`.
+    /// The SQL of `beginning`.
     statements: String,
-    /// Is told of the backend that each transaction has.
+    /// Where the process id of each transaction's backend is stored, if somebody wants it.
     backend: Option<Arc<AtomicI32>>,
 }
 
 impl PgConnection {
-    /// A connection to a backend of its own, with the laws in force.
+    /// A connection to a backend of its own, which already has the settings that the laws need.
     pub(super) fn direct(diesel: diesel::PgConnection) -> Self {
         Self {
             diesel,
@@ -47,7 +47,7 @@ impl PgConnection {
         }
     }
 
-    /// One through a pooler, whose transactions begin like this.
+    /// A connection through a pooler, whose transactions begin like this.
     pub(super) fn pooled(mut diesel: diesel::PgConnection, beginning: Beginning) -> Self {
         if !beginning.maps_statements {
             // Without a name, a statement lives as long as its transaction, on one backend.
@@ -82,7 +82,7 @@ impl PgConnection {
         }
     }
 
-    /// Writes down which backend does the work, from now on.
+    /// Stores which backend does the work, from now on.
     pub(super) fn report_backend(&mut self, backend: Option<Arc<AtomicI32>>) -> QueryResult<()> {
         match (&mut self.pooled, backend) {
             (Some(pooled), backend) => pooled.backend = backend,
@@ -92,7 +92,7 @@ impl PgConnection {
         Ok(())
     }
 
-    /// Diesel's own, for what it does in a transaction of this connection.
+    /// Diesel's own connection, for Diesel's own work in a transaction of this one.
     pub(super) fn diesel_mut(&mut self) -> &mut diesel::PgConnection {
         &mut self.diesel
     }
@@ -102,14 +102,14 @@ impl PgConnection {
         self.must_be_closed || AnsiTransactionManager::is_broken_transaction_manager(&mut self.diesel)
     }
 
-    /// What has arrived, without waiting.
+    /// Reads what has arrived, without waiting.
     pub(super) fn read_what_arrived(&mut self) -> QueryResult<()> {
         self.diesel
             .notifications_iter()
             .try_for_each(|notice| notice.map(drop))
     }
 
-    /// Begins a transaction with this statement, which has no result.
+    /// Begins a transaction with this statement, which has no result and may be empty.
     pub(super) fn begin_with(&mut self, first: &str) -> QueryResult<()> {
         let begun = match &self.pooled {
             None if first.is_empty() => begin(&mut self.diesel, "begin"),
@@ -122,12 +122,12 @@ impl PgConnection {
             Some(Pooled { statements, .. }) if first.is_empty() => begin(&mut self.diesel, statements),
             Some(Pooled { statements, .. }) => begin(&mut self.diesel, &format!("{statements}; {first}")),
         };
-        // Behind a pooler the next connection may be better.
+        // Behind a pooler another connection may succeed.
         self.must_be_closed |= begun.is_err() && self.is_pooled();
         begun
     }
 
-    /// Runs one statement: behind a pooler, and outside of a transaction, in a transaction of its own.
+    /// Runs one statement. Behind a pooler, it gets a transaction of its own if none has begun.
     fn run_one<T>(
         &mut self,
         work: impl FnOnce(&mut diesel::PgConnection) -> QueryResult<T>,
@@ -143,15 +143,15 @@ impl PgConnection {
                 Ok(done)
             }
             failed => {
-                // If that fails, too, the connection is broken, and known to be.
+                // If the rollback fails, too, Diesel knows that the connection is broken.
                 let _ = AnsiTransactionManager::rollback_transaction(&mut self.diesel);
                 self.retired_if_stale(failed)
             }
         }
     }
 
-    /// Gives the connection up where its prepared statements may be of no more use: a column has another type, or
-    /// the pooler has forgotten their names. Behind a pooler another connection costs PostgreSQL nothing.
+    /// Gives the connection up if its prepared statements may be invalid: a column has another type, or the pooler has
+    /// forgotten their names. Behind a pooler another connection costs PostgreSQL nothing.
     fn retired_if_stale<T>(&mut self, done: QueryResult<T>) -> QueryResult<T> {
         if let Err(Error::DatabaseError(DatabaseErrorKind::Unknown, words)) = &done {
             self.must_be_closed |= self.is_pooled() || words.message().starts_with("cached plan ");
@@ -167,13 +167,13 @@ impl PgConnection {
 /// Begins a transaction with these statements.
 fn begin(diesel: &mut diesel::PgConnection, statements: &str) -> QueryResult<()> {
     AnsiTransactionManager::begin_transaction_sql(diesel, statements).inspect_err(|_| {
-        // PostgreSQL may have begun a transaction, of which Diesel does not know. Without a connection this fails,
+        // PostgreSQL may have begun a transaction that Diesel does not know of. If the connection is lost, this fails,
         // too, and the connection is dropped.
         let _ = diesel.batch_execute("rollback");
     })
 }
 
-/// [`begin`], and says which backend it is before `first` may have to wait.
+/// Like [`begin`], but stores which backend it is before `first` may have to wait.
 fn begin_reported(
     diesel: &mut diesel::PgConnection,
     statements: &str,
@@ -192,7 +192,7 @@ fn begin_reported(
     done
 }
 
-/// The backend that answers.
+/// The process id of the backend that answers.
 fn backend_pid(connection: &mut diesel::PgConnection) -> QueryResult<i32> {
     diesel::select(diesel::dsl::sql::<Integer>("pg_backend_pid()")).get_result(connection)
 }
@@ -256,7 +256,7 @@ impl LoadConnection<DefaultLoadingMode> for PgConnection {
     }
 }
 
-/// Diesel's transactions, with another beginning.
+/// Diesel's transactions, which begin as [`PgConnection::begin_with`] says.
 pub struct Transactions;
 
 impl TransactionManager<PgConnection> for Transactions {

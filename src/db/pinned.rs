@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use super::{BoundedConnection, Database, PgConnection, Unavailable};
 use crate::moment::Moment;
 
-/// Longer than PostgreSQL may take for a statement. What answers later was frozen, and may have been replaced
-/// by another server in the meantime: its answer is worth nothing.
+/// The longest wait for an answer, longer than PostgreSQL may take for a statement. A server that answers later was
+/// frozen, and may have been replaced by another one in the meantime: its answer is worth nothing.
 const DEADLINE: Duration = Duration::from_secs(6);
 
 /// The longest wait for a connection: of several servers each may take a while.
@@ -19,7 +19,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
 pub struct PinnedConnection {
     db: Database,
     connection: BoundedConnection,
-    /// The generation of the pool with which it is given up.
+    /// The generation of the pool. When the pool is replaced, this connection is, too.
     pool: usize,
 }
 
@@ -30,8 +30,8 @@ impl PinnedConnection {
             pool: db.shared().generation,
             db,
         };
-        // At once: a server that can be read and not written any more accepts no new connection of ours. A failure
-        // is told when the connection is needed.
+        // It connects at once: later the server may be read-only, and then we accept no new connection to it. A
+        // failure is told when the connection is needed.
         let _ = this.attempt(|_| Ok(()));
         this
     }
@@ -40,7 +40,7 @@ impl PinnedConnection {
     /// restart of PostgreSQL. So `work` must be safe to run twice.
     ///
     /// # Errors
-    /// Without a connection; no answer in time; PostgreSQL's own words.
+    /// When there is no connection, or no answer in time. Otherwise PostgreSQL's own words.
     pub fn run<T: Send + 'static>(
         &mut self,
         work: impl Fn(&mut PgConnection) -> QueryResult<T> + Clone + Send + 'static,
@@ -64,7 +64,7 @@ impl PinnedConnection {
             self.connection.run(CONNECT_DEADLINE, PgConnection::plan_once)?;
         }
         let asked = Moment::now();
-        // A statement that fails costs no connection, unless that is dead.
+        // After a statement that failed, the connection is kept unless it is dead.
         let answer = self.connection.run(DEADLINE, move |conn| match work(conn) {
             Err(error) if conn.is_broken() || diesel::sql_query("select 1").execute(conn).is_err() => {
                 Err(error)

@@ -7,8 +7,8 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::Untyped;
 use diesel::{QueryResult, RunQueryDsl};
 
-/// A query of Diesel's `sql_query`, kept by each connection as a prepared statement. Its text must be one of
-/// few: nothing is ever forgotten.
+/// A query of Diesel's `sql_query`, kept by each connection as a prepared statement. There must be few different
+/// texts: no statement is ever forgotten.
 ///
 /// The columns of the result must be listed, without `*`: PostgreSQL refuses a prepared statement whose
 /// result has changed, and while a newer version adds a column, the older one still runs.
@@ -28,7 +28,7 @@ impl<Q> Prepared<Q> {
         }
     }
 
-    /// Has rows of this SQL type, read by the order of their columns.
+    /// Reads rows of this SQL type, by the order of their columns.
     pub fn of_type<Row>(self) -> Prepared<Q, Row> {
         Prepared {
             query: self.query,
@@ -42,13 +42,13 @@ impl<Q: QueryFragment<Pg>, Row> QueryFragment<Pg> for Prepared<Q, Row> {
         self.query.walk_ast(out)
     }
 
-    /// `sql_query` says no, because it does not know where its text comes from.
+    /// `sql_query` answers no, because it does not know where its text comes from.
     fn is_safe_to_cache_prepared(&self, _: &Pg) -> QueryResult<bool> {
         Ok(true)
     }
 }
 
-/// It is found by its text.
+/// Diesel finds the prepared statement by its text.
 impl<Q, Row> QueryId for Prepared<Q, Row> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;

@@ -1,7 +1,8 @@
-//! A primary shows that it still is one.
+//! Proves that a server is still the primary.
 //!
-//! With synchronous replication a commit is confirmed by a standby. A server in whose place a standby was promoted is confirmed
-//! by none: its commits wait for ever, while it answers every question, by what was true before the promotion.
+//! With synchronous replication a standby confirms each commit. After a standby was promoted, none confirms the
+//! commits of the old primary: they wait for ever, while it still answers every query, with the data from before the
+//! promotion.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,17 +19,17 @@ use super::PgConnection;
 /// Whether commits of this server wait for a standby, as a part of a statement.
 pub const IS_REPLICATED: &str = "current_setting('synchronous_standby_names') <> ''";
 
-/// Writes nothing that anybody reads.
+/// A transaction that has to be committed. Nobody reads what it writes.
 const COMMIT: &str = "select pg_logical_emit_message(true, 'oneseat', '')";
 
-/// Commits of this program that may wait at one server. One that waits for ever keeps its connection: more of them would use up
-/// those of PostgreSQL. Behind a pooler its size is the bound.
+/// Most commits of this program that may wait at one server. A commit that waits for ever keeps its connection, so more
+/// of them would use up the connections of PostgreSQL. Behind a pooler, the size of the pool is the bound.
 const MOST: usize = 16;
 
-/// Those that wait now, by the name of the server.
+/// The number of commits that wait now, by the name of the server.
 static UNDER_WAY: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
 
-/// Whether a server of ours has ever had its commits wait.
+/// Whether commits have ever waited for a standby since this program started.
 static IS_USED: AtomicBool = AtomicBool::new(false);
 
 /// [`IS_REPLICATED`] for Diesel.
@@ -36,8 +37,8 @@ pub fn is_replicated() -> SqlLiteral<Bool> {
     sql(IS_REPLICATED)
 }
 
-/// Runs `work`, whose questions and whose [`prove`] have to reach the same server. Behind a pooler that takes a transaction, and
-/// the commit at its end is what waits.
+/// Runs `work`, whose queries and whose [`prove`] have to reach the same server. Behind a pooler that takes a
+/// transaction, and the commit at its end is what waits.
 ///
 /// # Errors
 /// Those of `work`, and of [`prove`].
@@ -51,11 +52,12 @@ pub fn with_one_server<T>(
     }
 }
 
-/// Returns when a standby has confirmed a commit that began after the call. So nobody had been promoted in this server's place when the
-/// call began. To be called in [`with_one_server`], where commits [wait](is_replicated). `server` is its name in the feed.
+/// Returns when a standby has confirmed a commit that began after the call. So no standby had been promoted when the
+/// call began. Call it in [`with_one_server`], and only where commits [wait](is_replicated). `server` is the server's
+/// name in the feed.
 ///
 /// # Errors
-/// PostgreSQL's own words; too many such commits wait already. Without a standby the call hangs.
+/// PostgreSQL's own words, or that too many such commits wait already. Without a standby the call hangs.
 pub fn prove(conn: &mut PgConnection, server: Option<&str>) -> QueryResult<()> {
     IS_USED.store(true, Ordering::Relaxed);
     let _slot = match conn.is_pooled() {
@@ -65,7 +67,7 @@ pub fn prove(conn: &mut PgConnection, server: Option<&str>) -> QueryResult<()> {
     diesel::sql_query(COMMIT).execute(conn).map(drop)
 }
 
-/// [`prove`], where it is not known whether commits wait: at once if they do not.
+/// Like [`prove`], but asks first whether commits wait, and returns at once if they do not.
 ///
 /// # Errors
 /// As [`prove`].
@@ -79,7 +81,7 @@ pub fn prove_if_replicated(conn: &mut PgConnection) -> QueryResult<()> {
     }
 }
 
-/// [`prove_if_replicated`] for what a use case has refused. Where nothing was ever replicated it asks nobody.
+/// Like [`prove_if_replicated`], before a use case tells a refusal. It asks nothing if commits have never waited.
 ///
 /// # Errors
 /// As [`prove`].
@@ -90,7 +92,7 @@ pub fn prove_for_refusal(conn: &mut PgConnection) -> QueryResult<()> {
     }
 }
 
-/// One of [`MOST`] at this server.
+/// One of the [`MOST`] places for commits that wait at this server.
 struct ConfirmSlot(String);
 
 impl ConfirmSlot {

@@ -1,5 +1,5 @@
-//! What the laws rest on in the schema: constraints, unique indexes and triggers. Without them PostgreSQL answers all
-//! the same. A restore that was cut short leaves them out, and one of data alone may switch triggers off.
+//! What the laws rest on in the schema: constraints, unique indexes and triggers. PostgreSQL works without them, so
+//! nobody would notice. A restore that was cut short leaves them out, and one of data alone may switch triggers off.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,10 +11,11 @@ use diesel::sql_types::Text;
 use super::PgConnection;
 use super::prepared::Prepared;
 
-/// All of them, each as `table.name` in a line of its own. Written by `script/schema`.
+/// All safeguards, each as `table.name` in a line of its own. Written by `script/schema`.
 pub const SAFEGUARDS: &str = include_str!("safeguards.txt");
 
-/// Those that are there and obeyed. PostgreSQL obeys a foreign key by triggers, which can be switched off, too.
+/// Selects the safeguards that are there and in force. PostgreSQL enforces a foreign key by triggers, which can be
+/// switched off, too.
 const PRESENT: &str = "
     with tables as (
         select oid, relname from pg_class
@@ -40,7 +41,7 @@ const PRESENT: &str = "
 )]
 pub struct Missing(Vec<&'static str>);
 
-/// The first, and how many others there are.
+/// Shows the first three, and how many others there are.
 struct Names<'a>(&'a [&'static str]);
 
 impl fmt::Display for Names<'_> {
@@ -54,10 +55,10 @@ impl fmt::Display for Names<'_> {
     }
 }
 
-/// Is the schema whole? More than there should be is fine: a later version may have added it.
+/// Checks whether all safeguards are there. Additional ones are fine: a later version may have added them.
 ///
 /// # Errors
-/// Diesel's; inside, [`Missing`].
+/// Diesel's. The inner result is [`Missing`] if some are not there.
 pub fn check(conn: &mut PgConnection) -> QueryResult<Result<(), Missing>> {
     let present: HashSet<String> = present(conn)?.into_iter().collect();
     let missing: Vec<_> = SAFEGUARDS
@@ -71,7 +72,7 @@ pub fn check(conn: &mut PgConnection) -> QueryResult<Result<(), Missing>> {
     })
 }
 
-/// Those of a database, in the order of their names.
+/// The safeguards of a database, in the order of their names.
 ///
 /// # Errors
 /// Diesel's.

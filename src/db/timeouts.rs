@@ -30,8 +30,8 @@ pub(super) enum Timeouts {
 }
 
 impl Timeouts {
-    /// The limits of a connection. An instance can hold a lock for at most a minute (an end of all sessions)
-    /// and then ten seconds of an idle transaction: an operator waits longer than both.
+    /// The limits of a connection. An instance can hold a lock for at most a minute (while it ends all sessions)
+    /// and then for ten seconds in an idle transaction: an operator waits longer than both together.
     pub(super) fn settings(self) -> Settings {
         match self {
             Self::Client => &[
@@ -47,7 +47,7 @@ impl Timeouts {
         }
     }
 
-    /// The longest wait for an answer: for an operator, a wait for a lock and an end of all sessions.
+    /// The longest wait for an answer. An operator's includes the wait for a lock and the end of all sessions.
     pub(super) fn answer(self) -> Duration {
         match self {
             Self::Client => Duration::from_secs(8),
@@ -56,7 +56,7 @@ impl Timeouts {
     }
 }
 
-/// Two ends: the work reports which connection it has, and the waiting side watches that connection.
+/// Makes the two ends of a channel: the work reports which connection it has, and the waiting side watches it.
 pub(super) fn watched(timeouts: Timeouts, url: &Arc<str>) -> (BackendSender, LockReporter) {
     match timeouts {
         Timeouts::Client => (BackendSender(None), LockReporter(None)),
@@ -123,12 +123,12 @@ async fn watch(url: &Arc<str>, pid: &AtomicI32) -> Infallible {
 struct Blocker {
     #[diesel(sql_type = Integer)]
     pid: i32,
-    /// Its program, its origin, and its state.
+    /// The connection's program, its origin, and its state.
     #[diesel(sql_type = Text)]
     words: String,
 }
 
-/// The connections that block this one. PostgreSQL says little about those of another role.
+/// The connections that block this one. PostgreSQL says little about connections of another role.
 fn blockers(url: &str, pid: i32) -> Result<Vec<Blocker>, Unavailable> {
     let blockers = diesel::sql_query(
         "select pid, concat_ws(', ', nullif(application_name, ''),

@@ -1,4 +1,4 @@
-//! Transactions that begin with a statement, without a round trip of its own.
+//! Transactions that send their first statement together with `begin`, to save a round trip.
 
 use diesel::connection::TransactionManager;
 use diesel::result::Error;

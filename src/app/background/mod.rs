@@ -1,4 +1,4 @@
-//! Work that is repeated beside the servers.
+//! Work that is repeated in the background of the servers.
 
 pub(super) mod actor;
 mod mail_delivery;
@@ -16,7 +16,7 @@ use crate::mail::{Mailer, Site};
 use actor::{Background, Stop};
 use mail_delivery::MailDelivery;
 
-/// Sweeps, sums of the log, ends of sessions whose pages are gone, and mails if there is a way to send them.
+/// Sweeps, writes the sums of the log, ends sessions whose pages are gone, and sends mails if there is a way to.
 pub(super) struct BackgroundWork {
     _sweeper: Recipient<Stop>,
     _sums: Recipient<Stop>,
@@ -65,7 +65,7 @@ fn page_ender(auth: &Auth, grace: Duration) -> Recipient<Stop> {
         let (ender, has_failed) = (ender.clone(), has_failed.clone());
         async move {
             let done = ender.step().await;
-            // Once for each outage: the steps are many.
+            // Log once for each outage, because there are many steps.
             if !has_failed.replace(done.is_err())
                 && let Err(error) = done
             {
@@ -78,7 +78,7 @@ fn page_ender(auth: &Auth, grace: Duration) -> Recipient<Stop> {
         .recipient()
 }
 
-/// Writes the sums of what the log has only counted.
+/// Writes the sums of the events that the log has only counted.
 pub fn write_sums() {
     audit::tell_counted();
     log::logger().flush();

@@ -6,7 +6,7 @@
 use palette::color_difference::Wcag21RelativeContrast;
 use palette::{Mix, Srgb};
 
-/// What WCAG AA wants of text.
+/// The contrast that WCAG AA asks of text.
 const ENOUGH: f32 = 4.5;
 
 /// The accent colours of a site.
@@ -33,16 +33,16 @@ pub struct Shades {
 
 type Colour = Srgb<f32>;
 
-/// What a colour meets on pages of one kind.
+/// The colours that an accent colour is next to on light or on dark pages.
 struct Pages {
     name: &'static str,
     /// `--surface` and `--ground` of the stylesheet.
     surfaces: [u32; 2],
     /// The text on a button.
     text: u32,
-    /// Where a colour gains contrast.
+    /// The colour towards which an accent colour gains contrast: black or white.
     towards: u32,
-    /// How much of the colour its wash has.
+    /// How much of the accent colour its wash has, from 0 to 1.
     wash: f32,
 }
 
@@ -75,7 +75,7 @@ impl Pages {
         colour(self.surfaces[0]).mix(accent, self.wash)
     }
 
-    /// The least contrast with anything that it meets.
+    /// The least contrast with any colour that the accent colour is next to.
     fn contrast(&self, accent: Colour) -> f32 {
         let surfaces = self.surfaces.map(colour);
         let others = surfaces.into_iter().chain([self.wash(accent), colour(self.text)]);
@@ -87,7 +87,7 @@ impl Pages {
     /// The nearest colour on the way to black or white that has enough contrast.
     fn nearest(&self, accent: Colour) -> Colour {
         let steps = (0..=u8::MAX).map(|step| accent.mix(colour(self.towards), f32::from(step) / 255.0));
-        // As it is written: rounding must not cost the last bit of contrast.
+        // The contrast is that of the colour as it is written: rounding must not cost the last bit of it.
         let mut written = steps.map(|step| step.into_format::<u8>().into_format());
         let found = written.find(|step: &Colour| self.contrast(*step) >= ENOUGH);
         found.unwrap_or_else(|| colour(self.towards))

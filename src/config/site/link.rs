@@ -22,7 +22,7 @@ pub struct SiteLink {
 }
 
 impl SiteLink {
-    /// Its address in a mail, which has no site of its own. `public_url` ends without a slash.
+    /// The whole address, for a mail, where a path alone leads nowhere. `public_url` ends without a slash.
     pub fn from_outside(&self, public_url: &str) -> String {
         match self.address.strip_prefix('/') {
             Some(path) => format!("{public_url}/{path}"),

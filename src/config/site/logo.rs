@@ -17,9 +17,9 @@ const SVG: &str = "http://www.w3.org/2000/svg";
 /// An image that was read and checked.
 #[derive(Clone)]
 pub struct Logo {
-    /// What the content is.
+    /// The format of the content.
     pub format: LogoFormat,
-    /// At most 64 KiB.
+    /// The bytes of the file, at most 64 KiB.
     pub content: Arc<[u8]>,
 }
 
@@ -42,7 +42,7 @@ impl LogoFormat {
     }
 }
 
-// Without the bytes.
+// Leaves the bytes out.
 impl fmt::Debug for Logo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Logo({:?}, {} bytes)", self.format, self.content.len())
@@ -94,7 +94,8 @@ fn check_png(content: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Browsers run no script in an image. So one here is a mistake, or meant for somebody who opens the file alone.
+/// Refuses an SVG with a script. Browsers run no script in an image, so it is a mistake, or meant for somebody who
+/// opens the file alone.
 fn check_svg(content: &[u8]) -> Result<(), String> {
     let neither = || "is neither SVG nor PNG; save it as one of them".to_owned();
     let text = std::str::from_utf8(content).map_err(|_| neither())?;

@@ -45,13 +45,13 @@ pub struct SiteSettings {
 /// How the site shows itself.
 #[derive(Clone, Debug)]
 pub struct SiteConfig {
-    /// 1 to 40 visible characters.
+    /// The name: 1 to 40 visible characters.
     pub name: String,
-    /// `None`: the logo of oneseat.
+    /// The logo. `None`: the logo of oneseat.
     pub logo: Option<Logo>,
-    /// `None`: the blue of the stylesheet.
+    /// The accent colours. `None`: the blue of the stylesheet.
     pub accent: Option<Accent>,
-    /// At most eight.
+    /// The links: at most eight.
     pub links: Vec<SiteLink>,
 }
 

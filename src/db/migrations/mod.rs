@@ -1,4 +1,4 @@
-//! The schema's history, carried in the binary.
+//! The migrations of the schema, which are part of the binary.
 
 mod place;
 
@@ -23,7 +23,7 @@ use place::Place;
 /// Every migration, oldest first.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// An arbitrary number, the same in every instance. The lock's holder may migrate.
+/// The key of the advisory lock, an arbitrary number. The holder of the lock may migrate.
 const MIGRATION_LOCK: i64 = 0x6f6e_6573_6561_7401;
 
 /// Why the schema could not be updated.
@@ -43,13 +43,13 @@ pub enum Error {
         "{0} has held the lock of the migrations for 90 seconds; wait and try again, and end it only if it hangs"
     )]
     Held(String),
-    /// The database cannot hold what people write.
+    /// The encoding of the database cannot hold what people write.
     #[error(
         "the database has the encoding {0}, in which most names cannot be written; \
          make another one: create database oneseat encoding 'UTF8' template template0"
     )]
     Encoding(String),
-    /// No schema is there for the tables.
+    /// There is no schema for the tables.
     #[error(
         "no schema of the search_path exists or may be used, so there is no place for the tables; \
          make one (create schema oneseat authorization {0}) and set it (alter role {0} set search_path = oneseat)"
@@ -87,8 +87,8 @@ pub enum Error {
 }
 
 impl From<super::Unavailable> for Error {
-    /// Superusers may change `session_replication_role` and, since PostgreSQL 15, roles to whom that was granted. Every
-    /// connection sets it where it is wrong.
+    /// Every connection sets `session_replication_role` where it is wrong. Only superusers may do so and, since
+    /// PostgreSQL 15, roles with a grant for it.
     fn from(error: super::Unavailable) -> Self {
         if error.0.contains("session_replication_role") {
             return Self::Replica;
@@ -122,15 +122,15 @@ pub fn run(url: &str) -> Result<Vec<String>, Error> {
         while let Some(version) = apply_next(&mut connection, &schema)? {
             applied.push(version);
         }
-        // The next one knows where the tables are.
+        // A new connection finds the tables, and has their schema in its search path.
         connection = open(url, purpose)?;
     }
     safeguards::check(&mut connection)??;
     Ok(applied)
 }
 
-/// If it is needed, runs a step of the program's own until it says that nothing is left, each time in a transaction that has the lock of
-/// the migrations.
+/// Runs a step of the program's own, if it is needed, until the step says that nothing is left. Each run is a
+/// transaction that has the lock of the migrations.
 ///
 /// # Errors
 /// See [`Error`].
@@ -158,12 +158,12 @@ pub fn take_turns(
     Ok(())
 }
 
-/// What a step has left.
+/// Whether a step has left anything to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Another step is needed.
     More,
-    /// Nothing.
+    /// Nothing is left.
     Done,
 }
 
@@ -207,7 +207,7 @@ fn apply_next(connection: &mut PgConnection, schema: &str) -> Result<Option<Stri
     }
 }
 
-/// What came of one try.
+/// The result of one try.
 enum Turn {
     Applied(String),
     /// The schema is up to date.
@@ -231,13 +231,13 @@ const LIMITS: Settings = &[
     ("idle_in_transaction_session_timeout", "'60s'"),
 ];
 
-/// The same wait as that of an operator's command.
+/// The longest wait for the lock. An operator's command waits as long for a lock.
 const LONGEST_WAIT: Duration = Duration::from_secs(90);
 /// After this time the log names the holder.
 const SOON: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Has every migration of this program been applied?
+/// Whether every migration of this program has been applied.
 ///
 /// # Errors
 /// [`Error::Newer`].

@@ -1,4 +1,4 @@
-//! Where the tables are, or go.
+//! The schema that the tables are in, or will be made in.
 
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -7,15 +7,14 @@ use diesel::sql_types::{Bool, Nullable, Text};
 use super::Error;
 use crate::db::PgConnection;
 
-/// Where the tables are, or will be.
+/// What the migrations must know of the database before they make tables.
 #[derive(QueryableByName)]
 pub(super) struct Place {
     #[diesel(sql_type = Text)]
     encoding: String,
     #[diesel(sql_type = Text)]
     role: String,
-    /// The first of the search_path that is not PostgreSQL's own: with pg_temp before it, every table would be
-    /// temporary.
+    /// The first schema of the search_path that is not PostgreSQL's own: in pg_temp, every table would be temporary.
     #[diesel(sql_type = Nullable<Text>)]
     schema: Option<String>,
     #[diesel(sql_type = Bool)]
@@ -27,7 +26,7 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn of(connection: &mut PgConnection) -> Result<Self, Error> {
         let place = sql_query(
-            // Qualified and cast: the search path is still one in which others may have made functions.
+            // Qualified and cast, because others may have made functions in the present search path.
             "select pg_catalog.current_setting('server_encoding') as encoding,
                  pg_catalog.quote_ident(current_user::text) as role,
                  pg_catalog.quote_ident(schema) as schema,
@@ -50,8 +49,8 @@ impl Place {
         }
     }
 
-    /// The schema for new tables. PostgreSQL would refuse by itself, in the language of its messages and without
-    /// a remedy.
+    /// The schema for new tables, or why there can be none. PostgreSQL would refuse by itself, but in the language of
+    /// its messages and without a remedy.
     pub(super) fn for_tables(self) -> Result<String, Error> {
         match (self.is_read_only, self.schema, self.may_create) {
             (true, _, _) => Err(Error::ReadOnly),
