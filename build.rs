@@ -1,5 +1,5 @@
-//! Lists all that lies in `static/`, and the client module, so that the program carries it and a file that is put there needs no mention.
-//! Each is made smaller: comments left out, and compressed in two ways.
+//! Lists the files in `static/` and the client module, so that the program carries them. A new file there needs no
+//! other mention. Each file is made smaller: comments are left out, and it is compressed in two ways.
 
 use std::ffi::OsStr;
 use std::io::{Cursor, Write};
@@ -17,7 +17,7 @@ fn main() -> io::Result<()> {
     // The directory itself: a file that comes or goes counts, too.
     println!("cargo::rerun-if-changed=static");
     println!("cargo::rerun-if-changed=clients/js");
-    // The same for what Diesel embeds.
+    // Diesel embeds the migrations.
     println!("cargo::rerun-if-changed=migrations");
     let of_cargo = |name| env::var_os(name).map(PathBuf::from).unwrap_or_default();
     let out = of_cargo("OUT_DIR");
@@ -49,8 +49,9 @@ fn main() -> io::Result<()> {
     writeln!(list, "]")
 }
 
-/// A script or a stylesheet without its comments, empty lines and indentation. Only comments that have their lines to themselves
-/// count: those are found without a parser, if no text of several lines looks like one. Types (`.d.ts`) keep theirs, which editors show.
+/// A script or a stylesheet without its comments, empty lines and indentation. It removes only comments that have their
+/// lines to themselves: those are found without a parser, as long as no text of several lines looks like one. Types
+/// (`.d.ts`) keep their comments, which editors show.
 fn without_comments(file: &Path, content: Vec<u8>) -> Vec<u8> {
     let is_code = [OsStr::new("js"), OsStr::new("css")]
         .map(Some)
@@ -72,7 +73,7 @@ fn without_comments(file: &Path, content: Vec<u8>) -> Vec<u8> {
     code.into_bytes()
 }
 
-/// Without a name or a time in it: the same files make the same program.
+/// Compresses without a name or a time in the result, so that the same files make the same program.
 fn gzip(content: &[u8]) -> io::Result<Vec<u8>> {
     let mut compressed = GzBuilder::new().write(Vec::new(), Compression::best());
     compressed.write_all(content)?;

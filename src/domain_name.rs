@@ -8,8 +8,8 @@ use unicode_security::restriction_level::{RestrictionLevel, RestrictionLevelDete
 
 const UTS46: Uts46 = Uts46::new();
 
-/// The spelling in which names are compared, stored and sent: ASCII, lower case, without the dot of the root. `None`: the name
-/// is none, by IDNA or by the lengths of DNS.
+/// The spelling in which names are compared, stored and sent: ASCII, lower case, without the dot of the root. `None`
+/// if the name is not valid, by IDNA or by the lengths of DNS.
 pub(crate) fn to_ascii(name: &str) -> Option<String> {
     let ascii = UTS46
         .to_ascii(
@@ -43,7 +43,7 @@ pub(crate) fn readable_address(email: &str) -> Cow<'_, str> {
     }
 }
 
-/// Is the label of scripts that are written together, and not one that looks like ASCII (UTS 39 4, 5.2)?
+/// Whether the scripts of the label are written together, and the label does not look like ASCII (UTS 39 4, 5.2).
 fn is_unmistakable(label: &str) -> bool {
     label.detect_restriction_level() <= RestrictionLevel::HighlyRestrictive
         && !skeleton(label).all(|c| c.is_ascii())

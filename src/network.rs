@@ -61,7 +61,7 @@ impl Networks {
         self.subnet
     }
 
-    /// Those of the program's own work, such as a command.
+    /// The networks of the program's own work, such as a command.
     pub const OWN: Self = Self {
         allocation: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         site: IpAddr::V4(Ipv4Addr::UNSPECIFIED),

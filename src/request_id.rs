@@ -12,8 +12,8 @@ tokio::task_local! {
 /// The longest id accepted from another program, in bytes.
 const LONGEST: usize = 128;
 
-/// 1 to 128 letters, digits and `-._~+/=`, so that it fits into a header and a line of a log as it is. It takes
-/// no memory of its own, because every request has one.
+/// The id of a request: 1 to 128 letters, digits and `-._~+/=`, so that it fits into a header and a line of a log as
+/// it is. It allocates no memory, because every request has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId {
     bytes: [u8; LONGEST],

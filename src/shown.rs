@@ -12,7 +12,7 @@ use askama::Values;
 use crate::domain_name::readable_address;
 use crate::unseen;
 
-/// With what nobody sees written out. For names inside of `<bdi>`.
+/// Writes invisible characters out. For names inside of `<bdi>`.
 #[askama::filter_fn]
 pub(crate) fn shown(words: impl Display, _: &dyn Values) -> askama::Result<String> {
     Ok(unseen::written_out(&words.to_string()).into_owned())
@@ -24,8 +24,8 @@ pub(crate) fn address(email: impl Display, _: &dyn Values) -> askama::Result<Str
     Ok(unseen::written_out(&readable_address(&email.to_string())).into_owned())
 }
 
-/// Between marks that keep the direction of the words from the text around them, if they run from right to left. For attributes and plain
-/// text.
+/// Puts words that run from right to left between marks that keep their direction from the text around them. For
+/// attributes and plain text.
 #[askama::filter_fn]
 pub(crate) fn isolated(words: impl Display, _: &dyn Values) -> askama::Result<String> {
     Ok(unseen::in_line(&words.to_string()).into_owned())

@@ -1,8 +1,8 @@
 //! Characters that nobody sees where they stand, or that turn the direction of the text beside them.
 //!
 //! A name with one of them reverses the rest of an operator's terminal line, starts a line, or looks like
-//! another name. Unicode's properties tell them (UAX 44, by ICU4X). Characters that people write with stay where writing needs
-//! them: joiners in Persian, in Indic scripts and in emoji of several people, variation selectors, accents.
+//! another name. They are found by Unicode's properties (UAX 44, by ICU4X). Some of them are allowed where writing
+//! needs them: joiners in Persian, in Indic scripts and in emoji of several people, variation selectors, accents.
 
 use std::borrow::Cow;
 
@@ -65,14 +65,14 @@ fn is_ignorable(c: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// Can a mark stand on it, or on what that one stands on?
+/// Whether a combining mark can stand on this character, or on the one that this character stands on.
 fn is_base(c: char) -> bool {
     let category = category(c);
     !GeneralCategoryGroup::Separator.contains(category) && !GeneralCategoryGroup::Other.contains(category)
         || [ZERO_WIDTH_JOINER, ZERO_WIDTH_NON_JOINER].contains(&c)
 }
 
-/// Does writing need a joiner here (RFC 5892 A.1 and A.2, and UTS 51 2.2)?
+/// Whether writing needs a joiner here (RFC 5892 A.1 and A.2, and UTS 51 2.2).
 fn joins(before: Option<char>, joiner: char, next: Option<char>) -> bool {
     let Some(before) = before else {
         return false;
@@ -111,7 +111,7 @@ fn is_variation_selector(c: char) -> bool {
     CodePointSetData::new::<icu_properties::props::VariationSelector>().contains(c)
 }
 
-/// Emoji, Han and Mongolian have letters that a variation selector gives another form.
+/// Whether a variation selector can give the character before it another form: in emoji, Han and Mongolian.
 fn has_variations(before: Option<char>) -> bool {
     before.is_some_and(|c| is_pictograph(c) || [Script::Han, Script::Mongolian].contains(&script(c)))
 }
@@ -129,7 +129,7 @@ fn script(c: char) -> Script {
     CodePointMapData::<Script>::new().get(c)
 }
 
-/// The text with what is unseen written out, as `‹U+202E›`.
+/// The text with unseen characters written out, as `‹U+202E›`.
 pub(crate) fn written_out(text: &str) -> Cow<'_, str> {
     if of_text(text).next().is_none() {
         return Cow::Borrowed(text);
@@ -159,8 +159,9 @@ pub(crate) fn replaced(text: &str, instead: char) -> String {
         .collect()
 }
 
-/// The text, written out, as part of an English line: if a letter of it runs from right to left, between marks that keep its direction
-/// from the rest of the line (UAX 9 2.4). Other text needs none, and some terminals show them.
+/// The text, written out, as part of an English line. If a letter of it runs from right to left, it stands between
+/// marks that keep its direction from the rest of the line (UAX 9 2.4). Other text needs no marks, and some terminals
+/// show them.
 pub(crate) fn in_line(text: &str) -> Cow<'_, str> {
     if runs_from_right_to_left(text) {
         Cow::Owned(isolated(written_out(text).into_owned()))
@@ -169,7 +170,7 @@ pub(crate) fn in_line(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The text between these marks, if it needs them.
+/// The text between the marks that keep its direction from the text around it, if it needs them.
 pub(crate) fn isolated(text: String) -> String {
     if runs_from_right_to_left(&text) {
         format!("\u{2068}{text}\u{2069}")

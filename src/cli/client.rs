@@ -30,7 +30,7 @@ pub(super) struct Target {
 
 #[derive(Args, Debug)]
 pub(super) struct Remove {
-    // Before the target, whose last part is the database: the heading of that would cover it, too.
+    // This comes before the target, which ends with the database settings: their heading would cover it, too.
     #[command(flatten)]
     confirmation: Confirmation,
     #[command(flatten)]

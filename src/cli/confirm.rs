@@ -1,4 +1,4 @@
-//! The question before what no other command can undo.
+//! The question before a change that no other command can undo.
 
 use std::io::{IsTerminal, Write, stderr, stdin};
 
@@ -15,7 +15,7 @@ pub(super) struct Confirmation {
 }
 
 impl Confirmation {
-    /// Checks that somebody can be asked, or need not be. `command` is in the words of the command line.
+    /// Checks that somebody can be asked, or need not be. `command` is the command as it is typed.
     ///
     /// # Errors
     /// [`Failure::WrongUsage`].

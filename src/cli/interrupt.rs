@@ -10,9 +10,9 @@ use super::serve::stop_signal;
 /// Exit status after a signal, as shells have it for Ctrl-C.
 pub(super) const STATUS: u8 = 130;
 
-/// Does the work until it is done or a signal comes. What is committed stays, what is not is undone by
-/// PostgreSQL, and a private one is left as after any command. A statement that has begun is waited for; a
-/// second signal ends that, too.
+/// Does the work until it is done or a signal comes. What is committed stays, PostgreSQL undoes the rest, and a
+/// private PostgreSQL is left as after any command. A statement that has begun is waited for; a second signal ends
+/// that wait, too.
 pub(super) async fn until_told_to_stop(
     work: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
@@ -39,7 +39,7 @@ fn exit_at_the_next_signal() {
             runtime.block_on(async {
                 match stop_signal(1) {
                     Ok(signal) => signal.await,
-                    // Nothing else would end it but its work.
+                    // Without signals, only the end of its work ends the program.
                     Err(_) => std::future::pending().await,
                 }
             });

@@ -32,7 +32,7 @@ impl Listing {
         self.search.as_deref().map_or(Search::All, Search::from)
     }
 
-    /// The words when nothing is found: these, unless something was searched for.
+    /// The words for an empty list: these, unless something was searched for.
     pub(super) fn none<'a>(&self, words: &'a str) -> &'a str {
         if self.search.is_some() {
             "nothing is found"
@@ -57,7 +57,7 @@ impl Listing {
     }
 }
 
-/// The rows of a list, page after page, up to this many. Also whether there are more.
+/// Reads the rows of a list, page after page, up to this many. Returns also whether there are more.
 pub(super) async fn rows<T, Asking>(
     ask: impl Fn(Option<Cursor>, i64) -> Asking,
     limit: usize,

@@ -45,7 +45,7 @@ impl Man {
 
 /// Says which pages there are instead.
 fn no_page(above: &Command, word: &str) -> Failure {
-    // That of the program itself is empty.
+    // The name of the program itself is empty here.
     let name = above.get_bin_name().filter(|name| !name.is_empty());
     let name = name.unwrap_or_else(|| above.get_name());
     let below: Vec<&str> = above.get_subcommands().map(Command::get_name).collect();

@@ -5,17 +5,17 @@ use crate::app::{self, Absent, CommandResources, open_for_a_command};
 use crate::auth::Auth;
 use crate::config::{DatabaseConfig, Policy, ServeConfig};
 
-/// The use cases of a short command about what is there.
+/// Opens the use cases for a short command about existing data.
 pub(super) async fn open(config: DatabaseConfig) -> Result<(Auth, CommandResources), Failure> {
     open_with(config, ServeConfig::usual()?.policy, Absent::Refused).await
 }
 
-/// The use cases of a command that makes something, perhaps before the first `serve`.
+/// Opens the use cases for a command that makes something, perhaps before the first `serve`.
 pub(super) async fn open_to_begin(config: DatabaseConfig) -> Result<(Auth, CommandResources), Failure> {
     open_with(config, ServeConfig::usual()?.policy, Absent::Made).await
 }
 
-/// The same for one that makes an account. `takes_utf8_addresses` as in [`Policy`].
+/// Opens the use cases for a command that makes an account. `takes_utf8_addresses` is that of [`Policy`].
 pub(super) async fn open_to_add(
     config: DatabaseConfig,
     takes_utf8_addresses: bool,
@@ -27,7 +27,7 @@ pub(super) async fn open_to_add(
     open_with(config, policy, Absent::Made).await
 }
 
-/// The use cases of a command with a policy of its own.
+/// Opens the use cases for a command with a policy of its own.
 pub(super) async fn open_with(
     config: DatabaseConfig,
     policy: Policy,
@@ -39,8 +39,8 @@ pub(super) async fn open_with(
     .await
 }
 
-/// Does what blocks on a thread of its own, so that a signal is heard meanwhile. A terminal is told what is
-/// waited for.
+/// Runs blocking work on a thread of its own, so that a signal is heard meanwhile. If it takes a while, a terminal
+/// shows `words`.
 pub(super) async fn in_background<T: Send + 'static>(
     words: &'static str,
     work: impl FnOnce() -> Result<T, app::Error> + Send + 'static,

@@ -14,7 +14,7 @@ const OF_THE_PROGRAM: usize = 48;
 /// needs.
 pub(super) fn raise_limit() -> usize {
     let Ok((usual, most)) = getrlimit(Resource::RLIMIT_NOFILE) else {
-        // If the system cannot tell, there is none.
+        // If the system cannot tell the limit, there is none.
         return usize::MAX;
     };
     let limit = match setrlimit(Resource::RLIMIT_NOFILE, most, most) {

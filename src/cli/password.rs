@@ -28,7 +28,7 @@ impl NewPassword {
 /// The password that was given, if any, before its user is known.
 pub(super) struct Given(Option<String>);
 
-/// Reads one line of standard input, or nothing: then a random password is made.
+/// Reads one line of standard input if `from_stdin`. Otherwise a random password is made later.
 pub(super) async fn read(from_stdin: bool) -> Result<Given, Failure> {
     if !from_stdin {
         return Ok(Given(None));

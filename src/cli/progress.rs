@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// How long something may take before a terminal is told about it.
 const A_WHILE: Duration = Duration::from_secs(1);
 
-/// Waits for this. If it takes a while, a bar says what is waited for.
+/// Waits for `work`. If it takes a while, a bar shows `words`.
 pub(super) async fn told_after_a_while<T>(words: &'static str, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     if let Ok(done) = tokio::time::timeout(A_WHILE, &mut work).await {

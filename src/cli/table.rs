@@ -15,12 +15,12 @@ use crate::unseen;
 pub(super) use layout::Column;
 use layout::Layout;
 
-/// What stands in one place of a list.
+/// A value in a list.
 pub(super) enum Cell {
     Text(String),
     /// An address. On a terminal its domain is as people read it, elsewhere as it is stored.
     Address(String),
-    /// On a terminal the time that lies between, elsewhere in full.
+    /// A time. On a terminal as the span from or until now, elsewhere in full.
     Time(DateTime<Utc>),
 }
 
@@ -87,7 +87,7 @@ pub(super) fn address(email: &str) -> String {
     }
 }
 
-/// A time in UTC, to the second; on a terminal with the time that lies between.
+/// A time in UTC, to the second; on a terminal with the span from or until now.
 pub(super) fn time(at: DateTime<Utc>) -> String {
     match width() {
         Some(_) => format!("{}, {}", time::between(at, Utc::now()), in_full(at)),
@@ -105,8 +105,8 @@ pub(super) fn until(at: DateTime<Utc>) -> String {
     }
 }
 
-/// A name in a line for people. Names come from users: they neither control the terminal nor turn what stands
-/// beside them around.
+/// A name in a line for people. Names come from users: they must neither control the terminal nor reverse the text
+/// beside them.
 pub(super) fn shown(name: &str) -> String {
     let name = printable(name);
     if stdout().is_terminal() {

@@ -9,7 +9,7 @@ use crate::users::{Email, Password, Role};
 /// The first administrator of a private database.
 const FIRST_ADMIN: &str = "admin@localhost";
 
-/// The account that was made for the first start, if it was one, and where to use it.
+/// The account that was made at the first start, and where to use it. `None` at later starts.
 pub(super) struct Welcome(Option<FirstAdmin>);
 
 struct FirstAdmin {
@@ -20,11 +20,11 @@ struct FirstAdmin {
 }
 
 impl Welcome {
-    /// Nobody can sign in to an empty database. The private one gets an admin. For a database of the operator's
-    /// own there is only a hint (OWASP ASVS 6.3.2: no default account).
+    /// Makes the first admin of an empty private database, because otherwise nobody could sign in. For a database of
+    /// the operator's own there is only a hint (OWASP ASVS 6.3.2: no default account).
     ///
     /// # Errors
-    /// When the database is of no use.
+    /// When the database cannot be read, or the account cannot be made.
     pub(super) async fn of(app: &App) -> Result<Self, Failure> {
         let auth = app.auth();
         if !auth.has_no_users().await.map_err(Failure::failed)? {
@@ -56,7 +56,7 @@ impl Welcome {
         }
     }
 
-    /// Shows it on standard output and in no log, once, when everything else was said.
+    /// Shows the account once, on standard output and in no log, after everything else.
     ///
     /// # Errors
     /// When it cannot be written. The account is removed then: a password that nobody has seen is of no use, and
@@ -109,7 +109,7 @@ fn framed(lines: &[String]) -> String {
     format!("\n  ┌{edge}┐\n{inside}  └{edge}┘\n\n")
 }
 
-/// The address for a browser on this machine: one that stands for all addresses is none to open.
+/// The address for a browser on this machine. It cannot open one that stands for all addresses.
 fn to_open(url: &str) -> String {
     url.replace("://0.0.0.0:", "://localhost:")
         .replace("://[::]:", "://localhost:")

@@ -27,7 +27,7 @@ fn file(text: &str) -> Option<(u64, u64)> {
     Some((device.parse().ok()?, inode.parse().ok()?))
 }
 
-/// What stands before each line: its priority, which the journal takes off.
+/// The prefix of each line: its priority, which the journal removes.
 pub(super) fn prefix(level: Level) -> &'static str {
     match level {
         Level::Error => "<3>",

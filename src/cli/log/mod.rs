@@ -97,7 +97,7 @@ impl Usual {
 
 /// Writes the log to standard error, from the level in `RUST_LOG` on. Panics go there, too, each on one line.
 ///
-/// A file or a journal gets more than a terminal, where a person needs the sum.
+/// A file or a journal gets more lines than a terminal, where a person needs only a summary.
 pub(super) fn start(format: LogFormat, usual: Usual) {
     let mut logger = Builder::new();
     match usual {
@@ -181,7 +181,7 @@ fn human(line: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     writeln!(line, "[{time} {style}{level:<5}{style:#} {target}] {words}")
 }
 
-/// What stands before a line of this level.
+/// The prefix of a line of this level.
 fn prefix(level: Level) -> &'static str {
     if *IS_FOR_JOURNAL {
         journal::prefix(level)

@@ -3,7 +3,7 @@
 use crate::unseen;
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
-/// Between two columns.
+/// The space between two columns.
 const GAP: &str = "  ";
 
 /// A column of a list.
@@ -14,7 +14,7 @@ pub(in crate::cli) struct Column {
 }
 
 impl Column {
-    /// Values that are whole, or not shown.
+    /// A column whose values are shown whole, or not at all.
     pub(in crate::cli) const fn whole(heading: &'static str) -> Self {
         Self {
             heading,
@@ -22,7 +22,7 @@ impl Column {
         }
     }
 
-    /// Values that may be cut to this width.
+    /// A column whose values may be cut to this width.
     pub(in crate::cli) const fn cut(heading: &'static str, shortest: usize) -> Self {
         Self {
             heading,

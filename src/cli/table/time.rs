@@ -16,7 +16,7 @@ pub(super) fn between(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// `None`: too long for words. `Some(None)`: too short for a number.
+/// The span in words. `None`: too long for words. `Some(None)`: too short for a number.
 fn span_of(span: TimeDelta) -> Option<Option<String>> {
     // Rounded to the nearest.
     let (minutes, hours) = ((span.num_seconds() + 30) / 60, (span.num_minutes() + 30) / 60);

@@ -8,7 +8,7 @@ use crate::cli::listing::Listing;
 use crate::config::{DatabaseSettings, ReachSettings};
 use crate::users::{Email, Name, Role};
 
-/// Whose account is made.
+/// The account to make.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct NewUser {
     /// Address the user signs in with
@@ -179,7 +179,7 @@ pub(in crate::cli) struct SetRole {
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Remove {
-    // First: the heading of the database, with which the other part ends, would cover it, too.
+    // This comes before the other part, which ends with the database settings: their heading would cover it, too.
     #[command(flatten)]
     pub(super) confirmation: Confirmation,
     #[command(flatten)]

@@ -75,7 +75,7 @@ impl Import {
             is_rehearsal: self.dry_run,
             invites: self.invite,
         };
-        // What was read before is imported even if nobody reads our words any more.
+        // The rows are imported even if nobody reads our output any more.
         let mut told = Ok(());
         let tell = |line, outcome| {
             if told.is_ok() {
@@ -186,7 +186,7 @@ fn rows(format: Format, input: impl BufRead + Send + 'static) -> impl Stream<Ite
             },
         };
         for row in rows {
-            // Nobody waits for it any more.
+            // Nobody waits for rows any more.
             if put.blocking_send(row).is_err() {
                 return;
             }

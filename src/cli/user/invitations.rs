@@ -1,5 +1,6 @@
-//! Whether somebody sends what was put into the outbox. A command has other settings than the servers, and cannot know
-//! whether one of them sends mail. At a terminal it looks on for a moment; another program does not wait for that.
+//! Finds out whether a server sends the mails in the outbox. A command has other settings than the servers, and cannot
+//! know whether one of them sends mail. On a terminal it watches the outbox for a moment; another program does not
+//! have to wait for that.
 
 use std::io::{IsTerminal, stdout};
 use std::time::{Duration, Instant};
@@ -11,24 +12,24 @@ use crate::cli::progress::told_after_a_while;
 use crate::mail::outbox::Waiting;
 use crate::users::Email;
 
-/// Servers look into the outbox once a second.
+/// How long a command watches the outbox. Servers look into it once a second.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What becomes of invitations.
+/// Whether invitations are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sending {
     /// A server sends mails, or has sent these.
     UnderWay,
-    /// So many are left, and no server took any mail meanwhile.
+    /// This many wait, and no server took any mail meanwhile.
     Left(i64),
     /// It could not be found out.
     Unknown,
 }
 
-/// What becomes of the invitation to this address, in words.
+/// Whether the invitation to this address is sent, in words.
 pub(super) async fn of_one(auth: &Auth, to: &Email) -> &'static str {
     let sending = match stdout().is_terminal() {
         true => looked_on(auth, Some(to), PATIENCE).await,
@@ -43,7 +44,7 @@ pub(super) async fn of_one(auth: &Auth, to: &Email) -> &'static str {
     }
 }
 
-/// What is to be said of all invitations, if some wait.
+/// A sentence about all invitations, if some wait.
 pub(super) async fn of_all(auth: &Auth) -> Option<String> {
     let patience = match stdout().is_terminal() {
         true => PATIENCE,
@@ -65,7 +66,8 @@ async fn looked_on(auth: &Auth, to: Option<&Email>, patience: Duration) -> Sendi
     told_after_a_while("waiting for a server that sends mail", watch(count, patience)).await
 }
 
-/// Counts until something was taken, or patience is at its end. A server may be busy with the mails before.
+/// Counts what waits until a server has taken a mail, or `patience` is over. Any mail will do, because a server may
+/// still be busy with earlier ones.
 async fn watch(mut count: impl AsyncFnMut() -> Option<Waiting>, patience: Duration) -> Sending {
     let began = Instant::now();
     let mut before: Option<Waiting> = None;

@@ -160,7 +160,7 @@ impl Remove {
     }
 }
 
-/// What is lost with an account.
+/// The question before an account is removed, which says what is lost with it.
 fn question(account: &Account) -> String {
     let name = table::shown(&account.user.name);
     let session = match account.session {
@@ -254,7 +254,7 @@ const COLUMNS: [Column; 4] = [
     Column::whole("STATE"),
 ];
 
-/// The state in a list, where a lock is not seen otherwise.
+/// The state in a list, with the lock, which the list does not show otherwise.
 fn state(account: &Account) -> String {
     let lock = match account.locked_until {
         Some(_) => ", locked",
