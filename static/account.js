@@ -75,10 +75,10 @@ for (const [id, prepare] of Object.entries(forms)) {
   if (form) prepare(form);
 }
 
-/** The forms that are for a link. */
+/** The forms that need a link. */
 const LINKED = "#choose, #verify, #confirm-email";
 
-/** Says whom the link is for, or that it works no more. Without an answer, the button will tell. */
+/** Shows the address of the account that the link is for, or that the link is no longer valid. Without an answer, the button tells later. */
 async function introduce() {
   try {
     const user = await (await post("/auth/link", { token })).json();
@@ -99,7 +99,7 @@ async function introduce() {
 if (token && at(LINKED)) introduce();
 
 const email = at("[name=email]");
-// Also where no field waits for it: it must not stay.
+// It is taken even if there is no field for it, so that it does not stay in the browser.
 const brought = carried();
 if (email) email.value ||= brought;
 at("form:not([hidden]) input:not([tabindex])")?.focus();

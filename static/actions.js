@@ -1,13 +1,13 @@
-// What pages behind the sign-in do: the buttons of a list, the dialogs for another name and another address, and forms that are sent. `page` is
-// what they need of the page: its `main`, `lists`, `fetch` with the token, `confirmed`, `renew` to load it again, `show` to do so from its
-// top, `say`, `fail`, and `failAction` for what was not done.
+// The actions of pages behind the sign-in: the buttons of a list, the dialogs for another name and another address, and forms that are
+// sent. `page` has what they need of the page: its `main`, `lists`, `fetch` with the token, `confirmed`, `renew` to load it again, `show`
+// to load it again and begin at its top, `say`, `fail`, and `failAction` to tell that an action failed.
 
 import { Problem } from "./oneseat.js";
 import { busy, enter } from "./form.js";
 
 /** Performs a button's action: `data-delete`, `data-post` or `data-patch` with a path, and `data-body`; `data-confirm`, `data-yes` and
  * `data-done` with texts; `data-count` with the number of things that it is about; `data-undo` with the path that takes it back,
- * `data-undo-body` and `data-undone`. A deletion that answers with the user's address says which it is. */
+ * `data-undo-body` and `data-undone`. If a deletion answers with the user's address, the message names it. */
 export async function act(button, page) {
   const { delete: gone, patch, post: path = gone ?? patch, body, confirm: words, done = "Done.", undo, undoBody, undone } = button.dataset;
   if (words && !(await page.confirmed(words, button.dataset))) return focusOn(button, page);
@@ -33,7 +33,7 @@ export async function act(button, page) {
   }
 }
 
-/** Takes the focus back to a button, or to that of its menu, unless somebody has moved it elsewhere. */
+/** Moves the focus back to a button, or to the button of its menu, unless somebody has moved it elsewhere. */
 function focusOn(button, { lists }) {
   const focused = document.activeElement;
   // A dialog that has just been closed still has it.
@@ -47,7 +47,7 @@ function change(path, body, page) {
   return page.fetch(path, { method: "PATCH", headers: { "Content-Type": "application/json" }, body });
 }
 
-/** Loads the page again, and leaves its user where they are; `isGone`: with the row of the button goes. */
+/** Loads the page again, and keeps the focus and the scroll position. `isGone`: the row of the button goes. */
 async function reload(button, isGone, page) {
   const menu = button.closest(":popover-open");
   menu?.hidePopover();
@@ -98,8 +98,8 @@ async function save(path, values, method, page) {
   if (!response.ok) throw await Problem.from(response);
 }
 
-/** Opens a dialog about a user by the buttons with `data-` and its id, until `signal`. `fill` prepares it for one of them. Returns what tells
- * the button that opened it. */
+/** Lets the buttons with `data-` and the id of a dialog open it, until `signal`. `fill` prepares it for one of them. Returns a function that
+ * tells which button opened it. */
 function openBy(dialog, fill, signal, page) {
   const form = dialog.querySelector("form");
   let button = null;
@@ -115,14 +115,14 @@ function openBy(dialog, fill, signal, page) {
   }, { signal });
   dialog.querySelector("button[type=button]").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => {
-    // What stands in a field keeps the list from renewing itself.
+    // A filled field would keep the list from renewing itself.
     form.reset();
     focusOn(button, page);
   });
   return () => button;
 }
 
-/** The dialog in which an admin gives somebody another address. A button with `data-readdress` opens it. */
+/** Prepares the dialog in which an admin gives a user another address. A button with `data-readdress` opens it. */
 function enterAddresses(dialog, signal, page) {
   const form = dialog.querySelector("form");
   const { email, verified } = form.elements;
@@ -141,7 +141,7 @@ function enterAddresses(dialog, signal, page) {
   });
 }
 
-/** The dialog for another name of a user, until `signal`. A button with `data-rename` opens it. */
+/** Prepares the dialog for another name of a user, until `signal`. A button with `data-rename` opens it. */
 function enterRename(dialog, signal, page) {
   const [form, typed] = [dialog.querySelector("form"), document.getElementById("rename-name")];
   const fill = ({ value }) => {
@@ -166,7 +166,7 @@ function tellOfName(button, name, page) {
   reload(button, false, page).catch(page.fail);
 }
 
-/** Between marks that keep the direction of the words from the text around them. */
+/** Puts the words between marks that keep their direction from the text around them. */
 function isolated(words) {
   return `\u2068${words}\u2069`;
 }

@@ -2,8 +2,8 @@
 
 import { SITE, busy } from "./form.js";
 
-/** Counts down and warns, until `signal`. `load` fetches this page, `show` and `lookAgain` show it anew, the one as an activity.
- * `isFilled` tells whether a form would lose by that. `fail` shows an error, `failAction` one of what the user did. */
+/** Counts down and warns, until `signal`. `load` fetches this page; `show` and `lookAgain` show it anew, and only `show` counts as activity.
+ * `isFilled` tells whether a form would lose its values by that. `fail` shows an error, `failAction` the error of an action. */
 export function enterSeat({ signal, load, isFilled, show, lookAgain, fail, failAction }) {
   const warning = document.getElementById("warning");
   const countdown = document.getElementById("countdown");
@@ -29,7 +29,7 @@ export function enterSeat({ signal, load, isFilled, show, lookAgain, fail, failA
     const now = page.getElementById("warning");
     if (!now || signal.aborted) return;
     times = timesOf(now);
-    // Perhaps it cannot be extended any more.
+    // Perhaps the session cannot be extended any more.
     if (!now.querySelector("#stay")) warning.replaceChildren(...now.childNodes);
   };
 
@@ -56,14 +56,14 @@ export function enterSeat({ signal, load, isFilled, show, lookAgain, fail, failA
     if (draw() === 0 || hasDrifted(times)) ask();
   }, 1000);
   signal.addEventListener("abort", () => clearInterval(timer));
-  // The page may have changed meanwhile, too.
+  // The content of the page may have changed while it was hidden.
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") lookAgain();
   }, { signal });
   draw();
 }
 
-/** The times of a session, from now on. */
+/** The times of a session, by the clock of this page. */
 function timesOf({ dataset }) {
   const now = performance.now();
   return {

@@ -14,10 +14,10 @@ export const WORDS = {
 /** After this time without an answer people are told so, in milliseconds. */
 const PATIENCE = 30_000;
 
-/** The user has changed their mind. */
+/** Thrown when the user has changed their mind. */
 export class Cancelled extends Error {}
 
-/** Under this name the address that somebody has typed goes from one page of a tab to the next. It is removed when it arrives. */
+/** The name under which a typed address is kept for the next page of a tab. That page removes it. */
 const CARRIED = "oneseat-email";
 
 /** Takes an address along to the next page of this tab. */
@@ -30,18 +30,18 @@ export function carried() {
   return recall(CARRIED);
 }
 
-/** Keeps a word in this tab until it is recalled, in place of an older one; an empty one only removes that. Never a secret: other scripts
- * of this origin can read it. */
+/** Keeps a word in this tab until it is recalled. It replaces an older one; an empty word only removes the older one. Never use it for a
+ * secret: other scripts of this origin can read it. */
 export function remember(name, word) {
   try {
     if (word) sessionStorage.setItem(name, word);
     else sessionStorage.removeItem(name);
   } catch {
-    // The browser keeps nothing for this site. It is a convenience only.
+    // The browser keeps nothing for this site. The page works without it.
   }
 }
 
-/** The word that was remembered under this name, and forgets it. */
+/** Returns the word that was remembered under this name, and forgets it. */
 export function recall(name) {
   try {
     const word = sessionStorage.getItem(name) ?? "";
@@ -52,7 +52,7 @@ export function recall(name) {
   }
 }
 
-/** Without mails no link can be asked for: an administrator helps. */
+/** Whether the server sends mails. Without mails nobody can ask for a link, and an administrator has to help. */
 export const SENDS_MAIL = !("noMail" in document.body.dataset);
 
 /** The link shown with an error, by the code of the problem. */
@@ -62,7 +62,7 @@ const WAYS_OUT = SENDS_MAIL ? {
   link_invalid: ["Ask for a new link", "/forgot"],
 } : {};
 
-/** What is said in place of the server's words: beside a link, or where it sends no mails. */
+/** Messages that replace the server's words: beside a link, or where the server sends no mails. */
 const IN_WORDS = SENDS_MAIL ? {
   account_locked: "This address is locked after too many wrong passwords.",
   email_unverified: "Please verify your email before you sign in.",
@@ -93,7 +93,7 @@ function lockedFor(seconds) {
 
 const JSON_BODY = { method: "POST", headers: { "Content-Type": "application/json" }, credentials: "omit" };
 
-/** `POST`, and its answer, without a token unless `fetch` adds one. Throws a problem if the answer is not a success. */
+/** Sends a `POST` and returns the answer. It has no token unless `fetch` adds one. Throws a problem if the answer is not a success. */
 export async function post(path, body, fetch = globalThis.fetch) {
   const response = await fetch(path, { ...JSON_BODY, body: JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE) });
   if (!response.ok) throw await Problem.from(response);
@@ -112,7 +112,7 @@ function refuse(form, words, { field, wayOut } = {}) {
   const [label, href] = wayOut ?? [];
   if (href && href !== location.pathname) {
     const link = Object.assign(document.createElement("a"), { href, textContent: label });
-    // To leave this page would end the session that it holds.
+    // Leaving this page would end the session that it holds.
     if (document.getElementById("sign-out")) Object.assign(link, { target: "_blank", rel: "noopener" });
     error.append(" ", link);
   }
@@ -130,11 +130,11 @@ function mask(button, hidden) {
 }
 
 /**
- * Checks a form and sends it with `send(values)`, which throws if something is wrong, or `Cancelled`: then all stays as it was. Then
- * calls `done(values)`, or, after an error, `refused(problem)`: it returns true if the page itself shows what to do next.
+ * Checks a form and sends it with `send(values)`. That throws an error if something is wrong, and `Cancelled` if everything is to stay as
+ * it was. Then calls `done(values)`, or, after an error, `refused(problem)`: it returns true if the page itself shows what to do next.
  */
 export function enter(form, { send, done, refused }) {
-  // Until here a press would send the form without this script.
+  // Earlier, a press would have sent the form without this script.
   form.querySelector("[type=submit]").disabled = false;
   const reveals = [...form.querySelectorAll("[data-reveals]")];
   for (const button of reveals) {

@@ -1,21 +1,21 @@
-// Lists of people: times that say how long ago, texts that do not fit their column, what was done, and where the focus goes when a
-// row goes.
+// Lists of people: times that say how long ago, texts that do not fit their column, menus, messages about actions, and where the focus
+// goes when a row goes.
 
 const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("lists.css", import.meta.url).href });
 document.head.append(style);
-// Without it a list is legible, too.
+// If it cannot be loaded, a list is still legible.
 await new Promise((done) => { style.onload = style.onerror = done; });
 
 // Times -----------------------------------------------------------------------------------------------------------------------
 
-/** Where actions are in a menu, as in the stylesheet. */
+/** The screens on which actions are in a menu, as in the stylesheet. */
 const NARROW = "screen and (max-width: 58rem)";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** How far off a time is, as `now` has it; null for one so long ago that its date says more. `isSpan`: for how long it is until then. */
+/** How far a time is from `now`, in words. Null for a time so long ago that its date says more. `isSpan`: how long it is until then. */
 export function relative(at, now, isSpan = false) {
   const away = Math.abs(at - now);
   const isAhead = at > now;
@@ -25,7 +25,7 @@ export function relative(at, now, isSpan = false) {
   return isAhead ? `in ${spanOf(away)}` : `${spanOf(away, true)} ago`;
 }
 
-/** Minutes; hours and minutes, or only hours if that is enough; days. With no-break spaces. */
+/** A span in minutes, in hours and minutes, or in days, with no-break spaces. `isRough`: in hours without minutes. */
 function spanOf(span, isRough = false) {
   const [days, hours, minutes] = [span / DAY, (span % DAY) / HOUR, (span % HOUR) / MINUTE].map(Math.floor);
   if (days > 0) return `${days}\u00a0${days === 1 ? "day" : "days"}`;
@@ -33,7 +33,7 @@ function spanOf(span, isRough = false) {
   return isRough || minutes === 0 ? `${hours}\u00a0h` : `${hours}\u00a0h\u00a0${minutes}\u00a0min`;
 }
 
-/** Shows a time relative to `now`, and the whole of it to a screen reader, on paper and, when it is asked for, to everybody. */
+/** Shows a time relative to `now`. A screen reader and paper get it in full, and everybody else on demand. */
 function showRelative(time, whole, now) {
   const isSpan = time.dataset.relative === "left";
   const words = relative(new Date(time.dateTime), now, isSpan);
@@ -61,12 +61,12 @@ export function keepTimes(root, whole, signal) {
 
 // Texts that do not fit -------------------------------------------------------------------------------------------------------
 
-/** Shows the whole of what is cut off or in short form. The text itself is all there for a screen reader. */
+/** Shows in full what is cut off or in short form. A screen reader has the whole text without it. */
 const bubble = Object.assign(document.createElement("div"), { id: "whole", className: "whole", popover: "manual" });
 bubble.setAttribute("aria-hidden", "true");
 document.body.append(bubble);
 
-/** What the bubble is about. */
+/** The element whose text the bubble shows. */
 let shown = null;
 let leaving = 0;
 
@@ -86,7 +86,7 @@ function showWhole(element) {
   place();
 }
 
-/** Below what it is about, or above where there is no room. */
+/** Places the bubble below its element, or above where there is no room. */
 function place() {
   if (!shown) return;
   const [at, size] = [shown.getBoundingClientRect(), bubble.getBoundingClientRect()];
@@ -110,7 +110,7 @@ function leaveWhole() {
 
 const WITH_MORE = "[data-cut], [data-whole]";
 
-/** Lets mouse, keyboard and finger ask for what is cut off below `root`, until `signal`. */
+/** Lets mouse, keyboard and finger ask for texts that are cut off in `root`, until `signal`. */
 export function showCutOff(root, signal) {
   const cut = [...root.querySelectorAll("[data-cut]")];
   if (cut.length === 0) return;
@@ -125,7 +125,7 @@ export function showCutOff(root, signal) {
   on("focusout", about(hideWhole));
   on("click", about(showWhole));
   document.addEventListener("keydown", ({ key }) => { if (key === "Escape") hideWhole(); }, { signal });
-  // The focus may scroll to what it is on.
+  // The browser may scroll to the element that gets the focus.
   document.addEventListener("scroll", place, { signal, passive: true });
   signal.addEventListener("abort", hideWhole);
   // Only what is cut is a stop for the keyboard.
@@ -144,8 +144,7 @@ bubble.addEventListener("pointerleave", leaveWhole);
 
 // Menus -----------------------------------------------------------------------------------------------------------------------
 
-/** The button that opens the menu that an element is in, if it is in one. A menu may stand in another, and only one of their buttons is
- * seen. */
+/** The button that opens the menu of an element, if it is in one. A menu may be in another one, and only one of their buttons is visible. */
 export function openerOf(element) {
   for (let menu = element.closest("[popover]"); menu; menu = menu.parentElement.closest("[popover]")) {
     const opener = document.querySelector(`[popovertarget="${CSS.escape(menu.id)}"]`);
@@ -179,12 +178,12 @@ function step(menu, event) {
   buttons.at(next % buttons.length)?.focus();
 }
 
-/** Keeps the focus in a menu that is open, until `signal`. Whatever takes it elsewhere closes the menu. The browser brings it back when
- * the menu closes. */
+/** Keeps the focus in a menu that is open, until `signal`. If the focus goes elsewhere, the menu closes. When a menu closes, the browser
+ * gives the focus back. */
 export function enterMenus(root, signal) {
   const on = (name, listener, options) => root.addEventListener(name, listener, { signal, ...options });
   const opened = () => root.querySelector(":is(.menu, .more-menu):popover-open");
-  // It does not bubble.
+  // `toggle` does not bubble.
   on("toggle", ({ target, newState }) => {
     if (target.matches(".menu, .more-menu")) (newState === "open" ? enterMenu : leaveMenu)(target);
   }, { capture: true });
@@ -202,9 +201,10 @@ export function enterMenus(root, signal) {
   matchMedia(NARROW).addEventListener("change", () => opened()?.hidePopover(), { signal });
 }
 
-// What was done ---------------------------------------------------------------------------------------------------------------
+// Messages about actions ------------------------------------------------------------------------------------------------------
 
-/** It stands in the page before it has words: screen readers often skip one that comes with them. */
+/** The live regions of the messages. They are in the page before they have words: screen readers often skip a region that appears together
+ * with its words. */
 const toasts = Object.assign(document.createElement("div"), { className: "toasts" });
 const [done, failed] = ["status", "alert"].map((role) => {
   const region = document.createElement("div");
@@ -213,16 +213,16 @@ const [done, failed] = ["status", "alert"].map((role) => {
 });
 toasts.append(done, failed);
 document.getElementById("main").after(toasts);
-/** The page that it is about. */
+/** The path of the page that the message is about. */
 let about = "";
-/** What had the focus before the words did. */
+/** The element that had the focus before the message got it. */
 let before = null;
 let ending = 0;
 
-/** Says what was done, for a while, or until somebody dismisses it or leaves the page. With `undo`, it can be taken back for longer. */
+/** Says what was done, for a while, or until somebody dismisses it or leaves the page. With `undo` it stays longer, with a button for that. */
 export function tell(words, undo) {
   const toast = put(words, done, undo);
-  // Nobody is hurried who is just reading it.
+  // The message stays while the pointer or the focus is on it, because somebody may be reading it.
   const wait = () => setTimeout(() => {
     clearTimeout(ending);
     if (toast.isConnected && !toast.matches(":hover, :focus-within")) ending = setTimeout(untell, undo ? 30_000 : 12_000);
@@ -236,7 +236,7 @@ export function tellFailure(words) {
   put(words, failed).classList.add("toast-failure");
 }
 
-/** Puts words in a region, in place of all that was told before. */
+/** Puts a message in a region, in place of every earlier one. */
 function put(words, region, undo) {
   const toast = Object.assign(document.createElement("div"), { className: "toast" });
   const button = (textContent, listener) => {
@@ -255,7 +255,7 @@ function put(words, region, undo) {
   return toast;
 }
 
-/** Takes the words away, and the focus back to where it was. */
+/** Removes the message, and moves the focus back to where it was. */
 export function untell() {
   clearTimeout(ending);
   const hasFocus = toasts.contains(document.activeElement);
@@ -263,7 +263,7 @@ export function untell() {
   if (hasFocus) (before?.isConnected ? before : document.getElementById("main")).focus({ preventScroll: true });
 }
 
-/** Takes words away that are about another page than this one. */
+/** Removes the message if it is about another page than this one. */
 export function untellElsewhere() {
   if (location.pathname !== about) untell();
 }
@@ -272,7 +272,8 @@ document.addEventListener("keydown", ({ key, defaultPrevented }) => {
   if (key === "Escape" && !defaultPrevented && !document.querySelector(":popover-open:not(.whole), dialog[open]")) untell();
 });
 
-/** Begins at the list of this page, after a search or with another part of it. Nobody has to pass again what stands before it. */
+/** Moves the focus to the list of this page, after a search or on another part of the list, so that nobody has to go through what comes
+ * before it again. */
 export function enterList() {
   const section = document.querySelector(".people, .empty")?.closest("section:has([role=search])");
   if (!section) return;
@@ -284,7 +285,7 @@ export function enterList() {
 
 // Rows ------------------------------------------------------------------------------------------------------------------------
 
-/** Where somebody is in a list, so that they are still there when the list was loaded anew. */
+/** The place of the focus in a list, to restore it after the list was loaded anew. */
 export class Place {
   #row;
   #menu;
@@ -301,7 +302,7 @@ export class Place {
     if (isGone) row?.remove();
   }
 
-  /** Takes the focus there, unless somebody has moved it elsewhere, and scrolls as before. */
+  /** Moves the focus there, unless somebody has moved it elsewhere, and scrolls as before. */
   restore() {
     scrollTo(0, this.#scroll);
     const main = document.getElementById("main");
@@ -310,7 +311,7 @@ export class Place {
     if (![null, document.body, main].includes(focused) && focused.checkVisibility()) return;
     const buttons = this.#row ? document.querySelectorAll(`[data-row="${CSS.escape(this.#row)}"] button`) : [];
     const usable = [...buttons].filter((button) => button.checkVisibility() && !button.disabled);
-    // The menu has closed: what opens it is there.
+    // The menu has closed, so the button that opens it gets the focus.
     const button = usable.find((button) => button.getAttribute("popovertarget") === this.#menu) ?? usable[0];
     (button ?? document.getElementById(this.#heading ?? "") ?? main).focus({ preventScroll: true });
   }

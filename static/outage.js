@@ -1,6 +1,7 @@
-// Answers that did not come: what was wanted is shown when there are answers again, and nobody loses what they are typing meanwhile.
+// Outages. If an answer did not come, the page that was wanted is shown when there are answers again, and nobody loses what they are typing
+// meanwhile.
 
-/** A pause before the page looks whether there are answers again, unless it hears so before or the server wants a longer one. In milliseconds. */
+/** The pause before the page asks again, unless the connection comes back earlier or the server wants a longer pause. In milliseconds. */
 const PAUSE = 5_000;
 /** Pages that lost their answers together do not all ask again at once: they wait up to this much longer. In milliseconds. */
 const SPREAD = 1_000;
@@ -8,19 +9,19 @@ const SPREAD = 1_000;
 const main = document.getElementById("main");
 const notice = document.getElementById("notice");
 
-/** What is said while there are no answers; empty: there are. */
+/** The message while there are no answers. Empty if there are answers. */
 let lost = "";
 /** The page that was wanted and did not come. */
 let missed = "";
 let isRecovering = false;
 /** The pause that the server asked for, in milliseconds. */
 let wished = 0;
-/** Ends a pause. */
+/** Ends the present pause. */
 let end = () => {};
 
-/** Waits until there are answers again, and then shows what was wanted. `path`: of the page that did not come; `words`: what is said until
- * then; `retryAfter`: the seconds that a busy server asked for. `visit` shows a page in place of this one, `isBusy` tells whether the user
- * waits for another. */
+/** Waits until there are answers again, and then shows what was wanted. `path`: the path of the page that did not come; `words`: the message
+ * until then; `retryAfter`: the seconds that a busy server asked for. `visit` shows a page in place of this one, `isBusy` tells whether the
+ * user waits for another one. */
 export function lose(words, path, { retryAfter, visit, isBusy }) {
   lost = words;
   wished = pauseOf(retryAfter);
@@ -34,7 +35,7 @@ export function answered() {
   missed = "";
 }
 
-/** Looks at once. */
+/** Asks again soon, without the rest of the pause. */
 export function wake() {
   end();
 }
@@ -57,12 +58,12 @@ async function recover(visit, isBusy) {
   isRecovering = false;
 }
 
-/** In milliseconds, of seconds if there are any. */
+/** The pause in milliseconds, of seconds if there are any. */
 function pauseOf(seconds) {
   return (seconds ?? 0) * 1000;
 }
 
-/** The page that did not come, for what its search says by now; without one, this page. */
+/** The path of the page that did not come, or else of this page, with the present words of its search. */
 function wantedNow() {
   const form = main.querySelector("form[method=get]");
   const wanted = missed || location.pathname + location.search;
@@ -75,9 +76,9 @@ function recovered() {
   answered();
 }
 
-/** What has been typed or chosen there is lost with the page. The form of the sign-in has been sent. */
+/** The fields whose values are lost with the page. Those of the sign-in are not, because that form has been sent. */
 const FIELDS = ":is(input, select):not(#login *)";
-/** A search is made anew as it says by then. */
+/** The fields of a search, which lose nothing: the search is made anew with their values. */
 const SEARCH = "form[method=get] *";
 
 /** Is something typed or chosen in a field, and not sent? */
@@ -98,7 +99,7 @@ function isOpen() {
 
 /** Would somebody lose what they do, if the page were replaced? */
 function isInUse() {
-  // A password manager fills fields in that nobody has opened.
+  // Only visible fields count: a password manager also fills in fields that nobody has opened.
   const fields = [...main.querySelectorAll(`${FIELDS}:not(${SEARCH})`)].filter((field) => field.checkVisibility());
   return isOpen() || fields.some(isChanged) || document.activeElement.matches(`main ${FIELDS}:not([type=search])`);
 }
@@ -112,20 +113,20 @@ export function isIdle() {
     && !isFilled();
 }
 
-/** The page that a search leads to. */
+/** The path of the page that a search leads to. */
 export function pathOf(form) {
   const filled = [...new FormData(form)].filter(([, value]) => value !== "");
   const query = new URLSearchParams(filled).toString();
   return new URL(form.action).pathname + (query && `?${query}`);
 }
 
-/** The search that somebody is typing. */
+/** The search box that somebody is typing in, or null. `at` is the place of the cursor. */
 export function typing() {
   const { id, value, selectionEnd } = document.activeElement;
   return document.activeElement.matches("main [type=search]") ? { id, value, at: selectionEnd } : null;
 }
 
-/** Gives somebody who is typing a search their box back, if it is there. */
+/** Puts the typed words, the focus and the cursor back into a search box, if the page has it. */
 export function goOnTyping({ id, value, at }) {
   const box = document.getElementById(id);
   if (!box) return;

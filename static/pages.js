@@ -11,7 +11,7 @@ const nav = document.getElementById("nav");
 const notice = document.getElementById("notice");
 const login = { main: clones(main), nav: clones(nav), title: document.title };
 
-/** What only pages behind the sign-in need, loaded with the first of them. */
+/** The modules that only pages behind the sign-in need. They are loaded with the first of these pages. */
 let [lists, actions, countdown, outage] = [null, null, null, null];
 const rest = async () => {
   const modules = [import("./lists.js"), import("./actions.js"), import("./countdown.js"), import("./outage.js")];
@@ -44,7 +44,7 @@ const ENDED_HERE = {
   replaced: "",
 };
 
-/** What happened, and what the user can do. */
+/** For each reason: what happened, and what the user can do. */
 const ENDINGS = {
   replaced: [
     (at, by) => {
@@ -83,7 +83,7 @@ function copies(nodes) {
   return nodes.map((node) => node.cloneNode(true));
 }
 
-/** An answer that a later one has overtaken. */
+/** Thrown for an answer that a later one has overtaken. */
 class Outdated extends Error {}
 
 // Showing a page ----------------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ function show(content, title) {
   if (change) enterChange(change);
 }
 
-/** Under this name a page that is left says so to the next one of its tab. */
+/** The name under which a page that is left leaves a note for the next page of its tab. */
 const LEFT = "oneseat-left";
 
 /** Shows the login page, which then leads to a `next` page. */
@@ -155,20 +155,20 @@ seat.onEnded(({ reason, endedAt, by }) => {
 /** The number of pages requested. */
 let asked = 0;
 
-/** Of the page that the user chose and waits for; 0: none. */
+/** The number of the page that the user chose and waits for. 0: none. */
 let chosen = 0;
 
 /** Fetches a page with the token. */
 async function load(path, options) {
   const loaded = rest();
-  // Without an answer they are needed, too.
+  // The modules are needed even if there is no answer.
   const [response] = await Promise.all([seat.fetch(path, options).finally(() => loaded), loaded]);
   if (!response.ok) throw await Problem.from(response);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
-/** Fetches a page with the token and shows its content, unless `may` then returns false. A later page overtakes an earlier one, but
- * only the user takes back what the user chose. Resolves to what was being typed when the page came. */
+/** Fetches a page with the token and shows its content, unless `may` then returns false. A later page overtakes an earlier one, but a page
+ * that the user chose is overtaken only by another choice. Resolves to the search that was being typed when the page came. */
 async function visit(path, { isChosen = false, may = () => true, ...options } = {}) {
   if (chosen && !isChosen) throw new Outdated();
   asked += 1;
@@ -194,7 +194,7 @@ async function visit(path, { isChosen = false, may = () => true, ...options } = 
   return typed;
 }
 
-/** Visits a page that the user chose, by a link if it was one: changes the address, so that "back" works. */
+/** Visits a page that the user chose, and changes the address, so that "back" works. `link`: the address of the link, if it was one. */
 async function go(path, link = "") {
   try {
     const place = scrollY;
@@ -215,7 +215,8 @@ async function go(path, link = "") {
   }
 }
 
-/** Tells a screen reader that the page has changed, and scrolls to its top, or to the place where it was left, by this link if it was one. */
+/** Tells a screen reader that the page has changed, and scrolls to its top, or to the place where it was left. `link`: the link by which it
+ * was left, if any. */
 function arrive({ place = 0, link = "" } = {}) {
   lists?.untellElsewhere();
   const wanted = document.getElementById(location.hash.slice(1))?.querySelector("input:not([tabindex])");
@@ -228,7 +229,7 @@ function arrive({ place = 0, link = "" } = {}) {
   scrollTo(0, place);
 }
 
-/** Waits until the scrolling has come to rest. */
+/** The timer that waits until the scrolling has come to rest. */
 let resting;
 
 /** Notes how far this page of the history is scrolled, and the link by which it is left, for "back". */
@@ -243,7 +244,7 @@ addEventListener("scroll", () => {
   resting = setTimeout(() => { if (seat.user) keepPlace(scrollY, history.state?.link); }, 200);
 });
 
-/** Says this in place of what was said before. */
+/** Shows this message in place of the one before. */
 function say(...words) {
   notice.replaceChildren(...words);
 }
@@ -262,12 +263,12 @@ function clock(at) {
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 
-/** With no-break spaces: "9:53 PM" stays on one line. */
+/** The time with no-break spaces: "9:53 PM" stays on one line. */
 function timeOfDay(at) {
   return TIME.format(at).replaceAll(" ", "\u00a0");
 }
 
-/** Shows an error that belongs to no form; `path`: of the page that was wanted; `tell` says it. */
+/** Shows an error that belongs to no form. `path`: the path of the page that was wanted; `tell` shows the message. */
 function fail(error, path = "", tell = say) {
   if (error instanceof Outdated || error instanceof SessionEnded || !seat.user) return;
   if (isDemoted(error)) return leaveAdminPages();
@@ -277,12 +278,13 @@ function fail(error, path = "", tell = say) {
   outage?.lose(words, path, { retryAfter: error.retryAfter, visit: showAgain, isBusy: () => chosen !== 0 });
 }
 
-/** Shows why something that the user did was not done, where it is told what was. */
+/** Shows why an action of the user failed, in the place of the messages about actions. */
 function failAction(error) {
   fail(error, "", lists.tellFailure);
 }
 
-/** Shows a page, by itself, in place of this one. The focus stays with the search or the row that had it, or goes to the page. */
+/** Shows a page that the user did not ask for in place of this one. The focus stays with the search or the row that had it, or goes to the
+ * page. */
 async function showAgain(path, options) {
   const focused = document.activeElement;
   const place = focused.closest("[data-row]") && new lists.Place(focused, false);
@@ -310,7 +312,7 @@ function enterLogin() {
   enter(document.getElementById("login"), { send: signIn });
 }
 
-/** Who was signed in here last. */
+/** The address of the user who was signed in here last. */
 let address = "";
 
 /** Takes the seat and shows the page that was wanted. */
@@ -325,7 +327,7 @@ async function signIn({ email, password }) {
     .then(() => arrive(), (error) => fail(error, path));
 }
 
-/** Says so, with a link to where it can be changed. */
+/** The message that the password is below today's rules, with a link to change it. */
 function passwordIsOld() {
   const [before, words, after] = WORDS.passwordIsOld;
   return [before, Object.assign(document.createElement("a"), { href: `${HOME}#change-password`, textContent: words }), after];
@@ -377,9 +379,9 @@ function here() {
   return location.pathname + location.search;
 }
 
-/** A password manager may have led here, to change the password. */
+/** Prepares the form for another password, and opens it if the address says so: a password manager may have led here. */
 function enterChange(form) {
-  // It may be another one than the one of the sign-in.
+  // The address of the account may be another one than was typed at the sign-in.
   address = form.elements.username.value;
   enter(form, { send: changePassword });
   form.closest("details").open = location.hash === "#change-password";
@@ -403,15 +405,15 @@ async function signOut() {
 
 // The connection --------------------------------------------------------------------------------------------------------------
 
-/** One that is back earlier is not worth a word. In milliseconds. */
+/** A break that is over before this time is not mentioned. In milliseconds. */
 const UNTOLD_BREAK = 2_000;
-/** How long it is said that the connection is back. In milliseconds. */
+/** How long the page says that the connection is back. In milliseconds. */
 const MOMENT = 4_000;
 
 const connection = document.getElementById("connection");
 let nextWords = 0;
 
-/** Says this about the connection after a time, instead of what waits to be said. */
+/** Shows this message about the connection after `after` milliseconds. It replaces one that still waits to be shown. */
 function sayOfConnection(words, after) {
   clearTimeout(nextWords);
   nextWords = setTimeout(() => { connection.textContent = words; }, after);
@@ -429,7 +431,7 @@ seat.onEnded(() => sayOfConnection("", 0));
 // The server closes the stream of somebody who has become an admin, or is one no more.
 seat.onConnection((isConnected) => { if (isConnected) lookAtRole().catch(fail); });
 
-/** Shows the page again, without a word, if its links are not those of the user's role. */
+/** Shows the page again, without a message, if its links are not those of the user's role. */
 async function lookAtRole() {
   const response = await seat.fetch("/auth/session", { passive: true });
   if (!response.ok) return;
@@ -443,7 +445,7 @@ async function lookAtRole() {
 let refreshing = false;
 let dirty = false;
 
-/** What the list shows has changed: refreshes the list, at most once a second, and never while the user works in it. */
+/** Refreshes the list after its content has changed, at most once a second, and never while the user works in it. */
 async function refresh() {
   dirty = true;
   if (refreshing) return;
@@ -468,7 +470,7 @@ async function refresh() {
 
 seat.onChanged(refresh);
 
-/** An end of more sessions than this is confirmed by their number. */
+/** To end more sessions than this, the user has to type their number. */
 const MANY = 20;
 
 /** Asks "are you sure?" and resolves to the answer. For many at once, `count` has to be typed. */
@@ -524,7 +526,7 @@ main.addEventListener("submit", (event) => {
 });
 
 addEventListener("popstate", ({ state }) => {
-  // The old page is still there, and its place is not that of this one.
+  // The old page is still shown, and its scroll position must not be noted for this entry of the history.
   clearTimeout(resting);
   if (!seat.user) return;
   if (location.pathname === "/login") history.replaceState(null, "", "/dashboard");
@@ -546,7 +548,7 @@ addEventListener("pageshow", ({ persisted }) => {
 show({ main: [...main.childNodes], nav: [...nav.childNodes] }, document.title);
 if (recall(LEFT)) say(WORDS.left);
 const typed = document.getElementById("email");
-// Also where no field waits for it: it must not stay.
+// It is taken even if there is no field for it, so that it does not stay in the browser.
 const brought = carried();
 if (typed) {
   typed.value ||= brought;

@@ -15,7 +15,7 @@ export interface Ending {
   reason: Reason | null;
   /** RFC 3339, UTC. Null if this page ended the session, or if the reason is null. */
   endedAt: string | null;
-  /** Who has replaced it, if the event stream has told. */
+  /** What replaced the session, if the event stream has told. */
   by?: By | null;
 }
 
@@ -83,7 +83,7 @@ export class Oneseat {
   constructor(options?: Options);
   /** The origin of oneseat. */
   readonly server: string;
-  /** Who is signed in here. */
+  /** The user who is signed in here. */
   get user(): User | null;
   /** Should the user choose another password? The server's rules would refuse the one of this sign-in today. */
   get passwordChangeRecommended(): boolean;
@@ -101,7 +101,8 @@ export class Oneseat {
 
   /**
    * Signs out: here at once, and on the server if it can be reached. A sign-in without an answer is overtaken.
-   * @returns Does the server know? This takes some seconds if it is busy. If it does not know, it is told later: see `told`.
+   * @returns Does the server know? The answer takes some seconds if the server is busy. If it does not know, it is told later: see
+   *   `told`.
    */
   signOut(): Promise<boolean>;
 
@@ -144,7 +145,7 @@ export class Oneseat {
 
   /**
    * Calls the listener with false when the connection is lost by which the page hears of the end of its session, and with true when
-   * it is there again. A session that ends has lost nothing.
+   * it is there again. The end of a session is not a loss.
    * @returns Removes the listener.
    */
   onConnection(listener: (isConnected: boolean) => void): () => void;

@@ -51,7 +51,7 @@
  * @typedef {object} Ending
  * @property {Reason | null} reason Null if the server does not know the token, or no longer knows it.
  * @property {string | null} endedAt RFC 3339, UTC. Null if this page ended the session, or if the reason is null.
- * @property {By | null} [by] Who has replaced it, if the event stream has told.
+ * @property {By | null} [by] What replaced the session, if the event stream has told.
  */
 
 /**
@@ -126,13 +126,13 @@ const SILENCE = 45_000;
 const PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
 /**
- * A stream that was open for longer and is torn is opened again without a pause, in milliseconds: Chromium closes all connections when the
- * machine is about to sleep, and the server must hear of the page before it does.
+ * A stream that breaks after it was open for longer than this is opened again without a pause. Chromium closes all connections when the
+ * machine is about to sleep, and the server must hear of the page before the machine sleeps. In milliseconds.
  */
 const WAS_STEADY = 5_000;
-/** Over HTTP/1.1 a browser has six connections to one origin, for all of its pages together. Event streams may hold so many of them. */
+/** Over HTTP/1.1 a browser has six connections to one origin, for all of its pages together. Event streams may hold this many of them. */
 const MOST_STREAMS = 4;
-/** How long a hidden page takes to give up its stream for one that is seen, in milliseconds. */
+/** How long a hidden page takes to give up its stream for a visible one, in milliseconds. */
 const TO_YIELD = 300;
 /** How often a page without a stream asks, in milliseconds. */
 const ASKING = 15_000;
@@ -140,7 +140,7 @@ const ASKING = 15_000;
 const PAUSES_TO_TELL = [1_000, 2_000, 4_000];
 /** A server that asks for a longer pause is not told again. In milliseconds. */
 const LONGEST_PAUSE_TO_TELL = 10_000;
-/** For so long a page keeps what it needs to tell the server later, and tries so often, in milliseconds. */
+/** How long a page keeps the token of an ended session, to tell the server later, and the pause between two tries. In milliseconds. */
 const LATEST = 600_000;
 const PAUSE_TO_TELL_LATER = 30_000;
 
@@ -186,8 +186,8 @@ class Attempt {
   }
 }
 
-/** An end that the server could not be told of. Until it knows, or it is too late, this tells it again: now and then, and when the
- * network is back. `tell` never holds the token for anything else. */
+/** An end of a session that the server could not be told of. Until the server knows, or it is too late, this tells it again: now and then,
+ * and when the network is back. `tell` holds the token for nothing else. */
 class Untold {
   #known = new AbortController();
   /** @type {Promise<void> | null} */
@@ -202,7 +202,7 @@ class Untold {
     this.outcome = this.#goOn(over);
   }
 
-  /** Tells it once more; not twice at a time. Never rejects. */
+  /** Tells the server once more, unless that is under way. Never rejects. */
   again() {
     this.#telling ??= this.#once().finally(() => { this.#telling = null; });
     return this.#telling;
@@ -271,7 +271,7 @@ export class Oneseat {
     });
   }
 
-  /** Who is signed in here. */
+  /** The user who is signed in here. */
   get user() {
     return this.#session?.user ?? null;
   }
@@ -310,8 +310,8 @@ export class Oneseat {
 
   /**
    * Signs out: here at once, and on the server if it can be reached. A sign-in without an answer is overtaken.
-   * @returns {Promise<boolean>} Does the server know? This takes some seconds if it is busy. If it does not know, it is told later: see
-   * `told`.
+   * @returns {Promise<boolean>} Does the server know? The answer takes some seconds if the server is busy. If it does not know, it is
+   * told later: see `told`.
    */
   async signOut() {
     return this.#leave("signed_out");
@@ -339,7 +339,7 @@ export class Oneseat {
   async changePassword(currentPassword, newPassword) {
     const session = this.#session;
     if (!session) throw new SessionEnded(UNKNOWN);
-    // Not aborted when the session ends: the change itself ends it, and only the answer shows whether the change happened.
+    // The request is not aborted when the session ends: the change itself ends it, and only the answer shows whether the change happened.
     const response = await post(`${this.server}/auth/password/change`, { currentPassword, newPassword }, session.token);
     if (response.status === 401) throw this.#refused(session, await body(response));
     if (!response.ok) throw await Problem.from(response);
@@ -393,7 +393,7 @@ export class Oneseat {
 
   /**
    * Calls the listener with false when the connection is lost by which the page hears of the end of its session, and with true when it is
-   * there again. A session that ends has lost nothing.
+   * there again. The end of a session is not a loss.
    * @param {(isConnected: boolean) => void} listener
    * @returns {() => void} Removes the listener.
    */
@@ -413,7 +413,7 @@ export class Oneseat {
    * @param {{ email: string, password: string, takeover: boolean }} values
    */
   async #open(attempt, values) {
-    // Or a session of this page that the server does not know to be over would have the seat.
+    // Otherwise a session that ended here, and that the server could not be told of, would still have the seat.
     await Promise.all([...this.#untold].map((untold) => untold.again()));
     const opened = await login(this.server, values);
     const held = this.#session;
@@ -439,7 +439,7 @@ export class Oneseat {
     this.#overtake(reason);
     if (!this.#session) return this.#told;
     const session = this.#session;
-    // Before any listener makes another call.
+    // This comes before any listener can make another call.
     this.#told = all(this.#told, this.#tell(session, reason));
     const told = this.#told;
     this.#end(session, { reason, endedAt: null });
@@ -472,7 +472,7 @@ export class Oneseat {
     untold.outcome.then(() => this.#untold.delete(untold));
   }
 
-  /** The server refuses the token. @param {Session} session @param {Record<string, any>} problem */
+  /** Ends the session here, because the server refuses its token. @param {Session} session @param {Record<string, any>} problem */
   #refused(session, { reason = null, endedAt = null }) {
     this.#end(session, { reason, endedAt });
     return session.signal.reason;
@@ -516,7 +516,12 @@ export class Oneseat {
     }
   }
 
-  /** Without a place, the server closes the stream at once. @param {Session} session @param {Place | null} place @param {() => void} opened */
+  /**
+   * Reads one event stream to its end. Without a place, the server closes the stream at once.
+   * @param {Session} session
+   * @param {Place | null} place
+   * @param {() => void} opened
+   */
   async #hear(session, place, opened) {
     const silent = new AbortController();
     let timer = setTimeout(() => silent.abort(), SILENCE);
@@ -544,7 +549,7 @@ export class Oneseat {
     }
   }
 
-  /** Answers a beat, and leaves nothing of a comment. @param {Session} session @param {string} comment */
+  /** Removes a comment from the stream, and answers it if it is a beat. @param {Session} session @param {string} comment */
   #noted(session, comment) {
     if (comment === ": beat\n" && !session.signal.aborted) this.#answer(session);
     return "";
@@ -561,7 +566,7 @@ export class Oneseat {
     }
   }
 
-  /** One server-sent event (WHATWG HTML 9.2), in one of the forms that the server sends. @param {Session} session @param {string} event */
+  /** Handles one server-sent event (WHATWG HTML 9.2), in one of the forms that the server sends. @param {Session} session @param {string} event */
   #heard(session, event) {
     /** @param {string} name */
     const field = (name) => event.match(new RegExp(`^${name}: ?(.*)$`, "m"))?.[1];
@@ -692,7 +697,11 @@ async function isKnown(response) {
   return response.status === 401 || (await isDone(response));
 }
 
-/** The page may stay. If the server does not hear of it, it misses the page later. @param {string} server @param {Session} session */
+/**
+ * Tells the server that the page is perhaps about to go. If the server does not hear of it, it misses the page later.
+ * @param {string} server
+ * @param {Session} session
+ */
 function tellTentatively(server, { token }) {
   post(`${server}/auth/logout`, { reason: "page_closed", tentative: true }, token, { keepalive: true }).catch(() => {});
 }
@@ -707,7 +716,11 @@ function tellTentatively(server, { token }) {
 /** The channel by which a page asks hidden ones for a place. Nothing else is said there. */
 const WANTED = "oneseat-stream-wanted";
 
-/** Takes a place, for a page that is seen from a hidden page if need be. Null: there is none. @param {string} server @returns {Promise<Place | null>} */
+/**
+ * Takes a place. If none is free, a visible page takes that of a hidden one. Null: there is none.
+ * @param {string} server
+ * @returns {Promise<Place | null>}
+ */
 async function takePlace(server) {
   if (!navigator.locks || !isHttp1(server)) return { yielded: new AbortController().signal, release() {} };
   const place = await takeFreePlace(server);
@@ -756,7 +769,7 @@ function isHttp1(server) {
   return last?.nextHopProtocol === "http/1.1";
 }
 
-/** Aborted when the page is seen, if it was not. @param {AbortSignal} signal Ends the wait. @returns {AbortSignal} */
+/** Aborted when a hidden page becomes visible. @param {AbortSignal} signal Ends the wait. @returns {AbortSignal} */
 function shown(signal) {
   const seen = new AbortController();
   const look = () => { if (document.visibilityState === "visible") seen.abort(); };
@@ -803,7 +816,7 @@ async function ask(session, url, { passive = false, signal, ...options }) {
   const headers = new Headers(options.headers);
   headers.set("Authorization", `Bearer ${session.token}`);
   if (passive) headers.set("Oneseat-Passive", "true");
-  // Until the answer begins: its body may come for as long as it likes, and so may a body that is sent.
+  // Only the beginning of the answer has a time limit. Its body may take longer, and so may a body that is sent.
   const late = new AbortController();
   const isShort = url.origin === session.server && typeof (options.body ?? "") === "string";
   const timer = isShort ? setTimeout(() => late.abort(new DOMException("The answer is late.", "TimeoutError")), PATIENCE) : undefined;
