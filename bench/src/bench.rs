@@ -12,6 +12,7 @@ use crate::cluster::Cluster;
 use crate::options::Options;
 use crate::seed::{self, Seeded};
 
+/// One run of the benchmark.
 pub struct Bench {
     pub options: Options,
     pub cluster: Cluster,
@@ -49,7 +50,7 @@ impl Bench {
         Seeded::fill(cluster, sessions, &self.password_hash)
     }
 
-    /// The same as [`Self::sessions`] for experiments that change it.
+    /// A copy of the database of [`Self::sessions`], for experiments that change it.
     pub fn own_sessions(&self, sessions: u64) -> Result<Seeded> {
         let original = self.sessions(sessions)?;
         let copy = self.copies.replace(self.copies.get() + 1);

@@ -17,9 +17,10 @@ use crate::bench::Bench;
 /// How long a process may take to shut down.
 const PATIENCE: Duration = Duration::from_secs(5);
 const GLANCE: Duration = Duration::from_millis(10);
-/// How much of its last output an error repeats.
+/// How many of its last lines an error repeats.
 const LAST_LINES: usize = 5;
 
+/// A running child process.
 pub struct Child {
     name: String,
     process: Process,
@@ -70,7 +71,7 @@ impl Child {
         self.process.id()
     }
 
-    /// The first line from which `wanted` returns something.
+    /// Waits for a line from which `wanted` returns something, and returns that.
     pub fn first_line<T: Send + 'static>(
         &mut self,
         within: Duration,

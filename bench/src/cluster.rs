@@ -26,7 +26,7 @@ pub const SETTINGS: [(&str, &str); 8] = [
     ("jit", "off"),
 ];
 
-/// Where [`SLOW_FLUSH`] is needed, the settings that [`Embedded`] always adds.
+/// The settings that [`Embedded`] always adds. With [`SLOW_FLUSH`] the server is started without it, and needs them, too.
 const OWN_SETTINGS: [(&str, &str); 3] = [
     ("listen_addresses", ""),
     ("unix_socket_directories", "../run"),
@@ -50,8 +50,9 @@ rm -rf "$0""#;
 /// Longer than any statement of the benchmark.
 const BOUNDS: &str = "set statement_timeout = '30min'";
 
+/// The PostgreSQL of a run. Dropping it stops the server and removes its files.
 pub struct Cluster {
-    // Dropped in this order: PostgreSQL stops, then the files are removed.
+    // The fields are dropped in this order: PostgreSQL stops, then the files are removed.
     embedded: Embedded,
     reaper: Reaper,
 }
@@ -74,7 +75,7 @@ impl Cluster {
         Ok(Self { embedded, reaper })
     }
 
-    /// One whose flushes take five milliseconds longer.
+    /// Starts a PostgreSQL whose flushes take five milliseconds longer.
     pub fn with_slow_flushes() -> Result<Self> {
         let cluster = Self::start()?;
         let (source, library) = (cluster.file("slow_flush.c"), cluster.file("slow_flush.so"));
@@ -131,7 +132,8 @@ impl Cluster {
         self.execute("postgres", &format!("create database {database}"))
     }
 
-    /// Copies a database of oneseat's. Its sessions are not to end as restored.
+    /// Copies a database of oneseat's, and marks the copy as the home of its sessions: otherwise they would end as
+    /// restored.
     pub fn copy(&self, original: &str, copy: &str) -> Result<()> {
         // Connections of stopped servers may end only now.
         self.execute(

@@ -1,4 +1,4 @@
-//! What is measured, by name.
+//! The names of the experiments.
 
 use clap::ValueEnum;
 use serde::Serialize;

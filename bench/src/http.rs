@@ -19,7 +19,7 @@ pub fn post(address: SocketAddr, path: &str, body: &str) -> Result<String> {
     post_with(address, path, "Content-Type: application/json", body)
 }
 
-/// The same with another header line.
+/// Like [`post`], with another header line.
 pub fn post_with(address: SocketAddr, path: &str, header: &str, body: &str) -> Result<String> {
     let length = body.len();
     let request = format!(

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::bench::Bench;
 
+/// The machine and the versions, for the report.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Machine {

@@ -14,7 +14,7 @@ pub struct Sample {
     pub p99_microseconds: u64,
     /// Processor time of one request in the server under test, in microseconds; none for pgbench.
     pub server_microseconds: Option<f64>,
-    /// The same in PostgreSQL.
+    /// Processor time of one request in PostgreSQL, in microseconds.
     pub database_microseconds: Option<f64>,
 }
 

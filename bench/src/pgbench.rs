@@ -11,7 +11,7 @@ use crate::child::Child;
 use crate::cluster::server_program;
 use crate::seed::Seeded;
 
-/// How many transactions are timed: timing all would add load.
+/// The share of transactions that are timed: timing all would add load.
 const SAMPLED: &str = "0.05";
 const GRACE: Duration = Duration::from_secs(40);
 
@@ -20,8 +20,9 @@ const GRACE: Duration = Duration::from_secs(40);
 pub struct Counted {
     pub requests: u64,
     pub rate: f64,
-    /// Microseconds.
+    /// The median time of a transaction, in microseconds.
     pub p50: u64,
+    /// The 99th percentile of the times, in microseconds.
     pub p99: u64,
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 struct Stat {
     pid: u32,
     parent: u32,
-    /// Its own and that of its children that ended and were waited for.
+    /// Processor time, in clock ticks: its own, and that of its children that ended and were waited for.
     ticks: u64,
 }
 
@@ -63,7 +63,7 @@ pub fn processor_time(root: u32) -> Result<Duration> {
 pub struct Memory {
     /// All that is in memory, pages of shared libraries included.
     pub resident: u64,
-    /// The same, with shared pages divided among the processes that share them.
+    /// All that is in memory, with shared pages divided among the processes that share them.
     pub proportional: u64,
     /// The memory that its end would free.
     pub private: u64,
@@ -90,7 +90,7 @@ impl Memory {
     }
 }
 
-/// As many open files as this process may have; its children inherit it.
+/// Raises the limit of open files as far as the system allows. Child processes inherit it.
 pub fn raise_open_files() -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(setrlimit(Resource::RLIMIT_NOFILE, most, most)?)

@@ -52,7 +52,7 @@ impl Program {
             }
             std::thread::sleep(GLANCE);
         }
-        // With its last output.
+        // This error has the last output of the program.
         child.finish(Duration::ZERO)?;
         bail!("oneseat serve ended");
     }

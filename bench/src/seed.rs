@@ -1,7 +1,7 @@
 //! Users with sessions, loaded in bulk, whose tokens can be computed.
 //!
-//! Of `user_1` the token is SHA-256 of `bench1`, in the database there is SHA-256 of that: pgbench computes it in SQL and
-//! the benchmark in Rust. In addition there are [`VISITORS`] users without a session, who sign in.
+//! The token of user 1 is SHA-256 of `bench1`, and the database has SHA-256 of that: pgbench computes it in SQL and the
+//! benchmark in Rust. In addition there are [`VISITORS`] users without a session, who sign in.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -40,7 +40,7 @@ pub fn password_hash() -> Result<String> {
     Ok(hash.map_err(|error| anyhow!("{error}"))?.as_str().to_owned())
 }
 
-/// In `Authorization`, for the user of this number.
+/// The token of the user with this number, as in `Authorization`.
 pub fn token(user: u64) -> String {
     hex::encode(Sha256::digest(format!("bench{user}")))
 }
@@ -78,7 +78,7 @@ impl Seeded {
         Ok(seeded)
     }
 
-    /// The same data under another name.
+    /// The description of a copy of this database.
     pub fn at(&self, cluster: &Cluster, database: String) -> Self {
         Self {
             url: cluster.url(&database),
@@ -87,7 +87,7 @@ impl Seeded {
         }
     }
 
-    /// This many more users, each with an expired session.
+    /// Adds this many users, each with an expired session.
     pub fn add_expired(&self, cluster: &Cluster, expired: u64) -> Result<()> {
         let (first, last) = (self.sessions + VISITORS + 1, self.sessions + VISITORS + expired);
         let mut load = String::from("set session_replication_role = replica;\n");
@@ -99,7 +99,7 @@ impl Seeded {
         cluster.settle(&self.database)
     }
 
-    /// Live and expired, as they are now.
+    /// Counts all present sessions, live and expired.
     pub fn count(&self, cluster: &Cluster) -> Result<u64> {
         let count = cluster.words(&self.database, "select count(*)::text as word from sessions")?;
         Ok(count.concat().parse()?)
@@ -142,13 +142,13 @@ impl Seeded {
         (spacing, self.sessions / spacing)
     }
 
-    /// A file with one header of a live session on each line.
+    /// A file with the headers of the sessions that requests use, one on each line.
     pub fn headers(&self, cluster: &Cluster) -> Result<PathBuf> {
         let (spacing, count) = self.asked();
         self.headers_of(cluster, spacing, count)
     }
 
-    /// The same for all sessions.
+    /// A file with the header of every live session, one on each line.
     pub fn all_headers(&self, cluster: &Cluster) -> Result<PathBuf> {
         self.headers_of(cluster, 1, self.sessions)
     }

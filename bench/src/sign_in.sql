@@ -1,5 +1,6 @@
--- A sign-in as PostgreSQL sees it: what the program sends once the password is found right. The settings that say that
--- the end is awaited and that the user is named here, and the plan without sequential scans, are the database's here.
+-- A sign-in as PostgreSQL sees it: what the program sends once the password is found right. In a real sign-in, settings
+-- say that the end is awaited, that the user is named here, and that no plan scans a whole table. Here the database has
+-- these settings.
 \set user random(1, USERS)
 \set nonce random(1, 9000000000000)
 begin;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::outcome::{Figure, Spread};
 
+/// The target of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Bound {
@@ -43,7 +44,7 @@ pub fn bound_of(figure: &Figure) -> Option<Bound> {
 }
 
 impl Bound {
-    /// Is it met by the median?
+    /// Whether the median meets the target.
     pub fn is_met(self, spread: &Spread) -> bool {
         match self {
             Self::AtLeast(least) => spread.median >= least,

@@ -1,4 +1,4 @@
--- What wrk sends, made before it starts, and what it says at the end, as one line of JSON.
+-- Makes the requests of wrk before it starts, and prints the result at the end, as one line of JSON.
 --
 -- Arguments: method, path, a file with one header (GET) or body (POST) on each line, the number of threads, and
 -- `busy` where 503 is an answer to be counted. Each thread takes its own lines, so that no two send the same one.

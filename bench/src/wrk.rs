@@ -35,7 +35,7 @@ pub struct Load {
     pub requests: Requests,
     pub connections: u32,
     pub seconds: u32,
-    /// 503 is counted as an answer, not as an error.
+    /// Whether a 503 is counted as an answer, not as an error.
     pub may_be_busy: bool,
 }
 
@@ -44,8 +44,9 @@ pub struct Load {
 pub struct Counted {
     pub requests: u64,
     pub microseconds: u64,
-    /// Microseconds.
+    /// The median time of an answer, in microseconds.
     pub p50: u64,
+    /// The 99th percentile of the times, in microseconds.
     pub p99: u64,
     /// Answers with 503, where allowed.
     pub busy: u64,

@@ -38,7 +38,7 @@ export function authOver(pool, setup) {
     },
     advanced: {
       useSecureCookies: false,
-      // If on: the session and its user in one query instead of two.
+      // With joins, the session and its user are read in one query instead of two.
       ...(setup !== DOCUMENTED && { database: { joins: true } }),
     },
     emailAndPassword: { enabled: true },

@@ -25,7 +25,7 @@ export async function seed(databaseUrl, sessions, headersFile) {
   await pool.end();
 }
 
-// The same headers, with the cookies that the library's cache adds.
+// Adds the cookies of the library's cache to the headers.
 async function withCaches(auth, headers) {
   const lines = [];
   for (const header of headers) {

@@ -19,13 +19,13 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// Time for the hashing threads to free their memory, one by one, each after ten seconds without work.
 const RESTED: Duration = Duration::from_secs(25);
 const SIGN_INS: u64 = 10;
-/// Validations a second of sessions that are not remembered yet, at the least.
+/// The least rate, in validations a second, while sessions are not remembered yet.
 const COLD_RATE: u64 = 10_000;
 
 pub(super) fn run(bench: &Bench) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let seeded = bench.own_sessions(bench.options.sessions())?;
-    // A third is enough: memory hardly differs.
+    // Three rounds are enough: memory hardly differs.
     for round in 0..bench.options.rounds().min(3) {
         for (key, label, unit, value) in round_of(bench, &seeded, round)? {
             say(format_args!("round {}: {label}: {value:.1} {unit}", round + 1));
@@ -109,7 +109,7 @@ fn round_of(bench: &Bench, seeded: &Seeded, round: u32) -> Result<Vec<Row>> {
     note("loaded", "under validation load", under_load);
     note("after", "after the load", settled()?);
 
-    // The rest of the sessions, and so many more are remembered.
+    // After a load with all sessions, `many` more are remembered.
     let (few, many) = (memory(pid)?, seeded.sessions - seeded.asked().1);
     let all = Load {
         requests: Requests::Get {

@@ -36,7 +36,7 @@ pub fn run(experiment: Experiment, bench: &Bench) -> Result<Outcome> {
     }
 }
 
-/// After a load of sign-ins: passwords are hashed even if no client waits for the answer any more.
+/// The pause after a load of sign-ins: passwords are still hashed when no client waits for the answer any more.
 const LULL: Duration = Duration::from_secs(2);
 
 fn rate(sample: &Sample) -> f64 {

@@ -9,9 +9,9 @@ use crate::measure::Subject;
 use crate::outcome::{Outcome, Sample};
 use crate::wrk::Requests;
 
-/// Validations a second of sessions that are not remembered yet, at the least, to warm up.
+/// The least rate, in validations a second, of the warm-up, while sessions are not remembered yet.
 const COLD_RATE: u64 = 15_000;
-/// To remember all of them, with room for an uneven spread.
+/// The capacity for each session: all of them are to be remembered, although they are spread unevenly.
 const ROOM: f64 = 1.2;
 
 pub(super) fn run(bench: &Bench) -> Result<Outcome> {
@@ -28,7 +28,8 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
     for subject in &subjects {
         subject.warm_up(bench)?;
     }
-    // And one where all of them are asked about, and remembered. More lines than this would not fit into wrk's memory.
+    // One more server is asked about all of its sessions, and remembers them. More lines than this would not fit into
+    // wrk's memory.
     let all = scales
         .iter()
         .copied()

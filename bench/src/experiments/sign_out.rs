@@ -12,10 +12,10 @@ use crate::outcome::Outcome;
 use crate::seed::token;
 
 const CLIENTS: u64 = 8;
-/// Of each client in each round.
+/// The sign-outs of each client in each round.
 const SIGN_OUTS: u64 = 25;
 
-/// Name, key, and whether nothing is remembered, so that nothing is waited for.
+/// Name, key, and whether nothing is remembered, so that a sign-out waits for no lease.
 const SETUPS: [(&str, &str, bool); 2] = [
     ("sign-out", "sign_out", false),
     ("sign-out, strict", "sign_out.strict", true),

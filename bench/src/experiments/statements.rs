@@ -8,7 +8,7 @@ use crate::host::{Host, Setup};
 use crate::outcome::Outcome;
 use crate::seed::Seeded;
 
-/// Memory, and then each token asked about.
+/// The name of each set-up, and whether it is strict: then nothing is remembered, and each token is asked about.
 const SETUPS: [(&str, bool); 2] = [("oneseat", false), ("oneseat, strict", true)];
 
 pub(super) fn run(bench: &Bench) -> Result<Outcome> {

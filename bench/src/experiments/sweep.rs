@@ -18,7 +18,7 @@ use crate::seed::Seeded;
 const CALM: &str = "validation";
 const SWEEP: &str = "validation during a sweep";
 
-/// Before the measurement begins, so that the sweep is under way.
+/// The time before the measurement begins, so that the sweep is under way.
 const LEAD: Duration = Duration::from_millis(500);
 /// Measurements before a sweep is ended.
 const WINDOWS: usize = 2;
@@ -60,7 +60,7 @@ struct Stint {
     samples: Vec<Sample>,
     /// Sessions a second; unknown if the sweep finished, since then its end time is unknown.
     rate: Option<f64>,
-    /// Nothing is left to sweep.
+    /// Whether nothing is left to sweep.
     is_over: bool,
 }
 

@@ -29,6 +29,7 @@ pub struct Addresses {
     pub others: Option<Others>,
 }
 
+/// The addresses of the servers to compare oneseat with.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Others {
@@ -36,12 +37,12 @@ pub struct Others {
     pub one_query: SocketAddr,
 }
 
-/// What differs from one process to another.
+/// The settings in which the processes differ.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup {
-    /// Also the servers to compare with.
+    /// Whether the servers to compare oneseat with run, too.
     pub with_others: bool,
-    /// oneseat remembers nothing.
+    /// Whether oneseat remembers nothing.
     pub strict: bool,
     /// How many sessions oneseat may remember, if not its default.
     pub capacity: Option<usize>,
@@ -74,7 +75,7 @@ impl Host {
     }
 }
 
-/// The process itself.
+/// Runs the servers in this process.
 pub fn run(options: &options::Host) -> Result<()> {
     rt::System::new().block_on(serve(options))
 }

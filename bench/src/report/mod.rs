@@ -17,11 +17,12 @@ use crate::options::Options;
 use crate::outcome::{Outcome, Spread};
 use crate::targets::{Bound, bound_of};
 
+/// The results of a run.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     machine: Machine,
-    /// PostgreSQL's, where they are not its defaults.
+    /// The settings of PostgreSQL that differ from its defaults.
     settings: BTreeMap<&'static str, &'static str>,
     run: String,
     verdicts: Vec<Verdict>,
@@ -98,7 +99,7 @@ impl Report {
         done.outcome.as_ref()
     }
 
-    /// In Markdown.
+    /// The report in Markdown.
     pub fn table(&self) -> Result<String> {
         table::render(self)
     }

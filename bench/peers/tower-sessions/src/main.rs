@@ -46,7 +46,7 @@ enum Setup {
     Documented,
     /// As few round trips as possible: only the session, over connections that are not tested first
     Tuned,
-    /// The same behind the library's own cache, which forgets an ended session only where it was ended
+    /// As tuned, behind the library's own cache, which forgets an ended session only where it was ended
     Cached,
 }
 

@@ -58,7 +58,7 @@ pub(crate) async fn seed(pool: &PgPool, sessions: u32, headers_file: &Path) -> R
     Ok(())
 }
 
-/// What the store's `save` does, for many.
+/// Inserts many sessions, as the store's `save` inserts one.
 async fn insert_sessions(connection: &mut PgConnection, records: &[Record]) -> Result<(), Box<dyn Error>> {
     let ids: Vec<_> = records.iter().map(|record| record.id.to_string()).collect();
     let data = records

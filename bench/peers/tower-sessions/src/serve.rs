@@ -1,7 +1,8 @@
 //! The server: one route, behind the session layer.
 //!
-//! In the tuned set-up the store's select is the only query of a request, and the user comes from the session's data. In the
-//! cached one, it is needed for a session's first request only. The documented set-up also reads the user's row: only so it notices at once that an account was disabled or got another role.
+//! In the tuned set-up the store's select is the only query of a request, and the user comes from the session's
+//! data. In the cached one, even this query is needed for a session's first request only. The documented set-up also
+//! reads the user's row: otherwise it would not notice at once that an account was disabled or got another role.
 //! oneseat does this with its join.
 
 use std::error::Error;
