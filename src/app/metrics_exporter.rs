@@ -32,7 +32,7 @@ pub(super) struct RunningExporter {
 
 impl MetricsExporter {
     /// Takes the port, and counts from now on. It must come before the parts that count, which keep the counters
-/// that they got.
+    /// that they got.
     ///
     /// # Errors
     /// When the port is in use or not this machine's; the error names the flag. When another part of the

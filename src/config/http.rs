@@ -77,7 +77,7 @@ pub struct HttpConfig {
     /// `http://` or `https://` and a host in its ASCII form, without a trailing slash.
     pub public_url: Option<String>,
     /// A directory whose files replace the stylesheets, scripts and images that the program carries, or come in
-/// addition.
+    /// addition.
     pub static_dir: Option<PathBuf>,
     /// Where metrics are exported, if at all.
     pub metrics_bind: Option<SocketAddr>,

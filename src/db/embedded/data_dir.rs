@@ -135,7 +135,7 @@ impl DataDir {
     }
 
     /// Opens a lock file. Only its owner can read it, because a process that can read a file can lock it and block
-/// others.
+    /// others.
     fn lock_file(&self, name: &str) -> Result<File, Error> {
         let path = self.path.join(name);
         let flags = OFlag::O_RDWR | OFlag::O_CREAT;

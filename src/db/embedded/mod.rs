@@ -75,7 +75,7 @@ impl Embedded {
     }
 
     /// Like [`open`](Self::open), but only for an existing cluster, so that a mistyped directory does not become a new
-/// and empty one.
+    /// and empty one.
     ///
     /// # Errors
     /// [`Error::NoData`], and those of [`open`](Self::open).

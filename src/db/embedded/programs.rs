@@ -197,7 +197,7 @@ impl Runner {
             command.uid(user).gid(group);
         }
         // The lock is passed on as standard input, because other open files are closed. It is an empty file, so
-// there is nothing to read. A server gets another standard input, and so does not hold the lock.
+        // there is nothing to read. A server gets another standard input, and so does not hold the lock.
         Ok(command.stdin(match &self.lock {
             Some(lock) => Stdio::from(lock.try_clone()?),
             None => Stdio::null(),

@@ -56,7 +56,7 @@ impl TrustedProxies {
     }
 
     /// Notes that this peer has sent a request, if it is a trusted proxy. Returns the record of when it was last
-/// heard, which later requests update.
+    /// heard, which later requests update.
     pub(in crate::web) fn note(&self, peer: IpAddr) -> Option<LastHeard> {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {

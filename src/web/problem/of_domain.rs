@@ -9,7 +9,7 @@ use crate::mail::requests::WINDOW;
 
 impl Problem {
     /// 403: the address is locked. `seconds` is the time until the lock ends. It does not depend on whether the
-/// address has an account.
+    /// address has an account.
     pub(in crate::web) fn locked(seconds: Option<i64>) -> Self {
         let problem = Self::from(Error::AccountLocked);
         match seconds {

@@ -60,7 +60,7 @@ impl Upgrade {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             // In a process group of its own, the copy gets no signals from the keys of our terminal, and can be
-// ended with everything that it has begun.
+            // ended with everything that it has begun.
             .process_group(0)
             .spawn()
             .map_err(Error::program("pg_upgrade"))
@@ -94,7 +94,7 @@ impl Upgrade {
     }
 
     /// Why the copy failed. The logs of its programs are removed with the new cluster, so they are copied to the log
-/// first.
+    /// first.
     fn failure(&self, unfinished: &str) -> Error {
         let read = |script: &str| {
             let mut shell = command("sh");
