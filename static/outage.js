@@ -76,7 +76,7 @@ function recovered() {
   answered();
 }
 
-/** The fields whose values are lost with the page. Those of the sign-in are not, because that form has been sent. */
+/** The fields whose values are lost with the page. The form of the sign-in is not among them, because it has been sent. */
 const FIELDS = ":is(input, select):not(#login *)";
 /** The fields of a search, which lose nothing: the search is made anew with their values. */
 const SEARCH = "form[method=get] *";

@@ -26,7 +26,8 @@ pub const SETTINGS: [(&str, &str); 8] = [
     ("jit", "off"),
 ];
 
-/// The settings that [`Embedded`] always adds. With [`SLOW_FLUSH`] the server is started without it, and needs them, too.
+/// The settings that [`Embedded`] always adds. With [`SLOW_FLUSH`] the server is started without it, and needs them
+/// all the same.
 const OWN_SETTINGS: [(&str, &str); 3] = [
     ("listen_addresses", ""),
     ("unix_socket_directories", "../run"),

@@ -566,7 +566,7 @@ export class Oneseat {
     }
   }
 
-  /** Handles one server-sent event (WHATWG HTML 9.2), in one of the forms that the server sends. @param {Session} session @param {string} event */
+  /** Handles a server-sent event (WHATWG HTML 9.2), in one of the forms that the server sends. @param {Session} session @param {string} event */
   #heard(session, event) {
     /** @param {string} name */
     const field = (name) => event.match(new RegExp(`^${name}: ?(.*)$`, "m"))?.[1];
@@ -707,7 +707,7 @@ function tellTentatively(server, { token }) {
 }
 
 /**
- * A place for an event stream among those of all pages of this browser.
+ * A place for an event stream. All pages of this browser share the places.
  * @typedef {object} Place
  * @property {AbortSignal} yielded Aborted when this page is hidden and another one wants the place.
  * @property {() => void} release

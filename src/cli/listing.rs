@@ -27,7 +27,7 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// What is searched for.
+    /// The search that the flag asks for, or all rows.
     pub(super) fn search(&self) -> Search {
         self.search.as_deref().map_or(Search::All, Search::from)
     }

@@ -141,7 +141,7 @@ fn address(raw: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "not an address and port; write it like 127.0.0.1:8080".to_owned())
 }
 
-/// One for each processor, up to the maximum.
+/// The default number of workers: one for each processor, up to the maximum.
 fn usual_workers(processors: usize) -> u32 {
     u32::try_from(processors).map_or(MOST_WORKERS, |processors| processors.min(MOST_WORKERS))
 }

@@ -50,9 +50,9 @@ pub struct ReachSettings {
 pub enum MailConfig {
     /// An SMTP server.
     Smtp {
-        /// As lettre reads it: `smtps://user:password@host:465`.
+        /// The URL of the server, as lettre reads it: `smtps://user:password@host:465`.
         url: String,
-        /// As in `oneseat <seat@example.org>`.
+        /// The sender, as in `oneseat <seat@example.org>`.
         from: String,
     },
     /// Printed on standard output.

@@ -80,7 +80,7 @@ pub struct ServeConfig {
     pub pepper: Option<Pepper>,
     /// The rules that the use cases apply.
     pub policy: Policy,
-    /// What is remembered of validations.
+    /// For how long, and for how many sessions, validations are remembered.
     pub memory: ValidationMemory,
     /// Pause between two sweeps: at least one second.
     pub sweep_interval: Duration,

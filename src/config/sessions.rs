@@ -98,7 +98,7 @@ impl SessionPolicy {
 /// Longer than any session, and short enough to be added to a time.
 const CENTURIES: Duration = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
 
-/// What an instance may remember of its validations.
+/// For how long, and for how many sessions, an instance remembers validations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValidationMemory {
     /// How long a validation may be remembered after the instance last asked what has ended. Zero: nothing is remembered.

@@ -30,8 +30,8 @@ impl PinnedConnection {
             pool: db.shared().generation,
             db,
         };
-        // It connects at once: later the server may be read-only, and then we accept no new connection to it. A
-        // failure is told when the connection is needed.
+        // It connects at once: later the server may be read-only, and libpq then makes no new connection to it
+        // (`target_session_attrs`). A failure is told when the connection is needed.
         let _ = this.attempt(|_| Ok(()));
         this
     }

@@ -70,10 +70,10 @@ pub(super) fn watched(timeouts: Timeouts, url: &Arc<str>) -> (BackendSender, Loc
     }
 }
 
-/// One end of [`watched`].
+/// The end of the work, which reports its connection.
 pub(super) struct BackendSender(Option<Arc<AtomicI32>>);
 
-/// One end of [`watched`].
+/// The end of the waiting side, which watches the connection.
 pub(super) struct LockReporter(Option<(Arc<AtomicI32>, Arc<str>)>);
 
 impl BackendSender {

@@ -40,7 +40,7 @@ pub struct Smtp {
 /// The message was not sent. The error contains no text of the message, no recipient and no credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSent {
-    /// It may succeed another time.
+    /// Another try may succeed.
     #[error("{0}")]
     Yet(String),
     /// The reply is one that refuses a recipient. It does not say whether that is for good, and a server may also

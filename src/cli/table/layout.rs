@@ -69,7 +69,7 @@ impl Layout {
                 .max_by_key(|(_, width)| **width);
             match widest {
                 Some((_, width)) => *width -= 1,
-                // One column that is wider than the terminal.
+                // Only one column is left, and it is wider than the terminal.
                 None => {
                     widths = vec![available];
                 }

@@ -87,7 +87,7 @@ impl Pages {
     /// The nearest colour on the way to black or white that has enough contrast.
     fn nearest(&self, accent: Colour) -> Colour {
         let steps = (0..=u8::MAX).map(|step| accent.mix(colour(self.towards), f32::from(step) / 255.0));
-        // The contrast is that of the colour as it is written: rounding must not cost the last bit of it.
+        // The contrast of the rounded colour counts: rounding must not cost the last bit of it.
         let mut written = steps.map(|step| step.into_format::<u8>().into_format());
         let found = written.find(|step: &Colour| self.contrast(*step) >= ENOUGH);
         found.unwrap_or_else(|| colour(self.towards))

@@ -99,9 +99,9 @@ pub enum Error {
     NoSpace {
         /// The server's directory.
         dir: String,
-        /// In millions of bytes.
+        /// The bytes that the copy needs, in millions.
         needed: u64,
-        /// In millions of bytes.
+        /// The bytes that are free, in millions.
         free: u64,
     },
     /// The file system cannot exchange two directories. Some network file systems cannot.

@@ -61,9 +61,9 @@ pub enum Error {
          allow it (grant create on schema {schema} to {role}), or make it the owner of the database"
     )]
     NoPermission {
-        /// As SQL names it.
+        /// The role, as SQL names it.
         role: String,
-        /// As SQL names it.
+        /// The schema, as SQL names it.
         schema: String,
     },
     /// Nothing can be written.
