@@ -13,9 +13,9 @@ const CLOCK: nix::time::ClockId = nix::time::ClockId::CLOCK_MONOTONIC;
 /// When something happened in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Since the machine started.
+    /// The time since the machine started.
     boot: Duration,
-    /// Since 1970, by the wall clock, which can be set.
+    /// The time since 1970, by the wall clock, which can be set.
     wall: Duration,
 }
 

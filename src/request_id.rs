@@ -28,7 +28,7 @@ impl RequestId {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let mut bytes = [0; LONGEST];
         let mut rest = &mut bytes[..];
-        // There is room.
+        // The text fits.
         let _ = write!(rest, "{:08x}-{count:08x}", *PROCESS);
         let length = LONGEST - rest.len();
         Self { bytes, length }

@@ -35,7 +35,7 @@ pub(crate) fn of_text(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
 }
 
 fn is_unseen(before: Option<char>, c: char, next: Option<char>) -> bool {
-    // Most text.
+    // Most text is ASCII.
     if c.is_ascii() {
         return c.is_ascii_control();
     }

@@ -18,10 +18,10 @@ use super::Failure;
 /// Which PostgreSQL a command uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Postgres {
-    /// The operator's, or none.
+    /// The operator's own server, or none.
     #[default]
     Given,
-    /// A private one.
+    /// A private server.
     Private,
 }
 

@@ -70,12 +70,12 @@ struct Shared {
     since: Instant,
 }
 
-/// The connections of a pool.
+/// How many connections a pool has.
 #[derive(Clone, Copy, Debug)]
 pub struct Connections {
-    /// All open connections.
+    /// The number of open connections.
     pub all: f64,
-    /// The unused ones.
+    /// The number of unused ones among them.
     pub idle: f64,
 }
 

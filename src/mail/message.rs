@@ -25,19 +25,19 @@ pub struct Message {
 pub enum Content<'a> {
     /// An invitation, with the link that sets the first password.
     Invitation {
-        /// The name of the admin who invites. `None`: the command line.
+        /// The name of the admin who invites. `None` if the command line does.
         by: Option<&'a str>,
-        /// Works for seven days.
+        /// The link, which works for seven days.
         link: &'a str,
     },
     /// A verification, with the link that confirms the address.
     Verification {
-        /// Works for a day.
+        /// The link, which works for a day.
         link: &'a str,
     },
     /// A password reset, with the link that sets a new password.
     PasswordReset {
-        /// Works for half an hour.
+        /// The link, which works for half an hour.
         link: &'a str,
     },
     /// The password was changed.
@@ -64,7 +64,7 @@ pub enum Content<'a> {
     },
     /// A change of address, with the link that makes it.
     EmailChange {
-        /// Works for eight hours.
+        /// The link, which works for eight hours.
         link: &'a str,
     },
     /// Somebody wants the address of this user for another account.

@@ -50,9 +50,9 @@ pub struct Elsewhere {
 /// The event that a mail reports.
 #[derive(Clone, Debug, Default)]
 pub struct Happening {
-    /// The address it came from.
+    /// The IP address that the event came from.
     pub ip_address: Option<IpNetwork>,
-    /// The user agent.
+    /// The user agent that the event came from.
     pub user_agent: Option<String>,
     /// The admin who invites.
     pub invited_by: Option<Uuid>,
@@ -79,11 +79,11 @@ pub struct QueuedMail {
     pub kind: Kind,
     /// SHA-256 of the address.
     pub email_digest: Vec<u8>,
-    /// When it happened.
+    /// When the event happened that the mail reports.
     pub happened_at: DateTime<Utc>,
-    /// The address it came from.
+    /// The IP address that the event came from.
     pub ip_address: Option<IpNetwork>,
-    /// The user agent.
+    /// The user agent that the event came from.
     pub user_agent: Option<String>,
     /// The number of tries, including this one.
     pub attempts: i32,
@@ -186,7 +186,7 @@ fn put(
     .execute(conn)
 }
 
-/// What waits in the outbox.
+/// How many mails wait in the outbox.
 #[derive(QueryableByName, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     /// Invitations that no instance has taken yet, all or those to one address.

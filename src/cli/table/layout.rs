@@ -78,7 +78,7 @@ impl Layout {
         Self { widths }
     }
 
-    /// The table.
+    /// The table as text, with its headings.
     pub(super) fn text<const N: usize>(&self, columns: &[Column; N], rows: &[[String; N]]) -> String {
         let headings = columns.iter().map(|column| column.heading);
         let mut text = self.line(headings);

@@ -130,7 +130,7 @@ impl Import {
         })
     }
 
-    /// The file, and its size.
+    /// Opens the file. Returns also its size in bytes, if that is known.
     fn input(&self) -> Result<(Box<dyn Read + Send>, Option<u64>), Failure> {
         if self.file.as_os_str() == "-" {
             return Ok((Box::new(io::stdin()), None));

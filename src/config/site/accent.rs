@@ -12,22 +12,22 @@ const ENOUGH: f32 = 4.5;
 /// The accent colours of a site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accent {
-    /// On light pages, and in mails.
+    /// The colours on light pages, and in mails.
     pub light: Shades,
-    /// On dark pages.
+    /// The colours on dark pages.
     pub dark: Shades,
 }
 
 /// One accent colour and those that go with it, each like `#1d4ed8`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shades {
-    /// Links and buttons.
+    /// The colour of links and buttons.
     pub accent: String,
-    /// A button under the pointer.
+    /// The colour of a button under the pointer.
     pub hover: String,
-    /// The text of a button.
+    /// The colour of the text of a button.
     pub text: String,
-    /// A surface with a touch of the colour.
+    /// The colour of a surface with a touch of the accent colour.
     pub wash: String,
 }
 

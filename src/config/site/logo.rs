@@ -8,7 +8,7 @@ use std::sync::Arc;
 use png::{Decoder, Limits};
 use roxmltree::{Document, Node};
 
-/// The largest file.
+/// The size of the largest file, in bytes.
 const LARGEST: usize = 64 * 1024;
 /// The most pixels in a row and in a column.
 const MOST_PIXELS: u32 = 1024;

@@ -55,9 +55,9 @@ pub enum Error {
          (Debian, Ubuntu: postgresql-{version}; Fedora: postgresql-upgrade)"
     )]
     NoProgram {
-        /// Its name.
+        /// The name of the program.
         program: &'static str,
-        /// Its version.
+        /// The version of PostgreSQL that lacks it.
         version: u32,
         /// Where it should be.
         bin: String,

@@ -29,7 +29,7 @@ const MIGRATION_LOCK: i64 = 0x6f6e_6573_6561_7401;
 /// Why the schema could not be updated.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No connection.
+    /// There is no connection to the database.
     #[error(transparent)]
     Unavailable(super::Unavailable),
     /// A later version of the program has migrated the database.
@@ -66,7 +66,7 @@ pub enum Error {
         /// The schema, as SQL names it.
         schema: String,
     },
-    /// Nothing can be written.
+    /// The database is read-only.
     #[error(
         "the database is read-only, so its tables cannot be made or changed; \
          connect to the primary, or set default_transaction_read_only = off for this role"

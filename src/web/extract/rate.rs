@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(rates.networks[0].limiter.len(), CROWD + 2);
         clock.advance(Duration::from_millis(1));
         assert!(counts(&rates, "2001:db8:0:1::1"));
-        // The two that came last.
+        // Only the two that came last are left.
         assert_eq!(rates.networks[0].limiter.len(), 2);
     }
 

@@ -120,7 +120,7 @@ impl Exchanges {
         } else if self.body_is_unread.get() {
             self.deadline.set(Some(Instant::now() + UNREAD_BODY));
         } else if more_came {
-            // It may have been the body; then this is only the pause before the next request.
+            // The bytes may have been the body; then this is only the pause before the next request.
             self.deadline.set(Some(Instant::now() + KEEP_ALIVE));
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn sliced(body: BoxBody) -> BoxBody {
     match body.try_into_bytes() {
         Ok(bytes) if bytes.len() > PIECE => BoxBody::new(Sliced(bytes)),
         Ok(bytes) => BoxBody::new(bytes),
-        // It already comes in pieces.
+        // The body already comes in pieces.
         Err(body) => body,
     }
 }

@@ -150,7 +150,7 @@ impl Running {
         self.handle.stop(true).await;
     }
 
-    /// Ends at once.
+    /// Ends at once, and cuts off what is under way.
     pub(crate) async fn cut_off(self) {
         self.handle.stop(false).await;
     }

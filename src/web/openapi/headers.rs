@@ -39,7 +39,7 @@ fn all() -> impl Iterator<Item = (String, &'static [&'static str], &'static str)
     ours.into_iter().chain(on_every)
 }
 
-/// The name in the usual case.
+/// The name with capital letters, such as `Retry-After`.
 fn titled(name: &HeaderName) -> String {
     let part = |part: &str| part[..1].to_uppercase() + &part[1..];
     let parts: Vec<String> = name.as_str().split('-').map(part).collect();

@@ -50,9 +50,9 @@ struct SessionsPage {
     chart: Chart,
     q: String,
     total: i64,
-    /// Those of `total` that have signed in since the first page.
+    /// How many of `total` have signed in since the first page.
     newer: i64,
-    /// Those of `total` that are not the admin's own.
+    /// How many of `total` are not the admin's own.
     others: i64,
     /// The address of the call that ends `others`.
     end_others: String,

@@ -10,7 +10,7 @@ const HEIGHT: i64 = 100;
 
 /// A stacked bar chart; the stylesheet gives each reason its colour.
 pub(super) struct Chart {
-    /// The oldest first.
+    /// The days, the oldest first.
     pub(super) days: Vec<Day>,
     /// The reasons that occurred.
     pub(super) legend: Vec<LegendRow>,
@@ -24,9 +24,9 @@ pub(super) struct Chart {
 pub(super) struct Day {
     date: NaiveDate,
     pub(super) x: usize,
-    /// Empty: no session ended.
+    /// The parts of the bar. Empty if no session ended.
     pub(super) bars: Vec<Bar>,
-    /// The day and its numbers.
+    /// The day and its numbers, in words.
     pub(super) words: String,
 }
 

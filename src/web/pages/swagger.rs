@@ -65,12 +65,12 @@ pub(in crate::web) async fn without_slash() -> HttpResponse {
         .finish()
 }
 
-/// The page.
+/// Answers with the page.
 pub(in crate::web) async fn page(request: HttpRequest) -> Result<HttpResponse, Problem> {
     part(&request, PAGE)
 }
 
-/// A file of the page.
+/// Answers with a file of the page.
 pub(in crate::web) async fn file(request: HttpRequest, name: Path<String>) -> Result<HttpResponse, Problem> {
     let name = FILES.into_iter().find(|file| *file == name.as_str());
     part(&request, name.ok_or_else(Problem::not_found)?)

@@ -55,7 +55,7 @@ struct UsersPage {
     sends_mail: bool,
     q: String,
     total: i64,
-    /// Those of `total` that were made since the first page.
+    /// How many of `total` were made since the first page.
     newer: i64,
     rows: Vec<AccountRow>,
     pages: Pages,

@@ -47,7 +47,7 @@ pub struct Problem {
 /// What a problem tells people. It goes with the answer, so that a page can be made of it.
 pub(in crate::web) struct Told {
     pub(in crate::web) status: StatusCode,
-    /// In one sentence.
+    /// What went wrong, in one sentence.
     pub(in crate::web) detail: Cow<'static, str>,
     pub(in crate::web) request_id: Option<String>,
 }
@@ -145,7 +145,7 @@ impl Problem {
         )
     }
 
-    /// 404.
+    /// 404: there is nothing at this address.
     pub fn not_found() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -214,7 +214,7 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, Code::AccountDisabled, detail)
     }
 
-    /// 413.
+    /// 413: the body is larger than `limit` bytes.
     pub fn body_too_large(limit: usize) -> Self {
         let detail = format!("The body must not be larger than {limit} bytes");
         // The rest of the body is not waited for.
@@ -222,7 +222,7 @@ impl Problem {
             .with(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
-    /// 415.
+    /// 415: the body does not have the media type `wanted`.
     pub fn unsupported_media_type(wanted: &str) -> Self {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         Self::new(

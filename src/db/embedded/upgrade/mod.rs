@@ -69,7 +69,7 @@ pub enum Progress {
     Step(&'static str),
     /// This many bytes of the new data are there.
     Copied {
-        /// The bytes.
+        /// The bytes that are there.
         bytes: u64,
         /// The bytes of the old data: about as many are expected.
         of: u64,
