@@ -102,7 +102,7 @@ impl From<diesel::result::Error> for Unavailable {
     }
 }
 
-/// Opens a connection outside the pool, with the time limits of the pool's.
+/// Opens a connection outside the pool, with the time limits of the pool's connections.
 ///
 /// # Errors
 /// PostgreSQL's own words.

@@ -39,7 +39,7 @@ pub struct ResetRequest {
 #[derive(Serialize, ToSchema)]
 pub struct LinkResponse {
     name: String,
-    /// The address, with its domain in Unicode.
+    /// The address, with its domain in Unicode unless that could be mistaken for another one.
     email: String,
 }
 

@@ -36,7 +36,7 @@ impl Identity {
     }
 
     /// The header by which the request claims an identity, in any spelling, as one of [`NAMES`]. A header that
-    /// equals one of our answer is allowed once: a proxy that asks twice, first for the user and then for a
+    /// equals one of our answer's is allowed once: a proxy that asks twice, first for the user and then for a
     /// role, sends our headers with the second question.
     pub(in crate::web) fn claimed_otherwise(&self, headers: &HeaderMap) -> Option<&'static str> {
         let claims = headers
