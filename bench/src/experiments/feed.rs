@@ -56,7 +56,11 @@ pub(super) fn run(bench: &Bench) -> Result<Outcome> {
         ] {
             cluster.execute("postgres", &format!("alter database {database} set {setting}"))?;
         }
-        subjects.push((name, cluster.url(&database), format!("{}{end}", sign_in.replace("NAMED", named))));
+        subjects.push((
+            name,
+            cluster.url(&database),
+            format!("{}{end}", sign_in.replace("NAMED", named)),
+        ));
     }
     for (_, url, statements) in &subjects {
         pgbench::run(bench, url, statements, CLIENTS, 1)?;
