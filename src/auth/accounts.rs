@@ -31,7 +31,7 @@ pub struct NewAccount {
     pub role: Role,
     /// Whether the address is known to be the user's.
     pub email_verified: bool,
-    /// The password: a random one, or a chosen one that was judged.
+    /// The password: a random one, or a chosen one that passed the strength check.
     pub password: Password,
 }
 
@@ -46,8 +46,8 @@ pub struct Invitation {
     pub role: Role,
 }
 
-/// How many rows a change has changed, and the sessions that it ended. No row: it was so before, and nothing
-/// is told.
+/// The number of rows that a change wrote, and the sessions that it ended. With no row, nothing was different
+/// before, and no change is logged.
 pub(super) type Change = (usize, Vec<EndedSession>);
 
 impl Auth {
@@ -98,7 +98,7 @@ impl Auth {
         let invite = move |conn: &mut PgConnection, _| {
             let user = create(conn, &new)?;
             outbox::post(conn, &new.email.digest(), Kind::Invitation, &happening)?;
-            // Of an earlier account with this address.
+            // An earlier account with this address may have left a note of a mail that was given up.
             undelivered::forget(conn, &new.email.digest())?;
             Ok(user)
         };
@@ -229,8 +229,8 @@ impl Auth {
         .await
     }
 
-    /// Makes a change in one transaction, with the user's row locked: no sign-in comes between. Then logs it,
-    /// and the session that it ended.
+    /// Makes a change in one transaction, with the user's row locked, so that no sign-in comes between. Then
+    /// logs the change, and the session that it ended.
     pub(super) async fn change(
         &self,
         event: Event,
@@ -269,7 +269,7 @@ fn forget_failures(conn: &mut PgConnection, email: &Email) -> Result<bool, Error
     Ok(had_failures)
 }
 
-/// What an invitation tells of the one who sends it.
+/// The facts about its sender that an invitation carries.
 pub(super) fn invitation_by(by: &Authority) -> Happening {
     Happening {
         invited_by: by.holder().map(|holder| holder.user),
@@ -282,8 +282,8 @@ pub(super) fn email_of(user: &User) -> Email {
     Email::stored(&user.email)
 }
 
-/// Sets a password, lifts the lock, ends the session, and discards every mailed link. In a transaction that
-/// holds the user's row.
+/// Sets a password, lifts the lock, ends the session, and discards every mailed link. The transaction must
+/// hold the lock on the user's row.
 pub(super) fn replace_password(
     conn: &mut PgConnection,
     user: &User,
@@ -292,7 +292,7 @@ pub(super) fn replace_password(
 ) -> Result<Vec<EndedSession>, Error> {
     users::set_password(conn, user.id, hash)?;
     lockout::clear(conn, &email_of(user))?;
-    // An invited user is active now, or a lock is gone; there may be no session that ends.
+    // Lists of admins change even if no session ends: an invited user becomes active, or a lock is gone.
     feed::tell_lists(conn)?;
     link::discard_all(conn, user.id)?;
     let (which, reason) = (Which::OfUser(user.id), EndReason::PasswordChanged);

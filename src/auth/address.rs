@@ -1,9 +1,9 @@
 //! Changes of an account's address, and of one's own name.
 //!
-//! A user who changes their address knows the current password, and shows by a mailed link that the new address is
-//! theirs. Until then nothing changes. Whether the new address has an account is asked when its mail is made, and in
-//! the end by the constraint `users_email_key`: who asks learns nothing of it (law 7). A session goes on, because its
-//! user has lost no right.
+//! A user who changes their address gives the current password, and proves by a mailed link that the new
+//! address is theirs. Until then nothing changes. Whether another account has the new address is checked only
+//! when its mail is made, and finally by the constraint `users_email_key`: the user who asks does not learn
+//! it (law 7). A session goes on, because its user has lost no right.
 
 use uuid::Uuid;
 
@@ -67,7 +67,8 @@ impl Auth {
         self.answer_after_wait(done).await
     }
 
-    /// `None`: the password or the address changed while the password was being checked.
+    /// Confirms the password check and begins the change. Returns `None` if the password or the address
+    /// changed during the check.
     async fn begin_change(
         &self,
         email: Email,
@@ -94,8 +95,8 @@ impl Auth {
             .await
     }
 
-    /// Withdraws the change of address that a signed-in user has asked for, if one waits. Returns the user, who may have
-    /// the new address by now.
+    /// Withdraws the change of address that a signed-in user has asked for, if one is pending. Returns the
+    /// user, who may have the new address by now.
     ///
     /// # Errors
     /// Those of [`Authority`]; [`Error::Unavailable`].
@@ -116,7 +117,8 @@ impl Auth {
         Ok(done.await?.0)
     }
 
-    /// The change of address of this user, if one waits. It looks alike whether or not the address has an account.
+    /// The pending change of address of this user, if there is one. It does not show whether another account
+    /// has the new address.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -135,7 +137,7 @@ impl Auth {
         .await
     }
 
-    /// Gives an account the address to which a link was mailed. It is verified by that.
+    /// Gives an account the address to which the link was mailed, and marks the address as verified.
     ///
     /// # Errors
     /// [`Error::LinkInvalid`], [`Error::LinkExpired`]; [`Error::EmailTaken`] if another account has got the
@@ -157,11 +159,11 @@ impl Auth {
         .await
     }
 
-    /// Gives an account another address at once. Returns the account as it is then.
+    /// Gives an account another address at once. Returns the account after the change.
     ///
-    /// # Errors
-    /// [`Error::NeedsSmtpUtf8`], [`Error::NoSuchUser`], [`Error::EmailTaken`]; [`Error::OwnAccount`] for admins, whose
-    /// session alone is not enough for that; [`Error::LastAdmin`]; those of [`Authority`]; [`Error::Unavailable`].
+    /// [`Error::NeedsSmtpUtf8`], [`Error::NoSuchUser`], [`Error::EmailTaken`]; [`Error::OwnAccount`] for the
+    /// account of the admin who asks, because that change needs more than a session; [`Error::LastAdmin`];
+    /// those of [`Authority`]; [`Error::Unavailable`].
     pub async fn set_email(
         &self,
         whom: impl Into<UserRef>,
@@ -188,7 +190,7 @@ impl Auth {
         Ok(self.act(by, subject, set, tell).await?.0)
     }
 
-    /// Sets the name of a signed-in user. Returns the account as it is then.
+    /// Sets the name of a signed-in user. Returns the account after the change.
     ///
     /// # Errors
     /// Those of [`Authority`]; [`Error::Unavailable`].
@@ -202,14 +204,14 @@ impl Auth {
     }
 }
 
-/// What became of an account.
+/// What [`set`] changed in an account.
 enum Change {
     Address,
     Verified,
     Nothing,
 }
 
-/// Notes that the user wants this address, in a transaction that holds the user's row.
+/// Records that the user asks for this address. The transaction must hold the lock on the user's row.
 fn begin(conn: &mut PgConnection, user: &User, wanted: &Email, origin: &Origin) -> Result<(), Error> {
     if user.email == wanted.as_str() {
         return Err(Error::SameEmail);
@@ -218,7 +220,7 @@ fn begin(conn: &mut PgConnection, user: &User, wanted: &Email, origin: &Origin) 
     if !requests::count(conn, &own, Kind::EmailChangeRequested)? {
         return Err(Error::TooManyChanges);
     }
-    // The same answer for addresses with and without an account: both are counted.
+    // Addresses with and without an account get the same answer, because both are counted.
     if !requests::count(conn, &wanted.digest(), Kind::EmailChange)? {
         audit::link_refused(wanted, Kind::EmailChange, origin);
         return Err(Error::TooManyChanges);
@@ -238,7 +240,8 @@ fn begin(conn: &mut PgConnection, user: &User, wanted: &Email, origin: &Origin) 
     Ok(())
 }
 
-/// Gives the user this address, or says that it is known to be theirs, in a transaction that holds the user's row.
+/// Gives the user this address, or only marks it as verified if they have it already. The transaction must
+/// hold the lock on the user's row.
 fn set(conn: &mut PgConnection, found: &Credentials, new: &NewAddress) -> Result<Change, Error> {
     let (user, email) = (&found.user, &new.email);
     if user.email == email.as_str() {
@@ -255,9 +258,9 @@ fn set(conn: &mut PgConnection, found: &Credentials, new: &NewAddress) -> Result
     if new.is_mailed {
         tell_old_address(conn, user, Happening::default())?;
         let link = match found.password_hash {
-            // Nobody who may not sign in is sent a link.
+            // A user who may not sign in is sent no link.
             _ if user.disabled_at.is_some() => None,
-            // Its link verifies the address, too.
+            // The link of an invitation verifies the address, too.
             None => Some(Kind::Invitation),
             Some(_) => (!new.is_verified).then_some(Kind::Verification),
         };
@@ -268,7 +271,7 @@ fn set(conn: &mut PgConnection, found: &Credentials, new: &NewAddress) -> Result
     Ok(Change::Address)
 }
 
-/// Gives the user this address. Links to the old one end, and so does a change that waits.
+/// Gives the user this address. Discards all links of the user, and withdraws a pending change of address.
 fn move_to(conn: &mut PgConnection, user: &User, new: &Email, is_verified: bool) -> Result<(), Error> {
     if !address::set(conn, user.id, new, Some(is_verified))? {
         return Err(Error::EmailTaken(new.to_string()));
@@ -276,12 +279,12 @@ fn move_to(conn: &mut PgConnection, user: &User, new: &Email, is_verified: bool)
     link::discard_all(conn, user.id)?;
     readdressing::withdraw(conn, user.id, Kind::EmailChange)?;
     readdressing::leave(conn, user.id, &user.email, &email_of(user).digest())?;
-    // Of an earlier account with this address, or of the link that was used.
+    // A note may be left of an earlier account with this address, or of a mail with the link that was used.
     undelivered::forget(conn, &new.digest())?;
     Ok(())
 }
 
-/// Tells the user at the address that they had.
+/// Mails a notice of the change to the old address.
 fn tell_old_address(conn: &mut PgConnection, user: &User, happening: Happening) -> Result<(), Error> {
     let elsewhere = Some(Elsewhere {
         user: user.id,

@@ -5,8 +5,9 @@
 //! permission. An [`Authority`] can only be used in `Auth::act`, which confirms it first: a use case cannot
 //! forget to.
 //!
-//! All transactions that lock several of these do so in one order, so that none deadlock: [`history::keep_out_the_end_of_all`] (or its
-//! counterpart), then users by id, then sessions by id.
+//! All transactions take these locks in one order, so that none deadlock:
+//! [`history::keep_out_the_end_of_all`] (or its counterpart [`history::keep_out_sign_ins`]), then users by
+//! id, then sessions by id.
 
 use diesel::connection::SimpleConnection;
 use uuid::Uuid;
@@ -24,7 +25,7 @@ use crate::users::store::{self as users, Credentials};
 /// Who authorises an action.
 #[derive(Clone, Debug)]
 pub enum Authority {
-    /// An operator at the command line, who could as well write to the database.
+    /// An operator at the command line. They are not checked: they could also write to the database directly.
     Operator,
     /// The holder of a session, for their own account.
     Own(Holder),
@@ -44,22 +45,22 @@ pub struct Holder {
 /// The target of an action, which is locked together with the acting session.
 #[derive(Clone, Debug)]
 pub(super) enum Subject {
-    /// Nothing that exists yet.
+    /// Nothing that exists yet, such as a new account.
     Nobody,
     /// A user, with their session.
     User(UserRef),
     /// One session.
     Session(Uuid),
-    /// Everybody: keeps sign-ins out meanwhile.
+    /// All users. No sign-in happens until the transaction ends.
     Everybody,
 }
 
-/// Whether the last admin who can sign in may go.
+/// Whether an action may leave no admin who can sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastAdmin {
-    /// They stay: [`Error::LastAdmin`].
+    /// It may not, and fails with [`Error::LastAdmin`].
     Stays,
-    /// They may go, because an operator said so.
+    /// It may, because an operator said so.
     MayGo,
 }
 
@@ -76,7 +77,7 @@ impl Holder {
 }
 
 impl LastAdmin {
-    /// Applies to this transaction.
+    /// Applies this choice to the current transaction.
     pub(super) fn allow(self, conn: &mut PgConnection) -> Result<(), Error> {
         match self {
             Self::Stays => Ok(()),
@@ -106,8 +107,7 @@ impl Auth {
 
     /// [`act`](Self::act) without the wait, for one step of several.
     ///
-    /// # Errors
-    /// The same.
+    /// Those of [`act`](Self::act).
     pub(super) async fn act_without_wait<T: Send + 'static>(
         &self,
         by: Authority,
@@ -172,7 +172,7 @@ impl Authority {
         }
     }
 
-    /// The holder of the session, if one is needed.
+    /// The holder of the acting session. `None` for an operator.
     pub(super) fn holder(&self) -> Option<&Holder> {
         match self {
             Self::Operator => None,
@@ -180,7 +180,7 @@ impl Authority {
         }
     }
 
-    /// Refuses what nobody may do to their own account.
+    /// Refuses an action that a holder may not take on their own account.
     ///
     /// # Errors
     /// [`Error::OwnAccount`].
@@ -230,7 +230,7 @@ impl Authority {
         let (Some(found), Some((_, lives))) = (found, session) else {
             return Some(Refusal::Ended);
         };
-        // The order is the validator's.
+        // The validator checks in the same order.
         if !lives {
             return Some(Refusal::Ended);
         }
@@ -245,7 +245,8 @@ impl Authority {
 }
 
 impl Refusal {
-    /// Returns the holder's error, after the end is written: what was reported stays true.
+    /// Returns the error for the holder. Writes the end of the session first, so that what is reported stays
+    /// true.
     fn error(self, holder: &Holder, conn: &mut PgConnection, policy: &SessionPolicy) -> Result<Error, Error> {
         match self {
             Self::Ended => {}

@@ -1,7 +1,8 @@
-//! What becomes of an account that is there: its name, its role, and its removal.
+//! Changes of the name or the role of an existing account, and its removal.
 //!
-//! A change is known at every instance when it is acknowledged: the feed names its user, and the answer waits as for an
-//! end. A session outlives a change of its user's role, and may do what the new role allows (docs/decisions/0021).
+//! When a change is acknowledged, every instance knows it: the feed names its user, and the answer waits as
+//! for the end of a session. A session outlives a change of its user's role, and may then do what the new
+//! role allows (docs/decisions/0021).
 
 use super::accounts::Change;
 use super::audit::{self, Event};
@@ -15,7 +16,7 @@ use crate::sessions::history::{self, Which};
 use crate::users::store::{self as users, Credentials};
 use crate::users::{Name, Role};
 
-/// What of an account becomes another; `None` leaves it as it is.
+/// The changes to make to an account. `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// The new name.
@@ -24,19 +25,18 @@ pub struct Changes {
     pub role: Option<Role>,
 }
 
-/// What was changed, and the account as it is then.
+/// What was changed, and the account after the change.
 struct Changed {
     account: Account,
     has_new_name: bool,
-    /// The role before, if it was another one.
+    /// The earlier role, if the role was changed.
     earlier_role: Option<Role>,
 }
 
 impl Auth {
-    /// Changes the name and the role of a user, both or neither. Returns the account as it is then.
+    /// Changes the name and the role of a user, both or neither. Returns the account after the change.
     ///
-    /// # Errors
-    /// [`Error::NoSuchUser`], [`Error::OwnAccount`] for an admin who would lose the role by their own hand,
+    /// [`Error::NoSuchUser`], [`Error::OwnAccount`] for an admin who would take the role from themselves,
     /// [`Error::LastAdmin`]; those of [`Authority`]; [`Error::Unavailable`].
     pub async fn change_user(
         &self,
@@ -73,7 +73,7 @@ impl Auth {
         Ok(self.act(by, subject, change, tell).await?.account)
     }
 
-    /// Deletes the account, and ends the session. What is kept of its past sessions stays, without the user.
+    /// Deletes the account, and ends the session. The records of its past sessions stay, without the user.
     ///
     /// # Errors
     /// [`Error::NoSuchUser`], [`Error::OwnAccount`], [`Error::LastAdmin`]; those of [`Authority`];
@@ -96,7 +96,8 @@ impl Auth {
     }
 }
 
-/// Writes what is another than before. Returns whether the name is, and the earlier role if the role is.
+/// Writes the values that differ from the stored ones. Returns whether the name was changed, and the earlier
+/// role if the role was.
 fn apply(
     conn: &mut PgConnection,
     found: &Credentials,

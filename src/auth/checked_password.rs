@@ -1,8 +1,9 @@
-//! A password that was right, and its account.
+//! The check of a password, and the account of one that was right.
 //!
-//! The order is part of the contract: lock, then password, then whether everything still holds. The check
-//! holds no connection and no row, so the transaction that acts confirms everything again. Only
-//! `with_password` makes a [`CheckedPassword`]. It counts a wrong password before it answers.
+//! The order of the checks is part of the contract: first whether the address is locked, then the password,
+//! then whether everything still holds. The check of the password holds no connection and no row lock, so the
+//! transaction that acts confirms everything again. Only `with_password` makes a [`CheckedPassword`]. It
+//! counts a wrong password before it answers.
 
 use super::accounts::email_of;
 use super::audit::{self, Attempt};
@@ -15,7 +16,7 @@ use crate::users::lockout::{self, Failure};
 use crate::users::store::{self as users, Claimed, Credentials};
 use crate::users::{Email, Match, Password, User, Verdict};
 
-/// How often a password is checked at most, if the stored hash changes during the check.
+/// The most times that one password is checked, if the stored hash changes during each check.
 const ATTEMPTS: usize = 3;
 
 /// The account and the purpose of a password check.
@@ -55,7 +56,7 @@ impl Claim {
         audit::password_refused(attempt, email, why, self.origin());
     }
 
-    /// What is answered to a wrong password.
+    /// The error for a wrong password.
     fn wrong(&self) -> Error {
         match self {
             Self::SignIn(..) => Error::InvalidCredentials,
@@ -74,7 +75,8 @@ impl Claim {
 
 impl CheckedPassword {
     /// Locks the user's row until the transaction ends, and returns the user if everything still holds.
-    /// `None`: the password or the address was changed, or a racing sign-in stored a stronger hash.
+    /// Returns `None` if the password or the address was changed, or if a racing sign-in stored a stronger
+    /// hash.
     pub(super) fn confirm(&self, conn: &mut PgConnection) -> Result<Option<User>, Error> {
         let Some(Claimed {
             is_locked,
@@ -105,7 +107,7 @@ impl CheckedPassword {
         Ok(is_as_before.then_some(row.user))
     }
 
-    /// Writes the refusal to the security log, if it was decided.
+    /// Writes the refusal to the security log, if the error is a decision.
     pub(super) fn log_refusal(&self, why: &Error) {
         if is_decided(why) {
             self.claim.log_refusal(&self.email, why);
@@ -114,8 +116,8 @@ impl CheckedPassword {
 }
 
 impl Auth {
-    /// Checks a password and acts on it. `act` returns `None` when [`CheckedPassword::confirm`] did: then
-    /// both are tried again.
+    /// Checks a password and acts on it. `act` returns `None` when [`CheckedPassword::confirm`] did: then the
+    /// check and `act` are tried again.
     ///
     /// # Errors
     /// [`Error::AccountLocked`]; [`Error::InvalidCredentials`] or [`Error::WrongPassword`]; those of `act`,
@@ -146,7 +148,8 @@ impl Auth {
                     }
                     return Err(refused);
                 }
-                // What an operator forgot locks nobody out.
+                // The operator did not configure the pepper. That must not lock the user out, so no failure
+                // is counted.
                 (_, Verdict::NoPepper) => {
                     claim.log_refusal(&email, &Error::InvalidCredentials);
                     return Err(claim.wrong());
@@ -181,8 +184,8 @@ impl Auth {
         self.at_account(claim, look_up, |_| ()).await
     }
 
-    /// Mails a link to a user whose stored hash is of no use: no password of theirs would be right. The answer
-    /// tells strangers nothing of it, and does not wait for it.
+    /// Mails a link to a user whose stored hash is unusable: no password can match it. The answer to the
+    /// sign-in does not show this to strangers, and does not wait for the mail.
     fn offer_new_password(&self, claim: &Claim) {
         if let Claim::SignIn(email, origin) = claim.clone()
             && self.sends_mail()
@@ -216,15 +219,15 @@ impl Auth {
         };
         let (failure, _) = self.at_account(claim, count, tell).await?;
         Ok(match (failure, claim) {
-            // Other failures locked it after the look-up.
+            // Other failures locked the address after the look-up.
             (Failure::WasLocked, _) => Error::AccountLocked,
             (Failure::Counted | Failure::Locked, claim) => claim.wrong(),
         })
     }
 
-    /// Runs one step at an address. The holder of a session is confirmed first: nothing is hashed or counted
-    /// for a session that has ended, or while the address is locked. The step then gets their account. `tell`
-    /// logs what was done, after the commit.
+    /// Runs one step for the address of a claim. A claim of a session's holder is confirmed first: nothing is
+    /// hashed or counted for a session that has ended, or while the address is locked. The step then receives
+    /// the holder's account. `tell` logs what was done, after the commit.
     async fn at_account<T: Send + 'static>(
         &self,
         claim: &Claim,
@@ -252,7 +255,7 @@ impl Auth {
     }
 }
 
-/// Is the error a decision (law 5)?
+/// Whether the error is a decision, and not only a failure to decide (law 5).
 pub(super) fn is_decided(error: &Error) -> bool {
     !matches!(error, Error::Busy | Error::Unavailable(_))
 }

@@ -29,7 +29,7 @@ pub enum Delivery {
     Nothing,
     /// A server accepted the mail.
     Sent,
-    /// The mail has no user, or its user has no use for it any more.
+    /// No account has its address, or its user does not need the mail any more.
     Dropped,
     /// The mail will be tried again.
     Postponed,
@@ -96,7 +96,7 @@ impl Auth {
         self.settle(mail, user, sent).await
     }
 
-    /// Does with the mail what became of it.
+    /// Removes the mail from the outbox or puts it back, depending on the result of sending it.
     async fn settle(
         &self,
         mut mail: QueuedMail,
@@ -128,8 +128,8 @@ impl Auth {
         self.put_back(mail).await
     }
 
-    /// Removes a mail that was sent or `refused`, and logs that afterwards: a mail that is still in the
-    /// outbox is tried again, and logged then.
+    /// Removes a mail that was sent or `refused` from the outbox, and logs that afterwards. A mail that stays
+    /// in the outbox is tried again, and logged then.
     async fn take_out(
         &self,
         mail: QueuedMail,
@@ -187,8 +187,8 @@ struct Refused {
     reason: String,
 }
 
-/// Is the mail for an address that an account has, or may get? A later user of a former address is not told what did
-/// not reach it.
+/// Whether the mail goes to an address that an account has, or may get. If not, a failure is not noted: a
+/// later user of a former address must not see it.
 fn is_for_an_account(mail: &QueuedMail) -> bool {
     mail.about.is_none() || mail.kind == Kind::EmailChange
 }

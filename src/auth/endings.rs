@@ -1,6 +1,6 @@
 //! Ends sessions: sign-out and revocation. `unwritten_ends` has the ends that nobody asked for.
 //!
-//! Nobody is told before `Auth::wait_out_leases` is over: an instance may still answer from memory.
+//! No end is acknowledged before `Auth::wait_out_leases` is over: an instance may still answer from memory.
 
 use uuid::Uuid;
 
@@ -114,7 +114,8 @@ fn one_lived(ended: &[EndedSession]) -> Result<(), Error> {
     }
 }
 
-/// Those that ended for the caller's reason: others had expired, or came out of a backup.
+/// Counts the sessions that ended for the caller's reason. The others had expired, or a backup had brought
+/// them back.
 fn how_many_lived(ended: &[EndedSession], reason: EndReason) -> usize {
     ended.iter().filter(|session| session.reason == reason).count()
 }

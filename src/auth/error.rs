@@ -26,7 +26,8 @@ pub enum Error {
     /// The password is right, but the account is disabled.
     #[error("account is disabled")]
     AccountDisabled,
-    /// The password is right, but a session of the user lives, and the sign-in does not say that it takes the seat.
+    /// The password is right, but the user has a live session, and the sign-in does not say that it replaces
+    /// it.
     #[error("the seat is taken")]
     SeatTaken(HeldSeat),
     /// The signed-in user gave a wrong current password.
@@ -50,7 +51,7 @@ pub enum Error {
     /// No mail server is configured.
     #[error("this server sends no mail")]
     NoMail,
-    /// The mail server is not known to take the address.
+    /// The address needs SMTPUTF8, and the mail server is not known to have it.
     #[error(
         "{0} has letters beyond ASCII before the @, and only a mail server with SMTPUTF8 takes mail for it; \
          use another address, or say that yours has it: --smtp-utf8 on"
@@ -100,7 +101,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether this says what is so, and not only that nothing was decided.
+    /// Whether the error is a decision, and not only a failure to decide.
     pub(super) fn is_decided(&self) -> bool {
         !matches!(self, Self::Busy | Self::Unavailable(_))
     }

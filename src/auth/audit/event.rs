@@ -14,7 +14,7 @@ use crate::sessions::{EndReason, Origin};
 /// A field of a line: its name and its value.
 pub(super) type Field<'a> = (&'static str, &'a dyn Display);
 
-/// What is said of an event in one line of [`Event`].
+/// The properties of an event, from its line in [`Event`].
 struct Definition {
     level: Level,
     /// The first word of the line.
@@ -39,8 +39,8 @@ macro_rules! events {
         $event:ident = $level:ident $word:literal
             $(counts $metric:ident $(by $field:literal)? $(outcome $outcome:literal)?)?,
     )+) => {
-        /// What is told. Words that the OWASP Logging Vocabulary has are taken from it. Events with the same word
-        /// have different fields.
+        /// The events of the security log. Their words are those of the OWASP Logging Vocabulary where it has
+        /// one. Events with the same word have different fields.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(in crate::auth) enum Event {
             $( $(#[$about])* $event, )+
@@ -71,7 +71,7 @@ events! {
     SignedIn = Info "authn_login_success" counts SIGN_INS outcome "success",
     /// A sign-in was refused.
     SignInRefused = Warn "authn_login_fail" counts SIGN_INS outcome "failure",
-    /// The password was right, and the server asks before it takes the seat of somebody.
+    /// The password was right, and the server asked before it would replace the user's live session.
     TakeoverAsked = Info "takeover_asked" counts SIGN_INS outcome "asked",
     /// A service showed an id and a secret that do not belong together.
     ClientRefused = Warn "authn_login_fail",
@@ -81,7 +81,7 @@ events! {
     Unlocked = Info "authn_login_unlock",
     /// A user has a new password.
     PasswordChanged = Info "authn_password_change",
-    /// A signed-in user did not know the current password, with which they change it or the address.
+    /// A signed-in user gave a wrong current password for a change of the password or of the address.
     PasswordChangeRefused = Warn "authn_password_change_fail",
     /// A session began.
     SessionCreated = Info "session_created",
@@ -103,19 +103,19 @@ events! {
     TooManyTries = Warn "excess_rate_limit_exceeded",
     /// A network has too many connections.
     ConnectionRefused = Warn "excess_rate_limit_exceeded" counts CONNECTIONS_REFUSED,
-    /// An address has had as many mails as it gets in an hour.
+    /// An address has reached its hourly limit of mails.
     LinkRefused = Warn "excess_rate_limit_exceeded",
     /// A mail with a link was requested.
     LinkRequested = Info "link_requested",
     /// An account was made.
     UserCreated = Info "user_created",
-    /// A user's address is known to be theirs.
+    /// A user's address was verified.
     UserVerified = Info "user_verified",
     /// A user asked for another address.
     EmailChangeRequested = Info "email_change_requested",
-    /// A user no longer wants the other address that they asked for.
+    /// A user withdrew the change of address that they had asked for.
     EmailChangeWithdrawn = Info "email_change_withdrawn",
-    /// Something of an account that gives no rights was changed.
+    /// A property of an account that gives no rights was changed, such as the name.
     UserUpdated = Info "user_updated",
     /// A user has another role.
     RoleChanged = Info "authz_change",
@@ -131,7 +131,7 @@ events! {
     ClientDeleted = Info "service_client_deleted",
     /// A mail server accepted a mail.
     MailSent = Info "mail_sent" counts MAILS by "kind" outcome "sent",
-    /// A mail has no user, or its user has no use for it any more.
+    /// A mail was dropped: no account has its address, or its user does not need it any more.
     MailNotSent = Info "mail_not_sent",
     /// A mail will not be tried again.
     MailGivenUp = Error "mail_given_up" counts MAILS by "kind" outcome "given_up",
@@ -144,8 +144,8 @@ impl Event {
         self.write(None, origin, fields);
     }
 
-    /// Begins to count all events at 0, with every value that a label can have: what appears with its first
-    /// event is no increase for Prometheus.
+    /// Creates the counters of all events at 0, for every value that a label can have: a counter that first
+    /// appears with its first event is no increase for Prometheus.
     pub(in crate::auth) fn start_counting() {
         for Metric { name, by, labels } in Self::ALL.iter().flat_map(|event| event.definition().metric) {
             let fixed = || labels.iter().map(|(label, value)| Label::new(*label, *value));
@@ -205,7 +205,7 @@ impl Event {
     }
 }
 
-/// The words that a field can have, if it is one that counts.
+/// All values of a field that is a label of a metric. Empty for any other field.
 fn words_of(field: &str) -> std::vec::IntoIter<&'static str> {
     let words = match field {
         "reason" => EndReason::ALL.map(EndReason::as_str).to_vec(),

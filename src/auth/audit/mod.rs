@@ -5,9 +5,9 @@
 //! users can choose, so that no input starts a line or a field of its own. No token, digest or password is
 //! ever an argument here.
 //!
-//! An action is logged after its commit, on the thread that committed, and never after an `.await`, which a
-//! leaving caller would cut off. Each action has a line, however many there are. Refusals (`refusals`) can
-//! come a thousand times a second, so repeated ones are only counted.
+//! An action is logged after its commit, on the thread that committed, and never after an `.await`: there, a
+//! client that disconnects would cancel it. Each action has a line, however many there are. Refusals
+//! (`refusals`) can come a thousand times a second, so repeated ones are only counted.
 
 mod event;
 mod refusals;
@@ -78,7 +78,7 @@ pub(super) fn locked(email: &Email, origin: &Origin) {
     Event::Locked.tell(Some(origin), &[("address", &email.short_digest())]);
 }
 
-/// Logs ended sessions. The clock ended those whose reason is expiry, not `by`.
+/// Logs ended sessions. A session that expired was ended by the clock, not by `by`.
 pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
     for session in sessions {
         let (event, by) = match session.reason {
@@ -107,7 +107,8 @@ pub(super) fn ended(sessions: &[EndedSession], by: Actor) {
     }
 }
 
-/// A backup was put back, and had brought back so many sessions. Each has its own line, too.
+/// A backup was restored, and `ended` sessions that it had brought back were ended. Each also has its own
+/// line.
 pub(super) fn backup_restored(ended: usize) {
     Event::BackupRestored.tell(None, &[("ended", &ended)]);
 }
@@ -116,7 +117,7 @@ pub(super) fn user_changed(event: Event, user: Uuid, by: Actor) {
     event.tell(None, &[("user", &user), ("by", &by)]);
 }
 
-/// What is changed is named, never its value: people choose it.
+/// Names the attribute that was changed, never its value: users choose that.
 pub(super) fn user_updated(user: Uuid, attribute: &'static str, by: Actor) {
     Event::UserUpdated.tell(None, &[("user", &user), ("attribute", &attribute), ("by", &by)]);
 }
@@ -126,8 +127,7 @@ pub(super) fn role_changed(user: Uuid, was: Role, role: Role, by: Actor) {
     Event::RoleChanged.tell(None, &fields);
 }
 
-/// Users were brought along from another system: a line for each admin, and one for all others of one
-/// transaction.
+/// Users were imported from another system: a line for each admin, and one for all others of one transaction.
 pub(super) fn users_imported(added: impl Iterator<Item = (Uuid, Role)>, by: Actor) {
     let (admins, others): (Vec<_>, Vec<_>) = added.partition(|(_, role)| *role == Role::Admin);
     for (user, role) in admins {

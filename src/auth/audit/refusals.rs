@@ -1,7 +1,7 @@
 //! Refusals. The first ones of each kind and network have lines of their own, and so has the first of each
-//! subject (an address, a session, a user). Repeated ones are counted, and summed up once a minute and at the
-//! end in the same words, with a `count`. A line without `count` counts as one, so counts and lines add up to
-//! all refusals.
+//! subject (an address, a session, a user). Repeated ones are counted. Once a minute and at shutdown, a line
+//! in the same words with a `count` sums them up. A line without `count` counts as one, so counts and lines
+//! add up to all refusals.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ use crate::users::Email;
 
 static LIMIT: LazyLock<LogLimit<Kind, Subject>> = LazyLock::new(LogLimit::default);
 
-/// What has bounds and sums of its own: an event, and the reason if it can have several.
+/// The unit that is limited and summed up: an event, with its reason if it can have several.
 type Kind = (Event, Option<String>);
 
 /// The fields that a search of the log needs. Each combination of values is counted separately.
@@ -48,7 +48,7 @@ fn refuse(event: Event, origin: &Origin, subject: &[Field<'_>]) {
     }
 }
 
-/// The purpose of a password.
+/// The purpose of a password check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::auth) enum Attempt {
     /// A sign-in.
@@ -66,7 +66,7 @@ pub(in crate::auth) fn password_refused(attempt: Attempt, email: &Email, why: &E
         (Attempt::PasswordChange, _) => Event::PasswordChangeRefused,
     };
     let reason = match why {
-        // The database's words may differ each time, but the reason is one.
+        // The database's message may differ each time, but the reason is the same.
         Error::Unavailable(_) => "unavailable".to_owned(),
         why => why.to_string(),
     };
@@ -101,7 +101,7 @@ pub(in crate::auth) fn link_requested(email: &Email, kind: Mail, origin: &Origin
     refuse(Event::LinkRequested, origin, &subject);
 }
 
-/// A mail was requested for an address that has had as many as it gets in an hour.
+/// A mail was requested for an address that has reached its hourly limit of mails.
 pub(in crate::auth) fn link_refused(email: &Email, kind: Mail, origin: &Origin) {
     let address = email.short_digest();
     let subject: [Field<'_>; 3] = [("what", &"link"), ("kind", &kind), ("address", &address)];
@@ -183,7 +183,7 @@ fn tell(sum: &Sum<Kind, Subject>) {
     event.write(Some(sum.count), None, &fields);
 }
 
-/// The address of one customer, or the /64 of one customer.
+/// The network of one customer in words: an IPv4 address, or an IPv6 /64.
 fn in_words(network: IpAddr) -> String {
     match network {
         IpAddr::V4(address) => address.to_string(),

@@ -1,4 +1,4 @@
-//! Writes a mail: finds out whom it is for, and with which facts, when it is about to be sent.
+//! Writes a mail just before it is sent: finds its recipient and its facts.
 
 use diesel::QueryResult;
 use uuid::Uuid;
@@ -18,18 +18,18 @@ use crate::users::{Email, User};
 
 /// A mail that can be sent.
 pub(super) struct Letter {
-    /// The user whom it is about.
+    /// The user that the mail is about.
     pub(super) user: Uuid,
-    /// Where it goes.
+    /// The address of the recipient.
     pub(super) to: String,
     pub(super) message: Message,
 }
 
-/// The reason why a mail has no user, or is of no use to them any more.
+/// The reason why a mail is dropped: no account has its address, or its user does not need it any more.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OfNoUse(pub(super) &'static str);
 
-/// What a mail reports, in words.
+/// The facts of a mail about a request, in words.
 struct Report {
     from: String,
     with: String,
@@ -66,7 +66,8 @@ pub(super) fn write(
     let Some(Credentials { user, password_hash }) = found else {
         return Ok(Err(OfNoUse(NOBODY)));
     };
-    // The address may have changed before the lock. What the mail is then, its row says: it is put back, or is gone.
+    // The address changed before the lock. The caller's `outbox::discard` puts the mail back if the change
+    // redirected it to the old address, and deletes it otherwise.
     if mail.about.is_none() && email_of(&user).digest()[..] != mail.email_digest[..] {
         return Ok(Err(OfNoUse(NOBODY)));
     }
@@ -116,7 +117,7 @@ pub(super) fn write(
         },
         Kind::EmailChanged => Content::EmailChanged {
             at,
-            // Only what a link has done has a place.
+            // Only a change by a link has a place. One by an operator or admin has none.
             place: mail.ip_address.map(|_| (from.as_str(), with.as_str())),
         },
     };
@@ -126,8 +127,8 @@ pub(super) fn write(
 
 const DISABLED: &str = "account is disabled";
 
-/// Writes to the address that a user wants. If it has an account already, that is told there, and only there: who
-/// asked learns nothing of it (law 7).
+/// Writes to the address that a user asks for. If another account has the address, only the mail to it says
+/// so: the user who asks does not learn it (law 7).
 fn write_to_new_address(
     conn: &mut PgConnection,
     mail: &QueuedMail,
@@ -140,14 +141,15 @@ fn write_to_new_address(
     if user.disabled_at.is_some() {
         return Ok(Err(OfNoUse(DISABLED)));
     }
-    // A withdrawal holds the lock of the user's row, too.
+    // A withdrawal needs the lock on the user's row, too, so none can come in between.
     let token = Token::generate()?;
     if !readdressing::is_there(conn, mail.id)? || !link::open_change(conn, user.id, address, &token.digest())?
     {
         return Ok(Err(OfNoUse("the change of address was withdrawn")));
     }
     match users::find(conn, &Email::stored(address))? {
-        // Also one who is disabled: a mail that fails would tell who asked that the address is nobody's.
+        // A disabled holder gets this mail, too. A mail that failed would tell the user who asks that nobody
+        // uses the address.
         Some(holder) => finish(site, &holder, user.id, address, &Content::EmailTaken),
         None => {
             let link = format!("{}/email#{}", site.url, token.reveal());
@@ -162,7 +164,7 @@ fn write_to_new_address(
     }
 }
 
-/// Renders the message to the user whose name it has.
+/// Renders the message. It greets the user `named`.
 fn finish(
     site: &Site,
     named: &User,
@@ -179,7 +181,7 @@ fn finish(
     }))
 }
 
-/// The name of the admin who invites, while the account is there.
+/// The name of the admin who sent the invitation, if the account still exists.
 fn inviter(conn: &mut PgConnection, mail: &QueuedMail) -> QueryResult<Option<String>> {
     let by = mail
         .invited_by

@@ -1,7 +1,8 @@
-//! Bringing users along from another system.
+//! Imports users from another system.
 //!
-//! Rows are written in batches, each in a transaction of its own. A row is there whole or not at all, and a bad
-//! one holds up no other. What is in the table already stays as it is, so a file may be imported again.
+//! Rows are written in batches, each in a transaction of its own. A row is written whole or not at all, and a
+//! bad one does not stop the others. Accounts that exist already stay as they are, so a file may be imported
+//! again.
 
 mod rows;
 
@@ -21,40 +22,40 @@ use crate::db::PgConnection;
 use crate::users::import::{Imported, ImportedUser, NewRow, Row};
 use crate::users::{PasswordHash, store};
 
-/// Rows of one transaction.
+/// The most rows of one transaction.
 const BATCH: usize = 1_000;
 
-/// How to import.
+/// The options of an import.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImportOptions {
-    /// Say what would become of each row, and write nothing.
+    /// Report the outcome of each row, and write nothing.
     pub is_rehearsal: bool,
     /// Mail a link to choose a password to each user who is added without one and may sign in.
     pub invites: bool,
 }
 
-/// What became of a row that is not in the table as the file says.
+/// Why an account is not in the table as its row in the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotImported {
-    /// There is an account with other values in these columns, and it stays as it is.
+    /// The account exists with other values in these columns, and stays as it is.
     Different {
         /// The columns.
         columns: Vec<&'static str>,
-        /// The line of the first row that has the same address, if that is another one.
+        /// The line of the first row with the same address, if that is not this row.
         first: Option<u64>,
     },
     /// The row was refused, for this reason.
     Refused(String),
 }
 
-/// How many rows came to what.
+/// The number of rows for each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportCounts {
     /// Accounts that were added.
     pub added: u64,
-    /// Accounts that there were already, as the rows say.
+    /// Accounts that existed already, with the values of the rows.
     pub unchanged: u64,
-    /// Accounts that there were already, with other values.
+    /// Accounts that existed already, with other values.
     pub different: u64,
     /// Rows that were refused.
     pub refused: u64,
@@ -63,15 +64,15 @@ pub struct ImportCounts {
 /// Why an import ended before its last row. What was imported before stays.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The rows could not be read on. Those before are done.
+    /// A row could not be read. Those before it are done.
     #[error("{error}")]
     Read {
         /// The line, and what is wrong there.
         error: io::Error,
-        /// What became of the rows before.
+        /// The outcomes of the rows before it.
         so_far: ImportCounts,
     },
-    /// Those of [`Authority`]; [`Error::Unavailable`].
+    /// A batch could not be written: one of the errors of [`Authority`], or [`Error::Unavailable`].
     #[error(transparent)]
     Failed(#[from] Error),
 }
@@ -81,9 +82,9 @@ struct Import<'a, Tell> {
     auth: &'a Auth,
     options: ImportOptions,
     by: Authority,
-    /// Hears of each row that is not in the table as the file says, with its line.
+    /// Called for each row that is not in the table as the file says, with its line.
     tell: Tell,
-    /// The next rows, which are told in the order of their lines.
+    /// The next rows. Their outcomes are reported in the order of their lines.
     batch: Vec<(Place, Next)>,
     /// The addresses of the batch.
     addresses: HashSet<String>,
@@ -92,15 +93,16 @@ struct Import<'a, Tell> {
     counts: ImportCounts,
 }
 
-/// The first row of an address, without what stands in it: a file may have a million.
+/// The first row of an address, without its values: a file may have a million rows.
 #[derive(Clone, Copy)]
 struct FirstRow {
     line: u64,
-    /// A digest of the row, if a rehearsal would have added it: it is in no table.
+    /// A digest of the row, if a rehearsal would have added it. No table has the row then, so later ones are
+    /// compared with this.
     rehearsed: Option<u64>,
 }
 
-/// Where a row stands.
+/// The place of a row in the file.
 #[derive(Clone, Copy)]
 struct Place {
     line: u64,
@@ -108,16 +110,17 @@ struct Place {
     first: Option<u64>,
 }
 
-/// What is to become of a row of the batch.
+/// The next step for a row of the batch.
 enum Next {
-    /// It is written.
+    /// Write it.
     Written(ImportedUser),
-    /// It is told: it was refused, or a rehearsal knows what would be.
+    /// Only report this outcome: the row was refused, or a rehearsal knows its outcome without writing it.
     Told(Outcome),
 }
 
 impl Auth {
-    /// Tells the operator if nobody can say whether some users' passwords are right.
+    /// Logs an error if users have password hashes that need a pepper, and none is configured: nobody can
+    /// check those users' passwords.
     pub async fn tell_missing_pepper(&self) {
         if self.hasher.has_pepper() {
             return;
@@ -131,7 +134,7 @@ impl Auth {
         }
     }
 
-    /// Imports rows. `tell` hears of each that is not in the table as it says, with its line.
+    /// Imports rows. Calls `tell` for each row that is not in the table as the file says, with its line.
     ///
     /// # Errors
     /// [`ImportError`].
@@ -170,7 +173,7 @@ impl Auth {
             }
             import.take(line, reachable).await?;
         };
-        // With no row left, too: who imports is confirmed at the end.
+        // Also with no row left: the permission of the importer is confirmed at the end.
         import.write().await?;
         if needs_pepper && !self.hasher.has_pepper() {
             log::warn!(
@@ -184,12 +187,12 @@ impl Auth {
 }
 
 impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
-    /// Puts a row into the batch. A second one for an address waits until the first is written.
+    /// Puts a row into the batch. If the batch has a row with this address already, writes that first.
     async fn take(&mut self, line: u64, row: Result<ImportedUser, String>) -> Result<(), Error> {
         let (first, next) = match row {
             Err(reason) => (None, Next::Told(Err(reason))),
             Ok(user) => {
-                // What becomes of the second depends on what became of the first.
+                // The outcome of the second row depends on that of the first.
                 if self.addresses.contains(user.email.as_str()) {
                     self.write().await?;
                 }
@@ -212,7 +215,7 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
         Ok(())
     }
 
-    /// Writes the batch, and tells what became of its rows.
+    /// Writes the batch, and reports the outcomes of its rows.
     async fn write(&mut self) -> Result<(), Error> {
         self.addresses.clear();
         let (mut rows, mut outcomes) = (Vec::new(), Vec::new());
@@ -226,7 +229,7 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
             .zip(rows.into_iter().rev())
             .map(|(after, (place, user))| (place, NewRow { user, after }))
             .collect();
-        // Two imports of the same addresses wait for each other in one order.
+        // In this order, two imports of the same addresses wait for each other and do not deadlock.
         rows.sort_by(|(_, one), (_, other)| one.user.email.as_str().cmp(other.user.email.as_str()));
         let digests = rows
             .iter()
@@ -268,13 +271,13 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
             .act_without_wait(self.by.clone(), Subject::Nobody, write, tell)
             .await;
         match done {
-            // Nothing was taken away that an instance could remember.
+            // There is no need to wait: an import ends no right that an instance may still have in memory.
             Ok(outcomes) => Ok(outcomes),
             Err(error) => self.auth.answer_after_wait(Err(error)).await,
         }
     }
 
-    /// Counts a row, and tells of it unless it is in the table.
+    /// Counts a row, and reports it unless it is in the table as the file says.
     fn count(&mut self, Place { line, first }: Place, outcome: Outcome) {
         let counts = &mut self.counts;
         match outcome {
@@ -292,7 +295,7 @@ impl<Tell: FnMut(u64, NotImported)> Import<'_, Tell> {
     }
 }
 
-/// Equal for equal rows.
+/// A digest of the values of a row: equal for equal rows.
 fn digest(user: &ImportedUser) -> u64 {
     let mut hasher = DefaultHasher::new();
     let hash = user.password_hash.as_ref().map(PasswordHash::as_str);

@@ -1,4 +1,4 @@
-//! The rows of one batch, in one transaction.
+//! Writes the rows of one batch in one transaction.
 
 use diesel::Connection;
 use diesel::result::Error as DatabaseError;
@@ -10,7 +10,7 @@ use crate::mail::outbox::{self, Happening};
 use crate::sessions::feed;
 use crate::users::import::{self, Imported, NewRow};
 
-/// What became of a row, or why it was refused.
+/// The outcome of a row, or why it was refused.
 pub(super) type Outcome = Result<Imported, String>;
 
 /// Writes the rows. No two have the same address. A rehearsal is rolled back.
@@ -59,7 +59,8 @@ fn insert(
     Ok(outcomes)
 }
 
-/// Inserts the rows in one statement. Where the database refuses one, the halves are tried, until it is found.
+/// Inserts the rows in one statement. If the database refuses it, tries each half, until the refused row is
+/// found.
 fn insert_by_halves(conn: &mut PgConnection, rows: &[NewRow]) -> Result<Vec<Outcome>, Error> {
     let refused = match conn.transaction(|conn| import::insert(conn, rows)) {
         Ok(done) => return Ok(done.into_iter().map(Ok).collect()),

@@ -29,7 +29,7 @@ pub struct Account {
     pub user: User,
     /// Whether the user has a password, or may choose one.
     pub password: PasswordState,
-    /// The address is locked until then, because of wrong passwords.
+    /// When the lock of the address ends, if wrong passwords have locked it.
     pub locked_until: Option<DateTime<Utc>>,
     /// The user's live session.
     pub session: Option<Session>,
@@ -105,7 +105,7 @@ impl Auth {
         Ok(found.await?.page)
     }
 
-    /// Accounts, the newest first, with what there is beside the page.
+    /// Accounts, the newest first, with counts of all that match.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -196,7 +196,8 @@ pub(in crate::auth) fn find_account(
     Ok(account)
 }
 
-/// Is an invitation under way? Its mail waits or was given up lately, or its link still works.
+/// Whether an invitation is pending: its mail waits, was given up in the last 7 days, or its link still
+/// works.
 fn is_invited() -> SqlLiteral<Bool> {
     sql("(exists (select from one_time_links as link where link.user_id = users.id and link.purpose = 'invitation'
                 and link.email = users.email and link.expires_at > now())
@@ -219,7 +220,7 @@ fn is_named(word: &Word) -> Condition {
     Box::new(by_name.or(by_email))
 }
 
-/// What the rows show that a search is for. None for everything.
+/// The condition for the rows that a search finds. `None` for all rows.
 fn shows(search: &Search, policy: &SessionPolicy) -> Option<Condition> {
     let Search::For(words) = search else {
         return None;
@@ -281,7 +282,7 @@ fn not_delivered(word: &Word) -> Option<Condition> {
     (!kinds.is_empty()).then(|| Box::new(email_digest(users::email).eq_any(digests)) as Condition)
 }
 
-/// As [`User::state`] tells it.
+/// The condition for accounts in this state, in agreement with [`User::state`].
 fn is_in(state: AccountState) -> Condition {
     let may = users::disabled_at.is_null();
     let has_password = users::password_hash.is_not_null();

@@ -1,5 +1,6 @@
-//! Pages by key: a page begins after the last row of the one before it, or ends before the first row of the one after it. A key never
-//! changes, so no row moves from one page to another when somebody is active, comes or goes meanwhile.
+//! Keyset pagination: a page begins after the last row of the page before it, or ends before the first row of
+//! the page after it. A key never changes, so no row moves from one page to another when users are active or
+//! rows are added or removed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,11 +21,11 @@ pub const LARGEST_PAGE: i64 = 200;
 /// A list that has pages, the newest rows first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
-    /// Live sessions, by the sign-in.
+    /// Live sessions, by the time of the sign-in.
     Sessions,
-    /// Accounts, by when they were made.
+    /// Accounts, by the time of their creation.
     Users,
-    /// Past sessions, by their end.
+    /// Past sessions, by the time of their end.
     History,
 }
 
@@ -47,25 +48,25 @@ pub struct Cursor {
     pub(super) list: List,
     pub(super) at: DateTime<Utc>,
     pub(super) id: Uuid,
-    /// The time of the first row of the first page. What is newer has come since.
+    /// The time of the first row of the first page. Newer rows were added since that page was shown.
     pub(super) top: DateTime<Utc>,
 }
 
 impl Cursor {
-    /// The list whose pages it turns.
+    /// The list that the cursor is for.
     pub fn list(&self) -> List {
         self.list
     }
 }
 
-/// Which page of a list.
+/// The position of a page in its list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
     /// The one with the newest rows.
     First,
     /// The one that begins after this row.
     After(Cursor),
-    /// The one that ends before this row. It is the first page if fewer rows stand there than fill a page.
+    /// The one that ends before this row. If too few rows for a full page stand before it, the first page.
     Before(Cursor),
 }
 
@@ -95,20 +96,21 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
-/// A page, and what there is beside it.
+/// A page, with counts of all rows of its list.
 #[derive(Clone, Debug)]
 pub struct Counted<T> {
     /// The page.
     pub page: Page<T>,
     /// How many rows all pages have.
     pub total: i64,
-    /// How many of them have come since the first page was shown, and stand before it.
+    /// How many of them were added since the first page was shown, and stand before it.
     pub newer: i64,
-    /// Whether the caller's own is among all of them.
+    /// Whether the caller's own row is among all of them.
     pub has_own: bool,
 }
 
-/// A text that no list has given out, or that one of an earlier version has.
+/// The error for a text that is no cursor of this version: no list returned it, or a list of an earlier
+/// version did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotACursor;
 
@@ -140,7 +142,8 @@ impl FromStr for Cursor {
     }
 }
 
-/// A time in microseconds, if it may be that of a row. PostgreSQL cannot hold every other.
+/// Reads a time in microseconds since 1970. `None` if no row can have it: PostgreSQL cannot hold every such
+/// time.
 fn moment(micros: &str) -> Option<DateTime<Utc>> {
     let at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
     (1970..10_000).contains(&at.year()).then_some(at)
@@ -149,11 +152,11 @@ fn moment(micros: &str) -> Option<DateTime<Utc>> {
 /// What to count beside a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counting {
-    /// Nothing: it would take long, and nobody asks.
+    /// Nothing: counting would take long, and the caller does not need it.
     Nothing,
-    /// Rows that are easy to count, because there is no search.
+    /// All rows, which are quick to count, because there is no search.
     All,
-    /// Rows that are looked for in all: they are found once, and counted and shown from there.
+    /// All rows that a search finds: they are found once, and both counted and shown from that result.
     Found,
 }
 
@@ -166,26 +169,27 @@ impl Counting {
     }
 }
 
-/// Asks for the keys of one page among the rows that a query finds: `(id, time)`, newest first.
+/// The query for the keys of one page, out of the rows that the query `found` finds: `(id, time)`, newest
+/// first.
 pub(super) struct Keys<Q> {
     pub(super) found: Q,
     pub(super) counting: Counting,
     pub(super) position: Position,
-    /// Rows of a page.
+    /// The most rows on a page.
     pub(super) limit: i64,
-    /// The row to look for among all.
+    /// The caller's own row, to look for among all rows.
     pub(super) own: Option<Uuid>,
 }
 
 type KeyTypes = (BigInt, BigInt, Bool, Array<SqlUuid>, Array<Timestamptz>);
 
-/// What the database answers.
+/// The result of the query.
 #[derive(Debug, Queryable)]
 struct Answer {
     total: i64,
     newer: i64,
     has_own: bool,
-    /// One more than fits on the page, if there are more rows on the side that it walks to.
+    /// The ids of the page, and one more if there are further rows in the direction of the query.
     ids: Vec<Uuid>,
     times: Vec<DateTime<Utc>>,
 }
@@ -212,7 +216,8 @@ where
         let fits = usize::try_from(self.limit).unwrap_or(usize::MAX);
         self.limit += 1;
         let mut answer: Answer = (&self).get_result(conn)?;
-        // The page would not be full, or would be the first one by another address.
+        // The page would not be full, or would be the first page under another URL. The first page takes its
+        // place.
         if matches!(self.position, Position::Before(_)) && answer.ids.len() <= fits {
             self.position = Position::First;
             answer = (&self).get_result(conn)?;
@@ -223,7 +228,7 @@ where
 
 impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Keys<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // A plan that is made once for all words would be the wrong one for most of them.
+        // A cached plan for all search words would be the wrong one for most of them.
         out.unsafe_to_cache_prepared();
         out.push_sql(match self.counting {
             Counting::Found => "with found(id, at) as materialized (",
@@ -256,7 +261,7 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Keys<Q> {
 }
 
 impl<Q> Keys<Q> {
-    /// All counts in one go over the rows that were found.
+    /// Adds all counts, in one pass over the rows that were found.
     fn push_counts<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         if self.counting == Counting::Nothing {
             out.push_sql("0::bigint, 0::bigint, false");
@@ -284,7 +289,7 @@ impl<Q> Keys<Q> {
     }
 }
 
-/// It is never kept.
+/// The statement is never cached.
 impl<Q> QueryId for Keys<Q> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
@@ -297,7 +302,7 @@ impl<Q> Query for Keys<Q> {
 impl<Q, Conn> RunQueryDsl<Conn> for &Keys<Q> {}
 
 impl KeyPage {
-    /// Those of the answer that fit on the page.
+    /// Takes the keys that fit on the page from the answer.
     fn of(answer: Answer, position: Position, fits: usize) -> Self {
         let Answer {
             mut ids, mut times, ..
@@ -334,7 +339,7 @@ impl KeyPage {
         &self.ids
     }
 
-    /// The page with these rows: those of [`ids`](Self::ids) that are still there.
+    /// The page with these rows, which are those of [`ids`](Self::ids) that still exist.
     pub(super) fn page<T>(&self, rows: Vec<T>, list: List) -> Page<T> {
         let cursor = |at: Option<&DateTime<Utc>>, id: Option<&Uuid>| {
             let (at, id, top) = (*at?, *id?, self.top?);
@@ -349,7 +354,7 @@ impl KeyPage {
         }
     }
 
-    /// This page, with what there is beside it.
+    /// This page, with its counts.
     pub(super) fn counted<T>(&self, page: Page<T>) -> Counted<T> {
         Counted {
             page,
@@ -387,7 +392,7 @@ mod tests {
             "_",
             "é1_00000000000000000000000000000000_1",
             "s1_00000000000000000000000000000000_1_1",
-            // Of an earlier version.
+            // A cursor of an earlier version.
             "1795000000000000_00000000000000000000000000000000",
             "s-210866803200000001_00000000-0000-0000-0000-000000000000_1",
         ] {

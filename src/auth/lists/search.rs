@@ -1,4 +1,4 @@
-//! What a list is searched for: any part of what its rows show.
+//! The search of a list: its words may be any part of the text that the rows show.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -24,10 +24,10 @@ pub enum Search {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words(Vec<Word>);
 
-/// One word, or some that follow each other and are a label together, such as "not delivered".
+/// One word, or several in a row that form a label, such as "not delivered".
 pub(super) struct Part<'a, Label> {
     pub(super) words: &'a [Word],
-    /// What the caller knows of the label that several words are.
+    /// What the caller returned for the label, if the words form one.
     pub(super) label: Option<Label>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Part<'a, Label> {
 /// such as "Disabled".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
-    /// As the columns `folded_...` have it.
+    /// The word as text in the columns `folded_...` is folded.
     folded: String,
     network: Option<Written>,
 }
@@ -44,8 +44,8 @@ pub(super) struct Word {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Written {
     network: IpNetwork,
-    /// What is written may go on within its last group: `2001:db8:a` also begins `2001:db8:abc::`. This is how
-    /// lists show it.
+    /// The text as lists show it, if its last group may be incomplete: `2001:db8:a` also begins
+    /// `2001:db8:abc::`.
     goes_on: Option<String>,
 }
 
@@ -68,13 +68,13 @@ impl From<&str> for Search {
 }
 
 impl Words {
-    /// Each of them must be found.
+    /// All words. Each must be found.
     pub(super) fn each(&self) -> &[Word] {
         &self.0
     }
 
-    /// The words in parts, each of which must be found: as the label that it is, or each of its words for itself.
-    /// `label` says what label some words are, if they are one.
+    /// Splits the words into parts, each of which must be found: as a label, or each of its words alone.
+    /// `label` returns `Some` for words that form a label.
     pub(super) fn parts<Label>(&self, label: impl Fn(&Word) -> Option<Label>) -> Vec<Part<'_, Label>> {
         let (mut parts, mut rest) = (Vec::new(), &self.0[..]);
         while !rest.is_empty() {
@@ -102,7 +102,7 @@ impl From<&str> for Word {
 }
 
 impl Word {
-    /// Some words in one. Together they are no network.
+    /// Joins words into one, which is never a network.
     fn of_all(words: &[Self]) -> Self {
         let folded: Vec<&str> = words.iter().map(|word| word.folded.as_str()).collect();
         Self {
@@ -116,13 +116,14 @@ impl Word {
         anywhere(&self.folded)
     }
 
-    /// The addresses that it means.
+    /// The network of the addresses that the word stands for, if it is an address, a network or the beginning
+    /// of one.
     pub(super) fn network(&self) -> Option<IpNetwork> {
         self.network.as_ref().map(|written| written.network)
     }
 
-    /// A pattern for a device and an address in words. None, where the word is a whole address or network: `192.0.2.1` is
-    /// not meant to find `192.0.2.10`.
+    /// A pattern for the text of a device and an address. `None` if the word is a whole address or network:
+    /// `192.0.2.1` must not find `192.0.2.10`.
     pub(super) fn origin_pattern(&self) -> Option<String> {
         match &self.network {
             None => Some(self.pattern()),
@@ -130,7 +131,7 @@ impl Word {
         }
     }
 
-    /// Whether it stands for a label: all of it, or its beginning.
+    /// Whether the word stands for this label: it is all of it, or its beginning.
     pub(super) fn means(&self, label: &str) -> bool {
         let label = folded(label);
         label == self.folded
@@ -146,11 +147,11 @@ fn anywhere(folded: &str) -> String {
     format!("%{escaped}%")
 }
 
-/// The text without the differences that a search overlooks, as the columns `folded_...` of `users` have it. The
-/// locale of the database does not matter.
+/// The text without the differences that a search ignores, as the columns `folded_...` of `users` have it.
+/// The locale of the database does not matter.
 fn folded(text: &str) -> String {
     let lower = text.nfc().map(|letter| match letter {
-        // Unicode makes a letter and a mark of it, and no other letter becomes two.
+        // Unicode lower case turns it into a letter and a combining mark. No other letter becomes two.
         'İ' => 'i',
         letter => letter.to_lowercase().next().unwrap_or(letter),
     });
@@ -187,7 +188,7 @@ fn exactly(network: IpNetwork) -> Written {
     }
 }
 
-/// `[2001:db8::1]:443` is about `2001:db8::1`.
+/// Removes brackets and a port: `[2001:db8::1]:443` becomes `2001:db8::1`.
 fn out_of_brackets(text: &str) -> &str {
     let Some(inner) = text.strip_prefix('[') else {
         return text;
@@ -199,7 +200,7 @@ fn out_of_brackets(text: &str) -> &str {
     }
 }
 
-/// Sessions have IPv4 addresses as such, never within IPv6.
+/// Turns IPv4 within IPv6 into plain IPv4, because sessions store it so.
 fn canonical(network: IpNetwork) -> IpNetwork {
     let mapped = match network {
         IpNetwork::V6(v6) => v6.ip().to_ipv4_mapped().zip(v6.prefix().checked_sub(96)),
@@ -210,7 +211,7 @@ fn canonical(network: IpNetwork) -> IpNetwork {
         .map_or(network, IpNetwork::V4)
 }
 
-/// `203.0.113.` is 203.0.113.0/24.
+/// Reads the beginning of an IPv4 address: `203.0.113.` is 203.0.113.0/24.
 fn beginning_of_v4(text: &str) -> Option<IpNetwork> {
     let groups: Vec<u8> = text
         .strip_suffix('.')?
@@ -226,7 +227,8 @@ fn beginning_of_v4(text: &str) -> Option<IpNetwork> {
     IpNetwork::new(IpAddr::V4(Ipv4Addr::from(octets)), bits).ok()
 }
 
-/// `2001:db8:` and `2001:db8::` are 2001:db8::/32. So is `2001:db8`, whose last group may go on.
+/// Reads the beginning of an IPv6 address: `2001:db8:` and `2001:db8::` are 2001:db8::/32. So is `2001:db8`,
+/// whose last group may be incomplete.
 fn beginning_of_v6(text: &str) -> Option<Written> {
     let (groups, is_closed) = match text.strip_suffix(':') {
         Some(open) => (open.strip_suffix(':').unwrap_or(open), true),
@@ -351,7 +353,7 @@ mod tests {
             let _ = Search::from(text.as_str());
             let word = Word::from(text.as_str());
             let pattern = word.pattern();
-            // Between the outer signs, with every escape undone, is the text.
+            // Without the outer `%` and the escapes, the pattern is the text.
             let inner = pattern.strip_prefix('%').and_then(|inner| inner.strip_suffix('%')).unwrap();
             let mut plain = String::new();
             let mut letters = inner.chars();

@@ -27,7 +27,8 @@ type EndedCondition = Box<dyn BoxableExpression<ended_sessions::table, Pg, SqlTy
 /// Shown in place of the name of a user whose account is gone.
 pub const REMOVED_USER: &str = "Removed user";
 
-/// A row that an earlier version wrote has no device in words: it is found by what its browser sent.
+/// The text of device and address, for a search. A row that an earlier version wrote has no device in words,
+/// so the `User-Agent` that its browser sent is searched.
 macro_rules! origin_text {
     ($table:literal) => {
         sql::<Text>(concat!(
@@ -47,7 +48,7 @@ fn lives_and_shows(search: &Search, policy: &SessionPolicy) -> LiveCondition {
     let lives = ends_at(policy).gt(now());
     match search {
         Search::All => Box::new(lives),
-        // Whether it lives takes longer to find out, so that it comes last.
+        // The check whether a session lives takes longer, so it comes last.
         Search::For(words) => words
             .each()
             .iter()
@@ -58,7 +59,8 @@ fn lives_and_shows(search: &Search, policy: &SessionPolicy) -> LiveCondition {
 }
 
 fn shows_live(word: &Word) -> LiveCondition {
-    // A session that an earlier version opened has no copy of what its user is found by.
+    // A session that an earlier version opened has no copy of its user's name and address, so `users` is
+    // searched.
     let is_named = sql::<Text>("coalesce(sessions.folded_user, '')")
         .like(word.pattern())
         .or(sessions::folded_user
@@ -127,7 +129,7 @@ fn ended_shows(search: &Search) -> Option<EndedCondition> {
     each.reduce(both)
 }
 
-/// The ids of the live sessions that match, but for this one.
+/// The ids of the live sessions that match, except `own`.
 pub(in crate::auth) fn matching_others(
     conn: &mut PgConnection,
     search: &Search,
@@ -189,7 +191,7 @@ impl Auth {
         self.run(find).await
     }
 
-    /// Live sessions and their users, the last to sign in first, with what there is beside the page. `own` is the
+    /// Live sessions and their users, the last to sign in first, with counts of all that match. `own` is the
     /// caller's session.
     ///
     /// # Errors
@@ -277,7 +279,7 @@ impl Auth {
         self.query(lockout::locked).await
     }
 
-    /// Are there no users yet?
+    /// Whether there are no users yet.
     ///
     /// # Errors
     /// [`Error::Unavailable`].

@@ -27,8 +27,8 @@ pub struct Undelivered {
     pub given_up_at: DateTime<Utc>,
 }
 
-/// Adds to each account what could not be delivered to its address. Kinds that only a newer version knows
-/// are left out, and so are changes of address: another account asked for those.
+/// Adds to each account the mail that could not be delivered to its address. Kinds that only a newer version
+/// knows are left out, and so are changes of address: another account asked for those.
 pub(super) fn add_undelivered(conn: &mut PgConnection, accounts: &mut [Account]) -> QueryResult<()> {
     let ids: Vec<Uuid> = accounts.iter().map(|account| account.user.id).collect();
     let found: Vec<Undelivered> = diesel::sql_query(
