@@ -31,9 +31,9 @@ pub(super) const BATCH_SIZE: &str = "oneseat_validation_batch_size";
 pub(super) const BATCH_SECONDS: &str = "oneseat_validation_batch_seconds";
 /// Validations, by `source`: memory or database.
 const VALIDATIONS: &str = "oneseat_validations_total";
-/// Time that an end waited for what instances remember.
+/// Time that an end waited until no instance could answer from an older memory.
 pub(super) const END_WAIT_SECONDS: &str = "oneseat_end_wait_seconds";
-/// Age of what an instance remembers.
+/// Time since this instance last asked the feed.
 const FEED_AGE: &str = "oneseat_feed_age_seconds";
 /// Requests, by `route`, `method` and `status`.
 pub const REQUESTS: &str = "oneseat_http_requests_total";
@@ -98,8 +98,8 @@ fn describe() {
     describe_counter!(SWEPT_ROWS, "Rows that sweeps removed");
 }
 
-/// Begins every counter at 0 whose labels are known beforehand: an alarm for an increase then sees the first one,
-/// too. Requests have labels that are not: which status a route answers with.
+/// Creates at 0 every counter whose labels are known in advance, so that an alarm for an increase also sees
+/// the first event. Those of requests are not known: a route may answer with many statuses.
 fn start_counting() {
     Event::start_counting();
     for kind in Kind::ALL {
@@ -131,7 +131,7 @@ impl Auth {
         let pool = self.db.connections();
         gauge!(CONNECTIONS).set(pool.all);
         gauge!(IDLE_CONNECTIONS).set(pool.idle);
-        // No old value if the count fails.
+        // If the count fails, the gauge must not keep an old value.
         gauge!(LIVE).set(f64::NAN);
         let live = self.count_live_sessions(Search::All).await?;
         gauge!(LIVE).set(u32::try_from(live).map_or(f64::MAX, f64::from));

@@ -1,10 +1,13 @@
 //! The use cases: the only place where users and sessions meet.
 //!
-//! One file per use case: [`sign_in`], `checked_password` (checks a password once and again), [`endings`]
-//! (sign-out, revocation), `unwritten_ends` (expiry), [`validator`] (checks a token), [`watch`] (reports the
-//! end of a session), [`page_end`] (ends a session whose page is gone), [`recovery`] (forgotten and changed passwords), [`links`] (mailed links and their use), [`delivery`] (sends mail),
-//! [`introspection`] (answers services), [`accounts`] (what operators and admins do to users), [`changes`] (their names, roles and removal), [`address`] (their addresses), [`import`] (users of another system), [`authority`]
-//! (confirms permission), `user_ref` (names an account), `respelling` (gives older addresses their spelling), [`lists`] (sessions and accounts), [`statistics`]
+//! One file per use case: [`sign_in`], `checked_password` (checks a password, and confirms it under lock),
+//! [`endings`] (sign-out, revocation), `unwritten_ends` (expiry), [`validator`] (checks a token), [`watch`]
+//! (reports the end of a session), [`page_end`] (ends a session whose page is gone), [`recovery`] (forgotten
+//! and changed passwords), [`links`] (mailed links and their use), [`delivery`] (sends mail),
+//! [`introspection`] (answers services), [`accounts`] (what operators and admins do to users), [`changes`]
+//! (names, roles and removal of users), [`address`] (addresses of users), [`import`] (imports users of
+//! another system), [`authority`] (confirms permission), `user_ref` (a reference to an account), `respelling`
+//! (rewrites older addresses in today's spelling), [`lists`] (sessions and accounts), [`statistics`]
 //! (figures), [`metrics`] (counters), [`sweep`] (removes old rows) and [`audit`] (the security log).
 
 pub mod accounts;
@@ -86,8 +89,8 @@ impl Auth {
         }
     }
 
-    /// Runs `work` with a connection of the pool, off the async threads. What it refuses was read from a server that has to
-    /// show that it is the primary: another one may know better.
+    /// Runs `work` with a connection of the pool, off the async threads. If `work` refuses, the server that
+    /// it read from has to prove that it is the primary, because another server may have newer data.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
@@ -103,7 +106,7 @@ impl Auth {
             .await
     }
 
-    /// [`run`](Self::run) for what can fail at the database alone.
+    /// [`run`](Self::run) for a query, which can fail only at the database.
     async fn query<T: Send + 'static>(
         &self,
         query: impl FnOnce(&mut PgConnection) -> QueryResult<T> + Send + 'static,
@@ -111,7 +114,8 @@ impl Auth {
         self.run(|conn| Ok(query(conn)?)).await
     }
 
-    /// Does the database answer, is it whole, could it be written to, and can ends be confirmed?
+    /// Checks that the database answers, has all its safeguards and can be written to, and that ends can be
+    /// confirmed.
     ///
     /// # Errors
     /// [`Error::Unavailable`].

@@ -1,9 +1,10 @@
-//! A session that ends with its page, when the page has gone without a word: the browser was killed, the machine
-//! lost its power, or the page was left before it knew that it was signed in.
+//! Ends a session that ends with its page when the page is gone and could not say so: the browser was killed,
+//! the machine lost its power, or the page was left before it knew that it was signed in.
 //!
-//! The operating system of a machine that runs closes the connections of a browser that does not. So a stream
-//! that the other side closes means that the page may be gone, and the page has some time to come back. False
-//! ends hurt more than late ones: docs/decisions/0014 has what does not count, and what remains.
+//! When a browser dies, the operating system closes its connections, as long as the machine runs. So a stream
+//! that the other side closes means that the page may be gone; it then has some time to come back. Ending a
+//! session wrongly does more harm than ending it late: docs/decisions/0014 says which closed streams do not
+//! count, and which cases remain.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,12 +19,13 @@ use crate::sessions::pages::{LastHeard, PageStream};
 
 /// The longest pause between two steps.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(2);
-/// Sessions ended by one statement, and pages that one statement asks for.
+/// The most sessions that one statement ends, and the most pages that one statement asks for.
 const BATCH: i64 = 1_000;
 const AT_ONCE: usize = 10_000;
 
 impl Auth {
-    /// Notes a stream of the session's page, which comes by this proxy if by one. The page is there.
+    /// Registers an event stream of the session's page, and the proxy that it came through, if any. This
+    /// shows that the page is there.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -32,8 +34,8 @@ impl Auth {
         session: Uuid,
         proxy: Option<LastHeard>,
     ) -> Result<PageStream, Error> {
-        // First: as long as it is here, no other instance's mark counts. Written also without a grace: another
-        // instance may have one, such as while a setting is changed.
+        // Register it here first: while it is, no mark of another instance counts. Write it even if this
+        // instance has no grace: another one may have one, for example while a setting is changed.
         let stream = self.pages.open_stream(session, proxy);
         let id = stream.id();
         self.query(move |conn| page_marks::stream_opened(conn, session, id))
@@ -41,8 +43,8 @@ impl Auth {
         Ok(stream)
     }
 
-    /// The page of the session is perhaps about to go: it asked its user, or began to load something else. Its session
-    /// ends if its stream closes now.
+    /// Notes that the page of the session may be about to go: it asked its user, or began to load something
+    /// else. Its session ends if its stream closes now.
     pub fn page_is_leaving(&self, session: Uuid) {
         self.pages.leaving(session);
     }
@@ -52,12 +54,12 @@ impl Auth {
 pub struct LostPages {
     auth: Auth,
     grace: Duration,
-    /// Since when there was no pause in the steps, and when the last one was done.
+    /// When the steps last began to run without a pause, and when the last step was done.
     steady: Mutex<Option<(Moment, Moment)>>,
 }
 
 impl LostPages {
-    /// With this grace.
+    /// Ends a session when its page has been gone for `grace`.
     pub fn new(auth: Auth, grace: Duration) -> Self {
         Self {
             auth,
@@ -71,11 +73,12 @@ impl LostPages {
         (grace / 6).min(LONGEST_INTERVAL)
     }
 
-    /// Tells the other instances what this one knows, and ends what is due. Several instances may do so at once.
+    /// Tells the other instances what this one knows, and ends the sessions that are due. Returns how many it
+    /// ended. Several instances may do so at once.
     ///
-    /// Nothing is due after a pause, such as an outage of the database or of this server: pages cannot come back
-    /// during an outage either, and their grace begins again when it is over. Each instance has told what it knows
-    /// within two intervals, so the end comes as much later than the grace.
+    /// Nothing is due after a pause, such as an outage of the database or of this server: pages cannot come
+    /// back during an outage either, and their grace begins again when it is over. Each instance tells what
+    /// it knows within two intervals, so a session ends two intervals after its grace.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -98,7 +101,7 @@ impl LostPages {
         Ok(left + end.await?)
     }
 
-    /// How long the steps have come one after the other.
+    /// How long the steps have run without a pause.
     fn steady_for(&self, interval: Duration) -> Duration {
         let mut steady = self.steady.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Moment::now();
@@ -112,7 +115,7 @@ impl LostPages {
 }
 
 impl Auth {
-    /// Ends the sessions whose pages were about to go, and went.
+    /// Ends the sessions whose pages said that they may be about to go, and went.
     async fn end_left(&self, grace: Duration) -> Result<usize, Error> {
         let (left, policy) = (self.pages.left(), self.policy.sessions);
         if left.is_empty() {
@@ -145,8 +148,8 @@ impl Auth {
         Ok(())
     }
 
-    /// Writes down what is known here of each page that may be gone. Of all of them, because another instance may end any
-    /// of their sessions.
+    /// Writes down what is known here of each page that may be gone. It writes this for all such pages,
+    /// because another instance may end any of their sessions.
     async fn tell_of_lost(&self) -> Result<(), Error> {
         let mut after = None;
         loop {

@@ -46,7 +46,7 @@ impl Auth {
         .await
     }
 
-    /// How long the address stays locked, in seconds. `None`: it is not locked.
+    /// How long the address stays locked, in seconds. `None` if it is not locked.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -112,7 +112,8 @@ impl Auth {
         self.answer_after_wait(done).await
     }
 
-    /// `None`: the stored hash changed while the password was being checked against it.
+    /// Changes the password after the current one was checked. Returns `None` if the stored hash or the
+    /// address changed during the check.
     async fn change_to(
         &self,
         new: Proposed,
@@ -149,7 +150,8 @@ impl Auth {
         Ok(done.map(drop))
     }
 
-    /// What waits to be sent; of invitations all, or those to this address.
+    /// Counts the mails that wait to be sent. Of invitations it counts all, or only those to the address
+    /// `to`.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -171,7 +173,7 @@ impl Auth {
         self.policy.takeover == TakeoverPolicy::Ask
     }
 
-    /// Fails without mail.
+    /// Fails if no mail server is configured.
     ///
     /// # Errors
     /// [`Error::NoMail`].

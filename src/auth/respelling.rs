@@ -1,7 +1,9 @@
-//! Gives the addresses that an older version wrote the spelling of today ([`Email`]). PostgreSQL cannot translate a domain, so the
-//! program does when it opens the database: a few at a time, under the lock of the migrations, and only rows that need it.
+//! Rewrites the addresses that an older version stored in today's spelling ([`Email`]). PostgreSQL cannot
+//! convert a domain to ASCII, so the program does it when it opens the database: a few at a time, under the
+//! lock of the migrations, and only rows that need it.
 //!
-//! Where two accounts would have one address, both stay as they are. Only the one that has the spelling already can be signed in to.
+//! If two accounts would get the same address, both stay as they are. Users can sign in only to the one that
+//! has today's spelling already.
 
 use std::fmt;
 
@@ -15,10 +17,10 @@ use crate::mail::readdressing::readdress;
 use crate::users::Email;
 use crate::users::spelling::{self, Holder};
 
-/// Accounts of one transaction.
+/// The most accounts of one transaction.
 const BATCH: i64 = 100;
 
-/// What came of it.
+/// The result of [`respell`].
 #[derive(Debug, Default)]
 pub struct Respelled {
     /// How many addresses were changed.
@@ -32,12 +34,12 @@ pub struct Respelled {
 pub enum Left {
     /// Another account has the address.
     Taken {
-        /// The account.
+        /// The account that keeps its older spelling.
         holder: Holder,
-        /// The one that has the spelling already.
+        /// The account that has today's spelling already.
         other: Holder,
     },
-    /// No domain can be spelled like this.
+    /// The address has no valid domain.
     NoDomain(Holder),
 }
 
@@ -48,7 +50,7 @@ impl Left {
         }
     }
 
-    /// For the log, which holds no addresses.
+    /// The text for the log, which holds no addresses.
     fn without_addresses(&self) -> String {
         let id = self.holder().id;
         match self {
@@ -86,7 +88,8 @@ impl fmt::Display for Left {
     }
 }
 
-/// Gives every address its spelling. What is left is told to the log at each start, until somebody has decided.
+/// Rewrites every address in today's spelling. Logs the accounts that are left at each start, until an
+/// operator has removed or changed them.
 ///
 /// # Errors
 /// Those of [`migrations::take_turns`]. What was done before stays done.

@@ -27,7 +27,8 @@ pub struct SignedIn {
     pub user: User,
     /// The new session.
     pub session: Session,
-    /// Whether today's rules would refuse the password: it came along from another system, or is older.
+    /// Whether today's rules would refuse the password: it was imported from another system, or set under
+    /// older rules.
     pub is_password_below_rules: bool,
 }
 
@@ -36,7 +37,7 @@ pub struct SignedIn {
 pub enum Takeover {
     /// It ends that session.
     Wanted,
-    /// It ends that session where the [policy](TakeoverPolicy) lets it.
+    /// It ends that session if the [policy](TakeoverPolicy) allows it.
     #[default]
     IfAllowed,
 }
@@ -44,24 +45,24 @@ pub enum Takeover {
 /// What a sign-in says about the sessions of its user.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terms {
-    /// What becomes of a live one.
+    /// Whether to end a live session of the user.
     pub takeover: Takeover,
-    /// Whether the new one ends with the page that signs in.
+    /// Whether the new session ends with the page that signs in.
     pub ends_with_page: bool,
 }
 
-/// What became of a sign-in with a right password. It is committed, and that shows that the server was the
-/// primary: the transaction has locked rows.
+/// The outcome of a sign-in with a right password. Its transaction has locked rows and is committed, which
+/// proves that the server was the primary.
 enum Outcome {
     SignedIn(Box<SignedIn>, HadSeat),
-    /// A session of this user has the seat, and nothing has changed.
+    /// This user has a live session, and nothing was changed.
     Refused(Uuid, HeldSeat),
 }
 
 /// Whether an earlier session had to end.
 struct HadSeat(bool);
 
-/// Who wants to take a seat, and how.
+/// A sign-in with a right password that has not been decided yet.
 struct Applicant {
     checked: CheckedPassword,
     origin: Origin,
@@ -94,7 +95,7 @@ impl Auth {
         };
         match self.with_password(&claim, &password, take).await {
             Ok(outcome) => self.answer(outcome).await,
-            // Locks have nothing to do with what anybody remembers.
+            // There is no need to wait: no instance keeps lockouts in memory.
             Err(Error::AccountLocked) => Err(Error::AccountLocked),
             Err(error) => {
                 if !is_decided(&error) {
@@ -113,7 +114,7 @@ impl Auth {
                 Ok(*signed_in)
             }
             Outcome::SignedIn(signed_in, HadSeat(false)) => {
-                // But it may have ended a moment ago.
+                // But an earlier session may have ended a moment ago.
                 self.wait_out_leases_if_recent(signed_in.user.id).await?;
                 Ok(*signed_in)
             }
@@ -125,7 +126,8 @@ impl Auth {
         }
     }
 
-    /// `None`: the stored hash changed while the password was being checked against it.
+    /// Signs the user in, or refuses to replace a live session. Returns `None` if the stored hash or the
+    /// address changed during the check of the password.
     async fn take_seat(&self, applicant: Applicant) -> Result<Option<Outcome>, Error> {
         self.run(move |conn| {
             let done = history::begin_sign_in(conn, |conn| applicant.decide(conn));
@@ -148,7 +150,8 @@ impl Auth {
 }
 
 impl Applicant {
-    /// Locks the user's row and decides. Also returns the session that was replaced.
+    /// Locks the user's row and decides. Also returns the session that was replaced. `None` as for
+    /// [`CheckedPassword::confirm`].
     fn decide(&self, conn: &mut PgConnection) -> Result<Option<(Outcome, Vec<EndedSession>)>, Error> {
         let Some(user) = self.checked.confirm(conn)? else {
             return Ok(None);

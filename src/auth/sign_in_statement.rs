@@ -1,4 +1,4 @@
-//! What a right password changes, in one statement and so in one round trip.
+//! All changes of a sign-in, in one statement and so in one round trip.
 
 use std::sync::LazyLock;
 
@@ -16,12 +16,12 @@ use crate::sessions::{
 use crate::token::TokenDigest;
 use crate::users::{Email, lockout};
 
-/// Who takes a seat, and from where.
+/// The parameters of a sign-in: its user, and where it comes from.
 pub(super) struct SignInStatement<'a> {
     pub(super) user_id: Uuid,
     /// The user's address, whose failures are forgotten.
     pub(super) email: &'a Email,
-    /// Of the new session's token.
+    /// The digest of the new session's token.
     pub(super) token: &'a TokenDigest,
     pub(super) origin: &'a Origin,
     /// Whether mails report new origins.
@@ -30,11 +30,11 @@ pub(super) struct SignInStatement<'a> {
     pub(super) ends_with_page: bool,
 }
 
-/// A seat that was taken.
+/// The result of the statement.
 pub(super) struct Taken {
     /// The new session.
     pub(super) session: Session,
-    /// The session that it replaced; none, if the seat was free.
+    /// The session that it replaced. Empty if the user had no session.
     pub(super) replaced: Vec<EndedSession>,
     /// The address was locked while the transaction waited: it must be rolled back.
     pub(super) is_locked: bool,
@@ -46,8 +46,8 @@ pub(super) struct Taken {
 type Columns<T> = <<T as Selectable<Pg>>::SelectExpression as Expression>::SqlType;
 type Row = (Columns<Session>, Nullable<Columns<EndedSession>>, Bool, Bool);
 
-/// Parts of one statement see the same rows, those from before it. So the new row waits for the deletion of
-/// the older one, or `unique (user_id)` would refuse it.
+/// All parts of one statement see the same snapshot, from before the statement. So the new row has to wait
+/// for the deletion of the older one, or `unique (user_id)` would refuse it.
 static STATEMENT: LazyLock<String> = LazyLock::new(|| {
     format!(
         "with {end}, {open}, {name_user}, {forget}, {remember}
@@ -68,7 +68,8 @@ static STATEMENT: LazyLock<String> = LazyLock::new(|| {
 
 impl SignInStatement<'_> {
     /// Ends the user's older session, opens the new one, forgets the failures of the address and remembers
-    /// the origin. In a transaction of [`history::begin_sign_in`] that holds the user's row.
+    /// the origin. The transaction must be one of [`history::begin_sign_in`], and hold the lock on the user's
+    /// row.
     pub(super) fn run(&self, conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<Taken> {
         let (idle_timeout, max_lifetime) = sessions::limits(policy);
         let statement = diesel::sql_query(&*STATEMENT)

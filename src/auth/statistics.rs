@@ -73,8 +73,8 @@ impl Auth {
 
 fn statistics(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<Statistics> {
     let signed_in_now = store::count_live(conn, policy)?;
-    // A session that began and ended did both within the time, so the index on `ended_at` serves both
-    // questions.
+    // A session that began within the last 30 days, and has ended, also ended within them. So the index on
+    // `ended_at` serves both queries.
     let signed: Signed = diesel::sql_query(
         "select
              current_date as today,

@@ -25,7 +25,8 @@ use crate::users::{link, lockout, short_digest};
 /// Rows per transaction: locks and waits stay short.
 const BATCH: i64 = 1_000;
 
-/// An arbitrary number, the same in every instance. Its holder sweeps, from the first batch to the last.
+/// The key of an advisory lock: an arbitrary number, the same in every instance. The holder of the lock
+/// sweeps, from the first batch to the last.
 const SWEEP_LOCK: i64 = 0x6f6e_6573_6561_7402;
 
 /// What a sweep removed.
@@ -68,8 +69,9 @@ impl fmt::Display for Swept {
     }
 }
 
-/// How far a sweep has come in each table. Behind it only rows held by others are left, so no batch reads
-/// over the remains of earlier ones: a million rows take a million steps, not their square.
+/// How far a sweep has come in each table. Earlier than this, only rows are left that other transactions have
+/// locked. So no batch reads the dead rows of earlier batches again: the time for a million rows is linear,
+/// not quadratic.
 #[derive(Clone, Copy, Default)]
 struct Frontier {
     sessions: DateTime<Utc>,
@@ -82,8 +84,8 @@ struct Frontier {
 }
 
 impl Auth {
-    /// Sweeps until nothing is left, and passes running totals to `progress`. `None`: another instance is
-    /// sweeping.
+    /// Sweeps until nothing is left, and passes running totals to `progress`. Returns `None` if another
+    /// instance is sweeping.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; batches already removed stay removed.
@@ -126,14 +128,14 @@ impl Auth {
             total.login_failures += swept.login_failures;
             total.others += swept.others;
             progress(total);
-            // Half of the time is left to others: no request waits for a sweep, and a million rows are a lot
-            // of writing.
+            // Leave half of the time to others: no request should wait for a sweep, and a million rows are a
+            // lot of writing.
             sleep(began.elapsed()).await;
         }
     }
 
     /// Brings every session within this instance's limits, batch by batch: another instance may have looser
-    /// ones, or had until now.
+    /// ones, or this one had them before it was restarted.
     async fn apply_limits(&self, connection: &mut OwnedConnection) -> Result<(), Error> {
         let policy = self.policy.sessions;
         if policy == SessionPolicy::AS_STORED {
@@ -162,7 +164,8 @@ impl Auth {
         let retention = self.policy.history.retention;
         self.run(move |conn| {
             conn.transaction(|conn| {
-                // The number is only displayed: no caller waits long for it, however patient.
+                // The number is only displayed, so do not wait long for a lock, even where the caller's own
+                // timeout is longer.
                 conn.batch_execute("set local lock_timeout = '4s'")?;
                 let rows = history::count_expired(conn)?
                     + history::count_forgettable(conn, retention)?
@@ -175,8 +178,8 @@ impl Auth {
     }
 }
 
-/// Takes the lock. The connection holds it from batch to batch, unless a pooler is in between: then this only tells
-/// whether somebody else has it.
+/// Takes the lock. The connection holds it from batch to batch, unless a pooler is in between: then this only
+/// tells whether another instance has it.
 fn try_lock(conn: &mut PgConnection) -> Result<bool, Error> {
     if conn.is_pooled() {
         return try_lock_one_batch(conn);
@@ -202,8 +205,8 @@ fn call_with_lock(conn: &mut PgConnection, function: &str) -> Result<bool, Error
     Ok(diesel::select(call).get_result(conn)?)
 }
 
-/// Sweeps one batch of each table, up to the new frontier. `None`: nothing is left, or, behind a pooler, another
-/// instance has the turn, and the rest is left to that one.
+/// Sweeps one batch of each table, up to the new frontier. Returns `None` if nothing is left, or if, behind a
+/// pooler, another instance has the lock and does the rest.
 fn sweep_batch(
     conn: &mut PgConnection,
     retention: Duration,
@@ -247,9 +250,9 @@ fn sweep_batch(
     Ok((!swept.is_nothing()).then_some((swept, reached)))
 }
 
-/// Gives up what waited in the outbox for too long. Returns how many mails.
+/// Gives up mails that waited in the outbox for too long. Returns how many.
 fn give_up_mails(conn: &mut PgConnection) -> QueryResult<usize> {
-    // In its own transaction: the holder of a row of the outbox waits for nothing.
+    // In its own transaction: one that has locked a row of the outbox must not wait for another lock.
     let given_up = conn.transaction(|conn| {
         let given_up = undelivered::give_up(conn, BATCH)?;
         if !given_up.is_empty() {

@@ -24,8 +24,8 @@ use crate::sessions::store::{SessionStatus, status};
 const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Writes these sessions as expired, as far as their time is up, or as brought back by a backup, and logs each
-/// end once: by the process that wrote it. Returns how many it wrote.
+/// Writes the end of each of these sessions that has expired or that a backup brought back. The process that
+/// writes an end also logs it, so each is logged once. Returns how many it wrote.
 pub(super) fn write_over(
     conn: &mut PgConnection,
     ids: &[Uuid],
@@ -36,11 +36,12 @@ pub(super) fn write_over(
     Ok(ended.len())
 }
 
-/// How many sessions one transaction ends.
+/// The most sessions that one transaction ends.
 const BATCH: i64 = 1_000;
 
-/// Writes the ends of some sessions that a backup has brought back. Returns how many; none: others may still
-/// hold some, and end them, or they are told at the next request.
+/// Writes the ends of some sessions that a backup has brought back. Returns how many. If none, other
+/// transactions may still have some of the rows locked. Those transactions end the sessions, or the next
+/// request with their tokens does.
 pub(crate) fn write_restored(conn: &mut PgConnection) -> QueryResult<usize> {
     let ended = history::end_restored(conn, BATCH, &SessionPolicy::AS_STORED)?;
     audit::ended(&ended, Actor::Time);
@@ -50,8 +51,8 @@ pub(crate) fn write_restored(conn: &mut PgConnection) -> QueryResult<usize> {
     Ok(ended.len())
 }
 
-/// Writes that these sessions ended with their users' accounts. Disabling does so in its own transaction; an
-/// operator's plain SQL may not.
+/// Writes that these sessions ended because their users' accounts were disabled. Disabling does so in its own
+/// transaction; an operator's plain SQL may not.
 pub(super) fn write_disabled(
     conn: &mut PgConnection,
     ids: &[Uuid],

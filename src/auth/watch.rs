@@ -16,7 +16,7 @@ use crate::sessions::store::SessionStatus;
 use crate::sessions::watchers::{Full, Watcher};
 use crate::users::{Role, store as users};
 
-/// How long a notice waits for what is known beside the end itself.
+/// The longest time that the notice of an end waits for details.
 const TIME_FOR_DETAILS: Duration = Duration::from_secs(1);
 
 impl Auth {
@@ -31,8 +31,8 @@ impl Auth {
         Ok(watcher)
     }
 
-    /// Waits until no instance answers any more from a memory of before the call. Comes after a commit, and
-    /// before every answer that shows what it took away.
+    /// Waits until no instance answers any more from what it remembered before the call. Call it after the
+    /// commit of a change that takes something away, and before every answer that shows the change.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -43,7 +43,8 @@ impl Auth {
         Ok(done?)
     }
 
-    /// [`wait_out_leases`](Self::wait_out_leases), and then what was decided. What was not decided shows nothing.
+    /// Waits with [`wait_out_leases`](Self::wait_out_leases), and returns `done`. Does not wait if `done` is
+    /// an error that decided nothing, because such an error shows no change.
     pub(super) async fn answer_after_wait<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
         if done.as_ref().err().is_none_or(Error::is_decided) {
             self.wait_out_leases().await?;
@@ -51,7 +52,8 @@ impl Auth {
         done
     }
 
-    /// [`wait_out_leases`](Self::wait_out_leases) for something that this user may have lost long ago.
+    /// Like [`wait_out_leases`](Self::wait_out_leases), for something that this user may have lost long ago:
+    /// then it waits for less time.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -75,14 +77,14 @@ impl Auth {
         .await
     }
 
-    /// The session that replaced this one. `None`: another end, or nothing is known in time. It is a part of a
-    /// notice, and a notice does not wait.
+    /// The session that replaced this one. `None` if the session ended otherwise, or if the database does not
+    /// answer within a second: the notice of the end must not wait for it.
     pub async fn replacement(&self, session: Uuid) -> Option<Replacement> {
         let found = self.query(move |conn| find_replacement(conn, session));
         timeout(TIME_FOR_DETAILS, found).await.ok()?.ok()?
     }
 
-    /// Is the user an admin now?
+    /// Whether the user is an admin now, and not disabled.
     ///
     /// # Errors
     /// [`Error::Unavailable`].

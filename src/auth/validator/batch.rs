@@ -113,7 +113,7 @@ impl Worker<Question> for ValidationWorker {
 }
 
 impl ValidationWorker {
-    /// Remembers who lives, except for those whose activity is about to be written.
+    /// Keeps the live sessions in memory, except those whose activity is about to be written.
     fn remember(&self, mark: Mark, found: &HashMap<TokenDigest, Found>) {
         for (digest, found) in found.iter().filter(|(_, found)| !found.is_due) {
             if let (None, Some(server)) = (&found.over, &found.server) {
@@ -152,7 +152,7 @@ impl ValidationWorker {
                 Err(error) => return fail(due.into_iter().map(|(question, _)| question), &error.into()),
             };
         for (question, mut seat) in due {
-            // A skipped session lived when it was asked about, and that is the answer.
+            // A session that `touch` skipped was live when it was found, and that is the answer.
             if let Some(session) = touched.get(&seat.session.id) {
                 seat.session = Arc::new(session.clone());
             }
@@ -202,8 +202,8 @@ fn distinct<T: Eq + std::hash::Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
         .collect()
 }
 
-/// The ends of these sessions. The connection may be another one than that on which none was found to live: so where an end is
-/// missing, this server, too, has to show that it is the primary.
+/// The ends of the sessions that had these tokens. This connection may not be the one on which no live
+/// session was found. So if an end is missing, this server, too, has to prove that it is the primary.
 fn found_ends(conn: &mut PgConnection, digests: &[TokenDigest]) -> QueryResult<Vec<(TokenDigest, Ending)>> {
     primary::with_one_server(conn, |conn| {
         let ends = history::find(conn, digests)?;
@@ -221,9 +221,9 @@ struct Found {
     over: Option<OverBy>,
     /// Whether its activity is due to be written again.
     is_due: bool,
-    /// The server that says so.
+    /// The server that answered.
     server: Option<String>,
-    /// Whether it can show that it is the primary.
+    /// Whether the server waits for a standby at each commit, so that it can prove that it is the primary.
     is_replicated: bool,
 }
 

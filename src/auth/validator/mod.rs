@@ -1,8 +1,9 @@
 //! Finds the live session of a token.
 //!
-//! A "yes" may come from memory, for as long as it is younger than what every end waits for (law 2); see
-//! [`crate::sessions::memory`]. Everything else comes from a query that began after the question was asked, in
-//! which PostgreSQL decides by its own clock whether the session still lives (law 3).
+//! A "yes" may come from memory, while it is younger than the time that every end waits before it is
+//! acknowledged (law 2); see [`crate::sessions::memory`]. Everything else comes from a query that began after
+//! the question was asked, in which PostgreSQL decides by its own clock whether the session still lives (law
+//! 3).
 //!
 //! Batches make it fast: a few threads each take all waiting questions and ask the database once. An idle
 //! server has batches of one, without delay; the busier it is, the fewer statements a question costs.
@@ -35,8 +36,8 @@ const QUEUE: usize = 4_096;
 /// The longest wait for an answer, whatever the database does.
 const DEADLINE: Duration = Duration::from_secs(8);
 
-/// How often to ask about an expired session whose row another transaction holds, in most cases to write the
-/// same end. The first pause doubles with each further one.
+/// How often to ask about an expired session whose row another transaction has locked, in most cases to write
+/// the same end. Each pause is twice as long as the one before.
 const QUESTIONS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
@@ -60,7 +61,7 @@ pub struct Seat {
     pub checked_at: DateTime<Utc>,
 }
 
-/// What is remembered of a seat.
+/// The memory of live sessions and their users.
 pub type SeatMemory = Memory<(Arc<Session>, Arc<User>)>;
 
 /// How many validations were answered, and from where.
@@ -87,10 +88,11 @@ impl Auth {
         }
         let asked = Moment::now();
         let answer = self.validator.ask(digest, activity).await;
-        // Nobody may be told while another instance would still say yes.
+        // Do not report an end while another instance may still answer from memory that the session lives.
         match &answer {
             Err(Error::SessionEnded(ending)) => self.wait_out_leases_if_recent(ending.user).await?,
-            // There may have been a session, of which plain SQL or a short history left no trace.
+            // The token may have had a session that left no trace: plain SQL deleted it, or its end is past
+            // the retention.
             Err(Error::TokenInvalid) => self.wait_out_leases().await?,
             Ok(seat) if seat.session.ends_with_page => self.pages.heard(seat.session.id, asked),
             _ => {}
@@ -146,8 +148,9 @@ impl Validator {
         })
     }
 
-    /// The seat of this token from memory, unless there is something to ask or to write. With the moment at which
-    /// it was found: reading the clocks again would cost as much as all else that is done for a page.
+    /// The seat of this token from memory. `None` if PostgreSQL has to be asked, or activity has to be
+    /// written. Also returns the moment of the look-up: reading the clocks again would cost as much as all
+    /// other work for a page.
     fn recall(&self, digest: &TokenDigest, activity: Activity) -> Option<(Seat, Moment)> {
         let ((session, user), time) = self.memory.recall(digest)?;
         let idle = (time.latest - session.last_activity).to_std().unwrap_or_default();
@@ -165,12 +168,13 @@ impl Validator {
         Some((seat, time.at))
     }
 
-    /// Questions that wait for their turn.
+    /// The number of questions that wait for their turn.
     pub fn waiting(&self) -> usize {
         self.pool.waiting()
     }
 
-    /// A thread never waits for a row, because all questions would wait with it: the caller asks again.
+    /// Asks the threads, and asks again if the row is locked. A thread itself never waits for a row lock,
+    /// because all other questions would wait with it.
     async fn ask(&self, digest: TokenDigest, activity: Activity) -> Answer {
         self.answered.by_database.fetch_add(1, Ordering::Relaxed);
         let asked = async {
