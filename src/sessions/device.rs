@@ -84,7 +84,7 @@ impl Device {
         }
     }
 
-    /// What kind of device it is, by the name of its picture in `static/devices.svg`.
+    /// The kind of device, as the name of its picture in `static/devices.svg`.
     pub fn kind(&self) -> &'static str {
         match (self.system.as_deref(), self.browser.as_deref()) {
             (Some("Android" | "iPhone"), _) => "phone",

@@ -24,7 +24,7 @@ words! {
         PasswordChanged = "password_changed",
         /// The user's account was disabled or removed.
         AccountDisabled = "account_disabled",
-        /// A backup that was put back had brought the session back. It may have ended since.
+        /// A restored backup had brought the session back. It may have ended after the backup was made.
         Restored = "restored",
         _ => Unknown = "unknown",
     }
@@ -47,11 +47,12 @@ impl EndReason {
     }
 }
 
-/// What the client of an ended session may know. It says nothing about the client that took the seat.
+/// What the client of an ended session may learn. It says nothing about the client of the session that
+/// replaced it.
 #[derive(Queryable, Selectable, Clone, Copy, Debug, PartialEq, Eq)]
 #[diesel(table_name = ended_sessions, check_for_backend(diesel::pg::Pg))]
 pub struct Ending {
-    /// Whose session it was.
+    /// The session's user.
     #[diesel(column_name = user_id)]
     pub user: Uuid,
     /// The session that ended.

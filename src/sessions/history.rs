@@ -1,6 +1,7 @@
-//! The table `ended_sessions`. The only way into it is [`end_sql`], a part of the statement that moves
-//! a row there from `sessions`, with its reason: [`end`], [`sweep`], or the taking of a seat in
-//! [`crate::auth`], which tells the feed itself. Otherwise a trigger does.
+//! The table `ended_sessions`. The only way into it is [`end_sql`], a part of each statement that moves rows
+//! there from `sessions`, with the reason of the end: that of [`end`], of [`sweep`], of a sign-in in
+//! [`crate::auth`] and others. A trigger tells the feed of such an end. Only the sign-in tells the feed
+//! itself.
 
 use std::slice;
 use std::sync::LazyLock;
@@ -24,18 +25,20 @@ use crate::db::stale::Stale;
 use crate::db::transaction::begin_with;
 use crate::token::TokenDigest;
 
-/// An arbitrary number, the same in every instance. Sign-ins share it; an end of all sessions takes it alone.
+/// The key of an advisory lock: an arbitrary number, the same in every instance. Sign-ins take it shared; an
+/// end of all sessions takes it exclusively.
 const SIGN_IN_LOCK: i64 = 0x6f6e_6573_6561_7403;
 
-/// Tells the triggers of the feed that who makes a change in this transaction waits after the commit, with
-/// [`Feed::wait_out_leases`](super::feed::Feed::wait_out_leases). Without it they wait in the transaction.
+/// Tells the triggers of the feed that the caller waits after the commit, with
+/// [`Feed::wait_out_leases`](super::feed::Feed::wait_out_leases). Without this setting, the triggers wait in
+/// the transaction.
 const WAITS_AFTER_COMMIT: &str = "set local oneseat.waits_after_commit = 'on'";
 
 /// A past session for display: no digest.
 #[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq)]
 #[diesel(table_name = ended_sessions, check_for_backend(diesel::pg::Pg))]
 pub struct EndedSession {
-    /// The id of the live session.
+    /// The id that the session had while it was live.
     pub id: Uuid,
     /// The session's user.
     pub user_id: Uuid,
@@ -67,26 +70,27 @@ pub enum Which<'a> {
     /// All of these; also in such a transaction.
     AllOf(&'a [Uuid]),
     /// Those among these that expired or that a backup brought back, so that the end can be reported. Skips
-    /// rows held by others, and so never waits.
+    /// rows that other transactions have locked, and so never waits.
     OverAmong(&'a [Uuid]),
-    /// These. Skips rows held by others, too.
+    /// These. Skips locked rows, too.
     Among(&'a [Uuid]),
 }
 
-/// Such a transaction finds single rows by index. Its statements are planned once for each connection: a plan
-/// for a small table would later read all of a large one.
+/// A transaction of a use case finds single rows by index. Its statements are planned once for each
+/// connection: a plan that was made for a small table would later read all of a large one.
 const SINGLE_ROWS: &str = "set local enable_seqscan = off";
 
-/// How a transaction that opens a session begins.
+/// The first statements of a transaction that keeps out an end of all sessions.
 static OPENING: LazyLock<String> = LazyLock::new(|| {
     format!("{WAITS_AFTER_COMMIT}; {SINGLE_ROWS}; select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})")
 });
 
-/// How one begins that takes a seat.
+/// The first statements of the transaction of a sign-in.
 static SIGN_IN: LazyLock<String> = LazyLock::new(|| format!("{}; {}", feed::NAMES_ITS_USER, *OPENING));
 
 /// Runs `work` in a transaction that first waits for a running end of all sessions, and makes later ones
-/// wait: one that opens a session. It comes first because after locking a row it could deadlock.
+/// wait. A transaction that opens a session needs this. The lock is taken first, because after the lock of a
+/// row it could deadlock.
 ///
 /// # Errors
 /// Those of `work`, and PostgreSQL's.
@@ -97,8 +101,9 @@ pub fn keep_out_the_end_of_all<T, E: From<diesel::result::Error>>(
     begin_with(conn, &OPENING, work)
 }
 
-/// Runs `work` in a transaction that takes a seat. It keeps out an end of all sessions, as [`keep_out_the_end_of_all`]
-/// does. Only a statement with the part [`feed::name_user_sql`] tells the feed of the sessions that begin or end in it.
+/// Runs `work` in the transaction of a sign-in. It keeps out an end of all sessions, as
+/// [`keep_out_the_end_of_all`] does. Its triggers do not tell the feed of the sessions that begin or end in
+/// it; a statement with the part [`feed::name_user_sql`] has to.
 ///
 /// # Errors
 /// Those of `work`, and PostgreSQL's.
@@ -109,8 +114,9 @@ pub fn begin_sign_in<T, E: From<diesel::result::Error>>(
     begin_with(conn, &SIGN_IN, work)
 }
 
-/// The counterpart: first waits for running sign-ins, and makes later ones wait. No session can begin between
-/// the reading and the ending. It does not lock the table: activity can still be written.
+/// The counterpart of [`keep_out_the_end_of_all`]: runs `work` in a transaction that first waits for running
+/// sign-ins, and makes later ones wait. So no session can begin between finding the sessions and ending them.
+/// It does not lock the table: activity can still be written.
 ///
 /// # Errors
 /// Those of `work`, and PostgreSQL's.
@@ -145,7 +151,7 @@ pub fn end(
         Which::Among(ids) => (unheld_sql("id = any($4)"), *ids),
     };
     if matches!(which, Which::All | Which::AllBut(_) | Which::AllOf(_)) {
-        // Ending a million sessions takes half a minute, and half an end would be none.
+        // Ending a million sessions takes half a minute, and a timeout would roll back all of it.
         conn.batch_execute("set local statement_timeout = '60s'")?;
     }
     let (idle_timeout, max_lifetime) = limits(policy);
@@ -157,9 +163,8 @@ pub fn end(
     Prepared::new(statement).load(conn)
 }
 
-/// Ends up to `batch` sessions that expired at `from` or later, the oldest first, skipping rows held by
-/// others. Returns them. It goes by the stored expiry, which has an index: see
-/// [`super::store::apply_limits`].
+/// Ends up to `batch` sessions that expired at `from` or later, the oldest first, skipping locked rows.
+/// Returns them. It goes by the stored expiry, which has an index: see [`super::store::apply_limits`].
 pub fn sweep(
     conn: &mut PgConnection,
     from: DateTime<Utc>,
@@ -177,7 +182,7 @@ pub fn sweep(
         .load(conn)
 }
 
-/// Ends up to `batch` sessions that a backup has brought back, skipping rows held by others. Returns them.
+/// Ends up to `batch` sessions that a backup has brought back, skipping locked rows. Returns them.
 pub fn end_restored(
     conn: &mut PgConnection,
     batch: i64,
@@ -192,8 +197,8 @@ pub fn end_restored(
         .load(conn)
 }
 
-/// The condition for rows not held by others. `materialized`, so that any plan chooses and locks them only
-/// once: a second choice would differ.
+/// The condition for rows that no other transaction has locked. `materialized`, so that any plan chooses and
+/// locks them only once: a second choice would differ.
 pub(super) fn unheld_sql(condition: &str) -> String {
     format!(
         "id in (with chosen as materialized (select id from sessions where {condition} for update skip locked)
@@ -209,7 +214,7 @@ pub fn count_expired(conn: &mut PgConnection) -> QueryResult<i64> {
         .get_result(conn)
 }
 
-/// Delete and insert in one statement. Its first parameters are those of [`end_sql`].
+/// The statement that moves rows to `ended_sessions`. Its first parameters are those of [`end_sql`].
 pub(super) fn move_sql(condition: &str) -> String {
     format!(
         "with {end}
@@ -220,8 +225,8 @@ pub(super) fn move_sql(condition: &str) -> String {
     )
 }
 
-/// Delete and insert, as the parts `gone` and `ended` of a statement. The first parameters are [`limits`] and
-/// the reason.
+/// Deletes rows and inserts them into `ended_sessions`, as the parts `gone` and `ended` of a statement. The
+/// first parameters are [`limits`] and the reason.
 pub fn end_sql(condition: &str) -> String {
     format!(
         "gone as (

@@ -14,9 +14,10 @@ use crate::db::stale::Stale;
 /// An origin not seen for this long counts as new again.
 const FORGOTTEN: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
-/// Records a sign-in from this origin, as the part `seen` of a statement, in a transaction that holds the
-/// user's row. The parameters are the user, the digest of the origin, and whether to do so at all. `to_tell`:
-/// the origin is new, it is not the user's first, and they were not told of another one within the hour.
+/// Records a sign-in from this origin, as the part `seen` of a statement. The transaction must hold the lock
+/// on the user's row. The parameters are the user, the digest of the origin, and whether to record it at all.
+/// The column `to_tell` says whether to report the origin: it is new, it is not the user's first, and no
+/// other one was reported within the hour.
 pub fn remember_sql([user_id, origin, is_wanted]: [&str; 3]) -> String {
     // An existing row is updated at most once a day: most sign-ins write nothing here.
     format!(

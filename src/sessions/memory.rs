@@ -1,4 +1,4 @@
-//! The cache of validated tokens: who may do what, as this instance remembers it.
+//! The cache of validated tokens: live sessions and their users, as this instance remembers them.
 //!
 //! A "yes" of PostgreSQL is kept until the feed names its user. It is given again while the instance holds a
 //! lease: less than the lease has passed since the last question to the feed was sent, by both clocks of the
@@ -20,9 +20,9 @@ use crate::token::TokenDigest;
 
 /// How long names from the feed are kept: longer than any query and any wait.
 const NAMES_KEPT: Duration = Duration::from_secs(15);
-/// A query that took longer is not remembered.
+/// The result of a query that took longer is not kept.
 const OLDEST_MARK: Duration = Duration::from_secs(10);
-/// A value that is older is asked for again: a change that passed by the feed is not remembered for ever.
+/// A value that is older is asked for again, so that a change that the feed missed is not hidden for ever.
 const OLDEST_VALUE: Duration = Duration::from_secs(10 * 60);
 /// With more names, all users count as named.
 const MOST_NAMES: usize = 50_000;
@@ -37,9 +37,9 @@ pub struct Mark {
 /// PostgreSQL's clock now, as far as the instance can tell.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerTime {
-    /// It is not earlier.
+    /// PostgreSQL's clock shows at least this.
     pub earliest: DateTime<Utc>,
-    /// It is not later, if it goes as fast as ours within two per cent.
+    /// PostgreSQL's clock shows at most this, if it runs no more than two per cent faster than ours.
     pub latest: DateTime<Utc>,
     /// This moment by the clocks of the machine.
     pub at: Moment,
@@ -62,7 +62,7 @@ struct Lease {
     server_time: DateTime<Utc>,
 }
 
-/// What is remembered, by user.
+/// What is remembered, and what the feed has said, by user.
 struct Index {
     /// The server that the feed is read from.
     server: Option<Arc<str>>,
@@ -70,12 +70,12 @@ struct Index {
     has_lease: bool,
     /// Whether the last round was reliable.
     is_reliable: bool,
-    /// Rounds heard.
+    /// The number of rounds heard.
     round: u64,
     /// The last round that named all users.
     everybody: Named,
     names: HashMap<Uuid, Named>,
-    /// Whose tokens are remembered: one for each user.
+    /// The token that is remembered of each user.
     tokens: HashMap<Uuid, TokenDigest>,
 }
 
@@ -83,12 +83,12 @@ struct Index {
 struct Named {
     round: u64,
     at: Moment,
-    /// When something was taken last.
+    /// When the user last lost a right or a session.
     ended: Moment,
 }
 
 impl<V: Clone + Send + Sync> Memory<V> {
-    /// Remembers up to `capacity` values; 0: none.
+    /// Remembers up to `capacity` values. With 0, it remembers none.
     pub fn new(capacity: usize) -> Self {
         let values = Cache::with(
             capacity.max(1),
@@ -120,7 +120,7 @@ impl<V: Clone + Send + Sync> Memory<V> {
 
     /// The value of this token, and the time, if both are certain.
     pub fn recall(&self, token: &TokenDigest) -> Option<(V, ServerTime)> {
-        // In this order: what the lease stands for was forgotten before the lease was written down.
+        // Read the lease first: a round removes what it names before it writes its lease.
         let lease = (*self.lease.read().unwrap_or_else(PoisonError::into_inner))?;
         let (_, asked, value) = self.values.get(token)?;
         let now = Moment::now();
@@ -128,23 +128,24 @@ impl<V: Clone + Send + Sync> Memory<V> {
             .then(|| (value, lease.server_time(now)))
     }
 
-    /// Whether there is a lease of this server.
+    /// Whether this instance holds a lease of this server.
     pub fn is_leased_by(&self, server: Option<&str>) -> bool {
         let index = self.index();
-        // Of the same round or a later one: the index is written first, and held until the lease is written.
+        // The lease is at least as new as the index: a round writes the index first, and keeps it locked
+        // until the lease is written.
         let lease = *self.lease.read().unwrap_or_else(PoisonError::into_inner);
         index.server.as_deref() == server
             && index.has_lease
             && lease.is_some_and(|lease| Moment::now().is_within(lease.length, lease.asked))
     }
 
-    /// Forgets what belongs to this token: a query has not found it.
+    /// Forgets the value of this token, because a query has not found it.
     pub fn forget(&self, token: &TokenDigest) {
-        // The index may name a token that is no longer there, never the other way round.
+        // The index may name a token whose value is gone, but every value has its token in the index.
         self.values.remove(token);
     }
 
-    /// To be called before the query that brings a value is sent.
+    /// The current point in the feed. Take it before you send the query for a value.
     pub fn mark(&self) -> Mark {
         Mark {
             round: self.index().round,
@@ -152,8 +153,8 @@ impl<V: Clone + Send + Sync> Memory<V> {
         }
     }
 
-    /// Remembers what `server` said, unless the feed comes from another server, or has named the user since
-    /// the query began.
+    /// Remembers a value from `server`, unless the feed is unreliable, comes from another server, or has
+    /// named the user since the query began.
     pub fn keep(&self, mark: Mark, server: &str, user: Uuid, token: TokenDigest, value: V) {
         if self.values.capacity() == 0 || Moment::now().since(mark.at) > OLDEST_MARK {
             return;
@@ -172,7 +173,7 @@ impl<V: Clone + Send + Sync> Memory<V> {
         self.values
             .insert_with_lifecycle(token, (user, mark.at, value), &mut evicted);
         for (token, user) in evicted {
-            // A value that was replaced is among them, too, and its token is still there.
+            // The list also has values that were replaced, whose tokens are still there.
             if !self.values.contains_key(&token) && index.tokens.get(&user) == Some(&token) {
                 index.tokens.remove(&user);
             }
@@ -194,8 +195,8 @@ impl<V: Clone + Send + Sync> FeedListener for Memory<V> {
             at,
             ended: at,
         };
-        // Of a writer that holds the lease, the row may be lost: a prepared transaction outlives a crash, and what
-        // it wrote to an unlogged table does not.
+        // The row of a writer that keeps the lease back may be lost: a prepared transaction keeps its lock
+        // through a crash, but what it wrote to the unlogged table of the feed is gone.
         index.has_lease =
             round.lease.is_some() || index.has_lease && index.server.as_ref() == Some(&round.server);
         let was_reliable = std::mem::replace(&mut index.is_reliable, round.is_reliable);
@@ -229,7 +230,7 @@ impl<V: Clone + Send + Sync> FeedListener for Memory<V> {
                 index.names.clear();
             }
         }
-        // Last: what is looked up under this lease is not what was forgotten.
+        // Write the lease last: nothing that is found under it is older than what this round removed.
         if let Some(length) = round.lease {
             *self.lease.write().unwrap_or_else(PoisonError::into_inner) = Some(Lease {
                 asked: round.asked,
@@ -267,7 +268,7 @@ impl Lease {
     }
 }
 
-/// Collects what makes room for something else.
+/// Collects the values that are evicted to make room for others.
 #[derive(Debug)]
 struct Evicted<V>(std::marker::PhantomData<fn() -> V>);
 
@@ -311,7 +312,7 @@ mod tests {
         crate::token::Token::parse(&[b'0' + n; 64]).unwrap().digest()
     }
 
-    /// A memory that has heard once.
+    /// A memory that has heard one round.
     fn memory(capacity: usize) -> Memory<u8> {
         let memory = Memory::new(capacity);
         memory.hear(&round(&[]));
@@ -372,7 +373,7 @@ mod tests {
         memory.hear(&round(&[user]));
         memory.keep(mark, SERVER, user, token(1), 1);
         assert!(!memory.knows(1));
-        // Nor one that began before everybody was.
+        // Nor is an answer kept that began before all users were named.
         let (other, mark) = (Uuid::new_v4(), memory.mark());
         memory.hear(&round(&[Uuid::nil()]));
         memory.keep(mark, SERVER, other, token(2), 2);

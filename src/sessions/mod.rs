@@ -1,7 +1,7 @@
 //! One seat: a user has at most one live session. PostgreSQL enforces it (`sessions_user_id_key`); this
 //! module explains it.
 //!
-//! Here a user is only an id; [`crate::auth`] brings the two together.
+//! In this module a user is only an id; [`crate::auth`] joins sessions and users.
 
 mod device;
 mod ending;

@@ -45,18 +45,18 @@ impl Origin {
         IpNetwork::from(self.address)
     }
 
-    /// The networks of this origin, by which work is shared out.
+    /// The networks of this origin, among which work is shared fairly.
     pub fn networks(&self) -> Networks {
         Networks::of(self.address)
     }
 
-    /// What lists show of it, in lower case, to be searched: the device in words, and the address.
+    /// The text that a search of lists looks at: the device in words and the address, in lower case.
     pub fn folded(&self) -> String {
         format!("{} {}", Device::of(self.user_agent()), self.address).to_lowercase()
     }
 
-    /// SHA-256 of the place: one customer's network, which choosing another address does not leave, and the
-    /// browser without its version.
+    /// SHA-256 of the place: the network of one customer, which stays the same when they choose another
+    /// address in it, and the browser without its version.
     pub fn place_digest(&self) -> [u8; 32] {
         let network = network_of(self.address);
         let device = Device::of(self.user_agent()).without_version();

@@ -1,8 +1,10 @@
-//! What the table `sessions` says of pages: the columns `page_...` of a session that ends with its page.
+//! The columns `page_...` of the table `sessions`: what is known of the page of a session that ends with its
+//! page.
 //!
 //! `page_lost_at` is set when the newest stream of the page was closed by the other side, and when the page
-//! signs in and has none yet. `page_heard_at` is when the page was heard last, as far as an instance has told.
-//! Marks are written in any order and by any instance; only [`end_lost`] ends a session, with its row locked.
+//! signs in and has none yet. `page_heard_at` is when the page was last heard, as far as instances have
+//! written it. Any instance writes these marks, in any order. Only [`end_lost`] and [`end_left`] end a
+//! session, with its row locked.
 
 use std::time::Duration;
 
@@ -20,15 +22,17 @@ use crate::db::clock::{interval, now};
 use crate::db::schema::sessions;
 
 /// A page that is there is heard at least this often: it answers each beat of its stream (every 20 seconds).
-/// After a longer silence, who closed the stream was not the page: when a machine sleeps, a proxy gives its
-/// connection up in the end. QUIC is the fastest at that, after 30 seconds (RFC 9000 10.1 lets both sides choose).
+/// After a longer silence, it was not the page that closed the stream: when a machine sleeps, a proxy closes
+/// its connection after some time. QUIC does so soonest, after 30 seconds (RFC 9000 10.1 lets both sides
+/// choose the time).
 const HEARD_WITHIN: Duration = Duration::from_secs(28);
 
-/// Requests that a page has sent before it went may be noticed after its stream has closed.
+/// How long after the end of its stream a page may still be heard: requests that it sent before it went may
+/// arrive late.
 const UNDER_WAY: Duration = Duration::from_secs(2);
 
-/// The condition for pages that were lost long enough ago, and whether they are gone: heard shortly before their
-/// stream was closed, and not since.
+/// The condition for pages that were lost at least `grace` ago, and that are gone, or are not, as `is_gone`
+/// says. A page is gone if it was heard shortly before its stream was closed, and not since.
 fn due_sql([grace, heard_within, under_way]: [&str; 3], is_gone: bool) -> String {
     let not = if is_gone { "" } else { "not" };
     format!(
@@ -114,7 +118,7 @@ pub fn heard(conn: &mut PgConnection, pages: &[(Uuid, Heard)]) -> QueryResult<us
     .execute(conn)
 }
 
-/// Ends up to `batch` sessions whose pages have been gone for `grace`, skipping rows held by others. Returns them.
+/// Ends up to `batch` sessions whose pages have been gone for `grace`, skipping locked rows. Returns them.
 pub fn end_lost(
     conn: &mut PgConnection,
     grace: Duration,
@@ -136,7 +140,8 @@ pub fn end_lost(
     .load(conn)
 }
 
-/// Ends the sessions among these whose pages were about to go, and have been gone for `grace` since. Returns them.
+/// Ends those of these sessions whose pages said that they may be about to go, and have been gone for `grace`
+/// since. Returns them.
 pub fn end_left(
     conn: &mut PgConnection,
     left: &[(Uuid, Duration)],
@@ -160,7 +165,8 @@ pub fn end_left(
         .load(conn)
 }
 
-/// Takes the marks of up to `batch` pages back that were heard since they were lost, or had been silent long before.
+/// Clears `page_lost_at` of up to `batch` pages that were heard after their stream was closed, or had been
+/// silent for long before.
 pub fn keep_others(conn: &mut PgConnection, grace: Duration, batch: i64) -> QueryResult<usize> {
     let due = due_sql(["$1", "$2", "$3"], false);
     let chosen = history::unheld_sql(&format!("{due} limit $4"));

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::moment::Moment;
 
-/// Pages that have no stream here are forgotten after this time of silence: longer than anybody asks for. So are
-/// streams whose proxy was not heard again for so long.
+/// A page that has no stream here is forgotten after this time of silence: longer than any question looks
+/// back. So is a lost stream whose proxy was not heard again for so long.
 const KEPT: Duration = Duration::from_secs(5 * 60);
 
 /// The pages of one instance. Cheap to clone.
@@ -21,14 +21,14 @@ const KEPT: Duration = Duration::from_secs(5 * 60);
 pub struct Pages(Arc<Inner>);
 
 struct Inner {
-    /// Whether anybody looks at what is known, and forgets it in time. Otherwise nothing is kept.
+    /// Whether a task reads what is known, and forgets it in time. Otherwise nothing is kept.
     is_watching: bool,
     known: Mutex<Known>,
 }
 
 #[derive(Default)]
 struct Known {
-    /// By session.
+    /// The pages, by session.
     pages: HashMap<Uuid, Page>,
     lost: Vec<LostStream>,
     is_stopping: bool,
@@ -36,18 +36,18 @@ struct Known {
 
 struct Page {
     heard: Moment,
-    /// Its newest stream here.
+    /// Its newest stream at this instance.
     stream: Option<Uuid>,
-    /// When it said that it is perhaps about to go, unless it has opened a stream since.
+    /// When the page said that it may be about to go, unless it has opened a stream since.
     leaving: Option<Moment>,
 }
 
 /// What is known of one page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
-    /// Since its last request.
+    /// The time since its last request.
     pub silent_for: Duration,
-    /// Its stream here.
+    /// Its newest stream at this instance, if that is open.
     pub stream: Option<Uuid>,
 }
 
@@ -68,7 +68,8 @@ pub struct LostStream {
 #[derive(Clone, Debug)]
 pub struct LastHeard(Arc<Mutex<Moment>>);
 
-/// The open stream of a page. Dropped before [`PageStream::close`], the other side has closed it.
+/// The open stream of a page. If it is dropped without a call of [`PageStream::close`], the other side has
+/// closed it.
 pub struct PageStream {
     pages: Pages,
     session: Uuid,
@@ -78,12 +79,12 @@ pub struct PageStream {
 }
 
 impl LastHeard {
-    /// It is heard now for the first time.
+    /// A proxy that is heard now for the first time.
     pub fn now() -> Self {
         Self(Arc::new(Mutex::new(Moment::now())))
     }
 
-    /// It is heard now.
+    /// Notes that the proxy is heard now.
     pub fn note(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Moment::now();
     }
@@ -103,7 +104,7 @@ impl Pages {
         }))
     }
 
-    /// The page of this session sent a request at this moment.
+    /// Notes that the page of this session sent a request at this moment.
     pub fn heard(&self, session: Uuid, at: Moment) {
         if !self.0.is_watching {
             return;
@@ -115,7 +116,8 @@ impl Pages {
         }
     }
 
-    /// The page of this session has opened a stream, by this proxy if by one.
+    /// Registers a stream that the page of this session has opened, and the proxy that it came through, if
+    /// any.
     pub fn open_stream(&self, session: Uuid, proxy: Option<LastHeard>) -> PageStream {
         let stream = Uuid::new_v4();
         if self.0.is_watching {
@@ -133,7 +135,7 @@ impl Pages {
         }
     }
 
-    /// The page of this session is perhaps about to go.
+    /// Notes that the page of this session may be about to go.
     pub fn leaving(&self, session: Uuid) {
         if !self.0.is_watching {
             return;
@@ -142,7 +144,8 @@ impl Pages {
         self.known().page(session, now).leaving = Some(now);
     }
 
-    /// The sessions whose pages were about to go, have no stream here, and have said so this long ago.
+    /// The sessions whose pages said that they may be about to go, and have no stream here, with the time
+    /// since they said so.
     pub fn left(&self) -> Vec<(Uuid, Duration)> {
         let now = Moment::now();
         let known = self.known();
@@ -176,7 +179,7 @@ impl Pages {
         self.known().forget_silent(Moment::now(), KEPT);
     }
 
-    /// From now on the instance closes the streams itself.
+    /// Notes that the instance stops: from now on it closes the streams itself, and none is lost.
     pub fn stop(&self) {
         self.known().is_stopping = true;
     }
@@ -211,12 +214,12 @@ impl LostStream {
 }
 
 impl PageStream {
-    /// Names the stream.
+    /// The id of the stream.
     pub fn id(&self) -> Uuid {
         self.stream
     }
 
-    /// The instance ends the stream.
+    /// Notes that the instance itself ends the stream, so that it is not lost.
     pub fn close(&mut self) {
         self.is_over = true;
     }

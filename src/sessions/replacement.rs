@@ -1,4 +1,4 @@
-//! Which session replaced another one: for the page whose session that was.
+//! Finds the session that replaced another one, for the page of the replaced session.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Inet, Nullable, Text, Uuid as SqlUuid};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::db::PgConnection;
 use crate::db::prepared::Prepared;
 
-/// A session that replaced another one, as the page may know it whose session that was.
+/// What the page of a replaced session may learn about the session that replaced it.
 #[derive(QueryableByName, Clone, Debug, PartialEq, Eq)]
 pub struct Replacement {
     /// Where the sign-in came from.
@@ -22,7 +22,7 @@ pub struct Replacement {
     pub is_same_browser: bool,
 }
 
-/// The session is the user's next one. It may have ended meanwhile.
+/// Selects the user's next session, which may have ended meanwhile.
 const NEXT: &str = "
     select next.ip_address, next.user_agent,
         coalesce(next.ip_address = own.ip_address and next.user_agent = own.user_agent, false) as is_same_browser
@@ -36,7 +36,7 @@ const NEXT: &str = "
     ) as next
     where own.id = $1 and own.reason = 'replaced'";
 
-/// Finds the session that replaced this one. `None`: it has not been replaced, or its row is gone.
+/// Finds the session that replaced this one. `None` if it was not replaced, or if its row is gone.
 pub fn find_replacement(conn: &mut PgConnection, session: Uuid) -> QueryResult<Option<Replacement>> {
     Prepared::new(diesel::sql_query(NEXT).bind::<SqlUuid, _>(session))
         .get_result(conn)

@@ -38,7 +38,7 @@ pub struct Session {
     pub expires_at: DateTime<Utc>,
     /// When the user signed in.
     pub created_at: DateTime<Utc>,
-    /// The end, however active the user is; `None` for a session that an earlier version opened.
+    /// The latest end, however active the user is; `None` for a session that an earlier version opened.
     pub ends_at: Option<DateTime<Utc>>,
     /// Whether the session ends with the page that signed in.
     pub ends_with_page: bool,
@@ -92,26 +92,27 @@ pub fn ends_at(policy: &SessionPolicy) -> EndsAt {
     )
 }
 
-/// Part of a statement: tells the triggers of the feed that who makes the change waits after the commit, or
-/// need not wait.
+/// A part of a statement: tells the triggers of the feed that the caller waits after the commit, or need not
+/// wait.
 pub(super) const WAITS_AFTER_THIS: &str = "set_config('oneseat.waits_after_commit', 'on', true)";
 
 /// [`ends_at`] in SQL text, for statements whose first two parameters are [`limits`].
 pub(super) const ENDS_AT: &str =
     "session_ends_at(expires_at, last_activity, created_at, $1, $2, is_restored)";
 
-/// The same by time alone.
+/// [`ENDS_AT`] by time alone, for a session that no backup has brought back.
 pub(super) const EXPIRES_AT: &str = "session_ends_at(expires_at, last_activity, created_at, $1, $2)";
 
-/// `$1` and `$2` of such a statement, as of [`open_sql`]: idle timeout and maximum lifetime.
+/// The idle timeout and the maximum lifetime: `$1` and `$2` of a statement with `ENDS_AT`, and of
+/// [`open_sql`].
 pub fn limits(policy: &SessionPolicy) -> (PgInterval, PgInterval) {
     (interval(policy.idle_timeout), interval(policy.max_lifetime))
 }
 
-/// Opens a session: the part `opened` of a statement whose part `ended` has ended the older one, or the
-/// constraint refuses. The first parameters are [`limits`]; these are user, token digest, address, user agent,
-/// whether the session ends with its page, which has not shown up so far, and the text of the
-/// origin that lists are searched by.
+/// Opens a session, as the part `opened` of a statement. Another part has to end the older session first, or
+/// the constraint refuses the new one; `ended` is its name. The first parameters are [`limits`]. The others
+/// are user, token digest, address, user agent, whether the session ends with its page, and the text of the
+/// origin that lists are searched by. A page counts as lost until it opens its first stream.
 ///
 /// The clock is read when the older row is gone: the statement may have begun before its end was written.
 pub fn open_sql(ended: &str, [user_id, token, ip_address, user_agent, of_page, folded]: [&str; 6]) -> String {
@@ -157,7 +158,7 @@ pub fn lock_all(
         .load(conn)
 }
 
-/// A live session, as somebody may know it who has the password of its user.
+/// What a caller who knows the user's password may learn about the user's live session.
 #[derive(Queryable, Selectable, Clone, Debug, PartialEq, Eq)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
 pub struct HeldSeat {
@@ -170,7 +171,7 @@ pub struct HeldSeat {
 
 /// Locks a user's session until the transaction ends, and returns it if it lives.
 ///
-/// One that is over is locked, too: a touch of it may be under way, and is waited for.
+/// A session that is over is locked, too. So this waits for a touch of it that is under way.
 pub fn lock_held_seat(
     conn: &mut PgConnection,
     user_id: Uuid,
@@ -188,9 +189,9 @@ pub fn lock_held_seat(
 /// Writes the activity of many sessions and moves their expiry, never past the maximum lifetime nor past the
 /// end fixed when the session was opened. Returns the sessions it moved.
 ///
-/// An UPDATE of live rows, never an upsert: it revives nothing. Rows held by others are skipped: they are
-/// being ended, which wins, or touched, which is the same. So it never waits, not even for an end of all
-/// sessions.
+/// An UPDATE of live rows, never an upsert: it revives nothing. Locked rows are skipped: another transaction
+/// ends them, which wins, or touches them, which has the same effect. So it never waits, not even for an end
+/// of all sessions.
 pub fn touch(conn: &mut PgConnection, ids: &[Uuid], policy: &SessionPolicy) -> QueryResult<Vec<Session>> {
     let (idle_timeout, max_lifetime) = limits(policy);
     diesel::sql_query(format!(
@@ -264,8 +265,8 @@ pub fn status(conn: &mut PgConnection, id: Uuid, policy: &SessionPolicy) -> Quer
 }
 
 /// Brings the next `batch` sessions after `from`, by id, within the current limits, for lists and sweeps that
-/// use the stored expiry. Sessions from before a step back of the clock count their remaining time from now.
-/// Skips rows held by others. Returns the last id; `None`: there were no more.
+/// use the stored expiry. If the clock has stepped back since a session was written, its remaining time
+/// counts from now. Skips locked rows. Returns the last id, or `None` if there were no more.
 pub fn apply_limits(
     conn: &mut PgConnection,
     policy: &SessionPolicy,

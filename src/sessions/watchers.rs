@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Ending;
 
-/// A page has one stream; after a reconnection the old one may linger.
+/// The most streams of one session. A page has one; after a reconnection the old one may linger.
 const MOST_PER_SESSION: usize = 4;
 
 /// The event streams of one instance. Cheap to clone.
@@ -21,7 +21,7 @@ struct Inner {
     changes: watch::Sender<()>,
 }
 
-/// Of a stream: those of one user are side by side.
+/// The user and the session of a stream. In this order, the streams of one user are side by side.
 type UserAndSession = (Uuid, Uuid);
 
 struct Stream {
@@ -38,16 +38,16 @@ struct OpenStreams {
     is_closed: bool,
 }
 
-/// The place of one stream; given up when dropped.
+/// The place of one stream, which is free again when this is dropped.
 pub struct Watcher {
     watchers: Watchers,
     place: UserAndSession,
     key: u64,
     /// Resolves when the session ends, and fails when the instance stops.
     pub ended: oneshot::Receiver<Ending>,
-    /// Notified when something of the user has changed, or may have: name, role, session.
+    /// Notified when the user's name, role or session has changed, or may have.
     pub named: Arc<Notify>,
-    /// Changes whenever a session begins or ends.
+    /// Changes whenever the lists of admins may have changed, such as when a session begins or ends.
     pub changes: watch::Receiver<()>,
 }
 
@@ -84,7 +84,7 @@ impl Watchers {
         let named = Arc::new(Notify::new());
         let streams = open.streams.entry(place).or_default();
         if streams.len() >= MOST_PER_SESSION {
-            // The page of the oldest is most likely gone; losing its sender ends the stream.
+            // The page of the oldest is most likely gone; dropping its sender ends the stream.
             streams.remove(0);
         }
         streams.push(Stream {
@@ -121,7 +121,7 @@ impl Watchers {
             .collect()
     }
 
-    /// Tells the watchers of this session.
+    /// Tells the watchers of this session that it has ended.
     pub(super) fn tell(&self, ending: Ending) {
         let streams = self
             .open()

@@ -3,7 +3,8 @@
 //!
 //! Triggers write it, in the transaction that makes the change. An instance reads it several times a lease
 //! while validations come in, a few times a second while only event streams are open, and otherwise not at
-//! all. What ends a session calls [`Feed::wait_out_leases`] after the commit and before the acknowledgement.
+//! all. A use case that ends a session calls [`Feed::wait_out_leases`] after the commit and before the
+//! acknowledgement.
 
 mod reader;
 mod round;
@@ -33,19 +34,20 @@ pub use table::{feed_server, name_user_sql, tell_lists, tell_lists_sql};
 /// The longest wait for an answer of the feed.
 const DEADLINE: Duration = Duration::from_secs(8);
 
-/// So long after a validation the feed is still read for memory's sake.
+/// The feed is read for the memory until this long after the last validation.
 const WARM: Duration = Duration::from_secs(2);
 
 /// Writes the ends of some sessions that a backup has brought back, so that event streams can be told. Returns
 /// how many it wrote.
 pub type WriteRestored = fn(&mut PgConnection) -> QueryResult<usize>;
 
-/// How an instance takes part.
+/// How this process uses leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseSetting {
-    /// It sets the lease of all instances, and remembers for no longer. Zero: it asks each time.
+    /// It sets the lease of all instances, and answers from memory for no longer. If zero, it asks PostgreSQL
+    /// each time.
     Of(Duration),
-    /// It never remembers, and waits for the lease that is set: a command.
+    /// It never answers from memory, and its ends wait for the lease that others have set: a command.
     AsSet,
 }
 
@@ -63,25 +65,25 @@ pub struct RunningReader {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// What the last round said.
+/// The result of the last round.
 #[derive(Clone, Copy, Debug)]
 struct LastRound {
-    /// `None`: there was none yet.
+    /// `None` before the first round.
     asked: Option<Moment>,
     wait: Duration,
 }
 
-/// Why the feed is read.
+/// The reasons to read the feed, as the handles tell them to the reader.
 struct Demand {
     wake: Sender<()>,
-    /// Set once the reader waits to be woken.
+    /// Whether the reader waits to be woken.
     is_idle: AtomicBool,
     is_stopping: AtomicBool,
-    /// The last question brought no answer.
+    /// Whether the last question got no answer.
     has_failed: AtomicBool,
-    /// Ends that wait for a round.
+    /// The number of ends that wait for a round.
     waiting: AtomicUsize,
-    /// Milliseconds after `started` of the last validation.
+    /// When the last validation was, in milliseconds after `started`. 0: there was none.
     validated: AtomicU64,
     started: Instant,
     remembers: bool,
@@ -89,8 +91,8 @@ struct Demand {
 }
 
 impl Feed {
-    /// Starts to read, when there is reason to. `memory` and `watchers` are told what was read; before that, the
-    /// ends of restored sessions are written.
+    /// Starts the reader, which reads while there is a reason to. It tells `memory` and `watchers` what it
+    /// read. Before it tells `watchers` of sessions, it writes the ends of restored ones.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -133,8 +135,9 @@ impl Feed {
         Ok((feed, running))
     }
 
-    /// Waits until no instance answers any more from a memory of before the call. To be called after the
-    /// commit of what ends, demotes, renames or disables, and before that is acknowledged.
+    /// Waits until no instance answers any more from what it remembered before the call. Call it after the
+    /// commit of what ends a session, or demotes, renames or disables a user, and before that is
+    /// acknowledged.
     ///
     /// # Errors
     /// The feed could not be read in time. What was committed stays; it may be acknowledged later.
@@ -145,8 +148,8 @@ impl Feed {
         Ok(())
     }
 
-    /// [`wait_out_leases`](Self::wait_out_leases) for an end of this user's session that a query has found, and that may be old.
-    /// To be called after the answer of the query.
+    /// Like [`wait_out_leases`](Self::wait_out_leases), for an end of this user's session that a query has
+    /// found, and that may be old: then it waits for less time. Call it after the query has answered.
     ///
     /// # Errors
     /// As [`wait_out_leases`](Self::wait_out_leases).
@@ -158,12 +161,12 @@ impl Feed {
         Ok(())
     }
 
-    /// A token is being validated: the feed is read for the memory from now on.
+    /// Notes that a token is being validated. From now on the feed is read for the memory.
     pub fn note_validation(&self) {
         let demand = &self.demand;
         if demand.remembers {
             let now = demand.clock();
-            // Most of the time somebody else has just written it.
+            // Most of the time another request has just written it.
             if demand.validated.load(Ordering::Relaxed) + 100 < now {
                 demand.validated.store(now, Ordering::SeqCst);
                 if demand.is_idle.load(Ordering::SeqCst) {
@@ -173,17 +176,17 @@ impl Feed {
         }
     }
 
-    /// Reads at once.
+    /// Makes the reader read at once.
     pub fn wake(&self) {
         self.demand.wake();
     }
 
-    /// Whether the last question brought no answer: no end can be confirmed.
+    /// Whether the last question got no answer. Then no end can be confirmed.
     pub fn has_failed(&self) -> bool {
         self.demand.has_failed.load(Ordering::Relaxed)
     }
 
-    /// How long ago the feed was asked last, for an instance that asks.
+    /// How long ago the last question was sent that got an answer. `None` before the first.
     pub fn age(&self) -> Option<Duration> {
         let asked = self.rounds.borrow().asked?;
         Some(Moment::now().since(asked))
@@ -202,7 +205,7 @@ impl Feed {
     }
 }
 
-/// Counts somebody who waits for a round.
+/// Counts one caller that waits for a round, until it is dropped.
 struct WaitingEnd<'a>(&'a Demand);
 
 impl<'a> WaitingEnd<'a> {
@@ -221,16 +224,16 @@ impl Drop for WaitingEnd<'_> {
 
 impl Demand {
     fn wake(&self) {
-        // One call is enough, however many want it.
+        // One message is enough, however many callers want to wake the reader.
         let (Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(()))) = self.wake.try_send(());
     }
 
-    /// Milliseconds since the start, from 1.
+    /// Milliseconds since the start, beginning at 1.
     fn clock(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
     }
 
-    /// Was a token validated a short while ago?
+    /// Whether a token was validated less than [`WARM`] ago.
     fn is_warm(&self) -> bool {
         let validated = self.validated.load(Ordering::SeqCst);
         let warm = u64::try_from(WARM.as_millis()).unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! The thread that asks.
+//! The thread that reads the feed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,24 +19,26 @@ use crate::moment::Moment;
 use crate::sessions::store::{self, SessionStatus};
 use crate::sessions::watchers::Watchers;
 
-/// Pause between two questions for the sake of event streams: well within the second that a notice may take.
+/// The pause between two questions while event streams are open: well within the second that a notice may
+/// take.
 const FOR_STREAMS: Duration = Duration::from_millis(250);
 /// The shortest pause, however many ends wait.
 const SHORTEST: Duration = Duration::from_millis(3);
-/// Pause after a failure.
+/// The pause after a failure.
 const RETRY: Duration = Duration::from_millis(250);
 /// The longest wait for an answer of PostgreSQL.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The same while there is no connection: of several servers each may take a while.
+/// The longest wait for a connection. The URL may name several servers, and each may take a while.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
-/// After this time without a lease the log says so.
+/// After this time without a lease, the log has a warning.
 const SOON: Duration = Duration::from_secs(10);
-/// How old a snapshot is when the rows that it has seen are forgotten.
+/// The age of a snapshot at which the rows that it has seen are deleted.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
-/// Streams that are looked at together after a loss.
+/// The most sessions that one query looks at.
 const LOOKED_AT_ONCE: usize = 1_000;
 
-/// Leases that ran out although validations came in: what was asked before could not be asked again in time.
+/// The metric of leases that ran out although validations came in, because the next answer of the feed came
+/// too late.
 pub const LEASES_LOST: &str = "oneseat_validation_leases_lost_total";
 
 pub(super) struct Reader {
@@ -46,16 +48,18 @@ pub(super) struct Reader {
     watchers: Watchers,
     demand: Arc<Demand>,
     rounds: watch::Sender<LastRound>,
-    /// Whether the lease of this instance is written down.
+    /// Whether the lease of this instance is written to the database.
     is_set: bool,
     cursor: Option<Cursor>,
-    /// The lease of the last answer.
+    /// When the last lease was asked for, and its length.
     current: Option<(Moment, Duration)>,
-    /// A longer lease that others may still go by: the number of the change, and since when it is known.
+    /// A longer lease that other instances may still use: the version of the change that shortened it, and
+    /// when this reader first saw that version.
     previous: Option<(i64, Moment)>,
-    /// A snapshot that becomes old.
+    /// The snapshot whose rows are deleted when it is old enough, and when it was taken.
     oldest: Option<(String, Moment)>,
-    /// Since when no answer has brought a lease, until that is in the log.
+    /// When an answer was last reliable. `None` before the first such answer, and once the log has the
+    /// warning.
     lease_missed_since: Option<Moment>,
 }
 
@@ -123,7 +127,7 @@ impl Reader {
         }
     }
 
-    /// How long to wait before the next question; `None`: nobody needs one.
+    /// How long to wait before the next question. `None` if nobody needs one.
     fn pause(&self) -> Option<Duration> {
         if !self.is_set || self.demand.waiting.load(Ordering::SeqCst) > 0 {
             return Some(Duration::ZERO);
@@ -141,7 +145,7 @@ impl Reader {
 
     fn ask(&mut self, asked: Moment) -> Result<(), Unavailable> {
         if !self.connection.is_open() {
-            // What happened while there was no connection may be forgotten.
+            // The rows of changes that happened without a connection may be deleted.
             self.cursor = None;
             self.connection.run(CONNECT_DEADLINE, |_| Ok(()))?;
         }
@@ -160,7 +164,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Tells the memory, with the lease of this instance, and those who wait.
+    /// Tells the memory, with a lease no longer than this instance's own, and then the ends that wait for a
+    /// round.
     fn note(&mut self, answer: &mut Answer) {
         let round = &mut answer.round;
         let own = match self.lease {
@@ -186,7 +191,7 @@ impl Reader {
         });
     }
 
-    /// Says in the log that nothing is remembered, once, if it lasts.
+    /// Logs a warning, once, if nothing could be kept in memory for [`SOON`].
     fn complain(&mut self, is_fine: bool) {
         let now = Moment::now();
         if is_fine {
@@ -213,7 +218,8 @@ impl Reader {
             self.watchers.watched_of(&round.named)
         };
         if is_everybody || !sessions.is_empty() {
-            // Some: the sweep writes the others, and is heard here. What cannot be written must not keep notices back.
+            // This writes only some of the ends. The sweep writes the others, and the feed then names their
+            // users. A failure here must not hold notices back.
             if let Err(error) = self.connection.run(DEADLINE, self.demand.write_restored) {
                 log::warn!("ends of restored sessions cannot be written: {error}");
             }
@@ -231,14 +237,14 @@ impl Reader {
             }
         }
         if is_everybody || !round.named.is_empty() {
-            // Not everybody: each of them would ask at the same time.
+            // If all users are named, do not tell every stream: each would ask the database at the same time.
             self.watchers.tell_named(&round.named);
             self.watchers.tell_change();
         }
         Ok(())
     }
 
-    /// Forgets what nobody needs any more.
+    /// Deletes what nobody needs any more: the longer lease, and old rows of the feed.
     fn purge(&mut self, answer: &Answer) -> Result<(), Unavailable> {
         let now = Moment::now();
         match (answer.previous, self.previous) {

@@ -21,16 +21,16 @@ use crate::moment::Moment;
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    /// The server that answers, as [`super::super::memory`] compares it.
+    /// The identity of the server that answers, as [`super::super::memory`] compares it.
     fn feed_server() -> Nullable<Text>;
 }
 
-/// In a transaction that says this, the triggers leave it to the part `named` ([`name_user_sql`]) of a statement to tell of
-/// sessions that begin or end.
+/// In a transaction with this setting, the triggers do not tell the feed of sessions that begin or end. The
+/// part `named` ([`name_user_sql`]) of a statement does.
 pub(in crate::sessions) const NAMES_ITS_USER: &str = "set local oneseat.names_its_user = 'on'";
 
-/// Adds this user to the feed, as the part `named` of a statement whose part `ended` holds what ended. A trigger of
-/// an operator's may have named the user in this transaction already.
+/// Adds this user to the feed, as the part `named` of a statement whose part `ended` holds the sessions that
+/// it ended. A trigger of the operator's own may have named the user in this transaction already.
 pub fn name_user_sql(user_id: &str, ended: &str) -> String {
     format!(
         "named as (insert into feed (user_id, is_end) select {user_id}, exists (select from {ended})
@@ -38,23 +38,23 @@ pub fn name_user_sql(user_id: &str, ended: &str) -> String {
     )
 }
 
-/// Tells the pages of admins that their lists show something else now, where no trigger does: an account is new, or
-/// the change is in a table of locks or mails. In the transaction that makes the change. The row names nobody, so
-/// that no instance forgets what it remembers.
+/// Tells the pages of admins to renew their lists after a change that no trigger tells of: a new account, or
+/// a change in a table of locks or mails. Call it in the transaction that makes the change. The row names no
+/// user that exists, so no instance forgets what it remembers.
 pub fn tell_lists(conn: &mut PgConnection) -> QueryResult<()> {
     sql_query("insert into feed (user_id, is_end) values (gen_random_uuid(), false)").execute(conn)?;
     Ok(())
 }
 
-/// [`tell_lists`] as a part of a statement, if there are rows of these.
+/// [`tell_lists`] as a part of a statement, once for each row of `rows`.
 pub fn tell_lists_sql(rows: &str) -> String {
     format!("insert into feed (user_id, is_end) select gen_random_uuid(), false from {rows}")
 }
 
-/// How many rows one statement deletes.
+/// The most rows that one statement deletes.
 const PURGED_AT_ONCE: i32 = 10_000;
 
-/// Where a reader is: a snapshot of PostgreSQL's, and the server that it means something to.
+/// The position of a reader: a snapshot of PostgreSQL, and the server that the snapshot is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
     pub(super) server: Arc<str>,
@@ -64,17 +64,17 @@ pub(super) struct Cursor {
 /// The answer to one question.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// Its lease is that of all instances, and may be zero.
+    /// What the memory is told. Its lease is the one of all instances, and may be zero.
     pub(super) round: Round,
     pub(super) snapshot: String,
-    /// How long an end has to wait.
+    /// How long an end has to wait before it is acknowledged.
     pub(super) wait: Duration,
-    /// A longer lease that was in use before, and the number of that change.
+    /// The version of the lease, if a longer one was in use before.
     pub(super) previous: Option<i64>,
 }
 
 impl Answer {
-    /// Where the reader is now.
+    /// The position of the reader after this answer.
     pub(super) fn cursor(&self) -> Cursor {
         Cursor {
             server: self.round.server.clone(),
@@ -111,8 +111,8 @@ struct Row {
     is_replicated: bool,
 }
 
-/// What has happened since the cursor. Without one, or with one of another server, everything is lost. `asked`
-/// is before the call.
+/// Reads what has happened since the cursor. Without one, or with one of another server, the round is lost.
+/// `asked` is a moment before the call.
 pub(super) fn read(conn: &mut PgConnection, asked: Moment, since: Option<&Cursor>) -> QueryResult<Answer> {
     let read = |conn: &mut PgConnection| {
         let is_replicated = primary::IS_REPLICATED;
@@ -125,7 +125,8 @@ pub(super) fn read(conn: &mut PgConnection, asked: Moment, since: Option<&Cursor
     let row = primary::with_one_server(conn, |conn| {
         let row = match read(conn) {
             Err(Error::NotFound) => {
-                // Somebody has emptied the tables. A lease may be in use, perhaps the longest one.
+                // Somebody has emptied the tables. A lease may still be in use, so assume the longest that
+                // can be set.
                 sql_query(
                     "insert into validation_lease (lease, previous) values ('0', '2s') on conflict do nothing",
                 )
@@ -135,7 +136,7 @@ pub(super) fn read(conn: &mut PgConnection, asked: Moment, since: Option<&Cursor
             row => row?,
         };
         if row.is_replicated {
-            // Or a primary that was deposed would give leases for as long as nobody stops it.
+            // Otherwise a deposed primary would give leases until somebody stops it.
             primary::prove(conn, Some(&row.server))?;
         }
         Ok(row)
@@ -166,7 +167,7 @@ pub(super) fn set_lease(conn: &mut PgConnection, lease: Duration) -> QueryResult
         .execute(conn)
 }
 
-/// Forgets the longer lease, after a wait that began when this version was seen.
+/// Forgets the longer lease. Call it after a full wait since this version was first seen.
 pub(super) fn forget_previous(conn: &mut PgConnection, version: i64) -> QueryResult<usize> {
     sql_query("select forget_previous_lease($1)")
         .bind::<BigInt, _>(version)
