@@ -161,6 +161,7 @@ impl Auth {
 
     /// Gives an account another address at once. Returns the account after the change.
     ///
+    /// # Errors
     /// [`Error::NeedsSmtpUtf8`], [`Error::NoSuchUser`], [`Error::EmailTaken`]; [`Error::OwnAccount`] for the
     /// account of the admin who asks, because that change needs more than a session; [`Error::LastAdmin`];
     /// those of [`Authority`]; [`Error::Unavailable`].

@@ -107,6 +107,7 @@ impl Auth {
 
     /// [`act`](Self::act) without the wait, for one step of several.
     ///
+    /// # Errors
     /// Those of [`act`](Self::act).
     pub(super) async fn act_without_wait<T: Send + 'static>(
         &self,

@@ -36,6 +36,7 @@ struct Changed {
 impl Auth {
     /// Changes the name and the role of a user, both or neither. Returns the account after the change.
     ///
+    /// # Errors
     /// [`Error::NoSuchUser`], [`Error::OwnAccount`] for an admin who would take the role from themselves,
     /// [`Error::LastAdmin`]; those of [`Authority`]; [`Error::Unavailable`].
     pub async fn change_user(

@@ -61,18 +61,18 @@ pub struct EndedSession {
 pub enum Which<'a> {
     /// This session, expired or not.
     Id(Uuid),
-    /// This user's session, expired or not: it makes room for the next.
+    /// This user's session, expired or not.
     OfUser(Uuid),
-    /// Every session but this; in a transaction that keeps sign-ins out, see [`keep_out_sign_ins`].
+    /// Every session except this one. Needs a transaction of [`keep_out_sign_ins`].
     AllBut(Uuid),
-    /// Every session; also in such a transaction.
+    /// Every session. Needs a transaction of [`keep_out_sign_ins`].
     All,
-    /// All of these; also in such a transaction.
+    /// All of these sessions. Needs a transaction of [`keep_out_sign_ins`].
     AllOf(&'a [Uuid]),
-    /// Those among these that expired or that a backup brought back, so that the end can be reported. Skips
-    /// rows that other transactions have locked, and so never waits.
+    /// The sessions among these that expired or that a backup brought back, so that their ends can be
+    /// reported. Skips rows that other transactions have locked, and so never waits.
     OverAmong(&'a [Uuid]),
-    /// These. Skips locked rows, too.
+    /// These sessions, expired or not. Skips rows that other transactions have locked, too.
     Among(&'a [Uuid]),
 }
 

@@ -44,8 +44,8 @@ const ORIGINS: Stale = Stale {
     also: "true",
 };
 
-/// Deletes up to `batch` origins last seen at `from` or later, but not for 180 days, the oldest first. Returns
-/// when they were last seen.
+/// Deletes up to `batch` origins that were last seen at `from` or later, but more than 180 days ago, the
+/// oldest first. Returns when they were last seen.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
     ORIGINS.forget(conn, FORGOTTEN, from, batch)
 }

@@ -1,9 +1,10 @@
 //! The cache of validated tokens: live sessions and their users, as this instance remembers them.
 //!
-//! A "yes" of PostgreSQL is kept until the feed names its user. It is given again while the instance holds a
-//! lease: less than the lease has passed since the last question to the feed was sent, by both clocks of the
-//! machine. Every end waits longer than that before it is acknowledged, so no answer from memory comes after
-//! an acknowledgement (docs/decisions/0007). Only "yes" is remembered.
+//! PostgreSQL's answer that a token is valid is kept until the feed names its user. The instance gives that
+//! answer again while it holds a lease: since it last sent a question to the feed, less time than the lease
+//! has passed, by both clocks of the machine. Every end waits longer than that before it is acknowledged, so
+//! no answer from memory comes after an acknowledgement (docs/decisions/0007). Only valid tokens are
+//! remembered.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -18,7 +19,7 @@ use super::feed::{FeedListener, Round};
 use crate::moment::Moment;
 use crate::token::TokenDigest;
 
-/// How long names from the feed are kept: longer than any query and any wait.
+/// How long the index keeps the users that the feed has named: longer than any query and any wait.
 const NAMES_KEPT: Duration = Duration::from_secs(15);
 /// The result of a query that took longer is not kept.
 const OLDEST_MARK: Duration = Duration::from_secs(10);
@@ -52,7 +53,7 @@ pub struct Memory<V> {
     index: Mutex<Index>,
 }
 
-/// A value, its user, and when it was asked for.
+/// The user, when the value was asked for, and the value.
 type Value<V> = (Uuid, Moment, V);
 
 #[derive(Clone, Copy)]
@@ -118,7 +119,7 @@ impl<V: Clone + Send + Sync> Memory<V> {
         }
     }
 
-    /// The value of this token, and the time, if both are certain.
+    /// The value of this token and PostgreSQL's time, if there is a lease and the value is not too old.
     pub fn recall(&self, token: &TokenDigest) -> Option<(V, ServerTime)> {
         // Read the lease first: a round removes what it names before it writes its lease.
         let lease = (*self.lease.read().unwrap_or_else(PoisonError::into_inner))?;
@@ -195,8 +196,9 @@ impl<V: Clone + Send + Sync> FeedListener for Memory<V> {
             at,
             ended: at,
         };
-        // The row of a writer that keeps the lease back may be lost: a prepared transaction keeps its lock
-        // through a crash, but what it wrote to the unlogged table of the feed is gone.
+        // While a transaction that changes something is open, no lease is given. But its row in the feed may
+        // be lost: a prepared transaction keeps its lock through a crash, and what it wrote to the unlogged
+        // table of the feed is gone. So a server counts only after its first lease.
         index.has_lease =
             round.lease.is_some() || index.has_lease && index.server.as_ref() == Some(&round.server);
         let was_reliable = std::mem::replace(&mut index.is_reliable, round.is_reliable);

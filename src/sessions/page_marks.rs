@@ -42,7 +42,7 @@ fn due_sql([grace, heard_within, under_way]: [&str; 3], is_gone: bool) -> String
     )
 }
 
-/// Notes the newest stream of the session's page.
+/// Records the newest stream of the session's page. The page is no longer lost.
 pub fn stream_opened(conn: &mut PgConnection, session: Uuid, stream: Uuid) -> QueryResult<usize> {
     diesel::update(sessions::table.find(session))
         .filter(sessions::ends_with_page)
@@ -73,7 +73,8 @@ pub fn streams_lost(conn: &mut PgConnection, lost: &[LostStream]) -> QueryResult
     .execute(conn)
 }
 
-/// The sessions whose pages may be gone, and since when: up to `most` after this one, the oldest loss first.
+/// The sessions whose pages may be gone, and since when: up to `most`, the oldest loss first. `after` is the
+/// last row of the call before.
 pub fn lost(
     conn: &mut PgConnection,
     after: Option<(DateTime<Utc>, Uuid)>,
@@ -94,7 +95,8 @@ pub fn lost(
     lost.load(conn)
 }
 
-/// Notes what an instance knows of pages that may be gone: it has heard them since, or has a stream of theirs.
+/// Records what an instance knows of pages that may be gone: when it last heard them, and a stream that they
+/// have there. A page with such a stream is no longer lost.
 pub fn heard(conn: &mut PgConnection, pages: &[(Uuid, Heard)]) -> QueryResult<usize> {
     diesel::sql_query(
         "update sessions set
@@ -149,7 +151,7 @@ pub fn end_left(
     policy: &SessionPolicy,
 ) -> QueryResult<Vec<EndedSession>> {
     let (idle_timeout, max_lifetime) = store::limits(policy);
-    // The page may have stayed, and been heard by another instance.
+    // The page may have stayed: another instance may have heard it.
     let is_gone = "page_lost_at <= now() - $4 and id = any($6) and exists (
             select from unnest($6, $7) as left_at (session, ago)
                 where session = id and page_heard_at <= now() - ago + $5

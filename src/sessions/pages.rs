@@ -169,12 +169,12 @@ impl Pages {
         self.known().lost.extract_if(.., |lost| lost.is_due()).collect()
     }
 
-    /// Takes these back: they could not be written down.
+    /// Puts these streams back, because they could not be written to the database.
     pub fn give_back(&self, lost: Vec<LostStream>) {
         self.known().lost.extend(lost);
     }
 
-    /// Forgets pages, and proxies of lost streams, that were not heard for long.
+    /// Forgets pages that were not heard for long, and lost streams whose proxies were not.
     pub fn forget_silent(&self) {
         self.known().forget_silent(Moment::now(), KEPT);
     }

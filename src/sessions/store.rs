@@ -100,7 +100,7 @@ pub(super) const WAITS_AFTER_THIS: &str = "set_config('oneseat.waits_after_commi
 pub(super) const ENDS_AT: &str =
     "session_ends_at(expires_at, last_activity, created_at, $1, $2, is_restored)";
 
-/// [`ENDS_AT`] by time alone, for a session that no backup has brought back.
+/// [`ENDS_AT`] by time alone: a session that a backup has brought back is judged like any other.
 pub(super) const EXPIRES_AT: &str = "session_ends_at(expires_at, last_activity, created_at, $1, $2)";
 
 /// The idle timeout and the maximum lifetime: `$1` and `$2` of a statement with `ENDS_AT`, and of
@@ -138,8 +138,8 @@ pub fn count_live(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResul
         .get_result(conn)
 }
 
-/// Locks these sessions, and a user's, until the transaction ends. One order prevents deadlocks. Returns the
-/// existing ones, and whether they live.
+/// Locks these sessions, and that of `of_user`, until the transaction ends. All callers lock in the order of
+/// the ids, which prevents deadlocks. Returns the sessions that exist, and whether they live.
 pub fn lock_all(
     conn: &mut PgConnection,
     ids: &[Uuid],

@@ -56,7 +56,7 @@ pub(super) struct Reader {
     /// A longer lease that other instances may still use: the version of the change that shortened it, and
     /// when this reader first saw that version.
     previous: Option<(i64, Moment)>,
-    /// The snapshot whose rows are deleted when it is old enough, and when it was taken.
+    /// The snapshot up to which rows are deleted when it is old enough, and when it was taken.
     oldest: Option<(String, Moment)>,
     /// When an answer was last reliable. `None` before the first such answer, and once the log has the
     /// warning.
