@@ -4,7 +4,7 @@ use super::User;
 use crate::words::words;
 
 words! {
-    /// The state of an account: the one that an admin has to know first.
+    /// The state of an account. If several apply, the one that an admin has to know first.
     pub enum AccountState {
         /// The user may sign in.
         Active = "active",
@@ -19,14 +19,14 @@ words! {
     }
 }
 
-/// How far a user has come with a password.
+/// Whether a user has a password, or may choose one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordState {
-    /// There is one.
+    /// The user has a password.
     Chosen,
-    /// There is none, but an invitation to choose it.
+    /// The user has no password, but an invitation to choose one.
     Invited,
-    /// There is none: the account was imported without, or the invitation is too old.
+    /// The user has no password: the account was imported without one, or the invitation is too old.
     Missing,
 }
 

@@ -10,8 +10,9 @@ use crate::db::PgConnection;
 use crate::db::clock::now;
 use crate::db::schema::users;
 
-/// Sets the address, and whether it is known to be the user's; `None` leaves that as it is. `false`: another
-/// account has the address, and nothing is changed. May be called in a transaction, which goes on either way.
+/// Sets the address, and whether it is known to be the user's; `None` leaves that as it is. Returns `false`
+/// if another account has the address; then nothing is changed. A transaction around the call can go on
+/// either way.
 pub fn set(conn: &mut PgConnection, id: Uuid, email: &Email, is_verified: Option<bool>) -> QueryResult<bool> {
     let update = conn.transaction(|conn| {
         diesel::update(users::table.find(id))

@@ -12,9 +12,9 @@ use unicode_normalization::UnicodeNormalization;
 use crate::domain_name;
 use crate::unseen;
 
-/// An address in its one spelling, for one account and one lock: the part before the `@` in NFC and lower case,
-/// without full and half width; the domain in ASCII (IDNA). The table requires what PostgreSQL can see of it
-/// (`users_email_in_normal_form`, `users_email_spelling`).
+/// An address in its normal form, by which it has one account and one lock: the part before the `@` in NFC
+/// and lower case, in characters of usual width; the domain in ASCII (IDNA). The table requires as much of
+/// this as PostgreSQL can check (`users_email_in_normal_form`, `users_email_spelling`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
@@ -32,16 +32,16 @@ const LONGEST_LOCAL_PART: usize = 64;
 /// The text cannot be an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnEmail {
-    /// It has not the parts of one.
+    /// It does not have the form of an address.
     #[error("email must be an address like name@example.org")]
     Shape,
     /// It is longer than mail servers take.
     #[error("email must have at most {LONGEST} bytes, and {LONGEST_LOCAL_PART} of them before the @")]
     TooLong,
-    /// Mail programs write it like this, after a name.
+    /// It is in `<` and `>`, as mail programs write it after a name.
     #[error("email must be only the address, like name@example.org, without a name or < and > around it")]
     InBrackets,
-    /// What stands after the `@` is no domain (IDNA 2008, RFC 5890).
+    /// The part after the `@` is no domain (IDNA 2008, RFC 5890).
     #[error(
         "email must have the name of a domain after the @, like example.org; no domain can be spelled like this one"
     )]
@@ -79,13 +79,14 @@ impl FromStr for Email {
     }
 }
 
-/// The text without full and half width, as East Asian keyboards write it (RFC 8265 3.3.1).
+/// The text with full-width and half-width characters, which East Asian keyboards write, in their usual width
+/// (RFC 8265 3.3.1).
 fn in_usual_width(text: &str) -> String {
     let widths = CodePointMapData::<EastAsianWidth>::new();
     let mut usual = String::with_capacity(text.len());
     for c in text.chars() {
         match widths.get(c) {
-            // Its compatible form has a space.
+            // The compatible form of U+FFE3 has a space.
             EastAsianWidth::Fullwidth | EastAsianWidth::Halfwidth if c != '\u{ffe3}' => {
                 usual.extend(std::iter::once(c).nfkc())
             }
@@ -95,7 +96,7 @@ fn in_usual_width(text: &str) -> String {
     usual
 }
 
-/// In NFC and lower case. Lower-casing can undo NFC, so NFC is applied again.
+/// The part before the `@` in NFC and lower case. Lower-casing can undo NFC, so NFC is applied again.
 fn folded(local: &str) -> String {
     local.nfc().collect::<String>().to_lowercase().nfc().collect()
 }
@@ -109,8 +110,8 @@ fn in_ascii(domain: &str) -> Option<String> {
 }
 
 impl Email {
-    /// Parses the address of a new account. Mail servers must accept it, too, it must have no invisible
-    /// characters, and its domain a name: mail to an address in brackets is not sent.
+    /// Parses the address of a new account. It must be one that mail servers accept, without invisible
+    /// characters. Its domain must be a name, because no mail is sent to an IP address in brackets.
     ///
     /// # Errors
     /// When the text is no such address.
@@ -128,12 +129,12 @@ impl Email {
         }
     }
 
-    /// The address of an account as it is stored, although it may have been written before today's spelling.
+    /// The address of an account as it is stored. An older version may have written it in another spelling.
     pub fn stored(email: &str) -> Self {
         Self(email.to_owned())
     }
 
-    /// Can only a mail server with SMTPUTF8 take mail for it (RFC 6531)? The domain alone never asks for that.
+    /// Whether mail to it needs a mail server with SMTPUTF8 (RFC 6531). The domain alone never does.
     pub fn needs_smtp_utf8(&self) -> bool {
         !self.0.is_ascii()
     }
@@ -143,8 +144,8 @@ impl Email {
         &self.0
     }
 
-    /// By what it is searched beside its normal form: as people read it, folded as the column `folded_email` is. `None` where nothing of
-    /// the domain is written in another way.
+    /// The text by which it is searched beside its normal form: the address as people read it, folded as the
+    /// column `folded_email` is. `None` if no part of the domain is shown in another way than in ASCII.
     pub fn searched(&self) -> Option<String> {
         let has_other_letters = self
             .0
@@ -178,7 +179,7 @@ pub fn short_digest(digest: &[u8]) -> String {
     hex
 }
 
-/// For people; [`Email::as_str`] is for programs.
+/// The address for people to read; [`Email::as_str`] is for programs.
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&unseen::in_line(&domain_name::readable_address(&self.0)))

@@ -25,8 +25,8 @@ const QUEUE: usize = 256;
 /// The longest wait. A busy machine may be slower than the length of the queue suggests.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A user whose hash is of no use is helped this often, however often anybody tries: a later link ends an earlier
-/// one.
+/// How long after one link to a user with an unusable hash the next may be mailed, however often somebody
+/// tries to sign in: a later link ends an earlier one.
 const PAUSE_BETWEEN_HELP: Duration = Duration::from_secs(60 * 60);
 
 /// The niceness of hashing, from 0 to 19. At 10, hashing gets a tenth of a core that it shares with other
@@ -58,13 +58,14 @@ pub enum Verdict {
     Right(Match),
     /// The password is wrong, or there is no account.
     Wrong,
-    /// No password can be right: the stored hash is of no use. Strangers must not tell this from a wrong
-    /// password.
+    /// No password can be right: the stored hash is unusable. Strangers must not be able to tell this from a
+    /// wrong password.
     Unusable {
-        /// Whether to help the user now, as was not done in the last hour.
+        /// Whether to mail the user a link now. This is so once an hour at most.
         needs_help: bool,
     },
-    /// Nobody can say, because there is no pepper. The password may be right.
+    /// The password could not be checked, because its hash needs a pepper and none is configured. It may be
+    /// right.
     NoPepper,
 }
 
@@ -76,14 +77,14 @@ pub struct Hasher {
     queue: Arc<Mutex<FairQueue<Job>>>,
     /// The hash for addresses without an account: the time must not reveal them.
     dummy: Arc<PasswordHash>,
-    /// For hashes that were made with one.
+    /// The pepper for hashes that were made with one.
     pepper: Option<Pepper>,
-    /// Users whose unusable hash was logged, and when they were last helped. To log it once is enough, however often
-    /// strangers try it.
+    /// Users whose unusable hash was logged, and when they were last mailed a link. One line in the log is
+    /// enough, however often strangers try to sign in.
     unusable: Arc<Mutex<HashMap<Uuid, Instant>>>,
 }
 
-/// Runs with the memory of a thread. `None`: another entry took its place in the queue.
+/// A task that runs with the memory of a thread. It gets `None` if another entry took its place in the queue.
 type Job = Box<dyn FnOnce(Option<&mut Memory>) + Send>;
 
 /// One low-priority thread and the memory in which it hashes.
@@ -126,7 +127,7 @@ impl Hasher {
         self.pepper.is_some()
     }
 
-    /// Hashes a new password that has been judged.
+    /// Hashes a new password whose strength has been judged.
     ///
     /// # Errors
     /// See [`Error`].
@@ -217,7 +218,7 @@ impl Hasher {
     }
 }
 
-/// Logs the user once. Returns whether to help them now.
+/// Logs once that the user's hash is unusable. Returns whether to mail the user a link now.
 fn note_unusable(noted: &mut HashMap<Uuid, Instant>, user: Uuid, why: UnusableHash) -> bool {
     let helped = noted.get(&user);
     if helped.is_none() {

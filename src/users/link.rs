@@ -2,8 +2,8 @@
 //! most one live link for each purpose. A link works once, until it expires, for the address to which it was
 //! sent.
 //!
-//! The link that changes an address is there from the request on, and holds the new address. It takes the token of
-//! its mail when that is sent. Until then it has a token that nobody knows.
+//! A link that changes an address exists from the request on, and holds the new address. Until its mail is
+//! sent, it has a token that nobody knows; then it gets the token in the mail.
 
 use std::time::Duration;
 
@@ -57,15 +57,15 @@ const WAITING: Duration = Duration::from_secs(4 * 24 * 60 * 60);
 /// A live link.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// Whose it is.
+    /// The user of the link.
     pub user: User,
-    /// What it does.
+    /// The purpose of the link.
     pub purpose: Purpose,
-    /// Where it was sent: the user's address, or the one that takes its place.
+    /// The address to which it was sent: the user's own, or the new one.
     pub email: String,
 }
 
-/// A change of address that waits for its link to be used.
+/// A pending change of address: its link has not been used yet.
 #[derive(Queryable, Clone, Debug)]
 pub struct PendingChange {
     /// The new address.
@@ -84,7 +84,8 @@ pub fn open(
     put(conn, user.id, purpose, token, &user.email, purpose.lifetime())
 }
 
-/// Notes that the user wants this address, in place of an earlier wish. The token is thrown away.
+/// Records that the user asks for this address, in place of an earlier request. The caller throws the token
+/// away, so that nobody knows it.
 pub fn begin_change(
     conn: &mut PgConnection,
     user_id: Uuid,
@@ -102,7 +103,8 @@ pub fn begin_change(
     )
 }
 
-/// Gives a change of address that still waits its token. `false`: it was withdrawn, or another one took its place.
+/// Gives a pending change of address its token. Returns `false` if it was withdrawn, or if another one took
+/// its place.
 pub fn open_change(
     conn: &mut PgConnection,
     user_id: Uuid,
@@ -122,7 +124,7 @@ pub fn open_change(
     Ok(changed > 0)
 }
 
-/// The user's change of address, if one waits.
+/// The user's pending change of address, if there is one.
 pub fn pending_change(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Option<PendingChange>> {
     one_time_links::table
         .find((user_id, Purpose::EmailChange))
@@ -177,7 +179,7 @@ pub fn find(conn: &mut PgConnection, token: &TokenDigest) -> QueryResult<Option<
     Ok(found.map(|(user, purpose, email)| Link { user, purpose, email }))
 }
 
-/// Is there such a link whose time is over?
+/// Whether there is an expired link with this token and one of these purposes.
 pub fn is_expired(conn: &mut PgConnection, token: &TokenDigest, purposes: &[Purpose]) -> QueryResult<bool> {
     let expired = one_time_links::table
         .filter(one_time_links::token_digest.eq(token))

@@ -68,7 +68,7 @@ pub fn seconds_left(conn: &mut PgConnection, email: &Email) -> QueryResult<Optio
     Ok(left.map(|left| left.seconds))
 }
 
-/// Is the address with this digest locked now? As an expression of a statement.
+/// An expression of a statement: whether the address with this digest is locked now.
 pub fn is_locked_sql(email_digest: &str) -> String {
     format!(
         "exists (select from login_failures where email_digest = {email_digest} and locked_until > now())"
@@ -85,9 +85,9 @@ pub fn forget_sql(email_digest: &str) -> String {
     )
 }
 
-/// Counts one failure, in one statement, which also tells the pages of admins of a new lock: there is no lock that
-/// they are not told of. Concurrent failures are each counted once, or find the address locked. After a lock has
-/// expired, the count starts anew.
+/// Counts one failure. The same statement tells the pages of admins of a new lock, so that they hear of every
+/// lock. Concurrent failures are each counted once, or find the address locked. After a lock has expired, the
+/// count starts anew.
 pub fn record_failure(
     conn: &mut PgConnection,
     email: &Email,

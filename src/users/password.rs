@@ -11,9 +11,10 @@ use super::strength;
 
 /// The most code points in a new password. Longer input is refused before any hashing.
 const LONGEST: usize = 128;
-/// The most code points in a password that is typed: other systems, from which users were brought along, allow more.
+/// The most code points in a password that is typed. Other systems, whose users were imported, allow more
+/// than we do.
 pub const LONGEST_TYPED: usize = 1_024;
-/// The fewest code points in a new password: the only factor (NIST SP 800-63B-4, 3.1.1.2).
+/// The fewest code points in a new password, which is the only factor (NIST SP 800-63B-4, 3.1.1.2).
 const SHORTEST: usize = 15;
 
 /// A password in clear, in NFC (NIST SP 800-63B-4, 3.1.1.2). It is kept until it is hashed, and wiped when
@@ -21,11 +22,11 @@ const SHORTEST: usize = 15;
 #[derive(Clone)]
 pub struct Password {
     normal: Zeroizing<String>,
-    /// As it was typed, if that is not NFC: other systems hashed it so.
+    /// The password as it was typed, if that is not NFC: other systems hashed it in that form.
     typed: Option<Zeroizing<String>>,
 }
 
-/// A new password of the right length that has not been judged yet.
+/// A new password of the right length, whose strength has not been judged yet.
 #[derive(Clone, Debug)]
 pub struct Proposed(Password);
 
@@ -102,7 +103,7 @@ impl Password {
         })
     }
 
-    /// The password in clear, for those who show a generated one, and those who hash one.
+    /// The password in clear, to show a generated one or to hash one.
     pub fn reveal(&self) -> &str {
         &self.normal
     }

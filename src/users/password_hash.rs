@@ -1,5 +1,5 @@
-//! Our password hashes: Argon2id, as PHC strings in the database. Other hashes are checked as their systems did
-//! ([`super::foreign_hash`]), and replaced by ours when the password is right.
+//! Our password hashes: Argon2id, as PHC strings in the database. Other hashes are checked as their systems
+//! do it ([`super::foreign_hash`]), and replaced by ours when the password is right.
 
 use std::fmt;
 
@@ -20,8 +20,9 @@ const LANES: u32 = 1;
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 
-/// Blocks of 1 KiB that are allocated together, used or not. glibc returns more than 32 MiB to the system
-/// when it is freed, and keeps less for later. Unused blocks take no memory.
+/// The number of blocks of 1 KiB that are allocated together, used or not. glibc returns an allocation of
+/// more than 32 MiB to the system when it is freed, and keeps a smaller one for later. Unused blocks take no
+/// memory.
 pub(super) const ROOM: usize = 33 * 1_024;
 
 /// The memory for hashing, reused for the next hash.
@@ -34,8 +35,8 @@ pub struct PasswordHash(String);
 /// The result for a right password.
 #[derive(Debug)]
 pub struct Match {
-    /// The password hashed with today's parameters, if the stored hash has others: weaker ones are not enough,
-    /// and dearer ones show in the time of an answer who has an account.
+    /// The password hashed with today's parameters, if the stored hash has others: weaker ones are not
+    /// enough, and costlier ones let the response time reveal who has an account.
     pub ours: Option<PasswordHash>,
     /// Whether today's rules would refuse the password.
     pub is_below_rules: bool,
@@ -44,7 +45,7 @@ pub struct Match {
 /// The result of a check.
 #[derive(Debug)]
 pub(super) enum Checked {
-    /// The password is right. The hash is ours, if the stored one was not.
+    /// The password is right. The value is a new hash of ours, if the stored one is not ours.
     Right(Option<PasswordHash>),
     /// The password is wrong.
     Wrong,

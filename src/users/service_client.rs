@@ -40,7 +40,8 @@ pub fn create(
         .optional()
 }
 
-/// Is this the secret of this client? PostgreSQL compares digests of random bits: its time reveals nothing.
+/// Whether this is the secret of this client. PostgreSQL compares digests of random bits, so the response
+/// time reveals nothing.
 pub fn is_known(conn: &mut PgConnection, id: Uuid, secret: &TokenDigest) -> QueryResult<bool> {
     let client = service_clients::table
         .find(id)

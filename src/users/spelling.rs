@@ -1,4 +1,5 @@
-//! Accounts whose address has another spelling than [`Email`] gives it, or cannot be searched as it is shown: an older version wrote it.
+//! Finds and completes accounts that an older version wrote: their address has another spelling than
+//! [`Email`] gives it, or cannot be searched as it is shown.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text, Uuid as SqlUuid};
@@ -8,11 +9,12 @@ use super::{Email, address};
 use crate::db::PgConnection;
 use crate::db::schema::{login_failures, one_time_links, users};
 
-/// Has an older version written the row? As the index `users_email_spelling_idx` says it.
+/// The condition for rows that an older version wrote, as in the index `users_email_spelling_idx`.
 const IS_OF_BEFORE: &str =
     "not email_is_spelled(email) or (email like '%@%xn--%' and searched_email is null)";
 
-/// Does the address, as people read it, match the pattern? Rows without another spelling do not.
+/// Whether the address matches the pattern as people read it. An address that is stored as people read it
+/// does not.
 #[diesel::dsl::auto_type(no_type_alias)]
 pub fn is_read_as(pattern: String) -> _ {
     let matches: diesel::dsl::AssumeNotNull<diesel::dsl::Like<users::searched_email, String>> =
@@ -23,15 +25,15 @@ pub fn is_read_as(pattern: String) -> _ {
 /// An account and its address.
 #[derive(QueryableByName, Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// The account.
+    /// The id of the account.
     #[diesel(sql_type = SqlUuid)]
     pub id: Uuid,
-    /// As it is stored.
+    /// The address as it is stored.
     #[diesel(sql_type = Text)]
     pub email: String,
 }
 
-/// Up to `most` of those accounts, after this one, by their ids.
+/// Finds and locks up to `most` accounts that an older version wrote, with ids above `after`, by id.
 pub fn find(conn: &mut PgConnection, after: Uuid, most: i64) -> QueryResult<Vec<Holder>> {
     diesel::sql_query(format!(
         "select id, email from users where ({IS_OF_BEFORE}) and id > $1 order by id limit $2 for update"
@@ -41,7 +43,7 @@ pub fn find(conn: &mut PgConnection, after: Uuid, most: i64) -> QueryResult<Vec<
     .load(conn)
 }
 
-/// Writes by what the address is searched, which is all that its row lacks.
+/// Writes the text by which the address is searched, which is all that its row lacks.
 pub fn complete(conn: &mut PgConnection, holder: &Holder, email: &Email) -> QueryResult<()> {
     diesel::update(users::table.find(holder.id))
         .set(users::searched_email.eq(email.searched()))
@@ -49,7 +51,7 @@ pub fn complete(conn: &mut PgConnection, holder: &Holder, email: &Email) -> Quer
     Ok(())
 }
 
-/// Is there any? It only reads.
+/// Whether there is an account that an older version wrote. Locks nothing.
 pub fn any(conn: &mut PgConnection) -> QueryResult<bool> {
     #[derive(QueryableByName)]
     struct Any {
@@ -63,7 +65,8 @@ pub fn any(conn: &mut PgConnection) -> QueryResult<bool> {
     .map(|Any { is_there }| is_there)
 }
 
-/// Gives the account this address, with its lock and its links. `false`: another account has it, and nothing is changed.
+/// Gives the account this address, and moves its lock and its links to it. Returns `false` if another account
+/// has the address; then nothing is changed.
 pub fn respell(conn: &mut PgConnection, holder: &Holder, email: &Email) -> QueryResult<bool> {
     if !address::set(conn, holder.id, email, None)? {
         return Ok(false);
@@ -72,7 +75,7 @@ pub fn respell(conn: &mut PgConnection, holder: &Holder, email: &Email) -> Query
         Email::stored(&holder.email).digest().to_vec(),
         email.digest().to_vec(),
     );
-    // Each spelling has counted by itself: the account is locked if any was.
+    // Failures were counted for each spelling: the account is locked if any of them was.
     let merge = diesel::sql_query(
         "insert into login_failures as f (email_digest, failed_attempts, locked_until, updated_at)
          select $2, failed_attempts, locked_until, updated_at from login_failures where email_digest = $1

@@ -45,7 +45,7 @@ pub struct Credentials {
     pub password_hash: Option<PasswordHash>,
 }
 
-/// What decides, together with the password, about a sign-in with an address.
+/// The facts that decide about a sign-in with an address, together with the password.
 #[derive(Clone, Debug)]
 pub struct Claimed {
     /// Whether wrong passwords have locked the address, with or without an account.
@@ -139,7 +139,7 @@ impl From<ClaimedRow> for Claimed {
     }
 }
 
-/// Looks up an address before its password is checked: with and without an account in one way (law 7).
+/// Looks up an address before its password is checked, in the same way with and without an account (law 7).
 pub fn find_claimed(conn: &mut PgConnection, email: &Email) -> QueryResult<Claimed> {
     let always_one_row = claim_sql("from (values (1)) as one left join users on users.email = $2");
     let statement = diesel::sql_query(always_one_row)
@@ -149,7 +149,8 @@ pub fn find_claimed(conn: &mut PgConnection, email: &Email) -> QueryResult<Claim
     Ok(row.into())
 }
 
-/// Like [`lock`], and also looks whether the account's address is locked, as of before any wait for the row.
+/// Like [`lock`], and also finds out whether the account's address is locked. That is as of before any wait
+/// for the row lock.
 pub fn lock_claimed(conn: &mut PgConnection, id: Uuid, email: &Email) -> QueryResult<Option<Claimed>> {
     let statement = diesel::sql_query(claim_sql("from users where id = $2 for update"))
         .bind::<Binary, _>(email.digest().to_vec())
@@ -199,7 +200,7 @@ pub fn any(conn: &mut PgConnection) -> QueryResult<bool> {
     select(exists(users::table.select(users::id))).get_result(conn)
 }
 
-/// Creates an account. `None`: the address is taken.
+/// Creates an account. `None` if the address is taken.
 pub fn create(conn: &mut PgConnection, new: &NewUser) -> QueryResult<Option<User>> {
     insert_into(users::table)
         .values((
@@ -227,21 +228,21 @@ pub fn set_password(conn: &mut PgConnection, id: Uuid, hash: &PasswordHash) -> Q
         .execute(conn)
 }
 
-/// Sets the name. The one that the user has already changes nothing.
+/// Sets the name. Changes no row if the user has this name already.
 pub fn rename(conn: &mut PgConnection, id: Uuid, name: &Name) -> QueryResult<usize> {
     update(users::table.find(id).filter(users::name.ne(name.as_str())))
         .set((users::name.eq(name.as_str()), users::updated_at.eq(now())))
         .execute(conn)
 }
 
-/// Sets the role. The one that the user has already changes nothing.
+/// Sets the role. Changes no row if the user has this role already.
 pub fn set_role(conn: &mut PgConnection, id: Uuid, role: Role) -> QueryResult<usize> {
     update(users::table.find(id).filter(users::role.ne(role)))
         .set((users::role.eq(role), users::updated_at.eq(now())))
         .execute(conn)
 }
 
-/// Marks the address as the user's. Doing so again changes nothing.
+/// Marks the address as known to be the user's. Doing so again changes nothing.
 pub fn set_verified(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
     update(users::table.find(id).filter(users::email_verified.eq(false)))
         .set((users::email_verified.eq(true), users::updated_at.eq(now())))

@@ -17,13 +17,14 @@ use super::Unusable;
 /// A password must take more guesses than ten to this power (zxcvbn's score 3, "safely unguessable").
 const ENOUGH: f64 = 8.0;
 
-/// What well-known phrases add to other words, as a power of ten: the list has about as many.
+/// The guesses that well-known phrases add to other words, as a power of ten: the list has about as many
+/// phrases.
 const OF_PHRASES: f64 = 2.0;
 
 /// The most words about the owner that the estimator gets. None is longer than an excerpt.
 const MOST_WORDS: usize = 24;
 
-/// The fewest letters that must remain without words about the owner and well-known phrases.
+/// The fewest letters that must remain when words about the owner and well-known phrases are taken out.
 const LEAST_BESIDE_WORDS: usize = 8;
 
 /// Refuses a password that an attacker would soon try. `about` describes its owner: name and address.
@@ -97,7 +98,8 @@ fn guessable(why: &str) -> Result<(), Unusable> {
     Err(Unusable::Guessable(why.to_owned()))
 }
 
-/// Accepts a high estimate. `more` is what the estimator did not see, as a power of ten.
+/// Accepts a high estimate. `more` is the number of guesses for what the estimator did not see, as a power of
+/// ten.
 fn is_enough(estimate: &Entropy, more: f64) -> Result<(), Unusable> {
     // The estimate of an empty text is minus infinity.
     if estimate.guesses_log10().max(0.0) + more > ENOUGH {
@@ -131,7 +133,7 @@ fn in_words(warning: Warning) -> &'static str {
     }
 }
 
-/// The texts, their parts, and the name of this program.
+/// The words about the owner: the texts, their parts, and the name of this program.
 fn words<'a>(about: &[&'a str]) -> Vec<&'a str> {
     let parts = about
         .iter()

@@ -1,5 +1,5 @@
-//! Argon2 as a PHC string: argon2-cffi, Ory Kratos, Laravel, PHP, and oneseat itself. Others write something
-//! in front of it.
+//! Argon2 as a PHC string: argon2-cffi, Ory Kratos, Laravel, PHP, and oneseat itself. Other systems write a
+//! prefix in front of it.
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Params, Version};
@@ -7,7 +7,7 @@ use argon2::{Algorithm, Params, Version};
 use super::StoredHash;
 use super::derivation::Derivation;
 
-/// Django, Nextcloud and OpenLDAP.
+/// None, and those of Django, Nextcloud and OpenLDAP.
 const PREFIXES: [&str; 5] = ["", "argon2", "2|", "3|", "{ARGON2}"];
 
 pub(super) fn read(text: &str) -> Option<StoredHash> {

@@ -1,4 +1,4 @@
-//! ASP.NET Identity, versions 2 and 3 of its form, in base64.
+//! ASP.NET Identity, versions 2 and 3 of its format, in base64.
 
 use super::StoredHash;
 use super::derivation::{Derivation, Sha};
@@ -35,7 +35,7 @@ fn version_3(rest: &[u8]) -> Option<StoredHash> {
     Some(pbkdf2(sha, iterations, salt, expected))
 }
 
-/// The first 32 bits, the highest first, and what follows.
+/// Reads the first 32 bits as a big-endian number. Returns it and the bytes that follow.
 fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let (number, rest) = bytes.split_first_chunk()?;
     Some((u32::from_be_bytes(*number), rest))

@@ -6,7 +6,8 @@ use super::encoding::bcrypt_base64;
 use super::input::Input;
 
 pub(super) fn read(text: &str) -> Option<StoredHash> {
-    // Nextcloud's first form, OpenLDAP's, and Devise's, which an export marks where there is a pepper.
+    // No prefix, that of Nextcloud's first format, and that of OpenLDAP. Below: that of Devise, which an
+    // export adds where there is a pepper.
     for prefix in ["", "1|", "{CRYPT}"] {
         if let Some(read) = text.strip_prefix(prefix).and_then(modular_crypt) {
             return Some(read);

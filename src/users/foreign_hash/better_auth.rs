@@ -4,7 +4,7 @@ use super::StoredHash;
 use super::derivation::Derivation;
 use super::input::Input;
 
-/// `SALT:HASH`, 32 and 128 hex digits. What is salted with is the text of the digits, not what they stand for.
+/// `SALT:HASH`, 32 and 128 hex digits. The salt is the text of its digits, not the bytes that they stand for.
 pub(super) fn read(text: &str) -> Option<StoredHash> {
     let (salt, hash) = text.split_once(':')?;
     let is_salt = salt.len() == 32 && salt.bytes().all(|digit| digit.is_ascii_hexdigit());

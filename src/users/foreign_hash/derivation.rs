@@ -1,4 +1,4 @@
-//! What is computed from a password, and what it may cost.
+//! The computation of a hash from a password, and the bounds of its cost.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,8 +15,8 @@ use crate::users::password_hash::{Memory, NotHashed, ROOM, argon2_digest};
 
 /// The most memory that one check may take: 128 MiB. Django asks for 100, Ory Kratos for 128.
 const MOST_MEMORY_KIB: u64 = 128 * 1_024;
-/// The most work of Argon2 and of scrypt: memory that is written, in all passes or lanes. 512 MiB and 256 MiB
-/// take about as long.
+/// The most work of Argon2 and of scrypt: the memory that is written in all passes or lanes together. 512 MiB
+/// of Argon2 take about as long as 256 MiB of scrypt.
 const MOST_ARGON2_KIB: u64 = 512 * 1_024;
 const MOST_SCRYPT_KIB: u64 = 256 * 1_024;
 const MOST_PASSES: u32 = 64;
@@ -24,28 +24,30 @@ const MOST_LANES: u32 = 64;
 /// The most iterations of PBKDF2, over all blocks of its output. With SHA-512 each counts twice. Django 6.1
 /// asks for 1.5 million.
 const MOST_ITERATIONS: u64 = 2_000_000;
-/// Fewer than any system ever used.
+/// The fewest iterations of PBKDF2. No system has ever used fewer.
 const FEWEST_ITERATIONS: u32 = 1_000;
 /// The binary logarithms of the rounds of bcrypt and phpass.
 const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=14;
 const PHPASS_COSTS: std::ops::RangeInclusive<u8> = 7..=20;
-/// phpass takes no longer password.
+/// The longest password that phpass takes, in bytes.
 const PHPASS_READS: usize = 4_096;
-/// The most blocks of MD5 for phpass: about as long as the other bounds. It reads the whole password in each round,
-/// as no other system does: HMAC and Argon2 read it once, bcrypt cuts it.
+/// The most blocks of MD5 for phpass, which take about as long as the other bounds allow. phpass reads the
+/// whole password in each round, as no other system does: HMAC and Argon2 read it once, bcrypt cuts it.
 const MOST_MD5_BLOCKS: u64 = 1 << 22;
-/// The most of both parameters with which scrypt multiplies its input and its output. Systems use 8 and 1, some 16.
+/// The largest r and the largest p of scrypt, which multiply its input and its output. Systems use 8 and 1,
+/// some 16.
 const MOST_SCRYPT_FACTOR: u32 = 64;
-/// Argon2 takes no shorter salt.
+/// The shortest salt that Argon2 takes, in bytes.
 const SHORTEST_ARGON2_SALT: usize = 8;
-/// Fewer bytes would be found by chance.
+/// The shortest hash, in bytes. A shorter one might be matched by chance.
 const SHORTEST_OUTPUT: usize = 16;
-/// More bytes are in no hash.
+/// The longest hash, in bytes. No system has a longer one.
 const LONGEST_OUTPUT: usize = 128;
-/// What bcrypt reads of a password and the NUL after it.
+/// How many bytes bcrypt reads of a password and the NUL after it.
 const BCRYPT_READS: usize = 72;
 
-/// Held by the one check in this process that takes more than [`ROOM`]: what all threads take together is bounded.
+/// Held by a check that takes more memory than [`ROOM`]. Only one such check runs at a time in this process,
+/// so the memory of all threads together is bounded.
 pub(super) static LARGE: Mutex<()> = Mutex::new(());
 
 /// A computation with its parameters and its salt, and the result for the right password.
@@ -75,7 +77,7 @@ pub(super) enum Derivation {
         salt: [u8; 16],
         expected: Vec<u8>,
     },
-    /// MD5, again and again.
+    /// MD5, repeated.
     Phpass {
         cost: u8,
         salt: Vec<u8>,
@@ -99,7 +101,7 @@ pub(super) enum Sha {
 }
 
 impl Sha {
-    /// Bytes of its output.
+    /// The length of its output in bytes.
     pub(super) fn len(self) -> usize {
         match self {
             Self::Sha1 => 20,
@@ -136,7 +138,7 @@ impl Sha {
             // No system does this.
             Self::Sha384 => return Err(NotHashed),
         };
-        // These loops are compiled with the package, for speed in tests, too.
+        // These loops are compiled with the package, which is optimised for tests, too.
         let params = pbkdf2::Params::new(iterations).map_err(|_| NotHashed)?;
         pbkdf2_hmac_with_params(input, salt, algorithm, params, out);
         Ok(())
@@ -144,7 +146,7 @@ impl Sha {
 }
 
 impl Derivation {
-    /// Refuses what would take too much, and what any password might match.
+    /// Refuses a hash that would take too much to check, and one that any password might match.
     pub(super) fn within_bounds(&self) -> Result<(), UnusableHash> {
         if !(SHORTEST_OUTPUT..=LONGEST_OUTPUT).contains(&self.expected().len()) {
             return Err(UnusableHash::Unreadable);
@@ -201,13 +203,14 @@ impl Derivation {
         }
     }
 
-    /// Whether the result for this input is the expected one, in a time that does not depend on it. Memory beyond
+    /// Whether the result for this input is the expected one, compared in constant time. Memory beyond
     /// [`ROOM`] is taken by one check at a time, and is free again afterwards.
     pub(super) fn matches(&self, input: &[u8], memory: &mut Memory) -> Result<bool, NotHashed> {
         let turn = self.is_large().then(|| LARGE.lock());
         let turn = turn.map(|lock| lock.unwrap_or_else(PoisonError::into_inner));
         if turn.is_some() || matches!(self, Self::Scrypt { .. }) {
-            // What was kept is not in use beside it: scrypt has its own.
+            // Free the memory that the thread kept, so that it does not add to that of this check. scrypt
+            // allocates its own.
             *memory = Memory::new();
         }
         let out = self.compute(input, memory);
@@ -256,12 +259,13 @@ impl Derivation {
     }
 }
 
-/// What scrypt writes: blocks of 128 bytes.
+/// The memory that scrypt writes, in KiB. It consists of blocks of 128 bytes.
 fn scrypt_kib(log_n: u8, r: u32) -> u64 {
     (u64::from(r) << log_n) / 8
 }
 
-/// Asked before the parameters are given to scrypt, which multiplies them.
+/// Whether the parameters of scrypt are within the bounds. Check them before scrypt gets them, because it
+/// multiplies them.
 fn is_scrypt_within(log_n: u8, r: u32, p: u32) -> bool {
     let factors = 1..=MOST_SCRYPT_FACTOR;
     if !(1..=20).contains(&log_n) || !factors.contains(&r) || !factors.contains(&p) {
@@ -271,8 +275,8 @@ fn is_scrypt_within(log_n: u8, r: u32, p: u32) -> bool {
     kib <= MOST_MEMORY_KIB && kib * u64::from(p) <= MOST_SCRYPT_KIB
 }
 
-/// As every implementation does it: a NUL counts, another one follows, and what comes after 72 bytes does not
-/// count. It writes 23 of its 24 bytes.
+/// Computes bcrypt as every implementation does: a NUL in the password counts, another one is appended, and
+/// bytes after the first 72 do not count. Of the 24 bytes of the result, systems store 23.
 fn bcrypt(input: &[u8], cost: u32, salt: [u8; 16]) -> Vec<u8> {
     let mut key = Zeroizing::new(input.to_vec());
     key.push(0);
@@ -280,9 +284,11 @@ fn bcrypt(input: &[u8], cost: u32, salt: [u8; 16]) -> Vec<u8> {
     ::bcrypt::bcrypt(cost, salt, &key)[..23].to_vec()
 }
 
-/// Nothing, if the password is longer than phpass takes, or would take too long at this cost.
+/// Computes phpass. The result is empty, and so matches no hash, if the password is longer than phpass takes,
+/// or would take too long at this cost.
 fn phpass(input: &[u8], cost: u8, salt: &[u8]) -> Vec<u8> {
-    // MD5 puts 16 bytes of hash in front, and at least nine behind.
+    // In each round, 16 bytes of hash come before the password, and at least nine bytes of MD5's padding
+    // after it.
     let blocks = (16 + input.len() + 9).div_ceil(64) as u64;
     if input.len() > PHPASS_READS || blocks << cost > MOST_MD5_BLOCKS {
         return Vec::new();

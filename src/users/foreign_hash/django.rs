@@ -1,4 +1,4 @@
-//! Django 1.4 to 6.1. Its Argon2 is read with the others.
+//! Django 1.4 to 6.1. Its Argon2 hashes are read in `argon2`.
 
 use super::derivation::{Derivation, Sha};
 use super::encoding::base64;
@@ -40,7 +40,7 @@ fn scrypt(rest: &str) -> Option<StoredHash> {
     }))
 }
 
-/// So many parts between dollar signs.
+/// Splits the text at dollar signs. `None` if it has not exactly `N` parts.
 pub(super) fn parts<const N: usize>(text: &str) -> Option<[&str; N]> {
     text.split('$').collect::<Vec<_>>().try_into().ok()
 }

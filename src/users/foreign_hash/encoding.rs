@@ -3,7 +3,8 @@
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine, alphabet};
 
-/// Padded or not, and the bits after the last byte may be anything: some systems write them at random.
+/// Accepts base64 with or without padding, and any bits after the last byte: some systems write them at
+/// random.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
@@ -25,7 +26,7 @@ pub(super) fn bcrypt_base64(text: &str) -> Option<Vec<u8>> {
     BCRYPT.decode(text).ok()
 }
 
-/// The letters of crypt(3), which phpass uses from the lowest bits on.
+/// The letters of crypt(3), which phpass uses with the lowest bits first.
 const CRYPT: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The value of one letter of crypt(3), 0 to 63.

@@ -13,10 +13,10 @@ use crate::users::Password;
 /// The key that WordPress gives its HMAC.
 const WORDPRESS_KEY: &[u8] = b"wp-sha384";
 
-/// What PHP's `trim` takes away.
+/// The characters that PHP's `trim` removes.
 const PHP_WHITE_SPACE: [char; 6] = [' ', '\t', '\n', '\r', '\0', '\u{b}'];
 
-/// What is hashed.
+/// The bytes that a system hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
     /// The password as it is typed: most systems do not normalise it.
@@ -25,22 +25,23 @@ pub(super) enum Input {
     Normal,
     /// The password in NFKC: better-auth.
     Nfkc,
-    /// Without white space around it: WordPress.
+    /// The password without white space around it: WordPress.
     Trimmed,
-    /// SHA-256 in hex, so that bcrypt cuts nothing off: Django.
+    /// SHA-256 of the password in hex, so that bcrypt cuts nothing off: Django.
     Sha256Hex,
-    /// HMAC-SHA384 in base64, for the same reason, without white space around the password: WordPress 6.8.
+    /// HMAC-SHA384 of the password in base64, for the same reason, without white space around the password:
+    /// WordPress 6.8.
     WordPressHmac,
-    /// Followed by a secret of the server: Devise.
+    /// The password followed by the pepper, a secret of the server: Devise.
     Peppered,
 }
 
-/// Wiped when it is dropped.
+/// Bytes that are wiped when they are dropped.
 pub(super) type Bytes = Zeroizing<Vec<u8>>;
 
 impl Input {
-    /// The bytes to try. There are two where somebody types a letter in another composition than NFC: the
-    /// device on which they chose the password may have typed it in either.
+    /// The bytes to try. There are two if the password was not typed in NFC: the device on which the user
+    /// chose it may have typed it in either form.
     pub(super) fn of(self, password: &Password, pepper: Option<&Pepper>) -> Vec<Bytes> {
         let (typed, normal) = (password.as_typed(), password.reveal());
         if self == Self::Normal {
@@ -70,7 +71,7 @@ impl Input {
 }
 
 fn wordpress_hmac(text: &str) -> String {
-    // HMAC takes a key of any length.
+    // This never fails: HMAC takes a key of any length.
     Hmac::<Sha384>::new_from_slice(WORDPRESS_KEY).map_or_else(
         |_| String::new(),
         |mac| BASE64_STANDARD.encode(mac.chain_update(text).finalize().into_bytes()),

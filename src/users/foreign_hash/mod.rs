@@ -1,8 +1,8 @@
-//! Password hashes of other systems, for users who were brought along.
+//! Password hashes of other systems, for imported users.
 //!
-//! A stored hash is read into what its system did: how the password becomes bytes ([`Input`]), and what is
-//! computed from them ([`Derivation`]). Each family of systems has a file that knows its forms. What a hash
-//! would cost is bounded before anything is computed.
+//! A stored hash is parsed into the two steps of its system: how the password becomes bytes ([`Input`]), and
+//! what is computed from them ([`Derivation`]). Each family of systems has a file that knows its formats. The
+//! cost of a hash is bounded before anything is computed.
 
 mod argon2;
 mod aspnet;
@@ -25,16 +25,16 @@ use super::Password;
 use super::password_hash::{Memory, NotHashed};
 use crate::config::Pepper;
 
-/// No system stores more than some hundred bytes.
+/// The longest stored hash that is read, in bytes. No system stores more than some hundred.
 const LONGEST: usize = 2_048;
 
 /// Why nobody can sign in with a stored hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableHash {
-    /// The text has the form of no system that is known here.
+    /// The text has no known format.
     #[error("it cannot be read")]
     Unreadable,
-    /// Computing it would take too much.
+    /// Checking it would take too much memory or time.
     #[error("it asks for more memory or passes than one sign-in may take")]
     TooDear,
     /// It was made with a pepper, and none is configured.
@@ -49,10 +49,10 @@ pub(super) struct StoredHash {
     derivation: Derivation,
 }
 
-/// Reads the forms of one family. `None`: the text has none of them.
+/// Reads the formats of one family. `None` if the text has none of them.
 type Reader = fn(&str) -> Option<StoredHash>;
 
-/// Each form begins in its own way, so their order does not matter.
+/// Each format begins in its own way, so their order does not matter.
 const READERS: [Reader; 11] = [
     argon2::read,
     aspnet::read,
@@ -90,7 +90,7 @@ impl StoredHash {
         }
     }
 
-    /// For a hash of ours: we normalise passwords before we hash them.
+    /// The hash as one of ours: we normalise passwords before we hash them.
     pub(super) fn normal(self) -> Self {
         self.with(Input::Normal)
     }
@@ -117,7 +117,7 @@ impl StoredHash {
         }
     }
 
-    /// The same, computed from something else than what was typed.
+    /// The hash, computed from this input instead of the password as it was typed.
     fn with(self, input: Input) -> Self {
         Self { input, ..self }
     }

@@ -1,4 +1,4 @@
-//! Passlib. Its Argon2 and bcrypt are read with the others.
+//! Passlib. Its Argon2 and bcrypt hashes are read in `argon2` and `bcrypt`.
 
 use super::StoredHash;
 use super::derivation::{Derivation, Sha};

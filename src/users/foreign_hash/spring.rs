@@ -21,7 +21,7 @@ pub(super) fn read(text: &str) -> Option<StoredHash> {
     }
 }
 
-/// Salt and hash together in hex; the id stands for the rest.
+/// Salt and hash together in hex. The id determines the other parameters.
 fn pbkdf2(sha: Sha, iterations: u32, salt_bytes: usize, hash: &str) -> Option<StoredHash> {
     let mut salt = hex::decode(hash).ok()?;
     if salt.len() != salt_bytes + PBKDF2_BYTES {

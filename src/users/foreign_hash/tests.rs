@@ -1,4 +1,5 @@
-//! What is read, what is refused, and what bcrypt makes of its input. `tests/it/moving_in` signs in with all of it.
+//! Tests which hashes are read and which are refused, and what bcrypt does with its input.
+//! `tests/it/moving_in` signs in with every format.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ fn every_form_is_read_within_the_bounds_and_one_more_letter_is_none() {
         let pepper = vector["pepper"].as_str().map(|text| Pepper::new(text).unwrap());
         assert_eq!(read.needs(None).is_err(), pepper.is_some(), "{line}");
         assert!(read.needs(pepper.as_ref()).is_ok(), "{line}");
-        // In front of it: some forms end in base64 of any length.
+        // The letter is put in front, because some formats end in base64 of any length.
         assert!(StoredHash::parse(&format!("x{hash}")).is_err(), "{line}");
     }
     assert!(VECTORS.lines().count() > 50);
@@ -121,7 +122,7 @@ fn a_long_password_costs_no_more_than_a_short_one() {
     // 2^20 rounds of 65 blocks would take a minute.
     assert!(!matches(&long, &at_cost('I')));
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    // As WordPress has it by default: within the bounds, for what phpass takes.
+    // This is the default cost of WordPress. It is within the bounds for every password that phpass takes.
     assert!(matches(&"x".repeat(1_000), PHPASS_OF_1000));
 }
 

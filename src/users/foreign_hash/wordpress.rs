@@ -1,4 +1,4 @@
-//! WordPress, and phpass as older versions of it and phpBB have it.
+//! WordPress, and phpass, which older versions of it and phpBB use.
 
 use super::derivation::Derivation;
 use super::encoding::{crypt_bytes, crypt_value};

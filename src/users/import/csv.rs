@@ -1,5 +1,5 @@
-//! CSV (RFC 4180), whose first line names the columns. Spreadsheets put semicolons in place of the commas where a
-//! comma stands in numbers; some programs put tabs.
+//! CSV (RFC 4180), whose first line names the columns. Spreadsheets write semicolons instead of commas where
+//! numbers have a decimal comma; some programs write tabs.
 
 use std::fmt::Display;
 use std::io::{self, BufRead, Chain, Cursor, Read};
@@ -12,7 +12,7 @@ use super::{ImportedUser, Row};
 /// The most bytes of a row. A quote that is not closed would make the rest of the file one value.
 const LONGEST: usize = 16 * 1_024;
 
-/// Rows out of CSV, one after the other. After one that is too long there is none: nobody knows where the next
+/// The rows of CSV, one after the other. A row that is too long is the last one: nobody knows where the next
 /// begins.
 #[derive(Debug)]
 pub struct CsvRows<R> {
@@ -21,7 +21,7 @@ pub struct CsvRows<R> {
     is_over: bool,
 }
 
-/// Lets no more than one row through at a time.
+/// Limits the bytes that are read for one row.
 #[derive(Debug)]
 struct Fence<R> {
     input: R,
@@ -43,7 +43,7 @@ impl<R: Read> Read for Fence<R> {
 }
 
 impl<R: BufRead> CsvRows<R> {
-    /// Rows out of this.
+    /// Reads the first line, and then the rows of this input.
     ///
     /// # Errors
     /// When the first line cannot be read, or names a column that is not known, or one twice, or no `email`.
@@ -60,7 +60,8 @@ impl<R: BufRead> CsvRows<R> {
         }
         let delimiter = delimiter(&first);
         let input = Cursor::new(first).chain(input);
-        // With a return before it, the reader would count the line as the one before.
+        // A line ends with `\n` alone. If a carriage return counted as well, the reader would give a line the
+        // number of the one before.
         let mut reader = ReaderBuilder::new()
             .flexible(true)
             .delimiter(delimiter)
@@ -75,7 +76,7 @@ impl<R: BufRead> CsvRows<R> {
                 .trim_start_matches('\u{feff}')
                 .trim()
                 .parse()
-                // Without a first line that names columns it is a value, such as a hash.
+                // Do not repeat the name: if the first line names no columns, it is a value, such as a hash.
                 .map_err(|_: String| {
                     format!(
                         "line 1 must name the columns, and its column {at} is none of {}",
@@ -135,7 +136,7 @@ impl<R: BufRead> CsvRows<R> {
         let mut values = Values::default();
         for (at, (column, value)) in self.columns.iter().zip(record).enumerate() {
             let is_last = at + 1 == record.len();
-            // The return of a line of Windows.
+            // The carriage return at the end of a line of Windows.
             let value = value.strip_suffix(b"\r").filter(|_| is_last).unwrap_or(value);
             let text = str::from_utf8(value).map_err(|_| format!("{column} is {NOT_UTF_8}"))?;
             values.set(*column, text.into())?;
@@ -157,22 +158,23 @@ impl<R: BufRead> Iterator for CsvRows<R> {
     }
 }
 
-/// What stands between two values: the one of three signs that the first line has most.
+/// The delimiter: the one of three characters that the first line has most often.
 fn delimiter(line: &[u8]) -> u8 {
     let count = |sign: u8| line.iter().filter(|byte| **byte == sign).count();
-    // Of equals the last: the comma.
+    // If several are equally frequent, `max_by_key` takes the last: the comma.
     [b'\t', b';', b',']
         .into_iter()
         .max_by_key(|sign| count(*sign))
         .unwrap_or(b',')
 }
 
-/// Does it begin with the mark of UTF-16, as some programs write it?
+/// Whether it begins with the byte order mark of UTF-16, as some programs write it.
 fn is_utf_16(beginning: &[u8]) -> bool {
     beginning.starts_with(b"\xff\xfe") || beginning.starts_with(b"\xfe\xff")
 }
 
-/// The error of reading. There is no other: rows of any length are read, as bytes.
+/// The I/O error in an error of the CSV reader. There is no other kind: rows may have any number of values,
+/// and are read as bytes.
 fn wrong(error: csv::Error) -> io::Error {
     match error.into_kind() {
         ErrorKind::Io(error) => error,
@@ -195,7 +197,7 @@ mod tests {
             .unwrap()
             .map(|row| row.unwrap())
             .collect();
-        // A name of two lines is none.
+        // A name must not have two lines.
         assert!(rows[0].user.as_ref().unwrap_err().contains("(name must be"));
         assert!(
             rows[1]
@@ -295,7 +297,7 @@ mod tests {
     fn a_quote_that_is_not_closed_is_told_and_swallows_nothing_in_silence() {
         let rows = |text: &str| -> Vec<_> { CsvRows::new(text.as_bytes()).unwrap().collect() };
         let open = "email,name\nada@x.org,Ada\neva@x.org,\"Eva\n";
-        // It ends with the file, or at the next quote.
+        // The open value ends with the file, or at the next quote.
         for rest in ["bob@x.org,Bob\n", "bob@x.org,\"Bob\"\nian@x.org,Ian\n"] {
             let found = rows(&format!("{open}{rest}"));
             let refused = found[1].as_ref().unwrap().user.as_ref().unwrap_err();

@@ -11,10 +11,10 @@ use super::{ImportedUser, Row};
 /// The most bytes of a line. A longer one is refused, and its rest is passed over.
 const LONGEST: usize = 16 * 1_024;
 
-/// The most characters that are repeated of a name that is not known.
+/// The most characters that an error repeats of an unknown name.
 const MOST_REPEATED: usize = 40;
 
-/// Rows out of JSON lines, one after the other.
+/// The rows of JSON lines, one after the other.
 #[derive(Debug)]
 pub struct JsonRows<R> {
     input: R,
@@ -22,12 +22,12 @@ pub struct JsonRows<R> {
 }
 
 impl<R: BufRead> JsonRows<R> {
-    /// Rows out of this.
+    /// Reads the rows of this input.
     pub fn new(input: R) -> Self {
         Self { input, line: 0 }
     }
 
-    /// Reads a line. `None`: there is none. Longer than allowed, it is cut.
+    /// Reads a line, and cuts one that is too long. `None` at the end of the input.
     fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
         let bound = LONGEST as u64 + 1;
@@ -63,7 +63,7 @@ impl<R: BufRead> Iterator for JsonRows<R> {
                 Ok(line) => line,
                 Err(error) => return Some(Err(error)),
             };
-            // Some editors and spreadsheets begin a file with the mark of its byte order.
+            // Some editors and spreadsheets begin a file with a byte order mark.
             let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&line);
             if !text.trim_ascii().is_empty() {
                 let user = user(text);
@@ -107,7 +107,8 @@ fn in_words(error: &serde_json::Error) -> String {
     }
 }
 
-/// A misspelt name must not become an account that lacks what was meant.
+/// The error for an unknown name. It is not ignored: a misspelt name would make an account that lacks the
+/// value.
 fn unknown(name: &str) -> String {
     let name: String = name.chars().take(MOST_REPEATED).collect();
     format!("{name:?} is none of {}", COLUMNS.join(", "))

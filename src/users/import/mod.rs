@@ -1,5 +1,5 @@
-//! Accounts that come along from another system: a file with one of them in each row, and the rows of the table
-//! that are made of it.
+//! Imports accounts of another system: reads a file with one account in each row, and writes them to the
+//! table `users`.
 
 mod csv;
 mod jsonl;
@@ -20,7 +20,7 @@ pub use table::{Imported, NewRow, insert};
 pub struct ImportedUser {
     /// The address.
     pub email: Email,
-    /// The name; without one, what stands before the `@`.
+    /// The name. Without one in the row, the part before the `@`.
     pub name: Name,
     /// The role.
     pub role: Role,
@@ -28,17 +28,17 @@ pub struct ImportedUser {
     pub email_verified: bool,
     /// Whether the user may not sign in.
     pub is_disabled: bool,
-    /// When the account was made; without it, now.
+    /// When the account was made. `None` means now.
     pub created_at: Option<DateTime<Utc>>,
-    /// A hash that can be checked; without it, the user has to choose a password.
+    /// A hash that can be checked. Without it, the user has to choose a password.
     pub password_hash: Option<PasswordHash>,
 }
 
 /// A row of the file.
 #[derive(Debug)]
 pub struct Row {
-    /// The line on which it begins, from 1 on.
+    /// The line on which it begins, counted from 1.
     pub line: u64,
-    /// The account, or why there is none, in words that repeat no hash.
+    /// The account, or why the row was refused, in words that repeat no hash.
     pub user: Result<ImportedUser, String>,
 }

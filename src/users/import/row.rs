@@ -10,15 +10,15 @@ use crate::words::words;
 words! {
     /// The columns of CSV, and the fields of an object in JSON.
     pub(super) enum Column {
-        /// The address; the only one that must be there.
+        /// The address. It is the only required column.
         Email = "email",
         /// The name.
         Name = "name",
-        /// `user` or `admin`; `user` unless it says otherwise.
+        /// `user` or `admin`; by default `user`.
         Role = "role",
-        /// Whether the address is known to be the user's; no unless it says otherwise.
+        /// Whether the address is known to be the user's; by default it is not.
         Verified = "verified",
-        /// Whether the user may not sign in; no unless it says otherwise.
+        /// Whether the user may not sign in; by default they may.
         Disabled = "disabled",
         /// When the account was made.
         Created = "created",
@@ -38,10 +38,10 @@ pub const COLUMNS: [&str; 7] = {
     names
 };
 
-/// What is wrong with bytes that are no text, and the remedy.
+/// The error for bytes that are not text, and the remedy.
 pub(super) const NOT_UTF_8: &str = "not UTF-8: save the file as UTF-8";
 
-/// Forms of a time without an offset, which is UTC: of MySQL, of ISO 8601, of directories.
+/// Formats of a time without an offset, which is UTC: those of MySQL, of ISO 8601 and of directories.
 const WITHOUT_OFFSET: [&str; 3] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y%m%d%H%M%SZ"];
 
 /// The values of a row. An empty one is the same as none.
@@ -107,7 +107,7 @@ fn role(text: &str) -> Result<Role, String> {
         .map_err(|words: String| format!("role {words}"))
 }
 
-/// As JSON writes it, or as PostgreSQL, MySQL and spreadsheets do.
+/// Reads a flag as JSON, PostgreSQL, MySQL or spreadsheets write it.
 fn flag(column: Column, value: &Value) -> Result<bool, String> {
     let text = match value {
         Value::Bool(flag) => return Ok(*flag),
@@ -139,7 +139,7 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
     Ok(time)
 }
 
-/// Text; or the object that Keycloak has, which becomes the text of it.
+/// Reads a hash: text, or an object of Keycloak's, which is kept as JSON text.
 fn hash(value: Value) -> Result<PasswordHash, String> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),

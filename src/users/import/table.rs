@@ -1,4 +1,4 @@
-//! Many rows in one statement.
+//! Writes many rows in one statement.
 
 use std::collections::HashMap;
 
@@ -16,32 +16,32 @@ use crate::users::{PasswordHash, Role, User};
 pub struct NewRow {
     /// The account.
     pub user: ImportedUser,
-    /// How many of the others stand after it in the file. It becomes as many microseconds older than the last one, so
-    /// that lists keep the order of the file.
+    /// How many of the other rows come after it in the file. If the row has no time of creation, its account
+    /// becomes older than the last one by as many microseconds, so that lists keep the order of the file.
     pub after: i64,
 }
 
-/// What became of a row.
+/// The outcome of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Imported {
-    /// There is an account now, as the row says. It has this id.
+    /// The account was added, with this id and role.
     Added(Uuid, Role),
-    /// There was one, as the row says. What its user has done since makes no difference: a new password, and
-    /// showing that the address is theirs.
+    /// The account existed already, with the values of the row. What its user may have done since is no
+    /// difference: choosing a new password, and verifying the address.
     Unchanged,
-    /// There was one, with other values in these columns. It stays as it is.
+    /// The account existed already, with other values in these columns. It stays as it is.
     Different(Vec<&'static str>),
 }
 
-/// Adds the accounts that there are not yet, in one transaction or none of them. No two rows have the same
-/// address.
+/// Adds the accounts that do not exist yet, all of them or none. No two rows have the same address.
 pub fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> QueryResult<Vec<Imported>> {
     let added = insert_new(conn, rows)?;
     let mut there = HashMap::new();
     if added.len() < rows.len() {
         let others = rows.iter().map(|row| row.user.email.as_str());
         let others: Vec<&str> = others.filter(|email| !added.contains_key(*email)).collect();
-        // After the insertion: it has waited for those who added one of them at the same time.
+        // Read them after the insertion, which has waited for transactions that added one of them at the same
+        // time.
         let found: Vec<(User, Option<String>)> = users::table
             .filter(users::email.eq_any(others))
             .select((User::as_select(), users::password_hash))
@@ -58,14 +58,14 @@ pub fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> QueryResult<Vec<Impor
         }
         match there.remove(row.email.as_str()) {
             Some((user, hash)) => compared(row, &user, hash),
-            // It was removed between the two statements.
+            // The account was removed between the two statements.
             None => Imported::Different(vec!["email"]),
         }
     };
     Ok(rows.iter().map(outcome).collect())
 }
 
-/// Adds them in the order in which they are given. Returns the addresses and ids of those that were added.
+/// Adds the accounts in the order of the rows. Returns the addresses and ids of those that were added.
 fn insert_new(conn: &mut PgConnection, rows: &[NewRow]) -> QueryResult<HashMap<String, Uuid>> {
     #[derive(QueryableByName)]
     struct Added {

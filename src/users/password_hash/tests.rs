@@ -1,4 +1,4 @@
-//! Tests which hashes are made, obeyed and replaced.
+//! Tests which hashes are made, computed and replaced.
 
 use super::*;
 
@@ -106,7 +106,7 @@ fn a_stored_hash_that_asks_for_too_much_is_not_obeyed() {
         // The check has cost as much as any wrong password.
         assert_eq!(memory.len(), usize::try_from(MEMORY_KIB).unwrap(), "{params}");
     }
-    // Parameters that others call strong are obeyed.
+    // Strong parameters of other systems are computed.
     for params in [
         "m=65536,t=3,p=4",
         "m=131072,t=4,p=1",
