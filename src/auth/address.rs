@@ -32,7 +32,7 @@ pub struct NewAddress {
     pub email: Email,
     /// Whether it is known to be the user's. Otherwise they have to verify it before they sign in again.
     pub is_verified: bool,
-    /// Whether the old address is told, and the new one gets a link.
+    /// Whether to mail a notice to the old address, and a link to the new one.
     pub is_mailed: bool,
 }
 

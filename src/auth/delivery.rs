@@ -55,7 +55,7 @@ impl Auth {
     /// Sends the next due mail, in the name of this site.
     ///
     /// # Errors
-    /// As [`Auth::deliver_all`].
+    /// Those of [`Auth::deliver_all`].
     pub async fn deliver_next(&self, mailer: &Mailer, site: &Arc<Site>) -> Result<Delivery, Error> {
         let Some(mail) = self
             .run(|conn| {

@@ -95,7 +95,7 @@ pub enum Error {
     /// More passwords wait than can be checked in good time.
     #[error("too many sign-ins at once")]
     Busy,
-    /// Nothing was decided (law 5).
+    /// The server could not decide, for example because the database did not answer (law 5).
     #[error("unavailable: {0}")]
     Unavailable(String),
 }

@@ -55,7 +55,7 @@ pub(crate) use unwritten_ends::write_restored;
 pub use user_ref::UserRef;
 pub use validator::{Activity, Seat, Validator};
 
-/// What every use case needs. Cheap to clone.
+/// The parts that every use case needs. Cheap to clone.
 #[derive(Clone)]
 pub struct Auth {
     db: Database,

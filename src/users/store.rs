@@ -149,8 +149,8 @@ pub fn find_claimed(conn: &mut PgConnection, email: &Email) -> QueryResult<Claim
     Ok(row.into())
 }
 
-/// Like [`lock`], and also finds out whether the account's address is locked. That is as of before any wait
-/// for the row lock.
+/// Like [`lock`], and also finds out whether the account's address is locked. That is read in the snapshot
+/// from before any wait for the row lock.
 pub fn lock_claimed(conn: &mut PgConnection, id: Uuid, email: &Email) -> QueryResult<Option<Claimed>> {
     let statement = diesel::sql_query(claim_sql("from users where id = $2 for update"))
         .bind::<Binary, _>(email.digest().to_vec())

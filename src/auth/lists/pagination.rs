@@ -90,9 +90,9 @@ impl From<Option<Cursor>> for Position {
 pub struct Page<T> {
     /// At most as many rows as requested.
     pub rows: Vec<T>,
-    /// Where the previous page ends; none on the first one, and none on a page without rows.
+    /// Where the previous page ends. `None` on the first page, and on a page without rows.
     pub previous: Option<Cursor>,
-    /// Where the next page begins, if there is one.
+    /// Where the next page begins. `None` on the last page.
     pub next: Option<Cursor>,
 }
 
@@ -149,7 +149,7 @@ fn moment(micros: &str) -> Option<DateTime<Utc>> {
     (1970..10_000).contains(&at.year()).then_some(at)
 }
 
-/// What to count beside a page.
+/// What to count besides finding the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counting {
     /// Nothing: counting would take long, and the caller does not need it.

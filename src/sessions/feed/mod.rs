@@ -152,7 +152,7 @@ impl Feed {
     /// found, and that may be old: then it waits for less time. Call it after the query has answered.
     ///
     /// # Errors
-    /// As [`wait_out_leases`](Self::wait_out_leases).
+    /// Those of [`wait_out_leases`](Self::wait_out_leases).
     pub async fn wait_out_leases_if_recent(&self, user: Uuid) -> Result<(), Unavailable> {
         // This round names the user, if no earlier one has.
         let round = self.round_after(Moment::now()).await?;

@@ -7,7 +7,7 @@ use argon2::{Algorithm, Params, Version};
 use super::StoredHash;
 use super::derivation::Derivation;
 
-/// None, and those of Django, Nextcloud and OpenLDAP.
+/// No prefix, and those of Django, Nextcloud and OpenLDAP.
 const PREFIXES: [&str; 5] = ["", "argon2", "2|", "3|", "{ARGON2}"];
 
 pub(super) fn read(text: &str) -> Option<StoredHash> {

@@ -29,9 +29,9 @@ pub(super) struct Folded {
 /// How to read signs that look like letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signs {
-    /// As signs.
+    /// Read them as signs.
     Signs,
-    /// As letters: `@` as a, `$` as s.
+    /// Read them as letters: `@` as a, `$` as s.
     Letters,
 }
 
