@@ -46,7 +46,7 @@ pub enum NotAnEmail {
         "email must have the name of a domain after the @, like example.org; no domain can be spelled like this one"
     )]
     Domain,
-    /// A character cannot be seen where it stands.
+    /// It has a character that cannot be seen where it stands.
     #[error("email has a character that nobody sees (U+{:04X}); type the address anew", *.0 as u32)]
     Unseen(char),
 }

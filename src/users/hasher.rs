@@ -1,5 +1,5 @@
-//! Hashes passwords on a few threads of its own. A storm of sign-ins waits in the queue here. It does not take
-//! the memory and the threads that everything else needs.
+//! Hashes passwords on a few threads of its own. When many users sign in at once, their passwords wait in the
+//! queue here, and do not take the memory and the threads that other work needs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,10 +72,11 @@ pub enum Verdict {
 /// The hashing threads. Cloning is cheap; the threads end with the last clone.
 #[derive(Clone)]
 pub struct Hasher {
-    /// Gets one call for each entry of the queue.
+    /// The threads. The pool gets one call for each entry of the queue.
     pool: WorkerPool<()>,
     queue: Arc<Mutex<FairQueue<Job>>>,
-    /// The hash for addresses without an account: the time must not reveal them.
+    /// The hash to check for an address without an account, so that the time of the answer does not reveal
+    /// that.
     dummy: Arc<PasswordHash>,
     /// The pepper for hashes that were made with one.
     pepper: Option<Pepper>,

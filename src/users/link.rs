@@ -188,8 +188,8 @@ pub fn is_expired(conn: &mut PgConnection, token: &TokenDigest, purposes: &[Purp
     select(exists(expired)).get_result(conn)
 }
 
-/// Deletes a link that was refused for these purposes. The client is about to be told, so a clock that steps
-/// back must not revive it. Call this outside a transaction that the same answer rolls back.
+/// Deletes a link that was refused for these purposes, so that a clock that steps back cannot revive it after
+/// the client was told. Do not call this in a transaction that the refusal rolls back.
 pub fn refuse(conn: &mut PgConnection, token: &TokenDigest, purposes: &[Purpose]) -> QueryResult<usize> {
     let refused = one_time_links::table
         .filter(one_time_links::token_digest.eq(token))

@@ -42,7 +42,7 @@ pub enum Failure {
     WasLocked,
 }
 
-/// Is the address locked now?
+/// Whether the address is locked now.
 pub fn is_locked(conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
     let lock = login_failures::table
         .find(email.digest().to_vec())
@@ -50,7 +50,7 @@ pub fn is_locked(conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
     select(exists(lock)).get_result(conn)
 }
 
-/// When the lock of the address ends, in whole seconds from now. `None`: it is not locked.
+/// How long the address stays locked, in seconds, rounded up. `None` if it is not locked.
 pub fn seconds_left(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<i64>> {
     #[derive(QueryableByName)]
     struct Left {

@@ -1,6 +1,6 @@
 //! Users: accounts, passwords, and the lock that stops guessing.
 //!
-//! This module knows no sessions; [`crate::auth`] combines the two.
+//! This module knows no sessions; [`crate::auth`] joins users and sessions.
 
 mod account_state;
 pub mod address;

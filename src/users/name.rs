@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::unseen;
 
-/// The most code points; the column's check says the same.
+/// The most code points of a name; the column's check has the same limit.
 const LONGEST: usize = 200;
 
 /// A name for people to read: trimmed, 1 to 200 characters, all of them visible where they stand.
@@ -18,7 +18,7 @@ pub enum NotAName {
     /// It is empty or too long.
     #[error("name must be 1 to {LONGEST} characters")]
     Length,
-    /// A character cannot be seen where it stands.
+    /// It has a character that cannot be seen where it stands.
     #[error(
         "name must be 1 to {LONGEST} printable characters: nothing invisible, and nothing that turns the direction of writing around; \
          it has U+{:04X}", *.0 as u32

@@ -78,7 +78,7 @@ impl PasswordHash {
         self.0.starts_with(&parameters)
     }
 
-    /// Whether it was made with a pepper: Devise.
+    /// Whether it was made with a pepper, as Devise does.
     pub fn is_peppered(&self) -> bool {
         self.0.starts_with("{devise}")
     }

@@ -22,7 +22,7 @@ pub struct ServiceClient {
     pub created_at: DateTime<Utc>,
 }
 
-/// Adds a service. `None`: the name is taken.
+/// Adds a service. Returns `None` if the name is taken.
 pub fn create(
     conn: &mut PgConnection,
     name: &Name,

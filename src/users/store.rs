@@ -189,13 +189,14 @@ fn credentials((user, password_hash): (User, Option<String>)) -> Credentials {
     }
 }
 
-/// Is there a hash that was made with a pepper ([`PasswordHash::is_peppered`])? Reads every row until it finds one.
+/// Whether any hash was made with a pepper ([`PasswordHash::is_peppered`]). Reads every row until it finds
+/// one.
 pub fn any_peppered(conn: &mut PgConnection) -> QueryResult<bool> {
     let peppered = users::table.filter(users::password_hash.like("{devise}%"));
     select(exists(peppered)).get_result(conn)
 }
 
-/// Is there any account?
+/// Whether there is any account.
 pub fn any(conn: &mut PgConnection) -> QueryResult<bool> {
     select(exists(users::table.select(users::id))).get_result(conn)
 }
@@ -269,7 +270,7 @@ pub fn enable(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
         .execute(conn)
 }
 
-/// Deletes the account, and by foreign keys what belongs to it.
+/// Deletes the account. Foreign keys delete the rows that belong to it.
 pub fn remove(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
     delete(users::table.find(id)).execute(conn)
 }

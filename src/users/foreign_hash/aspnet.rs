@@ -14,13 +14,13 @@ pub(super) fn read(text: &str) -> Option<StoredHash> {
     }
 }
 
-/// 16 bytes of salt and 32 of the hash.
+/// Version 2: 16 bytes of salt and 32 bytes of hash.
 fn version_2(rest: &[u8]) -> Option<StoredHash> {
     let (salt, expected) = rest.split_at_checked(16)?;
     (expected.len() == 32).then(|| pbkdf2(Sha::Sha1, 1_000, salt, expected))
 }
 
-/// The hash function, the iterations and the bytes of the salt, 32 bits each; salt and hash.
+/// Version 3: the hash function, the iterations and the length of the salt, 32 bits each; then salt and hash.
 fn version_3(rest: &[u8]) -> Option<StoredHash> {
     let (sha, rest) = number(rest)?;
     let (iterations, rest) = number(rest)?;

@@ -1,4 +1,4 @@
-//! better-auth.
+//! The hashes of better-auth.
 
 use super::StoredHash;
 use super::derivation::Derivation;

@@ -220,7 +220,7 @@ impl Derivation {
         Ok(out?.ct_eq(self.expected()).into())
     }
 
-    /// Does it take more memory than a thread may keep?
+    /// Whether it takes more memory than a thread may keep.
     fn is_large(&self) -> bool {
         match self {
             Self::Argon2 { params, .. } => params.block_count() > ROOM,

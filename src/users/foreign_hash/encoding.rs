@@ -21,7 +21,7 @@ pub(super) fn adapted_base64(text: &str) -> Option<Vec<u8>> {
     base64(&text.replace('.', "+"))
 }
 
-/// Base64 in bcrypt's order of letters.
+/// Base64 with the alphabet of bcrypt.
 pub(super) fn bcrypt_base64(text: &str) -> Option<Vec<u8>> {
     BCRYPT.decode(text).ok()
 }
@@ -35,7 +35,7 @@ pub(super) fn crypt_value(letter: u8) -> Option<u8> {
     u8::try_from(at).ok()
 }
 
-/// Bytes from letters of crypt(3), the lowest bits first.
+/// Decodes letters of crypt(3) to bytes, the lowest bits first.
 pub(super) fn crypt_bytes(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     for letters in text.as_bytes().chunks(4) {

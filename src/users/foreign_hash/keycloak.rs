@@ -1,4 +1,4 @@
-//! Keycloak: the two columns of its table `credential`, as the export of a realm has them, too.
+//! The hashes of Keycloak: two columns of its table `credential`, which the export of a realm also has.
 
 use argon2::{Algorithm, ParamsBuilder, Version};
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use super::StoredHash;
 use super::derivation::{Derivation, Sha};
 use super::encoding::base64;
 
-/// `{"secretData":{..},"credentialData":{..}}`; each may also be a string with the object in it.
+/// `{"secretData":{..},"credentialData":{..}}`. Each value may also be a string that holds the object.
 pub(super) fn read(text: &str) -> Option<StoredHash> {
     if !text.starts_with('{') {
         return None;

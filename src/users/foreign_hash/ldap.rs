@@ -1,4 +1,5 @@
-//! Directories: `{SSHA}` and its relatives, with or without a salt (RFC 2307 and OpenLDAP's pw-sha2).
+//! The hashes of LDAP directories: `{SSHA}` and its variants, with or without a salt (RFC 2307 and OpenLDAP's
+//! pw-sha2).
 
 use super::StoredHash;
 use super::derivation::{Derivation, Sha};

@@ -1,11 +1,11 @@
-//! Spring Security: `{id}` and the hash of that encoder.
+//! The hashes of Spring Security: `{id}`, which names an encoder, and the hash that it made.
 
 use super::derivation::{Derivation, Sha};
 use super::django::parts;
 use super::encoding::base64;
 use super::{StoredHash, argon2, bcrypt, ldap};
 
-/// Bytes of a PBKDF2 hash; the salt comes before it.
+/// The length of a PBKDF2 hash, in bytes. The salt comes before it.
 const PBKDF2_BYTES: usize = 32;
 
 pub(super) fn read(text: &str) -> Option<StoredHash> {

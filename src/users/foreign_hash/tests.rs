@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// Passwords and what other systems store for them (script/foreign-hashes).
+/// Passwords, and the hashes that other systems store for them (script/foreign-hashes).
 const VECTORS: &str = include_str!("../../../tests/it/moving_in/vectors.jsonl");
 
 fn matches(password: &str, hash: &str) -> bool {
@@ -54,7 +54,7 @@ fn what_asks_for_too_much_or_for_nothing_is_refused_before_anything_is_computed(
         format!("scrypt:65536:65536:65536$salt${hex}"),
         format!("scrypt:32768:8:9$salt${hex}"),
         format!("scrypt:1:8:1$salt${hex}"),
-        // Little memory, but long to fill.
+        // Little memory, but it is filled many times.
         format!("scrypt:2:1024:1024$salt${hex}"),
         format!("scrypt:16384:0:1$salt${hex}"),
         format!("$scrypt$ln=63,r=8,p=1${b64}${b64}"),

@@ -1,4 +1,4 @@
-//! Werkzeug, for Flask.
+//! The hashes of Werkzeug, which Flask uses.
 
 use super::StoredHash;
 use super::derivation::{Derivation, Sha};

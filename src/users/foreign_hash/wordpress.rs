@@ -13,7 +13,7 @@ pub(super) fn read(text: &str) -> Option<StoredHash> {
     Some(phpass(rest)?.with(Input::Trimmed))
 }
 
-/// One letter for the rounds, eight of salt, 22 of the hash.
+/// phpass: one letter for the rounds, eight letters of salt, 22 of hash.
 fn phpass(rest: &str) -> Option<StoredHash> {
     if rest.len() != 31 || !rest.is_ascii() {
         return None;

@@ -46,7 +46,8 @@ impl<R: BufRead> CsvRows<R> {
     /// Reads the first line, and then the rows of this input.
     ///
     /// # Errors
-    /// When the first line cannot be read, or names a column that is not known, or one twice, or no `email`.
+    /// When the first line cannot be read, names an unknown column, names a column twice, or does not name
+    /// `email`.
     pub fn new(mut input: R) -> Result<Self, String> {
         let in_words = |error: &dyn Display| format!("line 1: {error}");
         // A pipe may bring the first line in pieces.

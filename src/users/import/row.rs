@@ -44,7 +44,7 @@ pub(super) const NOT_UTF_8: &str = "not UTF-8: save the file as UTF-8";
 /// Formats of a time without an offset, which is UTC: those of MySQL, of ISO 8601 and of directories.
 const WITHOUT_OFFSET: [&str; 3] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y%m%d%H%M%SZ"];
 
-/// The values of a row. An empty one is the same as none.
+/// The values of a row. An empty value counts as missing.
 #[derive(Default)]
 pub(super) struct Values {
     email: Option<String>,
@@ -57,7 +57,7 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Takes the value of a column.
+    /// Sets the value of a column.
     pub(super) fn set(&mut self, column: Column, value: Value) -> Result<(), String> {
         if value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty()) {
             return Ok(());

@@ -1,7 +1,7 @@
 //! Folds a password for comparison: an attacker tries likely passwords in every spelling.
 //!
-//! `Password-pässword`, `pass word pass word` and `passwordpassword` in full-width letters are one password
-//! twice. The estimator takes them for several parts in an order that is hard to guess.
+//! `Password-pässword`, `pass word pass word` and `passwordpassword` in full-width letters are all one
+//! password, written twice. The estimator takes each for several parts in an order that is hard to guess.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use unicode_normalization::char::is_combining_mark;
 /// The fewest characters in a row that count as a copy of earlier ones.
 const SHORTEST_COPY: usize = 4;
 
-/// The fewest repetitions of a letter, after the first, that count. No word has as many.
+/// The fewest repetitions of a letter, after the first one, that count as copies. No word has so many.
 const SHORTEST_RUN: usize = 2;
 
-/// The most letters and digits that are read: one character of a password may stand for many.
+/// The most letters and digits that are kept: when folded, one character may become many.
 const LONGEST: usize = 512;
 
 /// A text in lower case, in plain letters and digits.
