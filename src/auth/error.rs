@@ -77,7 +77,7 @@ pub enum Error {
         "this is the last admin who can sign in; add another admin first, or do it all the same with --last-admin"
     )]
     LastAdmin,
-    /// No live or remembered session has this token.
+    /// No live session has this token, and the history has no ended one that had it.
     #[error("invalid or expired session")]
     TokenInvalid,
     /// The session of this token has ended.

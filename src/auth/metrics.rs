@@ -99,7 +99,7 @@ fn describe() {
 }
 
 /// Creates at 0 every counter whose labels are known in advance, so that an alarm for an increase also sees
-/// the first event. Those of requests are not known: a route may answer with many statuses.
+/// the first event. The labels of requests are not known: a route may answer with many statuses.
 fn start_counting() {
     Event::start_counting();
     for kind in Kind::ALL {

@@ -21,7 +21,7 @@ use crate::users::{lockout, store as users};
 /// The result of a sign-in.
 #[derive(Debug)]
 pub struct SignedIn {
-    /// The token in clear, only here.
+    /// The token in clear. The server keeps only its digest.
     pub token: Token,
     /// The user.
     pub user: User,
@@ -150,8 +150,8 @@ impl Auth {
 }
 
 impl Applicant {
-    /// Locks the user's row and decides. Also returns the session that was replaced. `None` as for
-    /// [`CheckedPassword::confirm`].
+    /// Locks the user's row and decides. Also returns the session that was replaced. Returns `None` when
+    /// [`CheckedPassword::confirm`] does.
     fn decide(&self, conn: &mut PgConnection) -> Result<Option<(Outcome, Vec<EndedSession>)>, Error> {
         let Some(user) = self.checked.confirm(conn)? else {
             return Ok(None);

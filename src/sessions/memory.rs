@@ -73,7 +73,7 @@ struct Index {
     is_reliable: bool,
     /// The number of rounds heard.
     round: u64,
-    /// The last round that named all users.
+    /// The last round that named all users, and when.
     everybody: Named,
     names: HashMap<Uuid, Named>,
     /// The token that is remembered of each user.
@@ -132,8 +132,8 @@ impl<V: Clone + Send + Sync> Memory<V> {
     /// Whether this instance holds a lease of this server.
     pub fn is_leased_by(&self, server: Option<&str>) -> bool {
         let index = self.index();
-        // The lease is at least as new as the index: a round writes the index first, and keeps it locked
-        // until the lease is written.
+        // The lease and the index are of the same round: a round keeps the index locked until its lease is
+        // written.
         let lease = *self.lease.read().unwrap_or_else(PoisonError::into_inner);
         index.server.as_deref() == server
             && index.has_lease

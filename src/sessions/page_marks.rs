@@ -142,8 +142,8 @@ pub fn end_lost(
     .load(conn)
 }
 
-/// Ends those of these sessions whose pages said that they may be about to go, and have been gone for `grace`
-/// since. Returns them.
+/// Ends those of these sessions whose pages said that they may be about to go, and then were gone for
+/// `grace`. Returns them.
 pub fn end_left(
     conn: &mut PgConnection,
     left: &[(Uuid, Duration)],

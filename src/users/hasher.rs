@@ -61,7 +61,7 @@ pub enum Verdict {
     /// No password can be right: the stored hash is unusable. Strangers must not be able to tell this from a
     /// wrong password.
     Unusable {
-        /// Whether to mail the user a link now. This is so once an hour at most.
+        /// Whether to mail the user a link now: `true` once an hour at most.
         needs_help: bool,
     },
     /// The password could not be checked, because its hash needs a pepper and none is configured. It may be

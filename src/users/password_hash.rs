@@ -28,7 +28,7 @@ pub(super) const ROOM: usize = 33 * 1_024;
 /// The memory for hashing, reused for the next hash.
 pub(super) type Memory = Vec<Block>;
 
-/// A password hash: ours, or one of the forms that `foreign_hash` reads.
+/// A password hash: ours, or one of the formats that `foreign_hash` reads.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 

@@ -69,7 +69,7 @@ pub struct NewUser {
     pub password_hash: Option<PasswordHash>,
 }
 
-/// Finds the account with an address.
+/// Finds the account with this address.
 pub fn find(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<User>> {
     users::table
         .filter(users::email.eq(email.as_str()))
@@ -78,7 +78,7 @@ pub fn find(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<User>>
         .optional()
 }
 
-/// Finds the account whose address has a digest.
+/// Finds the account whose address has this digest.
 pub fn find_by_digest(conn: &mut PgConnection, digest: &[u8]) -> QueryResult<Option<User>> {
     users::table
         .filter(email_digest(users::email).eq(digest))
@@ -100,7 +100,7 @@ pub fn known<'a>(
     Ok(known.into_iter().collect())
 }
 
-/// Finds the account with an id.
+/// Finds the account with this id.
 pub fn find_by_id(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<User>> {
     users::table
         .find(id)

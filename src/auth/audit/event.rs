@@ -31,8 +31,8 @@ struct Metric {
     labels: &'static [(&'static str, &'static str)],
 }
 
-/// Makes the enum from one line for each event: its level, its word, and the metric that counts it, `by` a
-/// field of the event and with a fixed `outcome`.
+/// Makes the enum from one line for each event: its level, its word, and the metric that counts it, if any.
+/// `by` names the field of the event that is a label of the metric; `outcome` is a label with a fixed value.
 macro_rules! events {
     ($(
         $(#[$about:meta])*

@@ -156,7 +156,7 @@ pub fn identity_claimed(user: Uuid, header: &str, origin: &Origin) {
     );
 }
 
-/// Writes sums of what was counted since the last call: once a [`crate::log_limit::PERIOD`], and at the end.
+/// Writes sums of what was counted since the last call: once a [`crate::log_limit::PERIOD`], and at shutdown.
 pub fn tell_counted() {
     for sum in LIMIT.sums() {
         tell(&sum);

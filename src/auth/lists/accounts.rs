@@ -208,7 +208,7 @@ fn is_invited() -> SqlLiteral<Bool> {
 
 type Condition = Box<dyn BoxableExpression<users::table, Pg, SqlType = Bool>>;
 
-/// The ids of users with this in their name or address.
+/// The ids of users with this word in their name or address.
 pub(super) fn named(word: &Word) -> users::BoxedQuery<'static, Pg, SqlUuid> {
     users::table.filter(is_named(word)).select(users::id).into_boxed()
 }

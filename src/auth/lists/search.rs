@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnetwork::{IpNetwork, Ipv4Network};
 use unicode_normalization::UnicodeNormalization;
 
-/// Words beyond this many belong to the last one.
+/// The most words of a search. Further ones belong to the last word.
 const MOST_WORDS: usize = 8;
 
-/// The fewest letters that stand for a label that begins with them.
+/// A word stands for a label that begins with it if it has at least this many letters.
 const LABEL_BEGINS: usize = 3;
 
 /// The search term of a list.
@@ -35,7 +35,7 @@ pub(super) struct Part<'a, Label> {
 /// such as "Disabled".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
-    /// The word as text in the columns `folded_...` is folded.
+    /// The word, folded in the same way as the columns `folded_...`.
     folded: String,
     network: Option<Written>,
 }

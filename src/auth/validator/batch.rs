@@ -35,7 +35,8 @@ pub(super) struct Question {
     pub(super) reply: oneshot::Sender<Reply>,
 }
 
-/// The session expired, but its row is held elsewhere: the end is not written, so it is not reported.
+/// The session expired, but another transaction has locked its row: the end is not written, so it is not
+/// reported.
 pub(super) struct RowHeld;
 
 /// The result of one try.

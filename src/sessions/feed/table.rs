@@ -64,7 +64,7 @@ pub(super) struct Cursor {
 /// The answer to one question.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// What the memory is told. Its lease is the one of all instances, and may be zero.
+    /// The round. Its lease is the one of all instances, and may be zero.
     pub(super) round: Round,
     pub(super) snapshot: String,
     /// How long an end has to wait before it is acknowledged.
@@ -111,8 +111,8 @@ struct Row {
     is_replicated: bool,
 }
 
-/// Reads what has happened since the cursor. Without one, or with one of another server, the round is lost.
-/// `asked` is a moment before the call.
+/// Reads what has happened since the cursor. Without one, or with one of another server, the round is marked
+/// as lost. `asked` is a moment before the call.
 pub(super) fn read(conn: &mut PgConnection, asked: Moment, since: Option<&Cursor>) -> QueryResult<Answer> {
     let read = |conn: &mut PgConnection| {
         let is_replicated = primary::IS_REPLICATED;

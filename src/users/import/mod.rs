@@ -15,7 +15,7 @@ pub use jsonl::JsonRows;
 pub use row::COLUMNS;
 pub use table::{Imported, NewRow, insert};
 
-/// An account as its row says.
+/// An account, with the values of its row.
 #[derive(Clone, Debug)]
 pub struct ImportedUser {
     /// The address.
