@@ -73,7 +73,8 @@ impl Auth {
         .await
     }
 
-    /// Fails if mail cannot reach the address of a new account. Otherwise only its user would find out, days later.
+    /// Fails if mail cannot reach the address of a new account. Otherwise only its user would find out, days
+    /// later.
     pub(super) fn needs_reachable(&self, email: &Email) -> Result<(), Error> {
         if email.needs_smtp_utf8() && !self.policy.takes_utf8_addresses {
             return Err(Error::NeedsSmtpUtf8(email.to_string()));

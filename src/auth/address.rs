@@ -46,8 +46,8 @@ pub struct PendingEmail {
 }
 
 impl Auth {
-    /// Mails a link to the address that a signed-in user wants, and a notice to the one that they have. A later
-    /// request takes the place of this one; a new password withdraws it.
+    /// Mails a link to the address that a signed-in user wants, and a notice to the one that they have. A
+    /// later request takes the place of this one; a new password withdraws it.
     ///
     /// # Errors
     /// [`Error::NoMail`], [`Error::NeedsSmtpUtf8`]; [`Error::AccountLocked`], [`Error::WrongPassword`], which

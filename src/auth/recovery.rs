@@ -58,8 +58,8 @@ impl Auth {
     /// the session. Does not sign in.
     ///
     /// # Errors
-    /// [`Error::LinkInvalid`], [`Error::LinkExpired`]; [`Error::PasswordRefused`], after which the link still works; [`Error::Busy`],
-    /// [`Error::Unavailable`].
+    /// [`Error::LinkInvalid`], [`Error::LinkExpired`]; [`Error::PasswordRefused`], after which the link still
+    /// works; [`Error::Busy`], [`Error::Unavailable`].
     pub async fn reset_password(&self, token: Token, password: String, origin: Origin) -> Result<(), Error> {
         let digest = token.digest();
         let proposed = Proposed::new(&password)?;

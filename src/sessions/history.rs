@@ -128,8 +128,8 @@ pub fn keep_out_sign_ins<T, E: From<diesel::result::Error>>(
     begin_with(conn, &lock, work)
 }
 
-/// Ends sessions. One that had expired before ends as `expired`, whatever `reason` says, and one that a backup
-/// has brought back as `restored`.
+/// Ends sessions. One that had expired before ends as `expired`, whatever `reason` says, and one that a
+/// backup has brought back as `restored`.
 ///
 /// Callers that report an end call this first: a written end cannot be revived by a clock that steps back.
 pub fn end(

@@ -1,8 +1,8 @@
 //! What this instance knows of pages whose sessions end with them: when each was heard last, its event stream
 //! here, and the streams that the other side has closed.
 //!
-//! Kept in memory, because it changes with each request. [`super::page_marks`] writes down what other instances
-//! have to know.
+//! Kept in memory, because it changes with each request. [`super::page_marks`] writes down what other
+//! instances have to know.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -163,8 +163,9 @@ impl Pages {
         })
     }
 
-    /// Takes the streams that were lost. A proxy that is restarted closes the streams of all pages at once, and
-    /// none of them can come back before the proxy does: such a stream is kept until its proxy was heard again.
+    /// Takes the streams that were lost. A proxy that is restarted closes the streams of all pages at once,
+    /// and none of them can come back before the proxy does: such a stream is kept until its proxy was heard
+    /// again.
     pub fn take_lost(&self) -> Vec<LostStream> {
         self.known().lost.extract_if(.., |lost| lost.is_due()).collect()
     }

@@ -66,8 +66,8 @@ impl Watchers {
         Self(Arc::new(inner))
     }
 
-    /// Registers a stream of this user's session; a session with too many loses its oldest. Look at the session
-    /// afterwards: an earlier end is not reported again.
+    /// Registers a stream of this user's session; a session with too many loses its oldest. Look at the
+    /// session afterwards: an earlier end is not reported again.
     ///
     /// # Errors
     /// [`Full`].

@@ -95,8 +95,8 @@ struct HashWorker {
 }
 
 impl Hasher {
-    /// Starts `threads` workers, each with 19 MiB that it reuses. A hash of another system may take up to 33 MiB
-    /// of a thread, and one at a time 128 MiB.
+    /// Starts `threads` workers, each with 19 MiB that it reuses. A hash of another system may take up to 33
+    /// MiB of a thread, and one at a time 128 MiB.
     ///
     /// # Errors
     /// [`Error::Failed`] when a thread cannot be started or the first hash cannot be made.

@@ -162,7 +162,8 @@ fn put(
         .execute(conn)
 }
 
-/// Finds a live link. The account must be enabled and still have the link's address, unless the link changes it.
+/// Finds a live link. The account must be enabled and still have the link's address, unless the link changes
+/// it.
 pub fn find(conn: &mut PgConnection, token: &TokenDigest) -> QueryResult<Option<Link>> {
     let is_where_it_was_sent = one_time_links::email
         .eq(users::email)

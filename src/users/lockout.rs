@@ -75,7 +75,8 @@ pub fn is_locked_sql(email_digest: &str) -> String {
     )
 }
 
-/// Deletes the failures of the address with this digest, as the part `forgotten` of a statement. A lock stays.
+/// Deletes the failures of the address with this digest, as the part `forgotten` of a statement. A lock
+/// stays.
 pub fn forget_sql(email_digest: &str) -> String {
     format!(
         "forgotten as (

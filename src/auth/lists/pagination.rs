@@ -42,7 +42,8 @@ impl List {
     }
 }
 
-/// The place of a row in its list, by its time and id. The page before it ends there, the page after it begins there.
+/// The place of a row in its list, by its time and id. The page before it ends there, the page after it
+/// begins there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub(super) list: List,

@@ -167,8 +167,8 @@ fn folded(text: &str) -> String {
     folded.nfc().collect()
 }
 
-/// Reads an address, a network, or the beginning of either, as people copy them: in brackets, with a port, or IPv4
-/// within IPv6.
+/// Reads an address, a network, or the beginning of either, as people copy them: in brackets, with a port, or
+/// IPv4 within IPv6.
 fn written(text: &str) -> Option<Written> {
     let text = out_of_brackets(text);
     let whole = || text.parse().ok().map(canonical);

@@ -37,8 +37,8 @@ const DEADLINE: Duration = Duration::from_secs(8);
 /// The feed is read for the memory until this long after the last validation.
 const WARM: Duration = Duration::from_secs(2);
 
-/// Writes the ends of some sessions that a backup has brought back, so that event streams can be told. Returns
-/// how many it wrote.
+/// Writes the ends of some sessions that a backup has brought back, so that event streams can be told.
+/// Returns how many it wrote.
 pub type WriteRestored = fn(&mut PgConnection) -> QueryResult<usize>;
 
 /// How this process uses leases.
