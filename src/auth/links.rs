@@ -1,4 +1,4 @@
-//! Mailed links: whose they are, and their use.
+//! Mailed links: finds their users, and uses them.
 //!
 //! A link is used under the lock of its user's row, so it works once: if two requests use it at the same time,
 //! one finds it gone. A link that was refused is deleted before the client is told.
@@ -23,7 +23,7 @@ impl Auth {
     /// Finds a link that has one of these purposes. The link stays usable.
     ///
     /// # Errors
-    /// As [`look_at_link`](Self::look_at_link).
+    /// Those of [`look_at_link`](Self::look_at_link).
     pub(super) async fn find_link(
         &self,
         digest: TokenDigest,
