@@ -9,7 +9,7 @@ use crate::support::{Answer, App, Client, PASSWORD};
 
 const FIREFOX: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:144.0) Gecko/20100101 Firefox/144.0";
 
-/// Who a list shows for a search, by the part of the address before the `@`.
+/// The users whom a list shows for a search, by the part of the address before the `@`.
 async fn found(client: &Client, list: &str, q: &str) -> Vec<String> {
     let q: String = q.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let body = client.get(&format!("/api/admin/{list}?q={q}")).await.json();
@@ -30,7 +30,7 @@ fn who(row: &Value) -> String {
     email.unwrap_or("removed").split('@').next().unwrap().to_owned()
 }
 
-/// Ada signs in with Firefox, the others with what names no browser.
+/// Ada signs in with Firefox, the others with user agents that name no browser.
 async fn app_with_people() -> (App, Client) {
     let app = App::start().await;
     let admin = app.admin().await;
@@ -54,7 +54,7 @@ async fn app_with_people() -> (App, Client) {
     (app, admin)
 }
 
-/// Moves a session, as if it had been opened from there.
+/// Changes a session as if it had been opened from that network address.
 fn come_from(app: &App, name: &str, address: &str) {
     app.database().execute(&format!(
         "update sessions set ip_address = '{address}', folded_origin = replace(folded_origin, '127.0.0.1', '{address}')
@@ -99,7 +99,7 @@ async fn a_search_finds_any_part_of_all_that_a_row_shows() {
     ] {
         assert_eq!(found(&admin, "sessions", q).await, right, "{q}");
     }
-    // What ends by a search is what the search shows.
+    // A request to end what a search finds ends exactly the sessions that the search shows.
     let ended = Answer::of(admin.request(Method::DELETE, "/api/admin/sessions?q=192.168.1.20")).await;
     assert_eq!(ended.json()["ended"], 2);
     assert_eq!(found(&admin, "history", "192.168.1.20").await, ["ada", "taro"]);
@@ -135,7 +135,7 @@ async fn a_live_session_is_found_by_what_its_user_is_called_now() {
     assert_eq!(found(&admin, "sessions", "murray").await, ["grace"]);
     assert_eq!(found(&admin, "sessions", "ming@example").await.len(), 0);
     assert_eq!(found(&admin, "sessions", "ming@xn").await, ["ming"]);
-    // As the program does it for a row that somebody wrote by hand.
+    // Does what the program does for a row that somebody wrote by hand.
     app.database()
         .execute("update users set searched_email = 'ming@münchen.example' where email like 'ming@%'");
     assert_eq!(found(&admin, "sessions", "münchen").await, ["ming"]);
@@ -251,7 +251,7 @@ async fn the_page_before_is_the_first_one_when_what_stands_there_fills_no_page()
     let names: Vec<String> = rows(&before).iter().map(who).collect();
     assert_eq!(names, ["p2", "p1"]);
     assert!(before["previous"].is_null());
-    // Who has come since stands before it.
+    // The rows that were added since stand before it.
     app.signed_in("new").await;
     let before = page_beside(&admin, "sessions", "before", &second["previous"]).await;
     let names: Vec<String> = rows(&before).iter().map(who).collect();
@@ -290,7 +290,7 @@ async fn a_walk_misses_nobody_while_people_are_active_sign_in_and_sign_out() {
     app.database()
         .execute("update sessions set last_activity = now() - interval '1 hour'");
     let (mut seen, newer) = walk(&admin, "sessions", async |pages| {
-        // Somebody who is still to come is active, and would be the first in a list by activity.
+        // A user whose row is still to come is active, and would be the first in a list by activity.
         for person in &people[..9 - pages] {
             assert_eq!(person.session().await.status, 200);
         }

@@ -1,4 +1,4 @@
-//! What a browser gets where a program gets a problem.
+//! Browsers get a page where programs get a problem.
 
 use reqwest::Method;
 

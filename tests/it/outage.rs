@@ -69,7 +69,7 @@ async fn connections_that_were_cut_are_replaced_without_an_error() {
     }
 }
 
-/// Signs all of them in at once, each on a connection of its own as far as there are some.
+/// Signs all of them in at once, on as many connections as there are.
 async fn sign_in_at_once(app: &App, names: &[&str], held: Option<&mut PgConnection>) {
     let logins: Vec<_> = names
         .iter()
@@ -101,7 +101,7 @@ async fn connections_that_died_while_nobody_used_them_fail_nobody() {
         app.add_user(name, Role::User).await;
     }
     for _ in 0..3 {
-        // As many at once as the validators leave connections.
+        // As many at once as there are connections beside those of the validators.
         let mut holder = app.database().connect();
         holder
             .batch_execute("begin; lock table sessions in access exclusive mode")
@@ -165,7 +165,8 @@ async fn a_restart_of_postgresql_loses_no_notice() {
     let mut events = EventStream::open(&ada).await;
     embedded.stop().unwrap();
     embedded.revive().unwrap();
-    // Likely before the listener is back: then it is found by looking, otherwise it is heard.
+    // This is probably before the listener is back. Then it finds the end by looking; otherwise it hears of
+    // it.
     eventually("the session is ended", async || {
         matches!(app.auth.revoke_all().await, Ok(1))
     })
@@ -174,11 +175,11 @@ async fn a_restart_of_postgresql_loses_no_notice() {
     drop(app);
 }
 
-/// Backends of PostgreSQL that stand still until this is dropped.
+/// Backends of PostgreSQL that are frozen until this is dropped.
 struct FrozenBackends(Vec<Pid>);
 
 impl FrozenBackends {
-    /// All those that serve oneseat.
+    /// All backends that serve oneseat.
     fn of(database: &Database) -> Self {
         let pids = database.text(
             "select coalesce(string_agg(pid::text, ' '), '') from pg_stat_activity
@@ -211,7 +212,8 @@ async fn connections_that_are_frozen_are_left_behind_and_nothing_that_they_say_l
     let (ada, bob) = (app.signed_in("ada").await, app.signed_in("bob").await);
     assert_eq!(ada.session().await.status, 200);
     let frozen = FrozenBackends::of(app.database());
-    // The kernel still answers for them. Others can be had, as of a server that has taken their place.
+    // The kernel still answers for the frozen backends. New connections work, as to a server that has taken
+    // their place.
     eventually("tokens are validated", async || bob.session().await.status == 200).await;
     eventually("people sign in", async || {
         app.visitor().login("bob@example.org", PASSWORD).await.status == 200

@@ -1,4 +1,5 @@
-//! A page's session ends with its page, also when the page goes without a word. What only looks so ends nothing.
+//! A page's session ends with its page, even if the page disappears without signing out. What only looks like
+//! that ends no session.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use oneseat::users::Role;
 
 use crate::support::{App, Client, EventStream, eventually};
 
-/// An instance that gives pages a second.
+/// An instance with a page grace of one second.
 async fn app() -> App {
     let app = App::start_with(|config| config.page_grace = Duration::from_secs(1)).await;
     for name in ["ada", "bob", "grace"] {
@@ -22,7 +23,7 @@ async fn page(app: &App, name: &str) -> Client {
         .await
 }
 
-/// Ends with the grace of a page: what has not ended by then stays.
+/// Waits until the grace of a page is over: a session that has not ended by then stays.
 async fn until_another_page_has_ended(app: &App) {
     let other = page(app, "grace").await;
     drop(EventStream::open(&other).await);
@@ -32,7 +33,7 @@ async fn until_another_page_has_ended(app: &App) {
     .await;
 }
 
-/// Whether the stream that was open is seen as lost.
+/// Whether the server has recorded the loss of the stream that was open.
 fn lost(app: &App) -> i64 {
     app.database()
         .number("select count(*) from sessions where page_lost_at is not null")
@@ -45,7 +46,7 @@ async fn when_a_page_goes_without_a_word_its_session_ends_as_page_closed() {
     let stream = EventStream::open(&ada).await;
     assert_eq!(lost(&app), 0);
     drop(stream);
-    // Nobody asks with the token: that would be a page that is there.
+    // No request uses the token here: it would count as a sign that the page is there.
     eventually("the session ends", async || app.sessions() == 0).await;
     // SQL sees the end before it is told: for one lease an instance may still answer from memory.
     eventually("the token is refused", async || ada.session().await.status == 401).await;
@@ -86,7 +87,7 @@ async fn a_page_that_comes_back_at_another_instance_keeps_its_session() {
     drop(stream);
     until_another_page_has_ended(&app).await;
     assert_eq!(ada.session().await.status, 200);
-    // And when that one goes, the session goes.
+    // When that stream closes too, the session ends.
     drop(again);
     eventually("the session ends", async || {
         app.database()
@@ -124,11 +125,11 @@ async fn only_a_page_that_was_heard_shortly_before_and_not_since_is_gone() {
         ));
     };
     heard("ada", "1 hour 20 seconds");
-    // A machine that slept: a proxy has given its connection up.
+    // A machine that slept: a proxy has given up its connection.
     heard("bob", "1 hour 40 seconds");
     // A page that could not open another stream.
     heard("grace", "59 minutes");
-    // An instance without what this one has heard.
+    // An instance that does not know what this one has heard from the page.
     let _other = app
         .another_instance_with(|config| config.page_grace = Duration::from_secs(1))
         .await;

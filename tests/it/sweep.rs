@@ -1,4 +1,4 @@
-//! Removing a great many rows, batch by batch, in nobody's way.
+//! Sweeping a great many rows, batch by batch, without holding up anybody.
 
 use std::cell::RefCell;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use oneseat::auth::Error;
 
 use crate::support::{App, eventually, oneseat};
 
-/// So many users whose session ran out a second to an hour ago.
+/// Makes so many users whose session expired a second to an hour ago.
 fn expired(app: &App, sessions: u32) {
     app.database().execute(&format!(
         "insert into users (name, email) select 'u', n || '@x' from generate_series(1, {sessions}) n;
@@ -214,7 +214,7 @@ async fn a_sweep_that_loses_its_connection_stops_and_the_next_one_goes_on() {
 #[tokio::test]
 async fn links_requests_and_places_go_when_their_time_is_up_and_not_before() {
     let app = App::start_swept().await;
-    // Of each 1,500 whose time is up, beside as many of the same users and addresses whose time is not.
+    // Of each 1,500 rows that are due, as many rows of the same users and addresses that are not.
     app.database().execute(
         "insert into users (name, email) select 'u', n || '@x' from generate_series(1, 1500) n;
          insert into one_time_links (user_id, purpose, token_digest, email, expires_at)

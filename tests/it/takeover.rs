@@ -1,4 +1,5 @@
-//! Where the server asks first (`--takeover ask`), a sign-in to a taken seat changes nothing until it says that it takes the seat.
+//! With `--takeover ask`, a sign-in while the user has a live session changes nothing unless it says
+//! `takeover`.
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ async fn take(client: &Client) -> Answer {
     client.post("/auth/login", &body).await
 }
 
-/// What is kept of users, sessions and failures.
+/// A digest of what is stored of users, sessions and failures.
 fn state(app: &App) -> String {
     app.database().text(
         "select concat((select json_agg(u order by id) from users u), (select json_agg(s order by id) from sessions s),
@@ -163,7 +164,7 @@ async fn activity_under_way_at_the_last_moment_keeps_the_seat() {
     let app = app_that_asks().await;
     let first = app.visitor().sign_in(ADA).await;
     app.database().execute(&sql::backdate_sessions("3 hours"));
-    // What a request in time has written, and not committed yet.
+    // The change of a request that came in time, not committed yet.
     let mut activity = app.database().connect();
     activity
         .batch_execute(

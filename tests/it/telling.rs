@@ -1,4 +1,5 @@
-//! Nobody is told of an end before it has been written: not when it cannot be, nor while somebody else is at it.
+//! No answer reports an end before the end is written: neither when it cannot be written, nor while another
+//! transaction writes it.
 
 use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
@@ -37,11 +38,11 @@ async fn while_an_end_cannot_be_written_nobody_is_told_of_it() {
     ] {
         assert_eq!(answer.problem(), "503 unavailable");
     }
-    // Who lives, and who never was, is told all the same.
+    // Answers about live sessions and about unknown tokens still come.
     assert_eq!(bob.session_passively().await.status, 200);
     let nobody = bob.with_token("ab".repeat(32)).session().await;
     assert_eq!(nobody.problem(), "401 token_invalid");
-    // The clock has stepped back to before the end of what nobody was told of: that is no end.
+    // The clock has stepped back to before an end that was reported to nobody: the session has not ended.
     postgres.set("-5m");
     read_only("off");
     eventually("something can be written", async || {
@@ -106,7 +107,7 @@ async fn an_end_that_many_tell_at_once_is_written_and_logged_once() {
     });
     let at = |n: usize| ada.at(programs[n % programs.len()].address);
     let told = join_all((0..40).map(|n| async move { at(n).session().await })).await;
-    // An answer that came while another was writing may be that it is not known yet.
+    // While another transaction was writing the end, the answer may have been that it is not known yet.
     for answer in &told {
         assert!([401, 503].contains(&answer.status.as_u16()), "{answer:?}");
     }

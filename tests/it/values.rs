@@ -1,4 +1,4 @@
-//! What PostgreSQL can store and the program cannot read is refused, whoever writes it.
+//! The database refuses values that the program cannot read, even from plain SQL.
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
@@ -8,7 +8,7 @@ use oneseat::users::Role;
 
 use crate::support::{App, Database, PASSWORD};
 
-/// No time of RFC 3339, or none of chrono's.
+/// Times that RFC 3339 cannot express, or chrono cannot hold.
 const TIMES: [&str; 4] = [
     "infinity",
     "-infinity",
@@ -31,7 +31,8 @@ const ROWS: &str = "
     insert into known_origins select id, sha256('x'), now(), now() from users where name = 'Eve';
     insert into service_clients (name, secret_digest) values ('s', sha256('s'))";
 
-/// Every column with a time that the program reads: the table and its columns. `written_at` it does not read.
+/// Every column with a time that the program reads, as a table and its columns. It does not read
+/// `written_at`.
 fn times(database: &Database) -> Vec<(String, Vec<String>)> {
     let columns = database.text(
         "select string_agg(words, ' ') from (
@@ -94,7 +95,7 @@ fn plain_sql_writes_no_time_that_the_program_cannot_read() {
     }
 }
 
-/// Takes the constraints away again, as they were for an earlier version.
+/// Drops the constraints again, as in an earlier version.
 fn before_the_constraints(database: &Database) {
     let mut connection = PgConnection::establish(database.url()).unwrap();
     // refuse_values_that_cannot_be_read, with the repair and the validation, and whatever comes after them.

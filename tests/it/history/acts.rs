@@ -1,4 +1,4 @@
-//! What people do, and how its outcome is understood.
+//! What callers do, and how the outcome is interpreted.
 
 use std::future::Future;
 use std::time::Duration;
@@ -22,9 +22,9 @@ use super::seat::{Deed, End, Number, Whose};
 use super::world::{Key, REMOVED, locked, password};
 use crate::support::hostile;
 
-/// Who does what no instance was asked for.
+/// The name of an actor that acts without an instance.
 const OPERATOR: &str = "operator";
-/// The same, without the program.
+/// The name of an actor that acts without the program.
 const SQL: &str = "database";
 
 impl Person {
@@ -38,7 +38,7 @@ impl Person {
         let (place, client) = self.somewhere();
         let request = client
             .request(Method::POST, "/auth/login")
-            // By this the database tells what became of a sign-in whose answer was lost.
+            // From this the database shows what happened to a sign-in whose answer was lost.
             .header(USER_AGENT, token.to_string())
             .json(&json!({ "email": self.user().email, "password": password(number) }));
         let signed_in = Deed::SignedIn {
@@ -71,7 +71,7 @@ impl Person {
         }
     }
 
-    /// Shows a token at this instance. Returns whether it was accepted.
+    /// Validates a token at this instance. Returns whether it was accepted.
     pub async fn look_at(&mut self, key: Key, instance: usize) -> bool {
         let Key {
             number,
@@ -95,7 +95,7 @@ impl Person {
         is_accepted
     }
 
-    /// Questions are answered many at a time: nobody gets what is another's.
+    /// Introspection answers many questions at a time: no service may get another one's answer.
     fn remember(&self, number: Number, known: Option<Uuid>, reply: &Reply) {
         let session = &reply.body["session"];
         let whose = (&reply.body["user"]["email"], &session["userAgent"]);
@@ -158,7 +158,7 @@ impl Person {
         }
     }
 
-    /// Everybody's but the admin's own: one call in the history of each user.
+    /// Ends all sessions but the admin's own: one call in the history of each user.
     pub async fn revoke_all(&mut self) {
         let (place, client) = self.somewhere();
         let admin = client.with_token(&self.world.admin);
@@ -214,7 +214,7 @@ impl Person {
         self.enable().await;
     }
 
-    /// Until it is done: or nothing would happen here any more.
+    /// Repeats until it is done: otherwise nothing would happen here any more.
     async fn enable(&mut self) {
         let (auth, email) = (self.world.operator.clone(), self.email());
         while !self
@@ -224,7 +224,7 @@ impl Person {
         {}
     }
 
-    /// Does what operators do. Returns whether it was acknowledged.
+    /// Does what an operator does. Returns whether it was acknowledged.
     async fn operate(&mut self, deed: Deed, act: impl Future<Output = Result<(), Error>>) -> bool {
         let wait = self.wait();
         let started = self.world.now();
@@ -242,7 +242,7 @@ impl Person {
         is_done
     }
 
-    /// Time passes faster in this run: all of a session's at once.
+    /// Expires the session: its whole time passes at once.
     pub async fn expire(&mut self) {
         let change = self.of_live_session("expires_at = now() - interval '1 hour'");
         self.end_by_sql(End::For(EndReason::Expired), &[change]).await;
@@ -254,7 +254,8 @@ impl Person {
         self.end_by_sql(End::Removed, &[removal]).await;
     }
 
-    /// The same, and the feed is empty afterwards, as after a crash that a connection through a pooler hides.
+    /// An operator deletes the row, and the feed is empty afterwards, as after a crash that a pooler's
+    /// connection hides.
     pub async fn remove_with_the_feed(&mut self) {
         let removal = self.removal() + WAITS;
         let emptying = "truncate feed, feed_epoch".to_owned();
@@ -291,8 +292,8 @@ impl Person {
         )
     }
 
-    /// Ends the user's session in the database: the first change does, and its count of rows tells whether there was one. Returns
-    /// when that was answered, if it was begun.
+    /// Ends the user's session in the database: the first change does, and its row count says whether there
+    /// was one. Returns when that was answered, if it was begun.
     async fn end_by_sql(&mut self, end: End, changes: &[String]) -> Option<Option<Duration>> {
         let whose = Whose::User;
         self.world.ending.notify_one();
@@ -309,9 +310,10 @@ impl Person {
         Some(answered)
     }
 
-    /// So long ago that activity is to be written down again, and not so long that the session is over.
+    /// Makes the last activity so old that the next request records it again, but not so old that the session
+    /// is over.
     pub async fn grow_old(&mut self) {
-        // Whether it was done is of no consequence.
+        // It does not matter whether this was done.
         let change =
             self.of_live_session("last_activity = least(last_activity, now() - interval '30 minutes')");
         let _ = self.rewrite(&[change]).await;
@@ -322,8 +324,8 @@ impl Person {
         format!("update sessions set {change} where user_id = '{id}' and expires_at > now()")
     }
 
-    /// Makes these changes in one transaction. If the first says so, the wait comes after the commit, and otherwise before it.
-    /// Returns how many rows the first changed.
+    /// Makes these changes in one transaction. If the first says so, the wait comes after the commit, and
+    /// otherwise before it. Returns how many rows the first changed.
     async fn rewrite(&self, changes: &[String]) -> ConnectionResult<QueryResult<usize>> {
         let url = self.world.database_url.clone();
         let id = self.user().id;
@@ -334,7 +336,8 @@ impl Person {
             hostile::undo(&mut connection).map_err(ConnectionError::CouldntSetupConfiguration)?;
             let waits = changes[0].ends_with(WAITS);
             let done = connection.transaction(|connection| {
-                // Behind a sign-in under way, or it would see neither the old session nor the new one.
+                // Waits for a sign-in that is running; otherwise it would see neither the old session nor the
+                // new one.
                 diesel::sql_query(lock).execute(connection)?;
                 let mut counts = Vec::new();
                 for change in changes {
@@ -342,7 +345,7 @@ impl Person {
                 }
                 Ok(counts[0])
             });
-            // Who looks into the database sees an end before instances have forgotten the session.
+            // A program that reads the database sees an end before instances have forgotten the session.
             if waits && done.is_ok() || done == Ok(0) {
                 let wait = "select pg_sleep(extract(epoch from feed_wait()))";
                 return Ok(diesel::sql_query(wait).execute(&mut connection).and(done));
@@ -359,7 +362,7 @@ impl Person {
 /// The end of a statement whose author waits after the commit.
 const WAITS: &str = " returning set_config('oneseat.waits_after_commit', 'on', true)";
 
-/// What whoever holds a token is told.
+/// The answer to a holder of a token.
 fn of_holder(token: Number, reply: &Reply, if_done: Deed) -> Deed {
     match reply.code.as_str() {
         "200" => if_done,

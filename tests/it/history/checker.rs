@@ -1,20 +1,20 @@
 //! Could these calls, done one after the other, have had these outcomes? (Linearisability, Herlihy and Wing 1990.)
 //!
-//! A search after Wing and Gong, with Lowe's two economies: a call takes effect as late as it can, just before somebody's answer
-//! needs it, and no two ways that lead to the same are followed twice. All ways are followed side by side, so nothing is ever
-//! searched again: the time is linear in the length of the history, and a history that cannot be explained is noticed at the
-//! first answer that nothing explains.
+//! A search after Wing and Gong, with two optimisations by Lowe: a call takes effect as late as it can, just
+//! before an answer that needs it; and of several ways to the same state only one is followed. All ways are
+//! followed side by side, so nothing is searched twice: the time is linear in the length of the history, and
+//! a history that cannot be explained is noticed at the first answer that nothing explains.
 //!
-//! A call that was never answered may take effect at any time after its start ([`LATEST`]), or never. It stays possible for so
-//! long that what is possible must be kept small: of two ways to the same state, the one that has used up less of the unanswered
-//! is as good as the other, and the other is forgotten.
+//! A call that was never answered may take effect at any time after its start (up to [`LATEST`]), or never.
+//! It remains possible for so long that the set of ways must be kept small: of two ways to the same state,
+//! the one that has used fewer unanswered calls makes the other one superfluous.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::Duration;
 
-/// What is checked against: the same thing with one caller.
+/// The specification that a history is checked against: the same object with one caller at a time.
 pub trait Model {
     type State: Clone + Eq + Hash + Debug;
     /// A call and its outcome in one.
@@ -22,24 +22,24 @@ pub trait Model {
 
     fn initial(&self) -> Self::State;
 
-    /// The state afterwards; `None`: in this one it could not have been done with this outcome.
+    /// The state afterwards. `None` if the call cannot have this outcome in this state.
     fn after(&self, state: &Self::State, deed: &Self::Deed) -> Option<Self::State>;
 
-    /// Does it change nothing, in whatever state it is done?
+    /// Does the call change nothing, in every state?
     fn is_look(&self, deed: &Self::Deed) -> bool;
 
-    /// Will an unanswered deed never again change anything, whatever comes after this state?
+    /// Can this call, if it was never answered, no longer change anything, whatever comes after this state?
     fn is_spent(&self, state: &Self::State, deed: &Self::Deed) -> bool;
 }
 
-/// One call as its caller saw it; times are those of one monotonic clock.
+/// One call as its caller saw it. Times are those of one monotonic clock.
 #[derive(Clone, Debug)]
 pub struct Call<D> {
     pub deed: D,
     pub started: Duration,
-    /// `None`: nobody knows whether it was done, and if so, when; see [`LATEST`].
+    /// `None`: it is unknown whether the call was done, and if so, when; see [`LATEST`].
     pub answered: Option<Duration>,
-    /// Who was asked, for people.
+    /// The instance that was asked, for messages.
     pub place: &'static str,
 }
 
@@ -48,14 +48,15 @@ pub struct Call<D> {
 pub enum Failure<S> {
     /// Nothing explains the outcome of this call in any of the states that were possible before its answer.
     Unexplained { call: usize, states: Vec<S> },
-    /// More is possible than can be followed: not seen to be wrong, and not seen to be right.
+    /// More ways are possible than can be followed: the history is neither shown to be wrong nor shown to be
+    /// right.
     Undecided { call: usize },
 }
 
 /// How long after its start an unanswered call may still be done: far longer than all deadlines of the server together.
 const LATEST: Duration = Duration::from_secs(60);
 
-/// More ways than this side by side are not followed.
+/// The most ways that are followed side by side.
 const MOST_WAYS: usize = 20_000;
 
 /// Looks for an explanation of the whole history.
@@ -93,12 +94,12 @@ pub fn check<M: Model>(model: &M, calls: &[Call<M::Deed>]) -> Result<(), Failure
     Ok(())
 }
 
-/// At the same time the start comes first: then two calls may have met.
+/// At equal times the start comes first: then the two calls may have overlapped.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Moment {
     Start,
     Answer,
-    /// What was not answered can no longer happen.
+    /// An unanswered call is too old to take effect.
     TooLate,
 }
 
@@ -121,14 +122,14 @@ struct Way<S> {
     state: S,
     /// Calls already done here that will be answered later, in order of their index.
     done: Vec<usize>,
-    /// Unanswered calls that were done here; but those that are spent.
+    /// Unanswered calls that were done in this way, except those that are spent.
     used: Used,
 }
 
 /// Kinds of unanswered calls in order, and how many of each; never none.
 type Used = Vec<(usize, usize)>;
 
-/// All ways that differ in what they leave possible.
+/// All ways that differ in what is still possible after them.
 struct Ways<S> {
     by_state: HashMap<(S, Vec<usize>), Vec<Used>>,
     count: usize,
@@ -144,7 +145,7 @@ impl<S> Default for Ways<S> {
 }
 
 impl<S: Clone + Eq + Hash> Ways<S> {
-    /// Returns whether it is one that no other makes superfluous.
+    /// Adds a way. Returns whether no other way makes it superfluous.
     fn add(&mut self, way: Way<S>) -> bool {
         let kept = self.by_state.entry((way.state, way.done)).or_default();
         if kept.iter().any(|used| is_part_of(used, &way.used)) {
@@ -168,7 +169,7 @@ impl<S: Clone + Eq + Hash> Ways<S> {
     }
 }
 
-/// Does one use nothing that the other does not?
+/// Does the first way use nothing that the second does not use?
 fn is_part_of(part: &Used, whole: &Used) -> bool {
     let mut whole = whole.iter();
     part.iter()
@@ -195,8 +196,9 @@ struct Search<'a, M: Model> {
     calls: &'a [Call<M::Deed>],
     /// Started, and answered later.
     open: Vec<usize>,
-    /// Started and never answered: a kind goes by the index of its first call. Of several that are the same, the oldest is used
-    /// first: they can be exchanged, and it is the first that comes too late.
+    /// Started and never answered. The index of the first call of a kind identifies the kind. Of several
+    /// equal calls, the oldest is used first: they are interchangeable, and the oldest is the first that
+    /// becomes too old.
     lost: BTreeMap<usize, usize>,
 }
 
@@ -215,7 +217,7 @@ impl<M: Model> Search<'_, M> {
         kinds.find(|kind| deed(*kind) == deed(call)).unwrap_or(call)
     }
 
-    /// The oldest of its kind is too late, done or not.
+    /// The oldest call of its kind is too old, done or not.
     fn give_up(&mut self, before: &Ways<M::State>, call: usize) -> Ways<M::State> {
         let kind = self.kind(call);
         self.lost.entry(kind).and_modify(|count| *count -= 1);
@@ -252,7 +254,8 @@ impl<M: Model> Search<'_, M> {
                 let (done, used) = (way.done.clone(), way.used.clone());
                 after.add(self.tidied(Way { state, done, used }));
                 if self.model.is_look(&self.calls[call].deed) {
-                    // Whatever might be done before it may as well be done after it, and that is tried later.
+                    // A call that could be done before this one can also be done after it, and that is tried
+                    // later.
                     continue;
                 }
             }
@@ -262,7 +265,7 @@ impl<M: Model> Search<'_, M> {
         Some(after)
     }
 
-    /// The ways to do one more of the calls under way.
+    /// The ways to do one more of the running calls.
     fn steps(&self, way: &Way<M::State>, answered: usize) -> impl Iterator<Item = Way<M::State>> {
         let after = |call: usize| self.model.after(&way.state, &self.calls[call].deed);
         let open = self.open.iter().copied();
@@ -275,7 +278,7 @@ impl<M: Model> Search<'_, M> {
             })
         });
         let of_lost = self.lost.iter().filter_map(move |(kind, count)| {
-            // One that changes nothing is as good as one that never happened.
+            // A call that changes nothing is equivalent to one that never happened.
             let state = after(*kind).filter(|state| *state != way.state)?;
             let is_left = !way.used.contains(&(*kind, *count));
             is_left.then(|| Way {
@@ -287,7 +290,7 @@ impl<M: Model> Search<'_, M> {
         of_open.chain(of_lost).map(|way| self.tidied(way))
     }
 
-    /// It makes no difference any more whether a spent call was done.
+    /// It no longer matters whether a spent call was done.
     fn tidied(&self, mut way: Way<M::State>) -> Way<M::State> {
         let Way { state, used, .. } = &mut way;
         used.retain(|(kind, _)| !self.model.is_spent(state, &self.calls[*kind].deed));

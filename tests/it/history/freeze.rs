@@ -1,4 +1,4 @@
-//! Processes that stand still for a while and then go on as if nothing had been: a paused virtual machine, a stalled disk.
+//! Freezes processes for a while, as a paused virtual machine or a stalled disk does.
 
 use std::fs;
 use std::time::Duration;
@@ -6,16 +6,17 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Processes that stand still until this is dropped.
+/// Processes that are frozen until this is dropped.
 pub struct Frozen(Vec<Pid>);
 
 impl Frozen {
-    /// A process with its children. It is stopped first, so that no child comes while they are looked for.
+    /// Freezes a process with its children. It is stopped first, so that it starts no child while its
+    /// children are listed.
     pub fn with_children(pid: u32) -> Self {
         kill(pid_of(pid), Signal::SIGSTOP).unwrap();
         let mut frozen = Self(vec![pid_of(pid)]);
         for child in children(pid) {
-            // One that has ended meanwhile needs no stopping.
+            // A process that has ended meanwhile need not be stopped.
             if kill(pid_of(child), Signal::SIGSTOP).is_ok() {
                 frozen.0.push(pid_of(child));
             }
@@ -23,7 +24,7 @@ impl Frozen {
         frozen
     }
 
-    /// Lets them stand still for so long.
+    /// Keeps them frozen for so long.
     pub async fn for_a_while(self, length: Duration) {
         tokio::time::sleep(length).await;
     }
@@ -31,7 +32,7 @@ impl Frozen {
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        // The parent last: it must not take its children for dead.
+        // The parent continues last: it must not take its children for dead.
         for pid in self.0.iter().rev() {
             let _ = kill(*pid, Signal::SIGCONT);
         }
@@ -42,7 +43,8 @@ fn pid_of(pid: u32) -> Pid {
     Pid::from_raw(i32::try_from(pid).unwrap())
 }
 
-/// Whose parent it is, by /proc/PID/stat: the second field, a name in parentheses, may hold anything.
+/// The parent of a process, from /proc/PID/stat: the second field, a name in parentheses, may contain
+/// anything.
 pub fn children(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());

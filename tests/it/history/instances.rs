@@ -1,4 +1,4 @@
-//! Instances that are programs, and what they may say.
+//! Instances that run as programs, and what their logs may contain.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -9,10 +9,10 @@ use rand::RngExt;
 use super::namespace::Namespace;
 use crate::support::{PASSWORD, Program, Wire, libfaketime};
 
-/// Their names and leases; the last of them has the clock that jumps.
+/// The names and leases of the instances. The clock of the last one jumps.
 pub const PROGRAMS: [(&str, &str); 2] = [("first", "200ms"), ("second", "50ms")];
 
-/// Starts the `n`th of them; the first in a network of its own, where there is one.
+/// Starts the instance with this index; the first in a network namespace, if there is one.
 pub fn start(
     wire: &Wire,
     network: Option<&Namespace>,
@@ -34,7 +34,7 @@ pub fn start(
         ["--max-failed-attempts", "100"],
         ["--trusted-proxies", &proxies],
         ["--login-rate", "off"],
-        // Often, so that it meets everything else.
+        // Sweeps often, so that a sweep overlaps with everything else.
         ["--sweep-interval", "1s"],
     ]
     .concat();
@@ -44,7 +44,7 @@ pub fn start(
             ("LD_PRELOAD", libfaketime()),
             ("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap().to_owned()),
             ("FAKETIME_CACHE_DURATION", "1".to_owned()),
-            // That one never jumps, whatever somebody does to the machine's time.
+            // The monotonic clock never jumps, even if the machine's time is changed.
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
         ];
     }
@@ -54,7 +54,8 @@ pub fn start(
     }
 }
 
-/// A port outside the range from which the system gives ports away: while a killed instance is gone, nobody else gets it.
+/// A port outside the range from which the system assigns ports: no other process gets it while the instance
+/// is down.
 pub fn free_port() -> u16 {
     let port = || rand::rng().random_range(20_000..30_000);
     std::iter::repeat_with(port)
@@ -62,14 +63,14 @@ pub fn free_port() -> u16 {
         .unwrap()
 }
 
-/// Is that line's time so many hours from ours?
+/// Does the time of that log line differ from ours by so many hours?
 pub fn is_written_at(line: &str, hours: i64) -> bool {
     let time = line.strip_prefix('[').and_then(|line| line.split(' ').next());
     time.and_then(|time| time.parse::<DateTime<Utc>>().ok())
         .is_some_and(|time| (time - Utc::now() - TimeDelta::hours(hours)).abs() < TimeDelta::hours(1))
 }
 
-/// No panic, and no secret: nothing that could be a token.
+/// The log has no panic and no secret: nothing that could be a token.
 pub fn assert_harmless(log: &[String]) {
     for line in log {
         let longest_hex = line.split(|c: char| !c.is_ascii_hexdigit()).map(str::len).max();

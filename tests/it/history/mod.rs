@@ -1,8 +1,9 @@
-//! The laws as one sentence: whatever many people do at many instances at the same time, each of them sees what they would see
-//! if everything had been done at one place, one after the other.
+//! The laws as one sentence: whatever many callers do at many instances at the same time, each of them sees
+//! what they would see if all calls were made at one place, one after the other.
 //!
-//! People do random things to a few seats; every call's start, end and outcome is written down; afterwards the history of each
-//! seat is checked for linearisability. An answer that did not come counts as unknown: it may have been done, then or later.
+//! Callers do random things to a few seats, and the start, end and outcome of every call is recorded.
+//! Afterwards the history of each seat is checked for linearisability. If an answer did not come, the call
+//! may have been done, at any time, or not at all.
 //!
 //! `ONESEAT_SEED` repeats the choices of an earlier run (not its timing); `ONESEAT_SOAK` is the length in seconds of the run with
 //! faults, `ONESEAT_SOAK_OPERATIONS` its length in calls, see `script/soak`.
@@ -40,27 +41,27 @@ use faults::{Fault, Stage, cut_connections};
 use people::Person;
 use world::World;
 
-/// How many take part in a run, and how fast.
+/// How many callers take part in a run, and how fast they act.
 #[derive(Clone, Copy)]
 struct Size {
     /// Seats to fight over.
     users: usize,
-    /// People who fight over each.
+    /// Callers who compete for each seat.
     rivals: usize,
-    /// People who only watch it.
+    /// Callers who only watch it.
     watchers: usize,
-    /// Between two acts of one person, on average.
+    /// The average pause between two calls of one caller.
     pause: Duration,
-    /// Between two looks of a watcher.
+    /// The pause between two looks of a watcher.
     blink: Duration,
-    /// What is frozen or cut off stands still for at most so long.
+    /// The longest time for which something is frozen or cut off.
     standstill: Duration,
-    /// What part of the validations must come from memory, for the run to say something about memory.
+    /// The share of validations that must come from memory, so that the run tests memory at all.
     least_from_memory: f64,
 }
 
 impl Size {
-    /// Leaves a small machine some time for other tests.
+    /// For the ordinary tests: leaves a small machine time for others.
     const SMALL: Self = Self {
         users: 5,
         rivals: 3,
@@ -68,10 +69,11 @@ impl Size {
         pause: Duration::from_millis(40),
         blink: Duration::from_millis(20),
         standstill: Duration::from_secs(1),
-        // A few seconds with each fault once: that says nothing.
+        // A few seconds with each fault once: too short to demand a share.
         least_from_memory: 0.0,
     };
-    /// Where there are no other tests. Standstills are longer than every deadline of the server, and shorter than that of the callers.
+    /// For runs without other tests. Standstills are longer than every deadline of the server, and shorter
+    /// than the deadline of the callers.
     const LARGE: Self = Self {
         users: 10,
         rivals: 4,
@@ -83,7 +85,7 @@ impl Size {
     };
 }
 
-/// How much longer a run may take until everything has been seen that it is there to see.
+/// How much longer a run may take until every outcome that it must produce has occurred.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -156,7 +158,7 @@ enum Length {
 }
 
 impl Length {
-    /// As `script/soak` says.
+    /// The settings of `script/soak`.
     fn told() -> Option<Self> {
         let number = |name: &str| {
             let value = std::env::var(name).ok()?;
@@ -168,8 +170,8 @@ impl Length {
     }
 }
 
-/// With five wrong passwords to a lock, and none lifted in time, most people would do nothing but look at it. Locks have tests
-/// of their own.
+/// No lockout: with a lock after five wrong passwords, and no unlocking in time, most callers would do
+/// nothing but meet the lock. Locks have tests of their own.
 fn sees_no_lockout(config: &mut ServeConfig) {
     config.policy.lockout.max_failed_attempts = 100;
     config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
@@ -184,7 +186,7 @@ fn seed() -> u64 {
     seed
 }
 
-/// Everybody of one run.
+/// All callers of one run.
 struct Crowd {
     world: Arc<World>,
     people: Vec<JoinHandle<()>>,
@@ -193,7 +195,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// They stay until each of these faults has happened, too.
+    /// The run continues until each of these faults has happened, too.
     fn gather(world: &Arc<World>, seed: u64, size: Size, faults: &'static [Fault]) -> Self {
         let users = world.users.len();
         let people = (0..users * (size.rivals + size.watchers)).map(|number| {
@@ -212,7 +214,7 @@ impl Crowd {
         }
     }
 
-    /// Until the time is over and everything has been seen, or somebody has found a fault.
+    /// Waits until the time is over and every outcome has occurred, or a caller has found a fault.
     fn goes_on(&self, length: Length) -> bool {
         let is_fine = self.people.iter().all(|person| !person.is_finished());
         let is_seen = || missing(&self.world, self.faults).is_empty();
@@ -226,7 +228,7 @@ impl Crowd {
             }
     }
 
-    /// Everybody finishes what they do.
+    /// Waits until all callers have finished.
     async fn leave(self) {
         self.world.end();
         for person in self.people {
@@ -236,9 +238,9 @@ impl Crowd {
     }
 }
 
-/// What has not happened often enough to be called tested.
+/// The outcomes that have not occurred often enough for the run to count as a test of them.
 fn missing(world: &World, faults: &[Fault]) -> Vec<String> {
-    // Nobody restores a backup.
+    // No caller restores a backup.
     let reasons = EndReason::ALL
         .into_iter()
         .filter(|reason| *reason != EndReason::Restored);

@@ -1,10 +1,10 @@
-//! A network of its own for an instance, with a real link to PostgreSQL that can be taken down: what is sent then is not even
-//! acknowledged by the other kernel. Only root can make one, and only where `ip` is installed.
+//! A network namespace for an instance, with a real link to PostgreSQL that can be taken down: the other
+//! kernel then does not even acknowledge what is sent. Only root can make one, and only if `ip` is installed.
 
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-/// A network namespace with two links: one to PostgreSQL, one to those who ask.
+/// A network namespace with two links: one to PostgreSQL, one to the clients.
 pub struct Namespace {
     name: String,
     /// This machine's end of the link to PostgreSQL.
@@ -14,7 +14,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// `None`, where there can be none.
+    /// `None` if this machine cannot have one.
     pub fn new() -> Option<Self> {
         let id = std::process::id();
         if !nix::unistd::geteuid().is_root() {
@@ -30,11 +30,11 @@ impl Namespace {
             && namespace.add_link(&namespace.link, "database", 0)
             && namespace.add_link(&asked, "web", 4)
             && ip(&format!("-n {name} link set lo up"));
-        // What there is of it goes with `namespace`.
+        // If a command fails, dropping `namespace` removes what was made.
         made.then_some(namespace)
     }
 
-    /// Four addresses from `first` on; the second is ours, the third is inside.
+    /// Four addresses from `first` on; the second is outside the namespace, the third inside.
     fn add_link(&self, here: &str, inside: &str, first: u8) -> bool {
         let (name, [ours, theirs]) = (&self.name, [first + 1, first + 2].map(|last| self.address(last)));
         ip(&format!(
@@ -53,17 +53,17 @@ impl Namespace {
         &self.name
     }
 
-    /// Where the database is, as seen from inside.
+    /// The address of the database, as seen from inside.
     pub const fn database(&self) -> Ipv4Addr {
         self.address(1)
     }
 
-    /// Whence those ask who are outside.
+    /// The address from which clients outside connect.
     pub const fn outside(&self) -> Ipv4Addr {
         self.address(5)
     }
 
-    /// Where to ask.
+    /// The address of the instance.
     pub const fn inside(&self) -> Ipv4Addr {
         self.address(6)
     }
@@ -81,7 +81,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // The links go with it.
+        // This removes the links, too.
         ip(&format!("netns del {}", self.name));
     }
 }

@@ -1,4 +1,4 @@
-//! People who do what comes into their heads: who they are, and what that is.
+//! The callers who act at random: who they are, and what they do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::seat::{Deed, Whose};
 use super::world::{Key, User, World, locked};
 use crate::support::Client;
 
-/// What people do, and how often of a thousand times.
+/// What callers do, and how often in a thousand acts.
 const HABITS: [(Act, u32); 15] = [
     (Act::Look, 766),
     (Act::SignIn, 90),
@@ -27,7 +27,7 @@ const HABITS: [(Act, u32); 15] = [
     (Act::RevokeAll, 2),
     (Act::SetPassword, 8),
     (Act::Suspend, 9),
-    // Rare: while one of these waits, nobody answers from memory.
+    // Rare: while one of these waits, no instance answers from memory.
     (Act::Expire, 6),
     (Act::Remove, 6),
     (Act::RemoveLate, 4),
@@ -49,29 +49,29 @@ pub enum Act {
     SetPassword,
     /// Disable, and after a while enable.
     Suspend,
-    /// The session's time is up.
+    /// The session expires.
     Expire,
-    /// Deletes the row.
+    /// Deletes the row of the session.
     Remove,
-    /// The same, by an operator who waits after the commit, which comes late.
+    /// Deletes the row, as an operator whose commit comes late and who waits after it.
     RemoveLate,
-    /// Deletes the row, and what tells of it.
+    /// Deletes the row, and the rows of the feed that name the user.
     RemoveWithTheFeed,
-    /// Disables without the program.
+    /// Disables the account in plain SQL.
     SuspendBySql,
 }
 
-/// How long a session lives before an end that is meant to be noticed: the time in which every instance asks the feed.
+/// How long a session lives before an end that must be noticed: in that time every instance asks the feed.
 pub const REMEMBERED: Duration = Duration::from_millis(200);
-/// And how long nothing happens afterwards.
+/// How long nothing happens after such an end.
 const SEEN: Duration = Duration::from_millis(150);
 
-/// One of those who fight over a user's seat.
+/// One of the callers who compete for a user's seat.
 pub struct Person {
     pub world: Arc<World>,
     user: usize,
     client: Client,
-    /// Nobody shares an address of origin with anybody: how often one may sign in from one is not the question here.
+    /// Each caller has its own address: limits per origin are not tested here.
     origin: String,
     /// The instance that is always asked; `None`: any.
     pub place: Option<usize>,
@@ -79,7 +79,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// The `number`th person, who fights over this user's seat.
+    /// The caller with this number, who competes for this user's seat.
     pub fn new(world: Arc<World>, user: usize, number: usize, seed: u64) -> Self {
         Self {
             client: world.client.clone(),
@@ -103,8 +103,9 @@ impl Person {
         }
     }
 
-    /// Watches a seat until the run is over: shows its last token at this instance again and again, so that an instance is seen that
-    /// goes on accepting what has ended. A refusal may take a lease, so nobody watches two instances.
+    /// Watches a seat until the run is over: validates its last token at this instance again and again, to
+    /// see whether the instance accepts a token after its end. A refusal may take a lease, so no caller
+    /// watches two instances.
     pub async fn watch(mut self, instance: usize, pause: Duration) {
         while !self.world.is_over() {
             let is_accepted = match self.key_of_last(1) {
@@ -116,7 +117,8 @@ impl Person {
         }
     }
 
-    /// Takes the seat and ends the session in this way, when everybody has had the time to remember it, until the run is over.
+    /// Until the run is over: takes the seat, waits until all instances could remember the session, and ends
+    /// it in this way.
     pub async fn end_again_and_again(mut self, end: Act) {
         while !self.world.is_over() {
             self.sign_in(true).await;
@@ -158,7 +160,7 @@ impl Person {
         self.user().email.parse().unwrap()
     }
 
-    /// One of the tokens given out: most often the last, often one that was live a moment ago.
+    /// One of the tokens given out: most often the last, often one that was live shortly before.
     pub fn key(&mut self) -> Option<Key> {
         let among = *[1, 1, 1, 3, 3, usize::MAX].choose(&mut self.rng).unwrap();
         self.key_of_last(among)
@@ -170,13 +172,13 @@ impl Person {
         (!keys.is_empty()).then(|| keys[self.rng.random_range(from..keys.len())].clone())
     }
 
-    /// A right password, as far as anybody knows.
+    /// The password that is right, as far as is known.
     pub fn password(&mut self) -> usize {
         let passwords = locked(&self.world.users[self.user].passwords);
         passwords[self.rng.random_range(0..passwords.len())]
     }
 
-    /// Where this one goes, or anywhere; and the instance's name.
+    /// The instance of this caller, or any one; with its name.
     pub fn somewhere(&mut self) -> (&'static str, Client) {
         let n = self.rng.random_range(0..self.world.instances());
         self.at(self.place.unwrap_or(n))
@@ -188,7 +190,7 @@ impl Person {
         (place, self.client.at(address))
     }
 
-    /// Few wait for nothing; some leave in the middle.
+    /// Few callers give up at once; some leave in the middle.
     pub fn wait(&mut self) -> Duration {
         if self.rng.random_bool(0.02) {
             Duration::from_millis(self.rng.random_range(1..30))
@@ -197,7 +199,8 @@ impl Person {
         }
     }
 
-    /// Sends a request. Returns the answer and when the call began; what was lost is written down as what it would have done.
+    /// Sends a request. Returns the answer and when the call began. A lost call is recorded with the effect
+    /// that it would have.
     pub async fn ask(
         &mut self,
         place: &'static str,
@@ -208,7 +211,7 @@ impl Person {
         let started = self.world.now();
         let request = request.header("X-Forwarded-For", &self.origin);
         match (exchange(&self.world, request, wait).await, if_lost) {
-            // Turned away before anything was done.
+            // Refused before anything was done.
             (Outcome::Answered(reply), _) if reply.code.starts_with("429") => None,
             (Outcome::Answered(reply), _) => Some((reply, started)),
             (Outcome::Lost, Some(deed)) => {
@@ -219,7 +222,7 @@ impl Person {
         }
     }
 
-    /// Writes a call down.
+    /// Records a call.
     pub fn record(&self, deed: Deed, place: &'static str, started: Duration, answered: Option<Duration>) {
         let call = Call {
             deed,

@@ -1,4 +1,5 @@
-//! A checker that finds nothing proves nothing: what it must find, and what it must let pass.
+//! Tests of the checker itself, because one that finds nothing proves nothing: histories that it must reject,
+//! and histories that it must accept.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use oneseat::sessions::EndReason::{self, *};
 use super::checker::{Call, Failure, check};
 use super::seat::{Deed, End, Number, Seat, Whose};
 
-/// A session and what became of it.
+/// A session and how it ended.
 type Fate = (Number, Option<EndReason>);
 
 fn call(deed: Deed, started: u64, answered: Option<u64>) -> Call<Deed> {
@@ -34,7 +35,7 @@ fn unexplained(fates: &[Fate], calls: &[Call<Deed>]) -> Option<usize> {
     }
 }
 
-/// One after the other, ten milliseconds each.
+/// The calls one after the other, ten milliseconds each.
 fn in_turn(deeds: impl IntoIterator<Item = Deed>) -> Vec<Call<Deed>> {
     let times = (0..).step_by(20);
     let calls = deeds.into_iter().zip(times);
@@ -124,14 +125,14 @@ fn an_acknowledged_sign_in_that_nobody_knows_is_found() {
     };
     let calls = in_turn([signed_in(1), never_known]);
     assert_eq!(unexplained(&[(1, None)], &calls), Some(1));
-    // The same without anybody asking: the database does not have it.
+    // The same history, but no call asks with the token: the database does not have the session.
     let calls = in_turn([signed_in(1), Deed::Saw { seat: None }]);
     assert_eq!(unexplained(&[], &calls), Some(1));
 }
 
 #[test]
 fn a_stale_answer_at_another_instance_is_found() {
-    // The old token is accepted for 5 ms more than the new one's acknowledgement allows.
+    // The old token is accepted 5 ms longer than the acknowledgement of the new one allows.
     let fates = [(1, Some(Replaced)), (2, None)];
     let calls = [
         call(signed_in(1), 0, Some(10)),
@@ -139,14 +140,14 @@ fn a_stale_answer_at_another_instance_is_found() {
         call(accepted(1), 31, Some(35)),
     ];
     assert_eq!(unexplained(&fates, &calls), Some(2));
-    // Begun before the acknowledgement, it is no fault: the two met.
+    // If the validation began before the acknowledgement, it is no fault: the calls overlapped.
     let calls = [
         calls[0].clone(),
         calls[1].clone(),
         call(accepted(1), 29, Some(35)),
     ];
     assert_eq!(unexplained(&fates, &calls), None);
-    // But once somebody has seen it dead, it is.
+    // But it is a fault once another call has seen the session ended.
     let calls = [
         call(signed_in(1), 0, Some(10)),
         call(signed_in(2), 20, Some(60)),
@@ -162,7 +163,7 @@ fn a_wrong_reason_is_found() {
     for fate in [Revoked, SignedOut] {
         assert!(unexplained(&[(1, Some(fate))], &calls).is_some());
     }
-    // Nobody signed out: a session that only the clock of an instance thinks over.
+    // Nobody signed out: only the clock of an instance considers the session over.
     let calls = in_turn([signed_in(1), accepted(1), refused(1, Expired)]);
     assert_eq!(unexplained(&[(1, Some(Expired))], &calls), Some(2));
 }
@@ -200,7 +201,7 @@ fn an_end_that_could_have_found_nothing_may_have_found_what_was_under_way() {
     let fates = [(1, Some(Revoked)), (2, None)];
     let calls = [
         call(signed_in(1), 0, Some(40)),
-        // Answered before the sign-in, and yet it comes after it.
+        // It was answered before the sign-in, and yet it comes after it.
         call(Deed::EndedAll, 10, Some(30)),
         call(refused(1, Revoked), 50, Some(60)),
         call(signed_in(2), 70, Some(80)),
@@ -277,7 +278,7 @@ fn long(lives: usize) -> (Vec<Fate>, Vec<Call<Deed>>) {
 
 #[test]
 fn a_long_history_is_checked_in_little_time() {
-    // A search that tries every order would not come to an end.
+    // A search that tries every order would not terminate in time.
     let (fates, mut calls) = long(1_000);
     assert_eq!(unexplained(&fates, &calls), None);
     calls.push(call(accepted(7), 100_100, Some(100_200)));

@@ -1,4 +1,4 @@
-//! A promotion of a standby that had not received everything: the checker must find what came of that.
+//! A standby that lacks commits is promoted: the checker must find the consequences.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::verdict;
 use super::world::World;
 use crate::support::{App, eventually};
 
-/// What no program can hold: the standby did not have the end when it was promoted.
+/// No program can prevent this: the standby did not have the end when it was promoted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a PostgreSQL and a standby of its own: script/soak"]
 async fn an_end_that_the_promoted_server_has_never_received_is_found() {
@@ -35,7 +35,8 @@ async fn an_end_that_the_promoted_server_has_never_received_is_found() {
         person.look_at(key.clone(), 0).await
     })
     .await;
-    // Or it would be the first end that cannot be explained, and not what came of its loss. One session is the admin's.
+    // Otherwise the end itself would be the first call that cannot be explained, and not a consequence of its
+    // loss. One session is the admin's.
     while app.sessions() > 1 {
         person.act(Act::RevokeUser).await;
     }

@@ -1,6 +1,6 @@
-//! Faults planted in what runs: the checker must find a dead token that was accepted. They are planted in PostgreSQL's part of the
-//! leases (decision 0007), where a test can change it; the program's own part is that of `model` and of the unit tests of
-//! `sessions::memory`.
+//! Faults are planted in the running system: the checker must find a dead token that was accepted. They are
+//! planted in PostgreSQL's part of the leases (decision 0007), where a test can change it. `model` and the
+//! unit tests of `sessions::memory` cover the program's own part.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,16 +14,16 @@ use super::world::World;
 use super::{seed, sees_no_lockout};
 use crate::support::{App, Database, Lost, Wire};
 
-/// Seats, and people who watch each.
+/// Seats, and callers who watch each of them.
 const USERS: usize = 3;
 const WATCHERS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(8);
 
-/// How long people act before the history is looked at.
+/// How long callers act before the history is checked.
 const ROUND: Duration = Duration::from_millis(2_500);
 /// A little longer than a lease.
 const CUT: Duration = Duration::from_millis(300);
-/// Far longer than any of these faults takes to show itself, also on a busy machine.
+/// Far longer than any of these faults takes to show, even on a busy machine.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Two instances over one database, into which something was planted.
@@ -54,7 +54,7 @@ impl Sabotaged {
         }
     }
 
-    /// Some people end sessions in this way, others watch, for a while; then the history is looked at.
+    /// Some callers end sessions in this way while others watch, for a while; then the history is checked.
     async fn round(&mut self, end: Act) -> Result<(), String> {
         let watchers = self.watchers();
         let ends: Vec<_> = (0..USERS)
@@ -66,7 +66,7 @@ impl Sabotaged {
         verdict::judge(&self.world, self.first.database())
     }
 
-    /// The same, but the second instance is cut off while all sessions are ended at the first, twice.
+    /// Like [`round`](Self::round), but the second instance is cut off while all sessions are ended at the first, twice.
     async fn round_with_cuts(&mut self, end: Act, lost: Lost) -> Result<(), String> {
         let watchers = self.watchers();
         for _ in 0..2 {
@@ -103,7 +103,7 @@ impl Sabotaged {
         verdict::judge(&self.world, self.first.database())
     }
 
-    /// Some at each instance.
+    /// Some watchers at each instance.
     fn watchers(&mut self) -> Vec<JoinHandle<()>> {
         self.world.go_on();
         let watchers = USERS..USERS * (1 + WATCHERS);
@@ -120,7 +120,7 @@ impl Sabotaged {
         Person::new(self.world.clone(), user, number, self.seed)
     }
 
-    /// Until the history cannot be explained any more.
+    /// Goes on until the history cannot be explained any more.
     async fn until_it_is_found(mut self, end: Act) {
         let began = Instant::now();
         while began.elapsed() < LONGEST {
@@ -131,7 +131,7 @@ impl Sabotaged {
         panic!("it was not found: {}", self.world.progress());
     }
 
-    /// The same, and the second instance is cut off now and then.
+    /// Goes on until then, while the second instance is cut off now and then.
     async fn until_it_is_found_with_cuts(mut self, end: Act) {
         let began = Instant::now();
         while began.elapsed() < LONGEST {
@@ -143,7 +143,7 @@ impl Sabotaged {
     }
 }
 
-/// Fails unless that excerpt is of a dead token that was accepted.
+/// Fails unless that excerpt shows a dead token that was accepted.
 pub fn is_a_dead_token(excerpt: &str) {
     println!("{excerpt}");
     let culprit = excerpt.lines().find(|line| line.starts_with('>'));
@@ -245,8 +245,8 @@ async fn plain_sql_that_waits_while_others_are_given_leases_is_found() {
     sabotaged.until_it_is_found(Act::Remove).await;
 }
 
-/// An answer that is as old as the question before it: the same as a lease that counts from long after the moment for which the answer
-/// is true.
+/// The answer is as old as the question before it. That has the effect of a lease that counts from long after
+/// the moment for which the answer is true.
 const OLD_ANSWERS: &str = "
     alter function read_feed(pg_snapshot) rename to read_feed_now;
     create unlogged table answers (pid integer primary key, snapshot pg_snapshot);

@@ -1,7 +1,8 @@
-//! One user's seat with one caller at a time: what the laws say, in fifty lines.
+//! The specification: one user's seat with one caller at a time, in fifty lines.
 //!
-//! Why a session ended is in the database when all is over, and it never changes. So the model is told beforehand how each
-//! session will end, and refuses to end it in any other way: what the database says in the end must be true of every moment.
+//! The database records why a session ended, and the record never changes. So the model is told beforehand
+//! how each session will end, and refuses to end it in any other way: what the database says at the end must
+//! be true at every moment.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,7 +11,8 @@ use oneseat::sessions::EndReason;
 
 use super::checker::Model;
 
-/// A sign-in's number; it names the session and the token that came of it, so that no token is ever printed.
+/// The number of a sign-in. It identifies the session and the token that it created, so that no token is ever
+/// printed.
 pub type Number = usize;
 
 /// What a caller did, with its outcome.
@@ -47,7 +49,7 @@ pub enum Deed {
     FoundNone {
         whose: Whose,
     },
-    /// Ended everybody's session, whoever had one.
+    /// Ended the session of every user.
     EndedAll,
     /// Set a password, and ended the session.
     PasswordSet {
@@ -56,7 +58,7 @@ pub enum Deed {
     /// Disabled the account, and ended the session.
     Disabled,
     Enabled,
-    /// Looked into the database when all was over.
+    /// Looked into the database after the run.
     Saw {
         seat: Option<Number>,
     },
@@ -67,7 +69,7 @@ pub enum Deed {
 pub enum End {
     /// The server keeps the reason.
     For(EndReason),
-    /// An operator deleted the row: nothing is known of the token any more.
+    /// An operator deleted the row: nothing is known about the token any more.
     Removed,
 }
 
@@ -86,7 +88,7 @@ pub struct State {
     is_disabled: bool,
 }
 
-/// One user, seen from the end: what became of each session that the database knows. `None`: it lives.
+/// One user, with how each session in the database ended. `None`: it is live.
 #[derive(Debug, Default)]
 pub struct Seat {
     pub fates: HashMap<Number, Option<End>>,
@@ -170,7 +172,8 @@ impl Model for Seat {
     }
 
     fn is_spent(&self, state: &State, deed: &Deed) -> bool {
-        // A session that is not live never is again, and was live before anybody could want to end it.
+        // A session that is not live never becomes live again, and it was live before any call could ask for
+        // its end.
         matches!(deed, Deed::Ended { whose: Whose::Token(token), .. } if state.seat != Some(*token))
     }
 }
@@ -183,7 +186,7 @@ impl State {
 }
 
 impl Deed {
-    /// The session that it is about, if it is about one.
+    /// The session that the call is about, if it is about one.
     pub fn token(&self) -> Option<Number> {
         match *self {
             Self::SignedIn { token, .. }
@@ -210,7 +213,7 @@ impl Deed {
         }
     }
 
-    /// Could it change anything?
+    /// Can the call change anything?
     pub fn is_change(&self) -> bool {
         match self {
             Self::SignedIn { .. }

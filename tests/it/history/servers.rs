@@ -1,8 +1,8 @@
-//! The PostgreSQL of a run: a primary, a standby that takes over, and one address, which leads to the primary.
+//! The PostgreSQL of a run: a primary, a standby that takes over, and one address that leads to the primary.
 //!
 //! ```text
 //! DIR/
-//!   primary      a link to that of these directories to which the address leads
+//!   primary      a link to the directory of the server to which the address leads
 //!   server0/     a private PostgreSQL, the first primary
 //!   server1/     its standby, and a primary after the first promotion; and so on
 //! ```
@@ -21,33 +21,34 @@ use tempfile::TempDir;
 
 use crate::support::{Database, eventually, reap};
 
-/// Nothing here outlives the machine's next power cut, but what was acknowledged must outlive PostgreSQL's.
+/// Settings for a cluster that need not survive a power cut, but must keep what PostgreSQL acknowledged when
+/// PostgreSQL crashes.
 const SETTINGS: [(&str, &str); 2] = [
     ("fsync", "off"),
-    // How soon a standby asks again for a primary that was restarted: until it has come back, every commit waits.
+    // How soon a standby reconnects to a primary that was restarted: until then, every commit waits.
     ("wal_retrieve_retry_interval", "100ms"),
 ];
 
 /// How a primary ends before its standby is promoted.
 #[derive(Clone, Copy, Debug)]
 pub enum LastHour {
-    /// At once, in the middle of everything.
+    /// Immediately, in the middle of its work.
     Crash,
-    /// In order: what it has acknowledged or not, the standby has received.
+    /// By a clean stop: the standby has received everything, acknowledged or not.
     Stop,
 }
 
-/// Dropped from the top: a primary that stops in order waits for nobody then.
+/// Fields are dropped in this order: a primary that is stopped cleanly then waits for no client.
 pub struct Servers {
     standby: Option<Standby>,
     primary: Embedded,
-    /// That of the primary.
+    /// The directory of the primary.
     place: PathBuf,
     /// How many servers there have been.
     count: usize,
     url: String,
     dir: TempDir,
-    /// For a run that is interrupted, and drops nothing.
+    /// Removes everything if a run is interrupted and drops nothing.
     _reaper: Child,
 }
 
@@ -58,7 +59,7 @@ impl Servers {
             .prefix("oneseat-history-")
             .tempdir()
             .unwrap();
-        // The user that runs PostgreSQL passes through here.
+        // The user that runs PostgreSQL needs to traverse this directory.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o711)).unwrap();
         let place = dir.path().join("server0");
         let primary = Embedded::open(&place, &SETTINGS).unwrap();
@@ -76,12 +77,12 @@ impl Servers {
         servers
     }
 
-    /// Of the database, at whatever server the address leads to.
+    /// The URL of the database, at whatever server the address leads to.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// For files of the test's own, gone with this value.
+    /// A directory for files of the test, removed with this value.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -95,7 +96,7 @@ impl Servers {
         postmaster(&self.place).expect("the primary runs")
     }
 
-    /// Stops the primary in order.
+    /// Stops the primary cleanly.
     pub fn stop(&self) {
         self.primary.stop().unwrap();
     }
@@ -111,12 +112,12 @@ impl Servers {
         self.primary.revive().unwrap();
     }
 
-    /// Copies the primary into a standby, and has every commit wait for it from then on.
+    /// Copies the primary into a standby, and makes every commit wait for it from then on.
     pub async fn add_standby(&mut self) {
         let place = self.dir.path().join(format!("server{}", self.count));
         self.count += 1;
         let database = self.database();
-        // Not before it follows: until then, each commit would wait for it.
+        // Only once the standby follows: until then, each commit would wait for it.
         let settings = database.text(
             "select string_agg(format('-c %s=''%s''', name, setting), ' ')
              from pg_settings where source = 'command line'",
@@ -141,7 +142,8 @@ impl Servers {
         database.execute("checkpoint");
     }
 
-    /// Ends the primary, promotes the standby, and leads the address there; after the promotion, or already before it.
+    /// Ends the primary, promotes the standby, and leads the address there; after the promotion, or already
+    /// before it.
     pub async fn promote(&mut self, last_hour: LastHour, is_led_before: bool, pause: Duration) {
         self.wait_for_standby().await;
         match last_hour {
@@ -160,7 +162,7 @@ impl Servers {
         self.standby().stop();
     }
 
-    /// Has it receive again.
+    /// Lets the standby receive again.
     pub fn start_standby(&self) {
         self.standby().start();
     }
@@ -173,7 +175,7 @@ impl Servers {
         self.standby().stop();
     }
 
-    /// The primary crashes, and the standby is promoted, although it was left behind.
+    /// The primary crashes, and the standby is promoted although it lacks commits.
     pub async fn promote_what_was_left_behind(&mut self) {
         self.crash().await;
         self.standby().start();
@@ -188,7 +190,7 @@ impl Servers {
         self.lead_to(&standby.place);
         self.primary = Embedded::open(&standby.place, &SETTINGS).unwrap();
         let deposed = std::mem::replace(&mut self.place, standby.place.clone());
-        // From here on the other value stops it.
+        // From here on, dropping the other value stops it.
         std::mem::forget(standby);
         fs::remove_dir_all(deposed).unwrap();
     }
@@ -197,8 +199,8 @@ impl Servers {
         self.standby.as_ref().expect("there is a standby")
     }
 
-    /// Until the standby has what the primary had when this was called. After a crash, a primary shows changes that had not reached the
-    /// standby; nobody promotes it before it has them.
+    /// Waits until the standby has what the primary had when this was called. After a crash, a primary shows
+    /// changes that had not reached the standby; it must not be promoted before it has them.
     pub async fn wait_for_standby(&self) {
         let database = self.database();
         let position = database.text("select pg_current_wal_flush_lsn()::text");
@@ -219,12 +221,13 @@ impl Servers {
     }
 }
 
-/// A server in a directory like that of an [`Embedded`], which takes it over after the promotion. Stopped at once when it is dropped.
+/// A server in a directory like that of an [`Embedded`], which takes over the directory after the promotion.
+/// Stopped immediately when it is dropped.
 struct Standby {
     /// The programs of the primary.
     bin: PathBuf,
     place: PathBuf,
-    /// With which the primary was started.
+    /// The settings with which the primary was started.
     settings: String,
 }
 
@@ -260,7 +263,7 @@ impl Standby {
         self.run("pg_ctl", &[&args[..], &["start"]].concat());
     }
 
-    /// At once.
+    /// Stops the server immediately.
     fn stop(&self) {
         if let Some(postmaster) = postmaster(&self.place) {
             let _ = kill(postmaster, Signal::SIGQUIT);
@@ -274,7 +277,7 @@ impl Standby {
         self.run("pg_ctl", &["-D", "pgdata", "-s", "-w", "promote"]);
     }
 
-    /// As the user that runs PostgreSQL, and without the variables of this one's.
+    /// A command that runs as the user that runs PostgreSQL, without the `PG...` variables of this process.
     fn run(&self, program: &str, args: &[&str]) {
         let server = self.place.join("server");
         let owner = fs::metadata(&server).unwrap();
@@ -303,7 +306,7 @@ impl Drop for Standby {
     }
 }
 
-/// The first process of the server in that directory, while it has one.
+/// The process id of the postmaster in that directory, while there is one.
 fn postmaster(place: &Path) -> Option<Pid> {
     let words = fs::read_to_string(place.join("server/pgdata/postmaster.pid")).ok()?;
     Some(Pid::from_raw(words.lines().next()?.parse().ok()?))

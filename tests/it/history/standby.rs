@@ -9,12 +9,12 @@ use crate::support::{App, Client, eventually};
 
 const END: &str = "delete from sessions";
 
-/// The commit of [`END`] that waits for the standby.
+/// The commit of [`END`], which waits for the standby.
 fn waits(of_it: &str) -> String {
     format!("select {of_it} from pg_stat_activity where wait_event = 'SyncRep' and query = '{END}'")
 }
 
-/// A primary with a standby that receives nothing any more, an instance, and somebody who is signed in.
+/// A primary with a standby that no longer receives anything, an instance, and a signed-in user.
 async fn stage() -> (Servers, App, Client) {
     let mut servers = Servers::start();
     migrations::run(servers.url()).unwrap();
@@ -26,7 +26,7 @@ async fn stage() -> (Servers, App, Client) {
     (servers, app, ada)
 }
 
-/// An operator ends the session, and the commit waits.
+/// An operator ends the session, and its commit waits.
 async fn ending(servers: &Servers) -> std::thread::JoinHandle<diesel::QueryResult<()>> {
     let mut operator = PgConnection::establish(servers.url()).unwrap();
     let ending = std::thread::spawn(move || operator.batch_execute(END));
@@ -37,7 +37,7 @@ async fn ending(servers: &Servers) -> std::thread::JoinHandle<diesel::QueryResul
     ending
 }
 
-/// The end is visible at the primary. It is told when the standby has it, and not before.
+/// The end is visible at the primary. It is reported only when the standby has it.
 async fn is_told_when_the_standby_has_it(servers: &Servers, app: &App, ada: &Client) {
     eventually("the end is there", async || app.sessions() == 0).await;
     for path in ["/auth/session", "/readyz"] {

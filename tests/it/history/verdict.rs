@@ -1,4 +1,5 @@
-//! When all is over: what the database says became of everything, and whether the histories agree.
+//! The verdict after a run: how each session ended according to the database, and whether the histories
+//! agree.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -13,7 +14,7 @@ use super::seat::{Deed, End, Number, Seat, State, Whose};
 use super::world::{REMOVED, User, World, locked};
 use crate::support::Database;
 
-/// Calls shown of those just before the one that cannot be explained.
+/// How many calls are shown before the one that cannot be explained.
 const SHOWN: usize = 12;
 
 /// Fails with an excerpt of the history that breaks a law.
@@ -29,7 +30,7 @@ pub fn pronounce(world: &World, database: &Database) {
     );
 }
 
-/// While nobody does anything.
+/// Checks the histories while no caller acts.
 ///
 /// # Errors
 /// An excerpt of the history that breaks a law.
@@ -61,7 +62,8 @@ pub fn judge(world: &World, database: &Database) -> Result<(), String> {
     Ok(())
 }
 
-/// What became of each session of each user: the sign-ins gave their numbers as user agents. One statement, one moment.
+/// How each session of each user ended; sign-ins gave their numbers as user agents. One statement, so one
+/// snapshot.
 fn seats(database: &Database) -> HashMap<Uuid, Seat> {
     #[derive(QueryableByName)]
     struct Row {
@@ -93,7 +95,7 @@ fn seats(database: &Database) -> HashMap<Uuid, Seat> {
     seats
 }
 
-/// Every session in the database came of a sign-in that succeeded or was lost.
+/// Every session in the database comes from a sign-in that succeeded or whose answer was lost.
 fn assert_known(user: &User, seat: &Seat, calls: &[Call<Deed>]) {
     let known: Vec<Number> = calls
         .iter()
@@ -109,7 +111,7 @@ fn assert_known(user: &User, seat: &Seat, calls: &[Call<Deed>]) {
     }
 }
 
-/// The database tells of some lost calls that they never were.
+/// Removes lost calls that, according to the database, were never done.
 fn may_have_happened(seat: &Seat, call: &Call<Deed>) -> bool {
     call.answered.is_some()
         || match call.deed {
@@ -122,7 +124,7 @@ fn may_have_happened(seat: &Seat, call: &Call<Deed>) -> bool {
         }
 }
 
-/// The calls around the one at which it fails, in the order of their starts.
+/// The calls around the one that cannot be explained, in the order of their starts.
 fn explained(user: &User, seat: &Seat, calls: &[Call<Deed>], failure: Failure<State>) -> String {
     let (at, states) = match failure {
         Failure::Unexplained { call, states } => (call, states),
@@ -163,7 +165,7 @@ fn line(call: &Call<Deed>) -> String {
     format!("{started:>9} to {answered:>9}  {:<8}  {}", call.place, call.deed)
 }
 
-/// What the database says of the sessions that matter.
+/// What the database says about the sessions of these calls.
 fn fates(seat: &Seat, states: &[State], culprit: &Call<Deed>) -> Vec<(Number, String)> {
     let mut tokens: Vec<Number> = states
         .iter()

@@ -1,4 +1,4 @@
-//! What the people of a run share: the users, the instances, and the record of what was done.
+//! What the callers of a run share: the users, the instances, and the record of what was done.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,9 +24,9 @@ pub struct World {
     began: Instant,
     pub users: Vec<User>,
     instances: Vec<(&'static str, Mutex<SocketAddr>)>,
-    /// The token of an admin whose session nobody touches.
+    /// The token of an admin whose session no caller ends.
     pub admin: String,
-    /// Everybody's client is a copy of this one: to make one takes a tenth of a second.
+    /// All clients are copies of this one, because making one takes a tenth of a second.
     pub client: Client,
     /// The operator's use cases, over the same database.
     pub operator: Auth,
@@ -35,18 +35,18 @@ pub struct World {
     passwords: AtomicUsize,
     tally: Mutex<BTreeMap<String, usize>>,
     operations: AtomicUsize,
-    /// Told when somebody begins to end a session, for a fault that aims at that.
+    /// Notified when a caller begins to end a session, for a fault that aims at that moment.
     pub ending: Notify,
-    /// Whoever empties the feed: two at once would block each other.
+    /// Held while the feed is emptied: two callers at once would block each other.
     pub emptying: tokio::sync::Mutex<()>,
     is_over: AtomicBool,
 }
 
-/// What a refusal counts as that gives no reason.
+/// The name under which a refusal without a reason is counted.
 const REFUSED_AS_UNKNOWN: &str = "token_invalid";
-/// What every fault counts as.
+/// The name under which every fault is counted.
 pub const FAULTS: &str = "faults";
-/// Where answers to validations come from, as instances count them.
+/// The sources of answers to validations, as instances count them.
 pub const SOURCES: [&str; 2] = ["memory", "database"];
 
 /// A user whose seat is fought over.
@@ -54,12 +54,12 @@ pub struct User {
     pub email: String,
     pub id: Uuid,
     pub calls: Mutex<Vec<Call<Deed>>>,
-    /// What may be the password now, the likeliest last.
+    /// The possible passwords at this moment, the likeliest last.
     pub passwords: Mutex<Vec<usize>>,
     pub keys: Mutex<Vec<Key>>,
 }
 
-/// A token that somebody was given.
+/// A token that a caller was given.
 #[derive(Clone)]
 pub struct Key {
     pub number: Number,
@@ -68,12 +68,12 @@ pub struct Key {
     pub session: Option<Uuid>,
 }
 
-/// What answers from there count as.
+/// The name under which answers from memory are counted.
 pub fn from(source: &str) -> String {
     format!("from {source}")
 }
 
-/// The clear text of a password that goes by its number.
+/// The clear text of the password with this number.
 pub fn password(number: usize) -> String {
     match number {
         0 => PASSWORD.to_owned(),
@@ -81,7 +81,7 @@ pub fn password(number: usize) -> String {
     }
 }
 
-/// A lock that outlives the panic of whoever held it: the first panic is the one to read.
+/// A lock that ignores poisoning: the first panic is the one to read.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -154,7 +154,7 @@ impl World {
         self.instances.len()
     }
 
-    /// An instance's name, and where it answers now.
+    /// The name of an instance, and its present address.
     pub fn instance(&self, n: usize) -> (&'static str, SocketAddr) {
         (self.instances[n].0, *locked(&self.instances[n].1))
     }
@@ -214,7 +214,7 @@ impl World {
         memory as f64 / (memory + database).max(1) as f64
     }
 
-    /// How often this was recorded.
+    /// How often this name was recorded.
     pub fn counted(&self, what: &str) -> usize {
         locked(&self.tally).get(what).copied().unwrap_or_default()
     }

@@ -1,18 +1,19 @@
 //! Time, as each process sees it.
 //!
-//! Those who wait share a clock. Nobody compares two of theirs, and a slower one is a faster one that pauses.
-//! Clocks tick in rounds: in a round each ticks once, in any order. Between two moments the counts of two clocks
-//! so differ by at most [`MARGIN`](super::scenario::MARGIN): that is the most by which clocks with rates 1 % apart
-//! differ over a lease; finer steps are left out. No clock is stored: what counts is how much of
-//! a lease or a wait is left, so that a search has no end of time.
+//! All processes that wait share a clock: no two of their times are ever compared, and a slower clock is a
+//! faster one with a pause. Clocks tick in rounds: in a round each ticks once, in any order. So between two
+//! moments the counts of two clocks differ by at most [`MARGIN`](super::scenario::MARGIN). That is the most
+//! by which clocks with rates 1 % apart differ over a lease; finer steps are left out. No clock is stored:
+//! only the rest of each lease or wait is, so that the number of states is finite.
 
 use super::{Fault, Scenario, State};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Clock {
-    /// The instance's that remembers.
+    /// The clock of the instance that remembers.
     Instance,
-    /// Everybody's who waits: to tell the end, to commit it, to clear the previous lease, to sweep the feed.
+    /// The clock of all processes that wait: to report the end, to commit it, to clear the previous lease, to
+    /// sweep the feed.
     Waiting,
 }
 

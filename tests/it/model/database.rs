@@ -1,11 +1,11 @@
 //! The database: one session, and a feed that names its user once it has ended.
 //!
-//! A row of the feed is kept for some time after it became visible. Its own time would not do: it is that of the
-//! statement, and the transaction may take longer than rows are kept.
+//! A row of the feed is kept for some time after it became visible. The row's own timestamp cannot be used
+//! for that: it is the time of the statement, and the transaction may take longer than rows are kept.
 
 use super::{Fault, Scenario, State, Writer};
 
-/// How many ticks a row of the feed is kept at least.
+/// The least number of ticks for which a row of the feed is kept.
 pub const KEPT: u8 = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,11 +14,11 @@ pub enum Transaction {
     Running {
         xid: u8,
     },
-    /// Its row is in the feed.
+    /// The row of this transaction is in the feed.
     Committed {
         xid: u8,
     },
-    /// Its row is not, or no longer.
+    /// The row is not in the feed yet, or no longer.
     Past,
 }
 
@@ -28,11 +28,11 @@ impl Transaction {
     }
 }
 
-/// What a statement sees: what was begun before `next`, and does not run.
+/// A snapshot: it sees the transactions that were begun before `next` and no longer run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Snapshot {
     next: u8,
-    /// One bit a transaction.
+    /// One bit for each transaction.
     running: u8,
 }
 
@@ -44,17 +44,17 @@ impl Snapshot {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Database {
-    /// Its identity. Another one starts with an empty feed.
+    /// The server's identity. A server with another identity starts with an empty feed.
     pub server: u8,
     next_xid: u8,
     pub end: Transaction,
     bystander: Transaction,
-    /// Since when the end's row is there, up to [`KEPT`].
+    /// For how many ticks the row of the end has been there, up to [`KEPT`].
     row_age: u8,
     pub lease: u8,
-    /// What somebody may still remember under; 0 is none.
+    /// The longer lease under which an instance may still remember; 0 is none.
     pub previous: u8,
-    /// The server before this one would still say "alive".
+    /// The replaced server would still answer "alive".
     pub replaced_says_alive: bool,
 }
 
@@ -140,7 +140,7 @@ impl Database {
         matches!(self.end, Transaction::Committed { xid } if !cursor.sees(xid))
     }
 
-    /// What one that asks that server hears: is the session alive?
+    /// The answer of that server to a validation: is the session alive?
     pub fn says_alive(&self, server: u8) -> bool {
         if server == self.server {
             !self.end.is_committed()
@@ -149,7 +149,7 @@ impl Database {
         }
     }
 
-    /// The longest lease that anybody may remember under.
+    /// The longest lease under which any instance may remember.
     pub fn longest_lease(&self) -> u8 {
         self.lease.max(self.previous)
     }
@@ -166,7 +166,7 @@ impl Database {
         self.server += 1;
         self.end = match self.end {
             Transaction::Committed { .. } | Transaction::Past => Transaction::Past,
-            // It was durable, but nobody was told so.
+            // The end was durable, but was acknowledged to nobody.
             Transaction::Running { .. } if running_survives => Transaction::Past,
             Transaction::None | Transaction::Running { .. } => Transaction::None,
         };

@@ -1,14 +1,14 @@
-//! The session ends: the end is committed, waited for, and told.
+//! The session ends: the end is committed, the leases are waited out, and the end is reported.
 //!
-//! A validation that finds no session tells the end as much as the one that wrote it, so it waits, too: in every
-//! program that asks the database while others remember, older versions included.
+//! A validation that finds no session reports the end just as the transaction that ended it does. So it
+//! waits, too: in every program that asks the database while others remember, older versions included.
 
 use super::database::Transaction;
 use super::scenario::{LEASE, MARGIN};
 use super::{Fault, Scenario, State};
 
-/// A transaction that ends the session and knows no leases. A trigger takes a lock, reads the lease in use as it is
-/// then (not as the transaction's snapshot shows it), and sleeps before the commit.
+/// A transaction that ends the session in a program that knows no leases. A trigger takes a lock, reads the
+/// current lease (not the one in the transaction's snapshot), and sleeps before the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Writer {
     Idle,
@@ -24,7 +24,7 @@ pub enum Writer {
     Committed,
 }
 
-/// The first one that tells the end: the one that wrote it, or a validation that found it.
+/// The first to report the end: the one that wrote it, or a validation that found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Teller {
     Nobody,
@@ -32,7 +32,7 @@ pub enum Teller {
     Knows {
         lease: u8,
     },
-    /// The commit returned that long ago.
+    /// How many ticks ago the commit returned.
     Returned {
         ago: u8,
     },
@@ -133,7 +133,7 @@ impl Scenario {
                 Writer::Sleeping { left }
             }
             (Step::Unlock, Writer::Committed) => {
-                // It knows nothing to wait for.
+                // It knows of no lease to wait for.
                 state.teller = Teller::Told;
                 Writer::Idle
             }

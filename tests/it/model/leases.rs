@@ -1,13 +1,13 @@
-//! The lease that everybody uses stands in the database. Instances that start with another one change it.
+//! The current lease is in the database. An instance that starts with another value changes it.
 //!
-//! Whatever somebody may still remember under is covered by the longer of `lease` and `previous`, at every moment.
-//! So a change notes the longer of the two as `previous`, unless the new lease is as long; and `previous` is
-//! cleared after a wait for it, with the margin, during which the lease has not been changed. That it is the same
-//! number again is not enough.
+//! At every moment, the longer of `lease` and `previous` covers every lease under which an instance may still
+//! remember. So a change stores the longer of the two as `previous`, unless the new lease is at least as
+//! long. `previous` is cleared after a wait for it, with the margin, during which the lease was not changed.
+//! It is not enough that the lease has the same value again.
 
 use super::{Fault, Scenario, State};
 
-/// It clears what was noted as previous, once nobody remembers under it.
+/// Clears `previous`, once no instance remembers under it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Changer {
     Idle,

@@ -1,4 +1,4 @@
-//! An instance remembers that the session was alive, and says so.
+//! An instance remembers that the session was alive, and answers from that.
 
 use super::{Fault, Scenario, State, Teller};
 
@@ -15,11 +15,11 @@ pub struct Memory {
 pub enum Fill {
     #[default]
     None,
-    /// It has noted how many answers the reader had worked off.
+    /// It has noted how many answers the reader had processed.
     Marked(Since),
-    /// "Alive", said that server.
+    /// That server answered "alive".
     Alive { since: Since, server: u8 },
-    /// Only with a fault: it was checked, and is kept later.
+    /// Only with a fault: the mark was checked, and the answer is kept in a later step.
     Checked,
 }
 
@@ -32,16 +32,16 @@ pub struct Since {
     pub cleared: bool,
 }
 
-/// A validation that begins after the end was told.
+/// A validation that begins after the end was reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Recall {
     #[default]
     None,
-    /// It has read how long memory is good. `left` is what is left of that.
+    /// It has read how long memory is valid. `left` is the rest of that time.
     LeaseRead { left: u8 },
     /// It has found the session, too.
     Found { left: u8 },
-    /// Only with a fault: it has found the session first.
+    /// Only with a fault: it has found the session before it reads how long memory is valid.
     FoundFirst,
 }
 
@@ -161,7 +161,8 @@ impl Scenario {
         let left = state.reader.left;
         let memory = &mut state.memory;
         memory.recall = match (step, memory.recall) {
-            // The step that follows at once would ask the database, if nothing is left or remembered.
+            // The step that follows at once would ask the database, if no lease is left or nothing is
+            // remembered.
             (Step::ReadLease, Recall::None) if state.teller == Teller::Told && left > 0 && !is_reversed => {
                 Recall::LeaseRead { left }
             }
@@ -173,7 +174,7 @@ impl Scenario {
                 Recall::FoundFirst
             }
             (Step::ReadLease, Recall::FoundFirst) if left > 0 => Recall::Found { left },
-            // A tick ends what has nothing left.
+            // A tick ends a validation that has no lease left.
             (Step::Accept, Recall::Found { .. }) => {
                 memory.accepted_a_dead_token = true;
                 Recall::None

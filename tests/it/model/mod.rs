@@ -1,26 +1,26 @@
 //! Validation from memory, as a model that is searched exhaustively.
 //!
-//! One session ends while an instance validates it from memory. Between any two steps of anybody, anything may
-//! happen that others can do: a pause is a step that is not taken. Every state that can be reached is visited,
-//! and in none has a validation that began after the end was told said yes.
+//! One session ends while an instance validates it from memory. Between any two steps of one process, all
+//! other processes may take steps: a pause is a step that is not taken. Every reachable state is visited. In
+//! none of them has a validation that began after the end was reported answered yes.
 //!
 //! - `scenario`: what may happen in a search, and the faults that can be planted.
 //! - `clocks`: time, as each process sees it.
-//! - `database`: the session, the feed, snapshots, the lease in use; a server that is replaced by another.
+//! - `database`: the session, the feed, snapshots, the current lease; a server that is replaced by another.
 //! - `reader`: an instance reads the feed and extends its lease.
 //! - `memory`: an instance remembers answers, and answers from memory.
-//! - `ending`: the end is committed, waited for and told.
+//! - `ending`: the end is committed, waited for and reported.
 //! - `leases`: the lease in use is raised and lowered.
 //! - `searches`: the protocol is right. `faults`: each part of it is needed.
 //!
 //! **One instance stands for all.** Instances share nothing but the database, where none writes what another
-//! one's memory depends on; whoever ends the session, tells "no" or changes the lease has a clock of its own and
-//! stands for the other instances. **Only validations that begin after the end was told are followed**: they
-//! change nothing, so earlier ones need no steps of their own.
+//! one's memory depends on. The process that ends the session, answers "no" or changes the lease has a clock
+//! of its own, and stands for the other instances. **Only validations that begin after the end was reported
+//! are followed**: validations change nothing, so earlier ones need no steps of their own.
 //!
-//! **Assumed, and not checked here**: a commit that was heard of survives a change of servers, and so does the
-//! lease; once a server is replaced, the old one answers validations perhaps (`memory`), but not the reader's
-//! questions ([`Fault::ReplacedServerAnswersTheReader`]).
+//! **Assumed, and not checked here**: a commit that was acknowledged survives a change of servers, and so
+//! does the lease. Once a server is replaced, the old one may still answer validations (`memory`), but not
+//! the reader's questions ([`Fault::ReplacedServerAnswersTheReader`]).
 
 mod clocks;
 mod database;
@@ -42,7 +42,7 @@ use memory::Memory;
 use reader::Reader;
 use scenario::{Fault, LEASE, Scenario};
 
-/// All there is at one moment.
+/// The whole state at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     clocks: Clocks,
@@ -72,7 +72,8 @@ pub enum Step {
 const NEVER: &str = "a dead token is accepted";
 
 impl State {
-    /// Nothing can go wrong any more: it has, or nobody remembers and nobody says "alive" any more.
+    /// Nothing can go wrong any more: it already has, or no process remembers the session or answers "alive"
+    /// any more.
     fn is_over(&self) -> bool {
         let is_told = self.teller == Teller::Told && !self.database.replaced_says_alive;
         self.memory.accepted_a_dead_token || is_told && self.memory.is_empty()

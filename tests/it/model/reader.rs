@@ -1,8 +1,8 @@
 //! An instance reads the feed, drops what it names, and may then answer from memory for one lease, counted from
 //! the moment before it asked.
 //!
-//! It clears its memory when the answer comes from another server or over another connection, and when its last
-//! question is so old, by its own clock, that rows it has not read may have been swept.
+//! An instance clears its memory when the answer comes from another server or over another connection, and
+//! when its last question is so old, by its own clock, that rows it has not read may have been swept.
 
 use super::database::{KEPT, Snapshot};
 use super::scenario::{LEASE, MARGIN};
@@ -10,9 +10,9 @@ use super::{Fault, Scenario, State};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reader {
-    /// Who gave the last answer; 0 is nobody yet.
+    /// The server that gave the last answer; 0 is none yet.
     pub server: u8,
-    /// What the last answer saw.
+    /// The snapshot of the last answer.
     cursor: Snapshot,
     /// How long ago the question was sent that gave `cursor`. Counted where the feed is swept.
     cursor_age: u8,
@@ -23,7 +23,7 @@ pub struct Reader {
     pub left: u8,
 }
 
-/// `age`: how long ago it was sent.
+/// `age`: how many ticks ago the question was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Question {
     #[default]
@@ -60,9 +60,9 @@ pub enum Question {
 pub struct Answer {
     server: u8,
     snapshot: Snapshot,
-    /// The user is named.
+    /// The feed names the user.
     named: bool,
-    /// 0: none is granted.
+    /// The lease that is granted; 0 is none.
     lease: u8,
 }
 
@@ -153,7 +153,7 @@ impl Scenario {
                 Answered { age, answer }
             }
             (Step::AnswerOfReplaced, Sent { age }) if self.has(Fault::ReplacedServerAnswersTheReader) => {
-                // It knows of nothing that happened since.
+                // The memory knows nothing that happened since.
                 let server = state.database.server - 1;
                 if server != state.reader.server || !state.database.says_alive(server) {
                     return None;
@@ -209,7 +209,7 @@ impl Scenario {
         let reader = &mut state.reader;
         let is_another = reader.server != answer.server && !self.has(Fault::CursorOutlivesItsServer);
         let is_reconnected = reader.is_reconnected && !self.has(Fault::CursorOutlivesItsServer);
-        // What was swept since can have been missed.
+        // Rows that were swept since then may have been missed.
         let is_too_old =
             reader.cursor_age >= KEPT - MARGIN && self.sweep && !self.has(Fault::SweptUnderAPausedReader);
         if reader.server == 0 || is_another || is_reconnected || is_too_old {

@@ -3,16 +3,16 @@
 /// The longest lease, in ticks.
 pub const LEASE: u8 = 2;
 
-/// What is waited beyond a lease. Two clocks differ by at most this much over any stretch that is waited
+/// The margin that is waited beyond a lease. Two clocks differ by at most this much over any wait
 /// ([`clocks`](super::clocks)).
 pub const MARGIN: u8 = 2;
 
-/// What may happen beside reading, remembering, ending and telling.
+/// What may happen besides reading, remembering, ending and reporting.
 #[derive(Clone, Debug, Default)]
 pub struct Scenario {
-    /// The one mistake in it.
+    /// The one mistake in the protocol.
     pub fault: Option<Fault>,
-    /// The end is written by a program that knows no leases, or by hand: a trigger waits for it.
+    /// The end is written by a program that knows no leases, or by hand: a trigger waits in its place.
     pub unaware_writer: bool,
     /// Another transaction leaves a row in the feed, too.
     pub bystander: bool,
@@ -24,7 +24,7 @@ pub struct Scenario {
     pub changes: u8,
     /// Old rows of the feed are removed.
     pub sweep: bool,
-    /// A validation that asks the database does so without a pause. It is what other searches are about.
+    /// A validation that asks the database does so without a pause. Other searches cover the pause.
     pub fills_in_one_step: bool,
 }
 
@@ -62,7 +62,7 @@ impl Scenario {
         self.fault == Some(fault)
     }
 
-    /// How long an end is held back, in ticks of the clock of the one that waits.
+    /// How long an end is held back, in ticks of the clock of the process that waits.
     pub fn wait(&self, lease: u8) -> u8 {
         if self.has(Fault::WaitWithoutMargin) {
             lease

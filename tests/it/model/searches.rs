@@ -1,4 +1,4 @@
-//! The protocol is right, whatever happens; and what should happen does.
+//! The protocol is right whatever happens, and the situations that the searches are for do occur.
 
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ impl State {
     }
 }
 
-/// What a search should come across, where its scenario allows it.
+/// What a search must come across, if its scenario allows it.
 pub(super) fn reached() -> Vec<Property<Scenario>> {
     vec![
         Property::sometimes(REMEMBERED, |_, state: &State| {
@@ -57,7 +57,7 @@ pub(super) fn reached() -> Vec<Property<Scenario>> {
     ]
 }
 
-/// Visits every state. `but` is what the scenario has no place for.
+/// Visits every state. `but` lists what the scenario leaves out.
 #[track_caller]
 fn search(scenario: Scenario, but: &[&str]) {
     let begun = Instant::now();
