@@ -1,4 +1,4 @@
-//! What docs/security.md, docs/architecture.md and CONTRIBUTING.md name is there.
+//! Everything that docs/security.md, docs/architecture.md and CONTRIBUTING.md name exists.
 
 use std::path::{Path, PathBuf};
 
@@ -108,8 +108,8 @@ fn code(file: &str) -> String {
     code.join("\n")
 }
 
-/// What a step of a walk names and its files do not have. The first name after a file is a function of it, and
-/// so is a name `of` a file. Every other one stands in the code of one of its files.
+/// The names in a step of a walk that its files do not have. The first name after a file must be a function
+/// of it, and so must a name `of` a file. Every other name must be in the code of one of its files.
 fn missing_in(step: &str) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '#';
     let parts: Vec<&str> = step.split('`').collect();
@@ -157,7 +157,7 @@ fn whatever_a_walk_through_the_code_names_is_in_the_files_of_its_step() {
     assert!(steps.len() > 40, "{steps:#?}");
     let missing: Vec<_> = steps.iter().flat_map(|step| missing_in(step)).collect();
     assert!(missing.is_empty(), "{missing:#?}");
-    // What is not there is noticed.
+    // A name that does not exist is noticed.
     let wrong = "1. `src/worker_pool.rs`: `submit` calls `no_such_thing`, and `work` of `src/token.rs`.";
     assert_eq!(missing_in(wrong).len(), 2);
 }
@@ -223,7 +223,6 @@ fn spellings(name: &str) -> [String; 4] {
     ]
 }
 
-/// Every file below this directory.
 /// Does this file name all members of a set? A picture names none.
 fn names_all(file: &Path, members: &[&str]) -> bool {
     let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -256,7 +255,7 @@ fn every_file_that_names_all_members_of_a_set_is_in_its_recipe() {
         let (_, recipe) = recipes.iter().find(|(name, _)| *name == heading).unwrap();
         for file in files.iter().filter(|file| names_all(file, members)) {
             let file = file.strip_prefix(root).unwrap().to_str().unwrap();
-            // Each migration has its list once more.
+            // Each migration repeats its list.
             let is_in = |path: &str| path == file || path == "migrations/" && file.starts_with(path);
             if file != file!() && !paths(recipe).any(is_in) {
                 missing.push(format!("{heading}: {file}"));

@@ -1,4 +1,4 @@
-//! What the time of an answer tells. Minutes of measuring on an otherwise quiet machine: `script/soak` does it.
+//! What the time of an answer reveals. It takes minutes on an otherwise quiet machine: `script/soak` runs it.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::support::{App, Client};
 
-/// For each kind of sign-in.
+/// Samples of each kind of sign-in.
 const SAMPLES: usize = 300;
 
-/// How far the medians may be from each other.
+/// The largest difference of the medians that is allowed.
 const TOLERANCE: f64 = 0.05;
 
 /// One sign-in that is refused with this status, and how long that took.
@@ -42,7 +42,8 @@ async fn an_unknown_address_takes_the_time_of_a_wrong_password() {
     ] {
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for round in 0..SAMPLES + 20 {
-            // In turns, and each as often first: whatever else the machine does befalls both.
+            // The kinds take turns, and each is first equally often, so that other work on the machine
+            // affects both.
             let mut of_both = [Duration::ZERO; 2];
             for n in [round % 2, 1 - round % 2] {
                 let email = ["ada@example.org", "eva@example.org"][n];

@@ -1,4 +1,4 @@
-//! The outbox is shared fairly: networks take turns, whoever they are and whatever they ask for.
+//! The outbox is shared fairly: networks take turns, whatever they ask for.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ fn user(n: u32) -> String {
     format!("user{n}@example.org")
 }
 
-/// Somebody who takes mails away, and where they arrive.
+/// A sender that delivers mails one by one, and the server that receives them.
 struct Sender<'a> {
     app: &'a App,
     mails: MailServer,
@@ -61,14 +61,14 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Sends the mail whose turn it is; says to whom.
+    /// Sends the mail whose turn it is; returns its recipient.
     async fn next(&self) -> String {
         let delivery = self.app.auth.deliver_next(&self.mailer, &self.site).await;
         assert_eq!(delivery.unwrap(), Delivery::Sent);
         self.mails.next().await.header("To").to_owned()
     }
 
-    /// How many are sent before Ada's.
+    /// How many mails are sent before Ada's.
     async fn before_ada(&self) -> u32 {
         let mut before = 0;
         while self.next().await != ADA {
@@ -82,7 +82,7 @@ impl<'a> Sender<'a> {
 async fn who_asks_for_many_links_keeps_nobody_else_waiting() {
     let app = app(40).await;
     for n in 1..=40 {
-        // One customer of IPv6, from a network of its own each time.
+        // One customer with IPv6, each time from another of its networks.
         ask(&app, &user(n), &format!("2001:db8:7:{n:x}::1")).await;
     }
     ask(&app, ADA, "192.0.2.1").await;
@@ -109,7 +109,8 @@ async fn nobody_keeps_a_mail_back_by_asking_for_it_first() {
     }
     ask(&app, ADA, "192.0.2.1").await;
     ask(&app, ADA, "198.51.100.1").await;
-    // It is theirs from now on, and not one more free turn for each that somebody else has asked for.
+    // Ada's mail counts for the second network from now on. That network gets no first turn for each further
+    // mail that another network has requested.
     ask(&app, &user(20), "198.51.100.1").await;
     let sender = Sender::of(&app);
     let before = sender.before_ada().await;
@@ -132,7 +133,7 @@ async fn what_is_owed_goes_first_and_much_of_it_keeps_no_link_waiting() {
     };
     ask(&app, &user(1), "198.51.100.1").await;
     owed(&user(2), None);
-    // Somebody who changes a password again and again.
+    // A user who changes the password again and again.
     for _ in 0..20 {
         owed(&user(3), Some("203.0.113.1"));
     }
@@ -166,7 +167,7 @@ async fn asks_for_addresses_that_nobody_has_leave_at_once() {
         "insert into mails (kind, email_digest, network, asked, turn)
              select 'password_reset', sha256(n::text::bytea), '2001:db8::', true, n from generate_series(0, 2999) as n",
     );
-    // Behind all of them, and one of them wanted by somebody else, too.
+    // Both requests are behind all of these.
     ask(&app, &user(1), "2001:db8:0:1::1").await;
     ask(&app, ADA, "192.0.2.1").await;
     let sender = Sender::of(&app);

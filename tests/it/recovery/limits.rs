@@ -1,4 +1,4 @@
-//! How often one origin may try a link or a password: as often as it may sign in.
+//! The rate limit of links and passwords for one origin is that of sign-ins.
 
 use std::num::NonZeroU32;
 
@@ -63,7 +63,7 @@ async fn every_way_to_try_a_password_or_a_link_counts_for_its_origin() {
         assert_eq!(again.problem(), "429 too_many_requests", "{path}");
         let seconds: u32 = again.header("retry-after").parse().unwrap();
         assert!((1..=60).contains(&seconds), "{seconds}");
-        // One count for all of them.
+        // One counter covers all of them.
         let elsewhere = post_from(&visitor, "192.0.2.1", path, &body).await;
         let refused = if path.ends_with("change") { 401 } else { 429 };
         assert_eq!(elsewhere.status, refused, "{path}");

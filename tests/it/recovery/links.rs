@@ -1,4 +1,4 @@
-//! What a page tells of the link that led to it.
+//! A page shows which user a mailed link is for.
 
 use reqwest::Method;
 use serde_json::json;
@@ -64,7 +64,7 @@ async fn a_link_that_is_too_old_says_so_and_stays_dead() {
     let old = look(&app, &token).await;
     assert_eq!(old.problem(), "400 link_invalid");
     assert!(old.text.contains("too old"), "{}", old.text);
-    // What was told stays true, whatever the clock does.
+    // What was reported stays true, even if the clock changes.
     assert_eq!(app.database().number("select count(*) from one_time_links"), 0);
     assert_eq!(
         reset(&app.visitor(), &token, NEW).await.problem(),

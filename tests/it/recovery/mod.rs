@@ -1,4 +1,4 @@
-//! The way back in: links by mail over a real SMTP server, passwords changed, people invited.
+//! Ways back in: mailed links over a real SMTP server, changes of passwords, invitations.
 
 mod fairness;
 mod limits;
@@ -42,7 +42,7 @@ async fn change(client: &Client, current: &str, new: &str) -> Answer {
     client.post("/auth/password/change", &body).await
 }
 
-/// Every mail of the outbox is sent, or is nobody's.
+/// Every mail of the outbox has been sent, or discarded because no account has the address.
 async fn outbox_is_empty(app: &App) {
     eventually("the outbox is empty", async || {
         app.database().number("select count(*) from mails") == 0
@@ -75,7 +75,7 @@ async fn a_forgotten_password_is_reset_by_the_mailed_link() {
         (200, json!({ "success": true }))
     );
 
-    // The older session is over, and told; the lock is lifted; nobody is signed in by it.
+    // The older session has ended with a reason; the lock is lifted; nobody is signed in by the reset.
     let (event, data) = stream.next().await.unwrap();
     assert!(
         event == "ended" && data.contains("password_changed"),
@@ -248,12 +248,13 @@ async fn whoever_asks_for_whomever_is_answered_alike() {
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     }
     outbox_is_empty(&app).await;
-    // The same statements for everybody, so the same time: a request and a row, eight times each.
+    // The same statements run for every address, so the time is the same: a request and a row, eight times
+    // each.
     let calls = "select count(*) from pg_stat_statements
         where dbid = (select oid from pg_database where datname = current_database()) and calls = 8
         and (query ilike 'insert into mails %' or query ilike 'insert into mail_requests%')";
     assert_eq!(app.database().number(calls), 2);
-    // Only who can use one got a mail.
+    // Only an address with an account got a mail.
     let to: Vec<String> = mails
         .unread()
         .iter()

@@ -1,4 +1,4 @@
-//! What waits to be sent: one row at a time, at one instance at a time, in nobody's way.
+//! The outbox: one row at a time, at one instance at a time, holding up nobody.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
@@ -21,10 +21,10 @@ async fn mail_waits_for_its_server_and_nobody_waits_for_mail() {
         app.database().number("select max(attempts) from mails") > 0
     })
     .await;
-    // Asking again while it waits changes nothing.
+    // A second request while the mail waits changes nothing.
     assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
     assert_eq!(app.database().number("select count(*) from mails"), 1);
-    // The link lives from when it is sent, not from when it was asked for.
+    // The link's lifetime begins when the mail is sent, not when it is requested.
     app.database()
         .execute("update mails set created_at = created_at - interval '2 hours'");
     mails.resume();
@@ -72,7 +72,7 @@ async fn a_mail_that_cannot_be_written_now_keeps_nobody_waiting() {
         .unwrap();
     forgot(&app.visitor(), ADA).await;
     eventually("the delivery waits for the row", async || waits_for_a_user(&app)).await;
-    // Whoever asks again is answered as fast as anybody, and so is whoever holds the row.
+    // A second request is answered as fast as any other, and so is the transaction that holds the row.
     assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
     assert_eq!(forgot(&app.visitor(), "grace@example.org").await.status, 202);
     holder
@@ -169,7 +169,7 @@ async fn who_asks_again_for_what_waited_for_days_is_sent_it() {
     assert!(mails.next().await.link().starts_with("/reset#"));
 }
 
-/// The program itself, which sends what is in the outbox of this database.
+/// The program itself, which sends the mails in the outbox of this database.
 fn sender(app: &App, smtp_url: &str) -> Program {
     let args = [
         "--bind",
@@ -188,7 +188,7 @@ fn sender(app: &App, smtp_url: &str) -> Program {
     Program::serve_with(&args, &[])
 }
 
-/// An SMTP server that takes connections and says nothing. Tells of each.
+/// An SMTP server that accepts connections and says nothing. It reports each connection.
 fn silent_server() -> (String, Receiver<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("smtp://{}", listener.local_addr().unwrap());
@@ -216,7 +216,7 @@ async fn a_server_that_never_answers_keeps_neither_people_nor_a_stop_waiting() {
         _silent.is_some()
     })
     .await;
-    // Meanwhile all is as ever.
+    // Meanwhile everything else works.
     assert_eq!(visitor.login(ADA, PASSWORD).await.status, 200);
     assert_eq!(forgot(&visitor, "grace@example.org").await.status, 202);
 

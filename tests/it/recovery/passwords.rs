@@ -1,4 +1,4 @@
-//! Passwords changed by who knows them.
+//! Passwords are changed by users who know them.
 
 use serde_json::json;
 
@@ -33,7 +33,7 @@ async fn a_new_password_is_judged_for_nobody_who_may_not_set_it() {
     let mails = MailServer::start();
     let app = start(&mails).await;
     let ada = app.signed_in("ada").await;
-    // Whether it is easy to guess takes processor time: what costs less is looked at first.
+    // Estimating a password takes processor time, so cheaper checks come first.
     let guessable = "passwordpassword1";
     assert_eq!(
         change(&ada, "not my password", guessable).await.problem(),
@@ -86,8 +86,8 @@ async fn a_session_that_ends_meanwhile_changes_no_password() {
     let ada = app.signed_in("ada").await;
     let visitor = app.visitor();
     let (answer, login) = tokio::join!(change(&ada, PASSWORD, NEW), visitor.login(ADA, PASSWORD));
-    // One of them was first: the change, which ended the new seat with the old one or kept it from being taken, or the new seat, which
-    // kept the change out.
+    // One of them was first. If it was the change, it ended the new seat with the old one, or kept it from
+    // being taken. If it was the new seat, it made the change fail.
     match answer.status.as_u16() {
         200 => {
             assert!([200, 401].contains(&login.status.as_u16()), "{login:?}");
@@ -133,7 +133,7 @@ async fn without_mail_nobody_is_promised_one() {
         page.contains("nobody can be invited here") && !page.contains("id=\"invite\""),
         "{page}"
     );
-    // No page leads to one that could mail nothing.
+    // Without a mail server, no page leads to one that would have to mail something.
     for path in ["/login", "/reset", "/welcome", "/verify", "/forgot"] {
         let page = app.visitor().get(path).await.text;
         assert!(
@@ -145,7 +145,7 @@ async fn without_mail_nobody_is_promised_one() {
             "{path}: {page}"
         );
     }
-    // A password is changed all the same.
+    // A password can be changed nevertheless.
     let ada = app.signed_in("ada").await;
     assert_eq!(change(&ada, PASSWORD, NEW).await.status, 200);
     assert_eq!(app.database().number("select count(*) from mails"), 0);

@@ -1,4 +1,4 @@
-//! People invited, and what admins see and do.
+//! Invitations, and what admins see and do.
 
 use oneseat::auth::Authority;
 use oneseat::auth::accounts::Invitation;

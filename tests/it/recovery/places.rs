@@ -1,4 +1,4 @@
-//! Being told that the seat was taken from somewhere new.
+//! A user is mailed when the seat is taken from a new place.
 
 use oneseat::config::MailPolicy;
 use oneseat::users::Role;
@@ -22,7 +22,7 @@ async fn a_seat_taken_from_a_new_place_is_told_once_an_hour() {
     let mails = MailServer::start();
     let app = start(&mails).await;
     app.add_user("ada", Role::User).await;
-    // The first place is no news, nor is the same one again after an update.
+    // The first place causes no mail, nor does the same place after a browser update.
     sign_in_with(&app, FIREFOX).await;
     sign_in_with(&app, &FIREFOX.replace("144", "145")).await;
     assert_eq!(app.database().number("select count(*) from mails"), 0);
@@ -33,7 +33,7 @@ async fn a_seat_taken_from_a_new_place_is_told_once_an_hour() {
         told.raw.contains("curl 8") && told.raw.contains("127.0.0.1"),
         "{told:?}"
     );
-    // Another within the hour is not told, the next hour it is.
+    // Another new place within the hour causes no mail; in the next hour it does.
     sign_in_with(&app, "Wget/1.21").await;
     assert_eq!(app.database().number("select count(*) from mails"), 0);
     app.database()

@@ -1,4 +1,4 @@
-//! Mails of a server without SMTP: on the terminal of who tries things out, and nowhere else.
+//! A server without SMTP prints mails on the terminal, and nowhere else.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -54,13 +54,13 @@ impl OnATerminal {
 
 impl Drop for OnATerminal {
     fn drop(&mut self) {
-        // Ctrl-C, as somebody would.
+        // Ctrl-C, as a user types it.
         let _ = self.script.stdin.as_mut().unwrap().write_all(b"\x03");
         let _ = self.script.wait();
     }
 }
 
-/// The next line in which these words are.
+/// The next line that contains these words.
 fn line_with(lines: &Receiver<String>, words: &str) -> String {
     let mut seen = Vec::new();
     while let Ok(line) = lines.recv_timeout(Duration::from_secs(60)) {

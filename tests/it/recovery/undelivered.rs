@@ -1,4 +1,4 @@
-//! What could not be delivered is seen where admins look, and can be sent again.
+//! Mails that could not be delivered are shown to admins, who can send them again.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{outbox_is_empty, start};
 use crate::support::{Answer, App, Client, MailServer, eventually};
 
-/// The row of this user, as an admin's program sees it.
+/// The row of this user in the API's list of users.
 async fn row(admin: &Client, name: &str) -> Value {
     let found = admin.get(&format!("/api/admin/users?q={name}")).await.json();
     assert_eq!(found["total"], 1, "{found}");
@@ -25,7 +25,7 @@ async fn send_again(admin: &Client, id: &str) {
     assert_eq!(Answer::of(again).await.status, 204);
 }
 
-/// No mail is due or under way: each has a pause that is longer than a lease.
+/// No mail is due or being sent: each has a pause that is longer than a lease.
 async fn outbox_rests(app: &App) {
     let others = "select count(*) from mails where due_at < now() + interval '6 minutes'";
     eventually("all mails rest", async || app.database().number(others) == 0).await;
@@ -98,7 +98,7 @@ async fn a_recipient_who_is_refused_without_a_code_is_given_up_after_hours() {
         refusals("bare") >= 0 && refusals("relay") >= 0
     })
     .await;
-    // The server has taken no mail, and may refuse every one.
+    // The server has accepted no mail yet, so it may refuse every mail.
     eventually("it was tried for hours", async || {
         tried_for_hours(23);
         app.database().number("select min(attempts) from mails") > 20
@@ -107,11 +107,11 @@ async fn a_recipient_who_is_refused_without_a_code_is_given_up_after_hours() {
     outbox_rests(&app).await;
     assert!(row(&admin, "bare").await["undelivered"].is_null());
     assert_eq!(refusals("bare"), 23);
-    // It takes one to somebody else.
+    // The server accepts one to another recipient.
     invite(&admin, "grace").await;
     mails.next().await;
     eventually("it is given up", async || {
-        // Again where a try was under way.
+        // Repeated, because a try may have been running.
         app.database()
             .execute("update mails set due_at = now() where due_at > now() + interval '6 minutes'");
         row(&admin, "bare").await["undelivered"].is_object()
@@ -119,7 +119,8 @@ async fn a_recipient_who_is_refused_without_a_code_is_given_up_after_hours() {
     .await;
     let reason = row(&admin, "bare").await["undelivered"]["reason"].to_string();
     assert!(reason.contains("no mailbox [address "), "{reason}");
-    // The other one waits, however often it was tried: what an operator can mend does not count.
+    // The other mail keeps waiting, however often it was tried: an error that an operator can correct does
+    // not count.
     outbox_rests(&app).await;
     assert_eq!(refusals("relay"), 23);
     assert_eq!(app.database().number("select count(*) from mails"), 1);

@@ -1,4 +1,4 @@
-//! What other servers say reaches the log without what it must not hold.
+//! Messages of other servers reach the log without the secrets in them.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,11 +12,11 @@ use oneseat::users::Role;
 use super::{ADA, forgot};
 use crate::support::{App, Program, eventually};
 
-/// What the program knows itself by there.
+/// The name by which the program identifies itself to the mail server.
 const USER: &str = "mailer@example.org";
 const PASSWORD: &str = "Canary9";
 
-/// How a server is indiscreet.
+/// The ways in which a server quotes secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Indiscretion {
     /// Refuses a mail and quotes it, line by line.
@@ -25,7 +25,7 @@ enum Indiscretion {
     FoldsTheMail,
     /// Refuses the credentials and repeats them, as PLAIN sends them and as they are.
     RepeatsPlain,
-    /// The same with LOGIN, each in a line that is broken.
+    /// Refuses the credentials and repeats them, as LOGIN sends them, each in a line that is broken.
     RepeatsLogin,
 }
 
@@ -38,8 +38,8 @@ impl Indiscretion {
         }
     }
 
-    /// All that a mail may be made of, in lines as that server quotes them. Little of what is said is kept, so the one that folds begins with
-    /// the link.
+    /// All parts of a mail, in lines as that server quotes them. The program keeps only a little of a
+    /// message, so the server that folds lines begins with the link.
     fn quoted(self, mail: &[String]) -> Vec<String> {
         match self {
             Self::FoldsTheMail => {
@@ -53,7 +53,7 @@ impl Indiscretion {
     }
 }
 
-/// An SMTP server of the test's own. Tells of everything that it was sent.
+/// An SMTP server for the test. It reports everything that it was sent.
 fn server(indiscretion: Indiscretion) -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -173,7 +173,7 @@ async fn an_indiscreet_server_puts_no_link_and_no_password_into_the_log() {
             let told = log.iter().find(|line| line.contains("could not mail")).unwrap();
             assert!(told.contains(indiscretion.code()), "{told}");
             if indiscretion == Indiscretion::FoldsTheMail {
-                // What stands behind the link was kept, so the link was not beyond what is kept.
+                // The text after the link was kept, so the link itself was not cut off.
                 assert!(told.contains("4.7.1 [...] The link"), "{told}");
             }
             let secrets = secrets(indiscretion, &was_sent.unwrap());
@@ -187,7 +187,7 @@ async fn an_indiscreet_server_puts_no_link_and_no_password_into_the_log() {
     }
 }
 
-/// What must not be in the log of what a server was sent.
+/// The parts of what a server was sent that must not be in the log.
 fn secrets(indiscretion: Indiscretion, was_sent: &str) -> Vec<String> {
     let mut secrets = vec![
         PASSWORD.to_owned(),

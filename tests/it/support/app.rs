@@ -1,4 +1,4 @@
-//! A server of the test's own, and the people who use it.
+//! A server for one test, and the people who use it.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -35,7 +35,7 @@ impl App {
         Self::start_with(|_| {}).await
     }
 
-    /// The same with other settings.
+    /// An instance over a fresh database, with other settings.
     pub async fn start_with(change: impl FnOnce(&mut ServeConfig)) -> Self {
         Self::over(Rc::new(Database::fresh()), change)
     }
@@ -45,12 +45,12 @@ impl App {
         self.another_instance_with(|_| {}).await
     }
 
-    /// The same with other settings.
+    /// A second instance over the same database, with other settings.
     pub async fn another_instance_with(&self, change: impl FnOnce(&mut ServeConfig)) -> Self {
         Self::over(self.database.clone(), change)
     }
 
-    /// An instance over a fresh database whose sweep at its start is over, for those who look at what a later one does.
+    /// An instance over a fresh database whose sweep at its start is over, for tests of later sweeps.
     pub async fn start_swept() -> Self {
         let database = Database::fresh();
         database.execute(
@@ -69,22 +69,22 @@ impl App {
         app
     }
 
-    /// An instance over a database that the test has made by itself.
+    /// An instance over a database that the test has made itself.
     pub async fn start_on(database: Database) -> Self {
         Self::over(Rc::new(database), |_| {})
     }
 
-    /// The same with other settings.
+    /// An instance over a database that the test has made itself, with other settings.
     pub async fn start_on_with(database: Database, change: impl FnOnce(&mut ServeConfig)) -> Self {
         Self::over(Rc::new(database), change)
     }
 
-    /// An instance that goes this way to its database. The test itself goes straight there.
+    /// An instance that reaches its database through this wire. The test itself connects directly.
     pub async fn start_by(url: &str, database: &Database) -> Self {
         Self::start_by_with(url, database, |_| {}).await
     }
 
-    /// The same with other settings.
+    /// An instance that reaches its database through this wire, with other settings.
     pub async fn start_by_with(
         url: &str,
         database: &Database,
@@ -125,7 +125,7 @@ impl App {
         }
     }
 
-    /// Asks it to stop, as SIGTERM does; dropping it waits until it did.
+    /// Asks it to stop, as SIGTERM does; dropping it waits until it has.
     pub fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
@@ -136,12 +136,12 @@ impl App {
         &self.database
     }
 
-    /// Somebody without a token.
+    /// A client without a token.
     pub fn visitor(&self) -> Client {
         Client::new(self.address)
     }
 
-    /// A verified user named so, signed in.
+    /// A verified user with this name, signed in.
     pub async fn signed_in(&self, name: &str) -> Client {
         self.add_user(name, Role::User).await;
         self.visitor().sign_in(&email(name)).await
@@ -158,7 +158,7 @@ impl App {
         self.add(name, role, true).await;
     }
 
-    /// The same, but the address was never verified.
+    /// A user `NAME@example.org` whose address was never verified, not signed in.
     pub async fn add_unverified_user(&self, name: &str) {
         self.add(name, Role::User, false).await;
     }
@@ -187,7 +187,7 @@ impl App {
         (word("client id"), word("client secret"))
     }
 
-    /// How many live rows there are.
+    /// The number of live sessions.
     pub fn sessions(&self) -> i64 {
         self.database.number("select count(*) from sessions")
     }
@@ -207,7 +207,7 @@ impl Drop for App {
     }
 }
 
-/// Seconds from now until that answer says that the session ends.
+/// Seconds from now until the session ends, according to that answer.
 pub fn left(app: &App, answer: &Answer) -> i64 {
     assert_eq!(answer.status, 200, "{answer:?}");
     let body = answer.json();
@@ -221,7 +221,7 @@ fn email(name: &str) -> String {
     format!("{name}@example.org")
 }
 
-/// What a test changes a part of.
+/// The settings of a test's instance, of which a test changes a part.
 pub fn config() -> ServeConfig {
     let mut config = ServeConfig::usual().unwrap();
     config.http.bind = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -232,7 +232,7 @@ pub fn config() -> ServeConfig {
     config
 }
 
-/// What these flags of `oneseat serve` say, whatever the environment says.
+/// The settings that these flags of `oneseat serve` make, whatever the environment says.
 pub fn config_of(flags: &[&str]) -> Result<ServeConfig, BadValues> {
     let command = DatabaseSettings::augment_args(Command::new("serve"));
     let command = ServeSettings::augment_args(command).mut_args(|arg| arg.env(None));
@@ -244,7 +244,7 @@ pub fn config_of(flags: &[&str]) -> Result<ServeConfig, BadValues> {
     Ok(config)
 }
 
-/// A database that is there, and few connections to it.
+/// Opens an existing database, with few connections to it.
 pub fn database_config(url: &str) -> DatabaseConfig {
     DatabaseConfig {
         location: DatabaseLocation::Url(url.to_owned()),

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::driver::{Driver, Engine};
 
-/// How long the page may take to become what a test waits for.
+/// How long a test waits for the page to become as expected.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// One browser with one window, its profile empty.
+/// A browser with one window and an empty profile.
 pub struct Browser {
     pub page: Client,
     address: SocketAddr,
@@ -25,7 +25,7 @@ impl Browser {
         Self::open_in(Engine::Chromium, address, path).await
     }
 
-    /// The same in another browser.
+    /// Opens a page of the server at `address`, in another browser.
     pub async fn open_in(engine: Engine, address: SocketAddr, path: &str) -> Self {
         let mut driver = Driver::start(engine);
         let Value::Object(capabilities) = driver.capabilities() else {
@@ -46,7 +46,7 @@ impl Browser {
         browser
     }
 
-    /// Kills the browser: it has no time to say anything.
+    /// Kills the browser, so that it cannot send anything.
     pub fn kill(&self) {
         self.driver.kill_browser();
     }
@@ -72,7 +72,7 @@ impl Browser {
         self.wait_for("#sign-out").await;
     }
 
-    /// Types into it; into the one that the page has put in its place in the meantime, if it has.
+    /// Types into the element; if the page replaces it meanwhile, into its replacement.
     pub async fn fill(&self, selector: &str, text: &str) {
         loop {
             let field = self.wait_for(selector).await;
@@ -84,7 +84,7 @@ impl Browser {
         }
     }
 
-    /// Clicks it; once more where the page has put another in its place in the meantime.
+    /// Clicks the element; once more if the page replaces it meanwhile.
     pub async fn click(&self, selector: &str) {
         loop {
             match self.wait_for(selector).await.click().await {
@@ -106,7 +106,7 @@ impl Browser {
             })
     }
 
-    /// Waits until the visible text of the page holds these words.
+    /// Waits until the visible text of the page contains these words.
     pub async fn wait_for_words(&self, words: &str) {
         let script = format!("return document.body.innerText.includes({})", json!(words));
         let seen = self.wait_until(&script).await;
@@ -127,7 +127,7 @@ impl Browser {
         }
     }
 
-    /// Waits until the element says this number and nothing else.
+    /// Waits until the text of the element is this number and nothing else.
     pub async fn wait_for_count(&self, selector: &str, count: u32) {
         let says = format!("document.querySelector({})?.textContent", json!(selector));
         let seen = self.wait_until(&format!("return {says} === '{count}'")).await;
@@ -144,18 +144,18 @@ impl Browser {
         text.as_str().unwrap().to_owned()
     }
 
-    /// Waits until the address bar says this after the host.
+    /// Waits until the address bar has this after the host.
     pub async fn wait_for_path(&self, path: &str) {
         let is_there = format!("return location.pathname === '{path}'");
         assert!(self.wait_until(&is_there).await, "never at {path}");
     }
 
-    /// What the address bar says after the host.
+    /// The part of the address bar after the host.
     pub async fn path(&self) -> String {
         self.page.current_url().await.unwrap().path().to_owned()
     }
 
-    /// Presses a key where the focus is.
+    /// Presses a key in the element that has the focus.
     pub async fn press(&self, key: char) {
         let focused = self.page.active_element().await.unwrap();
         focused.send_keys(&key.to_string()).await.unwrap();
@@ -166,7 +166,7 @@ impl Browser {
         self.page.execute(script, Vec::new()).await.unwrap()
     }
 
-    /// A command of Chromium's own protocol, for what WebDriver cannot do.
+    /// Sends a command of Chromium's own protocol, for what WebDriver cannot do.
     pub async fn devtools(&self, command: &str, params: Value) {
         let body = json!({ "cmd": command, "params": params });
         self.page.issue_cmd(DevTools(body)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Somebody who speaks HTTP.
+//! A client that speaks HTTP.
 
 use std::net::SocketAddr;
 
@@ -6,19 +6,19 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Method, RequestBuilder, StatusCode, redirect};
 use serde_json::{Value, json};
 
-/// Everybody's password.
+/// The password of all test users.
 pub const PASSWORD: &str = "correct horse lantern staple";
 
 /// A caller, with or without a token.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    /// Scheme, host and port.
+    /// Scheme, host and port of the server.
     origin: String,
     pub token: Option<String>,
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -28,12 +28,12 @@ pub struct Answer {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        // Once for the whole process; a second time changes nothing.
+        // Once for the whole process; a second call changes nothing.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         Self::built(reqwest::Client::builder(), origin(address))
     }
 
-    /// Somebody with a way of their own to reach this origin.
+    /// A client that reaches this origin through a client library of its own.
     pub fn built(builder: reqwest::ClientBuilder, origin: String) -> Self {
         let http = builder
             .redirect(redirect::Policy::none())
@@ -47,7 +47,7 @@ impl Client {
         }
     }
 
-    /// The same person at another instance.
+    /// A client of another instance, with the same token.
     pub fn at(&self, address: SocketAddr) -> Self {
         Self {
             origin: origin(address),
@@ -55,7 +55,7 @@ impl Client {
         }
     }
 
-    /// The same connection with another token, or none.
+    /// A client on the same connection with another token, or none.
     pub fn with_token(&self, token: impl Into<String>) -> Self {
         Self {
             token: Some(token.into()),
@@ -63,7 +63,7 @@ impl Client {
         }
     }
 
-    /// The token that goes along.
+    /// The token that requests carry.
     pub fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_default()
     }
@@ -95,7 +95,7 @@ impl Client {
         self.with_token(answer.json()["token"].as_str().unwrap())
     }
 
-    /// Signs in as a page does: the session ends with it.
+    /// Signs in as a page does: the session ends with the page.
     pub async fn sign_in_as_page(&self, email: &str) -> Self {
         let body = json!({ "email": email, "password": PASSWORD, "endsWithPage": true });
         let answer = self.post("/auth/login", &body).await;
@@ -107,12 +107,12 @@ impl Client {
         Answer::of(self.request(Method::POST, "/auth/logout")).await
     }
 
-    /// What `GET /auth/session` says of the token.
+    /// The answer of `GET /auth/session` for the token.
     pub async fn session(&self) -> Answer {
         self.get("/auth/session").await
     }
 
-    /// The same, without counting as activity.
+    /// The answer of `GET /auth/session`, without counting as activity.
     pub async fn session_passively(&self) -> Answer {
         let request = self
             .request(Method::GET, "/auth/session")
@@ -141,7 +141,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The body, but for the name of the request, which no two answers share.
+    /// The body without the request id, which differs in every answer.
     pub fn words(&self) -> String {
         let id = self.header("x-request-id");
         assert!(!id.is_empty(), "{self:?}");
@@ -152,7 +152,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// `401 token_invalid`, once everything that every problem has is there.
+    /// `401 token_invalid`, after checking the fields that every problem has.
     pub fn problem(&self) -> String {
         assert_eq!(
             self.header("content-type"),
@@ -170,7 +170,7 @@ impl Answer {
         format!("{} {}", self.status.as_u16(), body["code"].as_str().unwrap())
     }
 
-    /// Asserts that it tells of a session whose time was up.
+    /// Asserts that the answer reports an expired session.
     pub fn expired(&self) {
         assert_eq!(self.problem(), "401 session_ended");
         assert_eq!(self.json()["reason"], "expired");

@@ -1,4 +1,4 @@
-//! A PostgreSQL whose clock the test sets, and nobody else's.
+//! A PostgreSQL with a clock that the test sets; no other process sees that clock.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -69,9 +69,9 @@ impl Clocked {
         Database::at(self.url())
     }
 
-    /// Its clock from now on: `-1s`, `-5m`, `+0`.
+    /// Sets its clock from now on: `-1s`, `-5m`, `+0`.
     pub fn set(&self, offset: &str) {
-        // Whole, for somebody who reads it in the meantime.
+        // The file is replaced as a whole, because it may be read at the same time.
         let new = self.dir.path().join("clock.new");
         fs::write(&new, format!("{offset}\n")).unwrap();
         fs::rename(new, self.dir.path().join("clock")).unwrap();
@@ -103,7 +103,7 @@ impl Drop for Clocked {
     }
 }
 
-/// Whom root has to be for PostgreSQL's programs.
+/// The user that root has to become to run PostgreSQL's programs.
 fn postgres() -> Option<User> {
     geteuid().is_root().then(|| {
         User::from_name("postgres")
@@ -119,7 +119,7 @@ fn programs() -> PathBuf {
     bin
 }
 
-/// What has to be preloaded for another clock.
+/// The library that has to be preloaded for another clock.
 pub fn libfaketime() -> String {
     let found = fs::read_dir("/usr/lib").unwrap().flatten().find_map(|entry| {
         let library: PathBuf = Path::new(&entry.path()).join("faketime/libfaketimeMT.so.1");

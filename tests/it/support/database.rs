@@ -68,7 +68,7 @@ fn cluster() -> &'static Cluster {
     })
 }
 
-/// Has the servers in this directory stopped when this process ends, however it ends.
+/// Starts a process that stops the servers in this directory when this process ends, however it ends.
 pub fn reap(dir: &Path) -> Child {
     let mut reaper = Command::new("sh");
     reaper
@@ -79,7 +79,7 @@ pub fn reap(dir: &Path) -> Child {
     reaper.spawn().unwrap()
 }
 
-/// A migrated, empty database, dropped with the value; or one that a test has made by itself.
+/// A migrated, empty database, dropped with the value; or one that a test has made itself.
 pub struct Database {
     url: String,
     to_drop: Option<String>,
@@ -90,12 +90,12 @@ impl Database {
         Self::from(TEMPLATE)
     }
 
-    /// One without a table.
+    /// A database without a table.
     pub fn empty() -> Self {
         Self::from("template0")
     }
 
-    /// One without a table, in which I has another lower case.
+    /// A database without a table, in a locale in which I has another lower case.
     pub fn turkish() -> Self {
         Self::from("template0 locale_provider icu icu_locale 'tr-TR' locale 'C'")
     }
@@ -115,19 +115,20 @@ impl Database {
         }
     }
 
-    /// The test's own, left as it is.
+    /// A database that the test has made itself; it is not dropped.
     pub fn at(url: String) -> Self {
         Self { url, to_drop: None }
     }
 
-    /// Another one takes its place, under its name; who was connected to either is cut off. The other is gone.
+    /// Puts another database in its place, under its name. Connections to either are cut. The replaced
+    /// database is dropped.
     pub fn replace_with(&self, mut other: Self) {
         let (own, copy) = (self.to_drop.as_ref().unwrap(), other.to_drop.take().unwrap());
         admin(&format!("drop database {own} with (force)"));
         admin(&format!("alter database {copy} rename to {own}"));
     }
 
-    /// A copy of its files. Nobody may be connected to it.
+    /// A copy of the database's files. There must be no connection to it.
     pub fn copy(&self) -> Self {
         let own = self.to_drop.as_ref().unwrap();
         admin(&format!(
@@ -136,12 +137,12 @@ impl Database {
         Self::from(own)
     }
 
-    /// For libpq.
+    /// The connection string for libpq.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Runs statements and forgets what they return.
+    /// Runs statements and ignores what they return.
     pub fn execute(&self, statements: &str) {
         self.connect().batch_execute(statements).unwrap();
     }
@@ -181,7 +182,7 @@ impl Database {
             .value
     }
 
-    /// A connection of the test's own, which may do what nobody else may: leave nobody to administer.
+    /// A connection of the test, which may do what no other may: remove the last admin.
     pub fn connect(&self) -> PgConnection {
         let mut connection = self.operator();
         connection
@@ -190,7 +191,7 @@ impl Database {
         connection
     }
 
-    /// A connection of an operator's, who has set nothing.
+    /// A connection of an operator who has set nothing.
     pub fn operator(&self) -> PgConnection {
         let mut connection = PgConnection::establish(&self.url).unwrap();
         hostile::undo(&mut connection).unwrap();
@@ -214,19 +215,19 @@ fn admin(statement: &str) {
     }
 }
 
-/// Statements that tests share.
+/// SQL statements that tests share.
 pub mod sql {
-    /// As if the time of every session were up just now.
+    /// Expires every session, as if its time had just run out.
     pub const OVER: &str = "update sessions set expires_at = now() - interval '50 milliseconds'";
 
-    /// As if a backup had been put back: the same rows, written anew.
+    /// Writes the same rows anew, as if a backup had been restored.
     pub const BROUGHT_BACK: &str = "begin; create temp table dump on commit drop as select id, user_id, token_digest, ip_address,
              user_agent, last_activity, expires_at, created_at, idle_timeout, ends_at, written_at from sessions;
          delete from sessions;
          insert into sessions (id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
              idle_timeout, ends_at, written_at) select * from dump; commit";
 
-    /// As if everything in the table had happened this much earlier.
+    /// Backdates everything in the table by this much.
     pub fn backdate_sessions(interval: &str) -> String {
         format!(
             "update sessions set created_at = created_at - interval '{interval}', \

@@ -1,4 +1,4 @@
-//! The WebDriver of a browser, as a process of the test's own.
+//! The WebDriver of a browser, as a process of the test.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -23,7 +23,7 @@ pub enum Engine {
     WebKit,
 }
 
-/// A driver on a port of its own. It ends with its browser.
+/// A driver on a port of its own. It ends together with its browser.
 pub struct Driver {
     engine: Engine,
     child: Child,
@@ -35,7 +35,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// The port that it chooses may be taken before it listens there, and then it ends.
+    /// Another process may take the port before the driver listens there; then the driver ends.
     pub fn start(engine: Engine) -> Self {
         std::iter::repeat_with(|| Self::try_start(engine))
             .take(5)
@@ -55,7 +55,7 @@ impl Driver {
             }
             Engine::Firefox => {
                 let mut command = Command::new(GECKODRIVER);
-                // Firefox keeps more than its profile there.
+                // Firefox keeps more than its profile in this directory.
                 command.env("HOME", profile.path());
                 command.args(["--port", "0", "--websocket-port", "0"]);
                 command
@@ -97,12 +97,12 @@ impl Driver {
         })
     }
 
-    /// Where it takes commands.
+    /// The address at which it takes commands.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What the browser is started with.
+    /// The capabilities with which the browser is started.
     pub fn capabilities(&self) -> Value {
         match self.engine {
             Engine::Chromium => json!({
@@ -163,7 +163,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // Both end the browser, too, which a kill would leave behind.
+        // Both of these end the browser, too; killing the driver would leave it running.
         match (self.engine, self.session.take()) {
             (Engine::Chromium, _) => self.request("GET /shutdown"),
             (Engine::Firefox | Engine::WebKit, Some(session)) => {
@@ -181,7 +181,7 @@ impl Drop for Driver {
     }
 }
 
-/// A screen that nobody sees, for a browser that needs one.
+/// A virtual screen, for a browser that needs one.
 struct Screen {
     child: Child,
     name: String,
@@ -220,14 +220,14 @@ impl Drop for Screen {
     }
 }
 
-/// The port that a driver says it has, after these words.
+/// The port that a driver prints after these words.
 fn said_port(stdout: impl Read + Send + 'static, words: &str) -> Option<u16> {
     let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
     let port = lines.find_map(|line| {
         let (_, port) = line.split_once(words)?;
         port.trim_end_matches('.').parse().ok()
     })?;
-    // Read on, so that it never blocks on a full pipe.
+    // Reads on, so that the driver never blocks on a full pipe.
     std::thread::spawn(move || lines.for_each(drop));
     Some(port)
 }
@@ -237,7 +237,7 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Waits until somebody listens there.
+/// Waits until a process listens there.
 fn answers(port: u16) -> bool {
     (0..300).any(|_| {
         let is_there = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
@@ -259,7 +259,7 @@ fn children(parent: u32) -> Vec<Pid> {
         .collect()
 }
 
-/// Debian keeps it apart from the programs for people.
+/// Debian does not put this program into the search path.
 fn mini_browser() -> String {
     let dirs = fs::read_dir("/usr/lib").unwrap().flatten();
     let found = dirs

@@ -1,4 +1,4 @@
-//! Somebody who listens to server-sent events.
+//! A client that listens to server-sent events.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::client::Client;
 
-/// Longer than the pause between two beats, on a machine that is busy.
+/// Longer than the pause between two beats, even on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// An open stream.
@@ -17,12 +17,12 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    /// Opens the stream and waits until the server has taken it in.
+    /// Opens the stream and waits until the server has registered it.
     pub async fn open(client: &Client) -> Self {
         Self::open_while_live(client).await.expect("a live session")
     }
 
-    /// The same for a session that may be over before the stream is open. `None`: it was.
+    /// Opens the stream of a session that may be over before that. `None`: it was.
     pub async fn open_while_live(client: &Client) -> Option<Self> {
         let response = client
             .request(Method::GET, "/auth/session/events")
@@ -38,7 +38,7 @@ impl EventStream {
         Some(Self { response, waiting })
     }
 
-    /// Name and data of the next event; comments are passed over. `None`: the stream has ended.
+    /// Name and data of the next event; comments are skipped. `None`: the stream has ended.
     pub async fn next(&mut self) -> Option<(String, String)> {
         loop {
             if let Some((block, rest)) = self.waiting.split_once("\n\n") {

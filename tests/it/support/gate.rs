@@ -1,4 +1,4 @@
-//! A network between a browser and a server, which keeps answers back until a test lets them go.
+//! A network between a browser and a server that holds answers back until a test releases them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,13 +12,14 @@ use tokio::time::timeout;
 
 use super::TIMEOUT;
 
-/// An answer that the server has given and the browser has not got. Dropped, it never gets it: the connection is cut.
+/// An answer that the server has given and the browser has not received. If it is dropped, the connection is
+/// cut.
 pub struct Held(oneshot::Sender<()>);
 
 impl Held {
-    /// Lets it go.
+    /// Sends it to the browser.
     pub fn deliver(self) {
-        // The browser may have left in the meantime.
+        // The browser may have closed the connection meanwhile.
         let _ = self.0.send(());
     }
 }
@@ -28,11 +29,12 @@ struct Road {
     server: SocketAddr,
     /// The request lines so far.
     asked: Mutex<Vec<String>>,
-    /// The request lines that were answered to the end, and the bytes of each answer with its head.
+    /// The request lines whose answers are complete, with the bytes of each answer and its head.
     answered: Mutex<Vec<(String, u64)>>,
-    /// How the request lines begin whose answers are kept back.
+    /// Prefixes of the request lines whose answers are held back.
     holds: Mutex<Option<&'static str>>,
-    /// How request lines begin that never reach the server, and what they get instead; each once.
+    /// Prefixes of request lines that never reach the server, with the answers that they get instead; each is
+    /// used once.
     instead: Mutex<Vec<(&'static str, String)>>,
     held: mpsc::UnboundedSender<Held>,
 }
@@ -47,9 +49,9 @@ impl Road {
     }
 }
 
-/// The way to one server.
+/// A gate in front of one server.
 pub struct Gate {
-    /// For the browser, in place of the server's own.
+    /// The address for the browser, in place of the server's own.
     pub address: SocketAddr,
     road: Arc<Road>,
     held: mpsc::UnboundedReceiver<Held>,
@@ -84,17 +86,18 @@ impl Gate {
         }
     }
 
-    /// Keeps answers to these requests back from now on, for example to `POST /auth/login`.
+    /// Holds answers to these requests back from now on, for example to `POST /auth/login`.
     pub fn hold(&self, request: &'static str) {
         *self.road.holds.lock().unwrap() = Some(request);
     }
 
-    /// Keeps no further answer back.
+    /// Holds no further answer back.
     pub fn hold_nothing(&self) {
         *self.road.holds.lock().unwrap() = None;
     }
 
-    /// The next of these requests that no other answer waits for gets this one: the end of a status line, headers and a body.
+    /// The next of these requests that has no other such answer gets this one: the end of a status line,
+    /// headers and a body.
     pub fn answer_once(&self, request: &'static str, status: &str, headers: &str, body: &str) {
         let length = body.len();
         let answer = format!(
@@ -103,13 +106,13 @@ impl Gate {
         self.road.instead.lock().unwrap().push((request, answer));
     }
 
-    /// The next answer that is kept back, as soon as the server has given it.
+    /// The next answer that is held back, as soon as the server has given it.
     pub async fn held(&mut self) -> Held {
         let held = timeout(TIMEOUT, self.held.recv()).await;
         held.expect("no answer to keep back").unwrap()
     }
 
-    /// How often this was asked.
+    /// How often this request was made.
     pub fn asked(&self, request: &str) -> usize {
         let asked = self.road.asked.lock().unwrap();
         asked.iter().filter(|line| line.starts_with(request)).count()
@@ -117,7 +120,7 @@ impl Gate {
 }
 
 impl Gate {
-    /// The requests so far and the bytes of their answers, as soon as each has one.
+    /// The requests so far and the bytes of their answers, once each has one.
     pub async fn answered(&self) -> Vec<(String, u64)> {
         let all = || {
             let answered = self.road.answered.lock().unwrap().clone();
@@ -165,7 +168,7 @@ async fn carry(mut client: TcpStream, road: Arc<Road>) -> io::Result<()> {
     Ok(())
 }
 
-/// The first line of a request, and the request as it goes on: for one answer on one connection.
+/// The first line of a request, and the request as it is forwarded: for one answer on one connection.
 async fn read(client: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let end = loop {

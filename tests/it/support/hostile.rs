@@ -1,15 +1,18 @@
-//! What an operator may have set for other programs, all at once: defaults of every database of a run, and of its server.
+//! Settings that an operator may have made for other programs, all at once: defaults of every database of a
+//! run, and of its server.
 
 use diesel::connection::SimpleConnection;
 use diesel::{PgConnection, QueryResult};
 
-/// Set for such a run. The tests' own connections have the usual settings. (It is no setting of the program.)
+/// The variable that is set for such a run. The tests' own connections keep the usual settings. (It is not a
+/// setting of the program.)
 pub const WANTED: &str = "HOSTILE_DEFAULTS";
 
-/// Those of a database, where this version of PostgreSQL has them.
+/// The defaults of a database, if this version of PostgreSQL has them.
 ///
-/// Not among them is `client_min_messages` below `notice`: libpq prints what PostgreSQL then sends with the first two statements of
-/// Diesel's, and some tests count the lines that a command prints (docs/decisions/0011, "What is left").
+/// `client_min_messages` below `notice` is not among them: libpq prints what PostgreSQL then sends with
+/// Diesel's first two statements, and some tests count the lines that a command prints (docs/decisions/0011,
+/// "What is left").
 pub const OF_A_DATABASE: [(&str, &str); 74] = [
     ("array_nulls", "off"),
     ("backslash_quote", "off"),
@@ -87,7 +90,7 @@ pub const OF_A_DATABASE: [(&str, &str); 74] = [
     ("xmloption", "document"),
 ];
 
-/// What can be set for a server alone.
+/// Settings that can only be made for a server.
 pub const OF_THE_SERVER: [(&str, &str); 9] = [
     ("autovacuum_naptime", "1s"),
     ("autovacuum_vacuum_scale_factor", "0"),
@@ -109,7 +112,7 @@ pub fn is_wanted() -> bool {
     std::env::var_os(WANTED).is_some()
 }
 
-/// Gives a connection the settings that it would have anywhere else.
+/// Gives a connection the settings that it would have without the hostile defaults.
 pub fn undo(connection: &mut PgConnection) -> QueryResult<()> {
     if is_wanted() {
         connection.batch_execute(UNDONE)
@@ -121,7 +124,7 @@ pub fn undo(connection: &mut PgConnection) -> QueryResult<()> {
 /// Gives a database these defaults.
 pub fn as_defaults_of(database: &str) -> String {
     let each = OF_A_DATABASE.map(|(name, setting)| {
-        // A text would be taken for one name of a list.
+        // In quotes, the list would be taken for one name.
         let setting = match name {
             "search_path" => setting.to_owned(),
             _ => format!("''{setting}''"),

@@ -1,4 +1,4 @@
-//! A real SMTP server, and what it was given.
+//! A real SMTP server, and the mails that it received.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,15 +11,16 @@ use oneseat::config::{MailConfig, MailPolicy, ServeConfig};
 /// Longer than the outbox's rounds and one retry.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// A mail as its reader sees it.
+/// A mail as its recipient sees it.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// The whole message, its lines put together again.
+    /// The whole message, with folded lines joined.
     pub raw: String,
 }
 
-/// aiosmtpd on a port of its own, without SMTPUTF8, which wants a qualified name. Nobody is at `nobody@`; somebody is at `once@` from the second try on;
-/// `bare@` is refused without an enhanced code; and to `relay@` it does not relay.
+/// aiosmtpd on a port of its own, without SMTPUTF8. It demands a qualified name. It refuses `nobody@`, and
+/// `once@` at the first try only; it refuses `bare@` without an enhanced code; and it does not relay to
+/// `relay@`.
 pub struct MailServer {
     port: u16,
     running: Option<(Child, Receiver<Mail>)>,
@@ -32,7 +33,7 @@ impl MailServer {
         server
     }
 
-    /// A port where nobody answers yet.
+    /// A port that nothing listens on yet.
     pub fn stopped() -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         Self {
@@ -41,7 +42,7 @@ impl MailServer {
         }
     }
 
-    /// Answers from now on.
+    /// Listens from now on.
     pub fn resume(&mut self) {
         let mut child = Command::new("/usr/bin/python3")
             .args(["-u", "-m", "aiosmtpd", "-n", "-c", "mailbox.Mailbox", "-l"])
@@ -81,12 +82,12 @@ impl MailServer {
         self.running = Some((child, received));
     }
 
-    /// For `--smtp-url`.
+    /// The URL for `--smtp-url`.
     pub fn url(&self) -> String {
         format!("smtp://127.0.0.1:{}", self.port)
     }
 
-    /// Has an instance send its mails here.
+    /// Makes an instance send its mails here.
     pub fn configure(&self, config: &mut ServeConfig) {
         config.mail = Some(MailConfig::Smtp {
             url: self.url(),
@@ -112,7 +113,7 @@ impl MailServer {
         }
     }
 
-    /// What has come and was not asked for.
+    /// The mails that came and that the test has not taken.
     pub fn unread(&self) -> Vec<Mail> {
         let (_, mails) = self.running.as_ref().unwrap();
         mails.try_iter().collect()
@@ -129,7 +130,7 @@ impl Drop for MailServer {
 }
 
 impl Mail {
-    /// A line of its head.
+    /// A header line of the mail.
     pub fn header(&self, name: &str) -> &str {
         let start = format!("{name}: ");
         self.raw
@@ -138,7 +139,7 @@ impl Mail {
             .unwrap_or_default()
     }
 
-    /// The link in it, from the path on: `/reset#..`.
+    /// The link in the mail, from the path on: `/reset#..`.
     pub fn link(&self) -> String {
         let line = self
             .raw
@@ -155,7 +156,7 @@ impl Mail {
     }
 }
 
-/// Quoted-printable (RFC 2045 6.7) undone, as far as it is ASCII.
+/// Decodes quoted-printable (RFC 2045 6.7), as far as the text is ASCII.
 fn unquoted(raw: &str) -> String {
     let mut text = String::new();
     let mut rest = raw;

@@ -1,4 +1,4 @@
-//! What the tests stand on.
+//! The shared parts of the tests: servers, databases, clients, browsers.
 
 mod app;
 mod browser;
@@ -32,10 +32,10 @@ pub use wire::{Lost, Wire};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A hang, and not a machine that is busy.
+/// Exceeded only by a hang, not by a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Asks again and again until the answer is yes; fails with `what` when that never comes.
+/// Repeats the question until the answer is yes; fails with `what` if it never is.
 pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + TIMEOUT;
     while !is_so().await {

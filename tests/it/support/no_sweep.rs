@@ -1,4 +1,4 @@
-//! Nobody sweeps unless the test says so.
+//! Prevents all sweeps except those that the test asks for.
 
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
@@ -8,7 +8,8 @@ use diesel::sql_types::Bool;
 use super::app::App;
 use super::eventually;
 
-/// Keeps every sweep out but those that the test asks for, also the first of each instance, whenever that comes.
+/// Prevents every sweep except those that the test asks for, including the first of each instance, whenever
+/// that comes.
 pub struct NoSweep(PgConnection);
 
 impl NoSweep {
@@ -18,7 +19,7 @@ impl NoSweep {
         no_sweep
     }
 
-    /// This one sweeps.
+    /// Runs one sweep.
     pub async fn but_of(&mut self, app: &App) {
         self.run("select pg_advisory_unlock(x'6f6e657365617402'::bigint)");
         eventually("it has swept", async || {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::Database;
 
-/// No pooler takes so long, however busy the machine is.
+/// Exceeded by no pooler, even on a busy machine.
 const SLOWEST_START: Duration = Duration::from_secs(60);
 
 /// A running PgBouncer, ended with the value.
@@ -25,12 +25,12 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// One in this mode before the server of a database, with so many connections to it.
+    /// A pooler in this mode in front of the server of a database, with so many connections to it.
     pub fn start(database: &Database, mode: &str, connections: usize) -> Self {
         Self::start_in(&std::env::temp_dir(), database, mode, connections)
     }
 
-    /// The same with its files in a directory of this one.
+    /// A pooler like `start`'s, with its files in a directory below this one.
     pub fn start_in(place: &Path, database: &Database, mode: &str, connections: usize) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("oneseat-pooler-")
@@ -57,7 +57,7 @@ impl Pooler {
             percent_encoding::NON_ALPHANUMERIC,
         )
         .collect();
-        // Where PostgreSQL is that of another user, so is the pooler.
+        // If PostgreSQL runs as another user, so does the pooler.
         let url = format!("{start}@{host}/{rest}");
         let mut pooler = Self {
             process: None,
@@ -109,12 +109,12 @@ impl Pooler {
         }
     }
 
-    /// The way through it, for libpq.
+    /// The connection string for libpq, through the pooler.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Has it carry out a command of its own.
+    /// Runs a command of the pooler's own, such as `RECONNECT`.
     pub fn command(&self, words: &str) {
         let (start, _) = self.url.rsplit_once('/').unwrap();
         let told = Command::new("psql")

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::client::{Client, PASSWORD};
 
-/// `oneseat` with these arguments, nothing in its environment that the test did not put there.
+/// `oneseat` with these arguments, and with an environment that holds only what the test sets.
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_oneseat"));
     clear(command.args(args));
@@ -34,14 +34,14 @@ pub fn oneseat(args: &[&str], input: &str) -> Output {
     oneseat_with(args, &[], input)
 }
 
-/// The same with this in its environment.
+/// Runs a command with this text at its standard input and these variables in its environment.
 pub fn oneseat_with(args: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
     let mut child = begun(args, environment);
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
 }
 
-/// Begins a command, with a pipe at each of its ends.
+/// Starts a command, with pipes at its standard input, output and error.
 pub fn begun(args: &[&str], environment: &[(&str, &str)]) -> Child {
     command(args)
         .envs(environment.iter().copied())
@@ -52,12 +52,12 @@ pub fn begun(args: &[&str], environment: &[(&str, &str)]) -> Child {
         .unwrap()
 }
 
-/// Adds a verified account with everybody's password, as an operator does.
+/// Adds a verified account with the password of all test users, as an operator does.
 pub fn add_user(database_url: &str, email: &str, role: &str) {
     add_user_with(PASSWORD, &["--database-url", database_url], email, role);
 }
 
-/// The same with another password, where these arguments say.
+/// Adds a verified account with another password, in the database that these arguments name.
 pub fn add_user_with(password: &str, database: &[&str], email: &str, role: &str) {
     let add = [
         "user",
@@ -78,10 +78,10 @@ pub fn add_user_with(password: &str, database: &[&str], email: &str, role: &str)
 pub struct Program {
     _ready: Option<Ready>,
     child: Child,
-    /// What it printed at its standard output before it began to serve.
+    /// What it printed to its standard output before it began to serve.
     pub greeting: String,
     pub address: SocketAddr,
-    /// Where its metrics are, if anywhere.
+    /// The address of its metrics, if it serves any.
     pub metrics_address: Option<SocketAddr>,
     log: Receiver<String>,
 }
@@ -92,15 +92,15 @@ impl Program {
         Self::serve_logging(data_dir, "info")
     }
 
-    /// The same with everything from this level on in its log.
+    /// Serves like [`serve`](Self::serve), with everything from this level on in its log.
     pub fn serve_logging(data_dir: &Path, level: &str) -> Self {
         let data_dir = data_dir.to_str().unwrap();
         let mut serve = command(&["serve", "--bind", "127.0.0.1:0", "--data-dir", data_dir]);
         Self::started(serve.env("RUST_LOG", level))
     }
 
-    /// Serves with these arguments, on any free port over an embedded PostgreSQL in a directory of its own, which goes with the second
-    /// value.
+    /// Serves with these arguments, on any free port over an embedded PostgreSQL in a directory of its own.
+    /// The directory is removed with the second value.
     pub fn alone(args: &[&str]) -> (Self, TempDir) {
         let dir = tempfile::Builder::new()
             .prefix("oneseat-program-")
@@ -115,7 +115,7 @@ impl Program {
         (Self::serve_with(&[&usual, args].concat(), &[]), dir)
     }
 
-    /// A process of its own over the database of a test, without a limit of sign-ins.
+    /// A separate process over the database of a test, without a limit of sign-ins.
     pub fn over(database_url: &str) -> Self {
         let args = [
             "--database-url",
@@ -128,14 +128,14 @@ impl Program {
         Self::serve_with(&args, &[])
     }
 
-    /// Serves with these arguments and this in its environment.
+    /// Serves with these arguments and these variables in its environment.
     pub fn serve_with(args: &[&str], environment: &[(&str, String)]) -> Self {
         let mut serve = command(&["serve"]);
         let environment = environment.iter().map(|(name, value)| (name, value));
         Self::started(serve.args(args).env("RUST_LOG", "info").envs(environment))
     }
 
-    /// The same in this network namespace.
+    /// Serves with these arguments in this network namespace.
     pub fn serve_in(namespace: &str, args: &[&str]) -> Self {
         let mut serve = Command::new("ip");
         serve.args(["netns", "exec", namespace, env!("CARGO_BIN_EXE_oneseat"), "serve"]);
@@ -173,7 +173,8 @@ impl Program {
                 Err(_) => panic!("it does not serve: {seen:#?}"),
             }
         };
-        // What it prints at its first start comes before it says that it is ready; the rest of the pipe stays open.
+        // At its first start it prints a greeting before it says that it is ready; the rest of the pipe stays
+        // open.
         if let Some(ready) = &ready {
             ready.wait();
         }
@@ -192,7 +193,7 @@ impl Program {
         Client::new(self.address)
     }
 
-    /// The process, for what the operating system says of it.
+    /// The process, to ask the operating system about it.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -213,29 +214,30 @@ impl Program {
         self.log.try_iter().collect()
     }
 
-    /// Asks it to stop and waits until it did. Returns whether it said so with success, and the rest of its log.
+    /// Asks it to stop and waits until it has. Returns whether it exited with success, and the rest of its
+    /// log.
     pub fn terminate(mut self) -> (bool, Vec<String>) {
         self.signal(Signal::SIGTERM);
         let status = self.child.wait().unwrap();
         (status.success(), self.log.iter().collect())
     }
 
-    /// Asks it to stop, and waits for nothing.
+    /// Asks it to stop, without waiting.
     pub fn ask_to_stop(&self) {
         self.signal(Signal::SIGTERM);
     }
 
-    /// Stops it in the middle of whatever it does, until [`thaw`](Self::thaw).
+    /// Freezes it in the middle of its work, until [`thaw`](Self::thaw).
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
     }
 
-    /// Has it go on.
+    /// Lets it run again.
     pub fn thaw(&self) {
         self.signal(Signal::SIGCONT);
     }
 
-    /// Ends it the hard way.
+    /// Kills it.
     pub fn kill(mut self) {
         self.signal(Signal::SIGKILL);
         self.child.wait().unwrap();
@@ -257,7 +259,7 @@ impl Drop for Program {
     }
 }
 
-/// Where a server says that it is ready, and later that it stops, as to systemd.
+/// The socket to which a server says that it is ready, and later that it stops, as to systemd.
 struct Ready {
     socket: UnixDatagram,
     _dir: TempDir,
@@ -288,7 +290,7 @@ impl Ready {
     }
 }
 
-/// What the line names, whatever follows it.
+/// The path or address in the line, without the text after it.
 fn address_after(words: &str, line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once(words)?;
     rest.split(['/', '"']).next()?.parse().ok()
@@ -301,7 +303,7 @@ fn read_available(pipe: &mut std::process::ChildStdout) -> String {
     )
     .unwrap();
     let mut text = Vec::new();
-    // Ends with "would block" where a blocking read would wait for more.
+    // Returns "would block" where a blocking read would wait for more.
     let _ = pipe.read_to_end(&mut text);
     String::from_utf8(text).unwrap()
 }

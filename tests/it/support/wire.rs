@@ -1,4 +1,4 @@
-//! A network between a server and PostgreSQL, which counts round trips and may be slow or cut.
+//! A network between a server and PostgreSQL that counts round trips, and that a test can slow down or cut.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,21 +10,22 @@ use std::time::Duration;
 
 use super::Database;
 
-/// The connection on which this is sent is not counted.
+/// A connection on which this statement is sent is not counted.
 const FEED: &[u8] = b"read_feed";
 
 /// What the connections share.
 #[derive(Default)]
 struct Meter {
     trips: AtomicUsize,
-    /// One way, in microseconds.
+    /// The delay of one direction, in microseconds.
     delay: AtomicU64,
-    /// What is sent this way waits, as on a network that loses every packet.
+    /// Data sent in this direction waits, as on a network that loses every packet.
     is_cut_there: AtomicBool,
     is_cut_back: AtomicBool,
 }
 
-/// What is lost on a network until it is mended. TCP sends it again, and no connection is closed.
+/// The directions in which everything is lost until the network is repaired. TCP then sends it again, and no
+/// connection is closed.
 #[derive(Clone, Copy, Debug)]
 pub enum Lost {
     Questions,
@@ -32,19 +33,19 @@ pub enum Lost {
     Everything,
 }
 
-/// The way to one database.
+/// A wire to one database.
 pub struct Wire {
     url: String,
     meter: Arc<Meter>,
 }
 
 impl Wire {
-    /// A way to this database of the tests' own PostgreSQL, which listens at a socket.
+    /// A wire to this database of the tests' own PostgreSQL, which listens at a socket.
     pub fn to(database: &Database) -> Self {
         Self::from(Ipv4Addr::LOCALHOST.into(), database)
     }
 
-    /// The same, beginning at this address of the machine.
+    /// A wire that listens at this address of the machine.
     pub fn from(address: IpAddr, database: &Database) -> Self {
         let (start, rest) = database.url().split_once('@').unwrap();
         let (host, rest) = rest.split_once('/').unwrap();
@@ -56,7 +57,7 @@ impl Wire {
         let shared = meter.clone();
         spawn(move || {
             for client in listener.incoming() {
-                // Or PostgreSQL is down.
+                // This fails if PostgreSQL is down.
                 if let (Ok(client), Ok(server)) = (client, UnixStream::connect(&socket)) {
                     carry(client, server, &shared);
                 }
@@ -68,18 +69,18 @@ impl Wire {
         }
     }
 
-    /// The database, by this way.
+    /// The database, through this wire.
     pub fn database(&self) -> Database {
         Database::at(self.url.clone())
     }
 
-    /// Takes this long for each way from now on.
+    /// Delays data by this long in each direction from now on.
     pub fn slow_down(&self, one_way: Duration) {
         let delay = one_way.as_micros().try_into().unwrap();
         self.meter.delay.store(delay, Ordering::Relaxed);
     }
 
-    /// Loses this from now on.
+    /// Loses data in these directions from now on.
     pub fn cut(&self, lost: Lost) {
         let is_cut_there = matches!(lost, Lost::Questions | Lost::Everything);
         let is_cut_back = matches!(lost, Lost::Answers | Lost::Everything);
@@ -87,14 +88,13 @@ impl Wire {
         self.meter.is_cut_back.store(is_cut_back, Ordering::SeqCst);
     }
 
-    /// Delivers everything, also what was held up.
+    /// Delivers everything, including what was held up.
     pub fn mend(&self) {
         self.meter.is_cut_there.store(false, Ordering::SeqCst);
         self.meter.is_cut_back.store(false, Ordering::SeqCst);
     }
 
-    /// The fewest round trips that this has taken in some tries: what a background actor does in between can only add to
-    /// them.
+    /// The fewest round trips that this took in some tries: background actors can only add to them.
     pub async fn fewest(&self, mut what: impl AsyncFnMut()) -> usize {
         let mut fewest = usize::MAX;
         for _ in 0..6 {
@@ -106,7 +106,8 @@ impl Wire {
     }
 }
 
-/// One connection. A round trip begins with what the client sends after it was answered, in however many parts.
+/// One connection. A round trip begins with what the client sends after it was answered, however many parts
+/// it sends.
 fn carry(client: TcpStream, server: UnixStream, meter: &Arc<Meter>) {
     client.set_nodelay(true).unwrap();
     let is_answered = Arc::new(AtomicBool::new(true));
@@ -116,7 +117,7 @@ fn carry(client: TcpStream, server: UnixStream, meter: &Arc<Meter>) {
         let cut = to.try_clone().unwrap();
         let mut reads_the_feed = false;
         pass_on(from, to, &shared, &shared.is_cut_there, |bytes| {
-            // What an answer waits for beside its own statements: one question of that connection, for all who wait.
+            // The connection that reads the feed is not counted: one question there serves all answers that wait.
             reads_the_feed |= bytes.windows(FEED.len()).any(|part| part == FEED);
             if answered.swap(false, Ordering::Relaxed) && !reads_the_feed {
                 shared.trips.fetch_add(1, Ordering::Relaxed);
@@ -158,6 +159,6 @@ fn pass_on(
             break;
         }
     }
-    // Nor does anybody learn that the other end closed it.
+    // The other end does not learn of a close either.
     held_up();
 }
