@@ -1,4 +1,4 @@
-//! What admins see and end.
+//! What admins see and what sessions they end.
 
 use diesel::connection::SimpleConnection;
 use oneseat::auth::{Authority, LastAdmin};
@@ -291,7 +291,7 @@ async fn an_admin_ends_what_a_search_finds_and_nothing_else() {
     for name in ["ada", "adam", "eve"] {
         others.push(app.signed_in(name).await);
     }
-    // A question that was meant otherwise ends nothing.
+    // A request that was probably meant otherwise ends no session.
     for query in [
         "q=",
         "q=%20",

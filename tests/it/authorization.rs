@@ -1,4 +1,4 @@
-//! Who reaches what: every route, by everybody.
+//! Which caller reaches what: every route, as visitor, user and admin.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use reqwest::header::AUTHORIZATION;
 
 use crate::support::{Answer, App};
 
-/// Method, path, and the status for a visitor, a user and an admin. A route that is not here fails the test.
+/// Method, path, and the status for a visitor, a user and an admin. The test fails for a route that is not
+/// listed here.
 const TABLE: &[(&str, &str, [u16; 3])] = &[
     ("GET", "/healthz", [200, 200, 200]),
     ("GET", "/readyz", [200, 200, 200]),
@@ -79,7 +80,7 @@ async fn every_route_answers_everybody_as_the_table_says() {
     let app = App::start().await;
     let nobody = uuid::Uuid::new_v4().to_string();
     for (method, path, statuses) in TABLE {
-        // Signed in anew for each: some routes end the session.
+        // A new sign-in for each call, because some routes end the session.
         app.database().execute("delete from users");
         let callers = [app.visitor(), app.signed_in("ada").await, app.admin().await];
         for (caller, status) in callers.iter().zip(statuses) {

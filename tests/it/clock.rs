@@ -1,4 +1,5 @@
-//! PostgreSQL's clock steps back: what was told as ended stays so, and nothing lasts longer than was promised.
+//! PostgreSQL's clock steps back: an end that was reported stays, and no session lasts longer than was
+//! promised.
 
 use std::net::IpAddr;
 
@@ -13,10 +14,10 @@ use serde_json::json;
 use crate::support::sql::OVER;
 use crate::support::{Answer, App, Client, Clocked, EventStream, NoSweep, PASSWORD, left};
 
-/// Steps of the clock, with what they are in seconds.
+/// Steps of the clock, with the seconds that each is.
 const STEPS: [(&str, i64); 2] = [("-1s", -1), ("-5m", -300)];
 
-/// Who asks with that seat, from nowhere in particular.
+/// The origin of a request with that token.
 fn holder(seat: &Seat) -> Holder {
     Holder::new(
         seat,
@@ -25,7 +26,7 @@ fn holder(seat: &Seat) -> Holder {
     )
 }
 
-/// Every way in which somebody is told that a session is over.
+/// Every way in which a client is told that a session is over.
 const TELLERS: [&str; 10] = [
     "an answer",
     "a page",
@@ -46,13 +47,14 @@ fn why(told: Result<(), Error>) -> EndReason {
     }
 }
 
-/// Lets one of them tell that Ada's session is over.
+/// Lets one of these ways report that Ada's session is over.
 async fn tell(app: &App, ada: &Client, root: &Client, teller: &str) {
     let seat = ada.session().await.json();
     let id = |what: &str| seat[what]["id"].as_str().unwrap().to_owned();
     let of_ada = format!("{OVER} where user_id = '{}'", id("user"));
     if teller == "an event" {
-        // A stream looks when it thinks that the time will be up. A machine may need longer than that to open one.
+        // A stream looks at the session when it expects it to expire. A machine may need longer than that to
+        // open one.
         let mut opened = None;
         for left in ["5 seconds", "1 minute", "4 minutes"] {
             let left = format!("now() + interval '{left}'");
@@ -228,7 +230,7 @@ async fn a_session_of_a_time_that_the_clock_stepped_back_from_lasts_no_longer_th
     let ada = app.visitor().sign_in("ada@example.org").await;
     app.visitor().sign_in("bob@example.org").await;
     postgres.set("+0");
-    // Whoever comes back is counted from then on, and whoever does not by the next sweep.
+    // A user who comes back is counted from then on; for the others the next sweep sets the time.
     let seconds = left(&app, &ada.session().await);
     assert!((7100..=7200).contains(&seconds), "{seconds}");
     let seconds = left(&app, &ada.session_passively().await);

@@ -9,7 +9,7 @@ use oneseat::users::Role;
 
 use crate::support::{App, Database, PASSWORD, eventually, hostile};
 
-/// What an operator may have set for other programs.
+/// Settings that an operator may have made for other programs.
 const HOSTILE: [(&str, &str); 16] = [
     ("default_transaction_isolation", "repeatable read"),
     ("synchronous_commit", "off"),
@@ -44,7 +44,7 @@ async fn no_sign_in_under_way_outlives_the_end_of_every_session() {
     let app = App::start_on(hostile()).await;
     app.add_user("ada", Role::User).await;
     let mut other = app.database().connect();
-    // Where the older session is deleted a sign-in has to wait.
+    // A sign-in has to wait where it deletes the older session.
     other
         .batch_execute("begin; lock table sessions in exclusive mode")
         .unwrap();
@@ -103,7 +103,7 @@ async fn every_connection_has_the_settings_that_the_laws_rest_on() {
             (wanted(name), wanted(name))
         );
     }
-    // A program that is frozen between two transactions keeps its lock for a while and not for ever.
+    // A program that is frozen between two transactions keeps its lock for a while, but not for ever.
     let idle = own.run(|conn| setting(conn, "idle_session_timeout")).await;
     assert_eq!(idle.unwrap(), "5min");
 }
@@ -115,7 +115,7 @@ fn setting(conn: &mut PgConnection, name: &str) -> Result<String, oneseat::db::U
     Ok(diesel::select(current).get_result(conn)?)
 }
 
-/// Every table of the migrations goes where the next connection finds it.
+/// Every table of the migrations is created where the next connection finds it.
 #[test]
 fn tables_are_made_in_the_first_schema_that_can_hold_them() {
     for path in [
@@ -140,7 +140,7 @@ fn tables_are_made_in_the_first_schema_that_can_hold_them() {
     assert!(matches!(refused, Error::NoSchema(_)), "{refused}");
 }
 
-/// A role to which PostgreSQL says that it obeys neither foreign keys nor triggers.
+/// A role on whose connections PostgreSQL enforces neither foreign keys nor triggers.
 struct Replica {
     database: Database,
     role: String,
@@ -211,7 +211,8 @@ async fn a_role_that_may_switch_the_triggers_on_does_so_on_every_connection() {
     assert_eq!(role.unwrap(), "origin");
 }
 
-/// The tests of the laws once more, by this very program: every database that they make has all hostile defaults.
+/// Runs the tests of the laws once more, with this same binary: every database that they make has all hostile
+/// defaults.
 #[test]
 fn the_laws_hold_over_defaults_that_are_hostile_all_at_once() {
     let run = std::process::Command::new(std::env::current_exe().unwrap())
@@ -229,7 +230,7 @@ fn the_laws_hold_over_defaults_that_are_hostile_all_at_once() {
     }
 }
 
-/// Each is the name of a test, or what names of tests begin with.
+/// Each is the name of a test, or a prefix of such names.
 const TESTS_OF_LAWS: [&str; 20] = [
     "acting::last_admin::not_even_plain_sql",
     "acting::last_admin::the_last_admin_is_told",

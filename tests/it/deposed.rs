@@ -1,4 +1,4 @@
-//! A primary in whose place a standby was promoted, and which nobody has stopped: it answers nobody.
+//! A deposed primary validates no token: a standby was promoted in its place, but nobody has stopped it.
 
 use oneseat::config::TakeoverPolicy;
 use oneseat::db::embedded::Embedded;
@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 
 use crate::support::{App, Database, PASSWORD, eventually};
 
-/// With synchronous replication such a primary waits for a standby that follows another one now.
+/// With synchronous replication, a deposed primary waits for a standby that now follows another primary.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_whose_commits_no_standby_confirms_answers_nobody() {
     let dir = tempfile::Builder::new()

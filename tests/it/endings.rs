@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::support::{App, Client, EventStream, PASSWORD, eventually, sql};
 
-/// Ends Ada's session in each of the ways there are.
+/// Ends Ada's session in each way that there is.
 async fn end(app: &App, ada: &Client, reason: EndReason) {
     let email: Email = "ada@example.org".parse().unwrap();
     match reason {
@@ -44,7 +44,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     rest.split_once(end).unwrap().0
 }
 
-/// What stands between these marks: every other part.
+/// The parts of a text between pairs of this mark: every other part.
 fn quoted(text: &str, mark: char) -> Vec<&str> {
     text.split(mark).skip(1).step_by(2).collect()
 }
@@ -73,7 +73,7 @@ fn every_reason_has_its_words_and_its_colour_and_no_other_has() {
     let with_words = endings.lines().filter_map(entry).map(|(reason, _)| reason);
 
     let reasons = BTreeSet::from(EndReason::ALL.map(EndReason::as_str));
-    // A client hears of a reason that only a later version knows, too.
+    // A client also gets the reason `unknown` for one that only a later version knows.
     let mut told = reasons.clone();
     told.insert(EndReason::Unknown.as_str());
     let listed = quoted(between(page, "A session ends as\n", ". "), '`');
@@ -110,7 +110,7 @@ async fn a_token_of_an_ended_session_is_told_why_and_when() {
             answer.header("www-authenticate"),
             r#"Bearer realm="oneseat", error="invalid_token""#
         );
-        // Nothing but the two says anything more: the holder of the seat now is nobody's business.
+        // Only these two answers say more: a dead token must not show who holds the seat now.
         let mut fields: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
         fields.sort();
         assert_eq!(
@@ -155,7 +155,7 @@ async fn a_reason_of_a_later_version_is_unknown_and_hides_no_other_ending() {
         .collect();
     assert_eq!(reasons, ["unknown", "signed_out", "replaced"]);
     assert_eq!(admin.get("/admin/sessions").await.status, 200);
-    // Nobody may ask for it: it says what this version does not know.
+    // No client may give this reason: it means a reason that this version does not know.
     let answer = admin.get("/api/admin/history?reason=unknown").await;
     assert_eq!(answer.problem(), "400 bad_request");
 }
@@ -302,7 +302,7 @@ async fn a_stream_outlives_an_extension_and_never_extends_by_itself() {
             continue;
         }
         assert!(app.database().number(left) > 7000);
-        // When the time would have been up it looks again.
+        // At its former expiry the stream looks at the session again.
         let quiet = timeout(Duration::from_secs(seconds + 1), events.next()).await;
         assert!(quiet.is_err(), "{quiet:?}");
         ada.logout().await;
@@ -320,7 +320,7 @@ async fn streams_are_bounded_for_a_session_and_in_all() {
     for _ in 0..4 {
         open.push(EventStream::open(&ada).await);
     }
-    // A fifth takes the place of the oldest, which ends without a word.
+    // A fifth takes the place of the oldest, which is closed without an event.
     let mut oldest = open.remove(0);
     open.push(EventStream::open(&ada).await);
     assert_eq!(oldest.next().await, None);

@@ -1,4 +1,4 @@
-//! Validations are answered from memory, and no end is told while anybody still answers so.
+//! Validations are answered from memory, and no end is reported while an instance may still answer so.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,14 @@ use oneseat::users::Role;
 
 use crate::support::{App, Client, eventually};
 
-/// The lease of `serve`, and what an end adds to it.
+/// The lease of `serve`, and the margin that an end adds to it.
 const LEASE: Duration = Duration::from_millis(200);
 
-/// Until an answer comes from memory: the feed has to be read first, which starts with the first validation.
+/// Waits until an answer comes from memory: the feed has to be read first, which starts with the first
+/// validation.
 async fn remembered(app: &App, client: &Client) {
-    // To count may take longer than a lease, which nobody renews meanwhile: then the first of these asks.
+    // The count may take longer than a lease, which nothing renews meanwhile: then the first of these
+    // validations asks PostgreSQL.
     eventually("it is remembered", async || {
         let before = statements(app);
         for _ in 0..10 {
@@ -25,7 +27,7 @@ async fn remembered(app: &App, client: &Client) {
     .await;
 }
 
-/// Statements that looked a token up.
+/// The number of statements that looked up a token.
 fn statements(app: &App) -> i64 {
     app.database().number(
         "select coalesce(sum(calls), 0)::bigint from pg_stat_statements where query like '%token_digest%= ANY%'
@@ -33,7 +35,7 @@ fn statements(app: &App) -> i64 {
     )
 }
 
-/// All statements of the server, the questions of this test left out.
+/// The number of all statements of the server, without the queries of this test.
 fn all_statements(app: &App) -> i64 {
     app.database().number(
         "select coalesce(sum(calls), 0)::bigint from pg_stat_statements where query not like '%pg_stat_statements%'
@@ -145,7 +147,7 @@ async fn plain_sql_that_takes_nothing_away_does_not_wait() {
     operator
         .batch_execute("set statement_timeout = '5s'; begin; lock table validation_lease in share mode")
         .unwrap();
-    // Whoever waited for the lease would wait for that lock first.
+    // A statement that waited for the lease would wait for that lock first.
     app.database().execute(
         "set lock_timeout = '1ms';
          update sessions set last_activity = now(), expires_at = expires_at + interval '1 minute';
@@ -193,7 +195,7 @@ async fn with_no_lease_each_validation_asks_and_no_end_waits() {
     assert_eq!(ada.session().await.status, 401);
 }
 
-/// The lease in use, and the longer one before it.
+/// The current lease, and the longer one before it.
 fn lease(app: &App) -> String {
     app.database()
         .text("select concat(lease, ' after ', coalesce(previous::text, 'none')) from validation_lease")
@@ -217,7 +219,7 @@ async fn whoever_starts_last_sets_the_lease_and_a_longer_one_is_waited_for_until
         "{:?}",
         began.elapsed()
     );
-    // Every end looks whether it is over.
+    // Every end checks whether it is over.
     eventually("nobody waits for it any more", async || {
         other.visitor().sign_in("ada@example.org").await.logout().await;
         lease(&app) == "00:00:00.2 after none"
@@ -361,7 +363,7 @@ async fn nobody_else_finds_a_way_into_the_feed() {
     database.execute(&format!(
         "create role {name}_ops; grant select, update, delete on users, sessions to {name}_ops; grant temp on database {name} to {name}_ops"
     ));
-    // A table of the same name that is found first, as anybody may make one.
+    // A table of the same name earlier in the search path, as any role may create one.
     let mut operator = database.connect();
     operator
         .batch_execute(&format!(

@@ -1,4 +1,4 @@
-//! Forward authentication: as a proxy asks.
+//! Forward authentication: the requests of a proxy.
 
 use reqwest::Method;
 
@@ -26,7 +26,7 @@ async fn the_answer_says_who_it_is() {
         "403 forbidden"
     );
     assert_eq!(ada.get("/auth/verify?role=user").await.status, 200);
-    // A demand that is misspelt lets nobody through.
+    // A misspelt parameter lets no request through.
     for misspelt in [
         "roles=admin",
         "Role=admin",
@@ -61,7 +61,7 @@ async fn being_let_through_is_activity() {
     assert_eq!(app.database().number(active), 1);
 }
 
-/// What `/auth/verify` answers to somebody whose request brings these headers.
+/// The answer of `/auth/verify` to a request with these headers.
 async fn verified(client: &Client, headers: &[(&str, &str)]) -> Answer {
     let mut request = client.request(Method::GET, "/auth/verify");
     for (name, value) in headers {
@@ -89,7 +89,7 @@ async fn a_request_that_says_what_only_its_proxy_may_say_is_not_let_through() {
         assert!(!answer.headers.contains_key("remote-user"), "{claim:?}");
         assert_eq!(verified(&visitor, &[claim]).await.problem(), "401 token_missing");
     }
-    // A proxy that asks twice hands on what it was answered.
+    // A proxy that asks twice passes on the headers of the first answer.
     let first = verified(&ada, &[]).await;
     let answered = ["remote-user", "remote-email", "remote-name", "remote-groups"];
     let answered = answered.map(|name| (name, first.header(name)));

@@ -1,4 +1,4 @@
-//! What every response has, and what becomes of requests that make no sense.
+//! The headers of every response, and the answers to requests that make no sense.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -220,7 +220,7 @@ async fn what_was_sent_is_not_repeated() {
     assert!(!answer.text.contains("canary"));
 }
 
-/// What a client that minds no rules sends, and the status line of the answer.
+/// Sends the bytes of a client that ignores the rules, and returns the status line of the answer.
 fn raw(app: &App, request: &[u8]) -> String {
     let mut connection = TcpStream::connect(app.address).unwrap();
     connection

@@ -187,7 +187,7 @@ async fn a_hundred_parallel_wrong_guesses_stop_at_the_limit() {
         tokio::spawn(async move {
             loop {
                 let answer = visitor.login("ada@example.org", WRONG).await.problem();
-                // A busy machine may not come to it in time: then nothing was decided.
+                // On a busy machine a request may time out; then nothing was decided.
                 if answer != "503 unavailable" {
                     return answer;
                 }

@@ -1,4 +1,4 @@
-//! The log of the program, and the names of requests in it.
+//! The log of the program, and the request ids in it.
 
 use std::fs::File;
 use std::io::Read;
@@ -46,7 +46,7 @@ async fn collectors_get_one_object_a_line_with_the_request_that_it_tells_of() {
     assert_eq!(told["reason"], "invalid credentials");
     assert_eq!(told["from"], "127.0.0.1");
     assert_eq!(told["requestId"], failed.header("x-request-id"));
-    // What no request caused names none.
+    // A line that no request caused has no id.
     assert!(lines.last().unwrap().get("requestId").is_none());
 }
 
@@ -78,14 +78,14 @@ async fn a_request_is_named_by_a_trusted_proxy_and_by_nobody_else() {
     assert_eq!(asked(&trusting, "edge-7/00af").await, "edge-7/00af");
     assert_ne!(asked(&trusting, "not one word").await, "not one word");
     assert_ne!(asked(&careful, "edge-7/00af").await, "edge-7/00af");
-    // Of two names one is the client's, and nobody knows which.
+    // Of two ids one is the client's, and oneseat cannot know which.
     let request = trusting.visitor().request(reqwest::Method::GET, "/healthz");
     let twice = request
         .header("X-Request-Id", "edge-7")
         .header("X-Request-Id", "chosen");
     let name = Answer::of(twice).await.header("x-request-id").to_owned();
     assert!(!["edge-7", "chosen"].contains(&name.as_str()), "{name}");
-    // Success is named as well, and no name is given twice.
+    // Success is logged with an id as well, and no id is given twice.
     let healthy = async || {
         trusting
             .visitor()
@@ -134,7 +134,7 @@ fn whatever_goes_wrong_a_collector_gets_one_object_for_it() {
             1,
             &["cannot listen on", "--bind"],
         ),
-        // What is no command line at all.
+        // A command line that cannot be parsed.
         (&["serve", "--log-format=json", "--blind"], &[], 2, &["--blind"]),
         (&["srve"], &[json], 2, &["srve"]),
         (&[], &[json], 2, &["`oneseat` needs a command"]),
@@ -204,7 +204,7 @@ fn people_get_words_unless_they_ask_for_json() {
     assert!(String::from_utf8(help.stdout).unwrap().contains("Usage: oneseat"));
 }
 
-/// What the program writes when this socket is its standard error.
+/// The program's standard error when it is this socket.
 fn at_a_socket(args: &[&str], stream: impl Fn(u64, u64) -> String) -> String {
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let theirs = OwnedFd::from(theirs);

@@ -1,6 +1,7 @@
-//! Every behaviour through the real parts: real PostgreSQL, real HTTP, real browsers.
+//! Every behaviour is tested through the real parts: real PostgreSQL, real HTTP, real browsers.
 //!
-//! One module an area. `support` brings up servers, databases, clients and browsers; each test has a database of its own.
+//! One module for each area. `support` starts servers, databases, clients and browsers; each test has a
+//! database of its own.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]

@@ -1,4 +1,4 @@
-//! What the program says of itself: shell completions and manual pages.
+//! Shell completions and manual pages.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output, Stdio};
@@ -13,7 +13,7 @@ fn said(args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What bash offers for the last of these words.
+/// The completions that bash offers for the last of these words.
 fn offered(words: &[&str]) -> BTreeSet<String> {
     let script = r#"
         source /dev/stdin
@@ -82,7 +82,7 @@ fn every_shell_gets_its_completions() {
     assert_eq!(oneseat(&["completions", "cmd"], "").status.code(), Some(2));
 }
 
-/// A page as it is read on a terminal, with what the formatter has to complain of.
+/// A manual page as a terminal shows it, with the complaints of the formatter.
 fn rendered(page: &str) -> (String, String) {
     let groff = |input: &str| -> Output {
         let dir = TempDir::new().unwrap();

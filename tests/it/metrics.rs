@@ -1,4 +1,4 @@
-//! What a Prometheus scrapes.
+//! The metrics that a Prometheus scrapes.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -40,7 +40,7 @@ async fn a_scrape_tells_what_happened_and_parses() {
     let (program, _dir) = Program::alone(&["--metrics-bind", "127.0.0.1:0"]);
     let address = program.metrics_address.expect("it says where the metrics are");
     let visitor = program.visitor();
-    // What has not happened yet is there, too.
+    // Counters of events that have not happened yet exist, too.
     let told = read_by_a_client_library(&Client::new(address).get("/metrics").await.text);
     let reasons = EndReason::ALL.map(|reason| format!("oneseat_sessions_ended_total {reason}"));
     let mails = ["sent", "postponed", "given_up"]
@@ -106,7 +106,7 @@ async fn a_scrape_tells_what_happened_and_parses() {
         read_by_a_client_library(&scrape().await).get("oneseat_sessions_ended_total signed_out") == Some(&1.0)
     })
     .await;
-    // Figures are told there and nowhere else, and nothing else is told there.
+    // The metrics are served at this address only, and this address serves nothing else.
     assert_eq!(visitor.get("/metrics").await.problem(), "404 not_found");
     assert_eq!(Client::new(address).get("/healthz").await.status, 404);
 }

@@ -1,4 +1,4 @@
-//! What systemd hears from `oneseat serve`.
+//! The messages that systemd gets from `oneseat serve`.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::support::{Database, Program};
 
-/// The next thing that is said.
+/// The next message.
 fn heard(socket: &UnixDatagram) -> String {
     socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut words = [0; 64];
@@ -47,7 +47,7 @@ async fn a_socket_in_a_directory_hears_it() {
 async fn a_socket_without_a_directory_hears_it() {
     let name = format!("oneseat-test-{}", std::process::id());
     let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-    // A private PostgreSQL could speak there, too.
+    // A private PostgreSQL could send messages there, too.
     let data_dir = tempfile::Builder::new()
         .prefix("oneseat-notify-")
         .tempdir()

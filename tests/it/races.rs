@@ -68,7 +68,7 @@ async fn a_sign_out_racing_requests_is_never_undone() {
     }
 }
 
-/// A connection of the test's own that holds Ada's row, so that whatever needs it queues behind.
+/// A connection of the test that locks Ada's row, so that every transaction that needs it queues behind.
 fn holding_ada(app: &App) -> PgConnection {
     let mut holder = app.database().connect();
     holder
@@ -173,7 +173,7 @@ async fn a_session_begins_after_the_end_of_the_one_that_it_waited_for() {
     let visitor = app.visitor();
     let login = tokio::spawn(async move { visitor.login("ada@example.org", PASSWORD).await });
     waiting(&app, 1).await;
-    // Somebody else ends it, as it were, at the moment of this statement.
+    // The session ends, as if by another client, at the moment of this statement.
     holder
         .batch_execute(
             "insert into ended_sessions
@@ -193,7 +193,8 @@ async fn ending_all_sessions_waits_for_a_sign_in_under_way() {
     let app = App::start().await;
     let older = app.signed_in("ada").await;
     app.visitor().login("ada@example.org", "not the password").await;
-    // The last thing a sign-in does is forget the failures: here it has its session and is not committed.
+    // The last step of a sign-in deletes the failures: at this point it has its session and has not
+    // committed.
     let mut holder = app.database().connect();
     holder
         .batch_execute("begin; select from login_failures for update")
@@ -221,7 +222,7 @@ async fn clients_that_leave_in_the_middle_of_a_login_cost_nothing_lasting() {
         let login = visitor.login("ada@example.org", PASSWORD);
         let _ = tokio::time::timeout(std::time::Duration::from_millis(3), login).await;
     }
-    // Whoever stays is served, and there is one seat, whoever of them was last.
+    // Clients that stay are served, and there is one session, whichever client was last.
     let ada = app.visitor().sign_in("ada@example.org").await;
     assert_eq!(app.sessions(), 1);
     drop(ada);

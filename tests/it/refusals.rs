@@ -1,4 +1,5 @@
-//! What refusals do to the log: whoever is refused again and again writes a few lines, and a sum tells the rest.
+//! Refusals and the log: a caller who is refused again and again causes a few lines, and a sum counts the
+//! rest.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -13,17 +14,17 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Client, Database, MailServer, PASSWORD, Program, add_user, oneseat};
 
 const ADA: &str = "ada@example.org";
-/// More than anybody is refused by accident.
+/// More refusals than any caller gets by accident.
 const STORM: usize = 200;
 
-/// A program over this database, its log in JSON; and Ada, who is no admin.
+/// A program over this database, with its log in JSON; and Ada, who is not an admin.
 fn serve(url: &str, args: &[&str]) -> Program {
     add_user(url, ADA, "user");
     let usual = ["--bind", "127.0.0.1:0", "--log-format", "json"];
     Program::serve_with(&[&usual[..], args].concat(), &[("DATABASE_URL", url.to_owned())])
 }
 
-/// Asks so often, some at a time. Returns the answers.
+/// Makes so many calls, some at a time. Returns the answers.
 async fn storm(times: usize, ask: impl AsyncFn(usize) -> Answer) -> Vec<Answer> {
     let asked = (0..times).map(|n| ask(n));
     stream::iter(asked).buffer_unordered(16).collect().await
@@ -57,19 +58,20 @@ async fn login(client: &Client, password: &str) -> Answer {
     client.login(ADA, password).await
 }
 
-/// The lines of the log that say this.
+/// The lines of the log for this event.
 fn lines<'a>(log: &'a [Value], message: &'a str, field: &'a str, value: &'a str) -> Vec<&'a Value> {
     log.iter()
         .filter(|line| line["message"] == message && line[field] == value)
         .collect()
 }
 
-/// How often the first lines of a kind may have been written since: a busy machine takes its time, and sums are told each minute.
+/// How often the first lines of a kind may have been written since then: a busy machine takes longer, and
+/// sums are written each minute.
 fn periods(since: Instant) -> usize {
     2 + usize::try_from(since.elapsed().as_secs()).unwrap() / 60
 }
 
-/// How many events these lines tell of.
+/// The number of events that these lines stand for.
 fn events(lines: &[&Value]) -> u64 {
     lines.iter().map(|line| line["count"].as_u64().unwrap_or(1)).sum()
 }
@@ -177,7 +179,7 @@ async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
         assert!(told.len() <= 7 * periods(began), "{message} {value}: {told:#?}");
         assert!(told.iter().all(|line| line["from"] == "127.0.0.1"), "{told:#?}");
     }
-    // What was done is told each time.
+    // What was done is logged each time.
     assert_eq!(lines(&log, "session_ended", "reason", "replaced").len(), 1);
     assert!(log.len() < 150 * periods(began), "{} lines", log.len());
 }
@@ -298,7 +300,7 @@ async fn a_database_that_is_away_is_told_a_few_times_and_every_line_is_an_object
     assert_eq!(events(&told), refused as u64, "{told:#?}");
     // A few reasons there may be, and a few lines for each.
     assert!(told.len() <= 50, "{told:#?}");
-    // Whoever tells of it does so in words that are fit for the log.
+    // The code that logs the reason does so in words that are fit for the log.
     assert!(log.iter().all(|line| line["target"] != "r2d2"), "{log:#?}");
     drop(embedded);
 }

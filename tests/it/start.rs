@@ -1,4 +1,4 @@
-//! A start that fails ends the program, and one that does not is told when it is true.
+//! A start that fails ends the program, and a start is reported only once the server answers.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,8 @@ use oneseat::app::App;
 
 use crate::support::{self, Database, config, database_config, oneseat, oneseat_with};
 
-/// Starts with so many files for a hundred connections, and ends it if it serves. Returns whether it did, with what it said.
+/// Starts with this limit of open files and a hundred connections, and ends the program if it serves. Returns
+/// whether it served, with its output.
 fn serve_with_files(files: u32, database: &Database) -> (bool, String) {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("notify");
@@ -145,7 +146,7 @@ fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
         let output = oneseat_with(&["user", "list", "--limit", "0"], &environment, "");
         assert!(String::from_utf8(output.stderr).unwrap().contains("--limit"));
     }
-    // A value that is missing leads to no new and empty database.
+    // A missing value must not lead to a new, empty database.
     for (name, flag) in [
         ("DATABASE_URL", "--database-url"),
         ("DATABASE_URL_FILE", "--database-url-file"),
@@ -155,7 +156,7 @@ fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(told.contains(&format!("{flag} is empty")), "{told}");
     }
-    // Help names the variables all the same.
+    // Help names the variables nevertheless.
     let output = oneseat_with(&["serve", "--help"], &[("ONESEAT_TAKEOVER", "")], "");
     assert!(
         String::from_utf8(output.stdout)

@@ -1,4 +1,4 @@
-//! Stylesheets, scripts and images: those that the program carries, and those of the operator.
+//! Stylesheets, scripts and images: the built-in ones, and the operator's.
 
 use std::io::Read;
 use std::os::unix::fs::symlink;
@@ -11,12 +11,12 @@ use reqwest::Method;
 
 use crate::support::{Answer, App, Client};
 
-/// Of a version that never was.
+/// The digest of a version that never existed.
 const OTHER_VERSION: &str = "/static/0123456789abcdef";
 
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 
-/// As it lies in the source tree, but without the comments of scripts and stylesheets.
+/// A file as in the source tree, but without the comments of scripts and stylesheets.
 fn source(name: &str) -> String {
     let directory = if name.starts_with("oneseat.") && !name.ends_with(".css") {
         "clients/js"
@@ -322,7 +322,7 @@ async fn pages_of_other_origins_find_the_module_at_its_plain_address() {
     );
 }
 
-/// An instance whose operator has put files over and beside ours in this directory.
+/// An instance whose operator has put files into this directory, some with the names of built-in files.
 async fn app_with(directory: &Path) -> App {
     App::start_with(|config| config.http.static_dir = Some(directory.to_owned())).await
 }

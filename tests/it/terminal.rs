@@ -37,18 +37,18 @@ fn at_terminal(columns: u16, args: &[&str], environment: &[(&str, &str)]) -> Chi
         .unwrap()
 }
 
-/// The exit status, and all that the terminal shows, when this is typed.
+/// The exit status, and everything that the terminal shows, when this is typed.
 fn shown(columns: u16, app: &App, args: &[&str], typed: &str) -> (i32, String) {
     let args = [args, &["--database-url", app.database().url()]].concat();
     let mut child = at_terminal(columns, &args, &[]);
     child.stdin.as_mut().unwrap().write_all(typed.as_bytes()).unwrap();
-    // The input stays open until the end: without it `script` would end the program's, too.
+    // The input stays open until the end: if it closed, `script` would close the program's input, too.
     let mut text = String::new();
     child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     (child.wait().unwrap().code().unwrap(), left_on_screen(&text))
 }
 
-/// The text without what was wiped away: a slow machine shows that it works.
+/// The text without what was erased: on a slow machine a progress line appears.
 fn left_on_screen(text: &str) -> String {
     text.split_inclusive('\n')
         .map(|line| {

@@ -1,4 +1,5 @@
-//! Many ask at once whose token this is: one statement answers them, none of them wrongly, and nobody holds them up.
+//! Many tokens are validated at once: one statement answers them, every answer is right, and no request holds
+//! up the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{App, Database, PASSWORD, Program, eventually, sql};
 
-/// Seats so many users without hashing a password for each. Their tokens.
+/// Opens sessions for so many users without hashing a password for each. Returns their tokens.
 fn seat(app: &App, users: usize) -> Vec<String> {
     app.database().execute(&format!(
         "insert into users (name, email, email_verified)
@@ -32,7 +33,7 @@ async fn ask(app: &App, token: &str) -> Result<Seat, Error> {
     app.auth.validate(&token, Activity::Active).await
 }
 
-/// A connection that keeps everybody else away from a table.
+/// A connection that locks a table against all others.
 fn holding(app: &App, table: &str) -> PgConnection {
     let mut holder = app.database().connect();
     holder
@@ -56,7 +57,7 @@ async fn a_token_that_ended_before_the_request_is_never_accepted_however_busy_th
     let app = App::start().await;
     let other = app.another_instance().await;
     let tokens = Arc::new(seat(&app, 120));
-    // Everybody asks about everybody, all the time.
+    // All tokens are validated at all instances, all the time.
     let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let crowd: Vec<_> = (0..32)
         .map(|n| {
@@ -101,7 +102,8 @@ async fn a_token_that_ended_before_the_request_is_never_accepted_however_busy_th
 #[tokio::test]
 async fn what_waits_is_asked_in_one_statement_and_the_same_token_once() {
     let app = App::start().await;
-    // A machine that is so busy that a validator gives up waiting for the lock gets another try, with tokens that nobody remembers.
+    // If the machine is so busy that a validator gives up waiting for the lock, the test tries again, with
+    // tokens that no memory holds.
     for tokens in seat(&app, 1_000).chunks(100) {
         app.database().count_statements();
         if let Some(answers) = answers_to_three_hundred(&app, tokens).await {
@@ -124,8 +126,8 @@ async fn what_waits_is_asked_in_one_statement_and_the_same_token_once() {
     panic!("ten times a validator has waited for the lock in vain");
 }
 
-/// Two ask first, for the two validators to wait with; then three hundred that queue behind them. None, when the two have not waited
-/// until the others had asked.
+/// Two requests come first, and make the two validators wait; then three hundred queue behind them. `None` if
+/// the two did not wait until the others had asked.
 async fn answers_to_three_hundred(app: &App, tokens: &[String]) -> Option<Vec<Result<Seat, Error>>> {
     let mut holder = holding(app, "sessions");
     let mut first = Box::pin(ask(app, &tokens[0]));
@@ -159,7 +161,7 @@ async fn a_full_queue_refuses_at_once_and_answers_whoever_waits_in_it() {
             Some(answer) => panic!("answered while nobody could: {answer:?}"),
         }
     }
-    // 4,096 places, and what the two validators had taken out.
+    // 4,096 places, and the requests that the two validators had taken out of the queue.
     assert!(
         (4_096..=4_096 + 2 * 64).contains(&waiting.len()),
         "{}",
@@ -194,7 +196,7 @@ async fn an_ended_session_whose_reason_cannot_be_read_is_neither_accepted_nor_re
     let mut holder = holding(&app, "ended_sessions");
     let asking = tokio::spawn(async move { ada.session().await });
     waiting_for_a_lock(&app, 1).await;
-    // One validator waits with that; the other goes on.
+    // One validator waits for that lock; the other goes on.
     for _ in 0..20 {
         assert_eq!(grace.session().await.status, 200);
     }
@@ -213,7 +215,7 @@ async fn a_session_that_somebody_is_ending_holds_up_no_validator() {
             "begin; delete from sessions where user_id = (select id from users where name = 'ada')",
         )
         .unwrap();
-    // Both are due to be written down; a wait for Ada's row would be a 503 after four seconds.
+    // The activity of both must be recorded; a wait for Ada's row would be a 503 after four seconds.
     assert_eq!(ada.session().await.status, 200);
     assert_eq!(grace.session().await.status, 200);
     ending.batch_execute("commit").unwrap();
@@ -226,7 +228,7 @@ async fn the_end_of_everybody_holds_up_no_validator() {
     let app = App::start().await;
     let (ada, grace) = (app.signed_in("ada").await, app.signed_in("grace").await);
     app.database().execute(&sql::backdate_sessions("1 hour"));
-    // The end stops at Ada's row for as long as the test wants.
+    // The end is blocked at Ada's row for as long as the test wants.
     let mut holder = app.database().connect();
     holder
         .batch_execute(
@@ -238,7 +240,7 @@ async fn the_end_of_everybody_holds_up_no_validator() {
     let waits = "select count(*) from pg_stat_activity
                  where datname = current_database() and wait_event_type = 'Lock'";
     eventually("the end is under way", async || app.database().number(waits) == 1).await;
-    // Both are due to be written down, and neither has ended yet.
+    // The activity of both must be recorded, and neither session has ended yet.
     assert_eq!(ada.session().await.status, 200);
     assert_eq!(grace.session().await.status, 200);
     let written = "select count(*) from sessions where last_activity > now() - interval '1 minute'";
@@ -268,7 +270,7 @@ async fn validation_goes_on_while_every_other_connection_is_stuck() {
     for _ in 0..20 {
         assert_eq!(grace.session().await.status, 200);
     }
-    // Four have every connection there is; the others are told so, soon and not for ever.
+    // Four requests hold all connections; the others are refused with 503 soon, and not for ever.
     let refused = logins.join_next().await.unwrap().unwrap();
     assert_eq!(refused.problem(), "503 unavailable");
     assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
@@ -280,7 +282,7 @@ async fn validation_goes_on_while_every_other_connection_is_stuck() {
             "{login:?}"
         );
     }
-    // And they are free again.
+    // Then the connections are free again.
     assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 200);
 }
 

@@ -1,4 +1,4 @@
-//! Half a request, then the end of who asks, then the rest.
+//! Half a request is sent, then its session ends, then the rest is sent.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,24 +14,24 @@ use crate::support::{App, Client, PASSWORD, eventually};
 /// Longer than any deadline of the server.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// It takes JSON lines, and a line that is none holds up no other.
+/// The import takes JSON lines; an invalid line does not stop the others.
 const IMPORT: &str = "/api/admin/users/import";
 
-/// It is of somebody who is there.
+/// The call is about a user who exists.
 const CHANGE: &str = "/api/admin/users/{id}";
 
-/// Whose word counts on a route that takes a body.
+/// The authority that a route with a body needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
-    /// Nobody's: no session is shown.
+    /// None: no session is shown.
     NoSession,
-    /// A live session's.
+    /// A live session.
     Session,
-    /// That of a live session whose user is an admin.
+    /// A live session of an admin.
     Admin,
 }
 
-/// A route that takes a body, and what a session that goes on is answered.
+/// A route with a body, and the answer if the session is still live.
 pub(super) struct Row {
     pub(super) method: &'static str,
     pub(super) path: &'static str,
@@ -40,7 +40,7 @@ pub(super) struct Row {
     answer: &'static str,
 }
 
-/// Every route that takes a body, with one that has an effect.
+/// Every route with a body, with a body that has an effect.
 pub(super) fn table() -> Vec<Row> {
     use Needs::{Admin, NoSession, Session};
     let new_password =
@@ -69,7 +69,7 @@ pub(super) fn table() -> Vec<Row> {
         open("/auth/introspect"),
         row("/auth/logout", Session, json!({ "reason": "signed_out" }), "200"),
         row("/auth/password/change", Session, new_password(PASSWORD), "200"),
-        // Counted, for who goes on.
+        // The failure is counted if the session is still live.
         row(
             "/auth/password/change",
             Session,
@@ -103,7 +103,7 @@ pub(super) fn table() -> Vec<Row> {
     ]
 }
 
-/// A request of which the server has the head and half the body.
+/// A request of which the server has received the head and half of the body.
 pub(super) struct Half {
     stream: TcpStream,
     rest: String,
@@ -141,7 +141,8 @@ impl Half {
     }
 }
 
-/// An admin, half of whose request is at the server, which has looked at their session and found it alive.
+/// An admin whose half request is at the server. The server has already checked the session and found it
+/// live.
 async fn half_of_an_admin(app: &App, other: &App, row: &Row) -> (Client, Half) {
     forget_everybody(app);
     let root = app.admin().await;
@@ -150,7 +151,7 @@ async fn half_of_an_admin(app: &App, other: &App, row: &Row) -> (Client, Half) {
         .database()
         .text("select id::text from users where name = 'grace'");
     let path = row.path.replace("{id}", &grace);
-    // Old enough that activity is written down: so it shows when the token has been looked at.
+    // The activity is so old that the check records it: that shows when the token has been checked.
     app.database()
         .execute("update sessions set last_activity = last_activity - interval '20 minutes'");
     let token = root.token.as_deref().unwrap();
@@ -173,7 +174,7 @@ async fn what_is_asked_for_before_the_end_is_not_done_after_it() {
             continue;
         }
         for (how, answer) in ENDS {
-            // For their own account nobody needs a role.
+            // A change of one's own account needs no role.
             if how == DEMOTED && needs == Needs::Session {
                 continue;
             }
@@ -183,7 +184,7 @@ async fn what_is_asked_for_before_the_end_is_not_done_after_it() {
             assert_eq!(half.answer().await, answer, "{path}, {how}");
             assert_eq!(state(&app), before, "{path}, {how}");
         }
-        // Who goes on is obeyed.
+        // If the session is still live, the request is carried out.
         let (_, half) = half_of_an_admin(&app, &other, &row).await;
         let before = state(&app);
         assert_eq!(half.answer().await, row.answer, "{path}");

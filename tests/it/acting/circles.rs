@@ -1,4 +1,4 @@
-//! Everybody acts on everybody at once: nobody waits in a circle, and an admin is left.
+//! Admins act on each other at the same time: there is no deadlock, and an admin remains.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ use super::with_mail;
 use crate::support::{App, PASSWORD};
 
 const NAMES: [&str; 4] = ["root", "grace", "ada", "eve"];
-/// How often all sign in anew, and what they then ask for at the same time.
+/// How often all admins sign in anew, and how many calls each then makes at the same time.
 const ROUNDS: usize = 12;
 const ACTS: usize = 60;
 
@@ -25,7 +25,7 @@ fn email(name: &str) -> Email {
     format!("{name}@example.org").parse().unwrap()
 }
 
-/// An admin who can act, whatever was done to them before.
+/// An admin who can act, whatever was done to the account before.
 async fn admin(auth: &Auth, name: &str) -> Holder {
     auth.enable(email(name), Authority::Operator).await.unwrap();
     auth.unlock(email(name)).await.unwrap();
@@ -52,7 +52,7 @@ async fn set_role(auth: &Auth, whom: impl Into<UserRef>, role: Role, by: Authori
         .map(drop)
 }
 
-/// Most of what is asked for ends nobody: so there is somebody to act until the end.
+/// Most of these calls end no session, so that admins remain who can act until the end.
 async fn act(auth: &Auth, what: usize, holder: Holder, other: Uuid) -> Result<(), Error> {
     let by = Authority::Admin(holder.clone());
     match what {
@@ -103,7 +103,7 @@ async fn whatever_admins_do_to_each_other_nobody_waits_in_a_circle() {
             }
         });
         for done in join_all(acts).await {
-            // On a machine that is busy somebody may wait too long; nobody may wait for who waits for them.
+            // On a busy machine a call may wait too long; no two calls may wait for each other.
             if let Err(Error::Unavailable(why)) = done {
                 assert!(!why.contains("deadlock"), "round {round}: {why}");
             }

@@ -1,4 +1,4 @@
-//! Somebody can always administer.
+//! There is always an admin who can sign in.
 
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
@@ -14,7 +14,7 @@ const GRACE: &str = "grace@example.org";
 
 const ADMINS: &str = "select count(*) from users where role = 'admin' and disabled_at is null";
 
-/// An admin who asks for the end of another, at the same time as something else happens.
+/// An admin who removes another in some way, while something else happens.
 fn disabling(by: &Client, id: &str) -> tokio::task::JoinHandle<String> {
     let request = by.request(Method::POST, &format!("/api/admin/users/{id}/disable"));
     tokio::spawn(async move {
@@ -85,7 +85,7 @@ async fn the_last_admin_who_can_sign_in_is_lost_by_nobody_and_in_no_race() {
     }
 }
 
-/// Two admins, and an operator who writes in the database.
+/// Two admins, and an operator with a connection to the database.
 async fn two_admins() -> (App, PgConnection) {
     let app = App::start().await;
     app.add_user("root", Role::Admin).await;
@@ -111,14 +111,15 @@ async fn not_even_plain_sql_loses_the_last_admin_by_accident() {
         "update users set password_hash = '$6$c4WoMPo3SXsafkva$HHa6uXQZWr7oboPiC2bTr7q1BB8I2s0BRqC'",
         "delete from users",
         "truncate users cascade",
-        // Another table of the name, with an admin in it, is no help.
+        // Another table with the same name and an admin in it changes nothing.
         "create temp table users as select * from users; delete from public.users",
         "set search_path = pg_temp; delete from public.users",
     ] {
         let refused = operator.batch_execute(statement).unwrap_err().to_string();
         assert!(refused.contains("last admin"), "{statement}: {refused}");
     }
-    // The role may pass on within one transaction, in any order; and who means it may.
+    // The role may pass on within one transaction, in any order; and a transaction that says so may remove
+    // the last admin.
     operator
         .batch_execute(
             "reset search_path;
@@ -128,7 +129,7 @@ async fn not_even_plain_sql_loses_the_last_admin_by_accident() {
         )
         .unwrap();
     assert_eq!(app.database().number("select count(*) from users"), 0);
-    // Nobody is lost where nobody was.
+    // If there was no admin before, nothing is refused.
     operator.batch_execute("truncate users cascade").unwrap();
 }
 
@@ -152,7 +153,7 @@ async fn an_address_that_nobody_can_sign_in_with_is_refused_by_the_database() {
             "{address}: {refused}"
         );
     }
-    // All that the program takes for one is fine.
+    // Every account that the program counts as such an admin satisfies the database, too.
     for text in [
         "\u{130}@x",
         "\u{1e9e}@x",
@@ -184,7 +185,7 @@ async fn an_old_view_of_the_others_loses_no_admin() {
             };
             first.batch_execute(&begin(isolation, ROOT)).unwrap();
             second.batch_execute(&begin(second_isolation, GRACE)).unwrap();
-            // Each still sees the other as an admin, and one of them waits for the other.
+            // Each transaction still sees the other user as an admin, and one of them waits for the other.
             let first_to_end = std::thread::spawn(move || {
                 let outcome = first.batch_execute("commit");
                 (first, outcome)
@@ -223,7 +224,8 @@ async fn the_last_admin_is_told_to_stay_by_the_api_too() {
     for end in ends(&root) {
         assert_eq!(Answer::of(end).await.problem(), "409 own_account");
     }
-    // Another admin who signs in, and whom the database no longer takes for one who can: then the first is the last.
+    // Another admin who is signed in, but whom the database no longer counts as able to sign in: then the
+    // first is the last.
     let grace = second_admin(&app).await;
     app.database()
         .execute("update users set email_verified = false where email like 'grace%'");

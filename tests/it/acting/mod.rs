@@ -1,4 +1,4 @@
-//! Nobody acts after their end, and somebody can always administer.
+//! An ended session can do nothing, and there is always an admin.
 
 mod bodies;
 mod circles;
@@ -20,12 +20,13 @@ use crate::support::{App, Client, sql};
 
 const ROOT: &str = "root@example.org";
 
-/// With mail, so that nothing is refused for the lack of it.
+/// A server with mail, so that no call is refused because there is none.
 fn with_mail(config: &mut ServeConfig) {
     config.policy.mail = MailPolicy::Needed;
 }
 
-/// How the session of an admin may come to its end, and what they are told then; or how they lose the role.
+/// The ways in which an admin's session can end, or the admin can lose the role, with the answer to the next
+/// call.
 const ENDS: [(&str, &str); 10] = [
     ("signed_out", "401 session_ended signed_out"),
     ("replaced", "401 session_ended replaced"),
@@ -69,14 +70,15 @@ async fn end(app: &App, holder: &Client, how: &str) {
     }
 }
 
-/// Nobody is left, and nothing of them.
+/// Deletes every user and everything about them.
 fn forget_everybody(app: &App) {
     app.database().execute(
         "delete from users; delete from ended_sessions; delete from mails; delete from login_failures",
     );
 }
 
-/// A digest of each table that a request could change. That a session was over may be written down at any time: it is no change.
+/// A digest of each table that a request could change. The end of a session that was over may be written at
+/// any time: it does not count as a change.
 fn state(app: &App) -> Vec<i64> {
     let tables = [
         "select id from sessions natural join (select id as user_id from users where disabled_at is null) as able \
@@ -101,10 +103,11 @@ fn state(app: &App) -> Vec<i64> {
         .to_vec()
 }
 
-/// It is for one's own account, and so it needs no role.
+/// Is the call about the caller's own account, so that it needs no role?
 const OWN_CHANGE: &str = "/auth/email/change";
 
-/// What an admin asks for without a body. A user and a session that are there make it something that would be done.
+/// The calls of an admin without a body, each with an existing user and session, so that it would have an
+/// effect.
 fn acts(user: &str, session: &str) -> Vec<(Method, String)> {
     vec![
         (Method::DELETE, format!("/api/admin/sessions/{session}")),
@@ -132,7 +135,7 @@ async fn second_admin(app: &App) -> Client {
     app.visitor().sign_in("grace@example.org").await
 }
 
-/// `401 session_ended revoked`, or the bare status of what is no problem.
+/// `401 session_ended revoked`, or only the status of an answer that is not a problem.
 fn in_short(status: &str, body: &str) -> String {
     let mut words = vec![status.to_owned()];
     if let Ok(body) = serde_json::from_str::<Value>(body) {

@@ -1,4 +1,4 @@
-//! Admins who take each other's role, or account, at the same time.
+//! Two admins take each other's role, or remove each other's account, at the same time.
 
 use oneseat::auth::changes::Changes;
 use oneseat::auth::{Authority, Error, LastAdmin};
@@ -14,7 +14,7 @@ const GRACE: &str = "grace@example.org";
 
 const ADMINS: &str = "select count(*) from users where role = 'admin' and disabled_at is null";
 
-/// What one admin does to the other, what they are answered, and what the other is answered from then on.
+/// What one admin does to the other, the answer, and the answer to the other admin's calls from then on.
 type Act = (fn(&Client, &str) -> RequestBuilder, &'static str, &'static str);
 
 fn demotion(by: &Client, id: &str) -> RequestBuilder {
@@ -56,7 +56,7 @@ async fn of_two_admins_who_demote_or_remove_each_other_one_stays() {
         );
         let answers = (answers.0.await.unwrap(), answers.1.await.unwrap());
         let answers = (answers.0.as_str(), answers.1.as_str());
-        // Who comes later is told what the other has done.
+        // The later call is answered according to what the earlier one did.
         let possible = [(one.1, one.2), (two.2, two.1)];
         assert!(possible.contains(&answers), "round {round}: {answers:?}");
         assert_eq!(app.database().number(ADMINS), 1, "round {round}");

@@ -1,4 +1,4 @@
-//! What the security log says of an act that came too late.
+//! What the security log says about an act that came after the end of its session.
 
 use oneseat::users::Role;
 use serde_json::json;
@@ -12,7 +12,7 @@ const PASSWORD: &str = "correct horse lantern staple";
 async fn an_act_after_the_end_is_in_the_security_log_like_any_use_after_it() {
     let database = Database::fresh();
     let at = ["--database-url", database.url()];
-    // Nobody takes mail there; that it can be sent is enough to be invited.
+    // Nothing listens there; it is enough for an invitation that mail can be configured.
     let serve = [
         "--bind",
         "127.0.0.1:0",

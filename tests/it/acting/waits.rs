@@ -1,11 +1,11 @@
-//! An act that has to wait, and the end of who asked for it meanwhile.
+//! An act that has to wait for a lock, while the session that asked for it ends.
 
 use diesel::connection::SimpleConnection;
 
 use super::{OWN_CHANGE, acts, forget_everybody, in_short, state, with_mail};
 use crate::support::{Answer, App, eventually};
 
-/// What happens to the admin while their act waits, and what they are told.
+/// How the admin's session ends while the act waits, and the answer to the act.
 const MEANWHILE: [(&str, &str); 2] = [
     (
         "update users set disabled_at = now() where role = 'admin';
@@ -30,11 +30,12 @@ async fn an_act_that_waits_for_a_lock_is_not_done_when_its_admin_has_ended_meanw
             let ada = app.signed_in("ada").await.session().await.json();
             let id = |what: &str| ada[what]["id"].as_str().unwrap().to_owned();
             let (method, path) = acts(&id("user"), &id("session")).swap_remove(n);
-            // For their own account nobody needs a role.
+            // A change of one's own account needs no role.
             if path == OWN_CHANGE && answer == "403 forbidden" {
                 continue;
             }
-            // So that there is something to enable, to unlock and to withdraw.
+            // Makes an account that can be enabled, a lock that can be lifted and a request that can be
+            // withdrawn.
             app.database().execute(
                 "insert into one_time_links (user_id, purpose, token_digest, email, expires_at)
                  select id, 'email_change', sha256('x'), 'mallory@example.org', now() + interval '1 hour'
@@ -45,7 +46,7 @@ async fn an_act_that_waits_for_a_lock_is_not_done_when_its_admin_has_ended_meanw
                 app.database()
                     .execute("update users set disabled_at = now() where role = 'user'");
             }
-            // Who ends the admin is not done yet, and so the act has to wait.
+            // The transaction that ends the admin's session has not committed, so the act has to wait.
             let mut ending = app.database().connect();
             ending.batch_execute(&format!("begin; {what}")).unwrap();
             let request = root.request(method.clone(), &path);

@@ -1,4 +1,4 @@
-//! What was done is told: where it was done, and as it was.
+//! What was done is logged by the instance that did it, and as it happened.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::{Answer, Database, MailServer, PASSWORD, Program, add_user, eventually, oneseat, sql};
 
-/// Runs it over this database with Ada in it.
+/// Runs a program over this database, with Ada in it.
 fn serve(database: &Database, args: &[&str]) -> Program {
     add_user(database.url(), "ada@example.org", "user");
     let usual = ["--bind", "127.0.0.1:0"];
@@ -17,7 +17,7 @@ fn serve(database: &Database, args: &[&str]) -> Program {
     Program::serve_with(&[&usual, args].concat(), &[url])
 }
 
-/// The same, and it mails.
+/// Runs a program over this database, with Ada in it, that sends mail.
 fn serve_with_mail(database: &Database, mails: &MailServer) -> Program {
     let smtp = mails.url();
     let args = [
@@ -46,8 +46,8 @@ fn has_line(log: &[String], words: &[&str]) -> bool {
         .any(|line| words.iter().all(|words| line.contains(words)))
 }
 
-/// Whoever changes their password hangs up while the change waits, in the transaction that makes it. Returns whether it was changed, and
-/// the log.
+/// A client changes a password and hangs up while the change waits, in the transaction that makes it. Returns
+/// whether the password was changed, and the log.
 async fn hang_up_while_the_password_changes() -> (bool, Vec<String>) {
     let database = Database::fresh();
     let program = serve(&database, &[]);
@@ -71,7 +71,7 @@ async fn hang_up_while_the_password_changes() -> (bool, Vec<String>) {
                        and query ilike 'delete from%one_time_links%user_id%'";
     eventually("the change waits", async || database.number(waiting) == 1).await;
     caller.shutdown(Shutdown::Write).unwrap();
-    // The server has noticed when it hangs up, too: nobody waits for the answer any more.
+    // The server has also noticed that the client hung up: nothing waits for the answer any more.
     let mut answer = Vec::new();
     caller.read_to_end(&mut answer).unwrap();
     assert_eq!(answer, b"");
@@ -88,7 +88,7 @@ async fn hang_up_while_the_password_changes() -> (bool, Vec<String>) {
 
 #[tokio::test]
 async fn a_password_change_whose_caller_leaves_is_done_and_told_or_neither() {
-    // Where the machine is so busy that PostgreSQL gives the wait up, nothing was changed.
+    // If the machine is so busy that PostgreSQL gave up the wait, nothing was changed.
     for _ in 0..5 {
         let (is_changed, log) = hang_up_while_the_password_changes().await;
         for words in [

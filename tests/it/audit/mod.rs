@@ -1,4 +1,4 @@
-//! The security log of the program itself: what it says, and what it never says.
+//! The security log of the program itself: what it contains, and what it must not contain.
 
 mod done;
 

@@ -78,7 +78,7 @@ async fn an_admin_renames_somebody_and_takes_it_back() {
     admin.click(".toast button:first-of-type").await;
     admin.wait_for_words("has their earlier name again.").await;
     assert!(name("محمد بن عبد الله"));
-    // Whoever changes their mind changes nothing.
+    // Cancelling changes nothing.
     choose(&admin, "m@example.org", "Rename").await;
     admin.fill("#rename-name", "Mallory").await;
     admin.press(char::from(Key::Escape)).await;

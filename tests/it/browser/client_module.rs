@@ -158,7 +158,7 @@ async fn a_page_whose_origin_was_not_named_gets_neither_the_module_nor_an_answer
 #[tokio::test]
 async fn the_token_is_given_to_the_server_and_to_origins_that_were_named_and_to_no_other() {
     let (app, site) = example().await;
-    // What an application behind the seat might be: here, one that answers whoever asks.
+    // The application behind the seat: here, one that answers every request.
     let application = app.another_instance().await;
     let browser = Browser::open(site.address, "/").await;
     let script = format!(

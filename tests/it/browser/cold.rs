@@ -1,4 +1,4 @@
-//! What somebody waits for who opens the sign-in page for the first time.
+//! What a first visit to the sign-in page has to load.
 
 use super::{ADA, app_with_ada};
 use crate::support::{Browser, Gate};

@@ -1,4 +1,5 @@
-//! What differs from browser to browser: how a page goes, and what is told when it does; menus, dialogs and the focus.
+//! Behaviour that differs from browser to browser: how a page closes, and what is sent then; menus, dialogs
+//! and the focus.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use super::client_module::Site;
 use super::lists::{FOCUSED, app_with_people};
 use crate::support::{App, Browser, Engine, PASSWORD, eventually};
 
-/// A server that misses pages soon.
+/// A server with a short page grace.
 async fn app() -> App {
     let app = App::start_with(|config| config.page_grace = Duration::from_secs(10)).await;
     app.add_user("ada", Role::User).await;
@@ -24,7 +25,7 @@ async fn signed_in(engine: Engine, app: &App) -> Browser {
     browser
 }
 
-/// So many sessions have ended with their page.
+/// Waits until so many sessions have ended with their page.
 async fn ended_with_their_pages(app: &App, count: i64) {
     let ended = "select count(*) from ended_sessions where reason = 'page_closed'";
     eventually("the session has ended with its page", async || {

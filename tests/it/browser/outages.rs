@@ -1,4 +1,4 @@
-//! What a page does about answers that did not come.
+//! What a page does when an answer does not come.
 
 use oneseat::users::Role;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! The way back in, as people go it: from the message that stops them to the dashboard.
+//! The ways back in, as users go them: from the message that stops them to the dashboard.
 
 use oneseat::users::Role;
 

@@ -10,7 +10,7 @@ use crate::support::{Answer, App, Browser, EventStream, PASSWORD};
 
 const FIREFOX: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0";
 
-/// Somebody with another browser than the test's.
+/// Signs in with another browser than the test's.
 async fn sign_in_with_firefox(app: &App, email: &str) {
     let request = app
         .visitor()
@@ -129,7 +129,7 @@ async fn who_signs_in_again_comes_back_to_the_page_they_were_on() {
     admin.wait_for_path("/admin/users").await;
 }
 
-/// The event `ended` of a session that was signed in to so, after a sign-in with this user agent.
+/// The event `ended` of a session that was signed in to so, after another sign-in with this user agent.
 async fn ended(app: &App, login: serde_json::Value, user_agent: &str) -> serde_json::Value {
     let request = app
         .visitor()

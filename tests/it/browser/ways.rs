@@ -22,7 +22,7 @@ async fn a_sign_in_leads_to_the_page_that_was_wanted() {
     browser.wait_for_words(ADA).await;
     browser.wait_for_path("/admin/users").await;
     assert_eq!(browser.run("return location.search").await, "?q=ada");
-    // Who may not see it sees the dashboard.
+    // A user who may not see that page gets the dashboard.
     browser.go("/admin/users").await;
     browser.sign_in(ADA).await;
     browser.wait_for_path("/dashboard").await;
@@ -111,7 +111,7 @@ async fn who_is_signed_out_by_somebody_else_finds_the_address_in_the_form() {
             .await,
         json!([ADA, "password"])
     );
-    // Who signs out may leave the machine to somebody else.
+    // A user who signs out may leave the machine to another person.
     browser.sign_in(ADA).await;
     browser.click("#sign-out").await;
     browser.wait_for_words("You are signed out.").await;

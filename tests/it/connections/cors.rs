@@ -4,7 +4,7 @@ use reqwest::Method;
 
 use crate::support::{Answer, App, Client, Database, Program};
 
-/// What a browser asks before it sends what a page of another origin wants.
+/// The preflight that a browser sends for a request of a page of another origin.
 async fn preflight(app: &App, origin: &str) -> Answer {
     let request = app
         .visitor()
@@ -46,7 +46,7 @@ async fn pages_of_the_origins_named_may_use_the_api_and_no_others() {
         "https://app.example.org"
     );
     assert!(answer.header("vary").to_lowercase().contains("origin"));
-    // The client module asks the browser whether connections are few.
+    // The client module asks the browser whether it has few connections.
     assert_eq!(answer.header("timing-allow-origin"), "https://app.example.org");
     let refused = from_origin(&app.visitor(), "https://app.example.org").await;
     assert_eq!(refused.problem(), "401 token_missing");

@@ -1,4 +1,5 @@
-//! Clients that are slow or many, over raw sockets; in this folder also those that are elsewhere, in secret, or there at the end.
+//! Slow or many clients, over raw sockets. This folder also covers other origins, TLS, rates, and the stop of
+//! the server.
 
 mod cors;
 mod rate;
@@ -11,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use crate::support::{App, eventually};
 
-/// More than any deadline of the server, in seconds.
+/// More seconds than any deadline of the server.
 const TIMEOUT: u64 = 40;
 
-/// A connection of the test's own.
+/// A connection of the test.
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream
@@ -35,7 +36,7 @@ async fn connect_from(from: [u8; 4], address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// What comes until the server closes; fails if it does not.
+/// The bytes that come until the server closes; fails if it does not close.
 fn until_closed(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {
@@ -46,7 +47,7 @@ fn until_closed(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Sends a byte at a time, with a pause, until the server does not take any more. Returns what it had answered.
+/// Sends a byte at a time, with a pause, until the server accepts no more. Returns what it had answered.
 fn dribble(mut stream: TcpStream, endless: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(TIMEOUT);
     for byte in endless.bytes().cycle() {
@@ -54,7 +55,7 @@ fn dribble(mut stream: TcpStream, endless: &str) -> String {
         if stream.write_all(&[byte]).is_err() {
             break;
         }
-        // Not awaited: the slowness of the client is what is tested.
+        // A real pause, because the slowness of the client is what is tested.
         std::thread::sleep(Duration::from_millis(100));
     }
     let mut answer = Vec::new();
@@ -62,7 +63,7 @@ fn dribble(mut stream: TcpStream, endless: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// One whole request and its whole answer, so that the connection is one that is kept.
+/// One complete request and its answer, so that the server keeps the connection.
 fn first_request(stream: &mut TcpStream) {
     stream
         .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -83,7 +84,7 @@ async fn a_client_that_takes_its_time_is_cut_off() {
     let half_a_head = "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Half: ";
     let body = "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 8000\r\n\r\n{";
     let unread = "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
-    // All at once: each waits for a deadline of the server's.
+    // All at once, because each waits for a deadline of the server.
     let slow: Vec<(&str, std::thread::JoinHandle<()>)> = vec![
         (
             "nothing at all",
@@ -165,7 +166,8 @@ async fn a_client_that_takes_its_time_is_cut_off() {
             }),
         ),
     ];
-    // A body that is announced, does not come, and that nobody reads. The answer is there; the connection does not stay for ever.
+    // A body that is announced but does not come, and that no handler reads. The answer is sent; the
+    // connection does not stay open for ever.
     let silent = [
         ("GET /healthz", "200", "Transfer-Encoding: chunked\r\n\r\n"),
         (
@@ -199,7 +201,7 @@ async fn a_client_that_takes_its_time_is_cut_off() {
         });
         (route, rest, waits)
     });
-    // Meanwhile everybody else is served.
+    // Meanwhile all other clients are served.
     for _ in 0..20 {
         assert_eq!(app.visitor().get("/healthz").await.status, 200);
     }
@@ -275,7 +277,7 @@ async fn one_network_leaves_a_fifth_of_all_connections_to_others() {
     for n in 1..=3 {
         first_request(&mut connect_from([127, 0, n, 1], app.address).await);
     }
-    // What it gives back it may have again.
+    // Closed connections can be opened again.
     kept.truncate(8);
     eventually("there is a place again", async || served(app.address).is_some()).await;
 }

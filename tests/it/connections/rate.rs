@@ -46,7 +46,7 @@ async fn an_origin_that_signs_in_too_often_waits_and_nobody_else_does() {
     );
     assert_eq!(login(&visitor, "2001:db8:0:1::1").await.status, 200);
     assert_eq!(login(&visitor, "192.0.2.1").await.status, 200);
-    // Whoever is signed in is not concerned.
+    // Users who are already signed in are not affected.
     let token = login(&visitor, "192.0.2.2").await.json()["token"]
         .as_str()
         .unwrap()
@@ -70,7 +70,7 @@ async fn without_a_trusted_proxy_no_header_makes_another_origin() {
     );
 }
 
-/// More at a time than may wait for their turn to be hashed.
+/// More at a time than the hashing queue has places.
 const CROWD: u32 = 600;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,7 +98,7 @@ async fn a_customer_with_many_networks_keeps_nobody_else_from_signing_in() {
             status
         })
     };
-    // One /48, a network of its own for each try, each within its rate.
+    // One /48, with another network for each try, each within its rate.
     let crowd: Vec<_> = (0..CROWD)
         .map(|n| {
             try_as(

@@ -1,4 +1,4 @@
-//! Who is there when the server stops.
+//! What happens to clients when the server stops.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -37,7 +37,7 @@ async fn a_server_that_stops_finishes_what_it_has_begun_and_waits_for_nobody_els
     login
         .write_all(format!("{head}\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes())
         .unwrap();
-    // The handler has it in its hands when it asks for the body.
+    // Once it asks for the body, the handler has the request.
     let mut go_on = [0; 25];
     login.read_exact(&mut go_on).unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");

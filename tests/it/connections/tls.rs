@@ -1,4 +1,4 @@
-//! TLS of its own.
+//! TLS that oneseat speaks itself.
 
 use std::fs::File;
 use std::io::Write;
@@ -43,7 +43,8 @@ async fn handshakes_go_on_while_the_files_of_the_certificate_do_not_answer() {
     let path = files.certificate.clone();
     let app = App::start_with(|config| config.tls = Some(files)).await;
     assert_eq!(app.visitor().token, None);
-    // Opening a pipe waits for somebody who writes, as a file system does that has lost its server.
+    // Opening a pipe blocks until a process opens it for writing, like a file on a file system that has lost
+    // its server.
     std::fs::remove_file(&path).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let mut at_once = File::options();
@@ -52,7 +53,7 @@ async fn handshakes_go_on_while_the_files_of_the_certificate_do_not_answer() {
         .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
     let deadline = Instant::now() + Duration::from_secs(120);
     let held_up = loop {
-        // Succeeds when somebody has opened the other end, and reads from then on.
+        // Succeeds once a process has opened the other end and reads.
         if let Ok(writer) = at_once.open(&path) {
             break writer;
         }
@@ -70,7 +71,7 @@ async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let (files, trusted) = certificate(dir.path());
     let app = App::start_with(|config| config.tls = Some(files)).await;
-    // Brings what TLS needs into the process.
+    // Installs the cryptography provider of TLS in this process.
     assert_eq!(app.visitor().token, None);
     assert_eq!(first_answer(&app, &trusted).await, 200);
     // In the clear: no answer. Half a handshake: cut off.

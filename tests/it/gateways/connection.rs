@@ -1,4 +1,4 @@
-//! A client that says exactly what it is told to.
+//! A client that sends exactly the bytes that it is given.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::Gateway;
 
-/// Nothing takes so long, however busy the machine is.
+/// Exceeded by no answer, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the clients are: another address than the gateway's, which is `127.0.0.1`.
@@ -59,7 +59,7 @@ impl Connection {
         self.stream.flush().await.unwrap();
     }
 
-    /// Reads until this has come, and what was read.
+    /// Reads until this text has come, and returns what was read.
     pub async fn read_until(&mut self, end: &str) -> String {
         loop {
             let text = String::from_utf8_lossy(&self.read).into_owned();

@@ -1,4 +1,4 @@
-//! In front of oneseat itself.
+//! Gateways in front of oneseat itself.
 
 use std::num::NonZeroU32;
 
@@ -11,7 +11,7 @@ use super::upstream::Upstream;
 use super::{Gateway, Task};
 use crate::support::{Answer, App, Client, PASSWORD, Program};
 
-/// Everything by which a client could say where it is.
+/// Every header by which a client could claim an address.
 fn forged(n: usize) -> Vec<(&'static str, String)> {
     vec![
         ("X-Forwarded-For", format!("198.51.100.{n}")),
@@ -25,9 +25,9 @@ fn forged(n: usize) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Somebody at [`CLIENT`] who comes to `https://seat.example.org`.
+/// A client at [`CLIENT`] that connects to `https://seat.example.org`.
 pub(super) fn visitor(gateway: &Gateway) -> Client {
-    // Brings what TLS needs into the process.
+    // Installs the cryptography provider of TLS in this process.
     let _ = Client::new(gateway.address);
     let trusted = reqwest::Certificate::from_der(&gateway.certificate).unwrap();
     let builder = reqwest::Client::builder()
@@ -68,7 +68,7 @@ async fn no_client_chooses_its_address_or_the_name_of_its_request() {
             "{kind:?}: {listed}"
         );
 
-        // One origin, whatever it says of itself.
+        // One origin, whatever the headers claim.
         for n in 2..=3 {
             let answer = login(&visitor, forged(n), "ada@example.org", "not the password").await;
             assert_eq!(answer.problem(), "401 invalid_credentials", "{kind:?}");
@@ -139,7 +139,7 @@ async fn events_arrive_when_they_happen() {
         stream.read_until(": open\n").await;
         visitor(&gateway).sign_in("eve@example.org").await;
         let before = stream.read_until("event: changed\n").await;
-        // What was held back would come with the next beat.
+        // An event that was held back would come with the next beat.
         assert!(!before.contains(": beat"), "{:?}: {before}", gateway.kind);
     }
 }
@@ -173,7 +173,7 @@ async fn slow_requests_end_at_the_gateway() {
         let before = oneseat.begun();
         let mut slow = Connection::tls(&gateway).await;
         slow.send(&format!("{head}half")).await;
-        // Meanwhile others come and go.
+        // Meanwhile other clients are served.
         for _ in 0..3 {
             let mut quick = Connection::tls(&gateway).await;
             let head = "GET /quick HTTP/1.1\r\nHost: seat.example.org\r\n\r\n";
@@ -223,7 +223,7 @@ async fn no_gateway_as_documented_is_warned_of_and_one_that_hands_on_headers_is(
             assert_eq!(answer.status, 401, "{email}: {answer:?}");
         }
     }
-    // As if through a proxy that hands on what it gets.
+    // As if through a proxy that passes on what it receives.
     for _ in 0..2 {
         for headers in [Vec::new(), forged(1)] {
             let answer = login(&program.visitor(), headers, "ada@example.org", "not the password").await;

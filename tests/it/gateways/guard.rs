@@ -1,4 +1,4 @@
-//! In front of an application that reads names of headers as CGI does.
+//! Gateways in front of an application that reads header names as CGI does.
 
 use std::collections::HashSet;
 
@@ -10,19 +10,19 @@ use super::upstream::{Request, Upstream};
 use super::{Gateway, Kind, Task, free_addresses};
 use crate::support::{Answer, App, Client};
 
-/// What oneseat says who it is, for somebody who stands in for it.
+/// The identity that oneseat's answer holds, for a server that stands in for oneseat.
 const ADA: &str = "Remote-User: ada@example.org\r\nRemote-Email: ada@example.org\r\nRemote-Name: ada\r\nRemote-Groups: user\r\n";
 
 const NAMES: [&str; 4] = ["Remote-User", "Remote-Email", "Remote-Name", "Remote-Groups"];
 
-/// Every sign that a header's name may hold beside letters and digits (RFC 9110 5.6.2).
+/// Every character that a header name may have besides letters and digits (RFC 9110 5.6.2).
 const SEPARATORS: &str = "-_.!#$%&'*+^`|~";
 
 async fn trusting() -> App {
     App::start_with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await
 }
 
-/// The application was told once who it is, by nobody else, and not the token.
+/// The application got the identity exactly once, and from the gateway alone, and did not get the token.
 fn assert_is_ada(gateway: &Gateway, request: &Request) {
     for (name, value) in [
         ("HTTP_REMOTE_USER", "ada@example.org"),
@@ -37,7 +37,7 @@ fn assert_is_ada(gateway: &Gateway, request: &Request) {
     assert!(token.is_empty(), "{:?}: {request:#?}", gateway.kind);
 }
 
-/// The status of what the gateway answers to somebody with this token and these headers.
+/// The status of the gateway's answer to a request with this token and these headers.
 async fn asked(gateway: &Gateway, token: &str, headers: &str) -> u16 {
     let mut connection = Connection::plain(gateway).await;
     let host = gateway.address;
@@ -55,7 +55,7 @@ async fn every_gateway_lets_through_who_is_signed_in_and_nobody_else() {
         let kind = gateway.kind;
         let ada = app.visitor().sign_in("ada@example.org").await;
         let through = ada.at(gateway.address);
-        // Whatever the application is asked, it is no question to oneseat.
+        // Whatever path the client requests, it is not taken for a question to oneseat.
         for query in ["with=query", "role=admin", "role=user&role=admin"] {
             let answer = through.get(&format!("/some/path?{query}")).await;
             assert_eq!(
@@ -137,7 +137,7 @@ async fn no_client_says_who_it_is_in_any_spelling() {
             let status = asked(&gateway, &token, &forged).await;
             assert_eq!(status, 200, "{:?}, {separator}", gateway.kind);
             assert_is_ada(&gateway, &application.only_request());
-            // Nor does it help anybody who is not signed in.
+            // Nor does it help a client that is not signed in.
             let status = asked(&gateway, "none", &forged).await;
             assert_eq!(status, 401, "{:?}, {separator}", gateway.kind);
             assert!(application.requests().is_empty(), "{:?}", gateway.kind);
@@ -173,7 +173,7 @@ async fn no_client_takes_away_what_a_gateway_sets() {
                 "{request:#?}"
             );
             assert_eq!(request.variable("HTTP_X_REQUEST_ID").len(), 1, "{request:#?}");
-            // Nor can it have the application drop anything.
+            // Nor can it make the application drop a header.
             for connection in request.variable("HTTP_CONNECTION") {
                 let options = ["close", "keep-alive"].contains(&connection.to_lowercase().as_str());
                 assert!(options, "{:?}: {request:#?}", gateway.kind);
@@ -268,13 +268,13 @@ async fn nobody_is_let_through_when_nobody_can_tell() {
 async fn an_answer_that_does_not_say_who_it_is_lets_nobody_through() {
     let application = Upstream::application();
     for answer in [
-        // Of some other server, which is content with everything.
+        // The answer of some other server, which accepts everything.
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
         "HTTP/1.1 200 OK\r\nRemote-User: \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         "HTTP/1.1 200 OK\r\nRemote-Groups: admin\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         "HTTP/1.0 200 OK\r\n\r\n<p>Welcome to our network",
         "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
-        // Of none that speaks HTTP, or of one that dies.
+        // The answer of a server that does not speak HTTP, or that dies.
         "",
         "SSH-2.0-another\r\n",
         "HTTP/1.1 200 OK\r\nRemote-User: ada@exam",

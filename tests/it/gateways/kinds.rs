@@ -1,4 +1,4 @@
-//! How each gateway is run: what its configuration needs around what the page shows.
+//! How each gateway is run: the settings that it needs beside the configuration on the page.
 
 use std::process::Command;
 
@@ -56,7 +56,7 @@ fn nginx(site: &Site) -> Command {
 fn caddy(site: &Site) -> Command {
     let shown = site.shown("Caddy", "caddyfile");
     let config = match site.task {
-        // No certificate from elsewhere, no port that is somebody else's.
+        // No certificate from elsewhere, and no port of another program.
         Task::Front => {
             let dir = site.dir.display();
             let tls = format!("\ttls {dir}/fullchain.pem {dir}/privkey.pem\n");
@@ -134,7 +134,7 @@ fn apache(site: &Site) -> Command {
     program("apache2", &["-X", "-f"], &file)
 }
 
-/// Apache reads its Lua as somebody else than root.
+/// Apache reads its Lua script as another user than root.
 fn open_to_others(site: &Site) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&site.dir, std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -22,10 +22,10 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 
 pub use kinds::Kind;
 
-/// No gateway takes so long, however busy the machine is.
+/// Exceeded by no gateway, even on a busy machine.
 const SLOWEST_START: Duration = Duration::from_secs(60);
 
-/// Time-outs as the pages show them, and ones that no busy machine comes near: how fast it is, is not what the tests ask.
+/// Time-outs as on the pages, and replacements that no busy machine reaches: the tests do not measure speed.
 const TIMEOUTS: [(&str, &str); 13] = [
     ("client_header_timeout  10s", "client_header_timeout  600s"),
     ("client_body_timeout    10s", "client_body_timeout    600s"),
@@ -42,18 +42,18 @@ const TIMEOUTS: [(&str, &str); 13] = [
     ("ProxyTimeout       60", "ProxyTimeout       600"),
 ];
 
-/// What a gateway does, and for whom.
+/// What a gateway does, and for which server.
 #[derive(Clone, Copy, Debug)]
 pub enum Task {
-    /// Lets through to this application who is signed in.
+    /// Lets signed-in users through to this application.
     Guard(SocketAddr),
-    /// The same for admins alone.
+    /// Lets admins through to this application.
     GuardForAdmins(SocketAddr),
-    /// The same for nobody: what asks, where it is a program of the gateway's own, ends in an error.
+    /// Lets nobody through: the gateway's own program that asks oneseat, if it has one, ends in an error.
     GuardWithAnError(SocketAddr),
     /// Stands in front of oneseat itself.
     Front,
-    /// Stands in front of such a gateway, an nginx that was told nothing else.
+    /// Stands in front of such a gateway: an nginx with no settings for event streams.
     FrontOfAnother,
 }
 
@@ -61,16 +61,16 @@ pub enum Task {
 pub struct Gateway {
     child: Child,
     pub kind: Kind,
-    /// Where its clients come to.
+    /// The address for its clients.
     pub address: SocketAddr,
-    /// The same without TLS, in front of oneseat.
+    /// The address for clients without TLS, in front of oneseat.
     pub plain: SocketAddr,
-    /// Of `seat.example.org`, in front of oneseat.
+    /// The certificate of `seat.example.org`, in front of oneseat.
     pub certificate: CertificateDer<'static>,
     _dir: TempDir,
 }
 
-/// What is put into a configuration in place of what the page says.
+/// Replacements in the configuration that the page shows.
 pub struct Site {
     dir: PathBuf,
     task: Task,
@@ -80,7 +80,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// The text in this language below this heading, with the addresses and the files of the test.
+    /// The code block in this language below this heading, with the addresses and the files of the test.
     fn shown(&self, heading: &str, language: &str) -> String {
         let page = match self.task {
             Task::Front => include_str!("../../../docs/proxies.md"),
@@ -124,7 +124,7 @@ impl Site {
 }
 
 impl Gateway {
-    /// One with the configuration of its page, before this oneseat. Waits until it answers.
+    /// A gateway with the configuration of its page, in front of this oneseat. Waits until it answers.
     pub async fn start(kind: Kind, task: Task, oneseat: SocketAddr) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("oneseat-gateway-")
@@ -164,7 +164,7 @@ impl Gateway {
         }
     }
 
-    /// One of each kind.
+    /// One gateway of each kind.
     pub async fn of_all_kinds(task: Task, oneseat: SocketAddr) -> Vec<Self> {
         let mut all = Vec::new();
         for kind in Kind::ALL {
@@ -181,8 +181,8 @@ impl Drop for Gateway {
     }
 }
 
-/// Two addresses at which nobody answers. The host is this call's own (all of 127.0.0.0/8 is this machine), so that nobody else takes
-/// them before the one for whom they are meant.
+/// Two addresses at which nothing listens. The host is used by this call only (all of 127.0.0.0/8 is this
+/// machine), so that no other test takes the addresses before the server they are for.
 pub fn free_addresses() -> [SocketAddr; 2] {
     static CALLS: AtomicU8 = AtomicU8::new(0);
     let [.., high, low] = std::process::id().to_be_bytes();

@@ -22,7 +22,7 @@ async fn app_for(origin: &str) -> App {
     .await
 }
 
-/// What a browser is answered that asks whether this page may send a PUT.
+/// The answer to the preflight of a PUT from this page.
 async fn preflight(client: &Client, origin: &str) -> Answer {
     let asked = client
         .request(Method::OPTIONS, "/some/path?role=admin")
@@ -60,7 +60,7 @@ async fn a_preflight_is_answered_by_oneseat_and_never_by_the_application() {
             assert!(!answer.status.is_success(), "{kind:?}, {other}: {answer:?}");
             assert!(allowed_origins(&answer).is_empty(), "{kind:?}, {other}");
         }
-        // It is not the way round signing in for anything else.
+        // It does not let any other request past the check.
         for (method, asked) in [
             (Method::OPTIONS, None),
             (Method::OPTIONS, Some("")),
@@ -129,7 +129,8 @@ async fn oneseat_says_which_pages_may_read_an_answer_and_the_application_does_no
     }
 }
 
-/// A page that signs in at the server of its query, and asks the applications there as it is told.
+/// A page that signs in at the server named in its query, and sends requests to applications as the test
+/// tells it.
 const HTML: &str = r#"<!doctype html><title>A page</title><body><script type="module">
     const query = new URLSearchParams(location.search);
     const { Oneseat } = await import(`${query.get("server")}/static/oneseat.js`);

@@ -1,4 +1,4 @@
-//! What oneseat refuses reaches the client as it is, through every gateway.
+//! A refusal by oneseat reaches the client unchanged, through every gateway.
 
 use std::num::NonZeroU32;
 
@@ -17,7 +17,7 @@ async fn guarded(app: &App, task: impl Fn(&Upstream) -> Task) -> (Upstream, Vec<
     (application, gateways)
 }
 
-/// Waits until oneseat misses its database: for one lease it answers from memory.
+/// Waits until oneseat notices that its database is gone: for one lease it answers from memory.
 async fn is_gone(client: &Client) {
     eventually("the database is missed", async || {
         client.session().await.status == 503

@@ -1,4 +1,4 @@
-//! Streams of events through gateways that hold something back unless they are told not to.
+//! Event streams through gateways that hold data back unless they are told not to.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -28,11 +28,11 @@ async fn two_nginx_in_a_row_hold_no_event_back() {
     stream.read_until(": open\n").await;
     visitor(&inner).sign_in("eve@example.org").await;
     let before = stream.read_until("event: changed\n").await;
-    // What was held back would come with the next beat, at the earliest.
+    // An event that was held back would come with the next beat at the earliest.
     assert!(!before.contains(": beat"), "{before}");
 }
 
-/// A server that begins a stream, and then sends an event for each that it is sent here.
+/// A server that begins a stream, and sends an event in it for each that the test sends into this channel.
 fn streaming() -> (SocketAddr, Sender<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -42,7 +42,7 @@ fn streaming() -> (SocketAddr, Sender<usize>) {
             let mut lines = BufReader::new(stream.try_clone().unwrap())
                 .lines()
                 .map_while(Result::ok);
-            // A connection that says nothing asks whether somebody is there.
+            // A connection without a request only checks that the server is there.
             if !lines.any(|line| line.is_empty()) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Somebody behind a gateway who remembers what came.
+//! A server behind a gateway that records what it receives.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -7,32 +7,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Answers each request alike.
+/// Gives each request the same answer.
 pub struct Upstream {
     pub address: SocketAddr,
     requests: Receiver<Request>,
     begun: Arc<AtomicUsize>,
 }
 
-/// What came.
+/// A request that was received.
 #[derive(Debug, Default)]
 pub struct Request {
     /// Method, target, version.
     pub line: String,
-    /// In their order.
+    /// The header lines, in their order.
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
 
 impl Upstream {
-    /// With this status line's end, and these headers, each with its line's end.
+    /// Answers with this end of the status line and these headers, each with its line break.
     pub fn answering(status: &str, headers: &str) -> Self {
         Self::saying(&format!(
             "HTTP/1.1 {status}\r\n{headers}Content-Length: 2\r\nConnection: close\r\n\r\nok"
         ))
     }
 
-    /// With these bytes, and then it closes the connection.
+    /// Answers with these bytes, and closes the connection.
     pub fn saying(answer: &str) -> Self {
         let answer: Arc<str> = answer.into();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -58,19 +58,19 @@ impl Upstream {
         self.begun.load(Ordering::SeqCst)
     }
 
-    /// An application that is content with everything.
+    /// An application that accepts everything.
     pub fn application() -> Self {
         Self::answering("200 OK", "")
     }
 
-    /// The one request that came since this was last asked.
+    /// The one request that came since the last call.
     pub fn only_request(&self) -> Request {
         let mut all = self.requests();
         assert_eq!(all.len(), 1, "{all:#?}");
         all.remove(0)
     }
 
-    /// All that came since this was last asked.
+    /// All requests that came since the last call.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.try_iter().collect()
     }
@@ -81,7 +81,7 @@ fn serve(mut stream: TcpStream, sender: &Sender<Request>, count: &AtomicUsize, a
     if reader.fill_buf().is_ok_and(|begun| !begun.is_empty()) {
         count.fetch_add(1, Ordering::SeqCst);
     }
-    // A connection that says nothing asks whether somebody is there.
+    // A connection without a request only checks that the server is there.
     let Some(request) = read(&mut reader) else {
         return;
     };
@@ -128,7 +128,8 @@ fn chunks(reader: &mut impl BufRead) -> Option<String> {
 }
 
 impl Request {
-    /// As a CGI-style runtime tells them to its application (RFC 3875 4.1.18), and every separator as it tells `-`.
+    /// The headers as a CGI-style runtime names them for its application (RFC 3875 4.1.18), with every
+    /// separator treated like `-`.
     pub fn variables(&self) -> BTreeMap<String, Vec<&str>> {
         let mut variables = BTreeMap::<_, Vec<&str>>::new();
         for (name, value) in &self.headers {
@@ -139,7 +140,7 @@ impl Request {
         variables
     }
 
-    /// What the application takes for this header.
+    /// The value that the application reads for this header.
     pub fn variable(&self, name: &str) -> Vec<&str> {
         self.variables().remove(name).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What nobody thought of, tried by chance.
+//! Random sequences of calls, for cases that nobody thought of.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What ends while something else is under way.
+//! Sessions that end while other calls are running.
 
 use serde_json::json;
 
@@ -53,7 +53,7 @@ async fn what_waits_for_an_answer_when_the_session_ends_is_aborted_with_the_reas
     assert_eq!(page.outcome("history").await, "SessionEnded signed_out");
     answer.deliver();
     assert_eq!(page.outcome("sign-out").await, true);
-    // One that its caller gives up is theirs alone.
+    // If a caller aborts its own request, only that request is affected.
     page.sign_in(ADA).await;
     let call = "(() => { window.enough = new AbortController(); return seat.fetch('/auth/history', { signal: enough.signal }); })()";
     page.begin("given up", call).await;

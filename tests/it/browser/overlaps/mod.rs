@@ -44,7 +44,7 @@ impl Page {
         Self { browser, gate, app }
     }
 
-    /// Begins something that comes to an outcome of this name.
+    /// Starts a call whose outcome gets this name.
     pub(super) async fn begin(&self, name: &str, call: &str) {
         let script = format!("note({}, {call})", json!(name));
         self.browser.run(&script).await;
@@ -54,7 +54,7 @@ impl Page {
         self.begin(name, &sign_in(email)).await;
     }
 
-    /// What it came to: a user's address, a value, or the kind of error and its reason.
+    /// The outcome: a user's address, a value, or the kind of error and its reason.
     pub(super) async fn outcome(&self, name: &str) -> Value {
         let name = json!(name);
         let there = format!("return {name} in outcomes");
@@ -75,14 +75,14 @@ impl Page {
         self.browser.run("delete outcomes['sign-in']").await;
     }
 
-    /// What was asked for before this has reached the server, if it was sent at all.
+    /// Waits until every call made before this has reached the server, if it was sent at all.
     async fn ask_something_else(&self, name: &str) {
         let call = "fetch('/healthz').then((response) => response.status)";
         self.begin(name, call).await;
         assert_eq!(self.outcome(name).await, 200);
     }
 
-    /// Whose session the page holds, with the session's id as the server knows it.
+    /// The user whose session the page holds, with the session's id as the server knows it.
     async fn held(&self) -> (Value, Value) {
         let script = "
             const done = arguments[0];
@@ -94,7 +94,8 @@ impl Page {
         (held[0].clone(), held[1].clone())
     }
 
-    /// The one session that there is, is this user's, and the page holds it; or there is none, and the page holds none.
+    /// The only session is this user's, and the page holds it; or there is no session, and the page holds
+    /// none.
     async fn agrees_on(&self, user: Option<&str>) {
         eventually("the page and the server agree", async || {
             let (email, id) = self.held().await;

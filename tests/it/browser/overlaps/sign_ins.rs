@@ -1,4 +1,4 @@
-//! Sign-ins that overlap: the last that was asked for is the last at the server.
+//! Sign-ins that overlap: the last one that was called is the last at the server.
 
 use serde_json::json;
 
@@ -87,7 +87,7 @@ async fn a_refused_sign_in_changes_nothing_for_the_session_that_is_held() {
         .await;
     assert_eq!(page.outcome("wrong").await, "Problem invalid_credentials");
     page.agrees_on(Some(ADA)).await;
-    // Not the token was refused, but what was sent beside it.
+    // The token was not refused, but something else in the request was.
     let call = "seat.fetch('/auth/login', { method: 'POST', headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ email: 'bob@example.org', password: 'not the password' }) })
         .then((response) => response.json()).then(({ code }) => code)";
@@ -158,7 +158,7 @@ async fn what_is_no_answer_of_oneseats_fails_that_sign_in_and_the_next_goes_on()
         assert_eq!(page.outcome("odd").await, "TypeError", "{odd}");
         page.browser.run("delete outcomes.odd").await;
     }
-    // Whatever came, the session that was held still is.
+    // Whatever happened, the session that the page held is still held.
     page.agrees_on(Some(ADA)).await;
     page.sign_in(BOB).await;
     page.agrees_on(Some(BOB)).await;
