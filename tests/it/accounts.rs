@@ -1,4 +1,4 @@
-//! What admins change of accounts: names, roles, and whether there is one.
+//! Admins change accounts: names, roles and removal.
 
 use oneseat::auth::changes::Changes;
 use oneseat::auth::{Authority, LastAdmin};
@@ -219,7 +219,7 @@ async fn an_account_without_a_password_says_whether_its_user_is_invited() {
     let invited = admin.request(Method::POST, &format!("/api/admin/users/{id}/password-link"));
     assert_eq!(Answer::of(invited).await.status, 204);
     assert_eq!(nora().await["state"], "invited");
-    // Also when the mail has left: its link works.
+    // Also if the mail has been sent: its link works.
     assert!(mails.next().await.link().starts_with("/welcome#"));
     eventually("the outbox is empty", async || {
         app.database().number("select count(*) from mails") == 0
@@ -232,7 +232,7 @@ async fn an_account_without_a_password_says_whether_its_user_is_invited() {
     assert_eq!(nora().await["state"], "no_password");
     let found = admin.get("/api/admin/users?q=no%20password").await.json();
     assert_eq!(found["total"], 1, "{found}");
-    // What was not delivered lately has to be sent again; later it is as good as never sent.
+    // A mail that was given up recently has to be sent again; after a while it counts as never sent.
     app.database()
         .execute("insert into undelivered_mails values (email_digest('nora@example.org'), 'invitation', 'nobody there')");
     assert_eq!(nora().await["state"], "invited");

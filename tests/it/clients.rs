@@ -1,4 +1,4 @@
-//! Clients in other languages, real ones: generated from the description, and those for streams and services.
+//! Real clients in other languages: generated from the description, and for event streams and services.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ fn tool(path: &str) -> PathBuf {
     Path::new(ROOT).join("target/tools").join(path)
 }
 
-/// What a program prints that has to succeed.
+/// The output of a program that has to succeed.
 fn printed(command: &mut Command) -> String {
     let output = command
         .output()
@@ -146,7 +146,7 @@ async fn a_client_that_hey_api_makes_signs_in_asks_and_signs_out() {
     ];
     printed(here.npx("openapi-ts").args(options));
     let types = std::fs::read_to_string(here.dir.path().join("client/types.gen.ts")).unwrap();
-    // Two things of one name: it numbers them.
+    // Two operations would get one name: the generator numbers them.
     let numbered: Vec<&str> = types
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| word.ends_with(char::is_numeric) && word.contains("Response"))

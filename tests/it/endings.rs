@@ -110,7 +110,7 @@ async fn a_token_of_an_ended_session_is_told_why_and_when() {
             answer.header("www-authenticate"),
             r#"Bearer realm="oneseat", error="invalid_token""#
         );
-        // Only these two answers say more: a dead token must not show who holds the seat now.
+        // Only the reason and the time are added: a dead token must not show who holds the seat now.
         let mut fields: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
         fields.sort();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! A refusal of one field of the body, or of one parameter of the query, names it: for every call.
+//! A refusal because of one field of the body, or one parameter of the query, names it: for every call.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ async fn a_value_of_the_wrong_type_and_a_missing_one_are_named_by_every_call() {
             (Some(field), Some(detail))
         );
     }
-    // What is no JSON is no fault of a field.
+    // A body that is not JSON is not the fault of one field.
     let broken = admin
         .request(Method::POST, "/auth/logout")
         .header("content-type", "application/json")

@@ -1,4 +1,4 @@
-//! Services ask whose token they were given (RFC 7662).
+//! Services ask which user a token belongs to (RFC 7662).
 
 use std::num::NonZeroU32;
 
@@ -98,7 +98,7 @@ async fn only_a_service_with_its_own_secret_is_answered() {
         assert_eq!(answer.json()["error"], "invalid_client");
         assert!(answer.header("www-authenticate").starts_with("Basic realm="));
     }
-    // A user's token is no service's.
+    // A user's token does not authenticate a service.
     let form = ("content-type", "application/x-www-form-urlencoded");
     let request = ada
         .request(Method::POST, "/auth/introspect")

@@ -1,4 +1,5 @@
-//! Limits change at a restart, and instances have different ones: today's judge, and nothing lives longer than was promised.
+//! Limits change at a restart, and instances have different ones: today's limits count, and no session lives
+//! longer than was promised.
 
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ async fn stricter_limits_bind_sessions_that_are_there() {
                 there.session_passively().await
             }
             .expired();
-            // What one instance has told is so at every other.
+            // An end that one instance has reported is an end at every other.
             ada.session().await.expired();
         }
     }
@@ -88,7 +89,7 @@ async fn looser_limits_lengthen_nothing_that_was_promised() {
     assert!((540..=600).contains(&seconds), "{seconds}");
 }
 
-/// As if this person had done nothing for so long.
+/// Backdates this user's activity by so long.
 fn idle(app: &App, name: &str, interval: &str) {
     app.database().execute(&format!(
         "{} where user_id = (select id from users where email = '{name}@example.org')",
@@ -208,7 +209,7 @@ async fn a_sweep_applies_its_limits_to_what_looser_instances_have_written_since(
         assert_eq!(loose.database().number(beyond), 1);
         no_sweep.but_of(&strict).await;
         assert_eq!((loose.sessions(), loose.database().number(beyond)), (1, 0));
-        // So commands, which have no limits of their own, show the same.
+        // So commands, which have no limits of their own, show the same end.
         let url = loose.database().url();
         let list = oneseat(&["session", "list", "--json", "--database-url", url], "");
         let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();

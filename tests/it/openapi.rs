@@ -1,4 +1,4 @@
-//! The description of the API is whole and true, and its page needs nobody else.
+//! The description of the API is complete and true, and its page needs no other host.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -21,7 +21,7 @@ async fn description(app: &App) -> Value {
     answer.json()
 }
 
-/// Every method of every path, with what is said of it.
+/// Every operation, with its description.
 fn calls(description: &Value) -> Vec<(String, String, &Value)> {
     let mut calls = Vec::new();
     for (path, methods) in description["paths"].as_object().unwrap() {
@@ -32,7 +32,7 @@ fn calls(description: &Value) -> Vec<(String, String, &Value)> {
     calls
 }
 
-/// What a reference leads to.
+/// The target of a reference.
 fn found<'a>(description: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(place) => description.pointer(place.strip_prefix('#').unwrap()).unwrap(),
@@ -315,7 +315,7 @@ async fn a_schema_driven_tester_finds_nothing() {
     app.add_user("root", Role::Admin).await;
     app.add_user("leaver", Role::User).await;
     let (id, secret) = app.service("Tester");
-    // Nobody takes the mails: they wait.
+    // Nothing accepts the mails: they wait.
     let mails = MailServer::stopped();
     let program = Program::serve_with(
         &["--bind", "127.0.0.1:0", "--login-rate", "off"],
@@ -333,7 +333,7 @@ async fn a_schema_driven_tester_finds_nothing() {
     let description = description(&app).await;
     let file = saved(&with_codes(description.clone()));
     let told = Path::new(ROOT).join("tests/schemathesis");
-    // What it would remember of a run is gone with this.
+    // What the tester stores about a run is removed with this.
     let place = tempfile::tempdir().unwrap();
     let mut tester = Command::new(tool("schemathesis"));
     tester
@@ -365,6 +365,6 @@ async fn a_schema_driven_tester_finds_nothing() {
     );
     let tested = calls(&description).len();
     assert!(said.contains(&format!("Tested: {tested}")), "{said}");
-    // It got past the door everywhere.
+    // It got past authentication everywhere.
     assert!(!said.contains("Authentication failed"), "{said}");
 }

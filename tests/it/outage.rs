@@ -121,7 +121,7 @@ async fn connections_that_died_while_nobody_used_them_fail_nobody() {
 async fn a_transaction_that_cannot_begin_leaves_its_connection_as_it_was() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;
-    // An end of all sessions that takes longer than a sign-in waits for it.
+    // An end of all sessions that holds its lock longer than a sign-in waits for it.
     let mut other = app.database().connect();
     other
         .batch_execute("begin; select pg_advisory_xact_lock(x'6f6e657365617403'::bigint)")

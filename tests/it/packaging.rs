@@ -18,7 +18,7 @@ fn read(path: &str) -> String {
 
 #[test]
 fn the_debian_package_is_built_installed_used_and_purged() {
-    // Of the program that this test was built with.
+    // The package contains the program that this test was built with.
     let target = Path::new(env!("CARGO_BIN_EXE_oneseat"))
         .ancestors()
         .nth(2)
@@ -48,7 +48,7 @@ fn settings() -> BTreeMap<String, Option<String>> {
     flags
         .filter_map(|flag| {
             let name = between(flag, "[env: ")?;
-            // As clap writes it: a sentence of ours may speak of a default, too.
+            // In clap's own format: the help text itself may speak of a default, too.
             let default = flag
                 .lines()
                 .find_map(|line| between(line.trim().strip_prefix("[default: ")?, ""));
@@ -137,7 +137,7 @@ fn the_service_can_do_nothing_that_it_need_not() {
     }
 }
 
-/// What a Dockerfile does, line by line, with continued lines in one.
+/// The instructions of a Dockerfile, with continued lines joined.
 fn dockerfile() -> Vec<(String, String)> {
     read("Dockerfile")
         .replace("\\\n", " ")
@@ -169,7 +169,7 @@ fn the_container_is_built_of_files_that_are_there() {
         taken.lines().filter(|line| line.starts_with('!')).count(),
         sources.len()
     );
-    // Whatever the build reads is copied: what it has a name for in the sources, and what cargo wants.
+    // Everything that the build reads is copied: the files that the sources name, and those that cargo needs.
     for needed in [
         "Cargo.toml",
         "Cargo.lock",
@@ -216,7 +216,7 @@ fn the_container_runs_as_a_number_and_is_built_with_our_compiler() {
     }
 }
 
-/// `compose.yaml`, read by somebody else's parser.
+/// `compose.yaml`, as an independent parser reads it.
 fn compose() -> Value {
     let script = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
     let output = Command::new("/usr/bin/python3")
@@ -294,7 +294,7 @@ fn the_composition_trusts_the_gateway_alone_and_every_name_in_it_is_a_setting() 
     let gateway: Ipv4Addr = network["gateway"].as_str().unwrap().parse().unwrap();
     assert!(subnet.contains(gateway.into()));
     assert_eq!(environment["ONESEAT_TRUSTED_PROXIES"], gateway.to_string());
-    // What the image listens at is not refused, once that is known.
+    // The address at which the image listens is accepted once that is set.
     let bind = dockerfile().into_iter().find_map(|(what, rest)| {
         (what == "ENV").then(|| rest.strip_prefix("ONESEAT_BIND=").unwrap().to_owned())
     });

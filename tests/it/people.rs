@@ -1,4 +1,4 @@
-//! People as they are: their names in every script, and one person for every spelling of an address.
+//! Names in every script, and one account for every spelling of an address.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ async fn add(app: &App, email: &str, name: &str) {
     app.auth.add_user(account).await.unwrap();
 }
 
-/// What an older version wrote, which today's trigger refuses.
+/// An address that an older version wrote, and that today's trigger refuses.
 fn write_as_before(database: &Database, statements: &str) {
     database.execute(&format!(
         "alter table users disable trigger users_email_spelling; {statements};
@@ -194,7 +194,7 @@ async fn mail_reaches_every_domain_over_a_relay_that_knows_no_utf8() {
     let mail = mails.next().await;
     assert_eq!(mail.header("To"), ASCII);
 
-    // Nobody waits for three days to learn that this cannot be sent.
+    // The mail is given up at once, because it can never be sent.
     let king = json!({ "email": "王@example.org", "name": "王" });
     let refused = admin.post("/api/admin/users", &king).await;
     assert_eq!(refused.problem(), "400 bad_request");
@@ -227,7 +227,7 @@ async fn what_people_are_called_turns_nothing_around_and_hides_nothing() {
     let app = App::start().await;
     let admin = app.admin().await;
     add(&app, READABLE, "דוד 10").await;
-    // Written before such names were refused.
+    // Such names were written before they were refused.
     app.database()
         .execute("insert into users (name, email) values (E'Eve\\u202E\\u3164', E'e\\u200Bve@example.org')");
     let page = admin.get("/admin/users").await.words();
@@ -243,13 +243,13 @@ async fn what_people_are_called_turns_nothing_around_and_hides_nothing() {
     assert!(!page.contains('\u{202e}'));
     let list = oneseat(&["user", "list", "--database-url", app.database().url()], "");
     let list = String::from_utf8(list.stdout).unwrap();
-    // To another program go the values as they are, but for what nobody sees.
+    // Another program gets the values as they are, but without invisible characters.
     for shown in ["דוד 10", "max@xn--mnchen-3ya.de", "Eve‹U+202E›‹U+3164›"] {
         assert!(list.contains(shown), "{shown}: {list}");
     }
 }
 
-/// The words of an expression of a template that stand for what people wrote.
+/// The variables in templates that hold what people wrote.
 const OF_PEOPLE: [&str; 4] = ["name", "email", "user_agent", "inviter"];
 
 /// Every `{{ .. }}` of a template with what stands directly before and after it.

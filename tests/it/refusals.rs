@@ -300,7 +300,7 @@ async fn a_database_that_is_away_is_told_a_few_times_and_every_line_is_an_object
     assert_eq!(events(&told), refused as u64, "{told:#?}");
     // A few reasons there may be, and a few lines for each.
     assert!(told.len() <= 50, "{told:#?}");
-    // The code that logs the reason does so in words that are fit for the log.
+    // oneseat logs these errors itself, in words that are fit for the log; r2d2 logs none.
     assert!(log.iter().all(|line| line["target"] != "r2d2"), "{log:#?}");
     drop(embedded);
 }

@@ -1,4 +1,5 @@
-//! An open page of an admin renews its lists, whatever changes what they show: commands, imports, locks and mails.
+//! An open page of an admin renews its lists, whatever changes their contents: commands, imports, locks and
+//! mails.
 
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ async fn what_another_admin_does_a_lock_and_what_becomes_of_a_mail_renew_open_pa
     app.add_user("bob", Role::User).await;
     let mut events = EventStream::open(&admin).await;
     quiet(&mut events).await;
-    // The mail server knows nobody of this name: the invitation is given up.
+    // The mail server knows no such recipient: the invitation is given up.
     let invitation = json!({ "email": "once@example.org", "name": "Somebody" });
     assert_eq!(admin.post("/api/admin/users", &invitation).await.status, 201);
     assert_eq!(events.next().await.unwrap().0, "changed");

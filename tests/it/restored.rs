@@ -1,4 +1,4 @@
-//! A backup that is put back revives nobody, with PostgreSQL's own programs.
+//! A restored backup revives no session, with each of PostgreSQL's own programs.
 
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -33,12 +33,13 @@ impl Dump {
         Self { dir, is_plain }
     }
 
-    /// Restores it, whatever that complains about.
+    /// Restores it, and ignores complaints.
     fn restore(&self, database: &Database, options: &[&str]) {
         self.tried(database, options);
     }
 
-    /// Beneath what is served, which takes locks in another order, and writes its only rows before the dump does.
+    /// Restores it below a running instance, which takes locks in another order and writes its only rows
+    /// before the dump does.
     fn restore_beneath(&self, database: &Database, options: &[&str]) {
         let is_disturbed = |output: Output| {
             let errors = String::from_utf8_lossy(&output.stderr);
@@ -106,7 +107,7 @@ impl Past {
         }
     }
 
-    /// Everybody who was signed in at the time of the backup is told what happened, at the first request.
+    /// Every user who was signed in at the time of the backup is told what happened, at the first request.
     async fn is_over(&self, at: &App) {
         let rows = "select count(*) from sessions";
         assert!(at.database().number(rows) <= 3, "there is no other row");
@@ -115,7 +116,7 @@ impl Past {
             assert_eq!(answer.problem(), "401 session_ended");
             assert_eq!(answer.json()["reason"], "restored", "{answer:?}");
         }
-        // This one never was.
+        // This token never existed.
         let answer = self.grace_elsewhere.at(at.address).session().await;
         assert_eq!(answer.problem(), "401 token_invalid");
         assert_eq!(at.sessions(), 0);
@@ -370,7 +371,7 @@ async fn what_rewrites_or_moves_rows_ends_no_session() {
     }
 }
 
-/// A dump that was made before there was anything to tell a restored row by: by the version before, and by much earlier ones.
+/// A dump from before restored rows could be recognised: by the previous version, and by much earlier ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dump_of_an_earlier_version_revives_nobody() {
     for first_taken_back in ["20261127000015", "20261127000012", "20261127000002"] {
@@ -402,7 +403,7 @@ async fn a_dump_of_an_earlier_version_revives_nobody() {
     }
 }
 
-/// Takes back this migration and what came after it.
+/// Reverts this migration and all later ones.
 fn revert(database: &Database, first: &str) {
     use diesel_migrations::MigrationHarness;
     let mut connection = database.connect();
@@ -427,7 +428,7 @@ async fn a_table_that_is_put_back_alone_leaves_nobody_remembered() {
     // The table goes, and comes back with triggers that were told of nothing.
     dump.restore(app.database(), &["--single-transaction"]);
     let linus = app.signed_in("linus").await;
-    // By then everybody has read the feed.
+    // By then every instance has read the feed.
     assert_eq!(linus.logout().await.status, 200);
     assert_eq!(ada.session().await.problem(), "401 token_invalid");
 }

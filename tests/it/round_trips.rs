@@ -1,4 +1,4 @@
-//! How often a request goes to PostgreSQL and back: on a real network that is most of its time.
+//! The round trips of each request to PostgreSQL: on a real network they take most of its time.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use oneseat::users::Role;
 
 use crate::support::{App, Client, Database, MailServer, PASSWORD, Wire};
 
-/// A server that mails, at the end of a wire. Ada and Grace have an account.
+/// A server that sends mail, behind a wire. Ada and Grace have accounts.
 struct Wired {
     app: App,
     wire: Wire,
@@ -42,7 +42,7 @@ async fn sign_in(app: &App, name: &str) -> Client {
 #[tokio::test]
 async fn a_sign_in_that_takes_a_seat_over_needs_five_round_trips() {
     let Wired { app, wire, .. } = &wired().await;
-    // Connections are open then, statements prepared, and the origin is known.
+    // From then on connections are open, statements are prepared, and the origin is known.
     for name in ["ada", "grace", "ada", "grace"] {
         sign_in(app, name).await;
     }

@@ -1,4 +1,4 @@
-//! A schema that lacks what the laws rest on is not served.
+//! A schema that lacks what the laws depend on is not served.
 
 use std::path::Path;
 use std::process::Command;
@@ -66,7 +66,7 @@ async fn a_restore_that_was_cut_short_is_refused_until_it_is_finished() {
     app.visitor().sign_in("ada@example.org").await;
 }
 
-/// What breaks the schema, what puts it right again, and what is named meanwhile.
+/// What breaks the schema, what repairs it, and what the message names meanwhile.
 const BREAKS: [(&str, &str, &str); 6] = [
     (
         "alter table sessions drop constraint sessions_user_id_key",

@@ -1,4 +1,4 @@
-//! The migrations, and the picture of them that the code is compiled against.
+//! The migrations, and the schema file that the code is compiled against.
 
 use std::process::Command;
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{App, PASSWORD, eventually, sql};
 
-/// Seconds from now until the one session expires.
+/// Seconds from now until the only session expires.
 const LEFT: &str = "select round(extract(epoch from expires_at - now())) from sessions";
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_session_lasts_two_hours_without_activity() {
     // A second after, it is over.
     expires("-");
     assert_eq!(ada.session().await.problem(), "401 session_ended");
-    // Refused because it is over, not because somebody swept it; and what was told has been written.
+    // It was refused because it had expired, not because of a sweep; and the reported end has been written.
     let ended = "select count(*) from ended_sessions where reason = 'expired'";
     assert_eq!((app.sessions(), app.database().number(ended)), (0, 1));
 }
@@ -91,7 +91,7 @@ async fn a_touch_revives_nothing() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;
     app.database().execute(&sql::backdate_sessions("1 hour"));
-    // Another connection has ended the session and has not said so yet: the touch passes over the row.
+    // Another connection has ended the session and has not committed yet: the touch skips the row.
     let mut other = app.database().connect();
     other.batch_execute("begin; delete from sessions").unwrap();
     assert_eq!(ada.session().await.status, 200);
@@ -205,14 +205,14 @@ async fn the_database_knows_only_digests() {
     for secret in [&token, &ended.token.unwrap(), PASSWORD] {
         assert_eq!(rows_with(secret), 0);
     }
-    // And it would be found.
+    // A token in a table would be found this way.
     assert_eq!(rows_with("grace@example.org"), 1);
     assert_eq!(rows_with(&stored_digest(&app)), 1);
     let digest = format!("select count(*) from sessions where token_digest = sha256('\\x{token}'::bytea)");
     assert_eq!(app.database().number(&digest), 1);
 }
 
-/// The one in the table of sessions.
+/// The only token in the table of sessions.
 fn stored_digest(app: &App) -> String {
     let byte = |n| {
         let byte = format!("select get_byte(token_digest, {n}) from sessions");
@@ -260,7 +260,7 @@ async fn a_sweep_of_many_batches_removes_them_all() {
          insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
          select now(), id, sha256(email::bytea), '127.0.0.1', now(), now() - interval '1 second', now() from users",
     );
-    // Of two at once one may yield; neither fails.
+    // Of two sweeps at once one may yield; neither fails.
     let other = app.another_instance().await;
     let (one, two) = tokio::join!(app.auth.sweep(|_| ()), other.auth.sweep(|_| ()));
     let swept = [one.unwrap(), two.unwrap()];

@@ -1,4 +1,4 @@
-//! Taking the seat: who may, who may not, and what they are told.
+//! Signing in: who may, who may not, and the answers.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use oneseat::auth::{Authority, LastAdmin};
@@ -217,7 +217,7 @@ async fn fields_nobody_asked_for_have_no_effect() {
 async fn an_unknown_address_costs_as_much_as_a_wrong_password() {
     let app = App::start().await;
     app.add_user("ada", Role::User).await;
-    // A process of its own, whose processor time is nobody else's.
+    // A separate process, so that its processor time is its own.
     let program = Program::over(app.database().url());
     let mut costs = [0, 0];
     for _ in 0..12 {
@@ -236,7 +236,8 @@ async fn an_unknown_address_costs_as_much_as_a_wrong_password() {
     );
 }
 
-/// What the hashing threads of a process have used, in nanoseconds: however busy the machine is, a hash costs what it costs.
+/// The processor time of the hashing threads of a process, in nanoseconds: it does not depend on how busy the
+/// machine is.
 #[cfg(target_os = "linux")]
 fn hashing_time(pid: u32) -> u64 {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();

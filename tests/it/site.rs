@@ -1,4 +1,4 @@
-//! A site of the operator's own: name, logo, accent colour and links, in pages and mails.
+//! The operator's own name, logo, accent colour and links, in pages and mails.
 
 use oneseat::config::ServeConfig;
 use reqwest::Method;

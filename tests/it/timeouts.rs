@@ -1,4 +1,4 @@
-//! What an operator has to do although an instance hangs.
+//! Commands of an operator that must work although an instance hangs.
 
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection;
 
 use crate::support::{App, Database, PASSWORD, Program, begun, oneseat};
 
-/// Sign-ins whose transaction has begun, and of which this holds.
+/// Sign-ins that are in the middle of their transaction, with the locks that this query names.
 fn sign_ins(database: &Database, which: &str) -> i64 {
     database.number(&format!(
         "select count(*) from pg_locks join pg_stat_activity using (pid) where datname = current_database()
@@ -16,7 +16,7 @@ fn sign_ins(database: &Database, which: &str) -> i64 {
     ))
 }
 
-/// Signs somebody in at this instance and freezes it in the middle of the transaction.
+/// Begins a sign-in at this instance and freezes the instance in the middle of the transaction.
 async fn freeze_in_a_sign_in(program: &Program, database: &Database) {
     let mut other: PgConnection = database.connect();
     let deadline = Instant::now() + Duration::from_secs(120);
@@ -34,7 +34,8 @@ async fn freeze_in_a_sign_in(program: &Program, database: &Database) {
         program.freeze();
         other.batch_execute("rollback").unwrap();
         sign_in.abort();
-        // The statement ends, and nobody asks the next one; if it had given up before, it is tried again.
+        // The statement ends, and the frozen instance sends no other. If the sign-in had given up before,
+        // this is tried again.
         while sign_ins(database, "state = 'active'") > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -92,7 +93,7 @@ async fn whoever_keeps_an_operators_command_waiting_is_named() {
     assert_eq!(ada.session().await.status, 401);
 }
 
-/// The lock of those who bring the schema up to date.
+/// The lock of instances that migrate the schema.
 const MIGRATION_LOCK: &str = "select pg_advisory_lock(x'6f6e657365617401'::bigint)";
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What admins and operators do to the address of somebody else.
+//! Admins and operators change the address of another user.
 
 use oneseat::auth::Authority;
 use oneseat::auth::accounts::Invitation;
@@ -37,7 +37,7 @@ async fn an_admin_changes_an_address_at_once_and_its_user_verifies_it() {
         (answer.status.as_u16(), &answer.json()["email"]),
         (200, &json!(NEW))
     );
-    // The session goes on, and everybody knows whose it is.
+    // The session goes on, and every instance knows the new address.
     assert_eq!(own(&ada).await["email"], NEW);
     assert_eq!(own(&ada.at(other.address)).await["email"], NEW);
     let row = admin.get("/api/admin/users?q=countess").await.json()["users"][0].clone();
@@ -85,7 +85,7 @@ async fn what_an_admin_cannot_change_is_told() {
         assert_eq!(answer.problem(), problem, "{email}");
         assert_eq!(answer.json()["field"], field, "{answer:?}");
     }
-    // The one that it is already is nothing to do.
+    // A change to the present address does nothing.
     assert_eq!(put(&admin, &ada, &json!({ "email": ADA })).await.status, 200);
     assert_eq!(app.visitor().login(ADA, PASSWORD).await.status, 200);
     assert_eq!(app.database().number("select count(*) from mails"), 0);
@@ -97,7 +97,7 @@ async fn an_admin_may_know_that_an_address_is_its_users() {
     app.add_unverified_user("ada").await;
     let admin = app.admin().await;
     let id = id_of(&app, ADA);
-    // Nor does it matter then what others have tried with it before.
+    // Wrong passwords that others tried for the address before do not count then.
     for _ in 0..5 {
         app.visitor().login(NEW, "not the password").await;
     }

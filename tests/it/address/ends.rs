@@ -15,7 +15,7 @@ async fn withdraw(client: &Client) -> Answer {
     Answer::of(client.request(Method::DELETE, "/auth/email/change")).await
 }
 
-/// Withdraws it in one of the ways.
+/// Withdraws the request in one of the ways.
 async fn end(app: &App, mails: &MailServer, ada: &Client, how: &str) {
     let email: Email = ADA.parse().unwrap();
     match how {
@@ -85,7 +85,7 @@ async fn a_link_that_waits_for_its_mail_server_ends_in_the_same_ways() {
         let ada = app.signed_in("ada").await;
         assert_eq!(ask(&ada, PASSWORD, NEW).await.status, 202);
         end(&app, &mails, &ada, how).await;
-        // So that the next one has an account of their own.
+        // Another address, so that the next request is for an account of its own.
         app.database().execute(&format!(
             "update users set email = 'former{n}@example.org' where email = '{ADA}'; delete from mail_requests"
         ));
@@ -242,7 +242,7 @@ async fn what_strangers_have_tried_with_either_address_keeps_nobody_out_of_the_n
     assert_eq!(confirm(&app.visitor(), &link.token()).await.status, 200);
     assert_eq!(own(&ada).await["email"], NEW);
     assert_eq!(app.visitor().login(NEW, PASSWORD).await.status, 200);
-    // It is nobody's now, and looks like that.
+    // The old address has no account now, and looks like any such address.
     assert_eq!(
         app.visitor().login(ADA, PASSWORD).await.problem(),
         "403 account_locked"

@@ -1,4 +1,4 @@
-//! How often another address can be asked for, and what is seen of a mail that does not arrive.
+//! How often a user can ask to change the address, and what is shown if the mail does not arrive.
 
 use oneseat::users::Role;
 

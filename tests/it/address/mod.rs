@@ -1,4 +1,4 @@
-//! Another address and another name, over a real SMTP server.
+//! Changes of address and of name, over a real SMTP server.
 
 mod by_admins;
 mod ends;
@@ -27,7 +27,7 @@ async fn confirm(visitor: &Client, token: &str) -> Answer {
     visitor.post("/auth/email/confirm", &body).await
 }
 
-/// Asks for the address, and returns the mail with the link and the notice.
+/// Requests the change, and returns the mail with the link and the notice.
 async fn asked(client: &Client, mails: &MailServer, email: &str) -> (Mail, Mail) {
     let answer = ask(client, PASSWORD, email).await;
     let told = (answer.status.as_u16(), answer.json());
@@ -39,7 +39,7 @@ async fn asked(client: &Client, mails: &MailServer, email: &str) -> (Mail, Mail)
     }
 }
 
-/// Every mail of the outbox is sent, or is nobody's.
+/// Every mail of the outbox has been sent, or discarded because no account has the address.
 async fn outbox_is_empty(app: &App) {
     eventually("the outbox is empty", async || {
         app.database().number("select count(*) from mails") == 0
@@ -62,7 +62,7 @@ async fn an_address_changes_when_the_link_to_the_new_one_is_confirmed() {
     assert_eq!(link.header("To"), NEW);
     assert_eq!(link.header("Subject"), "Confirm your new address for oneseat");
     assert!(link.link().starts_with("/email#"), "{link:?}");
-    // A name is free text, and the new address may be a stranger's.
+    // A name is free text, and the new address may belong to a stranger.
     assert_eq!(link.raw.matches("Hello,").count(), 2, "{link:?}");
     assert_eq!(notice.header("To"), ADA);
     assert_eq!(
@@ -72,10 +72,10 @@ async fn an_address_changes_when_the_link_to_the_new_one_is_confirmed() {
     for words in ["from  127.0.0.1", "Nothing has changed yet", "/forgot"] {
         assert!(notice.raw.contains(words), "{words}: {notice:?}");
     }
-    // The old mailbox may be somebody else's by now.
+    // The old mailbox may belong to another person by now.
     assert!(!notice.raw.contains(NEW), "{notice:?}");
 
-    // A program that looks at the link uses nothing up, and changes nothing.
+    // A program that only fetches the page of the link does not use it up, and changes nothing.
     assert_eq!(app.visitor().get("/email").await.status, 200);
     let look = json!({ "token": link.token() });
     for _ in 0..2 {
@@ -88,7 +88,7 @@ async fn an_address_changes_when_the_link_to_the_new_one_is_confirmed() {
     let answer = confirm(&other.visitor(), &link.token()).await;
     let told = (answer.status.as_u16(), answer.json());
     assert_eq!(told, (200, json!({ "success": true })));
-    // The session goes on, and everybody knows at once whose it is.
+    // The session goes on, and every instance knows the new address at once.
     assert_eq!(own(&ada).await["email"], NEW);
     assert_eq!(own(&there).await["email"], NEW);
     let verified = there.get("/auth/verify").await;
@@ -143,7 +143,7 @@ async fn who_does_not_know_the_password_or_names_no_other_address_is_told_the_fi
     for _ in 0..4 {
         ask(&ada, "not my password", NEW).await;
     }
-    // Who guesses locks the address, as at a sign-in, and the lock holds for the right password, too.
+    // Wrong guesses lock the address, as at a sign-in, and the lock holds for the right password, too.
     assert_eq!(ask(&ada, PASSWORD, NEW).await.problem(), "403 account_locked");
     assert_eq!(
         app.visitor().login(ADA, PASSWORD).await.problem(),

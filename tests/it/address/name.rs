@@ -1,4 +1,4 @@
-//! One's own name.
+//! Users change their own name.
 
 use std::num::NonZeroU32;
 

@@ -102,7 +102,7 @@ async fn somebody_who_becomes_an_admin_sees_it_at_once_and_so_when_it_is_over() 
     assert!(ada.wait_until(&format!("return {links} === 3")).await);
     ada.click("a[href='/admin/users']").await;
     ada.wait_for(&format!("[aria-label='More for {ADA}']")).await;
-    // Nobody does this to themselves.
+    // Admins cannot do this to themselves.
     let own = format!("return document.querySelector(\"[aria-label='Remove {ADA}']\")");
     assert_eq!(ada.run(&own).await, serde_json::Value::Null);
 

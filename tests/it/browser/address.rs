@@ -1,4 +1,4 @@
-//! Another name and another address, as people change them.
+//! Users change their name and address.
 
 use oneseat::users::Role;
 
@@ -142,7 +142,7 @@ async fn an_admin_gives_somebody_another_address_and_stays_in_the_list() {
         app.visitor().login(NEW, PASSWORD).await.problem(),
         "403 email_unverified"
     );
-    // An admin who knows better says so.
+    // An admin who knows that the address is right says so.
     open_dialog(&admin, NEW).await;
     admin.fill("#readdress-email", "lovelace@example.org").await;
     admin.click("#readdress-verified").await;
@@ -150,7 +150,7 @@ async fn an_admin_gives_somebody_another_address_and_stays_in_the_list() {
     admin.wait_for_words("lovelace@example.org").await;
     let login = app.visitor().login("lovelace@example.org", PASSWORD).await;
     assert_eq!(login.status, 200);
-    // One's own is changed at one's seat, with the password.
+    // Admins change their own address on the dashboard, with the password.
     let own = "return document.querySelector(\"[aria-label='Change address of root@example.org']\")";
     assert!(admin.run(own).await.is_null());
 }

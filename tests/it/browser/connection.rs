@@ -1,4 +1,4 @@
-//! What a page says of its connection: lost, back, slow, or without an answer.
+//! What a page says about its connection: lost, back, slow, or without an answer.
 
 use oneseat::users::Role;
 use serde_json::json;

@@ -262,7 +262,7 @@ async fn times_say_how_long_ago_and_stay_current() {
             .wait_until(&format!("return {words} === '2\u{a0}h ago'"))
             .await
     );
-    // A screen reader and a tooltip get the whole text.
+    // A screen reader gets the whole time, and so does a user who asks for it.
     let whole = "const time = document.querySelector('.people time'); return time.textContent.endsWith(time.dataset.whole) && /\\d{4}/.test(time.dataset.whole)";
     assert_eq!(admin.run(whole).await, true);
 }

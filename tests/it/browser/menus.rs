@@ -1,4 +1,4 @@
-//! The menu of a row on a narrow screen, and what is told of what was done.
+//! The menu of a row on a narrow screen, and messages about what was done.
 
 use fantoccini::key::Key;
 
@@ -89,7 +89,7 @@ async fn the_focus_stays_in_a_menu_until_it_is_closed_and_then_goes_back() {
     is_focused(&admin, "Actions for p2@example.org").await;
 }
 
-/// Keeps timers of ten seconds and more, which tell words, in `window.due` until they are taken back.
+/// Keeps timers of ten seconds and more, which remove messages, in `window.due` until they are cancelled.
 const TIMERS: &str = "
     const [set, clear] = [window.setTimeout, window.clearTimeout];
     window.due = new Map();

@@ -275,7 +275,7 @@ async fn a_page_that_the_browser_kept_comes_back_without_what_it_showed() {
     let app = app_with_ada().await;
     let browser = Browser::open(app.address, "/login").await;
     browser.sign_in(ADA).await;
-    // What a browser tells a page that it keeps for "back", and shows again.
+    // The event by which a browser tells a page that it was kept for "back" and is shown again.
     browser
         .run("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
         .await;
@@ -327,7 +327,7 @@ async fn everything_works_from_the_keyboard() {
     browser.wait_for_words("You are signed out.").await;
 }
 
-/// As when somebody comes back to the tab: the page looks how the session is now, without activity.
+/// A user comes back to the tab: the page checks its session, without counting as activity.
 async fn look_passively(browser: &Browser) {
     browser
         .run("document.dispatchEvent(new Event('visibilitychange'))")

@@ -1,4 +1,4 @@
-//! Pages on paper: nothing is cut, and what a list is of is said.
+//! Printed pages: nothing is cut off, and the heading of a list is printed.
 
 use serde_json::{Value, json};
 

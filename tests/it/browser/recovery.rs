@@ -126,7 +126,7 @@ async fn an_unverified_address_is_verified_at_the_press_of_a_button() {
     browser.go(&format!("{link}).")).await;
     browser.wait_for_words(ADA).await;
     browser.go("/login").await;
-    // A program that only looks at the links in a mail uses none up: the page does nothing by itself.
+    // A program that only fetches the links in a mail uses none up: the page does nothing by itself.
     browser.go(&link).await;
     browser.wait_for_words(ADA).await;
     let unverified = "select count(*) from users where not email_verified";

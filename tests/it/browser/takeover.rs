@@ -1,4 +1,4 @@
-//! Two pages and one seat: who is asked, and what the one that lost it says.
+//! Two pages of one user: which one is asked, and what the page says that lost the session.
 
 use oneseat::config::TakeoverPolicy;
 use oneseat::users::Role;

@@ -1,4 +1,4 @@
-//! What a page keeps for the user on the way in and out, and how it tells that the end is near.
+//! What a page keeps for the user between sign-out and sign-in, and how it warns that the session will end.
 
 use oneseat::users::Role;
 use serde_json::json;
@@ -75,7 +75,7 @@ async fn an_address_that_was_typed_goes_along_to_the_other_forms() {
     browser.wait_for("#login").await;
     assert_eq!(browser.run("return email.value").await, ROOT);
     assert_eq!(browser.run("return sessionStorage.length").await, 0);
-    // An empty field takes nothing along, not even what a page before has left.
+    // An empty field carries nothing over, not even what an earlier page has left.
     browser
         .run("email.value = ''; sessionStorage.setItem('oneseat-email', 'left@example.org')")
         .await;

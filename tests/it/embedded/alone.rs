@@ -1,4 +1,4 @@
-//! What the environment and other users of the machine can do to the private PostgreSQL: nothing.
+//! Neither the environment nor other users of the machine can affect the private PostgreSQL.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -53,7 +53,7 @@ const OF_LIBPQ: [&str; 39] = [
     "PGTZ",
 ];
 
-/// What a list of nobody says beside its answer.
+/// What a list of no users prints beside its answer.
 const NOBODY: &str = "no users yet; add one with: oneseat user add EMAIL --name NAME\n";
 
 fn is_root() -> bool {
@@ -137,7 +137,7 @@ async fn its_processes_see_nothing_of_the_programs_environment() {
         .split(|byte| *byte == 0)
         .map(|entry| String::from_utf8_lossy(entry.split(|byte| *byte == b'=').next().unwrap()).into_owned())
         .collect();
-    // The server sets some for itself; those of the program's are the first two.
+    // The server sets some variables for itself; of the program's environment it gets the first two.
     for name in &names {
         let is_known = ["", "PATH", "LD_LIBRARY_PATH", "PWD", "SHLVL", "_"].contains(&name.as_str())
             || name.starts_with("LC_")
@@ -227,7 +227,8 @@ fn a_link_in_the_servers_directory_leads_nowhere() {
         words
     };
 
-    // A file of somebody else's: not read, by libpq neither, which would complain of one that everybody can read.
+    // A file of another user: it is not read, not even by libpq, which would complain about a file that
+    // everybody can read.
     let secret = data_dir();
     let secret = secret.path().join("secret");
     fs::write(&secret, "canary\n").unwrap();
@@ -247,14 +248,14 @@ fn a_link_in_the_servers_directory_leads_nowhere() {
         words.contains("PG_VERSION") && !words.contains("canary"),
         "{words}"
     );
-    // A pipe: not waited for.
+    // A pipe: the program does not wait for it.
     fs::remove_file(&version).unwrap();
     nix::unistd::mkfifo(&version, nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert!(refusal().contains("PG_VERSION"));
     fs::remove_file(&version).unwrap();
     fs::rename(&aside, &version).unwrap();
 
-    // A directory of somebody else's: nothing in it is read, removed or renamed.
+    // A directory of another user: nothing in it is read, removed or renamed.
     let other = data_dir();
     for (name, text) in [("PG_VERSION", "9\n"), ("postmaster.pid", "1\n")] {
         fs::write(other.path().join(name), text).unwrap();

@@ -1,4 +1,4 @@
-//! The private PostgreSQL, through the program itself; in this folder also what keeps others out of it.
+//! The private PostgreSQL, through the program itself. This folder also tests its isolation and its upgrades.
 
 mod alone;
 mod upgrade;
@@ -119,7 +119,7 @@ async fn a_first_start_that_is_killed_is_begun_again() {
             .args(args)
             .spawn()
             .unwrap();
-        // The moment is what varies: there is no event to wait for.
+        // The moment is varied: there is no event to wait for.
         tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
         first.kill().unwrap();
         first.wait().unwrap();

@@ -1,4 +1,4 @@
-//! `oneseat database upgrade`, as far as one version of PostgreSQL goes. `years` has the rest.
+//! `oneseat database upgrade`, as far as one version of PostgreSQL suffices. `years` has the rest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn with_data() -> TempDir {
     dir
 }
 
-/// Data that say that another version made them, for as long as this closure runs.
+/// Marks the data as made by another version while this closure runs.
 fn as_if_made_by(version: &str, dir: &TempDir, act: impl FnOnce()) {
     let file = dir.path().join("server/pgdata/PG_VERSION");
     let made_by = fs::read_to_string(&file).unwrap();

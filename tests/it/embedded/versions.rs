@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::data_dir;
 use crate::support::{Database, PASSWORD, Program, oneseat_with};
 
-/// As the user that owns the private server's files.
+/// Runs as the user that owns the private server's files.
 pub fn of_the_servers_owner(command: &mut Command) -> &mut Command {
     match nix::unistd::User::from_name("postgres").unwrap() {
         Some(user) if nix::unistd::geteuid().is_root() => {
@@ -28,7 +28,7 @@ pub struct Version {
     pub bin: PathBuf,
 }
 
-/// All that are here, oldest first.
+/// All versions on this machine, oldest first.
 pub fn versions() -> Vec<Version> {
     let named = std::env::var("ONESEAT_POSTGRESQL_VERSIONS").expect("script/upgrades names them");
     let of = |bin: PathBuf| {
@@ -61,7 +61,7 @@ pub fn borrowed<'a>(machine: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)>
         .collect()
 }
 
-/// A data directory with its people.
+/// A data directory with its users.
 pub struct Data {
     dir: TempDir,
     pub admin_password: String,
@@ -147,7 +147,7 @@ impl Data {
         Program::serve_with(&["--bind", "127.0.0.1:0", "--data-dir", self.path()], machine)
     }
 
-    /// What `oneseat database upgrade` answers: its exit status and all its words.
+    /// The answer of `oneseat database upgrade`: its exit status and its whole output.
     pub fn upgrade(&self, machine: &[(&str, String)]) -> (Option<i32>, String) {
         let output = oneseat_with(
             &["database", "upgrade", "--data-dir", self.path()],

@@ -1,4 +1,4 @@
-//! The private PostgreSQL over its years: real data go from version to version.
+//! The private PostgreSQL over the years: real data move from version to version.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use super::versions::{Data, Version, borrowed, machine, versions};
 use crate::support::{Client, PASSWORD, Program, begun};
 
-/// What this program says of a token: its status, and how its session ended.
+/// This program's answer about a token: its status, and how its session ended.
 async fn judged(program: &Program, token: &str) -> (u16, String) {
     let answer = program.visitor().with_token(token).session().await;
     let reason = answer.json()["reason"].as_str().unwrap_or_default().to_owned();
@@ -79,7 +79,7 @@ async fn sessions_outlive_every_version_and_what_has_ended_stays_ended() {
     }
 }
 
-/// It is a private server as every other one, and plans by statistics.
+/// The upgraded server behaves like any other private one, and its planner has statistics.
 fn look_at_the_server(data: &Data) {
     let database = data.database();
     let planned = "select count(*) from pg_stats where schemaname = 'public' and tablename in ('users', 'ended_sessions')";
@@ -126,7 +126,7 @@ async fn whoever_goes_back_to_the_old_data_brings_no_session_back() {
     sign_in(&back, "ada@example.org", PASSWORD).await;
 }
 
-/// What stops an upgrade, and where.
+/// The ways to interrupt an upgrade, and the step at which each happens.
 const STEPS: [&str; 5] = [
     "reading the old data",
     "making the new data",
@@ -155,12 +155,12 @@ async fn an_interruption_at_any_moment_leaves_data_that_start() {
         before.terminate();
         stop_at(&data, &both, step, signal);
 
-        // A copy that was left alone keeps the lock to its end; the start waits for it.
+        // A copying process that was left running keeps the lock until it ends; the start waits for it.
         let after = data.serve(&both);
         let is_new = data.version() == to.number;
         let found = judged(&after, live.token()).await;
         println!("{signal} at {step}: {}, {found:?}", data.version());
-        // The old data are over just before they give way to the new ones.
+        // The old sessions are ended just before the new data take the place of the old.
         let may_be_over = *step == "exchanging the data" && !is_new;
         assert!(
             found.0 == 200 || may_be_over && found.1 == "restored",
@@ -184,7 +184,7 @@ async fn an_interruption_at_any_moment_leaves_data_that_start() {
     assert_eq!(data.upgrade(&both).0, Some(0));
 }
 
-/// Begins an upgrade, and stops it once it has said so many words.
+/// Begins an upgrade, and interrupts it once it has printed so many messages.
 fn stop_at(data: &Data, machine: &[(&str, String)], step: &str, signal: Signal) {
     let mut upgrade = begun(
         &["database", "upgrade", "--data-dir", data.path()],

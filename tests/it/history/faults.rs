@@ -1,4 +1,4 @@
-//! Real programs over a PostgreSQL of their own, and what may befall them.
+//! Real programs over a PostgreSQL of their own, and the faults that can happen to them.
 
 use std::fmt;
 use std::fs;
@@ -20,23 +20,23 @@ use super::servers::{LastHour, Servers};
 use super::world::{FAULTS, SOURCES, World, from};
 use crate::support::{App, Database, Lost, Pooler, Program, Wire, eventually};
 
-/// What may happen while people go on.
+/// The faults that may happen while callers go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     ConnectionsCut,
-    /// Stopped in order, and started.
+    /// PostgreSQL is stopped cleanly, and started.
     DatabaseRestarted,
-    /// Stopped at once, and recovered from its log.
+    /// PostgreSQL is stopped immediately, and recovers from its log.
     DatabaseCrashed,
-    /// By SIGKILL, and started again with any lease.
+    /// An instance is killed with SIGKILL, and started again with any lease.
     InstanceKilled,
     /// Nothing gets through between one instance and PostgreSQL, one way or both, and no connection is closed.
     NetworkCut,
     /// The clock of one instance's process jumps; the database's does not.
     ClockShifted,
-    /// Stands still, and goes on; or is killed before it does.
+    /// An instance is frozen, and thawed; or it is killed before that.
     InstanceFrozen,
-    /// All of PostgreSQL's processes stand still, and go on.
+    /// All of PostgreSQL's processes are frozen, and thawed.
     DatabaseFrozen,
     /// The primary dies, its standby is promoted, and the address of PostgreSQL leads there.
     StandbyPromoted,
@@ -62,21 +62,23 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The clocks that an instance may have, in hours from the machine's, and up to two seconds more or less.
+/// The clocks that an instance may have, in hours of difference from the machine's, and up to two seconds
+/// more or less.
 const CLOCKS: [i64; 4] = [0, 3, -24, 40 * 24];
 
-/// The lease of an instance that is started again. With none nobody remembers, until the next one starts.
+/// The leases of an instance that is started again. With a lease of 0 no instance remembers, until the next
+/// one starts.
 const LEASES: [&str; 8] = ["200ms", "200ms", "200ms", "200ms", "50ms", "50ms", "50ms", "0"];
 
-/// Everything that a fault can befall. Dropped from the top: the database goes last.
+/// Everything that a fault can happen to. Fields are dropped in this order: the database last.
 pub struct Stage {
     pub world: Arc<World>,
     programs: Vec<Option<Program>>,
-    /// Their ways to PostgreSQL.
+    /// The wires from the instances to PostgreSQL.
     wires: Vec<Wire>,
-    /// The first one's, if it has one of its own.
+    /// The network namespace of the first instance, if it has one.
     network: Option<Namespace>,
-    /// What each said when it was last asked how many validations it has answered, by source.
+    /// The counts of validations, by source, that each instance reported when it was last asked.
     validations: Vec<[usize; SOURCES.len()]>,
     /// The lease that was set last.
     lease: &'static str,
@@ -135,10 +137,11 @@ impl Stage {
         self.servers.database()
     }
 
-    /// Lets it happen, sees that it did, and mends it. Nothing stands still for longer than `longest`.
+    /// Causes the fault, checks that it happened, and repairs it. Nothing is frozen or cut for longer than
+    /// `longest`.
     pub async fn suffer(&mut self, fault: Fault, longest: Duration, rng: &mut StdRng) {
         let pause = Duration::from_millis(rng.random_range(0..400));
-        // Most often short, or nothing else would happen.
+        // Mostly short; otherwise nothing else would happen.
         let standstill = longest.mul_f64(rng.random_range(0.25..1.0_f64).powi(5));
         self.ask_for_counters().await;
         match fault {
@@ -177,7 +180,7 @@ impl Stage {
             }
             Fault::NetworkCut => {
                 let n = rng.random_range(0..PROGRAMS.len());
-                // Around an end, most of the time.
+                // Mostly around the end of a session.
                 let ending = self.world.ending.notified();
                 let _ = tokio::time::timeout(pause, ending).await;
                 tokio::time::sleep(pause / 8).await;
@@ -199,8 +202,8 @@ impl Stage {
         self.world.count(FAULTS);
     }
 
-    /// How many validations the programs have answered since they were last asked, and from where. What one has counted since then is
-    /// lost with it.
+    /// How many validations the programs have answered since they were last asked, by source. If a program is
+    /// killed, its counts since then are lost.
     pub async fn ask_for_counters(&mut self) {
         for (program, known) in self.programs.iter().flatten().zip(&mut self.validations) {
             let metrics = self.world.client.at(program.metrics_address.unwrap());
@@ -208,7 +211,7 @@ impl Stage {
                 Duration::from_secs(2),
                 metrics.request(Method::GET, "/metrics").send(),
             );
-            // Somebody else may have shut the connection.
+            // Another caller may have shut the connection.
             let text = match scrape.await {
                 Ok(Ok(answer)) => answer.text().await.unwrap_or_default(),
                 _ => String::new(),
@@ -224,12 +227,12 @@ impl Stage {
         }
     }
 
-    /// Does every validation ask?
+    /// Does every validation ask PostgreSQL?
     pub fn nobody_remembers(&self) -> bool {
         self.lease == "0"
     }
 
-    /// It comes back where it was, or elsewhere.
+    /// Starts the instance again, on the same port or another.
     async fn kill_instance(&mut self, n: usize, pause: Duration, rng: &mut StdRng) {
         let program = self.programs[n].take().unwrap();
         assert_harmless(&program.said());
@@ -265,7 +268,7 @@ impl Stage {
         .await;
     }
 
-    /// Stops the programs, in order.
+    /// Stops the programs cleanly.
     pub fn strike(&mut self) {
         for program in self.programs.iter_mut().filter_map(Option::take) {
             let (stopped, log) = program.terminate();

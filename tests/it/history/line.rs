@@ -1,4 +1,4 @@
-//! The way to the server and back, on which things get lost.
+//! Requests of callers over a line that may be cut, so that answers get lost.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use tokio::time::timeout;
 use super::world::World;
 use crate::support::Answer;
 
-/// Whoever gets no answer in this time has found a hang.
+/// A caller that gets no answer in this time has found a hang.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What a caller knows afterwards.
+/// What a caller knows after a request.
 pub enum Outcome {
     Answered(Reply),
-    /// The connection was cut, the caller gave up, or the server said that nothing is certain.
+    /// The connection was cut, the caller gave up, or the server said that the outcome is uncertain.
     Lost,
-    /// Nobody was there to ask.
+    /// No server listened.
     NotSent,
 }
 
@@ -43,7 +43,7 @@ pub async fn exchange(world: &World, request: RequestBuilder, wait: Duration) ->
         Err(_) if wait < DEADLINE => return Outcome::Lost,
         Err(_) => panic!("no answer in {DEADLINE:?}: {what}"),
     };
-    // An instance that stood still while the head came: the parser's own word, and nothing was done.
+    // An instance that was frozen while the head came: the HTTP parser answers, and nothing was done.
     if answer.status == StatusCode::REQUEST_TIMEOUT && answer.text.is_empty() {
         return Outcome::Lost;
     }

@@ -1,4 +1,5 @@
-//! HTTP as no client should speak it: two readings of one request, odd paths and methods, too much of everything.
+//! HTTP as no client should speak it: requests that can be read in two ways, odd paths and methods, too much
+//! of everything.
 
 use super::{Change, Reply, Try, attempt, request, request_of_bytes, send, send_in_a_row, try_all};
 use crate::support::App;
@@ -12,7 +13,7 @@ fn sent(name: &str, bytes: impl Into<Vec<u8>>, right: &'static [&'static str]) -
     attempt(name, bytes, right, Change::Nothing)
 }
 
-/// A request with a second one inside, for whoever reads its length differently.
+/// A request with a second one inside, for a server that reads its length differently.
 fn hiding(lines: &str, body: &str) -> String {
     format!("POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{lines}\r\n\r\n{body}")
 }

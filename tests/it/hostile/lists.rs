@@ -1,4 +1,4 @@
-//! Lists asked for in nonsense.
+//! Lists with nonsensical parameters.
 
 use super::{CANARY, Change, Try, attempt, request, try_all};
 use crate::support::App;

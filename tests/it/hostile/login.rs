@@ -17,7 +17,7 @@ fn refused(name: &str, body: impl AsRef<[u8]>, right: &'static [&'static str]) -
     attempt(name, sent, right, Change::Nothing)
 }
 
-/// Makes sense, and is not the password of an account.
+/// A well-formed password that belongs to no account.
 fn counted(name: &str, email: &str, password: &str) -> Try {
     let body = json!({ "email": email, "password": password }).to_string();
     let sent = request("POST", "/auth/login", &[JSON], body);
@@ -91,7 +91,7 @@ async fn what_is_not_the_password_counts_one_failure_and_no_more() {
     let app = App::start().await;
     app.add_user("ada", Role::User).await;
     app.add_user("eve", Role::User).await;
-    // What is before the difference must not be all that is hashed.
+    // The bytes before the difference must not be all that is hashed.
     let long = "seventy-two bytes of a password that bcrypt would take for all there is.";
     // Too easy to guess to be chosen, and right for what is shown here.
     let eves = Password::typed(&format!("{long}aaaaaaaa")).unwrap();
@@ -163,7 +163,7 @@ async fn what_is_not_the_password_counts_one_failure_and_no_more() {
             Change::OneFailure,
         ),
     ];
-    // Odd and right: nothing is a reason to refuse but what it says.
+    // Unusual but valid: a sign-in is refused only for what is wrong with it.
     let welcome = |name: &str, body: String| {
         attempt(
             name,

@@ -1,7 +1,8 @@
-//! What nobody should send, over raw sockets, because a client library would repair it.
+//! Requests that nobody should send, over raw sockets, because a client library would repair them.
 //!
-//! Each table says what is tried, which answers are right, and what the database may look like afterwards. Beside that, for every
-//! row: an answer in time, none of it from inside the program, none of it what was sent, and a server that goes on.
+//! Each table says what is tried, which answers are right, and how the database may change. In addition,
+//! every row must get an answer in time, which contains nothing internal and nothing that was sent, and the
+//! server must go on.
 
 mod http;
 mod lists;
@@ -25,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A second answer to one request would follow the first at once.
 const AFTERTHOUGHT: Duration = Duration::from_millis(50);
 
-/// One thing that is tried: its name, what is sent, what may be answered (`401 token_missing`; `400` when only the parser speaks;
-/// `closed` without an answer), and what it may change.
+/// One thing that is tried: its name, what is sent, the allowed answers (`401 token_missing`; `400` if only
+/// the parser answers; `closed` without an answer), and what it may change.
 struct Try {
     name: String,
     sent: Vec<u8>,
@@ -34,7 +35,7 @@ struct Try {
     may_change: Change,
 }
 
-/// What a row may leave behind.
+/// The changes that a row may cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
     Nothing,
@@ -44,7 +45,7 @@ enum Change {
     SignIn,
 }
 
-/// All that the database knows, table by table: how many rows, and a digest of them.
+/// Everything in the database, table by table: how many rows, and a digest of them.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
 struct State {
     #[diesel(sql_type = Text)]
@@ -92,7 +93,7 @@ fn request(method: &str, path: &str, lines: &[&str], body: impl AsRef<[u8]>) -> 
     [head.as_bytes(), body].concat()
 }
 
-/// The same, for anything that may hold any byte.
+/// A whole request whose lines may hold any byte.
 fn request_of_bytes(method: &str, path: &str, line: &[u8]) -> Vec<u8> {
     let start = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
     [start.as_bytes(), line, b"\r\n\r\n"].concat()
@@ -117,7 +118,7 @@ impl State {
         .unwrap()
     }
 
-    /// What has changed since.
+    /// The tables that have changed since.
     fn since(&self, before: &Self) -> Option<Change> {
         let (users, seats, failures) = (
             self.users == before.users,
@@ -134,13 +135,14 @@ impl State {
     }
 }
 
-/// Sends one request and reads what comes, to the end of the connection or of one answer and its afterthoughts.
+/// Sends one request and reads until the connection ends, or until one answer is complete and nothing follows
+/// it.
 fn send(address: SocketAddr, bytes: &[u8]) -> Result<Reply, String> {
     send_in_a_row(address, bytes, 1)
 }
 
-/// Sends so many requests without waiting for answers. A busy server may pause between two answers: only after as many as were asked
-/// for is a short silence the end.
+/// Sends so many requests without waiting for answers. A busy server may pause between two answers, so a
+/// short silence is the end only after as many answers as were asked for.
 fn send_in_a_row(address: SocketAddr, bytes: &[u8], requests: usize) -> Result<Reply, String> {
     let mut stream = TcpStream::connect(address).unwrap();
     let deadline = Instant::now() + PATIENCE;
@@ -189,8 +191,8 @@ fn send_in_a_row(address: SocketAddr, bytes: &[u8], requests: usize) -> Result<R
     })
 }
 
-/// How many answers have come to their end: a head and as much of a body as it announces. One without a length goes on to the end of
-/// the connection.
+/// How many answers are complete: a head and as much of a body as it announces. An answer without a length
+/// goes on to the end of the connection.
 fn whole_answers(mut bytes: &[u8]) -> usize {
     const END_OF_HEAD: &[u8] = b"\r\n\r\n";
     let mut whole = 0;
@@ -258,7 +260,7 @@ impl Reply {
                 complaints.push(format!("it shows {inside:?}"));
             }
         }
-        // A canary stands in whatever people could try to have repeated.
+        // A canary is in everything that a client could try to have repeated.
         if sent.windows(CANARY.len()).any(|part| part == CANARY.as_bytes())
             && (self.body.contains(CANARY) || self.head.contains(CANARY))
         {
@@ -276,7 +278,7 @@ impl Reply {
     }
 }
 
-/// Stands in what is sent where it would be a fault to repeat it.
+/// Put into requests at places that must not be repeated.
 const CANARY: &str = "qzjxvkwp";
 
 /// Tries every row, and complains about all of them at once.

@@ -42,7 +42,7 @@ async fn clients_that_leave_while_their_password_is_hashed_take_nothing_with_the
         drop(clients);
         assert_eq!(ada.session().await.status, 200, "batch {batch}");
     }
-    // Whoever stays is served, and soon: the queue does not hash for those who left.
+    // Clients that stay are served, and soon: the queue does not hash for those that left.
     eventually(
         "the queue is empty and nobody signs in for those who left",
         async || {
@@ -81,7 +81,7 @@ async fn two_sweepers_at_the_same_time_end_every_session_once() {
     });
     let mut swept = 0;
     for sweep in sweeps {
-        // One at a time: who finds another at it leaves all to them.
+        // One sweep at a time: a sweep that finds another one running leaves all rows to it.
         swept += sweep.await.unwrap().map_or(0, |swept| swept.sessions);
     }
     assert!(swept <= 5_000, "{swept}");
@@ -128,7 +128,7 @@ async fn answers_that_nobody_takes_are_not_made() {
     let clients: Vec<_> = (0..10)
         .map(|_| {
             let (mut client, question) = (TcpStream::connect(program.address).unwrap(), question.clone());
-            // Or the kernel would take most of the answers in its stead.
+            // Otherwise the kernel would buffer most of the answers.
             setsockopt(&client, RcvBuf, &4_096).unwrap();
             client.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
             std::thread::spawn(move || {
@@ -146,7 +146,7 @@ async fn answers_that_nobody_takes_are_not_made() {
     assert_eq!(program.visitor().get("/healthz").await.status, 200);
 }
 
-/// Until the process has used no processor time for half a second: it has done what it could.
+/// Waits until the process has used no processor time for half a second: then it has done all that it could.
 async fn until_it_rests(pid: u32) {
     let mut used = Vec::new();
     eventually("the program rests", async || {
@@ -203,7 +203,7 @@ async fn five_hundred_logins_at_once_keep_to_their_memory_and_validation_goes_on
     while refused == 0 || wrong < 4 * hashers {
         assert!(Instant::now() < deadline, "{refused} refused, {wrong} wrong");
         peak = peak.max(status(pid, "RssAnon"));
-        // Nobody who is signed in is told to wait while the storm is on.
+        // No signed-in user is answered 503 during the storm.
         assert_eq!(admin.session().await.status, 200);
         storm.retain_mut(|client| {
             let mut answer = [0; 2_048];
@@ -222,7 +222,7 @@ async fn five_hundred_logins_at_once_keep_to_their_memory_and_validation_goes_on
             false
         });
     }
-    // Those who leave now are not hashed for.
+    // No password is hashed for clients that leave now.
     drop(storm);
     let bound = base + hashers * HASH + MARGIN;
     assert!(

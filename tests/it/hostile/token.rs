@@ -1,4 +1,4 @@
-//! Tokens that are none, or somebody else's, or not where a token belongs.
+//! Tokens that do not exist, belong to another user, or are in the wrong place.
 
 use diesel::RunQueryDsl;
 use diesel::sql_types::Text;

@@ -1,4 +1,4 @@
-//! Hashes that other systems made: each is right once, and ours from then on.
+//! Hashes of other systems: each is checked once, and then replaced with oneseat's own.
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::{import, vectors};
 use crate::support::{Answer, App, Client};
 
-/// Sign-ins at a time: they wait for the two threads that hash.
+/// The number of sign-ins at a time: they wait for the two hashing threads.
 const AT_ONCE: usize = 2;
 
 const OURS: &str = "select count(*) from users where password_hash like '$argon2id$v=19$m=19456,t=2,p=1$%'";
 
-/// One row for each of them, with addresses by number.
+/// One row for each hash, with numbered addresses.
 fn rows(vectors: &[Value]) -> String {
     let row = |(number, vector): (usize, &Value)| {
         let email = email(number);
@@ -30,7 +30,7 @@ fn email(number: usize) -> String {
     format!("user{number}@example.org")
 }
 
-/// Signs in as soon as there is time for it: what is not optimised takes seconds for some of these hashes.
+/// Signs in, and tries again after 503: an unoptimised build takes seconds for some of these hashes.
 async fn login(visitor: &Client, number: usize, password: &str) -> Answer {
     loop {
         let answer = visitor.login(&email(number), password).await;
@@ -75,7 +75,7 @@ async fn each_hash_of_another_system_is_right_once_and_ours_from_then_on() {
         .await;
     let all = i64::try_from(vectors.len()).unwrap();
     assert_eq!(app.database().number(OURS), all);
-    // The file may be imported again: a password that has become ours is no other one.
+    // The file may be imported again: a password with a hash of oneseat's does not count as different.
     let (code, out, _) = import(&app, "users.jsonl", &rows(&vectors), &[]);
     assert_eq!(code, 0, "{out}");
     assert!(out.contains(&format!("added 0, unchanged {all},")), "{out}");
@@ -98,7 +98,7 @@ async fn an_admin_with_the_hash_of_another_system_can_administer() {
     import(&app, "users.jsonl", &rows(&vectors()), &[]);
     app.database().execute("update users set role = 'admin'");
     let can = "select count(*) from users where can_administer(users)";
-    // PostgreSQL puts the function's text in the place of its call: a call for each row takes many times as long.
+    // PostgreSQL must inline the function: a call for each row takes many times as long.
     let inlined = plan(&app, can);
     assert!(!inlined.contains("can_administer"), "{inlined}");
     let all = i64::try_from(vectors().len()).unwrap();

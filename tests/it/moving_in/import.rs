@@ -1,4 +1,4 @@
-//! Files with accounts: what becomes of each row.
+//! Files with accounts: what happens to each row.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{import, import_as};
 use crate::support::{Answer, App, Client, MailServer, oneseat};
 
-/// Of "correct horse": bcrypt at its lowest cost.
+/// The hash of "correct horse": bcrypt at its lowest cost.
 const HASH: &str = "$2b$04$9O1lOmCIf9lrHTp1TECT9u2.F.DJ.FhuI8qf2cLDE3jBQUquwLXHO";
 
 /// In a test of a program that is not optimised. Fifty thousand take 30 seconds at most in a release.
@@ -59,7 +59,7 @@ async fn a_bad_row_is_told_with_its_line_and_reason_and_holds_up_no_other() {
     assert_eq!(code, 1);
     assert_eq!(error, "oneseat: 7 of 9 rows are not as the file says");
     let told: Vec<&str> = out.lines().collect();
-    // In the order of the lines, whoever refused them.
+    // In the order of the lines, whichever step refused them.
     let lines: Vec<&str> = told.iter().filter_map(|told| told.split(':').next()).collect();
     let expected = [
         "line 2", "line 4", "line 5", "line 6", "line 7", "line 8", "line 9",
@@ -125,7 +125,7 @@ async fn an_account_that_is_there_stays_as_it_is_and_what_differs_is_told() {
             .number("select count(*) from users where role = 'admin'"),
         0
     );
-    // What its user has done since is no difference: here, a password of ours.
+    // A change by the user since then is no difference: here, a password of oneseat's.
     app.database()
         .execute("update users set password_hash = '$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA'");
     let (code, out, _) = import(&app, "users.jsonl", &text(&first[..1]), &[]);

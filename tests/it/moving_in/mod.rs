@@ -1,4 +1,4 @@
-//! Users of other systems are brought along with their passwords.
+//! Users of other systems are imported with their passwords.
 
 mod hashes;
 mod import;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::support::{App, oneseat};
 
-/// Passwords and what other systems store for them (script/foreign-hashes).
+/// Passwords, and the hashes that other systems store for them (script/foreign-hashes).
 const VECTORS: &str = include_str!("vectors.jsonl");
 
 fn vectors() -> Vec<Value> {
@@ -22,7 +22,7 @@ fn vectors() -> Vec<Value> {
     lines.map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A file to import, in a directory that goes with the first value.
+/// A file to import, in a directory that is removed with the first value.
 fn file(name: &str, text: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(name);

@@ -12,7 +12,7 @@ async fn two_imports_of_the_same_people_make_each_account_once() {
     let app = App::start().await;
     let row = |number: usize| {
         let row = json!({ "email": format!("user{number}@example.org"), "name": format!("User {number}") });
-        // A bad row in between makes the halves of a batch go one after the other.
+        // A bad row in the middle makes each half of a batch a transaction of its own.
         let bad = json!({ "email": format!("bad{number}@example.org"), "created": "0000-01-01 00:00:00" });
         if number.is_multiple_of(700) {
             format!("{row}\n{bad}\n")

@@ -1,4 +1,4 @@
-//! What an import and a server over its users write to the log.
+//! What an import, and a server with the imported users, write to the log.
 
 use std::io::{BufRead, BufReader};
 

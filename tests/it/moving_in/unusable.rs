@@ -1,4 +1,4 @@
-//! A stored hash with which nobody can sign in: strangers learn nothing of it, and its user gets a link.
+//! A stored hash that no password can match: strangers learn nothing about it, and its user gets a link.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ async fn a_hash_that_cannot_be_checked_is_answered_like_an_address_of_nobody_and
     app.database()
         .execute("update users set password_hash = 'md5 of something'");
     let visitor = app.visitor();
-    // Five tries lock the one like the other: whoever tries learns nothing.
+    // Five tries lock both addresses alike, so a stranger learns nothing.
     for _ in 0..6 {
         let (ada, nobody) = (
             visitor.login(ADA, PASSWORD).await,
@@ -63,7 +63,7 @@ async fn a_hash_with_a_pepper_waits_for_the_pepper() {
     assert_eq!(code, 0);
     assert!(told.contains("--password-pepper-file"), "{told}");
     let password = peppered["password"].as_str().unwrap();
-    // What an operator forgot locks nobody out, and mails nobody.
+    // A forgotten pepper locks no user out, and causes no mail.
     for _ in 0..6 {
         let without = app.visitor().login(ADA, password).await;
         assert_eq!(without.problem(), "401 invalid_credentials");
@@ -83,7 +83,7 @@ async fn a_hash_with_a_pepper_waits_for_the_pepper() {
         .another_instance_with(|config| config.pepper = pepper(right))
         .await;
     assert_eq!(with.visitor().login(ADA, password).await.status, 200);
-    // It is ours from then on, and needs no pepper.
+    // From then on the hash is oneseat's own, and needs no pepper.
     eventually("it is ours", async || {
         app.visitor().login(ADA, password).await.status == 200
     })

@@ -7,7 +7,7 @@ use oneseat::users::Role;
 use super::MODES;
 use crate::support::{App, Database, PASSWORD, Pooler};
 
-/// The middle of so many times.
+/// The median of so many times.
 async fn median(times: usize, mut what: impl AsyncFnMut()) -> Duration {
     let mut taken = Vec::new();
     for n in 0..times + 20 {

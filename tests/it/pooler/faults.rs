@@ -5,7 +5,7 @@ use oneseat::users::Role;
 use super::{LOCKS, MODES, Pooled};
 use crate::support::{App, Client, Database, Pooler, eventually};
 
-/// Whether this client gets the answer that it should get, in the end. Never another one.
+/// Waits until this client gets the expected answer. It must never get another one, except 503.
 async fn is_answered(client: &Client, expected: u16) -> bool {
     let status = client.session().await.status;
     assert!(
@@ -72,7 +72,7 @@ async fn a_copy_of_the_database_revives_nobody_although_no_connection_of_ours_is
     app.add_user("ada", Role::User).await;
     let ada = app.visitor().sign_in("ada@example.org").await;
     let linus = app.signed_in("linus").await;
-    // Nobody may be connected to what is copied.
+    // No client may be connected to a database that is copied.
     pooler.command("pause");
     let copy = database.copy();
     pooler.command("resume");

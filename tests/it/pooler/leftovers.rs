@@ -1,4 +1,4 @@
-//! What other clients of the pooler have left on a connection of PostgreSQL's counts for nobody.
+//! What other clients of the pooler leave on a connection of PostgreSQL has no effect.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -33,7 +33,7 @@ const LEFT: [&str; 21] = [
     "set oneseat.names_its_user = 'on'",
 ];
 
-/// What the laws rest on.
+/// The settings that the laws depend on.
 const WANTED: [(&str, &str); 12] = [
     ("transaction_isolation", "read committed"),
     ("transaction_deferrable", "off"),
@@ -49,11 +49,11 @@ const WANTED: [(&str, &str); 12] = [
     ("oneseat.last_admin_may_go", "off"),
 ];
 
-/// Does what a client does that ought to have a session.
+/// Does what a client does that expects a session of its own.
 fn leave_behind(pooler: &Pooler) {
     let mut other = diesel::PgConnection::establish(pooler.url()).unwrap();
     for statement in LEFT {
-        // Some of them make the next one fail.
+        // Some of these make the next one fail.
         let _ = other.batch_execute(&format!(
             "set exit_on_error = off; set statement_timeout = 0; {statement}"
         ));

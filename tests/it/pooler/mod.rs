@@ -1,4 +1,5 @@
-//! Behind PgBouncer: Debian's, or the one that `ONESEAT_PGBOUNCER` names. Nothing rests on a session of PostgreSQL's.
+//! Behind PgBouncer: Debian's, or the one that `ONESEAT_PGBOUNCER` names. oneseat depends on no session of
+//! PostgreSQL.
 
 mod costs;
 mod faults;
@@ -11,14 +12,14 @@ use tokio::task::JoinSet;
 
 use crate::support::{App, Database, EventStream, PASSWORD, Pooler, add_user, oneseat};
 
-/// Modes in which it works.
+/// The modes of PgBouncer in which oneseat works.
 const MODES: [&str; 2] = ["transaction", "session"];
 
 /// Advisory locks that outlive their transaction.
 const LOCKS: &str = "select count(*) from pg_locks where locktype = 'advisory'
     and database = (select oid from pg_database where datname = current_database())";
 
-/// Two instances behind one pooler. Dropped from the top.
+/// Two instances behind one pooler. Fields are dropped in this order.
 struct Pooled {
     first: App,
     second: App,

@@ -15,7 +15,8 @@ const BOB: &str = "bob@example.org";
 const LOGIN: &str = "POST /auth/login";
 const LOGOUT: &str = "POST /auth/logout";
 
-/// The module in a page that does nothing else with it. The order matters: the browser goes first, the server last.
+/// The client module in an otherwise empty page. Fields are dropped in this order: the browser first, the
+/// server last.
 pub(super) struct Page {
     pub(super) browser: Browser,
     gate: Gate,

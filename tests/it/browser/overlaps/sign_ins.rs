@@ -87,7 +87,7 @@ async fn a_refused_sign_in_changes_nothing_for_the_session_that_is_held() {
         .await;
     assert_eq!(page.outcome("wrong").await, "Problem invalid_credentials");
     page.agrees_on(Some(ADA)).await;
-    // The token was not refused, but something else in the request was.
+    // The token was not refused; the credentials in the body were.
     let call = "seat.fetch('/auth/login', { method: 'POST', headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ email: 'bob@example.org', password: 'not the password' }) })
         .then((response) => response.json()).then(({ code }) => code)";

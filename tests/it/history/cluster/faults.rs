@@ -1,4 +1,4 @@
-//! What may befall a cluster.
+//! The faults that can happen to a cluster.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use rand::rngs::StdRng;
 
 use super::members::Cluster;
 
-/// At the primary, unless it says otherwise; without a watchdog, unless it says otherwise.
+/// Each happens at the primary and without a watchdog, unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// An operator has another node lead.
+    /// A switchover by an operator.
     SwitchedOver,
     PostgresKilled,
-    /// PostgreSQL goes on without it.
+    /// Patroni is killed, and PostgreSQL goes on.
     PatroniKilled,
     /// Patroni and PostgreSQL.
     NodeKilled,
@@ -23,20 +23,20 @@ pub enum Fault {
     PostgresFrozen,
     /// PostgreSQL goes on, and Patroni when another node leads.
     PatroniFrozen,
-    /// The same, and the watchdog ends the node.
+    /// Patroni is frozen, and the watchdog ends the node.
     PatroniFrozenAndWatched,
     /// Both: a virtual machine that is paused. They go on when another node leads.
     NodeFrozen,
-    /// The standby that commits wait for, for longer than they do.
+    /// The standby that commits wait for is frozen, for longer than commits wait.
     StandbyFrozen,
-    /// From etcd and the other nodes. Clients still reach it.
+    /// The node is cut from etcd and the other nodes. Clients still reach it.
     CutFromOthers,
-    /// From everybody.
+    /// The node is cut from everything.
     CutOff,
 }
 
 impl Fault {
-    /// All that can happen on such a network.
+    /// All faults that are possible on such a network.
     pub fn all(can_be_cut: bool) -> Vec<Self> {
         let mut all = vec![
             Self::SwitchedOver,
@@ -64,11 +64,11 @@ impl fmt::Display for Fault {
 }
 
 impl Cluster {
-    /// Lets it happen, waits until others have dealt with it, and mends it.
+    /// Causes the fault, waits until the cluster has dealt with it, and repairs it.
     pub async fn suffer(&mut self, fault: Fault, rng: &mut StdRng) {
         let members = self.becomes_whole().await;
         let (primary, standby) = (members.leader.unwrap(), members.waited_for.unwrap());
-        // What was deposed goes on beside the new primary for a while, or comes back after a while.
+        // The deposed node runs beside the new primary for a while, or comes back after a while.
         let pause = Duration::from_millis(rng.random_range(2_000..6_000));
         self.nodes[primary]
             .watchdog
@@ -135,7 +135,7 @@ impl Cluster {
         self.nodes[primary].watchdog.switch(true);
     }
 
-    /// Another node leads, and has done so for that long.
+    /// Waits until another node leads, and has done so for that long.
     async fn is_deposed(&self, primary: usize, pause: Duration) {
         self.is_led_by_another_than(primary).await;
         tokio::time::sleep(pause).await;

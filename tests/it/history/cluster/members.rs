@@ -1,4 +1,5 @@
-//! The nodes together, with HAProxy before them: what Patroni says of them, and what is asked of it.
+//! All nodes together, with HAProxy in front of them: what Patroni says about them, and what it is asked to
+//! do.
 
 use std::fs::{self, File, Permissions};
 use std::net::{IpAddr, SocketAddr};
@@ -20,12 +21,12 @@ use crate::support::{Client, Database, Program};
 const HAPROXY: &str = include_str!("../../../../examples/cluster/haproxy.cfg");
 const THROUGH_HAPROXY: &str = include_str!("../../../../examples/cluster/database-url");
 const OF_ALL: &str = include_str!("../../../../examples/cluster/database-url.hosts");
-/// In the files of `examples/cluster`.
+/// The addresses in the files of `examples/cluster`.
 const SUPERUSER: &str = "postgres:CHANGE-superuser";
 const REST: (&str, &str) = ("patroni", "CHANGE-rest");
-/// Of the role with which instances connect.
+/// The password of the role with which instances connect.
 const ROLE: &str = "oneseat:CHANGE-oneseat";
-/// A cluster that takes longer to become whole is broken.
+/// A cluster that takes longer than this to become healthy is broken.
 const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// When the pipe at its standard input closes, all processes of the cluster are ended, by the numbers in its files, and what was made
@@ -52,7 +53,7 @@ if [ -e "$0/namespaces" ]; then
 fi
 for try in 1 2 3 4 5; do rm -rf "$0" && break; sleep 1; done"#;
 
-/// Three nodes. Everything ends with this value, and with this process, however it ends.
+/// Three nodes. Their processes end with this value, and with this process, however it ends.
 pub struct Cluster {
     pub nodes: Vec<Node>,
     pub network: Network,
@@ -63,7 +64,7 @@ pub struct Cluster {
     reaper: Child,
 }
 
-/// What Patroni says of the cluster.
+/// The state of the cluster, according to Patroni.
 #[derive(Debug)]
 pub struct Members {
     /// The node that holds the key.
@@ -74,7 +75,7 @@ pub struct Members {
 }
 
 impl Cluster {
-    /// Waits until it is whole, with an empty database `oneseat`.
+    /// Waits until the cluster is healthy, with an empty database `oneseat`.
     pub async fn start() -> Self {
         let dir = tempfile::Builder::new()
             .prefix("oneseat-cluster-")
@@ -109,7 +110,7 @@ impl Cluster {
         cluster
     }
 
-    /// At the primary, by its socket.
+    /// Runs statements at the primary, through its socket.
     fn make_database(&self, leader: usize) {
         let socket = self.nodes[leader].dir().to_str().unwrap().replace('/', "%2F");
         let primary = Database::at(format!("postgresql://{SUPERUSER}@/postgres?host={socket}"));
@@ -118,36 +119,36 @@ impl Cluster {
         primary.execute(&format!("create database oneseat owner {role}"));
     }
 
-    /// Has the program ended with the cluster, if nobody has ended it before.
+    /// Makes the program end with the cluster, if it has not ended before.
     pub fn adopt(&self, program: &Program) {
         let file = self.dir.path().join(format!("oneseat{}.pid", program.pid()));
         fs::write(file, program.pid().to_string()).unwrap();
     }
 
-    /// What does not run is started again.
+    /// Starts the processes that do not run.
     pub fn start_all(&mut self) {
         for node in &mut self.nodes {
             node.start(&self.network, &self.programs);
         }
     }
 
-    /// Of the database, at this node alone, whatever it is.
+    /// The URL of the database at this node alone, whether it is the primary or not.
     pub fn url_of(&self, node: usize) -> String {
         format!("postgresql://{ROLE}@{}:5432/oneseat", self.network.address(node))
     }
 
-    /// Through HAProxy.
+    /// The URL through HAProxy.
     pub fn url_through_haproxy(&self) -> String {
         let haproxy = format!("{}:5000", self.network.clients());
         THROUGH_HAPROXY.trim().replace("127.0.0.1:5000", &haproxy)
     }
 
-    /// All nodes: libpq looks for the primary.
+    /// The URL with all nodes: libpq looks for the primary.
     pub fn url_of_all(&self) -> String {
         of_node(OF_ALL, 0, &self.network).trim().to_owned()
     }
 
-    /// What the first node says that answers; not this one, which may not know better.
+    /// The answer of the first node that answers, except this one, whose information may be old.
     pub async fn members(&self, but: Option<usize>) -> Option<Members> {
         for node in (0..NODES).filter(|node| Some(*node) != but) {
             let patroni = self.client.at(self.rest(node)).request(Method::GET, "/cluster");
@@ -165,7 +166,7 @@ impl Cluster {
         SocketAddr::new(IpAddr::V4(self.network.address(node)), 8008)
     }
 
-    /// Until every node runs and follows, and one of them is waited for.
+    /// Waits until every node runs and follows, and commits wait for one of them.
     pub async fn becomes_whole(&self) -> Members {
         let began = Instant::now();
         loop {
@@ -181,7 +182,7 @@ impl Cluster {
         }
     }
 
-    /// Until another one than this node leads.
+    /// Waits until another node than this one leads.
     pub async fn is_led_by_another_than(&self, deposed: usize) {
         let began = Instant::now();
         let is_so = |members: Members| members.leader.is_some_and(|leader| leader != deposed);
@@ -191,7 +192,7 @@ impl Cluster {
         }
     }
 
-    /// Asks Patroni to hand over.
+    /// Asks Patroni for a switchover.
     pub async fn switch_over(&self, leader: usize) {
         let ask = self
             .client

@@ -27,7 +27,7 @@ use members::Cluster;
 use network::NODES;
 use outage::{MEASURED, Record, What};
 
-/// No time is long enough: the faults are counted.
+/// A length that is never reached: the faults are counted instead.
 const FOR_EVER: Length = Length::Time(Duration::from_secs(24 * 60 * 60));
 
 /// When a run is over.
@@ -103,7 +103,7 @@ async fn instances_over_a_cluster_that_fails_are_one() {
         let fault = due.pop().unwrap();
         let since = record.now();
         cluster.suffer(fault, &mut rng).await;
-        // What came back last has the time to show it.
+        // Gives the node that came back last time to show a fault.
         tokio::time::sleep(Duration::from_secs(3)).await;
         println!("{}", reported(&record, fault, since));
         programs

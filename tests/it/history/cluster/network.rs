@@ -1,4 +1,5 @@
-//! Where the nodes are: each in a network namespace of its own, on one bridge; or at addresses of the loopback, where nothing can be cut.
+//! The network of the nodes: each in a network namespace of its own, on one bridge; or at loopback addresses,
+//! where nothing can be cut.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -7,21 +8,22 @@ use std::process::Command;
 
 use crate::history::namespace::ip;
 
-/// Nodes of a cluster.
+/// The number of nodes of a cluster.
 pub const NODES: usize = 3;
-/// Nobody has it: frames to it are lost without a word.
+/// A hardware address that no device has: frames to it are lost without an error.
 const NOBODY: &str = "02:00:00:00:00:99";
 
 /// The addresses of a cluster, and the links between them.
 pub struct Network {
     /// The first three bytes of every address.
     net: [u8; 3],
-    /// How names of devices and namespaces begin; `None`: all on the loopback.
+    /// The prefix of the names of devices and namespaces; `None`: all on the loopback.
     prefix: Option<String>,
 }
 
 impl Network {
-    /// With namespaces, where this process is root and `ip` is installed. What it makes is listed in `dir` before it is made.
+    /// With namespaces, if this process is root and `ip` is installed. Everything that it makes is listed in
+    /// `dir` before it is made.
     pub fn new(dir: &Path) -> Self {
         let id = std::process::id();
         let [low, high, ..] = id.to_le_bytes();
@@ -82,27 +84,27 @@ impl Network {
         Ipv4Addr::new(first, second, third, last)
     }
 
-    /// That of the `node`th node.
+    /// The address of the node with this index.
     pub fn address(&self, node: usize) -> Ipv4Addr {
         self.at(11 + u8::try_from(node).unwrap())
     }
 
-    /// Where clients of the cluster are.
+    /// The address of the cluster's clients.
     pub const fn clients(&self) -> Ipv4Addr {
         self.at(1)
     }
 
-    /// How every address begins.
+    /// The prefix of every address.
     pub fn prefix_of_addresses(&self) -> String {
         let [first, second, third] = self.net;
         format!("{first}.{second}.{third}.")
     }
 
-    /// Whence connections come.
+    /// The networks from which connections come.
     pub fn range(&self) -> String {
         match self.prefix {
             Some(_) => format!("{}0/24", self.prefix_of_addresses()),
-            // Their own end is 127.0.0.1.
+            // Connections on the loopback come from 127.0.0.1.
             None => "127.0.0.0/8".to_owned(),
         }
     }
@@ -135,7 +137,8 @@ impl Network {
         self.prefix.is_some()
     }
 
-    /// What the node sends to the other nodes is lost, and so is every answer to them. Clients still reach it.
+    /// Everything that the node sends to the other nodes is lost, and so is every answer to them. Clients
+    /// still reach it.
     pub fn cut_from_others(&self, node: usize) {
         let name = self.namespace(node);
         for other in (0..NODES).filter(|other| *other != node) {
@@ -146,19 +149,19 @@ impl Network {
         }
     }
 
-    /// The node reaches nobody, and nobody reaches it.
+    /// The node reaches no other, and nothing reaches it.
     pub fn cut_off(&self, node: usize) {
         assert!(ip(&format!("link set {} down", self.link(node))));
     }
 
-    /// All links of the node are as they were.
+    /// Restores all links of the node.
     pub fn mend(&self, node: usize) {
         if !self.can_be_cut() {
             return;
         }
         let name = self.namespace(node);
         for other in (0..NODES).filter(|other| *other != node) {
-            // It may not have been cut from that one.
+            // The node may not have been cut from that one.
             ip(&format!("-n {name} neigh del {} dev eth0", self.address(other)));
         }
         assert!(ip(&format!("link set {} up", self.link(node))));

@@ -16,7 +16,7 @@ use crate::history::freeze::{Frozen, children};
 const PATRONI: &str = include_str!("../../../../examples/cluster/patroni.yml");
 const ETCD: &str = include_str!("../../../../examples/cluster/etcd.yml");
 
-/// The processes of a node, ended with this value by the reaper of the cluster.
+/// The processes of a node. The cluster's reaper ends them with this value.
 pub struct Node {
     pub number: usize,
     dir: PathBuf,
@@ -25,7 +25,7 @@ pub struct Node {
     pub watchdog: Watchdog,
 }
 
-/// A file of `examples/cluster` as this node has it. Lists of all nodes keep the addresses of all.
+/// A file of `examples/cluster`, changed for this node. Lists of all nodes keep the addresses of all.
 pub fn of_node(example: &str, number: usize, network: &Network) -> String {
     let is_list = |line: &str| {
         ["hosts:", "initial-cluster:"]
@@ -82,12 +82,12 @@ impl Node {
         }
     }
 
-    /// Of its files; its sockets are there, too.
+    /// The directory of its files and its sockets.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Starts what does not run.
+    /// Starts the processes that do not run.
     pub fn start(&mut self, network: &Network, programs: &Programs) {
         if is_over(&mut self.etcd) {
             let mut etcd = network.command(self.number, "etcd");
@@ -128,7 +128,7 @@ impl Node {
         self.patroni.as_ref().unwrap().id()
     }
 
-    /// By SIGKILL. Its PostgreSQL goes on.
+    /// Kills Patroni with SIGKILL. Its PostgreSQL goes on.
     pub fn kill_patroni(&mut self) {
         if let Some(mut patroni) = self.patroni.take() {
             patroni.kill().unwrap();
@@ -136,7 +136,7 @@ impl Node {
         }
     }
 
-    /// The first process of PostgreSQL, by SIGKILL. The others end when they notice.
+    /// Kills the postmaster with SIGKILL. The other processes end when they notice.
     pub fn kill_postgres(&self) {
         if let Some(postmaster) = postmaster(&self.dir) {
             let _ = kill(postmaster, Signal::SIGKILL);
@@ -162,7 +162,7 @@ impl Node {
     }
 }
 
-/// Patroni and all of PostgreSQL, whether they stand still or not: what a restart of the machine does to them.
+/// Kills Patroni and all of PostgreSQL, frozen or not, as a restart of the machine does.
 fn end_processes(dir: &Path) {
     let patroni = fs::read_to_string(dir.join("patroni.pid")).unwrap_or_default();
     let mut all = Vec::new();
@@ -179,7 +179,7 @@ fn end_processes(dir: &Path) {
     }
 }
 
-/// The first process of the server in that directory, while it has one.
+/// The process id of the postmaster in that directory, while there is one.
 fn postmaster(dir: &Path) -> Option<Pid> {
     let words = fs::read_to_string(dir.join("data/postmaster.pid")).ok()?;
     let pid = words.lines().next()?.parse().ok()?;

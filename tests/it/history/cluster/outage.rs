@@ -1,4 +1,5 @@
-//! When something worked, while faults happen: writes to the cluster itself, and what instances do for their clients.
+//! Measures when something worked while faults happened: writes to the cluster itself, and what instances do
+//! for their clients.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -15,17 +16,17 @@ use tokio::time::{sleep, timeout};
 use crate::history::world::{World, locked};
 use crate::support::PASSWORD;
 
-/// Between two tries.
+/// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Signing in takes processor time.
+/// The pause between two sign-ins, which take processor time.
 const LONG_PAUSE: Duration = Duration::from_millis(500);
-/// More tries at a time would wait for each other.
+/// The most tries at a time; more would wait for each other.
 const AT_ONCE: usize = 6;
 /// Longer than an instance takes for any answer.
 const DEADLINE: Duration = Duration::from_secs(12);
-/// A cluster that writes nothing for longer is out.
+/// A cluster that writes nothing for longer than this counts as out.
 const NOTICEABLE: Duration = Duration::from_millis(500);
-/// The instances that are measured: one through HAProxy, one by the addresses of all nodes.
+/// The instances that are measured: one through HAProxy, one with the addresses of all nodes.
 pub const MEASURED: usize = 2;
 
 /// What is tried again and again.
@@ -41,14 +42,14 @@ impl What {
     pub const ALL: [Self; 3] = [Self::Validation, Self::SignIn, Self::Notice];
 }
 
-/// When each of them worked.
+/// The times at which each of them worked.
 pub struct Record {
     world: Arc<World>,
     writes: Mutex<Vec<Duration>>,
     answers: [[Mutex<Vec<Duration>>; MEASURED]; What::ALL.len()],
 }
 
-/// For how long nothing was answered, and how long after the cluster was back that was over.
+/// How long nothing was answered, and how long after the cluster's recovery that ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Outage {
     pub length: Duration,
@@ -73,7 +74,7 @@ impl Record {
         });
         for url in nodes {
             let record = record.clone();
-            // It may hang: nobody waits for it.
+            // The try may hang: nothing waits for it.
             std::thread::spawn(move || record.write(&url));
         }
         let tasks = (0..MEASURED).flat_map(|instance| {
@@ -102,7 +103,7 @@ impl Record {
                     match connection.batch_execute(write) {
                         Ok(()) => locked(&self.writes).push(self.now()),
                         Err(_) if connection.batch_execute("select").is_err() => break,
-                        // A standby, which may be promoted.
+                        // This node is a standby, which may be promoted.
                         Err(_) => {}
                     }
                     if self.world.is_over() {
@@ -132,7 +133,8 @@ impl Record {
         .await;
     }
 
-    /// Each try is a task of its own: one that hangs keeps no other back, but there are few.
+    /// Each try is a task of its own: a try that hangs does not hold up the others, but there are few at a
+    /// time.
     async fn try_again_and_again(
         self: &Arc<Self>,
         what: What,
@@ -175,7 +177,7 @@ impl Record {
         }
     }
 
-    /// Signs in, listens, and has an admin end the session. `None`: that could not be begun.
+    /// Signs in, listens, and lets an admin end the session. `None`: that could not be begun.
     async fn hear_once(&self, instance: usize) -> Option<()> {
         let email = format!("listens{instance}@example.org");
         let answer = self.login(&email, instance).send().await.ok()?;
@@ -226,14 +228,14 @@ impl Record {
         gaps
     }
 
-    /// What came of this since then, while these were the times in which nothing could be written.
+    /// The outage of this kind since then; `out` are the times in which nothing could be written.
     pub fn of(&self, what: What, instance: usize, since: Duration, writes: &[Gap]) -> Outage {
         let times = locked(&self.answers[what as usize][instance]).clone();
         let longest = gaps(&times, since).into_iter().map(Gap::length).max();
         let beyond = writes.iter().enumerate().filter_map(|(n, gap)| {
             let first = times.iter().copied().filter(|time| *time >= gap.until).min();
             let first = first.unwrap_or_else(|| self.now());
-            // Otherwise the next one kept it back.
+            // Otherwise the next outage delayed it.
             let is_between = writes.get(n + 1).is_none_or(|next| first <= next.from);
             is_between.then(|| first - gap.until)
         });

@@ -1,4 +1,4 @@
-//! Which programs a cluster is made of, and where they are.
+//! The programs of a cluster, and where they are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use nix::unistd::User;
 /// Where `script/install cluster` puts Patroni.
 const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/patroni");
 
-/// What is run at each node.
+/// The programs that run at each node.
 pub struct Programs {
     /// The directory of PostgreSQL's programs.
     pub postgresql: String,
-    /// Patroni, with what comes before its file of settings.
+    /// The command that runs Patroni, up to its configuration file.
     pub patroni: Vec<String>,
-    /// Where Python finds it.
+    /// The directory in which Python finds Patroni.
     pub packages: Option<PathBuf>,
     /// Its version, and where it comes from.
     pub version: String,
@@ -43,7 +43,7 @@ impl Programs {
         }
     }
 
-    /// Who runs the cluster, if not this user.
+    /// The user that runs the cluster, if it is not this one.
     pub fn user(&self) -> Option<User> {
         let is_root = nix::unistd::geteuid().is_root();
         is_root.then(|| {

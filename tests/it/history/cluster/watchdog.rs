@@ -1,7 +1,8 @@
-//! What a watchdog does, where the kernel has none: the node is ended at once when Patroni has not reported in time.
+//! A stand-in for a watchdog, where the kernel has none: the node is ended at once when Patroni has not
+//! reported in time.
 //!
-//! Patroni's own driver for tests writes to a pipe what it would say to `/dev/watchdog`. A node is not restarted as a machine would be:
-//! its processes are killed.
+//! Patroni's own test driver writes to a pipe what it would write to `/dev/watchdog`. The node is not
+//! restarted as a machine would be: its processes are killed.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::Read;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-/// Between two looks.
+/// The pause between two checks.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The watchdog of one node. It ends with this value.
@@ -25,13 +26,13 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Watches the pipe at this path, which it makes. `end_node` ends the processes of the node.
+    /// Makes a pipe at this path, and watches it. `end_node` ends the processes of the node.
     pub fn start(pipe: &Path, end_node: impl Fn() + Send + 'static) -> Self {
         nix::unistd::mkfifo(pipe, Mode::S_IRWXU).unwrap();
         std::fs::set_permissions(pipe, Permissions::from_mode(0o666)).unwrap();
         let device = OpenOptions::new()
             .read(true)
-            // Or there would be an end whenever Patroni closes its own.
+            // Otherwise the pipe would end whenever Patroni closes its side.
             .write(true)
             .custom_flags(OFlag::O_NONBLOCK.bits())
             .open(pipe)
@@ -61,7 +62,7 @@ fn watch(mut device: File, is_on: &AtomicBool, is_over: &AtomicBool, end_node: i
     let (mut timeout, mut reported) = (Duration::from_secs(15), None);
     while !is_over.load(Ordering::SeqCst) {
         let mut said = Vec::new();
-        // Ends with "would block" where a blocking read would wait for more.
+        // Returns "would block" where a blocking read would wait for more.
         let _ = device.read_to_end(&mut said);
         let said = String::from_utf8_lossy(&said);
         if let Some((_, number)) = said.rsplit_once("Ctimeout=")
