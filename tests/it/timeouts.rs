@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection;
 
 use crate::support::{App, Database, PASSWORD, Program, begun, oneseat};
 
-/// Sign-ins that are in the middle of their transaction, with the locks that this query names.
+/// The number of sign-ins that are in their transaction and fulfil this condition.
 fn sign_ins(database: &Database, which: &str) -> i64 {
     database.number(&format!(
         "select count(*) from pg_locks join pg_stat_activity using (pid) where datname = current_database()

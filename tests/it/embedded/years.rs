@@ -126,7 +126,7 @@ async fn whoever_goes_back_to_the_old_data_brings_no_session_back() {
     sign_in(&back, "ada@example.org", PASSWORD).await;
 }
 
-/// The ways to interrupt an upgrade, and the step at which each happens.
+/// The steps of an upgrade at which it is interrupted, by the messages that it prints.
 const STEPS: [&str; 5] = [
     "reading the old data",
     "making the new data",

@@ -5,7 +5,7 @@ use oneseat::users::Role;
 use super::{LOCKS, MODES, Pooled};
 use crate::support::{App, Client, Database, Pooler, eventually};
 
-/// Waits until this client gets the expected answer. It must never get another one, except 503.
+/// Whether this client gets the expected answer. The only other answer that is allowed is 503.
 async fn is_answered(client: &Client, expected: u16) -> bool {
     let status = client.session().await.status;
     assert!(

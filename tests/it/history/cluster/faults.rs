@@ -16,16 +16,16 @@ pub enum Fault {
     PostgresKilled,
     /// Patroni is killed, and PostgreSQL goes on.
     PatroniKilled,
-    /// Patroni and PostgreSQL.
+    /// Patroni and PostgreSQL are killed.
     NodeKilled,
     StandbyKilled,
-    /// Patroni goes on, and PostgreSQL when another node leads.
+    /// PostgreSQL is frozen until another node leads. Patroni goes on.
     PostgresFrozen,
-    /// PostgreSQL goes on, and Patroni when another node leads.
+    /// Patroni is frozen until another node leads. PostgreSQL goes on.
     PatroniFrozen,
     /// Patroni is frozen, and the watchdog ends the node.
     PatroniFrozenAndWatched,
-    /// Both: a virtual machine that is paused. They go on when another node leads.
+    /// Both are frozen until another node leads, as in a virtual machine that is paused.
     NodeFrozen,
     /// The standby that commits wait for is frozen, for longer than commits wait.
     StandbyFrozen,

@@ -228,7 +228,7 @@ impl Record {
         gaps
     }
 
-    /// The outage of this kind since then; `out` are the times in which nothing could be written.
+    /// The outage of this kind since then; `writes` are the times in which nothing could be written.
     pub fn of(&self, what: What, instance: usize, since: Duration, writes: &[Gap]) -> Outage {
         let times = locked(&self.answers[what as usize][instance]).clone();
         let longest = gaps(&times, since).into_iter().map(Gap::length).max();
