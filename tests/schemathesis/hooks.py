@@ -10,23 +10,23 @@ import schemathesis
 from hypothesis import strategies
 
 SERVER = os.environ["ONESEAT_TESTED"]
-# Addresses of the admin and of somebody whose sessions are there to be ended; both have one password.
+# Addresses of the admin, and of a user whose sessions are there to be ended; both have the same password.
 ADMIN = os.environ["ONESEAT_TESTED_ADMIN"]
 LEAVER = os.environ["ONESEAT_TESTED_LEAVER"]
 PASSWORD = os.environ["ONESEAT_TESTED_PASSWORD"]
-# Id and secret, with a colon in between.
+# The id and secret of a service, separated by a colon.
 SERVICE = os.environ["ONESEAT_TESTED_SERVICE"]
 
-# A call that succeeds ends the session that it was made in; a stream is ended by the session's end.
+# If these calls succeed, the session of the caller has ended afterwards; a stream ends when its session does.
 ENDS_ITS_OWN_SESSION = {"/auth/logout", "/auth/password/change", "/auth/session/events"}
 
-# Somebody who is removed, or has another address, cannot sign in any more.
+# A user who is removed, or has another address, can no longer sign in with the known one.
 TAKES_AN_ACCOUNT = {("delete", "/api/admin/users/{id}"), ("put", "/api/admin/users/{id}/email")}
 
 # Wrong passwords lock the address of the caller.
 ASKS_FOR_A_PASSWORD = {"/auth/email/change"}
 
-# Of each of them, by address: the live token, and the id.
+# By address: the live token of each user, and the user's id.
 tokens = {}
 ids = {}
 
@@ -110,7 +110,7 @@ def after_call(ctx, case, response):
             del tokens[email]
 
 
-# An address is bounded in bytes, which no schema can say: at most 64 before the @ and 254 in all. Its domain is one by IDNA.
+# An address is bounded in bytes, which no schema can say: at most 64 before the @ and 254 in all. Its domain must be valid by IDNA.
 letters = strategies.characters(exclude_categories=["C", "Z"], exclude_characters="@")
 domains = strategies.from_regex(r"[a-zà-öø-ÿ一-龥]{1,8}", fullmatch=True)
 schemathesis.openapi.format(

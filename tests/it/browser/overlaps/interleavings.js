@@ -1,6 +1,7 @@
-// Chance decides what a page asks for, and when the server works and the network delivers, cuts or delays. Whatever happens, in the end the
-// page holds one live session, or none, and the server has no other that the page opened. Runs in a page, with a server and a network
-// that are simulated: `await interleavings(Oneseat, seed, runs)` resolves to what went wrong and to how often what was tried.
+// A random test of the client module: chance decides which calls a page makes, when the server works, and when the network delivers, cuts
+// or delays. Whatever happens, at the end the page holds one live session, or none, and the server has no other session that the page opened.
+// It runs in a page, with a simulated server and network: `await interleavings(Oneseat, seed, runs)` resolves to the failures, and to how
+// often each thing was tried.
 
 /** Numbers in [0, 1) from a seed (mulberry32). */
 function chance(seed) {
@@ -12,7 +13,7 @@ function chance(seed) {
   };
 }
 
-/** Lets everything happen that waits for nothing but its turn. */
+/** Lets every task run that is ready to run. */
 function turn() {
   return new Promise((done) => {
     const { port1, port2 } = new MessageChannel();
@@ -23,21 +24,21 @@ function turn() {
 
 const json = (status, body) => new Response(JSON.stringify(body), { status });
 
-/** The server, which keeps the first law, and the network before it. */
+/** The server, which keeps at most one session for each user, and the network in front of it. */
 class World {
   /** User to token. */
   live = new Map();
   /** The tokens that the page was meant to get, with the number of the call. */
   opened = new Map();
-  /** Those of which an answer, or the word of their end, was lost. */
+    /** The tokens for which an answer, or the message about their end, was lost. */
   lost = new Set();
-  /** Is the page left; how often it was; and how often before the server was first told of the end of each token. */
+    /** Whether the page has been left; how often it was; and, for each token, how often it had been when the server was first told of its end. */
   isHidden = false;
   hides = 0;
   told = new Map();
-  /** Token to how often the server was too busy to be told. */
+    /** Token to how often the server was too busy to accept the message about its end. */
   busy = new Map();
-  /** What waits for its time. */
+    /** Timers that have not fired yet. */
   timers = new Map();
   requests = [];
   streams = [];
@@ -68,7 +69,7 @@ class World {
     return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
   }
 
-  /** The server does what it was asked for. */
+    /** The server carries out the request. */
   work(request) {
     const { path, token, content, call } = request;
     if (path === "/auth/login") {
@@ -97,14 +98,14 @@ class World {
     request.answer = answer;
   }
 
-  /** The server is too busy for what it was asked for. */
+    /** The server is too busy for the request. */
   tooBusy(request) {
     const { path, token } = request;
     request.answer = json(503, { code: "unavailable" });
     if (path === "/auth/logout") {
       const times = (this.busy.get(token) ?? 0) + 1;
       this.busy.set(token, times);
-      // Nobody tells more often than this; a page that is left tells at once, and no more.
+            // The page tries no more often than this; a page that is left tries once, immediately.
       if (times > 3 || this.hides > this.told.get(token)) this.lost.add(token);
     }
     if (request.isCut) this.forget(request);
@@ -135,7 +136,7 @@ class World {
     this.requests.splice(this.requests.indexOf(request), 1);
   }
 
-  /** The streams of what has ended say so. */
+    /** The event streams of ended sessions send the end. */
   tell() {
     for (const { token, signal, writer } of this.streams) {
       if (signal.aborted || this.isLive(token)) continue;
@@ -256,7 +257,7 @@ async function interleaving(Oneseat, random, tried) {
     act(pick(often));
     if (random() < 0.7) await turn();
   }
-  // Everything comes to its end.
+    // All that is still running finishes.
   act("show");
   for (let quiet = 0; quiet < 5; quiet += 1) {
     await turn();
