@@ -30,15 +30,15 @@ class World {
   live = new Map();
   /** The tokens that the page was meant to get, with the number of the call. */
   opened = new Map();
-    /** The tokens for which an answer, or the message about their end, was lost. */
+  /** The tokens for which an answer, or the message about their end, was lost. */
   lost = new Set();
-    /** Whether the page has been left; how often it was; and, for each token, how often it had been when the server was first told of its end. */
+  /** Whether the page has been left; how often it was; and, for each token, how often it had been when the server was first told of its end. */
   isHidden = false;
   hides = 0;
   told = new Map();
-    /** Token to how often the server was too busy to accept the message about its end. */
+  /** Token to how often the server was too busy to accept the message about its end. */
   busy = new Map();
-    /** Timers that have not fired yet. */
+  /** Timers that have not fired yet. */
   timers = new Map();
   requests = [];
   streams = [];
@@ -69,7 +69,7 @@ class World {
     return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
   }
 
-    /** The server carries out the request. */
+  /** The server carries out the request. */
   work(request) {
     const { path, token, content, call } = request;
     if (path === "/auth/login") {
@@ -98,14 +98,14 @@ class World {
     request.answer = answer;
   }
 
-    /** The server is too busy for the request. */
+  /** The server is too busy for the request. */
   tooBusy(request) {
     const { path, token } = request;
     request.answer = json(503, { code: "unavailable" });
     if (path === "/auth/logout") {
       const times = (this.busy.get(token) ?? 0) + 1;
       this.busy.set(token, times);
-            // The page tries no more often than this; a page that is left tries once, immediately.
+      // The page tries no more often than this; a page that is left tries once, immediately.
       if (times > 3 || this.hides > this.told.get(token)) this.lost.add(token);
     }
     if (request.isCut) this.forget(request);
@@ -136,7 +136,7 @@ class World {
     this.requests.splice(this.requests.indexOf(request), 1);
   }
 
-    /** The event streams of ended sessions send the end. */
+  /** The event streams of ended sessions send the end. */
   tell() {
     for (const { token, signal, writer } of this.streams) {
       if (signal.aborted || this.isLive(token)) continue;
@@ -257,7 +257,7 @@ async function interleaving(Oneseat, random, tried) {
     act(pick(often));
     if (random() < 0.7) await turn();
   }
-    // All that is still running finishes.
+  // All that is still running finishes.
   act("show");
   for (let quiet = 0; quiet < 5; quiet += 1) {
     await turn();
