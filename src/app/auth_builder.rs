@@ -7,11 +7,12 @@ use super::Error;
 use crate::auth::{Auth, Validator, write_restored};
 use crate::config::{Pepper, Policy, ServeConfig, SessionPolicy};
 use crate::db::Database;
-use crate::sessions::feed::{Feed, LeaseSetting, RunningReader};
+use crate::sessions::feed::{Feed, ForStreams, LeaseSetting, RunningReader};
 use crate::sessions::memory::Memory;
 use crate::sessions::pages::Pages;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
+use crate::users::store::admins_among;
 
 /// The sizes and settings of the parts of the use cases.
 pub(super) struct AuthBuilder {
@@ -90,7 +91,10 @@ impl AuthBuilder {
             self.lease,
             memory.clone(),
             watchers.clone(),
-            write_restored,
+            ForStreams {
+                write_restored,
+                admins_among,
+            },
         )?;
         let validator = Validator::start(&self.db, self.validators, memory, self.policy.sessions)?;
         let hasher = Hasher::start(self.hashers, self.pepper)?;

@@ -110,6 +110,11 @@ impl Watchers {
         self.open().streams.keys().map(|(_, session)| *session).collect()
     }
 
+    /// The users whose sessions are watched.
+    pub(super) fn watched_users(&self) -> Vec<Uuid> {
+        self.open().streams.keys().map(|(user, _)| *user).collect()
+    }
+
     /// The watched sessions of these users.
     pub(super) fn watched_of(&self, users: &[Uuid]) -> Vec<Uuid> {
         let open = self.open();

@@ -109,6 +109,14 @@ pub fn find_by_id(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<User>
         .optional()
 }
 
+/// Finds the admins among these users.
+pub fn admins_among(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    users::table
+        .filter(users::id.eq_any(ids).and(users::role.eq(Role::Admin)))
+        .select(users::id)
+        .load(conn)
+}
+
 /// The columns of [`ClaimedRow`]. The first parameter is the address's digest.
 fn claim_sql(rest: &str) -> String {
     format!(

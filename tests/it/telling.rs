@@ -6,7 +6,9 @@ use futures_util::future::join_all;
 use oneseat::users::Role;
 
 use crate::support::sql::OVER;
-use crate::support::{App, Clocked, NoSweep, Program, eventually, oneseat};
+use crate::support::{
+    App, Clocked, Database, EventStream, Lost, NoSweep, Program, Wire, eventually, oneseat,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_an_end_cannot_be_written_nobody_is_told_of_it() {
@@ -124,4 +126,27 @@ async fn an_end_that_many_tell_at_once_is_written_and_logged_once() {
         .map(String::as_str)
         .chain(swept.lines());
     assert_eq!(lines.filter(|line| ends(line)).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_learns_that_its_user_became_an_admin_while_the_feed_was_lost() {
+    let database = Database::fresh();
+    let wire = Wire::to(&database);
+    let app = App::start_on(wire.database()).await;
+    let ada = app.signed_in("ada").await;
+    let mut events = EventStream::open(&ada).await;
+    wire.cut(Lost::Everything);
+    eventually("the feed is given up", async || {
+        let why = app.auth.is_ready().await.unwrap_err().to_string();
+        why.contains("what has ended cannot be read")
+    })
+    .await;
+    database.execute("update users set role = 'admin' where name = 'ada'");
+    wire.mend();
+    // The page opens it again with its new role.
+    assert_eq!(events.next().await, None);
+    let mut events = EventStream::open(&ada).await;
+    app.signed_in("grace").await;
+    assert_eq!(events.next().await.unwrap().0, "changed");
+    drop(app);
 }

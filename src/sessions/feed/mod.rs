@@ -37,9 +37,14 @@ const DEADLINE: Duration = Duration::from_secs(8);
 /// The feed is read for the memory until this long after the last validation.
 const WARM: Duration = Duration::from_secs(2);
 
-/// Writes the ends of some sessions that a backup has brought back, so that event streams can be told.
-/// Returns how many it wrote.
-pub type WriteRestored = fn(&mut PgConnection) -> QueryResult<usize>;
+/// What event streams need of tables other than those of sessions.
+#[derive(Clone, Copy)]
+pub struct ForStreams {
+    /// Writes the ends of some sessions that a backup has brought back. Returns how many it wrote.
+    pub write_restored: fn(&mut PgConnection) -> QueryResult<usize>,
+    /// Finds the admins among these users.
+    pub admins_among: fn(&mut PgConnection, &[Uuid]) -> QueryResult<Vec<Uuid>>,
+}
 
 /// How this process uses leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +92,7 @@ struct Demand {
     validated: AtomicU64,
     started: Instant,
     remembers: bool,
-    write_restored: WriteRestored,
+    for_streams: ForStreams,
 }
 
 impl Feed {
@@ -101,7 +106,7 @@ impl Feed {
         lease: LeaseSetting,
         memory: Arc<dyn FeedListener>,
         watchers: Watchers,
-        write_restored: WriteRestored,
+        for_streams: ForStreams,
     ) -> io::Result<(Self, RunningReader)> {
         let (wake, woken) = bounded(1);
         let demand = Arc::new(Demand {
@@ -113,7 +118,7 @@ impl Feed {
             validated: AtomicU64::new(0),
             started: Instant::now(),
             remembers: matches!(lease, LeaseSetting::Of(lease) if !lease.is_zero()),
-            write_restored,
+            for_streams,
         });
         let (sender, rounds) = watch::channel(LastRound {
             asked: None,

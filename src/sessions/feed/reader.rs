@@ -220,7 +220,10 @@ impl Reader {
         if is_everybody || !sessions.is_empty() {
             // This writes only some of the ends. The sweep writes the others, and the feed then names their
             // users. A failure here must not hold notices back.
-            if let Err(error) = self.connection.run(DEADLINE, self.demand.write_restored) {
+            if let Err(error) = self
+                .connection
+                .run(DEADLINE, self.demand.for_streams.write_restored)
+            {
                 log::warn!("ends of restored sessions cannot be written: {error}");
             }
         }
@@ -237,9 +240,25 @@ impl Reader {
             }
         }
         if is_everybody || !round.named.is_empty() {
-            // If all users are named, do not tell every stream: each would ask the database at the same time.
             self.watchers.tell_named(&round.named);
             self.watchers.tell_change();
+        }
+        if round.is_lost {
+            self.tell_admins()?;
+        }
+        Ok(())
+    }
+
+    /// Tells the streams of admins. Some of these users may have become admins unnoticed; if all streams were told, each of
+    /// them would ask at the same time.
+    fn tell_admins(&mut self) -> Result<(), Unavailable> {
+        let admins_among = self.demand.for_streams.admins_among;
+        for users in self.watchers.watched_users().chunks(LOOKED_AT_ONCE) {
+            let users = users.to_vec();
+            let admins = self
+                .connection
+                .run(DEADLINE, move |conn| admins_among(conn, &users))?;
+            self.watchers.tell_named(&admins);
         }
         Ok(())
     }
