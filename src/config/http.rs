@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::origin::{origin, public_url};
-use super::reader::{Reader, given, listed};
+use super::reader::{Reader, given, list};
 
 /// Most workers that the server crate takes.
 const MOST_WORKERS: u32 = 512;
@@ -105,9 +105,7 @@ impl HttpConfig {
         let public_url = reader.read_given("--public-url", &settings.public_url, public_url);
         let static_dir = reader.read_given("--static-dir", &settings.static_dir, static_dir);
         let metrics_bind = reader.read_given("--metrics-bind", &settings.metrics_bind, address);
-        let cors_origins = reader.read("--cors-origins", &settings.cors_origins, |raw| {
-            listed(raw).map(origin).collect::<Result<Vec<_>, _>>()
-        });
+        let cors_origins = reader.read("--cors-origins", &settings.cors_origins, |raw| list(raw, origin));
         let login_rate = match settings.login_rate.trim() {
             "off" => Some(None),
             raw => reader.read("--login-rate", raw, |raw| match raw.parse::<NonZeroU32>() {
@@ -176,9 +174,15 @@ mod tests {
                 "https://b.example"
             ]
         );
-        let bad = read(&["--cors-origins", "https://a.example,https://*.b.example"]).unwrap_err();
+        let bad = read(&[
+            "--cors-origins",
+            "https://*.a.example,https://b.example,c.example",
+        ])
+        .unwrap_err();
         assert!(
-            bad.to_string().contains("`https://*.b.example` is not an origin"),
+            bad.to_string().ends_with(
+                "`https://*.a.example` is not an origin, `c.example` is not an origin; write it like https://app.example.org"
+            ),
             "{bad}"
         );
     }

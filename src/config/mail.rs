@@ -100,27 +100,24 @@ impl MailConfig {
         has_public_url: bool,
         prints_mail: bool,
     ) -> Option<Option<Self>> {
-        let (url, from) = (given(&settings.smtp_url), given(&settings.mail_from));
-        let (Some(url), Some(from)) = (url, from) else {
-            reader.require(
-                url.is_none() && from.is_none(),
-                "--smtp-url and --mail-from need each other",
-            );
-            return Some(prints_mail.then_some(Self::Terminal));
-        };
+        let url =
+            given(&settings.smtp_url).map(|url| reader.read("--smtp-url", "(hidden)", |_| smtp_url(url)));
+        let from = given(&settings.mail_from).map(|from| reader.read("--mail-from", from, sender));
         reader.require(
-            has_public_url,
+            url.is_some() == from.is_some(),
+            "--smtp-url and --mail-from need each other",
+        );
+        reader.require(
+            url.is_none() || has_public_url,
             "--smtp-url needs --public-url: mails lead people to it",
         );
-        let url = reader.read("--smtp-url", "(hidden)", |_| smtp_url(url));
-        let from = reader.read("--mail-from", from, |from| match from.parse::<Mailbox>() {
-            Ok(_) => Ok(from.to_owned()),
-            Err(_) => Err("write it like `oneseat <seat@example.org>`".to_owned()),
-        });
-        Some(Some(Self::Smtp {
-            url: url?,
-            from: from?,
-        }))
+        match (url, from) {
+            (None, None) => Some(prints_mail.then_some(Self::Terminal)),
+            (url, from) => Some(Some(Self::Smtp {
+                url: url??,
+                from: from??,
+            })),
+        }
     }
 }
 
@@ -160,6 +157,13 @@ fn utf8(reader: &mut Reader, setting: &Option<String>, usual: bool) -> Option<bo
         Some("off") => Some(false),
         None => Some(usual),
         Some(raw) => reader.read("--smtp-utf8", raw, |_| Err("must be on or off".to_owned())),
+    }
+}
+
+fn sender(raw: &str) -> Result<String, String> {
+    match raw.parse::<Mailbox>() {
+        Ok(_) => Ok(raw.to_owned()),
+        Err(_) => Err("write it like `oneseat <seat@example.org>`".to_owned()),
     }
 }
 

@@ -338,6 +338,32 @@ pub(crate) mod tests {
         assert_eq!(bad.lines().count(), 5);
     }
 
+    #[test]
+    fn what_lacks_its_other_half_is_read_all_the_same() {
+        let url = [
+            "--database-url",
+            "postgres://",
+            "--public-url",
+            "https://seat.example.org",
+        ];
+        for (flag, value, needs) in [
+            ("--smtp-url", "mail.example.org", "--mail-from"),
+            ("--mail-from", "nobody", "--smtp-url"),
+            ("--tls-cert", "/nowhere", "--tls-key"),
+            ("--tls-key", "/nowhere", "--tls-cert"),
+        ] {
+            let bad = read(&[&url[..], &[flag, value]].concat())
+                .unwrap_err()
+                .to_string();
+            let (wrong, missing) = bad.split_once('\n').unwrap();
+            assert!(wrong.starts_with(&format!("{flag} `")), "{bad}");
+            assert!(
+                missing.contains(needs) && missing.contains("need each other"),
+                "{bad}"
+            );
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
 

@@ -4,10 +4,17 @@ use std::cell::Cell;
 
 use url::{Host, Url};
 
+use super::reader::Wrong;
+
 /// Reads an origin (RFC 6454 6.2), and returns it with scheme and host in lower case, an international host in its
 /// ASCII form, and the port unless it is the default one.
-pub(super) fn origin(raw: &str) -> Result<String, String> {
-    serialized(raw).ok_or_else(|| format!("`{raw}` is not an origin; write it like https://app.example.org"))
+pub(super) fn origin(raw: &str) -> Result<String, Wrong> {
+    serialized(raw).ok_or_else(|| {
+        Wrong::new(
+            format!("`{raw}` is not an origin"),
+            "write it like https://app.example.org",
+        )
+    })
 }
 
 /// Reads the public URL of a server, in the form of an origin.
@@ -64,7 +71,7 @@ mod tests {
             ("http://[2001:DB8:0:0::1]", "http://[2001:db8::1]"),
             ("http://192.0.2.1", "http://192.0.2.1"),
         ] {
-            assert_eq!(origin(raw).as_deref(), Ok(sent), "{raw}");
+            assert_eq!(origin(raw).ok().as_deref(), Some(sent), "{raw}");
             assert_eq!(public_url(raw).as_deref(), Ok(sent), "{raw}");
         }
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 use ipnetwork::IpNetwork;
 
-use super::reader::{Reader, listed};
+use super::reader::{Reader, Wrong, list};
 
 /// Which proxies are trusted. Taken by `serve`.
 #[derive(Args, Clone, Debug)]
@@ -23,12 +23,14 @@ pub struct ProxySettings {
 /// Reads the networks of the trusted proxies.
 pub(super) fn trusted(reader: &mut Reader, settings: &ProxySettings) -> Option<Vec<IpNetwork>> {
     reader.read("--trusted-proxies", &settings.trusted_proxies, |raw| {
-        let network = |raw: &str| {
-            raw.parse()
-                .map(canonical)
-                .map_err(|_| format!("`{raw}` is not a network; write it like 10.0.0.0/8 or ::1"))
-        };
-        listed(raw).map(network).collect()
+        list(raw, |raw| {
+            raw.parse().map(canonical).map_err(|_| {
+                Wrong::new(
+                    format!("`{raw}` is not a network"),
+                    "write it like 10.0.0.0/8 or ::1",
+                )
+            })
+        })
     })
 }
 
@@ -46,6 +48,14 @@ fn canonical(network: IpNetwork) -> IpNetwork {
 #[cfg(test)]
 mod tests {
     use super::super::tests::read;
+
+    #[test]
+    fn every_network_that_is_wrong_is_named() {
+        let proxies = "10.0.0.0/99,10.1.0.0/16,proxy.example";
+        let bad = read(&["--database-url", "postgres://", "--trusted-proxies", proxies]).unwrap_err();
+        let words = "`10.0.0.0/99` is not a network, `proxy.example` is not a network; write it like 10.0.0.0/8 or ::1";
+        assert!(bad.to_string().ends_with(words), "{bad}");
+    }
 
     #[test]
     fn a_network_of_ipv4_in_disguise_is_the_network_that_it_means() {

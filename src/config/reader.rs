@@ -1,5 +1,6 @@
 //! Parses every value and collects the errors, so that an operator who got three wrong is told about three.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -83,7 +84,72 @@ pub(super) fn given(value: &Option<String>) -> Option<&str> {
     value.as_deref().map(str::trim).filter(|value| !value.is_empty())
 }
 
+/// What is wrong with a part of a value, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) what: String,
+    pub(super) remedy: String,
+}
+
+impl Wrong {
+    pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.what, self.remedy)
+    }
+}
+
+/// Reads a comma-separated list.
+///
+/// # Errors
+/// Every part that is wrong, in one sentence. Parts with the same remedy stand together before it.
+pub(super) fn list<T>(raw: &str, read: impl Fn(&str) -> Result<T, Wrong>) -> Result<Vec<T>, String> {
+    let (mut right, mut wrong): (Vec<T>, Vec<Wrong>) = (Vec::new(), Vec::new());
+    for part in parts(raw) {
+        match read(part) {
+            Ok(value) => right.push(value),
+            Err(error) => wrong.push(error),
+        }
+    }
+    if wrong.is_empty() {
+        Ok(right)
+    } else {
+        Err(all(wrong))
+    }
+}
+
 /// The parts of a comma-separated list.
-pub(super) fn listed(raw: &str) -> impl Iterator<Item = &str> {
+pub(super) fn parts(raw: &str) -> impl Iterator<Item = &str> {
     raw.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// Two values that are read apart.
+///
+/// # Errors
+/// All that are wrong, in one sentence.
+pub(super) fn both<A, B>(one: Result<A, Wrong>, other: Result<B, Wrong>) -> Result<(A, B), String> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (one, other) => Err(all(one.err().into_iter().chain(other.err()).collect())),
+    }
+}
+
+/// One sentence for all of them.
+fn all(wrong: Vec<Wrong>) -> String {
+    let mut remedies: Vec<Wrong> = Vec::new();
+    for Wrong { what, remedy } in wrong {
+        match remedies.iter_mut().find(|known| known.remedy == remedy) {
+            Some(known) => known.what = format!("{}, {what}", known.what),
+            None => remedies.push(Wrong { what, remedy }),
+        }
+    }
+    let remedies: Vec<String> = remedies.iter().map(Wrong::to_string).collect();
+    remedies.join("; ")
 }

@@ -43,16 +43,14 @@ impl TlsConfig {
                 Err(error) => Err(format!("cannot be read: {error}")),
             })
         };
-        match (given(&settings.tls_cert), given(&settings.tls_key)) {
+        let certificate = given(&settings.tls_cert).map(|raw| file(reader, "--tls-cert", raw));
+        let key = given(&settings.tls_key).map(|raw| file(reader, "--tls-key", raw));
+        match (certificate, key) {
             (None, None) => Some(None),
-            (Some(certificate), Some(key)) => {
-                let certificate = file(reader, "--tls-cert", certificate);
-                let key = file(reader, "--tls-key", key);
-                Some(Some(Self {
-                    certificate: certificate?,
-                    key: key?,
-                }))
-            }
+            (Some(certificate), Some(key)) => Some(Some(Self {
+                certificate: certificate?,
+                key: key?,
+            })),
             _ => {
                 reader.require(false, "--tls-cert and --tls-key need each other");
                 None

@@ -6,6 +6,8 @@
 use palette::color_difference::Wcag21RelativeContrast;
 use palette::{Mix, Srgb};
 
+use super::super::reader::{Wrong, both};
+
 /// The contrast that WCAG AA asks of text.
 const ENOUGH: f32 = 4.5;
 
@@ -103,24 +105,31 @@ impl Pages {
     }
 
     /// Reads a colour and checks it.
-    fn read(&self, raw: &str) -> Result<Colour, String> {
+    fn read(&self, raw: &str) -> Result<Colour, Wrong> {
         let accent = hex(raw)?;
         let contrast = self.contrast(accent);
         if contrast >= ENOUGH {
             return Ok(accent);
         }
-        Err(format!(
-            "{raw} has a contrast of {:.1}:1 on {} pages, and text needs {ENOUGH}:1; the nearest colour that has it is {}",
-            // Never rounded up to what is enough.
-            (contrast * 10.0).floor() / 10.0,
-            self.name,
-            code(self.nearest(accent))
+        Err(Wrong::new(
+            format!(
+                "{raw} has a contrast of {:.1}:1 on {} pages, and text needs {ENOUGH}:1",
+                // Never rounded up to what is enough.
+                (contrast * 10.0).floor() / 10.0,
+                self.name,
+            ),
+            format!("the nearest colour that has it is {}", code(self.nearest(accent))),
         ))
     }
 }
 
-fn hex(raw: &str) -> Result<Colour, String> {
-    let wrong = || format!("`{raw}` is no colour; write six hex digits like #1d4ed8");
+fn hex(raw: &str) -> Result<Colour, Wrong> {
+    let wrong = || {
+        Wrong::new(
+            format!("`{raw}` is no colour"),
+            "write six hex digits like #1d4ed8",
+        )
+    };
     if raw.len() != 7 || !raw.starts_with('#') {
         return Err(wrong());
     }
@@ -135,8 +144,9 @@ impl Accent {
             Some((light, dark)) => (light.trim(), Some(dark.trim())),
             None => (raw, None),
         };
-        let light = LIGHT.read(light)?;
-        let dark = dark.map_or_else(|| Ok(DARK.nearest(light)), |dark| DARK.read(dark))?;
+        let dark = dark.map(|dark| DARK.read(dark)).transpose();
+        let (light, dark) = both(LIGHT.read(light), dark)?;
+        let dark = dark.unwrap_or_else(|| DARK.nearest(light));
         Ok(Self {
             light: LIGHT.shades(light),
             dark: DARK.shades(dark),

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::super::reader::listed;
+use super::super::reader::{self, Wrong};
 use super::visible;
 
 /// The most links.
@@ -33,21 +33,29 @@ impl SiteLink {
 
 /// Reads a comma-separated list of links.
 pub(super) fn list(raw: &str) -> Result<Vec<SiteLink>, String> {
-    let links = listed(raw).map(link).collect::<Result<Vec<_>, _>>()?;
-    if links.len() > MOST {
-        return Err(format!("has {} links; leave out all but {MOST}", links.len()));
+    let count = reader::parts(raw).count();
+    let too_many = (count > MOST).then(|| format!("has {count} links; leave out all but {MOST}"));
+    match (reader::list(raw, link), too_many) {
+        (Ok(_), Some(wrong)) => Err(wrong),
+        (Err(wrong), Some(too_many)) => Err(format!("{too_many}; {wrong}")),
+        (read, None) => read,
     }
-    Ok(links)
 }
 
-fn link(raw: &str) -> Result<SiteLink, String> {
+fn link(raw: &str) -> Result<SiteLink, Wrong> {
     let (label, address) = raw.split_once('=').ok_or_else(|| {
-        format!("`{raw}` is no link; write it like Help=https://example.org/help, and a comma in an address as %2C")
+        Wrong::new(
+            format!("`{raw}` is no link"),
+            "write it like Help=https://example.org/help, and a comma in an address as %2C",
+        )
     })?;
-    let label =
-        visible(label.trim(), LONGEST_LABEL).map_err(|wrong| format!("the label `{label}` {wrong}"))?;
+    let label = visible(label.trim(), LONGEST_LABEL)
+        .map_err(|wrong| Wrong::new(format!("the label `{label}` {}", wrong.what), wrong.remedy))?;
     let address = address_of(address.trim()).ok_or_else(|| {
-        format!("`{label}` has no address that is allowed; use https://..., mailto:... or a path like /static/help.html")
+        Wrong::new(
+            format!("`{label}` has no address that is allowed"),
+            "use https://..., mailto:... or a path like /static/help.html",
+        )
     })?;
     Ok(SiteLink { label, address })
 }
@@ -120,7 +128,19 @@ mod tests {
                 "{raw}: {wrong}"
             );
         }
+        assert_eq!(
+            list("Help, A=/a,B=http://b.example,=/c ,Imprint"),
+            Err("`Help` is no link, `Imprint` is no link; write it like Help=https://example.org/help, and a comma in an \
+                 address as %2C; `B` has no address that is allowed; use https://..., mailto:... or a path like \
+                 /static/help.html; the label `` is empty; write at least one character"
+                .to_owned())
+        );
         let many = "A=/a,".repeat(9);
         assert!(list(&many).unwrap_err().contains("leave out all but 8"));
+        let many = list(&format!("{many}Help")).unwrap_err();
+        assert!(
+            many.contains("has 10 links") && many.contains("`Help` is no link"),
+            "{many}"
+        );
     }
 }

@@ -10,7 +10,7 @@ pub use accent::{Accent, Shades};
 pub use link::SiteLink;
 pub use logo::{Logo, LogoFormat};
 
-use super::reader::{Reader, given};
+use super::reader::{Reader, Wrong, given};
 use crate::unseen;
 
 /// The name of a site that was given none.
@@ -72,19 +72,22 @@ impl SiteConfig {
 }
 
 /// Reads a short text for people.
-fn visible(raw: &str, longest: usize) -> Result<String, String> {
+fn visible(raw: &str, longest: usize) -> Result<String, Wrong> {
     match raw.chars().count() {
         _ if unseen::of_text(raw).next().is_some() => {
-            Err("has characters that nobody can see; leave them out".to_owned())
+            Err(Wrong::new("has characters that nobody can see", "leave them out"))
         }
-        0 => Err("is empty; write at least one character".to_owned()),
-        long if long > longest => Err(format!("has {long} characters; shorten it to {longest} or fewer")),
+        0 => Err(Wrong::new("is empty", "write at least one character")),
+        long if long > longest => Err(Wrong::new(
+            format!("has {long} characters"),
+            format!("shorten it to {longest} or fewer"),
+        )),
         _ => Ok(raw.to_owned()),
     }
 }
 
 fn site_name(raw: &str) -> Result<String, String> {
-    visible(raw, LONGEST_NAME)
+    visible(raw, LONGEST_NAME).map_err(|wrong| wrong.to_string())
 }
 
 #[cfg(test)]
