@@ -15,7 +15,7 @@ use diesel::expression::QueryMetadata;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{Query, QueryFragment, QueryId};
-use diesel::result::{DatabaseErrorKind, Error};
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use diesel::sql_types::Integer;
 
 use super::connection_settings::{self, Beginning, PLANNED_ONCE};
@@ -154,7 +154,7 @@ impl PgConnection {
     /// forgotten their names. Behind a pooler another connection costs PostgreSQL nothing.
     fn retired_if_stale<T>(&mut self, done: QueryResult<T>) -> QueryResult<T> {
         if let Err(Error::DatabaseError(DatabaseErrorKind::Unknown, words)) = &done {
-            self.must_be_closed |= self.is_pooled() || words.message().starts_with("cached plan ");
+            self.must_be_closed |= self.is_pooled() || may_be_stale(&**words);
         }
         done
     }
@@ -162,6 +162,15 @@ impl PgConnection {
     fn depth(&mut self) -> QueryResult<Option<std::num::NonZeroU32>> {
         AnsiTransactionManager::transaction_manager_status_mut(&mut self.diesel).transaction_depth()
     }
+}
+
+/// Whether an error may be that of a prepared statement whose result has another type now (SQLSTATE 0A000). Diesel does not
+/// pass the SQLSTATE on, and PostgreSQL's words are in the language of `lc_messages`. But this error says nothing beside
+/// its words. So do time-outs, which come too rarely for a new connection to matter.
+fn may_be_stale(error: &dyn DatabaseErrorInformation) -> bool {
+    let names_something = error.table_name().is_some() || error.constraint_name().is_some();
+    let explains = error.details().is_some() || error.hint().is_some();
+    !names_something && !explains && error.statement_position().is_none()
 }
 
 /// Begins a transaction with these statements.

@@ -1,11 +1,13 @@
 //! The database goes away and comes back.
 
-use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
+use diesel::dsl::{select, sql};
+use diesel::sql_types::Integer;
+use diesel::{PgConnection, RunQueryDsl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use oneseat::db::embedded::Embedded;
-use oneseat::db::migrations;
+use oneseat::db::{Unavailable, migrations};
 use oneseat::users::Role;
 use reqwest::StatusCode;
 use tempfile::TempDir;
@@ -256,4 +258,49 @@ async fn a_server_that_cannot_be_written_to_is_not_ready() {
         app.visitor().get("/readyz").await.status == 200
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_statements_may_be_stale_is_replaced_in_every_language() {
+    let database = Database::fresh();
+    let pool = oneseat::db::Database::connect(database.url(), 1).unwrap();
+    let backend = async || {
+        let pid = |conn: &mut _| select(sql::<Integer>("pg_backend_pid()")).get_result::<i32>(conn);
+        pool.run(move |conn| Ok::<_, Unavailable>(pid(conn)?))
+            .await
+            .unwrap()
+    };
+    let fails = async |error: &'static str| {
+        let raise = format!("do $$ begin raise exception {error}; end $$");
+        let failed = pool.run(move |conn| Ok::<_, Unavailable>(conn.batch_execute(&raise)?));
+        assert!(failed.await.is_err());
+    };
+    // What PostgreSQL 15 says in German.
+    let german = "'gecachter Plan darf den Ergebnistyp nicht aendern' using errcode = '0A000'";
+    let first = backend().await;
+    fails(german).await;
+    let second = backend().await;
+    assert_ne!(first, second);
+    // Errors that say more are about something else.
+    for other in [
+        "'no' using errcode = '23514', constraint = 'some_constraint'",
+        "'no' using errcode = 'P0001', hint = 'do something else'",
+    ] {
+        fails(other).await;
+        assert_eq!(backend().await, second, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_whose_result_has_another_type_fails_once() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    assert_eq!(ada.get("/auth/history").await.status, 200);
+    let database = app.database();
+    database.execute("alter table ended_sessions alter column user_agent type varchar(2000)");
+    eventually("it works again", async || {
+        ada.get("/auth/history").await.status == 200
+    })
+    .await;
+    drop(app);
 }

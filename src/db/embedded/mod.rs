@@ -29,6 +29,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use diesel::RunQueryDsl;
+use diesel::dsl::sql;
+use diesel::sql_types::{Bool, Text};
 
 use super::Unavailable;
 use super::connection::establish;
@@ -137,9 +139,19 @@ fn is_alone(in_use: &File) -> bool {
 
 fn create_database(server: &Server) -> Result<(), Error> {
     let mut connection = establish(&server.url_of("postgres")).map_err(Error::program("postgres"))?;
-    match diesel::sql_query(format!("create database {DATABASE}")).execute(&mut connection) {
-        Ok(_) => Ok(()),
-        Err(error) if error.to_string().contains("already exists") => Ok(()),
-        Err(error) => Err(Error::program("create database")(Unavailable::from(error))),
+    let failed = |error| Error::program("create database")(Unavailable::from(error));
+    let is_there = sql::<Bool>("exists (select from pg_database where datname = ")
+        .bind::<Text, _>(DATABASE)
+        .sql(")");
+    // The caller holds the start lock, so nobody else creates it meanwhile.
+    if diesel::select(is_there)
+        .get_result(&mut connection)
+        .map_err(failed)?
+    {
+        return Ok(());
     }
+    diesel::sql_query(format!("create database {DATABASE}"))
+        .execute(&mut connection)
+        .map(drop)
+        .map_err(failed)
 }
