@@ -8,7 +8,8 @@
 //! (names, roles and removal of users), [`address`] (addresses of users), [`import`] (imports users of
 //! another system), [`authority`] (confirms permission), `user_ref` (a reference to an account), `respelling`
 //! (rewrites older addresses in today's spelling), [`lists`] (sessions and accounts), [`statistics`]
-//! (figures), [`metrics`] (counters), [`sweep`] (removes old rows) and [`audit`] (the security log).
+//! (figures), [`metrics`] (counters), `readiness` (says whether the instance is ready), [`sweep`] (removes
+//! old rows) and [`audit`] (the security log).
 
 pub mod accounts;
 pub mod address;
@@ -25,6 +26,7 @@ pub mod links;
 pub mod lists;
 pub mod metrics;
 pub mod page_end;
+mod readiness;
 pub mod recovery;
 mod respelling;
 pub mod sign_in;
@@ -36,16 +38,16 @@ mod user_ref;
 pub mod validator;
 pub mod watch;
 
-use diesel::dsl::{select, sql};
-use diesel::sql_types::Bool;
-use diesel::{QueryResult, RunQueryDsl};
+use diesel::QueryResult;
 
 use crate::config::Policy;
-use crate::db::{Database, PgConnection, primary, safeguards};
+use crate::db::{Database, PgConnection, primary};
 use crate::sessions::feed::Feed;
 use crate::sessions::pages::Pages;
 use crate::sessions::watchers::Watchers;
 use crate::users::Hasher;
+
+use readiness::Readiness;
 
 pub use authority::{Authority, Holder, LastAdmin};
 pub use error::Error;
@@ -64,6 +66,7 @@ pub struct Auth {
     watchers: Watchers,
     feed: Feed,
     pages: Pages,
+    readiness: Readiness,
     policy: Policy,
 }
 
@@ -85,6 +88,7 @@ impl Auth {
             watchers,
             feed,
             pages,
+            readiness: Readiness::default(),
             policy,
         }
     }
@@ -95,7 +99,8 @@ impl Auth {
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.db
+        let done = self
+            .db
             .run(move |conn| {
                 let done = work(conn);
                 if done.as_ref().is_err_and(Error::is_decided) {
@@ -103,7 +108,11 @@ impl Auth {
                 }
                 done
             })
-            .await
+            .await;
+        if matches!(done, Err(Error::Unavailable(_))) {
+            self.readiness.forget();
+        }
+        done
     }
 
     /// [`run`](Self::run) for a query, which can fail only at the database.
@@ -112,24 +121,5 @@ impl Auth {
         query: impl FnOnce(&mut PgConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, Error> {
         self.run(|conn| Ok(query(conn)?)).await
-    }
-
-    /// Checks that the database answers, has all its safeguards and can be written to, and that ends can be
-    /// confirmed.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn is_ready(&self) -> Result<(), Error> {
-        let is_read_only = sql::<Bool>("current_setting('transaction_read_only')::boolean");
-        if self.query(|conn| select(is_read_only).get_result(conn)).await? {
-            return Err(Error::Unavailable("nothing can be written to it".to_owned()));
-        }
-        if let Err(missing) = self.query(safeguards::check).await? {
-            return Err(Error::Unavailable(missing.to_string()));
-        }
-        if self.feed.has_failed() {
-            return Err(Error::Unavailable("what has ended cannot be read".to_owned()));
-        }
-        Ok(())
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
+use futures_util::future::join_all;
 use oneseat::db::{connect, migrations, safeguards};
 use oneseat::users::Role;
 
@@ -111,11 +113,11 @@ async fn while_a_safeguard_is_gone_nobody_is_ready_and_nobody_starts() {
     for (breaks, mends, name) in BREAKS {
         assert_eq!(status().await, 200, "{name}");
         app.database().execute(breaks);
-        assert_eq!(
-            app.visitor().get("/readyz").await.problem(),
-            "503 unavailable",
-            "{name}"
-        );
+        eventually("it is not ready", async || {
+            let answer = app.visitor().get("/readyz").await;
+            answer.status == 503 && answer.problem() == "503 unavailable"
+        })
+        .await;
         let refused = migrations::run(url).unwrap_err().to_string();
         assert!(refused.contains(name), "{refused}");
         app.database().execute(mends);
@@ -126,4 +128,40 @@ async fn while_a_safeguard_is_gone_nobody_is_ready_and_nobody_starts() {
         .execute("alter table users add constraint of_a_later_version check (name <> '')");
     assert_eq!(status().await, 200);
     assert_eq!(migrations::run(url).unwrap(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_ask_whether_it_is_ready_the_database_is_asked_once_a_second() {
+    let app = App::start().await;
+    app.database().execute("create extension pg_stat_statements");
+    let questions = || {
+        app.database().number(
+            "select coalesce(sum(calls), 0)::bigint from pg_stat_statements where query like '%indisvalid%'
+                 and query not like '%pg_stat_statements%'
+                 and dbid = (select oid from pg_database where datname = current_database())",
+        )
+    };
+    let (before, began) = (questions(), Instant::now());
+    for _ in 0..10 {
+        let asked = (0..20).map(|_| async { app.visitor().get("/readyz").await.status.as_u16() });
+        assert_eq!(join_all(asked).await, [200; 20]);
+    }
+    let allowed = i64::try_from(began.elapsed().as_secs()).unwrap() + 2;
+    let asked = questions() - before;
+    assert!((1..=allowed).contains(&asked), "{asked} of {allowed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failure_of_the_database_the_next_question_reaches_it() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    assert_eq!(app.visitor().get("/readyz").await.status, 200);
+    app.database().execute("alter table users rename to gone");
+    assert_eq!(ada.get("/auth/history").await.status, 503);
+    assert_eq!(app.visitor().get("/readyz").await.status, 503);
+    app.database().execute("alter table gone rename to users");
+    eventually("it is ready again", async || {
+        app.visitor().get("/readyz").await.status == 200
+    })
+    .await;
 }
