@@ -82,12 +82,14 @@ pub(in crate::web) async fn form(
 /// As [`json`].
 pub(in crate::web) async fn json_lines(request: &HttpRequest, payload: Payload) -> Result<BytesMut, Problem> {
     is_of_type(request, "application/octet-stream").or_else(|_| is_of_type(request, "application/jsonl"))?;
+    is_small_enough(request, LIMIT_OF_ROWS)?;
     in_time(SLOWEST_ROWS, to_the_end(payload, LIMIT_OF_ROWS)).await
 }
 
 /// Reads a small body of this media type, in time.
 async fn read(request: &HttpRequest, payload: Payload, media_type: &str) -> Result<BytesMut, Problem> {
     is_of_type(request, media_type)?;
+    is_small_enough(request, LIMIT)?;
     in_time(SLOWEST, to_the_end(payload, LIMIT)).await
 }
 
@@ -95,6 +97,16 @@ fn is_of_type(request: &HttpRequest, media_type: &str) -> Result<(), Problem> {
     match request.mime_type() {
         Ok(Some(mime)) if mime.essence_str() == media_type => Ok(()),
         _ => Err(Problem::unsupported_media_type(media_type)),
+    }
+}
+
+/// Refuses a body that is announced as too large, before any of it is read.
+fn is_small_enough(request: &HttpRequest, limit: usize) -> Result<(), Problem> {
+    let announced = request.headers().get(CONTENT_LENGTH);
+    let length = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    match length {
+        Some(length) if length > limit as u64 => Err(Problem::body_too_large(limit)),
+        _ => Ok(()),
     }
 }
 

@@ -12,8 +12,10 @@ use actix_web::dev::{AppConfig, ServiceResponse};
 use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::middleware::Condition;
 use actix_web::{App, HttpRequest, HttpResponse, web};
+use tokio::sync::OnceCell;
 
 use super::exchanges::Turn;
+use super::expectation;
 use super::sliced::sliced;
 use super::supervisor::Presence;
 use crate::config::ServeConfig;
@@ -32,22 +34,36 @@ struct Surroundings {
     counts: Option<Counts>,
 }
 
-/// The application of one thread, with these routes.
+/// The application of one thread, with these routes; and what it does first with a request that expects to be asked for
+/// its body.
 pub(super) fn application(
     config: &ServeConfig,
     proxies: &TrustedProxies,
     presence: Presence,
     routes: &dyn Fn(&mut web::ServiceConfig),
-) -> impl ServiceFactory<
-    Request,
-    Config = (),
-    Response = Response<BoxBody>,
-    Error = Infallible,
-    InitError = (),
-    Future: 'static,
-    Service: Service<Request, Response = Response<BoxBody>, Error = Infallible, Future: 'static> + 'static,
-> + use<>
-+ 'static {
+) -> (
+    impl ServiceFactory<
+        Request,
+        Config = (),
+        Response = Response<BoxBody>,
+        Error = Infallible,
+        InitError = (),
+        Future: 'static,
+        Service: Service<Request, Response = Response<BoxBody>, Error = Infallible, Future: 'static>
+                     + 'static,
+    > + use<>
+    + 'static,
+    impl ServiceFactory<
+        Request,
+        Config = (),
+        Response = Request,
+        Error = Response<BoxBody>,
+        InitError = (),
+        Future: 'static,
+        Service: Service<Request, Response = Request, Error = Response<BoxBody>, Future: 'static> + 'static,
+    > + use<>
+    + 'static,
+) {
     let surroundings = Rc::new(Surroundings {
         presence,
         proxies: proxies.clone(),
@@ -60,23 +76,50 @@ pub(super) fn application(
         cross_origin::of(&config.http.cors_origins),
     );
     let app = map_config(App::new().configure(routes).wrap(cors), |()| AppConfig::default());
-    fn_factory(move || {
-        let (surroundings, app) = (surroundings.clone(), app.new_service(()));
+    // Both use the same routes.
+    let (app, made) = (Rc::new(app), Rc::new(OnceCell::new()));
+    let service = {
+        let (surroundings, app, made) = (surroundings.clone(), app.clone(), made.clone());
+        fn_factory(move || {
+            let (surroundings, app, made) = (surroundings.clone(), app.clone(), made.clone());
+            async move {
+                let app = shared(&made, &*app).await?;
+                Ok(fn_service(move |request| {
+                    let (surroundings, app) = (surroundings.clone(), app.clone());
+                    async move {
+                        match expectation::answer_under_way(&request) {
+                            Some(answer) => Ok(answer.await),
+                            None => Ok(answer(surroundings, app, request).await),
+                        }
+                    }
+                }))
+            }
+        })
+    };
+    let expectation = fn_factory(move || {
+        let (surroundings, app, made) = (surroundings.clone(), app.clone(), made.clone());
         async move {
-            let app = Rc::new(app.await?);
+            let app = shared(&made, &*app).await?;
             Ok(fn_service(move |request| {
-                answer(surroundings.clone(), app.clone(), request)
+                let (surroundings, app) = (surroundings.clone(), app.clone());
+                expectation::until_body_is_read(request, move |request| answer(surroundings, app, request))
             }))
         }
-    })
+    });
+    (service, expectation)
+}
+
+/// The routes, which are made once.
+async fn shared<F>(made: &OnceCell<Rc<F::Service>>, app: &F) -> Result<Rc<F::Service>, ()>
+where
+    F: ServiceFactory<Request, Config = (), InitError = ()>,
+{
+    let make = async || Ok(Rc::new(app.new_service(()).await?));
+    made.get_or_try_init(make).await.cloned()
 }
 
 /// Answers one request.
-async fn answer<S, B>(
-    surroundings: Rc<Surroundings>,
-    app: Rc<S>,
-    mut request: Request,
-) -> Result<Response<BoxBody>, Infallible>
+async fn answer<S, B>(surroundings: Rc<Surroundings>, app: Rc<S>, mut request: Request) -> Response<BoxBody>
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody + 'static,
@@ -108,7 +151,7 @@ where
         turn.is_answered(answer.headers());
     }
     surroundings.presence.answered();
-    Ok(answer.map_body(|_, body| sliced(body)).into())
+    answer.map_body(|_, body| sliced(body)).into()
 }
 
 /// The answer of the routes, and the request as they saw it.

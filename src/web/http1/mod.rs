@@ -18,6 +18,7 @@ mod application;
 mod connection;
 mod connection_limit;
 mod exchanges;
+mod expectation;
 mod self_check;
 mod server;
 mod service;

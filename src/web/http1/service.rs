@@ -139,8 +139,8 @@ async fn shake_hands(tls: &TlsAcceptor, tcp: TcpStream) -> io::Result<TlsStream<
 }
 
 /// HTTP/1.1 over TCP or TLS.
-fn http<Io, App>(
-    app: App,
+fn http<Io, App, Expectation>(
+    (app, expectation): (App, Expectation),
     stop: &GracefulShutdownSignal,
 ) -> impl ServiceFactory<
     (Connection<Io>, Option<SocketAddr>),
@@ -150,7 +150,7 @@ fn http<Io, App>(
     InitError = (),
     Future: 'static,
     Service: 'static,
-> + use<Io, App>
+> + use<Io, App, Expectation>
 + 'static
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -159,6 +159,11 @@ where
     App::Service: 'static,
     App::Future: 'static,
     <App::Service as Service<Request>>::Future: 'static,
+    Expectation: ServiceFactory<Request, Config = (), Response = Request, Error = Response<BoxBody>, InitError = ()>
+        + 'static,
+    Expectation::Service: 'static,
+    Expectation::Future: 'static,
+    <Expectation::Service as Service<Request>>::Future: 'static,
 {
     let stop = stop.clone();
     let http = HttpService::build()
@@ -173,6 +178,7 @@ where
         // hashed.
         .h1_allow_half_closed(false)
         .on_connect_ext(|connection: &Connection<Io>, extensions| connection.attach(extensions))
+        .expect(expectation)
         .h1(app);
     apply_fn_factory(http, |(connection, peer): (Connection<Io>, _), http| {
         let overdue = connection.overdue();

@@ -2,6 +2,7 @@
 //! the server.
 
 mod cors;
+mod expectation;
 mod rate;
 mod stop;
 mod tls;

@@ -28,7 +28,7 @@ async fn with(
 ) -> impl Service<Request, Response = Response<BoxBody>, Error = Infallible> + use<> {
     let presence = Workers::new(1).arrive();
     let routes = |app: &mut web::ServiceConfig| mount(app, routes());
-    let app = application(&config(flags), &TrustedProxies::default(), presence, &routes);
+    let (app, _) = application(&config(flags), &TrustedProxies::default(), presence, &routes);
     app.new_service(()).await.unwrap()
 }
 
