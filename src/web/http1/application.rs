@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use actix_http::{HttpMessage, Request, Response};
-use actix_service::{Service, ServiceFactory, fn_factory, fn_service, map_config};
+use actix_service::{Service, ServiceFactory, boxed, fn_factory, fn_service, map_config};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{AppConfig, ServiceResponse};
 use actix_web::http::header::{HeaderValue, USER_AGENT};
@@ -25,6 +25,9 @@ use crate::web::middleware::cross_origin;
 use crate::web::middleware::metrics::Counts;
 use crate::web::middleware::security_headers::SecurityHeaders;
 use crate::web::{pages, problem};
+
+/// Takes a request that expects to be asked for its body. Returns it once its body is read, or fails with the answer.
+pub(super) type Expectation = boxed::BoxServiceFactory<(), Request, Request, Response<BoxBody>, ()>;
 
 /// What one thread needs for each of its requests.
 struct Surroundings {
@@ -53,16 +56,7 @@ pub(super) fn application(
                      + 'static,
     > + use<>
     + 'static,
-    impl ServiceFactory<
-        Request,
-        Config = (),
-        Response = Request,
-        Error = Response<BoxBody>,
-        InitError = (),
-        Future: 'static,
-        Service: Service<Request, Response = Request, Error = Response<BoxBody>, Future: 'static> + 'static,
-    > + use<>
-    + 'static,
+    Expectation,
 ) {
     let surroundings = Rc::new(Surroundings {
         presence,
@@ -106,7 +100,7 @@ pub(super) fn application(
             }))
         }
     });
-    (service, expectation)
+    (service, boxed::factory(expectation))
 }
 
 /// The routes, which are made once.

@@ -10,6 +10,8 @@
 //!   to be sent, and copies a piece whole, so `sliced` makes long answers into pieces;
 //! - the dispatcher parses further requests while one is being answered, as far as bytes are there, so
 //!   `exchanges` gives it few at a time;
+//! - the dispatcher sends `100 Continue` when the service for expectations returns, so `expectation` does so when
+//!   the body is read;
 //! - a worker at `max_concurrent_connections` stops accepting for all, so further ones wait in the kernel;
 //! - a worker that dies is replaced when a connection is to go to it, and the server goes on without it if
 //!   that fails, so `supervisor` counts them.

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::application::application;
+use super::application::{Expectation, application};
 use super::connection::Connection;
 use super::connection_limit::{ConnectionLimit, Place};
 use super::exchanges::{KEEP_ALIVE, SLOWEST_HEAD};
@@ -139,7 +139,7 @@ async fn shake_hands(tls: &TlsAcceptor, tcp: TcpStream) -> io::Result<TlsStream<
 }
 
 /// HTTP/1.1 over TCP or TLS.
-fn http<Io, App, Expectation>(
+fn http<Io, App>(
     (app, expectation): (App, Expectation),
     stop: &GracefulShutdownSignal,
 ) -> impl ServiceFactory<
@@ -150,7 +150,7 @@ fn http<Io, App, Expectation>(
     InitError = (),
     Future: 'static,
     Service: 'static,
-> + use<Io, App, Expectation>
+> + use<Io, App>
 + 'static
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -159,11 +159,6 @@ where
     App::Service: 'static,
     App::Future: 'static,
     <App::Service as Service<Request>>::Future: 'static,
-    Expectation: ServiceFactory<Request, Config = (), Response = Request, Error = Response<BoxBody>, InitError = ()>
-        + 'static,
-    Expectation::Service: 'static,
-    Expectation::Future: 'static,
-    <Expectation::Service as Service<Request>>::Future: 'static,
 {
     let stop = stop.clone();
     let http = HttpService::build()
