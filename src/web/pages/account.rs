@@ -8,14 +8,11 @@ use actix_web::web::Data;
 use askama::Template;
 
 use super::Page;
-use crate::auth::Auth;
 use crate::web::site::Site;
 
 #[derive(Template)]
 #[template(path = "forgot.html")]
-struct ForgotPage {
-    sends_mail: bool,
-}
+struct ForgotPage;
 
 #[derive(Template)]
 #[template(path = "choose_password.html")]
@@ -23,51 +20,42 @@ struct ChoosePasswordPage {
     title: String,
     words: &'static str,
     button: &'static str,
-    sends_mail: bool,
 }
 
 #[derive(Template)]
 #[template(path = "verify.html")]
-struct VerifyPage {
-    sends_mail: bool,
-}
+struct VerifyPage;
 
 #[derive(Template)]
 #[template(path = "email.html")]
 struct EmailPage;
 
 /// The page that asks for a link to choose a new password.
-pub async fn forgot(auth: Data<Auth>) -> impl Responder {
-    Page(ForgotPage {
-        sends_mail: auth.sends_mail(),
-    })
+pub async fn forgot() -> impl Responder {
+    Page(ForgotPage)
 }
 
 /// The page of a link to choose a new password.
-pub async fn reset(auth: Data<Auth>) -> impl Responder {
+pub async fn reset() -> impl Responder {
     Page(ChoosePasswordPage {
         title: "Choose a new password".to_owned(),
         words: "It takes the place of the old one at once, and signs you out everywhere.",
         button: "Set the new password",
-        sends_mail: auth.sends_mail(),
     })
 }
 
 /// The page of an invitation.
-pub(in crate::web) async fn welcome(auth: Data<Auth>, site: Data<Site>) -> impl Responder {
+pub(in crate::web) async fn welcome(site: Data<Site>) -> impl Responder {
     Page(ChoosePasswordPage {
         title: format!("Welcome to {}", site.name()),
         words: "Choose the password with which you will sign in.",
         button: "Set the password",
-        sends_mail: auth.sends_mail(),
     })
 }
 
 /// The page of a link that verifies an address. Without a link, a new one can be requested.
-pub async fn verify(auth: Data<Auth>) -> impl Responder {
-    Page(VerifyPage {
-        sends_mail: auth.sends_mail(),
-    })
+pub async fn verify() -> impl Responder {
+    Page(VerifyPage)
 }
 
 /// The page of a link that changes an address.

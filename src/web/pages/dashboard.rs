@@ -30,7 +30,6 @@ struct DashboardPage {
     expires: Moment,
     times: SessionTimes,
     history: Vec<PastRow>,
-    sends_mail: bool,
     /// A change of address that waits for its link to be used.
     pending: Option<PendingEmail>,
 }
@@ -60,7 +59,6 @@ pub async fn dashboard(seat: SignedIn, auth: Data<Auth>) -> Result<impl Responde
             .into_iter()
             .map(|session| PastRow::new(session, None))
             .collect(),
-        sends_mail: auth.sends_mail(),
         pending,
     }))
 }

@@ -10,7 +10,6 @@ use crate::auth::Auth;
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LoginPage {
-    sends_mail: bool,
     /// Whether a sign-in asks before it ends the user's other session.
     asks_first: bool,
 }
@@ -29,7 +28,6 @@ pub async fn change_password() -> HttpResponse {
 /// The sign-in form. A reload of another page leads here, too.
 pub async fn login(auth: Data<Auth>) -> impl Responder {
     Page(LoginPage {
-        sends_mail: auth.sends_mail(),
         asks_first: auth.asks_before_takeover(),
     })
 }

@@ -52,7 +52,6 @@ struct UsersPage {
     page: &'static str,
     is_admin: bool,
     times: SessionTimes,
-    sends_mail: bool,
     q: String,
     total: i64,
     /// How many of `total` were made since the first page.
@@ -108,7 +107,6 @@ pub async fn users(
         page: "users",
         is_admin: true,
         times: SessionTimes::of(&admin.0, &auth),
-        sends_mail: auth.sends_mail(),
         q: query.q().to_owned(),
         total: found.total,
         newer: found.newer,
