@@ -164,3 +164,74 @@ impl Content<'_> {
 fn moment(at: &DateTime<Utc>) -> String {
     at.format("%-d %B %Y, %H:%M UTC").to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts() -> Vec<String> {
+        let site = Site {
+            name: "Seat".to_owned(),
+            url: "https://seat.example.org".to_owned(),
+            accent: String::new(),
+            links: vec![("Help".to_owned(), "https://example.org/help".to_owned())],
+        };
+        let (at, link, forgot) = (
+            DateTime::UNIX_EPOCH,
+            "https://seat.example.org/reset#0",
+            "https://seat.example.org/forgot",
+        );
+        let (from, with) = ("192.0.2.1", "curl 8");
+        let contents = [
+            Content::Invitation {
+                by: Some("Ada"),
+                link,
+            },
+            Content::Invitation { by: None, link },
+            Content::Verification { link },
+            Content::PasswordReset { link },
+            Content::PasswordChanged {
+                at,
+                from,
+                with,
+                forgot,
+            },
+            Content::NewSignIn {
+                at,
+                from,
+                with,
+                forgot,
+            },
+            Content::EmailChange { link },
+            Content::EmailTaken,
+            Content::EmailChangeRequested {
+                at,
+                from,
+                with,
+                forgot,
+            },
+            Content::EmailChanged {
+                at,
+                place: Some((from, with)),
+            },
+            Content::EmailChanged { at, place: None },
+        ];
+        let text = |content| Message::new(&site, "Grace", content).unwrap().text;
+        contents.iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_paragraph_is_one_line_which_a_screen_of_any_width_breaks_for_itself() {
+        for text in texts() {
+            let (paragraphs, signature) = text.split_once("\n-- \n").unwrap();
+            assert!(
+                signature.starts_with("Seat\nhttps://seat.example.org\nHelp: "),
+                "{text}"
+            );
+            for paragraph in paragraphs.trim_end().split("\n\n") {
+                let is_list = paragraph.lines().all(|line| line.starts_with("    "));
+                assert!(is_list || !paragraph.contains('\n'), "{paragraph:?} in: {text}");
+            }
+        }
+    }
+}

@@ -132,7 +132,7 @@ async fn what_people_are_called_starts_no_line_and_no_tag_of_a_mail() {
     let admin = app.admin().await;
     let grace = json!({ "email": "grace@example.org", "name": "<b>Grace</b> & Co" });
     assert_eq!(admin.post("/api/admin/users", &grace).await.status, 201);
-    let Mail { raw } = mails.next().await;
+    let Mail { raw, .. } = mails.next().await;
     assert!(raw.contains("Hello <b>Grace</b> & Co,"), "{raw}");
     assert!(
         raw.contains("<p>Hello <bdi>&#60;b&#62;Grace&#60;/b&#62; &#38; Co</bdi>,</p>"),
@@ -166,4 +166,32 @@ async fn nobody_is_invited_to_where_no_mail_can_go() {
         }
     }
     assert_eq!(app.database().number("select count(*) from users"), 1);
+}
+
+#[tokio::test]
+async fn a_mail_has_long_paragraphs_and_short_lines() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    let admin = app.admin().await;
+    for (name, paragraph) in [
+        (
+            "Grace",
+            "root invites you to oneseat. Your account is ready. All that it needs is a password that only you know. You have seven days to choose one:\n",
+        ),
+        (
+            &"W".repeat(200),
+            "The link works once. If you did not expect this, ignore it: nothing happens until a password is chosen.\n",
+        ),
+        (&"王".repeat(200), ""),
+    ] {
+        app.database()
+            .execute("delete from users where email = 'grace@example.org'");
+        let grace = json!({ "email": "grace@example.org", "name": name });
+        assert_eq!(admin.post("/api/admin/users", &grace).await.status, 201);
+        let mail = mails.next().await;
+        // RFC 5322 2.1.1 recommends 78, without the end of the line, and RFC 2045 6.7 and 6.8 ask for 76.
+        let longest = mail.wire.lines().map(str::len).max().unwrap();
+        assert!(longest <= 78, "{longest}: {}", mail.wire);
+        assert!(mail.raw.contains(paragraph), "{}", mail.raw);
+    }
 }

@@ -16,6 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 pub struct Mail {
     /// The whole message, with folded lines joined.
     pub raw: String,
+    /// The same as the server got it.
+    pub wire: String,
 }
 
 /// aiosmtpd on a port of its own, without SMTPUTF8. It demands a qualified name. It refuses `nobody@`, and
@@ -65,8 +67,10 @@ impl MailServer {
                 if line.starts_with("---------- MESSAGE FOLLOWS") {
                     raw = Some(String::new());
                 } else if line.starts_with("------------ END MESSAGE") {
+                    let wire = raw.take().unwrap_or_default();
                     let _ = mails.send(Mail {
-                        raw: unquoted(&raw.take().unwrap_or_default()),
+                        raw: unquoted(&wire),
+                        wire,
                     });
                 } else if let Some(raw) = &mut raw {
                     raw.push_str(&line);
