@@ -27,10 +27,18 @@ export async function act(button, page) {
     // An open menu would cover the words.
     button.closest(":popover-open")?.hidePopover();
     page.failAction(error);
+    if (error.code === "number_changed") await askAgain(page);
   } finally {
     busy(button, false);
     if (button.isConnected) focusOn(button, page);
   }
+}
+
+/** There are more by now than were to end: shows them, and asks about that number. */
+async function askAgain(page) {
+  await page.show();
+  const button = page.main.querySelector("[data-count]");
+  if (button) await act(button, page);
 }
 
 /** Moves the focus back to a button, or to the button of its menu, unless somebody has moved it elsewhere. */

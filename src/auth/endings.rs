@@ -2,6 +2,7 @@
 //!
 //! No end is acknowledged before `Auth::wait_out_leases` is over: an instance may still answer from memory.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::audit::{self, Actor};
@@ -14,6 +15,25 @@ use crate::sessions::EndReason::{self, Revoked};
 use crate::sessions::EndedSession;
 use crate::sessions::history::{self, Which};
 use crate::users::store::Credentials;
+
+/// Which sessions a search is to end at most. Between the look at a list and the end of what it shows others sign in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bound {
+    /// Only those that began before then.
+    pub created_before: Option<DateTime<Utc>>,
+    /// None at all, if there are more than this.
+    pub at_most: Option<usize>,
+}
+
+impl Bound {
+    /// Refuses an end of more than expected, which is then rolled back.
+    fn admit(self, ended: usize) -> Result<(), Error> {
+        match self.at_most {
+            Some(at_most) if ended > at_most => Err(Error::MoreThanExpected(ended)),
+            _ => Ok(()),
+        }
+    }
+}
 
 impl Auth {
     /// Ends the caller's own session.
@@ -69,20 +89,23 @@ impl Auth {
         Ok(how_many_lived(&ended.await?, reason))
     }
 
-    /// Ends every session that matches, but not the holder's own. Returns how many lived.
+    /// Ends every session that matches, within the bound, but not the holder's own. Returns how many lived. Sign-ins wait
+    /// meanwhile, so that what is counted is what ends.
     ///
     /// # Errors
-    /// Those of [`Authority`]; [`Error::Unavailable`].
-    pub async fn revoke_others(&self, search: Search, admin: Holder) -> Result<usize, Error> {
+    /// [`Error::MoreThanExpected`]; those of [`Authority`]; [`Error::Unavailable`].
+    pub async fn revoke_others(&self, search: Search, bound: Bound, admin: Holder) -> Result<usize, Error> {
         let (own, policy) = (admin.session, self.policy.sessions);
         let end = move |conn: &mut PgConnection, _| {
-            Ok(match search {
-                Search::All => history::end(conn, Which::AllBut(own), Revoked, &policy)?,
-                Search::For(_) => {
-                    let ids = matching_others(conn, &search, own, &policy)?;
+            let ended = match (&search, bound.created_before) {
+                (Search::All, None) => history::end(conn, Which::AllBut(own), Revoked, &policy)?,
+                (search, before) => {
+                    let ids = matching_others(conn, search, before, own, &policy)?;
                     history::end(conn, Which::AllOf(&ids), Revoked, &policy)?
                 }
-            })
+            };
+            bound.admit(how_many_lived(&ended, Revoked))?;
+            Ok(ended)
         };
         let by = Authority::Admin(admin);
         let ended = self.act(by, Subject::Everybody, end, log_ended).await?;

@@ -92,6 +92,9 @@ pub enum Error {
     /// No live session has this id, or the user has no live session.
     #[error("there is no such live session; `oneseat session list` shows all")]
     NoSuchSession,
+    /// More sessions live than were to end at most: this many. None was ended.
+    #[error("there are {0} sessions by now, more than expected")]
+    MoreThanExpected(usize),
     /// More passwords wait than can be checked in good time.
     #[error("too many sign-ins at once")]
     Busy,

@@ -317,6 +317,59 @@ async fn an_admin_ends_what_a_search_finds_and_nothing_else() {
     assert_eq!(nobody.json()["ended"], 0);
 }
 
+/// The time of the database, for a query.
+fn moment(app: &App) -> String {
+    let micros = app
+        .database()
+        .number("select extract(epoch from clock_timestamp()) * 1000000");
+    let at = chrono::DateTime::from_timestamp_micros(micros).unwrap();
+    at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
+}
+
+#[tokio::test]
+async fn an_end_of_many_takes_no_more_than_the_admin_has_seen() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    let ada = app.signed_in("ada").await;
+    let bob = app.signed_in("bob").await;
+    let seen = moment(&app);
+    // One comes, and one has given their seat up and taken another.
+    let eve = app.signed_in("eve").await;
+    let bob_again = bob.sign_in("bob@example.org").await;
+    for query in ["atMost=2", "atMost=0", "q=@example.org&atMost=1"] {
+        let answer = delete(&admin, &format!("/api/admin/sessions?{query}")).await;
+        assert_eq!(answer.problem(), "409 number_changed", "{query}");
+        assert!(answer.text.contains("There are 3 sessions"), "{}", answer.text);
+    }
+    assert_eq!(app.sessions(), 4);
+    for query in [
+        "createdBefore=yesterday",
+        "createdBefore=",
+        "atMost=-1",
+        "atMost=few",
+        "atMost=",
+    ] {
+        let answer = delete(&admin, &format!("/api/admin/sessions?{query}")).await;
+        let field = query.split('=').next().unwrap();
+        assert_eq!(answer.problem(), "400 bad_request", "{query}");
+        assert_eq!(answer.json()["field"], field, "{query}");
+    }
+    for (query, ended) in [
+        (format!("q=eve&createdBefore={seen}"), 0),
+        (format!("createdBefore={seen}&atMost=2"), 1),
+        (format!("createdBefore={seen}&atMost=2"), 0),
+    ] {
+        let answer = delete(&admin, &format!("/api/admin/sessions?{query}")).await;
+        assert_eq!(answer.json()["ended"], ended, "{query}");
+    }
+    assert_eq!(ada.session().await.json()["reason"], "revoked");
+    for lives in [&eve, &bob_again] {
+        assert_eq!(lives.session().await.status, 200);
+    }
+    let answer = delete(&admin, "/api/admin/sessions?atMost=2").await;
+    assert_eq!(answer.json()["ended"], 2);
+}
+
 #[tokio::test]
 async fn the_history_is_filtered_by_reason_and_person() {
     let app = App::start().await;

@@ -6,9 +6,10 @@ use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use oneseat::auth::{Authority, LastAdmin};
 use oneseat::users::{Email, Password, Role};
+use reqwest::Method;
 use tokio::sync::Barrier;
 
-use crate::support::{App, PASSWORD, eventually, sql};
+use crate::support::{Answer, App, PASSWORD, eventually, sql};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_racing_logins_leave_one_row_and_one_working_token() {
@@ -226,4 +227,56 @@ async fn clients_that_leave_in_the_middle_of_a_login_cost_nothing_lasting() {
     let ada = app.visitor().sign_in("ada@example.org").await;
     assert_eq!(app.sessions(), 1);
     drop(ada);
+}
+
+/// The address that the button of the list calls which ends all that it shows.
+fn button(page: &str) -> String {
+    let (_, rest) = page.split_once("data-delete=\"/api/admin/sessions?").unwrap();
+    let query = rest.split('"').next().unwrap();
+    format!("/api/admin/sessions?{}", query.replace("&#38;", "&"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_of_a_list_leaves_those_alone_who_sign_in_after_it_was_drawn() {
+    let app = App::start().await;
+    let other = app.another_instance().await;
+    let admin = app.admin().await;
+    let mut seen = Vec::new();
+    for n in 0..4 {
+        seen.push(app.signed_in(&format!("seen{n}")).await);
+        app.add_user(&format!("late{n}"), Role::User).await;
+    }
+    for (round, list) in ["/admin/sessions", "/admin/sessions?q=@example.org"]
+        .into_iter()
+        .enumerate()
+    {
+        let end = button(&admin.get(list).await.text);
+        let barrier = Arc::new(Barrier::new(5));
+        let comers: Vec<_> = (0..4)
+            .map(|n| {
+                let visitor = if n % 2 == 0 {
+                    app.visitor()
+                } else {
+                    other.visitor()
+                };
+                let barrier = barrier.clone();
+                tokio::spawn(async move {
+                    barrier.wait().await;
+                    visitor.sign_in(&format!("late{n}@example.org")).await
+                })
+            })
+            .collect();
+        barrier.wait().await;
+        let answer = Answer::of(admin.request(Method::DELETE, &end)).await;
+        // In the second round those of the first are on the list. They sign in again meanwhile, or are ended before.
+        let ended = answer.json()["ended"].as_u64().unwrap();
+        assert!(if round == 0 { ended == 4 } else { ended <= 4 }, "{end}: {ended}");
+        for comer in comers {
+            let late = comer.await.unwrap();
+            assert_eq!(late.session().await.status, 200, "{end}");
+        }
+        for gone in &seen {
+            assert_eq!(gone.session().await.json()["reason"], "revoked", "{end}");
+        }
+    }
 }

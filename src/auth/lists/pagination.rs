@@ -108,6 +108,8 @@ pub struct Counted<T> {
     pub newer: i64,
     /// Whether the caller's own row is among all of them.
     pub has_own: bool,
+    /// When the database looked. What begins later is in none of these figures.
+    pub at: DateTime<Utc>,
 }
 
 /// The error for a text that is no cursor of this version: no list returned it, or a list of an earlier
@@ -182,7 +184,14 @@ pub(super) struct Keys<Q> {
     pub(super) own: Option<Uuid>,
 }
 
-type KeyTypes = (BigInt, BigInt, Bool, Array<SqlUuid>, Array<Timestamptz>);
+type KeyTypes = (
+    BigInt,
+    BigInt,
+    Bool,
+    Timestamptz,
+    Array<SqlUuid>,
+    Array<Timestamptz>,
+);
 
 /// The result of the query.
 #[derive(Debug, Queryable)]
@@ -190,6 +199,7 @@ struct Answer {
     total: i64,
     newer: i64,
     has_own: bool,
+    at: DateTime<Utc>,
     /// The ids of the page, and one more if there are further rows in the direction of the query.
     ids: Vec<Uuid>,
     times: Vec<DateTime<Utc>>,
@@ -201,6 +211,7 @@ pub(super) struct KeyPage {
     pub(super) total: i64,
     pub(super) newer: i64,
     pub(super) has_own: bool,
+    at: DateTime<Utc>,
     ids: Vec<Uuid>,
     times: Vec<DateTime<Utc>>,
     has_previous: bool,
@@ -254,7 +265,7 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Keys<Q> {
         out.push_sql(order);
         out.push_sql(" limit ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(") select counted.*, array(select id from page order by at desc, id desc), array(select at from page order by at desc, id desc) from (select ");
+        out.push_sql(") select counted.*, statement_timestamp(), array(select id from page order by at desc, id desc), array(select at from page order by at desc, id desc) from (select ");
         self.push_counts(out.reborrow())?;
         out.push_sql(") as counted");
         Ok(())
@@ -327,6 +338,7 @@ impl KeyPage {
             total: answer.total,
             newer: answer.newer,
             has_own: answer.has_own,
+            at: answer.at,
             ids,
             times,
             has_previous,
@@ -362,6 +374,7 @@ impl KeyPage {
             total: self.total,
             newer: self.newer,
             has_own: self.has_own,
+            at: self.at,
         }
     }
 }

@@ -129,18 +129,23 @@ fn ended_shows(search: &Search) -> Option<EndedCondition> {
     each.reduce(both)
 }
 
-/// The ids of the live sessions that match, except `own`.
+/// The ids of the live sessions that match, except `own`. `before`: only those that began before that time.
 pub(in crate::auth) fn matching_others(
     conn: &mut PgConnection,
     search: &Search,
+    before: Option<DateTime<Utc>>,
     own: Uuid,
     policy: &SessionPolicy,
 ) -> QueryResult<Vec<Uuid>> {
-    sessions::table
+    let mut others = sessions::table
         .filter(lives_and_shows(search, policy))
         .filter(sessions::id.ne(own))
         .select(sessions::id)
-        .load(conn)
+        .into_boxed();
+    if let Some(before) = before {
+        others = others.filter(sessions::created_at.lt(before));
+    }
+    others.load(conn)
 }
 
 fn find_live(

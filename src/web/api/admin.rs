@@ -99,18 +99,25 @@ pub struct Ended {
 }
 
 /// Ends every session but the caller's own, or those of them that a search finds.
+///
+/// Others may sign in after the caller has read the list: `createdBefore` leaves those alone, and with `atMost` nothing ends if there are
+/// more than the caller knows of.
 #[utoipa::path(
     delete, path = "/api/admin/sessions", tag = "admin", operation_id = "end_other_sessions",
     params(EndQuery),
-    responses((status = 200, body = Ended), Admin),
+    responses(
+        (status = 200, body = Ended),
+        (status = 409, description = "`number_changed`: there are more than the caller expects, and none was ended"),
+        Admin,
+    ),
 )]
 pub async fn end_others(
     admin: Admin,
     auth: Data<Auth>,
     request: HttpRequest,
 ) -> Result<Json<Ended>, Problem> {
-    let search = EndQuery::search(&request)?;
-    let ended = auth.revoke_others(search, admin.0.holder()).await?;
+    let (search, bound) = EndQuery::of(&request)?;
+    let ended = auth.revoke_others(search, bound, admin.0.holder()).await?;
     Ok(Json(Ended { ended }))
 }
 

@@ -1,8 +1,10 @@
 //! The query of a list.
 
 use actix_web::HttpRequest;
+use chrono::DateTime;
 use serde::Deserialize;
 
+use crate::auth::endings::Bound;
 use crate::auth::lists::{Cursor, LARGEST_PAGE, List, Position, Search};
 use crate::sessions::EndReason;
 use crate::web::extract::query::query;
@@ -35,18 +37,48 @@ pub(in crate::web) struct ListQuery {
 /// The query of a call that ends many sessions. An unknown parameter is refused: if it were ignored, the call would
 /// end more sessions than was meant.
 #[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(in crate::web) struct EndQuery {
     /// Only those that a list with this `q` shows.
     #[param(value_type = String, required = false, max_length = 1000, pattern = "^[^\\x00]*[^\\x00\\s][^\\x00]*$")]
     q: Option<String>,
+    /// Only those that began before then, such as before a list was read.
+    #[param(value_type = DateTime<Utc>, required = false)]
+    created_before: Option<String>,
+    /// The most that may end. If there are more, none does.
+    #[param(value_type = u32, required = false)]
+    at_most: Option<String>,
 }
 
 impl EndQuery {
     /// Reads the query in the handler, as [`ListQuery::of`] does.
-    pub(in crate::web) fn search(request: &HttpRequest) -> Result<Search, Problem> {
-        match query::<Self>(request, "The query takes q, once")?.q {
+    pub(in crate::web) fn of(request: &HttpRequest) -> Result<(Search, Bound), Problem> {
+        let takes = "The query takes q, createdBefore and atMost, each once";
+        let query: Self = query(request, takes)?;
+        let refused = |words, field| Problem::bad_request(words).in_field(field);
+        let created_before = match query.created_before.as_deref().map(DateTime::parse_from_rfc3339) {
+            None => None,
+            Some(Ok(time)) => Some(time.to_utc()),
+            Some(Err(_)) => {
+                let words = "createdBefore must be a time as in answers (RFC 3339)";
+                return Err(refused(words, "createdBefore"));
+            }
+        };
+        let at_most = match query.at_most.as_deref().map(str::parse::<i32>) {
+            None => None,
+            Some(Ok(number)) if number >= 0 => usize::try_from(number).ok(),
+            Some(_) => return Err(refused("atMost must be a number of sessions", "atMost")),
+        };
+        let bound = Bound {
+            created_before,
+            at_most,
+        };
+        Ok((query.search()?, bound))
+    }
+
+    fn search(self) -> Result<Search, Problem> {
+        match self.q {
             None => Ok(Search::All),
             Some(q) if q.trim().is_empty() => {
                 let words = "q must not be empty: without q all other sessions end";

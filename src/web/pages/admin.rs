@@ -3,6 +3,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, Responder};
 use askama::Template;
+use chrono::SecondsFormat;
 use uuid::Uuid;
 
 use super::chart::Chart;
@@ -54,7 +55,7 @@ struct SessionsPage {
     newer: i64,
     /// How many of `total` are not the admin's own.
     others: i64,
-    /// The address of the call that ends `others`.
+    /// The address of the call that ends `others`, and nobody who signs in later.
     end_others: String,
     rows: Vec<LiveRow>,
     pages: Pages,
@@ -127,6 +128,7 @@ pub async fn sessions(
         .find_sessions(list.search, list.position, list.limit, Some(own))
         .await?;
     let pages = Pages::of("/admin/sessions", query.q(), None, list.position, &found.page);
+    let others = found.total - i64::from(found.has_own);
     let locked = auth.locked().await?;
     Ok(Page(SessionsPage {
         page: "sessions",
@@ -137,8 +139,18 @@ pub async fn sessions(
         q: query.q().to_owned(),
         total: found.total,
         newer: found.newer,
-        others: found.total - i64::from(found.has_own),
-        end_others: with_query("/api/admin/sessions", &[("q", query.q())]),
+        others,
+        end_others: with_query(
+            "/api/admin/sessions",
+            &[
+                ("q", query.q()),
+                (
+                    "createdBefore",
+                    &found.at.to_rfc3339_opts(SecondsFormat::Micros, true),
+                ),
+                ("atMost", &others.to_string()),
+            ],
+        ),
         rows: found
             .page
             .rows

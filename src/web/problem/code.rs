@@ -51,6 +51,8 @@ words! {
         LastAdmin = "last_admin",
         /// Admins cannot disable, demote or remove their own account.
         OwnAccount = "own_account",
+        /// More would end than the caller expects; nothing was ended.
+        NumberChanged = "number_changed",
         /// The body is larger than it may be.
         BodyTooLarge = "body_too_large",
         /// The body has the wrong media type.

@@ -82,6 +82,12 @@ impl From<Error> for Problem {
                 "There is a user with this email already",
             )
             .in_field("email"),
+            Error::MoreThanExpected(ended) => Self::new(
+                StatusCode::CONFLICT,
+                Code::NumberChanged,
+                format!("There are {ended} sessions by now, more than expected. None was ended."),
+            )
+            .in_field("atMost"),
             Error::Busy => {
                 log::warn!("a request was turned away: {error}");
                 Self::unavailable()

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use futures_util::future::join_all;
 use oneseat::auth::audit::Resource;
 use oneseat::auth::changes::Changes;
+use oneseat::auth::endings::Bound;
 use oneseat::auth::lists::{LARGEST_PAGE, Search};
 use oneseat::auth::{Activity, Auth, Authority, Error, Holder, LastAdmin, Terms, UserRef};
 use oneseat::sessions::{EndReason, Origin};
@@ -58,7 +59,10 @@ async fn act(auth: &Auth, what: usize, holder: Holder, other: Uuid) -> Result<()
     match what {
         0 => auth.disable(other, by, LastAdmin::Stays).await,
         1 => auth.revoke_of(other, by).await,
-        2 => auth.revoke_others(Search::All, holder).await.map(drop),
+        2 => auth
+            .revoke_others(Search::All, Bound::default(), holder)
+            .await
+            .map(drop),
         3 => auth.sign_out(holder, EndReason::SignedOut).await,
         4 => {
             let wrong = Password::typed("not the password").unwrap();

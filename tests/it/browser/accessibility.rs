@@ -94,7 +94,7 @@ async fn no_page_has_a_barrier_that_can_be_found() {
     browser.click("a[href='/admin/sessions']").await;
     browser.wait_for_words("Locked addresses").await;
     assert_accessible(&browser, "sessions").await;
-    browser.click("[data-delete='/api/admin/sessions']").await;
+    browser.click("[data-count]").await;
     browser.wait_for_words("End the one other session?").await;
     assert_accessible(&browser, "confirmation").await;
     browser.click("#confirm [value=no]").await;
