@@ -3,11 +3,12 @@
 //! A handler for programs has its method and path above it, with its words for `/openapi.json`
 //! (`#[utoipa::path]`). A page for people is not described, and has its path here.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use actix_web::http::Method;
-use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::web::entry::{Entry, call, mount, page};
 use crate::web::openapi::{Description, Documents};
@@ -55,6 +56,7 @@ fn map() -> Vec<Entry> {
         page("/welcome", pages::account::welcome),
         page("/verify", pages::account::verify),
         page("/email", pages::account::email),
+        page("/docs", pages::swagger::without_slash),
         page("/docs/api", pages::swagger::without_slash),
         page("/docs/api/", pages::swagger::page),
         page("/docs/api/{file}", pages::swagger::file),
@@ -74,6 +76,7 @@ fn map() -> Vec<Entry> {
         call!(api::users::enable),
         call!(api::users::send_password_link),
         call!(api::address::set),
+        page("/admin", pages::login::admin),
         page("/admin/sessions", pages::admin::sessions),
         page("/admin/history", pages::admin::history),
         page("/admin/users", pages::users::users),
@@ -107,5 +110,25 @@ pub(in crate::web) fn configure(app: &mut web::ServiceConfig, static_dir: Option
     mount(app, map());
     mount(app, vec![site_files, favicon, robots]);
     mount(app, files.map(|path| page(path, static_files::file)).into());
-    app.default_service(web::to(|| async { Err::<&str, _>(Problem::not_found()) }));
+    app.default_service(web::to(elsewhere));
+}
+
+/// The answer for every other path: a page is found with slashes behind its path, too.
+async fn elsewhere(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    static PAGES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+        let pages = map().into_iter().filter(|entry| entry.description.is_none());
+        pages.map(|entry| entry.path).collect()
+    });
+    let asks = [Method::GET, Method::HEAD].contains(request.method());
+    match request
+        .path()
+        .strip_suffix('/')
+        .map(|path| path.trim_end_matches('/'))
+    {
+        Some(path) if asks && PAGES.contains(path) => Ok(pages::to(&match request.query_string() {
+            "" => path.to_owned(),
+            query => format!("{path}?{query}"),
+        })),
+        _ => Err(Problem::not_found()),
+    }
 }

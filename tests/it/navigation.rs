@@ -120,3 +120,45 @@ async fn a_password_manager_finds_the_way_to_a_new_password() {
     let probe = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200";
     assert_eq!(app.visitor().get(probe).await.status, 404);
 }
+
+#[tokio::test]
+async fn addresses_that_people_guess_lead_to_the_page_that_they_mean() {
+    let app = App::start().await;
+    for (guessed, page) in [
+        ("/admin", "/admin/sessions"),
+        ("/admin/", "/admin"),
+        ("/docs", "/docs/api/"),
+        ("/docs/", "/docs"),
+        ("/login/", "/login"),
+        ("/login/?next=%2Fadmin%2Fusers", "/login?next=%2Fadmin%2Fusers"),
+        ("/dashboard/", "/dashboard"),
+        ("/forgot//", "/forgot"),
+        // Its token is in the fragment, which a browser takes along.
+        ("/reset/", "/reset"),
+        ("/welcome/", "/welcome"),
+        ("/verify/", "/verify"),
+        ("/email/", "/email"),
+        ("/admin/users/?q=ada", "/admin/users?q=ada"),
+        ("/admin/history/", "/admin/history"),
+        ("/.well-known/change-password/", "/.well-known/change-password"),
+    ] {
+        for method in [Method::GET, Method::HEAD] {
+            let answer = ask(&app, method, guessed, BROWSER).await;
+            let led = (answer.status.as_u16(), answer.header("location"));
+            assert_eq!(led, (303, page), "{guessed}");
+        }
+    }
+    // What was wanted is still known when somebody has signed in.
+    let asked = ask(&app, Method::GET, "/admin/sessions", BROWSER).await;
+    assert_eq!(asked.header("location"), "/login?next=%2Fadmin%2Fsessions");
+    for (method, path) in [
+        (Method::GET, "//example.org/"),
+        (Method::GET, "/auth/session/"),
+        (Method::GET, "/api/admin/sessions/"),
+        (Method::GET, "/nowhere/"),
+        (Method::POST, "/login/"),
+    ] {
+        let answer = ask(&app, method, path, "*/*").await;
+        assert_eq!(answer.problem(), "404 not_found", "{path}");
+    }
+}

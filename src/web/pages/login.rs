@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, Responder};
 use askama::Template;
 
-use super::{Page, to_login};
+use super::{Page, to, to_login};
 use crate::auth::Auth;
 
 #[derive(Template)]
@@ -17,6 +17,11 @@ struct LoginPage {
 /// Redirects `/` to the login page.
 pub async fn root() -> HttpResponse {
     to_login(None)
+}
+
+/// Redirects `/admin` to the first page for admins.
+pub async fn admin() -> HttpResponse {
+    to("/admin/sessions")
 }
 
 /// Where password managers send people to change a password (W3C, A Well-Known URL for Changing Passwords). A

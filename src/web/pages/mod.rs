@@ -117,6 +117,13 @@ fn wanted(request: &HttpRequest) -> Option<String> {
         .then(|| path.as_str().to_owned())
 }
 
+/// 303 to another page. A browser takes the fragment along.
+pub(in crate::web) fn to(location: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, location))
+        .finish()
+}
+
 fn to_login(next: Option<&str>) -> HttpResponse {
     let location = match next {
         None => "/login".to_owned(),
@@ -127,9 +134,7 @@ fn to_login(next: Option<&str>) -> HttpResponse {
             format!("/login?{query}")
         }
     };
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, location))
-        .finish()
+    to(&location)
 }
 
 /// A page. It is rendered when the site and the address of its stylesheet and scripts are known.
