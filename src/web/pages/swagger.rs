@@ -11,6 +11,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use flate2::read::GzDecoder;
 use utoipa_swagger_ui::{Config, serve};
 
+use super::to;
+use crate::web::compression;
 use crate::web::problem::Problem;
 use crate::web::static_files::{File, Keep};
 
@@ -32,6 +34,15 @@ const FILES: [&str; 7] = [
     "favicon-32x32.png",
 ];
 
+/// What is written behind a file of the package: for narrow screens, and for dark ones.
+const ADDITIONS: [(&str, &str); 2] = [
+    ("index.css", include_str!("swagger.css")),
+    ("swagger-initializer.js", include_str!("swagger.js")),
+];
+
+/// A phone would show the page as wide as that of a desk, and small.
+const VIEWPORT: &str = "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
+
 static PARTS: LazyLock<HashMap<&str, File>> = LazyLock::new(|| {
     // No validator of another host, no other document by a query, and nothing stored: a token is gone with
     // the page.
@@ -49,20 +60,37 @@ static PARTS: LazyLock<HashMap<&str, File>> = LazyLock::new(|| {
             Cow::Owned(written) => written.into(),
         };
         if !file.gzpipped {
-            return Some((name, File::of(bytes)));
+            return Some((name, File::of(with_ours(name, bytes))));
         }
         let mut content = Vec::new();
         GzDecoder::new(&*bytes).read_to_end(&mut content).ok()?;
+        if is_changed(name) {
+            let content = with_ours(name, content.into());
+            let compressed = compression::gzip(&content).ok()?;
+            return Some((name, File::of(content).with(ContentEncoding::Gzip, compressed)));
+        }
         Some((name, File::of(content).with(ContentEncoding::Gzip, bytes)))
     };
     FILES.into_iter().chain([PAGE]).filter_map(part).collect()
 });
 
-/// Redirects to the directory: the page names its files relative to it.
+fn is_changed(name: &str) -> bool {
+    name == PAGE || ADDITIONS.iter().any(|(file, _)| *file == name)
+}
+
+/// A file of the package, with what is ours in it.
+fn with_ours(name: &str, bytes: Bytes) -> Bytes {
+    let added = ADDITIONS.iter().find(|(file, _)| *file == name);
+    match (std::str::from_utf8(&bytes), added) {
+        (Ok(text), Some((_, more))) => format!("{text}\n{more}").into(),
+        (Ok(text), None) if name == PAGE => text.replacen("<head>", &format!("<head>{VIEWPORT}"), 1).into(),
+        _ => bytes,
+    }
+}
+
+/// Redirects to the directory: the page names its files relative to it. It is all that there is below `/docs`.
 pub(in crate::web) async fn without_slash() -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, "/docs/api/"))
-        .finish()
+    to("/docs/api/")
 }
 
 /// Answers with the page.

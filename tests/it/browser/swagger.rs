@@ -33,6 +33,34 @@ async fn answer(browser: &Browser, call: &str) -> (String, String) {
 }
 
 #[tokio::test]
+async fn the_page_of_the_api_fits_a_phone_and_is_dark_where_the_rest_is() {
+    let app = App::start().await;
+    let browser = Browser::open(app.address, "/docs").await;
+    browser.wait_for("#operations-admin-list_sessions").await;
+    assert_eq!(browser.path().await, "/docs/api/");
+    let viewport = "return document.querySelector('meta[name=viewport]').content";
+    assert_eq!(browser.run(viewport).await, "width=device-width, initial-scale=1");
+    open(&browser, "#operations-admin-list_sessions").await;
+    open(&browser, "#operations-session-login").await;
+    browser.click(".auth-wrapper .authorize").await;
+    browser.wait_for(".modal-ux").await;
+    for width in [320, 375, 768, 1280] {
+        super::lists::resize(&browser, width).await;
+        let overflows = browser
+            .run("return document.documentElement.scrollWidth > innerWidth")
+            .await;
+        assert_eq!(overflows, false, "at {width}");
+    }
+    for (scheme, is_dark) in [("dark", true), ("light", false)] {
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        browser.devtools("Emulation.setEmulatedMedia", media).await;
+        let ground = "const [red] = getComputedStyle(document.body).backgroundColor.match(/\\d+/); return Number(red) < 64";
+        let shown = browser.wait_until(&format!("{ground} === {is_dark}")).await;
+        assert!(shown, "{scheme}");
+    }
+}
+
+#[tokio::test]
 async fn an_admin_signs_in_on_the_page_of_the_api_and_calls_an_admins_route() {
     let app = App::start().await;
     app.add_user("root", Role::Admin).await;
