@@ -46,16 +46,17 @@ function showRelative(time, whole, now) {
 
 /** Keeps the relative times below `root` current, until `signal`. `whole` writes a time in full. */
 export function keepTimes(root, whole, signal) {
-  const times = [...root.querySelectorAll("time[data-relative]")];
-  if (times.length === 0) return;
+  if (!root.querySelector("time[data-relative]")) return;
   // The server's clock decides. Of the browser's, only how much passes counts.
   const { now } = root.querySelector("[data-now]").dataset;
   const ahead = new Date(now) - Date.now();
   const draw = () => {
-    for (const time of times) showRelative(time, whole(new Date(time.dateTime)), new Date(Date.now() + ahead));
+    // Rows may have changed meanwhile.
+    for (const time of root.querySelectorAll("time[data-relative]")) showRelative(time, whole(new Date(time.dateTime)), new Date(Date.now() + ahead));
   };
   const timer = setInterval(draw, 15_000);
   signal.addEventListener("abort", () => clearInterval(timer));
+  root.addEventListener("renewed", draw, { signal });
   draw();
 }
 
@@ -112,8 +113,7 @@ const WITH_MORE = "[data-cut], [data-whole]";
 
 /** Lets mouse, keyboard and finger ask for texts that are cut off in `root`, until `signal`. */
 export function showCutOff(root, signal) {
-  const cut = [...root.querySelectorAll("[data-cut]")];
-  if (cut.length === 0) return;
+  if (!root.querySelector("[data-cut]")) return;
   const on = (name, listener) => root.addEventListener(name, listener, { signal });
   const about = (listener) => ({ target }) => {
     const element = target.closest?.(WITH_MORE);
@@ -129,12 +129,14 @@ export function showCutOff(root, signal) {
   document.addEventListener("scroll", place, { signal, passive: true });
   signal.addEventListener("abort", hideWhole);
   // Only what is cut is a stop for the keyboard.
-  const look = new ResizeObserver(() => {
-    for (const element of cut) {
+  const mark = () => {
+    for (const element of root.querySelectorAll("[data-cut]")) {
       if (isCut(element)) element.tabIndex = 0;
       else element.removeAttribute("tabindex");
     }
-  });
+  };
+  on("renewed", mark);
+  const look = new ResizeObserver(mark);
   look.observe(root);
   signal.addEventListener("abort", () => look.disconnect());
 }
@@ -219,13 +221,15 @@ let about = "";
 let before = null;
 let ending = 0;
 
-/** Says what was done, for a while, or until somebody dismisses it or leaves the page. With `undo` it stays longer, with a button for that. */
+/** Says what was done, for a while, or until somebody dismisses it or leaves the page. With `undo` it has a button for that, and stays: nobody
+ * has to hurry (WCAG 2.2.1). */
 export function tell(words, undo) {
   const toast = put(words, done, undo);
+  if (undo) return;
   // The message stays while the pointer or the focus is on it, because somebody may be reading it.
   const wait = () => setTimeout(() => {
     clearTimeout(ending);
-    if (toast.isConnected && !toast.matches(":hover, :focus-within")) ending = setTimeout(untell, undo ? 30_000 : 12_000);
+    if (toast.isConnected && !toast.matches(":hover, :focus-within")) ending = setTimeout(untell, 12_000);
   });
   for (const name of ["pointerenter", "pointerleave", "focusin", "focusout"]) toast.addEventListener(name, wait);
   wait();
@@ -234,6 +238,23 @@ export function tell(words, undo) {
 /** Says what was not done, until somebody dismisses it, does the next thing, or leaves the page. */
 export function tellFailure(words) {
   put(words, failed).classList.add("toast-failure");
+}
+
+/** The key that leads to what was done from anywhere, and back. The words stand at the end of the page, far by Tab. */
+const WAY = "F6";
+
+document.addEventListener("keydown", (event) => {
+  const button = toasts.querySelector("button");
+  const isAsked = event.key === WAY && !(event.ctrlKey || event.altKey || event.metaKey || event.shiftKey);
+  if (!isAsked || !button || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  if (toasts.contains(document.activeElement)) leaveToast();
+  else button.focus();
+});
+
+/** Takes the focus back to where it was. */
+function leaveToast() {
+  (before?.isConnected ? before : document.getElementById("main")).focus({ preventScroll: true });
 }
 
 /** Puts a message in a region, in place of every earlier one. */
@@ -245,8 +266,13 @@ function put(words, region, undo) {
     return made;
   };
   toast.append(Object.assign(document.createElement("p"), { textContent: words }));
-  if (undo) toast.append(button("Undo", () => { untell(); undo(); }));
+  if (undo) {
+    const hint = Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: `Press ${WAY} to undo.` });
+    const key = Object.assign(document.createElement("kbd"), { textContent: WAY, ariaHidden: "true" });
+    toast.append(hint, button("Undo", () => { untell(); undo(); }), key);
+  }
   toast.append(button("Dismiss", untell));
+  toast.querySelector("button").setAttribute("aria-keyshortcuts", WAY);
   toast.addEventListener("focusin", ({ relatedTarget }) => { if (!toast.contains(relatedTarget)) before = relatedTarget; });
   clearTimeout(ending);
   (region === done ? failed : done).replaceChildren();
@@ -260,7 +286,7 @@ export function untell() {
   clearTimeout(ending);
   const hasFocus = toasts.contains(document.activeElement);
   for (const region of [done, failed]) region.replaceChildren();
-  if (hasFocus) (before?.isConnected ? before : document.getElementById("main")).focus({ preventScroll: true });
+  if (hasFocus) leaveToast();
 }
 
 /** Removes the message if it is about another page than this one. */
@@ -275,7 +301,7 @@ document.addEventListener("keydown", ({ key, defaultPrevented }) => {
 /** Moves the focus to the list of this page, after a search or on another part of the list, so that nobody has to go through what comes
  * before it again. */
 export function enterList() {
-  const section = document.querySelector(".people, .empty")?.closest("section:has([role=search])");
+  const section = document.querySelector("section:has([role=search]):has(.people, .empty)");
   if (!section) return;
   const heading = document.getElementById(section.getAttribute("aria-labelledby"));
   heading.tabIndex = -1;

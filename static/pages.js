@@ -12,10 +12,10 @@ const notice = document.getElementById("notice");
 const login = { main: clones(main), nav: clones(nav), title: document.title };
 
 /** The modules that only pages behind the sign-in need. They are loaded with the first of these pages. */
-let [lists, actions, countdown, outage] = [null, null, null, null];
+let [lists, actions, countdown, outage, live] = [null, null, null, null, null];
 const rest = async () => {
-  const modules = [import("./lists.js"), import("./actions.js"), import("./countdown.js"), import("./outage.js")];
-  [lists, actions, countdown, outage] = await Promise.all(modules);
+  const modules = [import("./lists.js"), import("./actions.js"), import("./countdown.js"), import("./outage.js"), import("./live.js")];
+  [lists, actions, countdown, outage, live] = await Promise.all(modules);
 };
 
 /** Stops the timers and listeners of the current page. */
@@ -72,7 +72,7 @@ const ENDINGS = {
 
 /** A device in the middle of a sentence. */
 function named(device) {
-  return device.replace(/^An /, "an ");
+  return device.replace(/^A(?=n? )/, "a");
 }
 
 function clones(element) {
@@ -99,7 +99,8 @@ function show(content, title) {
     document.getElementById("sign-out")?.addEventListener("click", signOut);
   }
   document.title = title;
-  for (const time of main.querySelectorAll("time")) time.textContent = whole(new Date(time.dateTime));
+  live?.remember(main);
+  dress(main);
   lists?.keepTimes(main, whole, leave.signal);
   lists?.showCutOff(main, leave.signal);
   lists?.enterMenus(main, leave.signal);
@@ -108,6 +109,11 @@ function show(content, title) {
   if (document.getElementById("warning")) enterSeat(leave.signal);
   const change = document.getElementById("change-password");
   if (change) enterChange(change);
+}
+
+/** Writes the times below `root` as people here do. */
+function dress(root) {
+  for (const time of root.querySelectorAll("time")) time.textContent = whole(new Date(time.dateTime));
 }
 
 /** The name under which a page that is left leaves a note for the next page of its tab. */
@@ -442,33 +448,24 @@ async function lookAtRole() {
 
 // Admin pages -----------------------------------------------------------------------------------------------------------------------
 
-let refreshing = false;
-let dirty = false;
+seat.onChanged(() => live?.refresh({
+  isThere: () => seat.user !== null,
+  here,
+  load: (path) => load(path, { passive: true }),
+  visit: (path, may) => visit(path, { passive: true, may }),
+  isIdle: () => outage.isIdle(),
+  isOver: isDemoted,
+  dress,
+  fail,
+}));
 
-/** Refreshes the list after its content has changed, at most once a second, and never while the user works in it. */
-async function refresh() {
-  dirty = true;
-  if (refreshing) return;
-  refreshing = true;
-  while (dirty && seat.user && document.querySelector("[data-live]")) {
-    await new Promise((later) => setTimeout(later, 1000));
-    if (!outage.isIdle()) continue;
-    dirty = false;
-    const place = scrollY;
-    const path = here();
-    try {
-      await visit(path, { passive: true, may: () => outage.isIdle() && path === here() });
-      scrollTo(0, place);
-    } catch (error) {
-      dirty = !isDemoted(error);
-      if (!dirty) fail(error);
-    }
-  }
-  dirty = false;
-  refreshing = false;
+/** Loads a list again after something was done in it. What the pointer is over does not move. */
+async function renew() {
+  if (!live.isPointedAt()) return visit(here());
+  const path = here();
+  const page = await load(path);
+  if (path === here()) live.merge(page, { dress, isOurs: true });
 }
-
-seat.onChanged(refresh);
 
 /** To end more sessions than this, the user has to type their number. */
 const MANY = 20;
@@ -494,7 +491,7 @@ function confirmed(words, { yes = "End", count = "1" }) {
 
 /** What the actions of a page need of it. */
 function page() {
-  return { main, lists, fetch: (...asked) => seat.fetch(...asked), confirmed, renew: () => visit(here()), show: reshow, say, fail, failAction };
+  return { main, lists, fetch: (...asked) => seat.fetch(...asked), confirmed, renew, show: reshow, say, fail, failAction };
 }
 
 /** Shows the page anew, from its top. */
@@ -509,6 +506,7 @@ function reshow() {
 
 // A link would load a new page, and that would end the session.
 document.addEventListener("click", (event) => {
+  if (event.target.closest(".newer button") && seat.user) return visit(here()).then(() => lists.enterList(), fail);
   const button = event.target.closest("[data-delete], [data-post], [data-patch]");
   if (button && seat.user) actions.act(button, page());
   const link = event.target.closest("a[href]");

@@ -1,5 +1,7 @@
 //! Past sessions in a list: of all users, or of one.
 
+use uuid::Uuid;
+
 use super::moment::Moment;
 use crate::auth::lists::REMOVED_USER;
 use crate::sessions::Device;
@@ -8,6 +10,7 @@ use crate::users::User;
 
 /// A past session.
 pub(super) struct PastRow {
+    pub(super) id: Uuid,
     pub(super) name: String,
     pub(super) email: String,
     pub(super) address: String,
@@ -30,6 +33,7 @@ impl PastRow {
             None => (REMOVED_USER.to_owned(), String::new()),
         };
         Self {
+            id: session.id,
             name,
             email,
             address: session.ip_address.ip().to_string(),

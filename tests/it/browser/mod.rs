@@ -15,6 +15,7 @@ mod overlaps;
 mod paper;
 mod react;
 mod recovery;
+mod renewal;
 mod streams;
 mod swagger;
 mod takeover;
