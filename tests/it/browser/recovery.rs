@@ -236,6 +236,41 @@ async fn a_page_for_a_link_says_so_when_it_was_reached_without_one() {
 }
 
 #[tokio::test]
+async fn a_link_works_with_what_was_copied_behind_it_and_says_when_it_is_cut_short() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_user("ada", Role::User).await;
+    app.visitor()
+        .post("/auth/password/forgot", &serde_json::json!({ "email": ADA }))
+        .await;
+    let link = mails.next().await.link();
+    let browser = Browser::open(app.address, "/login").await;
+    for behind in [".", "%20", ">", "\"", ")%20and%20so%20on", "\u{201d}"] {
+        browser.go("/login").await;
+        browser.go(&format!("{link}{behind}")).await;
+        browser.wait_for_words(&format!("Your account: {ADA}")).await;
+    }
+    // An address with a slash that does not belong there leads on, with its fragment.
+    browser.go("/login").await;
+    browser.go(&link.replace('#', "/#")).await;
+    browser.wait_for_words(&format!("Your account: {ADA}")).await;
+    assert_eq!(browser.path().await, "/reset");
+    let token = link.split('#').nth(1).unwrap();
+    for page in ["/reset", "/welcome", "/verify", "/email"] {
+        browser.go("/login").await;
+        browser.go(&format!("{page}#{}", &token[..50])).await;
+        browser.wait_for_words("This link is incomplete").await;
+        assert!(!browser.text().await.contains("no longer valid"), "{page}");
+        let address = browser.page.current_url().await.unwrap();
+        assert_eq!((address.path(), address.fragment()), (page, None));
+    }
+    browser.go("/login").await;
+    browser.go(&format!("{link}.")).await;
+    choose(&browser, NEW).await;
+    browser.wait_for_words("Your password is set.").await;
+}
+
+#[tokio::test]
 async fn where_no_mail_is_sent_people_are_led_to_an_administrator() {
     let app = App::start().await;
     app.add_user("ada", Role::User).await;
