@@ -61,7 +61,7 @@ async function reload(button, isGone, page) {
   menu?.hidePopover();
   const place = new page.lists.Place(button, isGone);
   place.restore();
-  await page.renew();
+  await page.renew(button);
   place.restore();
 }
 

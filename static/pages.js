@@ -459,9 +459,9 @@ seat.onChanged(() => live?.refresh({
   fail,
 }));
 
-/** Loads a list again after something was done in it. What the pointer is over does not move. */
-async function renew() {
-  if (!live.isPointedAt()) return visit(here());
+/** Loads a list again after something was done by a button. If that is in a row, no row moves under the pointer. */
+async function renew(button) {
+  if (!button.closest("[data-row]") || !live.isPointedAt()) return visit(here());
   const path = here();
   const page = await load(path);
   if (path === here()) live.merge(page, { dress, isOurs: true });
