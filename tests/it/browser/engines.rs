@@ -151,6 +151,36 @@ async fn lists_are_used_by_keyboard(engine: Engine) {
     }
 }
 
+/// The menu of a row is next to its button, and all of it can be seen.
+async fn menus_are_next_to_their_buttons(engine: Engine) {
+    let app = app_with_people().await;
+    let admin = Browser::open_in(engine, app.address, "/admin/users").await;
+    admin.page.set_window_size(1_200, 900).await.unwrap();
+    admin.submit_login("root@example.org", PASSWORD).await;
+    for email in ["p30@example.org", "p15@example.org", "p1@example.org"] {
+        let more = format!("[aria-label='More for {email}']");
+        admin.wait_for(&more).await;
+        admin
+            .run(&format!(
+                "document.querySelector(\"{more}\").scrollIntoView({{ block: 'center' }})"
+            ))
+            .await;
+        admin.click(&more).await;
+        admin.wait_for(".more-menu:popover-open").await;
+        let is_there = format!(
+            "const button = document.querySelector(\"{more}\").getBoundingClientRect();
+             const menu = document.querySelector('.more-menu:popover-open').getBoundingClientRect();
+             const gap = Math.min(Math.abs(menu.top - button.bottom), Math.abs(button.top - menu.bottom));
+             return gap < 16 && menu.top >= 0 && menu.bottom <= innerHeight && menu.height < 350;"
+        );
+        assert!(admin.wait_until(&is_there).await, "{email} in {engine:?}");
+        admin.press(Key::Escape.into()).await;
+        admin
+            .wait_until("return document.querySelector(':popover-open') === null")
+            .await;
+    }
+}
+
 #[tokio::test]
 async fn in_chromium_a_session_ends_with_its_page() {
     a_session_ends_with_its_page(Engine::Chromium).await;
@@ -199,4 +229,19 @@ async fn in_firefox_lists_are_used_by_keyboard() {
 #[tokio::test]
 async fn in_webkit_lists_are_used_by_keyboard() {
     lists_are_used_by_keyboard(Engine::WebKit).await;
+}
+
+#[tokio::test]
+async fn in_chromium_menus_are_next_to_their_buttons() {
+    menus_are_next_to_their_buttons(Engine::Chromium).await;
+}
+
+#[tokio::test]
+async fn in_firefox_menus_are_next_to_their_buttons() {
+    menus_are_next_to_their_buttons(Engine::Firefox).await;
+}
+
+#[tokio::test]
+async fn in_webkit_menus_are_next_to_their_buttons() {
+    menus_are_next_to_their_buttons(Engine::WebKit).await;
 }
