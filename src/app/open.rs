@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Error;
 use super::auth_builder::AuthBuilder;
-use crate::auth::{Auth, Respelled, respell};
+use crate::auth::{Auth, Respelled, fill_in_plain_names, respell};
 use crate::config::{DatabaseConfig, DatabaseLocation, Policy};
 use crate::db::embedded::{self, Embedded, UpgradeControl, Upgraded};
 use crate::db::migrations;
@@ -59,6 +59,9 @@ impl OpenDatabase {
             log::warn!("addresses with an older spelling keep it until the next start: {error}");
             Respelled::default()
         });
+        if let Err(error) = fill_in_plain_names(&url) {
+            log::warn!("searches do not find all names beyond ASCII until the next start: {error}");
+        }
         Ok(Self {
             url,
             embedded,

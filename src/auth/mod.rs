@@ -7,7 +7,8 @@
 //! [`introspection`] (answers services), [`accounts`] (what operators and admins do to users), [`changes`]
 //! (names, roles and removal of users), [`address`] (addresses of users), [`import`] (imports users of
 //! another system), [`authority`] (confirms permission), `user_ref` (a reference to an account), `respelling`
-//! (rewrites older addresses in today's spelling), [`lists`] (sessions and accounts), [`statistics`]
+//! (rewrites older addresses in today's spelling), `plain_names` (lets searches find older
+//! rows), [`lists`] (sessions and accounts), [`statistics`]
 //! (figures), [`metrics`] (counters), `readiness` (says whether the instance is ready), [`sweep`] (removes
 //! old rows) and [`audit`] (the security log).
 
@@ -26,6 +27,7 @@ pub mod links;
 pub mod lists;
 pub mod metrics;
 pub mod page_end;
+mod plain_names;
 mod readiness;
 pub mod recovery;
 mod respelling;
@@ -51,6 +53,7 @@ use readiness::Readiness;
 
 pub use authority::{Authority, Holder, LastAdmin};
 pub use error::Error;
+pub use plain_names::fill_in_plain_names;
 pub use respelling::{Left, Respelled, respell};
 pub use sign_in::{SignedIn, Takeover, Terms};
 pub(crate) use unwritten_ends::write_restored;

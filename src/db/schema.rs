@@ -131,6 +131,7 @@ diesel::table! {
         folded_name -> Text,
         folded_email -> Text,
         searched_email -> Nullable<Text>,
+        folded_plain -> Nullable<Text>,
     }
 }
 

@@ -130,6 +130,18 @@ pub fn open_sql(ended: &str, [user_id, token, ip_address, user_agent, of_page, f
     )
 }
 
+/// Gives the sessions of these users anew what they are searched by of their users, which has changed in their rows. The caller has
+/// locked the users.
+pub fn copy_searched_text(conn: &mut PgConnection, users: &[Uuid]) -> QueryResult<()> {
+    diesel::sql_query(
+        "update sessions set folded_user = searched_text(users) from users
+             where users.id = sessions.user_id and users.id = any($1) and sessions.folded_user is not null",
+    )
+    .bind::<Array<SqlUuid>, _>(users)
+    .execute(conn)?;
+    Ok(())
+}
+
 /// The number of live sessions.
 pub fn count_live(conn: &mut PgConnection, policy: &SessionPolicy) -> QueryResult<i64> {
     sessions::table

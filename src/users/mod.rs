@@ -13,6 +13,7 @@ pub mod lockout;
 mod name;
 mod password;
 mod password_hash;
+pub mod plain;
 mod role;
 pub mod service_client;
 pub mod spelling;

@@ -13,15 +13,6 @@ use crate::db::schema::{login_failures, one_time_links, users};
 const IS_OF_BEFORE: &str =
     "not email_is_spelled(email) or (email like '%@%xn--%' and searched_email is null)";
 
-/// Whether the address, as people read it, matches the pattern. An address that is stored as people read it
-/// never matches.
-#[diesel::dsl::auto_type(no_type_alias)]
-pub fn is_read_as(pattern: String) -> _ {
-    let matches: diesel::dsl::AssumeNotNull<diesel::dsl::Like<users::searched_email, String>> =
-        users::searched_email.like(pattern).assume_not_null();
-    matches
-}
-
 /// An account and its address.
 #[derive(QueryableByName, Clone, Debug, PartialEq, Eq)]
 pub struct Holder {

@@ -1,13 +1,11 @@
 //! What admins see and what sessions they end.
 
-use diesel::connection::SimpleConnection;
 use oneseat::auth::{Authority, LastAdmin};
-use oneseat::db::migrations;
 use oneseat::users::{Email, Role};
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::support::{Answer, App, Client, Database};
+use crate::support::{Answer, App, Client};
 
 async fn delete(client: &Client, path: &str) -> Answer {
     Answer::of(client.request(Method::DELETE, path)).await
@@ -111,98 +109,6 @@ async fn the_list_is_searched_by_name_email_and_address() {
         let body = admin.get(&format!("/api/admin/sessions?q={q}")).await.json();
         assert_eq!(emails(&body).len(), count, "{q}");
         assert_eq!(body["total"], count, "{q}");
-    }
-}
-
-/// As a part of an address.
-fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
-}
-
-/// In the databases of the tests PostgreSQL knows 26 letters, like in the private one; in the other, I is Turkish.
-#[tokio::test]
-async fn a_search_overlooks_case_in_every_script_whatever_the_locale() {
-    for database in [Database::fresh(), Database::turkish()] {
-        let app = App::start_on(database).await;
-        let admin = app.admin().await;
-        for (number, name) in ["ZOË MÜLLER", "Irina Straße", "ΟΔΥΣΣΕΥΣ", "Жанна", "İlhan Işık"]
-            .iter()
-            .enumerate()
-        {
-            let who = format!("user{number}");
-            app.signed_in(&who).await;
-            app.database().execute(&format!(
-                "update users set name = '{name}' where email = '{who}@example.org'"
-            ));
-        }
-        app.database().execute(
-            "insert into users (name, email) values ('N', 'jörg@example.net'), ('ij', 'ıı@example.net')",
-        );
-        for (q, count) in [
-            ("müller", 1),
-            ("mu\u{308}ller", 1),
-            ("Zoë", 1),
-            ("IRINA", 1),
-            ("irina", 1),
-            ("STRASSE", 1),
-            ("οδυσσευς", 1),
-            ("ΣΕΥΣ", 1),
-            ("жАННа", 1),
-            ("ilhan", 1),
-            ("İLHAN", 1),
-            ("USER3", 0),
-            ("mull", 0),
-        ] {
-            let query = encoded(q);
-            for list in ["/api/admin/sessions", "/api/admin/users"] {
-                let asked = admin.request(Method::GET, &format!("{list}?q={query}"));
-                let body = Answer::of(asked).await.json();
-                // Addresses are searched, too.
-                let count = if q == "USER3" { 1 } else { count };
-                assert_eq!(body["total"], count, "{q} {list}");
-            }
-        }
-        let of_accounts = [("JÖRG@EXAMPLE", 1), ("ıı@EX", 1), ("II@EX", 0)];
-        for (q, count) in of_accounts {
-            let query = encoded(q);
-            let asked = admin.request(Method::GET, &format!("/api/admin/users?q={query}"));
-            assert_eq!(Answer::of(asked).await.json()["total"], count, "{q}");
-        }
-        for capital in [
-            "JÖRG@example.org",
-            "É@example.org",
-            "IRINA@example.org",
-            "İ@example.org",
-        ] {
-            let account = format!("insert into users (name, email) values ('N', '{capital}')");
-            let refused = app.database().connect().batch_execute(&account).unwrap_err();
-            assert!(
-                refused.to_string().contains("users_email_in_normal_form"),
-                "{refused}"
-            );
-        }
-    }
-}
-
-#[test]
-fn postgresql_knows_the_lower_case_of_every_letter() {
-    let one = |letter: char| {
-        let mut lower = letter.to_lowercase();
-        lower.next().filter(|_| lower.len() == 0)
-    };
-    let letters = ('\u{80}'..=char::MAX).filter(|letter| one(*letter).is_some_and(|lower| lower != *letter));
-    let pairs = letters.map(|letter| format!("('{letter}', '{}')", one(letter).unwrap()));
-    let pairs: Vec<_> = pairs.collect();
-    assert!(pairs.len() > 1_400);
-    let wrong = format!(
-        "select coalesce(string_agg(letter, ' '), '') from (values {}) as pairs(letter, lower)
-             where lowered(letter) <> normalize(lower)",
-        pairs.join(", ")
-    );
-    for database in [Database::fresh(), Database::turkish()] {
-        migrations::run(database.url()).unwrap();
-        assert_eq!(database.text(&wrong), "");
-        assert_eq!(database.text("select lowered('IRINA İ')"), "irina i");
     }
 }
 

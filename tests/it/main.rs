@@ -55,6 +55,7 @@ mod restored;
 mod round_trips;
 mod safeguards;
 mod schema;
+mod searches;
 mod sessions;
 mod sign_in;
 mod site;

@@ -172,6 +172,8 @@ async fn lists_search_and_say_how_many_more_there_are() {
         let (_, out, note) = piped(&app, &[&list[..], &["--search", "grace"]].concat());
         assert_eq!((out.lines().count(), note.as_str()), (1, ""));
         assert!(out.contains("grace@example.org"), "{out}");
+        let (_, found, _) = piped(&app, &[&list[..], &["--search", "GRÄÇE"]].concat());
+        assert_eq!(found, out);
         let (_, out, note) = piped(&app, &[&list[..], &["--search", "nobody"]].concat());
         assert_eq!((out.as_str(), note.as_str()), ("", "nothing is found\n"));
         let (_, out, _) = piped(&app, &[&list[..], &["--limit", "2", "--json"]].concat());

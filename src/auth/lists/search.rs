@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::plain::plain_letters;
 use ipnetwork::{IpNetwork, Ipv4Network};
-use unicode_normalization::UnicodeNormalization;
 
 /// The most words of a search. Further ones belong to the last word.
 const MOST_WORDS: usize = 8;
@@ -147,24 +147,10 @@ fn anywhere(folded: &str) -> String {
     format!("%{escaped}%")
 }
 
-/// The text without the differences that a search ignores, as the columns `folded_...` of `users` have it.
-/// The locale of the database does not matter.
+/// The text as the columns `folded_...` have it. Marks alone stand for themselves: as nothing, they would find everybody.
 fn folded(text: &str) -> String {
-    let lower = text.nfc().map(|letter| match letter {
-        // Unicode lower case turns it into a letter and a combining mark. No other letter becomes two.
-        'İ' => 'i',
-        letter => letter.to_lowercase().next().unwrap_or(letter),
-    });
-    let mut folded = String::with_capacity(text.len());
-    for letter in lower {
-        match letter {
-            'ς' => folded.push('σ'),
-            'ſ' => folded.push('s'),
-            'ß' => folded.push_str("ss"),
-            other => folded.push(other),
-        }
-    }
-    folded.nfc().collect()
+    let plain = plain_letters(text);
+    if plain.is_empty() { text.to_owned() } else { plain }
 }
 
 /// Reads an address, a network, or the beginning of either, as people copy them: in brackets, with a port, or
@@ -343,6 +329,14 @@ mod tests {
             panic!("it looks for nothing");
         };
         assert_eq!(many.each().len(), MOST_WORDS);
+    }
+
+    #[test]
+    fn marks_alone_do_not_find_everybody() {
+        for text in ["\u{301}", "\u{308}\u{301}"] {
+            assert_eq!(Word::from(text).pattern(), format!("%{text}%"));
+        }
+        assert_eq!(Word::from("O\u{308}berg").pattern(), "%oberg%");
     }
 
     proptest! {

@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text};
 use uuid::Uuid;
 
-use super::accounts::named;
-use super::pagination::{Counted, Counting, Cursor, Keys, List, Page, Position};
+use super::keys::{Counting, Keys};
+use super::pagination::{Counted, Cursor, List, Page, Position};
 use super::search::{Search, Word};
 use crate::auth::{Auth, Error};
 use crate::config::SessionPolicy;
@@ -19,6 +19,7 @@ use crate::sessions::store::ends_at;
 use crate::sessions::{EndReason, EndedSession, Session, history};
 use crate::users::User;
 use crate::users::lockout::{self, Locked};
+use crate::users::plain::is_called;
 use crate::users::store;
 
 type LiveCondition = Box<dyn BoxableExpression<sessions::table, Pg, SqlType = Bool>>;
@@ -35,9 +36,9 @@ macro_rules! origin_text {
             "coalesce(",
             $table,
             ".folded_origin, ",
-            "lower(coalesce(",
+            "plain_letters(coalesce(",
             $table,
-            ".user_agent, '') collate \"C\") || ' ' || host(",
+            ".user_agent, '')) || ' ' || host(",
             $table,
             ".ip_address))"
         ))
@@ -59,25 +60,26 @@ fn lives_and_shows(search: &Search, policy: &SessionPolicy) -> LiveCondition {
 }
 
 fn shows_live(word: &Word) -> LiveCondition {
-    // A session that an earlier version opened has no copy of its user's name and address, so `users` is
-    // searched.
+    // A session that an earlier version opened has no copy of what its user is found by.
+    let user = users::table.filter(users::id.eq(sessions::user_id));
     let is_named = sql::<Text>("coalesce(sessions.folded_user, '')")
         .like(word.pattern())
         .or(sessions::folded_user
             .is_null()
-            .and(sessions::user_id.eq_any(named(word))));
+            .and(exists(user.filter(is_called(word.pattern())))));
     let comes_from = |pattern| origin_text!("sessions").like(pattern);
     let is_within = |network| sessions::ip_address.is_contained_by_or_eq(network);
     match (word.origin_pattern(), word.network()) {
         (None, None) => Box::new(is_named),
-        (Some(pattern), None) => Box::new(comes_from(pattern).or(is_named)),
+        (Some(pattern), None) => Box::new(is_named.or(comes_from(pattern))),
         (None, Some(network)) => Box::new(is_within(network).or(is_named)),
         (Some(pattern), Some(network)) => Box::new(is_within(network).or(comes_from(pattern)).or(is_named)),
     }
 }
 
 fn shows_ended(word: &Word) -> EndedCondition {
-    let is_named = || ended_sessions::user_id.eq_any(named(word)).nullable();
+    let user = users::table.filter(users::id.eq(ended_sessions::user_id));
+    let is_named = || exists(user.filter(is_called(word.pattern()))).nullable();
     let mut shows: EndedCondition = match word.origin_pattern() {
         Some(pattern) => Box::new(
             origin_text!("ended_sessions")
@@ -162,6 +164,8 @@ fn find_live(
         .into_boxed();
     let keys = Keys {
         found,
+        list: List::Sessions,
+        is_search: *search != Search::All,
         counting,
         position,
         limit,
@@ -209,8 +213,8 @@ impl Auth {
         own: Option<Uuid>,
     ) -> Result<Counted<(Session, User)>, Error> {
         let policy = self.policy.sessions;
-        let (counting, place) = (Counting::of(&search), (position, limit));
-        self.run(move |conn| Ok(find_live(conn, &search, counting, place, own, &policy)?))
+        let place = (position, limit);
+        self.run(move |conn| Ok(find_live(conn, &search, Counting::All, place, own, &policy)?))
             .await
     }
 
@@ -248,10 +252,11 @@ impl Auth {
             if let Some(reason) = reason {
                 found = found.filter(ended_sessions::reason.eq(reason));
             }
-            let counting = Counting::Nothing;
             let keys = Keys {
                 found,
-                counting,
+                list: List::History,
+                is_search: search != Search::All,
+                counting: Counting::Nothing,
                 position,
                 limit,
                 own: None,
