@@ -1,5 +1,5 @@
-//! Has searches find, by plain letters, the users whom an older version wrote, and their sessions: when the program opens the database, a
-//! few at a time, under the lock of the migrations, and only rows that need it.
+//! Lets searches by plain letters find the users of an older version, and their sessions. The program does it when it
+//! opens the database: only for rows that need it, a few at a time, under the lock of the migrations.
 
 use uuid::Uuid;
 
@@ -7,10 +7,10 @@ use crate::db::migrations::{self, Step};
 use crate::sessions::store;
 use crate::users::plain;
 
-/// Users of one transaction. Nobody of them can sign in meanwhile.
+/// The users of one transaction. None of them can sign in while it runs.
 const BATCH: i64 = 100;
 
-/// Writes by what these users are searched, and returns how many there were.
+/// Fills in all users that need it, and returns their number.
 ///
 /// # Errors
 /// Those of [`migrations::take_turns`]. What was done before stays done.

@@ -1,5 +1,6 @@
-//! What users are searched by beyond ASCII: names and addresses in plain letters. A trigger (`users_folded_plain`) writes it with each
-//! name and address. Rows that an older version wrote get it here.
+//! The column `folded_plain` of users whose name or address is not all ASCII: both in plain letters, for searches.
+//! The trigger `users_folded_plain` writes it with each name and address. Rows of an older version are filled in
+//! here.
 
 use diesel::dsl::{AssumeNotNull, Like};
 use diesel::prelude::*;
@@ -9,21 +10,21 @@ use uuid::Uuid;
 use crate::db::PgConnection;
 use crate::db::schema::users;
 
-/// Has the row yet to get it? As the index `users_without_folded_plain_idx` says it.
+/// The condition for rows that have not been filled in yet, as the index `users_without_folded_plain_idx` has it.
 const IS_WITHOUT: &str = "folded_plain is null and octet_length(name || email || coalesce(searched_email, '')) > char_length(name || email || coalesce(searched_email, ''))";
 
-/// Does the name or the address match the pattern, in plain letters?
+/// Whether the name or the address matches the pattern, in plain letters.
 #[diesel::dsl::auto_type(no_type_alias)]
 pub fn is_called(pattern: String) -> _ {
     let by_name: Like<users::folded_name, String> = users::folded_name.like(pattern.clone());
     let by_email: Like<users::folded_email, String> = users::folded_email.like(pattern.clone());
-    // Where all is ASCII, nothing stands there.
+    // It is null where name and address are all ASCII.
     let beyond_ascii: AssumeNotNull<Like<users::folded_plain, String>> =
         users::folded_plain.like(pattern).assume_not_null();
     by_name.or(by_email).or(beyond_ascii)
 }
 
-/// Is there a row without it? It only reads.
+/// Whether there are rows to fill in. It only reads.
 pub fn any_is_without(conn: &mut PgConnection) -> QueryResult<bool> {
     #[derive(QueryableByName)]
     struct Any {
@@ -37,7 +38,7 @@ pub fn any_is_without(conn: &mut PgConnection) -> QueryResult<bool> {
     .map(|Any { is_there }| is_there)
 }
 
-/// Writes it for up to `most` users after this one, by their ids, and returns who they are.
+/// Fills in up to `most` users with ids after this one, and returns their ids.
 pub fn fill_in(conn: &mut PgConnection, after: Uuid, most: i64) -> QueryResult<Vec<Uuid>> {
     #[derive(QueryableByName)]
     struct Filled {
@@ -51,7 +52,7 @@ pub fn fill_in(conn: &mut PgConnection, after: Uuid, most: i64) -> QueryResult<V
     .bind::<BigInt, _>(most)
     .load(conn)?;
     let ids: Vec<Uuid> = found.into_iter().map(|Filled { id }| id).collect();
-    // The trigger knows what belongs there.
+    // The trigger puts the right text in.
     diesel::update(users::table.filter(users::id.eq_any(&ids)))
         .set(users::folded_plain.eq(None::<String>))
         .execute(conn)?;

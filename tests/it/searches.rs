@@ -135,15 +135,20 @@ fn postgresql_knows_the_lower_case_of_every_letter() {
 fn postgresql_has_the_plain_letters_of_the_program() {
     let is_of_many =
         |letter: char| matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' | '\u{20000}'..);
-    let letters = ('\u{80}'..=char::MAX).filter(|letter| letter.is_alphabetic() && !is_of_many(*letter));
-    let pairs: Vec<_> = letters
-        .map(|letter| format!("('{letter}', '{}')", plain_letters(&letter.to_string())))
-        .collect();
-    assert!(pairs.len() > 10_000);
+    // Since Unicode 16 two of each are one letter. PostgreSQL may have an earlier Unicode.
+    let is_new_alone = |letter: char| matches!(letter, '\u{113c2}' | '\u{1611e}' | '\u{16d67}');
+    let letters = ('\u{80}'..=char::MAX)
+        .filter(|letter| letter.is_alphabetic() && !is_of_many(*letter) && !is_new_alone(*letter));
     let marks: String = ('\u{300}'..='\u{36f}').collect();
+    let words = |letter: char| [letter.to_string(), format!("{letter}{marks}{letter}")];
+    let pairs: Vec<_> = letters
+        .flat_map(words)
+        .map(|words| format!("('{words}', '{}')", plain_letters(&words)))
+        .collect();
+    assert!(pairs.len() > 20_000);
     let wrong = format!(
-        "select coalesce(string_agg(letter || ' ' || plain_letters(letter), ', '), '') from (values {}) as pairs(letter, plain)
-             where plain_letters(letter) <> plain or plain_letters(letter || '{marks}' || letter) <> plain || plain",
+        "select coalesce(string_agg(words || ' ' || plain_letters(words), ', '), '') from (values {}) as pairs(words, plain)
+             where plain_letters(words) <> plain",
         pairs.join(", ")
     );
     for database in [Database::fresh(), Database::turkish()] {
@@ -254,7 +259,7 @@ async fn app_with_many() -> (App, Client) {
     let admin = app.admin().await;
     app.database().execute(
         "insert into users (name, email, created_at)
-             select case when n % 10 = 0 then 'Grace' when n > 2498 then 'Linus' else 'Somebody' end || ' ' || n, 'p' || n || '@x.org',
+             select case when n > 2498 then 'Linus' when n % 10 = 0 then 'Grace' else 'Somebody' end || ' ' || n, 'p' || n || '@x.org',
                  now() - n * interval '1 second'
              from generate_series(1, 2500) as n;
          insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at, folded_origin, folded_user)

@@ -2,11 +2,12 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-/// The text in lower case and in plain letters: `oberg` for `Öberg`, `lukasz` for `Łukasz`. PostgreSQL's `plain_letters` does the same with
-/// what is searched. It is for searches alone; by it, addresses of different people may be one.
+/// The text in lower case and in plain letters: `oberg` for `Öberg`, `lukasz` for `Łukasz`. The function `plain_letters`
+/// in PostgreSQL does the same with the columns that are searched. Only for searches: two addresses that differ may
+/// have the same plain letters.
 pub fn plain_letters(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    // Unicode takes a letter apart: ö is o and U+0308.
+    // The decomposition of ö is o and U+0308.
     for letter in text.nfd().filter(|letter| !is_mark(*letter)) {
         match lower(letter) {
             'ς' => plain.push('σ'),
@@ -27,12 +28,12 @@ pub fn plain_letters(text: &str) -> String {
     plain.nfc().collect()
 }
 
-/// Those of Latin, Greek and Cyrillic letters. What other scripts write above and below letters makes other words.
+/// Whether it is a mark of Latin, Greek or Cyrillic letters. In other scripts a mark makes another word.
 fn is_mark(letter: char) -> bool {
     matches!(letter, '\u{300}'..='\u{36f}')
 }
 
-/// Without marks, no letter becomes two.
+/// The lower case of a letter without marks, which is always one letter.
 fn lower(letter: char) -> char {
     letter.to_lowercase().next().unwrap_or(letter)
 }

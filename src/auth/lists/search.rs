@@ -147,7 +147,8 @@ fn anywhere(folded: &str) -> String {
     format!("%{escaped}%")
 }
 
-/// The text as the columns `folded_...` have it. Marks alone stand for themselves: as nothing, they would find everybody.
+/// The text in the form of the columns `folded_...`. A text of marks alone is left as it is: without them it would be
+/// empty, and find everybody.
 fn folded(text: &str) -> String {
     let plain = plain_letters(text);
     if plain.is_empty() { text.to_owned() } else { plain }
