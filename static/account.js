@@ -82,6 +82,7 @@ const LINKED = "#choose, #verify, #confirm-email";
 async function introduce() {
   try {
     const user = await (await post("/auth/link", { token })).json();
+    known = user.email;
     const whom = at(".link-user");
     whom.querySelector("bdi").textContent = user.email;
     whom.hidden = false;
@@ -96,6 +97,8 @@ async function introduce() {
   }
 }
 
+/** The address that the link belongs to, to sign in with next. */
+let known;
 if (token && at(LINKED)) introduce();
 
 const email = at("[name=email]");
@@ -104,5 +107,5 @@ const brought = carried();
 if (email) email.value ||= brought;
 at("form:not([hidden]) input:not([tabindex])")?.focus();
 addEventListener("click", ({ target }) => {
-  if (target.closest("a[href]")?.origin === location.origin) carry(email?.value);
+  if (target.closest("a[href]")?.origin === location.origin) carry(email?.value || known);
 });

@@ -158,10 +158,11 @@ function enterRename(dialog, signal, page) {
   };
   const opener = openBy(dialog, fill, signal, page);
   enter(form, {
-    send: ({ name }) => save(opener().dataset.rename, { name }, "PATCH", page),
+    // The name that it was is no change.
+    send: ({ name }) => name.trim() === opener().value || save(opener().dataset.rename, { name }, "PATCH", page),
     done: ({ name }) => {
       dialog.close();
-      tellOfName(opener(), name.trim(), page);
+      if (name.trim() !== opener().value) tellOfName(opener(), name.trim(), page);
     },
   });
 }

@@ -81,6 +81,7 @@ function hasDrifted({ clocks }) {
 /** As exact as it is of use: seconds in the last two minutes only. */
 function inWords(seconds) {
   const minutes = Math.round(seconds / 60);
+  if (seconds < 60) return `${seconds} s`;
   if (seconds <= 120) return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;
   if (minutes < 10) return `about ${minutes} minutes`;
   if (minutes < 58) return `about ${5 * Math.round(minutes / 5)} minutes`;

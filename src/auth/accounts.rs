@@ -135,13 +135,13 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn set_password(&self, email: Email, password: Password) -> Result<(), Error> {
+    pub async fn set_password(&self, whom: impl Into<UserRef>, password: Password) -> Result<(), Error> {
         let hash = self.hasher.hash(password).await?;
         let policy = self.policy.sessions;
         let set = move |conn: &mut PgConnection, found: &Credentials| {
             Ok((1, replace_password(conn, &found.user, &hash, &policy)?))
         };
-        self.change(Event::PasswordChanged, email.into(), Authority::Operator, set)
+        self.change(Event::PasswordChanged, whom.into(), Authority::Operator, set)
             .await
     }
 
@@ -149,21 +149,25 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NoSuchUser`]; [`Error::Unavailable`].
-    pub async fn verify_email(&self, email: Email) -> Result<(), Error> {
+    pub async fn verify_email(&self, whom: impl Into<UserRef>) -> Result<(), Error> {
         let verify = |conn: &mut PgConnection, found: &Credentials| {
             let verified = users::set_verified(conn, found.user.id)?;
             link::discard(conn, found.user.id, Purpose::Verification)?;
             Ok((verified, Vec::new()))
         };
-        self.change(Event::UserVerified, email.into(), Authority::Operator, verify)
+        self.change(Event::UserVerified, whom.into(), Authority::Operator, verify)
             .await
     }
 
     /// Forgets the failures of an address, with or without an account. Returns whether there were any.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn unlock(&self, email: Email) -> Result<bool, Error> {
+    /// [`Error::NoSuchUser`] for an unknown id; [`Error::Unavailable`].
+    pub async fn unlock(&self, whom: impl Into<UserRef>) -> Result<bool, Error> {
+        let email = match whom.into() {
+            UserRef::Email(email) => email,
+            UserRef::Id(id) => email_of(&self.account(id).await?.user),
+        };
         self.run(move |conn| {
             let had_failures = conn.transaction(|conn| forget_failures(conn, &email))?;
             if had_failures {

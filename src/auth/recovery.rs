@@ -107,7 +107,11 @@ impl Auth {
     pub async fn change_password(&self, holder: Holder, current: Password, new: String) -> Result<(), Error> {
         let new = Proposed::new(&new)?;
         let claim = Claim::Change(holder.clone());
-        let change = |checked| self.change_to(new.clone(), checked, holder.clone());
+        let change = async |checked| {
+            // Only a caller that knows the present password is told.
+            new.differs_from(&current)?;
+            self.change_to(new.clone(), checked, holder.clone()).await
+        };
         let done = self.with_password(&claim, &current, change).await;
         self.answer_after_wait(done).await
     }

@@ -28,12 +28,13 @@ impl NewPassword {
 /// The password that was given, if any, before its user is known.
 pub(super) struct Given(Option<String>);
 
-/// Reads one line of standard input if `from_stdin`. Otherwise a random password is made later.
+/// Reads one line of standard input if `from_stdin`; at a terminal it asks twice, and shows nothing of it. Otherwise a
+/// random password is made later.
 pub(super) async fn read(from_stdin: bool) -> Result<Given, Failure> {
     if !from_stdin {
         return Ok(Given(None));
     }
-    let line = input::line().await.map_err(|error| {
+    let line = input::secret("New password").await.map_err(|error| {
         Failure::failed(match error.kind() {
             ErrorKind::InvalidData => {
                 "the password on standard input is not UTF-8; convert it, as with iconv".to_owned()
@@ -41,6 +42,8 @@ pub(super) async fn read(from_stdin: bool) -> Result<Given, Failure> {
             _ => format!("the password cannot be read from standard input: {error}"),
         })
     })?;
+    let line =
+        line.ok_or_else(|| Failure::failed("these are two different passwords; nothing was changed"))?;
     let line = line.strip_suffix('\n').unwrap_or(&line);
     let line = line.strip_suffix('\r').unwrap_or(line);
     Ok(Given(Some(line.to_owned())))

@@ -11,10 +11,9 @@ use super::listing::{self, Listing};
 use super::table::{Cell, Column};
 use super::{Failure, open, output, table};
 use crate::auth::lists::Search;
-use crate::auth::{Auth, Authority, Error};
+use crate::auth::{Auth, Authority, Error, UserRef};
 use crate::config::{self, DatabaseSettings};
 use crate::sessions::{Device, EndReason};
-use crate::users::Email;
 use crate::web::api::views::{SessionView, UserView};
 
 /// `oneseat session ...`
@@ -69,7 +68,7 @@ pub(super) struct End {
 struct Which {
     /// The session of this user, who has one at most
     #[arg(long, value_name = "EMAIL")]
-    user: Option<Email>,
+    user: Option<UserRef>,
     /// The session with this id, as `oneseat session list --json` shows it
     #[arg(long, value_name = "ID", value_parser = session_id)]
     id: Option<Uuid>,

@@ -48,6 +48,9 @@ pub enum Unusable {
     /// The text is too likely for a new password: an attacker would soon try it.
     #[error("password is too easy to guess: {0}")]
     Guessable(String),
+    /// The text is the user's present password.
+    #[error("password must be another one than the present one")]
+    Present,
 }
 
 impl Password {
@@ -135,6 +138,17 @@ impl Proposed {
             Unusable::FarTooLong => Unusable::TooLong,
             error => error,
         })?)
+    }
+
+    /// Refuses the present password, however it was typed.
+    ///
+    /// # Errors
+    /// [`Unusable::Present`].
+    pub fn differs_from(&self, present: &Password) -> Result<(), Unusable> {
+        match self.0.normal == present.normal {
+            true => Err(Unusable::Present),
+            false => Ok(()),
+        }
     }
 
     fn of(password: Password) -> Result<Self, Unusable> {

@@ -70,6 +70,7 @@ fn map() -> Vec<Entry> {
         call!(api::users::list),
         call!(api::users::invite),
         call!(api::import::import),
+        call!(api::users::get),
         call!(api::users::change),
         call!(api::users::remove),
         call!(api::users::disable),

@@ -56,6 +56,7 @@ const TABLE: &[(&str, &str, [u16; 3])] = &[
     ("GET", "/api/admin/users", [401, 403, 200]),
     ("POST", "/api/admin/users", [401, 403, 415]),
     ("POST", "/api/admin/users/import", [401, 403, 415]),
+    ("GET", "/api/admin/users/{id}", [401, 403, 404]),
     ("PATCH", "/api/admin/users/{id}", [401, 403, 415]),
     ("DELETE", "/api/admin/users/{id}", [401, 403, 404]),
     ("POST", "/api/admin/users/{id}/disable", [401, 403, 404]),

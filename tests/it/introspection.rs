@@ -72,6 +72,14 @@ async fn asking_is_no_activity_unless_the_service_says_so() {
     let active = "select count(*) from sessions where last_activity > now() - interval '1 minute'";
     introspect(&app, &client, &[("token", &token)]).await;
     assert_eq!(app.database().number(active), 0);
+    for unclear in ["yes", "1", "TRUE", ""] {
+        let answer = introspect(&app, &client, &[("token", &token), ("activity", unclear)]).await;
+        assert_eq!(answer.problem(), "400 bad_request", "{unclear}");
+        assert_eq!(answer.json()["error"], "invalid_request");
+        assert_eq!(answer.json()["field"], "activity");
+    }
+    introspect(&app, &client, &[("token", &token), ("activity", "false")]).await;
+    assert_eq!(app.database().number(active), 0);
     introspect(&app, &client, &[("token", &token), ("activity", "true")]).await;
     assert_eq!(app.database().number(active), 1);
 }

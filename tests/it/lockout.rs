@@ -169,7 +169,12 @@ async fn an_operator_lifts_a_lock() {
     for _ in 0..5 {
         app.visitor().login("ada@example.org", WRONG).await;
     }
-    assert!(app.auth.unlock("ada@example.org".parse().unwrap()).await.unwrap());
+    assert!(
+        app.auth
+            .unlock("ada@example.org".parse::<Email>().unwrap())
+            .await
+            .unwrap()
+    );
     assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 200);
 }
 
@@ -218,7 +223,7 @@ async fn a_new_password_lifts_the_lock() {
     }
     let new = oneseat::users::Password::chosen("another long password", &[]).unwrap();
     app.auth
-        .set_password("ada@example.org".parse().unwrap(), new)
+        .set_password("ada@example.org".parse::<Email>().unwrap(), new)
         .await
         .unwrap();
     assert_eq!(ada.session().await.problem(), "401 session_ended");

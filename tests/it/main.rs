@@ -68,5 +68,6 @@ mod telling;
 mod terminal;
 mod timeouts;
 mod timing;
+mod typed_passwords;
 mod validation;
 mod values;

@@ -13,7 +13,7 @@ use oneseat::users::Role;
 use crate::support::{App, begun, oneseat, oneseat_with};
 
 /// `oneseat` on a terminal that `script` gives it, so many columns wide.
-fn at_terminal(columns: u16, args: &[&str], environment: &[(&str, &str)]) -> Child {
+pub(crate) fn at_terminal(columns: u16, args: &[&str], environment: &[(&str, &str)]) -> Child {
     let words: Vec<_> = args.iter().map(|word| format!("'{word}'")).collect();
     let command = format!(
         "stty cols {columns} rows 24; exec {} {}",

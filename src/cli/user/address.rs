@@ -13,6 +13,17 @@ impl SetAddress {
         let is_mailed = !self.no_mail;
         let takes_utf8 = config::takes_utf8_addresses(&self.reach, is_mailed)?;
         let (auth, _opened) = open_to_add(config::database(&self.database)?, takes_utf8).await?;
+        let present = auth
+            .account(self.whom.clone())
+            .await
+            .map_err(Failure::failed)?
+            .user;
+        if present.email == self.email.as_str() && (present.email_verified || !self.verified) {
+            return output::line(format_args!(
+                "{} has this address already; nothing was changed",
+                self.whom
+            ));
+        }
         let new = NewAddress {
             email: self.email,
             is_verified: self.verified,

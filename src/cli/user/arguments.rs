@@ -74,8 +74,9 @@ pub(in crate::cli) struct List {
   Is the address locked, and who has the seat?
     oneseat user show ada@example.org")]
 pub(in crate::cli) struct Show {
-    /// Address of the account
-    pub(super) email: Email,
+    /// Address or id of the account
+    #[arg(value_name = "EMAIL")]
+    pub(super) whom: UserRef,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -88,8 +89,9 @@ pub(in crate::cli) struct Show {
   Make one, and print it once:
     oneseat user password ada@example.org")]
 pub(in crate::cli) struct SetPassword {
-    /// Address of the account
-    pub(super) email: Email,
+    /// Address or id of the account
+    #[arg(value_name = "EMAIL")]
+    pub(super) whom: UserRef,
     /// Read the password from standard input (one line); otherwise one is generated and printed once
     #[arg(long)]
     pub(super) password_stdin: bool,
@@ -99,8 +101,9 @@ pub(in crate::cli) struct SetPassword {
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Target {
-    /// Address of the account
-    pub(super) email: Email,
+    /// Address or id of the account
+    #[arg(value_name = "EMAIL")]
+    pub(super) whom: UserRef,
     #[command(flatten)]
     pub(super) database: DatabaseSettings,
 }

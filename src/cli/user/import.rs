@@ -167,10 +167,16 @@ impl Import {
 fn as_the_file_says(counts: ImportCounts) -> Result<(), Failure> {
     match counts.different + counts.refused {
         0 => Ok(()),
-        bad => Err(Failure::failed(format!(
-            "{bad} of {} rows are not as the file says",
-            counts.added + counts.unchanged + bad
-        ))),
+        bad => {
+            let rows = counts.added + counts.unchanged + bad;
+            let (noun, verb) = (
+                if rows == 1 { "row" } else { "rows" },
+                if bad == 1 { "is" } else { "are" },
+            );
+            Err(Failure::failed(format!(
+                "{bad} of {rows} {noun} {verb} not as the file says"
+            )))
+        }
     }
 }
 

@@ -117,19 +117,19 @@ fn of_flag(last_admin: bool) -> LastAdmin {
 }
 
 impl Target {
-    /// Runs an action that needs only an address, and prints the result.
+    /// Runs an action that needs only the account, and prints the result.
     async fn run(
         self,
-        act: impl AsyncFnOnce(Auth, Email) -> Result<&'static str, Error>,
+        act: impl AsyncFnOnce(Auth, UserRef) -> Result<&'static str, Error>,
     ) -> Result<(), Failure> {
         let (auth, _opened) = open(config::database(&self.database)?).await?;
-        let done = act(auth, self.email.clone()).await.map_err(Failure::failed)?;
-        output::line(format_args!("{} {done}", self.email))
+        let done = act(auth, self.whom.clone()).await.map_err(Failure::failed)?;
+        output::line(format_args!("{} {done}", self.whom))
     }
 }
 
 impl Leaving {
-    /// Like [`Target::run`], for an account that may also be named by its id.
+    /// Like [`Target::run`], for an action that the last admin may not survive.
     async fn run(
         self,
         act: impl AsyncFnOnce(Auth, UserRef, LastAdmin) -> Result<&'static str, Error>,
@@ -231,18 +231,18 @@ impl SetPassword {
         let config = config::database(&self.database)?;
         // Read before the database is opened: a bad password starts nothing.
         let given = password::read(self.password_stdin).await?;
-        given.password(&[self.email.as_str()])?;
+        given.password(&[&self.whom.to_string()])?;
         let (auth, _opened) = open(config).await?;
         let user = auth
-            .account(self.email.clone())
+            .account(self.whom.clone())
             .await
             .map_err(Failure::failed)?
             .user;
         let password = given.password(&[&user.name, &user.email])?;
-        auth.set_password(self.email.clone(), password.value.clone())
+        auth.set_password(self.whom, password.value.clone())
             .await
             .map_err(Failure::failed)?;
-        output::line(format_args!("{} has a new password", self.email))?;
+        output::line(format_args!("{} has a new password", user.email))?;
         password.print_if_generated()
     }
 }
@@ -312,7 +312,7 @@ struct Shown {
 impl Show {
     async fn run(self) -> Result<(), Failure> {
         let (auth, _opened) = open(config::database(&self.database)?).await?;
-        let account = auth.account(self.email).await.map_err(Failure::failed)?;
+        let account = auth.account(self.whom).await.map_err(Failure::failed)?;
         if self.json {
             return table::print_json(&Shown {
                 session: account.session.clone().map(Into::into),

@@ -26,6 +26,8 @@ pub struct CsvRows<R> {
 struct Fence<R> {
     input: R,
     left: usize,
+    /// How many bytes were read, and the last of them.
+    read: (u64, u8),
 }
 
 impl<R: Read> Read for Fence<R> {
@@ -38,6 +40,9 @@ impl<R: Read> Read for Fence<R> {
         }
         let read = self.input.read(&mut buffer[..most])?;
         self.left -= read;
+        if let Some(last) = buffer[..read].last() {
+            self.read = (self.read.0 + read as u64, *last);
+        }
         Ok(read)
     }
 }
@@ -67,7 +72,11 @@ impl<R: BufRead> CsvRows<R> {
             .flexible(true)
             .delimiter(delimiter)
             .terminator(Terminator::Any(b'\n'))
-            .from_reader(Fence { input, left: LONGEST });
+            .from_reader(Fence {
+                input,
+                left: LONGEST,
+                read: (0, b'\n'),
+            });
         let header = reader.byte_headers().map_err(|error| in_words(&wrong(error)))?;
         let mut columns = Vec::new();
         for (at, name) in header.iter().enumerate() {
@@ -109,7 +118,7 @@ impl<R: BufRead> CsvRows<R> {
                 Ok(false) => None,
                 Ok(true) if is_blank(record) => continue,
                 Ok(true) => {
-                    let last = self.reader.position().line().saturating_sub(1).max(line);
+                    let (line, last) = self.lines(record);
                     let is_open = record.iter().any(|value| value.contains(&b'\n'));
                     let user = self.user(record).map_err(|reason| match last - line {
                         0 if is_open => format!("is a quote not closed? ({reason})"),
@@ -124,6 +133,23 @@ impl<R: BufRead> CsvRows<R> {
                 }
             };
         }
+    }
+
+    /// The first and the last line of the record that was read last. The reader's own first line is that of empty lines
+    /// before it.
+    fn lines(&self, record: &ByteRecord) -> (u64, u64) {
+        let line = record.position().map_or(0, csv::Position::line);
+        let next = self.reader.position();
+        let (read, last_byte) = self.reader.get_ref().read;
+        let is_cut_off = next.byte() == read && last_byte != b'\n';
+        let last = if is_cut_off {
+            next.line()
+        } else {
+            next.line().saturating_sub(1)
+        };
+        let breaks = record.iter().flatten().filter(|byte| **byte == b'\n').count();
+        // A quote that is open at the end of the file takes the last line break, too.
+        (last.saturating_sub(breaks as u64).max(line), last)
     }
 
     fn user(&self, record: &ByteRecord) -> Result<ImportedUser, String> {
@@ -242,6 +268,31 @@ mod tests {
                 (ada.name.as_str(), ada.role.as_str()),
                 ("Ada; A, B", "admin"),
                 "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_row_after_empty_lines_has_its_own_number() {
+        for (text, lines) in [
+            ("email,name\nada@x.org,Ada\n\n\neva@x.org\n", vec![2, 5]),
+            ("email,name\nada@x.org,Ada\n\n\neva@x.org", vec![2, 5]),
+            ("email,name\n\nada@x.org,\"A\nda\"\n\neva@x.org\n\n", vec![3, 6]),
+            ("email,name\r\n\r\nada@x.org\r\n\r\neva@x.org", vec![3, 5]),
+        ] {
+            let rows: Vec<Row> = CsvRows::new(text.as_bytes())
+                .unwrap()
+                .map(|row| row.unwrap())
+                .collect();
+            assert_eq!(
+                rows.iter().map(|row| row.line).collect::<Vec<_>>(),
+                lines,
+                "{text:?}"
+            );
+            let last = rows.last().unwrap().user.as_ref().unwrap_err();
+            assert_eq!(
+                last, "the row has 1 value, and the first line names 2",
+                "{text:?}"
             );
         }
     }

@@ -20,6 +20,7 @@ use crate::web::schemas;
 
 /// `PATCH /auth/account`
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AccountRequest {
     #[schema(schema_with = schemas::name)]
     name: String,
@@ -38,6 +39,7 @@ pub struct EmailChangeRequest {
 
 /// `PUT /api/admin/users/{id}/email`
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct EmailRequest {
     #[schema(schema_with = schemas::email)]
     email: String,

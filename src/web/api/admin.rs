@@ -47,7 +47,7 @@ pub async fn sessions(
     auth: Data<Auth>,
     request: HttpRequest,
 ) -> Result<Json<SessionPage>, Problem> {
-    let list = ListQuery::of(&request)?.understood(List::Sessions)?;
+    let list = ListQuery::strict(&request, List::Sessions)?;
     let own = admin.0.seat.session.id;
     let found = auth
         .find_sessions(list.search, list.position, list.limit, None)
@@ -149,7 +149,7 @@ pub struct HistoryPage {
     responses((status = 200, body = HistoryPage), Admin),
 )]
 pub async fn history(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result<Json<HistoryPage>, Problem> {
-    let list = ListQuery::of(&request)?.understood(List::History)?;
+    let list = ListQuery::strict(&request, List::History)?;
     let page = auth
         .past_sessions(list.search, list.reason, list.position, list.limit)
         .await?;

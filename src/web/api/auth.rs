@@ -14,6 +14,7 @@ use crate::users::{Email, Password};
 use crate::web::extract::Authenticated;
 use crate::web::extract::body;
 use crate::web::extract::client::ClientInfo;
+use crate::web::extract::query::takes_only;
 use crate::web::extract::rate::WithinLoginRate;
 use crate::web::problem::Problem;
 use crate::web::schemas;
@@ -202,9 +203,18 @@ pub struct PastSessions {
 /// Lists the caller's past sessions, the last to end first.
 #[utoipa::path(
     get, path = "/auth/history", tag = "session", operation_id = "own_history",
-    responses((status = 200, body = PastSessions), Authenticated),
+    responses(
+        (status = 200, body = PastSessions),
+        (status = 400, description = "`bad_request`: the call takes no query"),
+        Authenticated,
+    ),
 )]
-pub async fn history(caller: Authenticated, auth: Data<Auth>) -> Result<Json<PastSessions>, Problem> {
+pub async fn history(
+    caller: Authenticated,
+    request: HttpRequest,
+    auth: Data<Auth>,
+) -> Result<Json<PastSessions>, Problem> {
+    takes_only(&request, &[], "This call takes no query")?;
     let sessions = auth.history_of(caller.seat.user.id, HISTORY).await?;
     Ok(Json(PastSessions {
         sessions: sessions.into_iter().map(Into::into).collect(),

@@ -71,9 +71,10 @@ async fn let_through(
     let headers = request.headers();
     if let Some(header) = identity.claimed_otherwise(headers).or_else(|| mimicked(headers)) {
         audit::identity_claimed(user.id, header, &client.0);
-        return Err(Problem::bad_request(
-            "The request says by itself what only the proxy may say (see docs/forward-auth.md)",
-        ));
+        return Err(Problem::bad_request(format!(
+            "The request itself has the header {header}, or one that some programs take for it. Only the proxy may set it \
+             (see docs/forward-auth.md)"
+        )));
     }
     let mut answer = HttpResponse::Ok();
     for header in identity.into_headers() {

@@ -23,8 +23,8 @@ use crate::web::schemas;
 #[expect(dead_code, reason = "only described: a form is read pair by pair")]
 struct IntrospectionRequest {
     token: String,
-    /// `true`: the request counts as activity of the user.
-    #[schema(nullable = false)]
+    /// `true`: the request counts as activity of the user. Otherwise `false`.
+    #[schema(nullable = false, pattern = "^(true|false)$")]
     activity: Option<String>,
     /// The id of the service, for services that do not authenticate in `Authorization`.
     #[schema(nullable = false)]
@@ -125,7 +125,12 @@ async fn answer(
         .ok_or_else(|| Problem::bad_request("The form takes a token, once").in_field("token"))?;
     let activity = match form.once("activity") {
         Some("true") => Activity::Active,
-        _ => Activity::Passive,
+        Some("false") => Activity::Passive,
+        None if !form.has("activity") => Activity::Passive,
+        Some(_) | None => {
+            let words = "activity must be true or false, once";
+            return Err(Problem::bad_request(words).in_field("activity"));
+        }
     };
     let token = Token::parse(token.as_bytes());
     let seat = auth.introspect(credentials, token, activity, client.0).await?;

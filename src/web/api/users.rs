@@ -34,6 +34,7 @@ pub struct UserPage {
 
 /// `POST /api/admin/users`
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct InviteRequest {
     #[schema(schema_with = schemas::email)]
     email: String,
@@ -57,6 +58,7 @@ fn usual_role() -> String {
 
 /// `PATCH /api/admin/users/{id}`: at least one field.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub struct UserChanges {
     #[schema(schema_with = schemas::name, required = false)]
@@ -101,7 +103,7 @@ fn role(word: &str) -> Result<Role, Problem> {
     responses((status = 200, body = UserPage), Admin),
 )]
 pub async fn list(_: Admin, auth: Data<Auth>, request: HttpRequest) -> Result<Json<UserPage>, Problem> {
-    let list = ListQuery::of(&request)?.understood(List::Users)?;
+    let list = ListQuery::strict(&request, List::Users)?;
     let found = auth.find_accounts(list.search, list.position, list.limit).await?;
     Ok(Json(UserPage {
         users: found.page.rows.into_iter().map(Into::into).collect(),
@@ -139,6 +141,20 @@ pub async fn invite(
     needs_mail(&auth, "Add the user with `oneseat user add` on the server")?;
     let user = auth.invite(invitation, admin.authority()).await?;
     Ok(HttpResponse::Created().json(UserView::from(user)))
+}
+
+/// Shows one account, as the list does.
+#[utoipa::path(
+    get, path = "/api/admin/users/{id}", tag = "admin", operation_id = "get_user",
+    params(("id" = Uuid, Path)),
+    responses((status = 200, body = AccountView), Admin),
+)]
+pub(in crate::web) async fn get(
+    _: Admin,
+    auth: Data<Auth>,
+    user: Path<String>,
+) -> Result<Json<AccountView>, Problem> {
+    Ok(Json(auth.account(parsed(&user)?).await?.into()))
 }
 
 /// Gives a user another name or another role.

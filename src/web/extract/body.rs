@@ -129,8 +129,7 @@ async fn to_the_end(mut payload: Payload, limit: usize) -> Result<BytesMut, Prob
     Ok(body)
 }
 
-/// Describes serde's error in a sentence. `field` is the field that it was found in. It is never an unknown one,
-/// because unknown fields are ignored.
+/// Describes serde's error in a sentence. `field` is the field that it was found in.
 fn refused(error: &serde_json::Error, body: &[u8], field: Option<String>) -> Problem {
     let place = format!("line {}, column {}", error.line(), error.column());
     // Where the word of an enum is expected, serde_json reports any other value as a syntax error.
@@ -162,6 +161,10 @@ fn data_refused(words: &str, field: Option<String>, place: &str) -> Problem {
         (Some(name), ..) if words.starts_with("duplicate field") => {
             Problem::bad_request(format!("The field {name} is there twice")).in_field(name.to_owned())
         }
+        // The name of an unknown field is the caller's own text, so it is not repeated.
+        (.., Some(wanted)) if words.starts_with("unknown field") => Problem::bad_request(format!(
+            "The body has a field that this call does not take. It takes {wanted}"
+        )),
         (_, Some(name), Some(wanted)) => {
             Problem::bad_request(format!("The field {name} must be {wanted}")).in_field(name)
         }

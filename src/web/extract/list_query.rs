@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::auth::endings::Bound;
 use crate::auth::lists::{Cursor, LARGEST_PAGE, List, Position, Search};
 use crate::sessions::EndReason;
-use crate::web::extract::query::query;
+use crate::web::extract::query::{query, takes_only};
 use crate::web::problem::Problem;
 use crate::web::schemas;
 
@@ -152,6 +152,24 @@ impl ListQuery {
             request,
             "The query takes q, limit, after, before and reason, each once",
         )
+    }
+
+    /// Reads the query of a call for programs. An unknown parameter is refused: the caller may have meant one that shows
+    /// fewer rows.
+    pub(in crate::web) fn strict(request: &HttpRequest, list: List) -> Result<ListRequest, Problem> {
+        match list {
+            List::History => takes_only(
+                request,
+                &["q", "limit", "after", "before", "reason"],
+                "The query takes q, limit, after, before and reason, each once",
+            ),
+            List::Sessions | List::Users => takes_only(
+                request,
+                &["q", "limit", "after", "before"],
+                "The query takes q, limit, after and before, each once",
+            ),
+        }?;
+        Self::of(request)?.understood(list)
     }
 
     pub(in crate::web) fn q(&self) -> &str {

@@ -42,6 +42,22 @@ pub(in crate::web) fn query<T: DeserializeOwned>(
     })
 }
 
+/// Refuses a query with parameters other than these. `takes` says in a sentence which parameters there are.
+///
+/// # Errors
+/// 400. The words do not repeat the unknown name, which is the caller's own text.
+pub(in crate::web) fn takes_only(
+    request: &HttpRequest,
+    names: &[&str],
+    takes: &'static str,
+) -> Result<(), Problem> {
+    let mut pairs = form_urlencoded::parse(request.query_string().as_bytes());
+    match pairs.all(|(name, _)| names.contains(&&*name)) {
+        true => Ok(()),
+        false => Err(Problem::bad_request(takes)),
+    }
+}
+
 fn in_parameter(words: impl Into<Cow<'static, str>>, name: Option<String>) -> Problem {
     let problem = Problem::bad_request(words);
     match name {

@@ -31,7 +31,8 @@ const CLIENT_SECRET: &str = "clientSecret";
         title = "oneseat",
         description = "One user, one seat. Signing in takes the seat; the session that held it is ended at \
             once, and its client is told why.\n\n\
-            Bodies are JSON in camelCase, times RFC 3339 in UTC. Fields that are not described have no effect. Every error is a \
+            Bodies are JSON in camelCase, times RFC 3339 in UTC. Fields that are not described have no effect, or are refused where the schema \
+            says so. Every error is a \
             problem (RFC 9457) with a stable `code`. GET is answered as HEAD, too, without the body, but for the event stream.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),

@@ -75,7 +75,10 @@ impl From<Error> for Problem {
             ),
             Error::TokenInvalid => Self::token_invalid(),
             Error::SessionEnded(ending) => Self::session_ended(ending),
-            Error::NoSuchUser(_) | Error::NoSuchSession => Self::not_found(),
+            Error::NoSuchUser(_) => Self::not_found().saying("There is no such account; perhaps it was removed."),
+            Error::NoSuchSession => {
+                Self::not_found().saying("There is no such live session; perhaps it has ended already.")
+            }
             Error::EmailTaken(_) => Self::new(
                 StatusCode::CONFLICT,
                 Code::EmailTaken,

@@ -1,7 +1,7 @@
 //! What a page hears without asking.
 
 use oneseat::auth::{Authority, LastAdmin};
-use oneseat::users::Role;
+use oneseat::users::{Email, Role};
 
 use super::{ADA, app_with_ada};
 use crate::support::{Browser, PASSWORD, eventually, sql};
@@ -43,7 +43,7 @@ async fn a_page_says_how_its_session_ended() {
         ("account_disabled", "Your account was disabled or removed at"),
     ] {
         browser.sign_in(ADA).await;
-        let email = ADA.parse().unwrap();
+        let email: Email = ADA.parse().unwrap();
         match reason {
             "revoked" => drop(app.auth.revoke_all().await.unwrap()),
             "password_changed" => {

@@ -1,6 +1,6 @@
 //! Sign-ins that are refused, and a few odd ones that are not.
 
-use oneseat::users::{Password, Role};
+use oneseat::users::{Email, Password, Role};
 use serde_json::json;
 
 use super::{CANARY, Change, Try, attempt, request, request_of_bytes, try_all};
@@ -96,7 +96,7 @@ async fn what_is_not_the_password_counts_one_failure_and_no_more() {
     // Too easy to guess to be chosen, and right for what is shown here.
     let eves = Password::typed(&format!("{long}aaaaaaaa")).unwrap();
     app.auth
-        .set_password("eve@example.org".parse().unwrap(), eves)
+        .set_password("eve@example.org".parse::<Email>().unwrap(), eves)
         .await
         .unwrap();
     let body = |email: &str, password: &str| json!({ "email": email, "password": password }).to_string();

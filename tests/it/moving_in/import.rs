@@ -114,7 +114,7 @@ async fn an_account_that_is_there_stays_as_it_is_and_what_differs_is_told() {
     let (code, out, error) = import(&app, "users.jsonl", &text(&second), &[]);
     assert_eq!(
         (code, error.as_str()),
-        (1, "oneseat: 1 of 2 rows are not as the file says")
+        (1, "oneseat: 1 of 2 rows is not as the file says")
     );
     assert!(
         out.starts_with("line 1: left as it is: this address is there already; different: name, role\n"),

@@ -16,6 +16,18 @@ async fn a_password_is_changed_by_who_knows_it() {
         change(&ada, PASSWORD, "too short").await.problem(),
         "400 password_refused"
     );
+    let present = change(&ada, PASSWORD, PASSWORD).await;
+    assert_eq!(present.problem(), "400 password_refused");
+    assert!(
+        present.text.contains("another one than the present one"),
+        "{}",
+        present.text
+    );
+    // Who does not know it does not learn it.
+    assert_eq!(
+        change(&ada, "not my password", "not my password").await.problem(),
+        "403 wrong_password"
+    );
     assert_eq!(ada.session().await.status, 200);
     assert_eq!(change(&ada, PASSWORD, NEW).await.status, 200);
     assert_eq!(ada.session().await.json()["reason"], "password_changed");
