@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use actix_web::web::{BytesMut, Payload};
 use actix_web::{HttpMessage, HttpRequest};
 use futures_util::StreamExt;
@@ -100,8 +100,12 @@ fn is_of_type(request: &HttpRequest, media_type: &str) -> Result<(), Problem> {
     }
 }
 
-/// Refuses a body that is announced as too large, before any of it is read.
+/// Refuses a body that is announced as too large, if the client waits until it is asked for it. Another client sends it
+/// all the same, and may only hear of a lost connection if nobody reads it.
 fn is_small_enough(request: &HttpRequest, limit: usize) -> Result<(), Problem> {
+    if !request.headers().contains_key(EXPECT) {
+        return Ok(());
+    }
     let announced = request.headers().get(CONTENT_LENGTH);
     let length = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     match length {
