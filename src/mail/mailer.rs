@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_a_server_do_not_say_whom_a_mail_is_for() {
+    fn the_words_of_a_mail_server_are_logged_without_the_recipient() {
         let Ok(Mailer::Smtp(smtp)) = Mailer::smtp("smtp://mail.example.org", "seat@example.org", None) else {
             panic!("no SMTP server");
         };

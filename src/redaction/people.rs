@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whom_a_mail_is_for_is_left_out_of_prose() {
+    fn recipients_are_left_out_of_prose() {
         for (address, said, left) in [
             (
                 "victim11@example.org",

@@ -202,7 +202,7 @@ fn lease(app: &App) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_starts_last_sets_the_lease_and_a_longer_one_is_waited_for_until_it_is_over() {
+async fn the_instance_that_starts_last_sets_the_lease_and_a_longer_one_is_waited_for() {
     let with = |lease: Duration| move |config: &mut ServeConfig| config.memory.lease = lease;
     let app = App::start_with(with(Duration::from_millis(500))).await;
     eventually("it is set", async || lease(&app) == "00:00:00.5 after none").await;
@@ -228,7 +228,7 @@ async fn whoever_starts_last_sets_the_lease_and_a_longer_one_is_waited_for_until
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_feed_says_is_forgotten_and_whoever_has_not_seen_it_knows_nothing_any_more() {
+async fn old_names_of_the_feed_are_deleted_and_an_instance_that_missed_them_forgets_everything() {
     let app = App::start().await;
     app.signed_in("ada").await;
     let database = app.database();
@@ -254,7 +254,7 @@ async fn what_the_feed_says_is_forgotten_and_whoever_has_not_seen_it_knows_nothi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_commits_late_is_heard_and_many_at_once_are_everybody() {
+async fn a_late_commit_is_heard_and_many_users_at_once_count_as_all() {
     let app = App::start().await;
     app.database().execute(
         "insert into users (name, email) select 'u' || n, 'u' || n || '@example.org' from generate_series(1, 2000) n",

@@ -135,7 +135,7 @@ async fn lists_and_figures_go_by_todays_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_over_by_todays_limits_has_expired_when_it_did_whoever_ends_it() {
+async fn a_session_over_by_todays_limits_counts_as_expired_in_every_way_of_ending_it() {
     let loose = App::start().await;
     let _no_sweep = NoSweep::over(&loose);
     let strict = loose.another_instance_with(limits(10, 1)).await;

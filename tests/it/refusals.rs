@@ -185,7 +185,7 @@ async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_is_over_their_rate_writes_a_few_lines_for_each_call() {
+async fn a_client_over_its_rate_causes_few_log_lines_for_each_call() {
     let (began, database) = (Instant::now(), Database::fresh());
     let program = serve(
         database.url(),

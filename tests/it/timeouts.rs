@@ -64,7 +64,7 @@ async fn the_end_of_every_session_outwaits_an_instance_that_is_frozen_in_a_sign_
 }
 
 #[tokio::test]
-async fn whoever_keeps_an_operators_command_waiting_is_named() {
+async fn a_process_that_keeps_an_operators_command_waiting_is_named() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;
     let mut other = app.database().connect();

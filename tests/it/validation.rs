@@ -147,7 +147,7 @@ async fn answers_to_three_hundred(app: &App, tokens: &[String]) -> Option<Vec<Re
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_at_once_and_answers_whoever_waits_in_it() {
+async fn a_full_queue_refuses_at_once_and_answers_the_requests_in_it() {
     let app = App::start().await;
     let tokens = seat(&app, 1);
     let mut holder = holding(&app, "sessions");

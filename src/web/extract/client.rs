@@ -265,7 +265,7 @@ mod tests {
         }
 
         #[test]
-        fn whoever_is_trusted_there_is_an_answer(peer: IpAddr, values in vec(any_value(), 0..4)) {
+        fn every_set_of_trusted_proxies_leads_to_an_answer(peer: IpAddr, values in vec(any_value(), 0..4)) {
             let everybody = ["0.0.0.0/0", "::/0"].map(|network| network.parse().unwrap());
             TrustedProxies::new(everybody.into()).client(peer, &forwarded(&values));
         }

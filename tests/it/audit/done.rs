@@ -105,7 +105,7 @@ async fn a_password_change_whose_caller_leaves_is_done_and_told_or_neither() {
 }
 
 #[tokio::test]
-async fn what_had_expired_is_told_as_expired_whoever_came_later() {
+async fn an_expired_session_is_reported_as_expired_whatever_ended_it_later() {
     let database = Database::fresh();
     let program = serve(&database, &[]);
     add_user(database.url(), "grace@example.org", "user");
@@ -316,7 +316,7 @@ async fn what_changes_nothing_is_not_told_as_done() {
 }
 
 #[tokio::test]
-async fn who_changes_or_removes_whom_is_told_without_names_and_addresses() {
+async fn changes_and_removals_are_logged_without_names_and_addresses() {
     let database = Database::fresh();
     let program = serve(&database, &[]);
     add_user(database.url(), "root@example.org", "admin");

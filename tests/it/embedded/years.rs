@@ -95,7 +95,7 @@ fn look_at_the_server(data: &Data) {
 
 #[tokio::test]
 #[ignore = "takes PostgreSQL in several versions: script/upgrades"]
-async fn whoever_goes_back_to_the_old_data_brings_no_session_back() {
+async fn going_back_to_the_old_data_brings_no_session_back() {
     let versions = versions();
     let [from, to] = &versions[versions.len() - 2..] else {
         panic!("two versions at least");

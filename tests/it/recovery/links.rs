@@ -20,7 +20,7 @@ async fn link(app: &App, mails: &MailServer) -> String {
 }
 
 #[tokio::test]
-async fn a_link_tells_whom_it_is_for_and_is_not_used_up_by_that() {
+async fn a_link_names_its_account_and_is_not_used_up_by_that() {
     let mails = MailServer::start();
     let app = start(&mails).await;
     app.signed_in("ada").await;

@@ -221,7 +221,7 @@ async fn a_refused_password_leaves_the_link_as_it_was() {
 }
 
 #[tokio::test]
-async fn whoever_asks_for_whomever_is_answered_alike() {
+async fn a_request_for_a_link_is_answered_alike_for_every_address() {
     let mails = MailServer::start();
     let app = start(&mails).await;
     app.database().count_statements();
