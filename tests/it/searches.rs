@@ -314,7 +314,7 @@ async fn however_many_rows_a_search_finds_they_are_counted_and_no_page_misses_on
 }
 
 #[tokio::test]
-async fn whoever_has_come_since_the_first_page_of_a_search_is_counted_and_stands_before_it() {
+async fn rows_added_since_the_first_page_of_a_search_are_counted_and_stand_before_it() {
     let (app, admin) = app_with_many().await;
     let first = admin.get("/api/admin/users?limit=50&q=grace").await.json();
     app.add_user("grace", Role::User).await;
