@@ -100,13 +100,7 @@ async fn head_is_get_without_the_body() {
 #[tokio::test]
 async fn what_is_not_there_is_a_problem() {
     let app = App::start().await;
-    for path in [
-        "/nowhere",
-        "/auth",
-        "/login/",
-        "/static/nothing.js",
-        "/static/.hidden",
-    ] {
+    for path in ["/nowhere", "/auth", "/static/nothing.js", "/static/.hidden"] {
         let answer = app.visitor().get(path).await;
         assert!(
             ["404 not_found", "400 bad_request"].contains(&answer.problem().as_str()),
