@@ -276,7 +276,7 @@ async fn a_connection_whose_statements_may_be_stale_is_replaced_in_every_languag
         assert!(failed.await.is_err());
     };
     // What PostgreSQL 15 says in German.
-    let german = "'gecachter Plan darf den Ergebnistyp nicht aendern' using errcode = '0A000'";
+    let german = "'gecachter Plan darf den Ergebnistyp nicht ändern' using errcode = '0A000'";
     let first = backend().await;
     fails(german).await;
     let second = backend().await;

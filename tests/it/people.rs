@@ -236,7 +236,7 @@ async fn what_people_are_called_turns_nothing_around_and_hides_nothing() {
         "<bdi>max@münchen.de</bdi>",
         "<bdi>Eve‹U+202E›‹U+3164›</bdi>",
         "<bdi>e‹U+200B›ve@example.org</bdi>",
-        "Disable the account of \u{2068}דוד 10\u{2069}, \u{2068}max@münchen.de\u{2069}?",
+        "Disable the account of \u{2068}דוד 10\u{2069}, max@münchen.de?",
     ] {
         assert!(page.contains(shown), "{shown}: {page}");
     }
