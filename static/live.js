@@ -84,7 +84,7 @@ function mergeRows(list, fresh, { goesOn, isOurs, dress }) {
     if (!next) {
       // Those at the end may only have moved on to the next page.
       if (at < last || !goesOn) leave(row, list.dataset.gone);
-    } else if (written.get(row) !== written.get(next) && (isOurs || !isInUse(row))) {
+    } else if ("goneSince" in row.dataset || (written.get(row) !== written.get(next) && (isOurs || !isInUse(row)))) {
       dress(next);
       row.replaceWith(next);
     }
