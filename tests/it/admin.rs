@@ -277,6 +277,19 @@ async fn an_end_of_many_takes_no_more_than_the_admin_has_seen() {
 }
 
 #[tokio::test]
+async fn an_end_of_many_takes_sessions_that_a_clock_which_stepped_back_has_put_into_the_future() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    app.signed_in("ada").await;
+    app.database().execute(
+        "update sessions set created_at = now() + interval '1 hour' from users where users.id = user_id and users.name = 'ada'",
+    );
+    let query = format!("createdBefore={}&atMost=1", moment(&app));
+    let answer = delete(&admin, &format!("/api/admin/sessions?{query}")).await;
+    assert_eq!(answer.json()["ended"], 1);
+}
+
+#[tokio::test]
 async fn the_history_is_filtered_by_reason_and_person() {
     let app = App::start().await;
     let admin = app.admin().await;
