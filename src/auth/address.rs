@@ -159,7 +159,8 @@ impl Auth {
         .await
     }
 
-    /// Gives an account another address at once. Returns the account after the change.
+    /// Gives an account another address at once. Returns the account after the change, and what was
+    /// changed.
     ///
     /// # Errors
     /// [`Error::NeedsSmtpUtf8`], [`Error::NoSuchUser`], [`Error::EmailTaken`]; [`Error::OwnAccount`] for the
@@ -171,7 +172,7 @@ impl Auth {
         new: NewAddress,
         by: Authority,
         last_admin: LastAdmin,
-    ) -> Result<Account, Error> {
+    ) -> Result<(Account, Change), Error> {
         self.needs_reachable(&new.email)?;
         let (whom, policy, acting) = (whom.into(), self.policy.sessions, by.clone());
         let subject = Subject::User(whom.clone());
@@ -188,7 +189,7 @@ impl Auth {
             Change::Verified => audit::user_changed(Event::UserVerified, account.user.id, by),
             Change::Nothing => {}
         };
-        Ok(self.act(by, subject, set, tell).await?.0)
+        self.act(by, subject, set, tell).await
     }
 
     /// Sets the name of a signed-in user. Returns the account after the change.
@@ -205,10 +206,14 @@ impl Auth {
     }
 }
 
-/// What [`set`] changed in an account.
-enum Change {
+/// What [`Auth::set_email`] changed in an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The account has another address.
     Address,
+    /// The account had the address, which counts as verified from now on.
     Verified,
+    /// The account had the address.
     Nothing,
 }
 

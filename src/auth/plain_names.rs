@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use crate::db::migrations::{self, Step};
-use crate::sessions::store;
+use crate::sessions::{history, store};
 use crate::users::plain;
 
 /// The users of one transaction. None of them can sign in while it runs.
@@ -17,6 +17,7 @@ const BATCH: i64 = 100;
 pub fn fill_in_plain_names(url: &str) -> Result<usize, migrations::Error> {
     let (mut filled, mut after) = (0, Uuid::nil());
     migrations::take_turns(url, plain::any_is_without, |conn| {
+        history::wait_for_the_end_of_all(conn)?;
         let users = plain::fill_in(conn, after, BATCH)?;
         store::copy_searched_text(conn, &users)?;
         filled += users.len();

@@ -1,7 +1,7 @@
 //! Can this instance do its work? Load balancers ask often, and strangers may ask as often as they like: so few of
 //! these questions reach the database.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::RunQueryDsl;
@@ -36,21 +36,16 @@ struct Known {
 impl Readiness {
     /// The database has failed somebody: the next one who wants to know asks.
     pub(super) fn forget(&self) {
-        *self.0.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.last() = None;
     }
 
-    fn note(&self, known: Known) {
-        *self.0.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+    fn last(&self) -> MutexGuard<'_, Option<Known>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An answer to a question of after `came`, or one that all was well a moment ago.
     fn known(&self, came: Instant) -> Option<Result<(), Error>> {
-        let known = self
-            .0
-            .known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()?;
+        let known = self.last().clone()?;
         let is_of_now = known.asked >= came || (known.answer.is_ok() && known.asked.elapsed() < REMEMBERED);
         is_of_now.then(|| known.answer.map_err(Error::Unavailable))
     }
@@ -84,7 +79,7 @@ impl Auth {
                 Error::Unavailable(why) => why,
                 error => error.to_string(),
             });
-            this.readiness.note(Known {
+            *this.readiness.last() = Some(Known {
                 asked,
                 answer: answer.clone(),
             });

@@ -14,6 +14,7 @@ use crate::db::PgConnection;
 use crate::db::migrations::{self, Step};
 use crate::domain_name::readable_address;
 use crate::mail::readdressing::readdress;
+use crate::sessions::history;
 use crate::users::Email;
 use crate::users::spelling::{self, Holder};
 
@@ -96,6 +97,8 @@ impl fmt::Display for Left {
 pub fn respell(url: &str) -> Result<Respelled, migrations::Error> {
     let (mut respelled, mut after) = (Respelled::default(), Uuid::nil());
     migrations::take_turns(url, spelling::any, |conn| {
+        // A trigger writes the sessions of these users, too.
+        history::wait_for_the_end_of_all(conn)?;
         let (mut batch, step) = respell_some(conn, &mut after)?;
         respelled.changed += batch.changed;
         respelled.left.append(&mut batch.left);

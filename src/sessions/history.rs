@@ -101,6 +101,15 @@ pub fn keep_out_the_end_of_all<T, E: From<diesel::result::Error>>(
     begin_with(conn, &OPENING, work)
 }
 
+/// Keeps out an end of all sessions, as [`keep_out_the_end_of_all`] does, in a transaction that began without it. It
+/// has to come before the first lock of a row.
+///
+/// # Errors
+/// PostgreSQL's.
+pub fn wait_for_the_end_of_all(conn: &mut PgConnection) -> QueryResult<()> {
+    conn.batch_execute(&format!("select pg_advisory_xact_lock_shared({SIGN_IN_LOCK})"))
+}
+
 /// Runs `work` in the transaction of a sign-in. It keeps out an end of all sessions, as
 /// [`keep_out_the_end_of_all`] does. Its triggers do not tell the feed of the sessions that begin or end in
 /// it; a statement with the part [`feed::name_user_sql`] has to.
@@ -124,7 +133,10 @@ pub fn keep_out_sign_ins<T, E: From<diesel::result::Error>>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
 ) -> Result<T, E> {
-    let lock = format!("{WAITS_AFTER_COMMIT}; select pg_advisory_xact_lock({SIGN_IN_LOCK})");
+    // Ending a million sessions takes half a minute, and a timeout would roll back all of it.
+    let lock = format!(
+        "{WAITS_AFTER_COMMIT}; select pg_advisory_xact_lock({SIGN_IN_LOCK}); set local statement_timeout = '60s'"
+    );
     begin_with(conn, &lock, work)
 }
 
@@ -150,10 +162,6 @@ pub fn end(
         ),
         Which::Among(ids) => (unheld_sql("id = any($4)"), *ids),
     };
-    if matches!(which, Which::All | Which::AllBut(_) | Which::AllOf(_)) {
-        // Ending a million sessions takes half a minute, and a timeout would roll back all of it.
-        conn.batch_execute("set local statement_timeout = '60s'")?;
-    }
     let (idle_timeout, max_lifetime) = limits(policy);
     let statement = diesel::sql_query(move_sql(&condition))
         .bind::<Interval, _>(idle_timeout)

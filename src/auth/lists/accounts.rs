@@ -165,7 +165,7 @@ impl Auth {
                 .load(conn)?;
             let mut accounts: Vec<Account> = rows.into_iter().map(Account::from).collect();
             add_undelivered(conn, &mut accounts)?;
-            Ok(keys.counted(keys.page(accounts, List::Users)))
+            Ok(keys.counted(keys.page(accounts)))
         })
         .await
     }

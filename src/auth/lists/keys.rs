@@ -88,6 +88,7 @@ pub(super) struct KeyPage {
     pub(super) newer: i64,
     pub(super) has_own: bool,
     at: DateTime<Utc>,
+    list: List,
     ids: Vec<Uuid>,
     times: Vec<DateTime<Utc>>,
     has_previous: bool,
@@ -107,7 +108,7 @@ impl<Q: QueryFragment<Pg>> Keys<Q> {
             self.position = Position::First;
             answer = self.answer(fits, conn)?;
         }
-        Ok(KeyPage::of(answer, self.position, fits))
+        Ok(KeyPage::of(answer, self.list, self.position, fits))
     }
 
     fn answer(&self, fits: usize, conn: &mut PgConnection) -> QueryResult<Answer> {
@@ -246,7 +247,7 @@ impl<Q, Conn> RunQueryDsl<Conn> for Asked<'_, Q> {}
 
 impl KeyPage {
     /// Takes the keys that fit on the page from the answer.
-    fn of(answer: Answer, position: Position, fits: usize) -> Self {
+    fn of(answer: Answer, list: List, position: Position, fits: usize) -> Self {
         let Answer {
             mut ids, mut times, ..
         } = answer;
@@ -270,6 +271,7 @@ impl KeyPage {
             newer: answer.newer,
             has_own: answer.has_own,
             at: answer.at,
+            list,
             ids,
             times,
             has_previous,
@@ -284,10 +286,15 @@ impl KeyPage {
     }
 
     /// The page with these rows, which are those of [`ids`](Self::ids) that still exist.
-    pub(super) fn page<T>(&self, rows: Vec<T>, list: List) -> Page<T> {
+    pub(super) fn page<T>(&self, rows: Vec<T>) -> Page<T> {
         let cursor = |at: Option<&DateTime<Utc>>, id: Option<&Uuid>| {
             let (at, id, top) = (*at?, *id?, self.top?);
-            Some(Cursor { list, at, id, top })
+            Some(Cursor {
+                list: self.list,
+                at,
+                id,
+                top,
+            })
         };
         let first = cursor(self.times.first(), self.ids.first());
         let last = cursor(self.times.last(), self.ids.last());

@@ -182,7 +182,7 @@ fn find_live(
         .load::<(Session, DateTime<Utc>, User)>(conn)?;
     let judged = |(session, ends_at, user): (Session, _, _)| (session.judged(ends_at), user);
     let rows = rows.into_iter().map(judged).collect();
-    Ok(keys.counted(keys.page(rows, List::Sessions)))
+    Ok(keys.counted(keys.page(rows)))
 }
 
 impl Auth {
@@ -270,7 +270,7 @@ impl Auth {
                 .order((ended_sessions::ended_at.desc(), ended_sessions::id.desc()))
                 .select((EndedSession::as_select(), Option::<User>::as_select()))
                 .load::<(EndedSession, Option<User>)>(conn)?;
-            Ok(keys.page(rows, List::History))
+            Ok(keys.page(rows))
         })
         .await
     }

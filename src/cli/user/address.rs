@@ -3,7 +3,7 @@
 use super::arguments::SetAddress;
 use super::of_flag;
 use crate::auth::Authority;
-use crate::auth::address::NewAddress;
+use crate::auth::address::{Change, NewAddress};
 use crate::cli::{Failure, open_to_add, output};
 use crate::config;
 use crate::users::Email;
@@ -13,23 +13,12 @@ impl SetAddress {
         let is_mailed = !self.no_mail;
         let takes_utf8 = config::takes_utf8_addresses(&self.reach, is_mailed)?;
         let (auth, _opened) = open_to_add(config::database(&self.database)?, takes_utf8).await?;
-        let present = auth
-            .account(self.whom.clone())
-            .await
-            .map_err(Failure::failed)?
-            .user;
-        if present.email == self.email.as_str() && (present.email_verified || !self.verified) {
-            return output::line(format_args!(
-                "{} has this address already; nothing was changed",
-                self.whom
-            ));
-        }
         let new = NewAddress {
             email: self.email,
             is_verified: self.verified,
             is_mailed,
         };
-        let account = auth
+        let (account, change) = auth
             .set_email(
                 self.whom.clone(),
                 new,
@@ -38,6 +27,12 @@ impl SetAddress {
             )
             .await
             .map_err(Failure::failed)?;
+        if change == Change::Nothing {
+            return output::line(format_args!(
+                "{} has this address already; nothing was changed",
+                self.whom
+            ));
+        }
         let user = account.user;
         let email = Email::stored(&user.email);
         output::line(format_args!("{} has the address {email} now", self.whom))?;

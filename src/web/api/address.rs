@@ -169,7 +169,7 @@ pub(in crate::web) async fn set(
         is_mailed: auth.sends_mail(),
     };
     let set = auth.set_email(id, new, admin.authority(), LastAdmin::Stays).await;
-    let account = set.map_err(|error| match error {
+    let (account, _) = set.map_err(|error| match error {
         Error::OwnAccount => Problem::own_address(),
         error => error.into(),
     })?;
