@@ -138,18 +138,21 @@ impl<R: BufRead> CsvRows<R> {
     /// The first and the last line of the record that was read last. The reader's own first line is that of empty lines
     /// before it.
     fn lines(&self, record: &ByteRecord) -> (u64, u64) {
-        let line = record.position().map_or(0, csv::Position::line);
         let next = self.reader.position();
         let (read, last_byte) = self.reader.get_ref().read;
-        let is_cut_off = next.byte() == read && last_byte != b'\n';
-        let last = if is_cut_off {
-            next.line()
-        } else {
-            next.line().saturating_sub(1)
+        let is_at_end = next.byte() == read;
+        let last = match is_at_end && last_byte != b'\n' {
+            true => next.line(),
+            false => next.line().saturating_sub(1),
         };
-        let breaks = record.iter().flatten().filter(|byte| **byte == b'\n').count();
-        // A quote that is open at the end of the file takes the last line break, too.
-        (last.saturating_sub(breaks as u64).max(line), last)
+        // A quote that is open at the end of the file takes the last line break, which ends the line, into the value.
+        let is_open = is_at_end
+            && record
+                .iter()
+                .next_back()
+                .is_some_and(|value| value.ends_with(b"\n"));
+        let breaks = record.iter().flatten().filter(|byte| **byte == b'\n').count() - usize::from(is_open);
+        (last.saturating_sub(breaks as u64), last)
     }
 
     fn user(&self, record: &ByteRecord) -> Result<ImportedUser, String> {
@@ -357,6 +360,15 @@ mod tests {
                 refused.starts_with("the row goes on to line 4: is a quote not closed? ("),
                 "{refused}"
             );
+        }
+        for empty in ["", "\n", "\n\n"] {
+            let after_empty = format!("email,name\n{empty}eva@x.org,\"Eva\nbob@x.org,Bob\n");
+            let row = rows(&after_empty).remove(0).unwrap();
+            let (first, last) = (2 + empty.len(), 3 + empty.len());
+            assert_eq!(row.line as usize, first, "{after_empty:?}");
+            let refused = row.user.unwrap_err();
+            let goes_on = format!("the row goes on to line {last}: is a quote");
+            assert!(refused.starts_with(&goes_on), "{refused}");
         }
         let found = rows(open);
         let refused = found[1].as_ref().unwrap().user.as_ref().unwrap_err();
