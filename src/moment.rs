@@ -24,6 +24,8 @@ impl Moment {
     pub fn now() -> Self {
         let boot = nix::time::clock_gettime(CLOCK).map_or(Duration::MAX, Duration::from);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        #[cfg(test)]
+        let (boot, wall) = (boot + tests::passed(), wall + tests::passed());
         Self { boot, wall }
     }
 
@@ -46,8 +48,26 @@ impl Moment {
 }
 
 #[cfg(test)]
+pub(crate) use tests::let_pass;
+
+#[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
+    /// Moves the clock of this thread forward, so that a test need not wait.
+    pub(crate) fn let_pass(span: Duration) {
+        PASSED.set(PASSED.get() + span);
+    }
+
+    pub(super) fn passed() -> Duration {
+        PASSED.get()
+    }
 
     const fn at(boot: u64, wall: u64) -> Moment {
         Moment {

@@ -108,6 +108,25 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_in_the_networks_of_its_customer_its_site_and_its_provider() {
+        for (address, tiers) in [
+            ("192.0.2.77", ["192.0.0.0", "192.0.2.0", "192.0.2.77"]),
+            ("::ffff:192.0.2.77", ["192.0.0.0", "192.0.2.0", "192.0.2.77"]),
+            (
+                "2001:db8:1fff:2fff:3::4",
+                ["2001:db8::", "2001:db8:1fff::", "2001:db8:1fff:2fff::"],
+            ),
+        ] {
+            let address = address.parse().unwrap();
+            let networks = Networks::of(address);
+            let tiers = tiers.map(|tier| tier.parse::<IpAddr>().unwrap());
+            assert_eq!(networks.tiers(), tiers);
+            assert_eq!((networks.site(), networks.subnet()), (tiers[1], tiers[2]));
+            assert_eq!(network_of(address), tiers[2]);
+        }
+    }
+
+    #[test]
     fn a_prefix_keeps_its_bits_and_no_others() {
         for (address, v4, v6, network) in [
             ("192.0.2.77", 24, 48, "192.0.2.0"),

@@ -112,6 +112,16 @@ mod tests {
                 .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         );
         assert_eq!(Token::parse(text.as_bytes()), Some(token));
+        // Each of its bits is random: among so many tokens it is set in some, and in others not.
+        let (mut set, mut unset) = ([0; 32], [0; 32]);
+        for _ in 0..100 {
+            let token = Token::generate().unwrap();
+            for (at, byte) in token.0.iter().enumerate() {
+                set[at] |= byte;
+                unset[at] |= !byte;
+            }
+        }
+        assert_eq!((set, unset), ([u8::MAX; 32], [u8::MAX; 32]));
     }
 
     #[test]

@@ -36,9 +36,10 @@ export async function act(button, page) {
 
 /** There are more by now than were to end: shows them, and asks about that number. */
 async function askAgain(page) {
-  await page.show();
+  const isShown = await page.show();
   const button = page.main.querySelector("[data-count]");
-  if (button) await act(button, page);
+  // The button of the page before would ask about the number before.
+  if (isShown && button) await act(button, page);
 }
 
 /** Moves the focus back to a button, or to the button of its menu, unless somebody has moved it elsewhere. */

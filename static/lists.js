@@ -102,6 +102,7 @@ function hideWhole() {
   clearTimeout(leaving);
   shown = null;
   bubble.hidePopover();
+  bubble.textContent = "";
 }
 
 function leaveWhole() {

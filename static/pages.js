@@ -122,6 +122,7 @@ const LEFT = "oneseat-left";
 /** Shows the login page, which then leads to a `next` page. */
 function showLogin(words = "", email = "", next = "") {
   document.getElementById("confirm").close();
+  document.getElementById("confirm-words").textContent = "";
   lists?.untell();
   outage?.answered();
   const query = new URLSearchParams(isWanted(next) ? { next } : {});
@@ -494,12 +495,16 @@ function page() {
   return { main, lists, fetch: (...asked) => seat.fetch(...asked), confirmed, renew, show: reshow, say, fail, failAction };
 }
 
-/** Shows the page anew, from its top. */
+/** Shows the page anew, from its top. A list that renews itself meanwhile does not overtake it. Resolves to whether it is shown. */
 function reshow() {
-  return visit(here()).then(() => {
+  return visit(here(), { isChosen: true }).then(() => {
     outage.answered();
     arrive();
-  }, fail);
+    return true;
+  }, (error) => {
+    fail(error);
+    return false;
+  });
 }
 
 // Moving and leaving ------------------------------------------------------------------------------------------------------------------

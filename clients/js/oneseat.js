@@ -365,7 +365,7 @@ export class Oneseat {
     if (response.status !== 401) return response;
     // An application may answer 401 for its own reasons, so ask oneseat. Asking does not count as activity.
     const isOwn = target.origin === this.server;
-    const asked = isOwn ? response.clone() : await ask(session, new URL("/auth/session", this.server), { passive: true });
+    const asked = isOwn ? response.clone() : await ask(session, new URL("/auth/session", this.server), { passive: true, signal: options.signal });
     const problem = await body(asked);
     if (asked.status === 401 && !OF_OTHER_SECRETS.includes(problem.code)) throw this.#refused(session, problem);
     return response;

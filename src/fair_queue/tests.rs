@@ -83,6 +83,24 @@ fn within_a_network_who_has_the_most_makes_room() {
     assert_eq!(rest, [0, 4, 1, 2]);
 }
 
+#[test]
+fn nobody_gives_a_place_to_a_network_that_would_then_have_more() {
+    for (one, other) in [
+        ("192.0.2.1", "198.51.100.1"),
+        ("192.0.2.1", "192.0.3.1"),
+        ("192.0.2.1", "192.0.2.2"),
+    ] {
+        let (one, other) = (networks_of(one), networks_of(other));
+        let mut queue = FairQueue::new(3);
+        for (n, from) in [one, one, other].into_iter().enumerate() {
+            assert_eq!(queue.put(from, n), Put::Queued);
+        }
+        // Two and one of three: another place would go back and forth.
+        assert_eq!(queue.put(other, 3), Put::Full(3));
+        assert_eq!(queue.put(one, 4), Put::Full(4));
+    }
+}
+
 proptest! {
     /// Origins by number: a few networks with a few customers each.
     #[test]

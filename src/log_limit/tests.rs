@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 
+use super::shares::Shares;
 use super::*;
 
 type Limit = LogLimit<&'static str, String>;
@@ -116,6 +117,26 @@ fn those_without_a_line_are_counted_once_each() {
     assert_eq!(many, Some(("1450".to_owned(), "1425".to_owned())));
     let counted: u64 = sums.iter().map(|sum| sum.count).sum();
     assert_eq!(counted, 3_000 - 25);
+}
+
+#[test]
+fn an_address_gets_a_third_of_what_it_finds_and_a_site_half() {
+    for address in ["192.0.2.7", "2001:db8:1:2::"] {
+        let address = Some(address.parse().unwrap());
+        let mut shares = Shares::of(300);
+        let taken = (0..300).filter(|_| shares.take(address));
+        assert_eq!(taken.count(), 100);
+        assert_eq!(shares.taken_by(address), 100);
+    }
+    let sites: [fn(u8) -> IpAddr; 2] = [
+        |n| [192, 0, 2, n].into(),
+        |n| [0x2001, 0xdb8, 1, n.into(), 0, 0, 0, 0].into(),
+    ];
+    for address in sites {
+        let mut shares = Shares::of(300);
+        let taken = (0..=u8::MAX).filter(|n| shares.take(Some(address(*n))));
+        assert_eq!(taken.count(), 150);
+    }
 }
 
 /// A flood from one network: more subjects than there is room for, each several times.

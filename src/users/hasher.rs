@@ -272,29 +272,4 @@ fn give_way() {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use futures_util::FutureExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_new_password_is_judged_in_its_turn_on_a_hashing_thread_and_nowhere_else() {
-        let hasher = Hasher::start(1, None).unwrap();
-        let (go_on, permission) = mpsc::channel();
-        let mut held = Box::pin(hasher.submit(Networks::OWN, move |_| permission.recv()));
-        assert!(held.as_mut().now_or_never().is_none());
-        let guessable = || Proposed::new("passwordpassword1").unwrap();
-        let mut judged = Box::pin(hasher.hash_proposed(guessable(), Vec::new(), Networks::OWN));
-        assert!(judged.as_mut().now_or_never().is_none());
-        assert!(hasher.waiting() > 0);
-        go_on.send(()).unwrap();
-        assert_eq!(held.await, Ok(Ok(())));
-        assert!(matches!(judged.await, Ok(Err(Unusable::Guessable(_)))));
-
-        let nobody = Hasher::start(0, None).unwrap();
-        let judged = nobody.hash_proposed(guessable(), Vec::new(), Networks::OWN);
-        assert_eq!(judged.await.unwrap_err(), Error::Busy);
-    }
-}
+mod tests;

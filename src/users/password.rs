@@ -240,6 +240,19 @@ mod tests {
     }
 
     #[test]
+    fn the_present_password_is_no_new_one_however_it_is_typed() {
+        let text = "nine gr\u{fc}ne Flaschen an der Wand";
+        let apart: String = text.nfd().collect();
+        for (new, present) in [(text, text), (text, &apart), (&apart, text), (&apart, &apart)] {
+            let present = Password::typed(present).unwrap();
+            let refused = Proposed::new(new).unwrap().differs_from(&present);
+            assert_eq!(refused, Err(Unusable::Present), "{new:?}");
+        }
+        let other = Password::typed("another long password").unwrap();
+        assert_eq!(Proposed::new(text).unwrap().differs_from(&other), Ok(()));
+    }
+
+    #[test]
     fn a_generated_password_can_be_chosen() {
         let password = Password::generate().unwrap();
         assert!(chosen(password.reveal()).is_ok());

@@ -249,6 +249,7 @@ mod tests {
             "Correct-Horse-Battery-Staple-1!",
             "May the Force be with you!",
             "Ada Lovelace, correct horse battery staple",
+            "Lovelace analytical ada example",
         ] {
             assert!(is_weak(text), "{text}");
         }

@@ -94,6 +94,7 @@ impl Auth {
             // The token may have had a session that left no trace: plain SQL deleted it, or its end is past
             // the retention.
             Err(Error::TokenInvalid) => self.wait_out_leases().await?,
+            Err(Error::Unavailable(_)) => self.readiness.forget(),
             Ok(seat) if seat.session.ends_with_page => self.pages.heard(seat.session.id, asked),
             _ => {}
         }

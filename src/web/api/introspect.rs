@@ -126,7 +126,7 @@ async fn answer(
     let activity = match form.once("activity") {
         Some("true") => Activity::Active,
         Some("false") => Activity::Passive,
-        None if !form.has("activity") => Activity::Passive,
+        None if form.values("activity").next().is_none() => Activity::Passive,
         Some(_) | None => {
             let words = "activity must be true or false, once";
             return Err(Problem::bad_request(words).in_field("activity"));

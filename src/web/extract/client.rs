@@ -201,6 +201,25 @@ mod tests {
     }
 
     #[test]
+    fn other_headers_that_name_a_client_do_not_count() {
+        let proxies = TrustedProxies::new(vec!["10.0.0.1".parse().unwrap()]);
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("forwarded", "for=6.6.6.6"),
+            ("x-real-ip", "6.6.6.6"),
+            ("x_forwarded_for", "6.6.6.6"),
+            ("x-client-ip", "6.6.6.6"),
+            ("true-client-ip", "6.6.6.6"),
+        ] {
+            headers.append(name.parse().unwrap(), HeaderValue::from_static(value));
+        }
+        let proxy = IpAddr::from([10, 0, 0, 1]);
+        assert_eq!(proxies.client(proxy, &headers), proxy);
+        headers.append(X_FORWARDED_FOR, HeaderValue::from_static("203.0.113.9"));
+        assert_eq!(proxies.client(proxy, &headers).to_string(), "203.0.113.9");
+    }
+
+    #[test]
     fn every_usual_form_is_read() {
         for (form, address) in [
             ("1.2.3.4:5555", "1.2.3.4"),

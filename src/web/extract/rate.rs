@@ -213,6 +213,20 @@ mod tests {
     }
 
     #[test]
+    fn the_next_try_may_come_after_as_many_seconds_as_were_told_and_no_earlier() {
+        let clock = FakeRelativeClock::default();
+        let rates = LoginRates::by(clock.clone(), NonZeroU32::new(2).unwrap());
+        assert!(counts(&rates, "192.0.2.1") && counts(&rates, "192.0.2.1"));
+        clock.advance(Duration::from_millis(500));
+        let wait = rates.count("192.0.2.1".parse().unwrap()).unwrap_err();
+        assert_eq!(wait, 30, "29.5, rounded up");
+        clock.advance(Duration::from_secs(wait - 1));
+        assert_eq!(rates.count("192.0.2.1".parse().unwrap()), Err(1));
+        clock.advance(Duration::from_secs(1));
+        assert!(counts(&rates, "192.0.2.1"));
+    }
+
+    #[test]
     fn a_network_of_64_bits_is_one_origin_and_a_mapped_address_is_itself() {
         let rates = LoginRates::new(NonZeroU32::new(1).unwrap());
         assert!(counts(&rates, "2001:db8:0:1::1"));
