@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Command, FromArgMatches};
 use oneseat::auth::Auth;
@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 
 use super::client::{Answer, Client, PASSWORD};
 use super::database::Database;
-use super::eventually;
 use super::program::oneseat;
+use super::{TIMEOUT, eventually};
 
 /// A running instance. Several may share a database.
 pub struct App {
@@ -115,7 +115,7 @@ impl App {
                 app.run_until(shutdown).await.unwrap();
             });
         });
-        let (address, auth) = building.recv().expect("the program is built");
+        let (address, auth) = building.recv_timeout(TIMEOUT).expect("the program is built");
         Self {
             address,
             auth,
@@ -196,7 +196,20 @@ impl App {
 impl Drop for App {
     fn drop(&mut self) {
         self.stop();
-        let died = self.thread.take().is_some_and(|thread| thread.join().is_err());
+        let thread = self.thread.take();
+        let deadline = Instant::now() + TIMEOUT;
+        while thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            if Instant::now() > deadline {
+                // It is left behind.
+                assert!(
+                    std::thread::panicking(),
+                    "the server has not stopped within {TIMEOUT:?}"
+                );
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let died = thread.is_some_and(|thread| thread.join().is_err());
         if std::thread::panicking() {
             return;
         }

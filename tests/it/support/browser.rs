@@ -1,22 +1,24 @@
 //! A real browser, driven through its WebDriver.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
+use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
 
 use super::driver::{Driver, Engine};
+use super::idle;
 
 /// How long a test waits for the page to become as expected.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// A browser with one window and an empty profile.
+/// A browser with one window. Nothing in it is of another test.
 pub struct Browser {
     pub page: Client,
     address: SocketAddr,
-    driver: Driver,
+    driver: Option<Driver>,
+    is_killed: Cell<bool>,
 }
 
 impl Browser {
@@ -27,20 +29,15 @@ impl Browser {
 
     /// Opens a page of the server at `address`, in another browser.
     pub async fn open_in(engine: Engine, address: SocketAddr, path: &str) -> Self {
-        let mut driver = Driver::start(engine);
-        let Value::Object(capabilities) = driver.capabilities() else {
-            unreachable!()
+        let (driver, page) = match idle::take(engine) {
+            Some(idle) => idle,
+            None => idle::start(engine).await,
         };
-        let page = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities)
-            .connect(&driver.url())
-            .await
-            .unwrap();
-        driver.session = page.session_id().await.unwrap();
         let browser = Self {
             page,
             address,
-            driver,
+            driver: Some(driver),
+            is_killed: Cell::new(false),
         };
         browser.go(path).await;
         browser
@@ -48,7 +45,8 @@ impl Browser {
 
     /// Kills the browser, so that it cannot send anything.
     pub fn kill(&self) {
-        self.driver.kill_browser();
+        self.is_killed.set(true);
+        self.driver.as_ref().unwrap().kill_browser();
     }
 
     /// Navigates, as from the address bar.
@@ -76,11 +74,14 @@ impl Browser {
     pub async fn fill(&self, selector: &str, text: &str) {
         loop {
             let field = self.wait_for(selector).await;
-            match field.clear().await {
-                Err(error) if error.is_stale_element_reference() => continue,
-                cleared => cleared.unwrap(),
+            let filled = match field.clear().await {
+                Ok(()) => field.send_keys(text).await,
+                stale => stale,
+            };
+            match filled {
+                Err(error) if error.is_stale_element_reference() => {}
+                filled => return filled.unwrap(),
             }
-            return field.send_keys(text).await.unwrap();
         }
     }
 
@@ -123,7 +124,7 @@ impl Browser {
             if std::time::Instant::now() > deadline {
                 return false;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -173,8 +174,18 @@ impl Browser {
     }
 }
 
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let driver = self.driver.take().unwrap();
+        if !self.is_killed.get() && !std::thread::panicking() {
+            idle::give_back(driver, self.page.clone());
+        }
+    }
+}
+
+/// A command of Chromium's own protocol.
 #[derive(Debug)]
-struct DevTools(Value);
+pub(super) struct DevTools(pub(super) Value);
 
 impl fantoccini::wd::WebDriverCompatibleCommand for DevTools {
     fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {

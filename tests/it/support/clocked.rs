@@ -10,11 +10,13 @@ use oneseat::db::migrations;
 use tempfile::TempDir;
 
 use super::database::Database;
+use super::deadline::Deadline;
 
 /// A migrated database, stopped and removed with the value.
 pub struct Clocked {
     bin: PathBuf,
     dir: TempDir,
+    _deadline: Deadline,
 }
 
 impl Clocked {
@@ -26,7 +28,11 @@ impl Clocked {
         if let Some(postgres) = postgres() {
             chown(dir.path(), Some(postgres.uid), Some(postgres.gid)).unwrap();
         }
-        let clocked = Self { bin: programs(), dir };
+        let clocked = Self {
+            bin: programs(),
+            dir,
+            _deadline: Deadline::of_this_test(),
+        };
         clocked.set("+0");
         clocked.run(
             "initdb",

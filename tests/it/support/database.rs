@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -10,9 +10,12 @@ use std::sync::{Mutex, OnceLock};
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, access};
 use oneseat::db::embedded::Embedded;
 use oneseat::db::migrations;
 
+use super::deadline::Deadline;
 use super::hostile;
 
 const TEMPLATE: &str = "migrated";
@@ -28,7 +31,7 @@ const REAPER: &str = r#"trap '' INT TERM; cat > /dev/null
 for pid in "$0"/server/pgdata/postmaster.pid "$0"/*/server/pgdata/postmaster.pid; do
     if [ -e "$pid" ]; then
         kill -QUIT "$(head -n 1 "$pid")"
-        while [ -e "$pid" ]; do sleep 0.05; done
+        while [ -e "$pid" ] && kill -0 "$(head -n 1 "$pid")"; do sleep 0.05; done
     fi
 done
 rm -rf "$0""#;
@@ -38,7 +41,7 @@ fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| {
         let dir = tempfile::Builder::new()
             .prefix("oneseat-test-")
-            .tempdir()
+            .tempdir_in(place())
             .unwrap()
             .keep();
         let reaper = reap(&dir);
@@ -68,6 +71,18 @@ fn cluster() -> &'static Cluster {
     })
 }
 
+/// In memory if there is room: making and dropping a database for each test is hundreds of files.
+fn place() -> PathBuf {
+    const MEMORY: &str = "/dev/shm";
+    const ROOM: u64 = 4 << 30;
+    let has_room =
+        statvfs(MEMORY).is_ok_and(|space| space.blocks_available() * space.fragment_size() >= ROOM);
+    match has_room && access(MEMORY, AccessFlags::W_OK).is_ok() {
+        true => MEMORY.into(),
+        false => std::env::temp_dir(),
+    }
+}
+
 /// Starts a process that stops the servers in this directory when this process ends, however it ends.
 pub fn reap(dir: &Path) -> Child {
     let mut reaper = Command::new("sh");
@@ -83,6 +98,8 @@ pub fn reap(dir: &Path) -> Child {
 pub struct Database {
     url: String,
     to_drop: Option<String>,
+    /// No test with a database runs without end.
+    _deadline: Option<Deadline>,
 }
 
 impl Database {
@@ -112,12 +129,17 @@ impl Database {
         Self {
             url: cluster().embedded.url_of(&name),
             to_drop: Some(name),
+            _deadline: Some(Deadline::of_this_test()),
         }
     }
 
     /// A database that the test has made itself; it is not dropped.
     pub fn at(url: String) -> Self {
-        Self { url, to_drop: None }
+        Self {
+            url,
+            to_drop: None,
+            _deadline: None,
+        }
     }
 
     /// Puts another database in its place, under its name. Connections to either are cut. The replaced

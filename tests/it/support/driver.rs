@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,6 +14,16 @@ use tempfile::TempDir;
 
 /// Where `script/install` puts Firefox's driver.
 const GECKODRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/geckodriver");
+
+/// The size of a window, in CSS pixels.
+pub const WIDTH: u32 = 1280;
+pub const HEIGHT: u32 = 900;
+
+/// Waits until this process has ended, however it ends, and then ends the driver, which ends its browser.
+const REAPER: &str = r#"trap '' INT TERM
+read -r word
+[ "$word" = ended ] || curl -s -m 20 -o /dev/null "$0/shutdown"
+rm -rf "$1""#;
 
 /// The browsers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +36,10 @@ pub enum Engine {
 
 /// A driver on a port of its own. It ends together with its browser.
 pub struct Driver {
-    engine: Engine,
+    pub engine: Engine,
     child: Child,
     port: u16,
+    reaper: Child,
     /// The session of the browser.
     pub session: Option<String>,
     profile: TempDir,
@@ -87,9 +99,17 @@ impl Driver {
             return None;
         };
         port = named;
+        let reaper = Command::new("sh")
+            .args(["-c", REAPER, &format!("http://127.0.0.1:{port}")])
+            .arg(profile.path())
+            .stdin(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
         Some(Self {
             engine,
             child,
+            reaper,
             port,
             session: None,
             profile,
@@ -128,9 +148,9 @@ impl Driver {
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
-            "--window-size=1280,900",
         ];
         let mut args: Vec<String> = args.map(str::to_owned).into();
+        args.push(format!("--window-size={WIDTH},{HEIGHT}"));
         args.push(format!("--user-data-dir={}", self.profile.path().display()));
         // Chromium refuses its sandbox to root.
         if nix::unistd::geteuid().is_root() {
@@ -178,6 +198,11 @@ impl Drop for Driver {
             let _ = self.child.kill();
         }
         let _ = self.child.wait();
+        // The port may be another driver's now.
+        if let Some(mut told) = self.reaper.stdin.take() {
+            let _ = writeln!(told, "ended");
+        }
+        let _ = self.reaper.wait();
     }
 }
 
@@ -195,7 +220,7 @@ impl Screen {
                 "1",
                 "-screen",
                 "0",
-                "1280x900x24",
+                &format!("{WIDTH}x{HEIGHT}x24"),
                 "-nolisten",
                 "tcp",
             ])

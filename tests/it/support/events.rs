@@ -5,10 +5,11 @@ use std::time::Duration;
 use reqwest::{Method, Response};
 use tokio::time::timeout;
 
+use super::TIMEOUT;
 use super::client::Client;
 
-/// Longer than the pause between two beats, even on a busy machine.
-const TIMEOUT: Duration = Duration::from_secs(90);
+/// Longer than what belongs together is apart.
+const QUIET: Duration = Duration::from_millis(300);
 
 /// An open stream.
 pub struct EventStream {
@@ -24,11 +25,8 @@ impl EventStream {
 
     /// Opens the stream of a session that may be over before that. `None`: it was.
     pub async fn open_while_live(client: &Client) -> Option<Self> {
-        let response = client
-            .request(Method::GET, "/auth/session/events")
-            .send()
-            .await
-            .unwrap();
+        let asked = client.request(Method::GET, "/auth/session/events").send();
+        let response = timeout(TIMEOUT, asked).await.expect("no stream").unwrap();
         if response.status() == 401 {
             return None;
         }
@@ -39,7 +37,27 @@ impl EventStream {
     }
 
     /// Name and data of the next event; comments are skipped. `None`: the stream has ended.
+    ///
+    /// A stream on which only beats come is one on which nothing comes.
     pub async fn next(&mut self) -> Option<(String, String)> {
+        self.next_after(Duration::ZERO).await
+    }
+
+    /// The next event, which may come only after this time.
+    pub async fn next_after(&mut self, time: Duration) -> Option<(String, String)> {
+        timeout(time + TIMEOUT, self.event())
+            .await
+            .expect("no event comes")
+    }
+
+    /// Waits until no more events come. The stream has not ended.
+    pub async fn quiet(&mut self) {
+        while let Ok(event) = timeout(QUIET, self.event()).await {
+            assert!(event.is_some(), "the stream has ended");
+        }
+    }
+
+    async fn event(&mut self) -> Option<(String, String)> {
         loop {
             if let Some((block, rest)) = self.waiting.split_once("\n\n") {
                 let field = |name: &str| {
@@ -55,10 +73,7 @@ impl EventStream {
                 }
                 continue;
             }
-            let chunk = timeout(TIMEOUT, self.response.chunk())
-                .await
-                .expect("nothing comes")
-                .unwrap()?;
+            let chunk = self.response.chunk().await.unwrap()?;
             self.waiting.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     }

@@ -29,6 +29,8 @@ struct Road {
     server: SocketAddr,
     /// The request lines so far.
     asked: Mutex<Vec<String>>,
+    /// The heads of these requests, in lower case.
+    heads: Mutex<Vec<String>>,
     /// The request lines whose answers are complete, with the bytes of each answer and its head.
     answered: Mutex<Vec<(String, u64)>>,
     /// Prefixes of the request lines whose answers are held back.
@@ -67,6 +69,7 @@ impl Gate {
         let road = Arc::new(Road {
             server,
             asked: Mutex::default(),
+            heads: Mutex::default(),
             answered: Mutex::default(),
             holds: Mutex::default(),
             instead: Mutex::default(),
@@ -117,6 +120,14 @@ impl Gate {
         let asked = self.road.asked.lock().unwrap();
         asked.iter().filter(|line| line.starts_with(request)).count()
     }
+
+    /// The head of the last request of this kind, in lower case.
+    pub fn head(&self, request: &str) -> String {
+        let (request, heads) = (request.to_lowercase(), self.road.heads.lock().unwrap());
+        let last = heads.iter().rfind(|head| head.starts_with(&request));
+        last.unwrap_or_else(|| panic!("nobody asked for {request}"))
+            .clone()
+    }
 }
 
 impl Gate {
@@ -140,6 +151,9 @@ impl Drop for Gate {
 /// One request and its answer.
 async fn carry(mut client: TcpStream, road: Arc<Road>) -> io::Result<()> {
     let (line, request) = read(&mut client).await?;
+    let head = String::from_utf8_lossy(&request).to_lowercase();
+    let (head, _) = head.split_once("\r\n\r\n").unwrap_or_default();
+    road.heads.lock().unwrap().push(head.to_owned());
     road.asked.lock().unwrap().push(line.clone());
     let is_held = road
         .holds

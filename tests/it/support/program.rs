@@ -4,15 +4,16 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::client::{Client, PASSWORD};
+use super::{TIMEOUT, deadline};
 
 /// `oneseat` with these arguments, and with an environment that holds only what the test sets.
 fn command(args: &[&str]) -> Command {
@@ -43,13 +44,15 @@ pub fn oneseat_with(args: &[&str], environment: &[(&str, &str)], input: &str) ->
 
 /// Starts a command, with pipes at its standard input, output and error.
 pub fn begun(args: &[&str], environment: &[(&str, &str)]) -> Child {
-    command(args)
+    let child = command(args)
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap()
+        .unwrap();
+    deadline::watch_command(&child);
+    child
 }
 
 /// Adds a verified account with the password of all test users, as an operator does.
@@ -218,8 +221,8 @@ impl Program {
     /// log.
     pub fn terminate(mut self) -> (bool, Vec<String>) {
         self.signal(Signal::SIGTERM);
-        let status = self.child.wait().unwrap();
-        (status.success(), self.log.iter().collect())
+        let status = ended(&mut self.child);
+        (status.success(), self.rest_of_its_log())
     }
 
     /// Asks it to stop, without waiting.
@@ -240,7 +243,19 @@ impl Program {
     /// Kills it.
     pub fn kill(mut self) {
         self.signal(Signal::SIGKILL);
-        self.child.wait().unwrap();
+        ended(&mut self.child);
+    }
+
+    /// What it has logged until the last process with its standard error has closed that.
+    fn rest_of_its_log(&self) -> Vec<String> {
+        let mut rest = Vec::new();
+        loop {
+            match self.log.recv_timeout(TIMEOUT) {
+                Ok(line) => rest.push(line),
+                Err(RecvTimeoutError::Disconnected) => return rest,
+                Err(RecvTimeoutError::Timeout) => panic!("its log has no end: {rest:#?}"),
+            }
+        }
     }
 
     fn signal(&self, signal: Signal) {
@@ -254,8 +269,25 @@ impl Drop for Program {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.thaw();
             self.signal(Signal::SIGTERM);
-            let _ = self.child.wait();
+            ended(&mut self.child);
         }
+    }
+}
+
+/// Waits until it has ended. One that does not end is killed, and the test fails.
+fn ended(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            let status = child.wait().unwrap();
+            assert!(std::thread::panicking(), "it has not ended within {TIMEOUT:?}");
+            return status;
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
