@@ -125,6 +125,8 @@ async fn a_list_asked_for_in_nonsense_is_refused_in_words() {
         "limit=-1",
         "q=a&q=b",
         "after=s-210866803200000001_00000000-0000-0000-0000-000000000000_1",
+        // Only past sessions have one.
+        "reason=revoked",
     ] {
         assert_eq!(
             admin.get(&format!("/api/admin/sessions?{query}")).await.problem(),
@@ -315,6 +317,9 @@ async fn the_history_is_filtered_by_reason_and_person() {
     assert_eq!(count("q=grace").await, 1);
     assert_eq!(count("q=127.0.0.1").await, 3);
     assert_eq!(count("q=ada&reason=replaced").await, 0);
+    assert_eq!(count("q=removed+user").await, 1);
+    assert_eq!(count("q=removed+user+signed+out").await, 1);
+    assert_eq!(count("q=removed+user&reason=replaced").await, 0);
     let first = admin.get("/api/admin/history?limit=1").await.json();
     assert_eq!(
         first["sessions"][0]["user"],

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use oneseat::users::Role;
 use tempfile::TempDir;
 
-use crate::support::{App, PASSWORD};
+use crate::support::{App, PASSWORD, watch_command};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -283,6 +283,7 @@ async fn clients_of_event_streams_hand_out_the_end_and_nothing_else() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        watch_command(&listening);
         let mut said = BufReader::new(listening.stdout.take().unwrap());
         let mut first = String::new();
         said.read_line(&mut first).unwrap();

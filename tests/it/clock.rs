@@ -2,6 +2,7 @@
 //! promised.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use oneseat::auth::audit::Resource;
 use oneseat::auth::{Activity, Authority, Error, Holder, Seat};
@@ -65,7 +66,11 @@ async fn tell(app: &App, ada: &Client, root: &Client, teller: &str) {
                 break;
             }
         }
-        let (event, data) = opened.unwrap().next().await.unwrap();
+        let (event, data) = opened
+            .unwrap()
+            .next_after(Duration::from_secs(240))
+            .await
+            .unwrap();
         assert_eq!(event, "ended");
         assert!(data.contains("expired"), "{data}");
         return;

@@ -97,6 +97,8 @@ async fn verify_disable_enable_unlock_and_remove_do_what_they_say() {
     user("verify");
     let ada = app.visitor().sign_in("ada@example.org").await;
     user("disable");
+    // Before anybody asks about the session: one that is only refused would live again when she is enabled.
+    assert_eq!(app.sessions(), 0);
     assert_eq!(ada.session().await.status, 401);
     assert_eq!(status().await, 403);
     user("enable");

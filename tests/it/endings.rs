@@ -276,7 +276,7 @@ async fn a_stream_closes_by_itself_when_the_time_is_up() {
         let ada = app.visitor().sign_in("ada@example.org").await;
         app.database().execute(&all_but(seconds));
         if let Some(mut events) = EventStream::open_while_live(&ada).await {
-            let (event, data) = events.next().await.unwrap();
+            let (event, data) = events.next_after(Duration::from_secs(seconds)).await.unwrap();
             assert_eq!(event, "ended");
             assert!(data.contains("expired"), "{data}");
             return;
@@ -303,7 +303,11 @@ async fn a_stream_outlives_an_extension_and_never_extends_by_itself() {
         }
         assert!(app.database().number(left) > 7000);
         // At its former expiry the stream looks at the session again.
-        let quiet = timeout(Duration::from_secs(seconds + 1), events.next()).await;
+        let quiet = timeout(
+            Duration::from_secs(seconds + 1),
+            events.next_after(Duration::from_secs(seconds)),
+        );
+        let quiet = quiet.await;
         assert!(quiet.is_err(), "{quiet:?}");
         ada.logout().await;
         assert_eq!(events.next().await.unwrap().0, "ended");
@@ -326,6 +330,10 @@ async fn streams_are_bounded_for_a_session_and_in_all() {
     assert_eq!(oldest.next().await, None);
     let grace = app.signed_in("grace").await;
     open.push(EventStream::open(&grace).await);
+    // The instance is full now. A session with all its streams still replaces its own oldest.
+    let mut oldest = open.remove(0);
+    open.push(EventStream::open(&ada).await);
+    assert_eq!(oldest.next().await, None);
     let linus = app.signed_in("linus").await;
     assert_eq!(
         linus.get("/auth/session/events").await.problem(),
@@ -371,7 +379,7 @@ async fn an_admins_stream_tells_that_somebody_came_or_went_and_a_users_does_not(
     app.signed_in("grace").await;
     assert_eq!(of_admin.next().await.unwrap().0, "changed");
     // Until it is quiet, and then somebody goes.
-    while timeout(Duration::from_millis(300), of_admin.next()).await.is_ok() {}
+    of_admin.quiet().await;
     app.visitor().sign_in("grace@example.org").await.logout().await;
     assert_eq!(of_admin.next().await.unwrap().0, "changed");
     let quiet = timeout(Duration::from_millis(300), of_ada.next()).await;
@@ -382,7 +390,7 @@ async fn an_admins_stream_tells_that_somebody_came_or_went_and_a_users_does_not(
 async fn an_admin_who_is_one_no_more_hears_of_nobody() {
     let app = App::start().await;
     let mut events = EventStream::open(&app.admin().await).await;
-    while timeout(Duration::from_millis(300), events.next()).await.is_ok() {}
+    events.quiet().await;
     app.database().execute("update users set role = 'user'");
     app.signed_in("ada").await;
     // What is still on its way is of before.

@@ -32,6 +32,7 @@ async fn the_answer_says_who_it_is() {
         "Role=admin",
         "role=user&group=admin",
         "role=user&role=admin",
+        "role=",
     ] {
         let answer = ada.get(&format!("/auth/verify?{misspelt}")).await.problem();
         assert_eq!(answer, "400 bad_request", "{misspelt}");
@@ -40,6 +41,16 @@ async fn the_answer_says_who_it_is() {
         ada.get("/auth/verify?role=king").await.problem(),
         "400 bad_request"
     );
+    // For proxies that drop the body of a refusal. Browsers whose headers they pass on get JSON, too.
+    for (client, path) in [
+        (&ada, "/auth/verify?role=admin"),
+        (&ada, "/auth/verify?role="),
+        (&app.visitor(), "/auth/verify"),
+    ] {
+        let refused = verified_at(client, path, &[("Accept", "text/html")]).await;
+        refused.problem();
+        assert_eq!(refused.header("oneseat-problem"), refused.text, "{path}");
+    }
     let admin = app.admin().await;
     assert_eq!(
         admin.get("/auth/verify?role=admin").await.header("remote-groups"),
@@ -56,14 +67,21 @@ async fn being_let_through_is_activity() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;
     app.database().execute(&sql::backdate_sessions("1 hour"));
-    assert_eq!(ada.get("/auth/verify").await.status, 200);
     let active = "select count(*) from sessions where last_activity > now() - interval '1 minute'";
+    let by_itself = verified(&ada, &[("Oneseat-Passive", "true")]).await;
+    assert_eq!(by_itself.status, 200);
+    assert_eq!(app.database().number(active), 0);
+    assert_eq!(ada.get("/auth/verify").await.status, 200);
     assert_eq!(app.database().number(active), 1);
 }
 
 /// The answer of `/auth/verify` to a request with these headers.
 async fn verified(client: &Client, headers: &[(&str, &str)]) -> Answer {
-    let mut request = client.request(Method::GET, "/auth/verify");
+    verified_at(client, "/auth/verify", headers).await
+}
+
+async fn verified_at(client: &Client, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = client.request(Method::GET, path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -9,12 +9,63 @@ use serde_json::json;
 
 use crate::support::{Answer, App, PASSWORD};
 
+/// Asserts that the answer has each header of security, once.
+fn is_secured(answer: &Answer, path: &str) {
+    let policy = answer.header("content-security-policy");
+    for directive in [
+        "default-src 'none'",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.contains(directive), "{path}: {policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{path}");
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        (
+            "permissions-policy",
+            "camera=(), geolocation=(), microphone=(), payment=()",
+        ),
+        ("strict-transport-security", ""),
+    ] {
+        assert_eq!(answer.header(name), value, "{path}: {name}");
+    }
+    for name in ["cache-control", "content-security-policy", "x-frame-options"] {
+        assert_eq!(answer.headers.get_all(name).iter().count(), 1, "{path}: {name}");
+    }
+}
+
 #[tokio::test]
 async fn every_response_carries_the_security_headers() {
     let own = tempfile::tempdir().unwrap();
     std::fs::write(own.path().join("logo.svg"), "<svg/>").unwrap();
     let app = App::start_with(|config| config.http.static_dir = Some(own.path().to_owned())).await;
     let ada = app.signed_in("ada").await;
+    let one_mb = "x".repeat(1_000_000);
+    for (method, path, body, status) in [
+        (Method::DELETE, "/auth/session", "", "405"),
+        (Method::POST, "/auth/login", one_mb.as_str(), "413"),
+        (Method::POST, "/auth/login", "", "415"),
+        (Method::POST, "/nowhere", "", "404"),
+        (Method::GET, "/static/%2ehidden", "", "404"),
+        (Method::GET, "/%ff", "", "404"),
+    ] {
+        let mut request = ada.request(method, path);
+        if !body.is_empty() {
+            request = request
+                .header("Content-Type", "application/json")
+                .body(body.to_owned());
+        }
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.status.as_str(), status, "{path}");
+        is_secured(&answer, path);
+        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+    }
     for path in [
         "/login",
         "/",
@@ -31,34 +82,20 @@ async fn every_response_carries_the_security_headers() {
         "/docs/api/swagger-ui.css",
     ] {
         let answer = ada.get(path).await;
-        let policy = answer.header("content-security-policy");
-        for directive in [
-            "default-src 'none'",
-            "object-src 'none'",
-            "base-uri 'none'",
-            "frame-ancestors 'none'",
-        ] {
-            assert!(policy.contains(directive), "{path}: {policy}");
-        }
-        assert!(!policy.contains("unsafe"), "{path}");
-        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
-        assert_eq!(
-            answer.header("cross-origin-opener-policy"),
-            "same-origin",
-            "{path}"
-        );
-        assert_eq!(
-            answer.header("cross-origin-resource-policy"),
-            "same-origin",
-            "{path}"
-        );
-        assert_eq!(answer.header("strict-transport-security"), "", "{path}");
+        is_secured(&answer, path);
         let may_be_kept = path != "/static/nothing" && path.starts_with("/static/")
             || path.starts_with("/docs/")
             || path == "/openapi.json";
         let kept = if may_be_kept { "no-cache" } else { "no-store" };
         assert_eq!(answer.header("cache-control"), kept, "{path}");
+    }
+    // WebKitGTK shows nothing after "Back" to a page with one of them (docs/decisions/0015).
+    let webkitgtk = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15";
+    for (path, policy) in [("/login", ""), ("/auth/session", "same-origin")] {
+        let request = ada.request(Method::GET, path).header("User-Agent", webkitgtk);
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.header("cross-origin-opener-policy"), policy, "{path}");
+        assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
     }
 }
 
@@ -95,6 +132,13 @@ async fn head_is_get_without_the_body() {
     let app = App::start().await;
     let answer = Answer::of(app.visitor().request(Method::HEAD, "/login")).await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, ""));
+    // Of an answer without an end there is no HEAD.
+    let events = app
+        .signed_in("ada")
+        .await
+        .request(Method::HEAD, "/auth/session/events");
+    let refused = Answer::of(events).await;
+    assert_eq!((refused.status.as_u16(), refused.header("allow")), (405, "GET"));
 }
 
 #[tokio::test]
@@ -204,14 +248,20 @@ async fn a_login_that_is_not_json_is_refused() {
 #[tokio::test]
 async fn what_was_sent_is_not_repeated() {
     let app = App::start().await;
-    let request = app
-        .visitor()
-        .request(Method::POST, "/auth/login")
-        .header("Content-Type", "application/json")
-        .body(r#"{"email":["canary-email"],"password":"canary-password"}"#);
-    let answer = Answer::of(request).await;
-    assert_eq!(answer.problem(), "400 bad_request");
-    assert!(!answer.text.contains("canary"));
+    for body in [
+        r#"{"email":["canary-email"],"password":"canary-password"}"#,
+        r#"{"email":"ada@example.org","password":"x","takeover":"canary"}"#,
+        r#"{"email":"ada@example.org","password":"x","endsWithPage":"canary"}"#,
+    ] {
+        let request = app
+            .visitor()
+            .request(Method::POST, "/auth/login")
+            .header("Content-Type", "application/json")
+            .body(body);
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.problem(), "400 bad_request", "{body}");
+        assert!(!answer.text.contains("canary"), "{}", answer.text);
+    }
 }
 
 /// Sends the bytes of a client that ignores the rules, and returns the status line of the answer.

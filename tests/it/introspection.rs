@@ -78,6 +78,15 @@ async fn asking_is_no_activity_unless_the_service_says_so() {
         assert_eq!(answer.json()["error"], "invalid_request");
         assert_eq!(answer.json()["field"], "activity");
     }
+    for twice in ["true", "false", ""] {
+        let form = [
+            ("token", token.as_str()),
+            ("activity", twice),
+            ("activity", twice),
+        ];
+        let answer = introspect(&app, &client, &form).await;
+        assert_eq!(answer.problem(), "400 bad_request", "{twice}");
+    }
     introspect(&app, &client, &[("token", &token), ("activity", "false")]).await;
     assert_eq!(app.database().number(active), 0);
     introspect(&app, &client, &[("token", &token), ("activity", "true")]).await;
@@ -104,7 +113,10 @@ async fn only_a_service_with_its_own_secret_is_answered() {
         assert_eq!(answer.problem(), "401 invalid_client", "{wrong:?}");
         // The word of OAuth 2.0, which its clients read (RFC 7662 2.3, RFC 6749 5.2).
         assert_eq!(answer.json()["error"], "invalid_client");
-        assert!(answer.header("www-authenticate").starts_with("Basic realm="));
+        assert_eq!(
+            answer.header("www-authenticate"),
+            r#"Basic realm="oneseat", charset="UTF-8""#
+        );
     }
     // A user's token does not authenticate a service.
     let form = ("content-type", "application/x-www-form-urlencoded");
@@ -130,6 +142,7 @@ async fn only_a_service_with_its_own_secret_is_answered() {
     )
     .await;
     assert_eq!(answer.problem(), "415 unsupported_media_type");
+    assert_eq!(answer.json()["error"], "invalid_request");
 }
 
 #[tokio::test]

@@ -58,6 +58,14 @@ async fn stricter_limits_bind_sessions_that_are_there() {
     assert!((240..=300).contains(&seconds), "{seconds}");
     let seconds = left(&loose, &ada.at(strict.address).session().await);
     assert!((540..=600).contains(&seconds), "{seconds}");
+    // Nor does activity there extend it beyond the lifetime there.
+    loose.database().execute(
+        "update sessions set created_at = now() - interval '55 minutes', last_activity = now() - interval '2 minutes'",
+    );
+    let seconds = left(&loose, &ada.at(strict.address).session().await);
+    assert!((240..=300).contains(&seconds), "{seconds}");
+    let stored = "select round(extract(epoch from expires_at - now())) from sessions";
+    assert!((240..=300).contains(&loose.database().number(stored)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

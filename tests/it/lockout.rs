@@ -1,5 +1,7 @@
 //! Guessing is stopped, whether or not there is an account to guess.
 
+use std::time::Duration;
+
 use oneseat::auth::Error;
 use oneseat::auth::{Authority, LastAdmin};
 use oneseat::users::{Email, Role};
@@ -47,6 +49,12 @@ async fn there_is_no_lock_that_admins_are_not_told_of() {
     assert_eq!(app.database().number(locks), 1);
 }
 
+/// The seconds until the locks end, rounded up.
+fn seconds_left(app: &App) -> i64 {
+    let left = "select ceil(extract(epoch from min(locked_until) - clock_timestamp())) from login_failures";
+    app.database().number(left)
+}
+
 #[tokio::test]
 async fn a_locked_address_is_told_how_long_whether_or_not_it_has_an_account() {
     let app = App::start().await;
@@ -68,10 +76,12 @@ async fn a_locked_address_is_told_how_long_whether_or_not_it_has_an_account() {
         ("ada@example.org", WRONG),
         ("nobody@example.org", WRONG),
     ] {
+        let at_first = seconds_left(&app);
         let locked = app.visitor().login(email, password).await;
         assert_eq!(locked.problem(), "403 account_locked");
         let left: i64 = locked.header("retry-after").parse().unwrap();
-        assert!((450..=600).contains(&left), "{email}: {left}");
+        let right = seconds_left(&app)..=at_first;
+        assert!(right.contains(&left), "{email}: {left} is not in {right:?}");
     }
 }
 
@@ -89,6 +99,35 @@ async fn a_change_of_the_password_at_a_locked_address_is_told_how_long_too() {
     assert_eq!(locked.problem(), "403 account_locked");
     let left: i64 = locked.header("retry-after").parse().unwrap();
     assert!((450..=600).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn an_address_is_locked_after_as_many_failures_and_for_as_long_as_an_operator_says() {
+    for most in [1, 2] {
+        let app = App::start_with(|config| {
+            config.policy.lockout.max_failed_attempts = most;
+            config.policy.lockout.duration = Duration::from_secs(2 * 60 * 60);
+        })
+        .await;
+        app.add_user("ada", Role::User).await;
+        for email in ["ada@example.org", "nobody@example.org"] {
+            let failures = async || {
+                for _ in 0..most {
+                    let wrong = app.visitor().login(email, WRONG).await;
+                    assert_eq!(wrong.problem(), "401 invalid_credentials", "{email} {most}");
+                }
+                let locked = app.visitor().login(email, WRONG).await;
+                assert_eq!(locked.problem(), "403 account_locked", "{email} {most}");
+                let left: i64 = locked.header("retry-after").parse().unwrap();
+                assert!((7_000..=7_200).contains(&left), "{email} {most}: {left}");
+            };
+            failures().await;
+            // The next lock takes as many, and lasts as long.
+            app.database()
+                .execute("update login_failures set locked_until = now() - interval '1 second'");
+            failures().await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -127,6 +166,10 @@ async fn a_success_clears_the_count() {
         assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 200);
     }
     assert_eq!(app.database().number("select count(*) from login_failures"), 0);
+    // What is counted for others stays.
+    app.visitor().login("nobody@example.org", WRONG).await;
+    assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 200);
+    assert_eq!(app.database().number("select count(*) from login_failures"), 1);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use oneseat::sessions::EndReason;
 use crate::support::{Answer, Client, Program, eventually};
 
 /// A family's name and its samples, as the Prometheus client library for Python reads them.
-fn read_by_a_client_library(text: &str) -> BTreeMap<String, f64> {
+pub fn read_by_a_client_library(text: &str) -> BTreeMap<String, f64> {
     let script = "import sys; from prometheus_client.parser import text_string_to_metric_families as read
 for family in read(sys.stdin.read()):
     for sample in family.samples:

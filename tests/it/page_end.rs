@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use oneseat::auth::page_end::LostPages;
 use oneseat::sessions::page_marks;
 use oneseat::users::Role;
 
@@ -138,6 +139,25 @@ async fn only_a_page_that_was_heard_shortly_before_and_not_since_is_gone() {
     let ended = "select count(*) from ended_sessions join users on users.id = user_id
                  where name = 'ada' and reason = 'page_closed'";
     assert_eq!(app.database().number(ended), 1);
+}
+
+#[tokio::test]
+async fn after_a_time_in_which_nobody_looked_each_page_has_its_grace_again() {
+    let app = App::start_with(|config| config.page_grace = Duration::ZERO).await;
+    for name in ["ada", "bob"] {
+        app.add_user(name, Role::User).await;
+    }
+    let long_gone = "update sessions set page_lost_at = now() - interval '1 hour', page_heard_at = now() - interval '1 hour'";
+    let grace = Duration::from_secs(1);
+    let pages = LostPages::new(app.auth.clone(), grace);
+    for name in ["ada", "bob"] {
+        page(&app, name).await;
+        app.database().execute(long_gone);
+        // While nobody looked, the page could not come back either.
+        assert_eq!(pages.step().await.unwrap(), 0, "{name}");
+        eventually("its session ends", async || pages.step().await.unwrap() == 1).await;
+        tokio::time::sleep(5 * LostPages::interval(grace)).await;
+    }
 }
 
 #[tokio::test]

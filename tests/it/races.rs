@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use diesel::PgConnection;
-use diesel::connection::SimpleConnection;
 use oneseat::auth::{Authority, LastAdmin};
 use oneseat::users::{Email, Password, Role};
 use reqwest::Method;
 use tokio::sync::Barrier;
 
-use crate::support::{Answer, App, PASSWORD, eventually, sql};
+use crate::support::{Answer, App, PASSWORD, RowLock, sql, waiting};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_racing_logins_leave_one_row_and_one_working_token() {
@@ -69,23 +67,7 @@ async fn a_sign_out_racing_requests_is_never_undone() {
     }
 }
 
-/// A connection of the test that locks Ada's row, so that every transaction that needs it queues behind.
-fn holding_ada(app: &App) -> PgConnection {
-    let mut holder = app.database().connect();
-    holder
-        .batch_execute("begin; select from users where email = 'ada@example.org' for update")
-        .unwrap();
-    holder
-}
-
-/// Waits until so many transactions of this database wait for a lock.
-async fn waiting(app: &App, count: i64) {
-    let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-    eventually("transactions wait", async || {
-        app.database().number(waiting) == count
-    })
-    .await;
-}
+const ADAS_ROW: &str = "users where email = 'ada@example.org'";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_session_outlives_a_racing_disable_in_either_order() {
@@ -94,7 +76,7 @@ async fn no_session_outlives_a_racing_disable_in_either_order() {
     let email = "ada@example.org".parse::<Email>().unwrap();
     for disable_first in [false, true] {
         app.auth.enable(email.clone(), Authority::Operator).await.unwrap();
-        let mut holder = holding_ada(&app);
+        let holder = RowLock::on(&app, ADAS_ROW);
         let sign_in = || {
             let visitor = app.visitor();
             tokio::spawn(async move { visitor.login("ada@example.org", PASSWORD).await.status.as_u16() })
@@ -117,7 +99,7 @@ async fn no_session_outlives_a_racing_disable_in_either_order() {
             (login, disable())
         };
         waiting(&app, 2).await;
-        holder.batch_execute("commit").unwrap();
+        holder.let_go();
         disabled.await.unwrap();
         assert_eq!(login.await.unwrap(), if disable_first { 403 } else { 200 });
         assert_eq!(app.sessions(), 0);
@@ -128,7 +110,7 @@ async fn no_session_outlives_a_racing_disable_in_either_order() {
 async fn a_sign_in_that_a_new_password_overtakes_is_refused() {
     let app = App::start().await;
     app.add_user("ada", Role::User).await;
-    let mut holder = holding_ada(&app);
+    let holder = RowLock::on(&app, ADAS_ROW);
     let (auth, email) = (app.auth.clone(), "ada@example.org".parse::<Email>().unwrap());
     let changed = tokio::spawn(async move {
         auth.set_password(email, Password::chosen("another long password", &[]).unwrap())
@@ -139,7 +121,7 @@ async fn a_sign_in_that_a_new_password_overtakes_is_refused() {
     let visitor = app.visitor();
     let login = tokio::spawn(async move { visitor.login("ada@example.org", PASSWORD).await });
     waiting(&app, 2).await;
-    holder.batch_execute("commit").unwrap();
+    holder.let_go();
     changed.await.unwrap();
     assert_eq!(login.await.unwrap().problem(), "401 invalid_credentials");
     assert_eq!(app.sessions(), 0);
@@ -149,14 +131,14 @@ async fn a_sign_in_that_a_new_password_overtakes_is_refused() {
 async fn a_sign_in_that_a_lock_overtakes_is_refused_and_the_lock_stays() {
     let app = App::start().await;
     let older = app.signed_in("ada").await;
-    let mut holder = holding_ada(&app);
+    let holder = RowLock::on(&app, ADAS_ROW);
     let visitor = app.visitor();
     let login = tokio::spawn(async move { visitor.login("ada@example.org", PASSWORD).await });
     waiting(&app, 1).await;
     for _ in 0..5 {
         app.visitor().login("ada@example.org", "not the password").await;
     }
-    holder.batch_execute("commit").unwrap();
+    holder.let_go();
     assert_eq!(login.await.unwrap().problem(), "403 account_locked");
     assert_eq!(older.session().await.status, 200);
     let locks = "select count(*) from login_failures where locked_until > now()";
@@ -167,22 +149,18 @@ async fn a_sign_in_that_a_lock_overtakes_is_refused_and_the_lock_stays() {
 async fn a_session_begins_after_the_end_of_the_one_that_it_waited_for() {
     let app = App::start().await;
     app.signed_in("ada").await;
-    let mut holder = app.database().connect();
-    holder
-        .batch_execute("begin; select from sessions for update")
-        .unwrap();
+    let mut holder = RowLock::on(&app, "sessions");
     let visitor = app.visitor();
     let login = tokio::spawn(async move { visitor.login("ada@example.org", PASSWORD).await });
     waiting(&app, 1).await;
     // The session ends, as if by another client, at the moment of this statement.
-    holder
-        .batch_execute(
-            "insert into ended_sessions
-                 select id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
-                     clock_timestamp(), 'revoked' from sessions;
-             delete from sessions; commit",
-        )
-        .unwrap();
+    holder.execute(
+        "insert into ended_sessions
+             select id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at,
+                 clock_timestamp(), 'revoked' from sessions;
+         delete from sessions",
+    );
+    holder.let_go();
     assert_eq!(login.await.unwrap().status, 200);
     let after = "select count(*) from sessions join ended_sessions using (user_id)
         where sessions.created_at > ended_sessions.ended_at and sessions.created_at = sessions.last_activity";
@@ -196,17 +174,14 @@ async fn ending_all_sessions_waits_for_a_sign_in_under_way() {
     app.visitor().login("ada@example.org", "not the password").await;
     // The last step of a sign-in deletes the failures: at this point it has its session and has not
     // committed.
-    let mut holder = app.database().connect();
-    holder
-        .batch_execute("begin; select from login_failures for update")
-        .unwrap();
+    let holder = RowLock::on(&app, "login_failures");
     let visitor = app.visitor();
     let login = tokio::spawn(async move { visitor.sign_in("ada@example.org").await });
     waiting(&app, 1).await;
     let auth = app.auth.clone();
     let ended = tokio::spawn(async move { auth.revoke_all().await.unwrap() });
     waiting(&app, 2).await;
-    holder.batch_execute("commit").unwrap();
+    holder.let_go();
     let newer = login.await.unwrap();
     assert_eq!(ended.await.unwrap(), 1);
     for client in [older, newer] {

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use oneseat::db::embedded::Embedded;
@@ -236,6 +236,7 @@ async fn a_client_over_its_rate_causes_few_log_lines_for_each_call() {
 /// Whether a new connection is served, and the connection.
 fn is_served(address: SocketAddr) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
     let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
     (asked.is_ok() && stream.read_exact(&mut [0; 12]).is_ok()).then_some(stream)
 }

@@ -1,23 +1,15 @@
 //! An open page of an admin renews its lists, whatever changes their contents: commands, imports, locks and
 //! mails.
 
-use std::time::Duration;
-
 use oneseat::users::Role;
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::recovery::start;
 use crate::support::{App, EventStream, MailServer, PASSWORD, oneseat};
 
-/// Waits until nothing more comes.
-async fn quiet(events: &mut EventStream) {
-    while timeout(Duration::from_millis(300), events.next()).await.is_ok() {}
-}
-
 /// Runs a command, and waits until the page is told to renew itself.
 async fn renews(app: &App, events: &mut EventStream, args: &[&str], input: &str) {
-    quiet(events).await;
+    events.quiet().await;
     let done = oneseat(&[args, &["--database-url", app.database().url()]].concat(), input);
     assert!(done.status.success(), "{args:?}: {done:?}");
     assert_eq!(events.next().await.unwrap().0, "changed", "{args:?}");
@@ -75,7 +67,7 @@ async fn what_another_admin_does_a_lock_and_what_becomes_of_a_mail_renew_open_pa
     let admin = app.admin().await;
     app.add_user("bob", Role::User).await;
     let mut events = EventStream::open(&admin).await;
-    quiet(&mut events).await;
+    events.quiet().await;
     // The mail server knows no such recipient: the invitation is given up.
     let invitation = json!({ "email": "once@example.org", "name": "Somebody" });
     assert_eq!(admin.post("/api/admin/users", &invitation).await.status, 201);
@@ -84,7 +76,7 @@ async fn what_another_admin_does_a_lock_and_what_becomes_of_a_mail_renew_open_pa
     while app.database().number(given_up) == 0 {
         assert_eq!(events.next().await.unwrap().0, "changed");
     }
-    quiet(&mut events).await;
+    events.quiet().await;
     for _ in 0..5 {
         app.visitor().login("bob@example.org", "not the password").await;
     }

@@ -27,6 +27,7 @@ fn serve_with_files(files: u32, database: &Database) -> (bool, String) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    support::watch_command(&program);
     // Whichever comes first: it is ready, or it has ended.
     systemd.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let is_ready = loop {

@@ -11,13 +11,14 @@ use oneseat::auth::Error;
 
 use crate::support::{App, eventually, oneseat};
 
-/// Makes so many users whose session expired a second to an hour ago.
+/// Makes so many users whose sessions have expired, 1,500 at the same moment each. So every batch ends among rows of one moment, and
+/// the next one has to begin with the same moment.
 fn expired(app: &App, sessions: u32) {
     app.database().execute(&format!(
         "insert into users (name, email) select 'u', n || '@x' from generate_series(1, {sessions}) n;
          insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
              select now(), id, sha256(email::bytea), '192.0.2.1', now() - interval '3 hours',
-                    now() - interval '1 second' * (1 + mod(split_part(email, '@', 1)::integer, 3600)),
+                    now() - interval '1 second' * (1 + split_part(email, '@', 1)::integer / 1500),
                     now() - interval '3 hours' from users;
          analyze sessions"
     ));

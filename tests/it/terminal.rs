@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use oneseat::users::Role;
 
-use crate::support::{App, begun, oneseat, oneseat_with};
+use crate::support::{App, begun, oneseat, oneseat_with, watch_command};
 
 /// `oneseat` on a terminal that `script` gives it, so many columns wide.
 pub(crate) fn at_terminal(columns: u16, args: &[&str], environment: &[(&str, &str)]) -> Child {
@@ -20,7 +20,7 @@ pub(crate) fn at_terminal(columns: u16, args: &[&str], environment: &[(&str, &st
         env!("CARGO_BIN_EXE_oneseat"),
         words.join(" ")
     );
-    Command::new("script")
+    let child = Command::new("script")
         .args(["--quiet", "--return", "--command", &command, "/dev/null"])
         .env_remove("DATABASE_URL")
         .env_remove("RUST_LOG")
@@ -34,7 +34,9 @@ pub(crate) fn at_terminal(columns: u16, args: &[&str], environment: &[(&str, &st
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap()
+        .unwrap();
+    watch_command(&child);
+    child
 }
 
 /// The exit status, and everything that the terminal shows, when this is typed.
@@ -161,12 +163,14 @@ async fn another_program_gets_values_in_full_and_nothing_else() {
 #[tokio::test]
 async fn lists_search_and_say_how_many_more_there_are() {
     let app = App::start().await;
-    for name in ["ada", "grace", "linus"] {
+    for name in ["ada", "grace", "linus", "lina"] {
         app.signed_in(name).await;
     }
     for list in [["user", "list"], ["session", "list"]] {
         let (_, out, note) = piped(&app, &[&list[..], &["--limit", "1"]].concat());
-        assert_eq!((out.lines().count(), note.as_str()), (1, "2 more: --limit 3\n"));
+        assert_eq!((out.lines().count(), note.as_str()), (1, "3 more: --limit 4\n"));
+        let (_, out, note) = piped(&app, &[&list[..], &["--limit", "1", "--search", "lin"]].concat());
+        assert_eq!((out.lines().count(), note.as_str()), (1, "1 more: --limit 2\n"));
         let (_, out, note) = piped(&app, &[&list[..], &["--limit", "1", "--quiet"]].concat());
         assert_eq!((out.lines().count(), note.as_str()), (1, ""));
         let (_, out, note) = piped(&app, &[&list[..], &["--search", "grace"]].concat());

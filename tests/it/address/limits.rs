@@ -97,6 +97,18 @@ async fn a_link_that_could_not_be_delivered_is_told_to_who_asked_for_it() {
     // The account's own address is as good as before.
     let users = admin.get("/admin/users").await.text;
     assert!(!users.contains("not delivered"), "{users}");
+    // It says nothing of a later request, whose mail still waits.
+    app.database().execute(
+        "create function later() returns trigger language plpgsql as $$
+             begin new.due_at := now() + interval '1 hour'; return new; end $$;
+         create trigger later before insert on mails for each row execute function later()",
+    );
+    assert_eq!(ask(&ada, PASSWORD, "nobody@example.org").await.status, 202);
+    let page = ada.get("/dashboard").await.text;
+    assert!(
+        page.contains("A link is on its way to <bdi>nobody@example.org</bdi>"),
+        "{page}"
+    );
 }
 
 #[tokio::test]

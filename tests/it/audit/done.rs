@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use reqwest::Method;
@@ -59,6 +60,7 @@ async fn hang_up_while_the_password_changes() -> (bool, Vec<String>) {
     let body =
         json!({ "currentPassword": PASSWORD, "newPassword": "nine green bottles on a wall" }).to_string();
     let mut caller = TcpStream::connect(program.address).unwrap();
+    caller.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
     write!(
         caller,
         "POST /auth/password/change HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
@@ -248,6 +250,18 @@ async fn what_became_of_a_mail_is_told_when_it_is_out_of_the_outbox_and_once() {
     })
     .await;
     assert_eq!(mails.next().await.header("To"), "ada@example.org");
+    // Another instance, whose try took its time, finds that the mail is out of the outbox already.
+    database.execute(
+        "create table late (); create function leave() returns trigger language plpgsql as $$
+             begin insert into late default values; return null; end $$;
+         create trigger leave before delete on mails for each row execute function leave()",
+    );
+    let asked = json!({ "email": "nobody@example.org" });
+    program.visitor().post("/auth/password/forgot", &asked).await;
+    eventually("it was late", async || {
+        database.number("select count(*) from late") == 1
+    })
+    .await;
     let (_, rest) = program.terminate();
     log.extend(rest);
     for event in events {

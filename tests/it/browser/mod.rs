@@ -16,6 +16,9 @@ mod paper;
 mod react;
 mod recovery;
 mod renewal;
+mod requests;
+mod sign_out;
+mod silence;
 mod streams;
 mod swagger;
 mod takeover;
@@ -188,6 +191,10 @@ async fn the_form_suits_password_managers_and_never_puts_a_password_in_an_addres
         .run("return [email.autocomplete, password.autocomplete, document.forms[0].method, email.labels.length, password.labels.length]")
         .await;
     assert_eq!(form, json!(["username", "current-password", "post", 1, 1]));
+    let is_pasted = browser
+        .run("return [email, password].map((input) => input.dispatchEvent(new ClipboardEvent('paste', { bubbles: true, cancelable: true })))")
+        .await;
+    assert_eq!(is_pasted, json!([true, true]));
 }
 
 #[tokio::test]

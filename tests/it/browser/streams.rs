@@ -49,6 +49,14 @@ async fn a_page_that_asks_at_an_interval_is_not_missed() {
     let answer = ada.get("/auth/session/events?once=true").await;
     assert_eq!(answer.status, 200);
     assert!(answer.text.contains(": open"), "{answer:?}");
+    for (name, value) in [
+        ("content-type", "text/event-stream"),
+        ("cache-control", "no-store"),
+        // A proxy must not hold events back.
+        ("x-accel-buffering", "no"),
+    ] {
+        assert_eq!(answer.header(name), value, "{name}");
+    }
     let missed = "select count(*) from sessions where page_lost_at is not null";
     assert_eq!(app.database().number(missed), 0);
     for wrong in ["once=1", "twice=true", "once=true&once=true"] {

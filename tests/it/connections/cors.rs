@@ -6,11 +6,15 @@ use crate::support::{Answer, App, Client, Database, Program};
 
 /// The preflight that a browser sends for a request of a page of another origin.
 async fn preflight(app: &App, origin: &str) -> Answer {
+    preflight_of(app, origin, "GET").await
+}
+
+async fn preflight_of(app: &App, origin: &str, method: &str) -> Answer {
     let request = app
         .visitor()
         .request(Method::OPTIONS, "/auth/session")
         .header("Origin", origin)
-        .header("Access-Control-Request-Method", "GET")
+        .header("Access-Control-Request-Method", method)
         .header("Access-Control-Request-Headers", "authorization,oneseat-passive");
     Answer::of(request).await
 }
@@ -40,6 +44,17 @@ async fn pages_of_the_origins_named_may_use_the_api_and_no_others() {
     );
     assert_eq!(allowed.header("access-control-allow-credentials"), "");
     assert_eq!(allowed.header("x-content-type-options"), "nosniff");
+    // The browser asks once an hour, and not for every request.
+    assert_eq!(allowed.header("access-control-max-age"), "3600");
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
+        let allowed = preflight_of(&app, "https://app.example.org", method).await;
+        assert_eq!(allowed.status, 200, "{method}");
+        let methods = allowed.header("access-control-allow-methods");
+        assert!(
+            methods.split(", ").any(|allowed| allowed == method),
+            "{method}: {methods}"
+        );
+    }
     let answer = from_origin(&ada, "https://app.example.org").await;
     assert_eq!(
         answer.header("access-control-allow-origin"),
@@ -48,6 +63,10 @@ async fn pages_of_the_origins_named_may_use_the_api_and_no_others() {
     assert!(answer.header("vary").to_lowercase().contains("origin"));
     // The client module asks the browser whether it has few connections.
     assert_eq!(answer.header("timing-allow-origin"), "https://app.example.org");
+    let exposed = answer.header("access-control-expose-headers").to_lowercase();
+    let mut exposed: Vec<&str> = exposed.split(", ").collect();
+    exposed.sort_unstable();
+    assert_eq!(exposed, ["retry-after", "www-authenticate", "x-request-id"]);
     let refused = from_origin(&app.visitor(), "https://app.example.org").await;
     assert_eq!(refused.problem(), "401 token_missing");
     assert_eq!(
@@ -70,6 +89,30 @@ async fn pages_of_the_origins_named_may_use_the_api_and_no_others() {
         assert_eq!(answer.header("access-control-allow-origin"), "", "{other}");
         assert_eq!(answer.header("timing-allow-origin"), "", "{other}");
     }
+}
+
+/// The framework answers for a part of a file that there is not.
+#[tokio::test]
+async fn pages_of_other_origins_may_read_the_errors_of_the_framework() {
+    const ORIGIN: &str = "https://app.example.org";
+    let own = tempfile::tempdir().unwrap();
+    std::fs::write(own.path().join("logo.svg"), "<svg/>").unwrap();
+    let app = App::start_with(|config| {
+        config.http.cors_origins = vec![ORIGIN.to_owned()];
+        config.http.static_dir = Some(own.path().to_owned());
+    })
+    .await;
+    let part = app
+        .visitor()
+        .request(Method::GET, "/static/logo.svg")
+        .header("Origin", ORIGIN)
+        .header("Range", "bytes=100-");
+    let refused = Answer::of(part).await;
+    assert_eq!(refused.problem(), "416 bad_request");
+    assert_eq!(refused.header("access-control-allow-origin"), ORIGIN);
+    let exposed = refused.header("access-control-expose-headers").to_lowercase();
+    assert!(exposed.contains("x-request-id"), "{exposed}");
+    assert!(refused.header("vary").to_lowercase().contains("origin"));
 }
 
 #[tokio::test]

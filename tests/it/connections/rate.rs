@@ -98,13 +98,13 @@ async fn a_customer_with_many_networks_keeps_nobody_else_from_signing_in() {
             status
         })
     };
-    // One /48, with another network for each try, each within its rate.
+    // One /48, with another network for each try. Each is within its rate, and so is each /56, with 16 of them.
     let crowd: Vec<_> = (0..CROWD)
         .map(|n| {
             try_as(
                 format!("{n}@example.org"),
                 "wrong, and long enough",
-                format!("2001:db8:1:{n:x}::1"),
+                format!("2001:db8:1:{:x}::1", n << 4),
             )
         })
         .collect();

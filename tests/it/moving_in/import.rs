@@ -53,18 +53,18 @@ async fn a_bad_row_is_told_with_its_line_and_reason_and_holds_up_no_other() {
         "{{\"email\":\"ada@example.org\"}}\n{{\"email\":\"no address\"}}\n\n{{\"email\":\"eva@example.org\",\"hash\":\"{HASH}x\"}}\n\
          {{\"email\":\"bob@example.org\",\"created\":\"0000-01-01 00:00:00\"}}\n{{\"email\":\"bob@example.org\",\"password\":\"x\"}}\n\
          {{\"email\":\"cyd@example.org\",\"name\":\"x\\u202ey\"}}\n{{\"email\":\"dan@example.org\",\"role\":\"root\"}}\nemail,name\n\
-         {{\"email\":\"fay@example.org\"}}"
+         {{\"email\":\"fay@example.org\"}}\n{{\"email\":\"gil\\u200b@example.org\"}}"
     );
     let (code, out, error) = import(&app, "users.jsonl", &text, &[]);
     assert_eq!(code, 1);
-    assert_eq!(error, "oneseat: 7 of 9 rows are not as the file says");
+    assert_eq!(error, "oneseat: 8 of 10 rows are not as the file says");
     let told: Vec<&str> = out.lines().collect();
     // In the order of the lines, whichever step refused them.
     let lines: Vec<&str> = told.iter().filter_map(|told| told.split(':').next()).collect();
     let expected = [
-        "line 2", "line 4", "line 5", "line 6", "line 7", "line 8", "line 9",
+        "line 2", "line 4", "line 5", "line 6", "line 7", "line 8", "line 9", "line 11",
     ];
-    assert_eq!(lines[..7], expected, "{out}");
+    assert_eq!(lines[..8], expected, "{out}");
     for (line, words) in [
         ("line 2: refused: email must be", ""),
         ("line 4: refused: the hash is of no use", "cannot be read"),
@@ -73,6 +73,7 @@ async fn a_bad_row_is_told_with_its_line_and_reason_and_holds_up_no_other() {
         ("line 7: refused: name must be", ""),
         ("line 8: refused: role", "admin"),
         ("line 9: refused: the line is no JSON object", ""),
+        ("line 11: refused: email", "U+200B"),
     ] {
         assert!(
             told.iter()
@@ -81,7 +82,7 @@ async fn a_bad_row_is_told_with_its_line_and_reason_and_holds_up_no_other() {
         );
     }
     assert!(
-        out.ends_with("added 2, unchanged 0, left as they are 0, refused 7\n"),
+        out.ends_with("added 2, unchanged 0, left as they are 0, refused 8\n"),
         "{out}"
     );
     assert!(!out.contains(HASH), "a hash is repeated: {out}");
@@ -132,6 +133,20 @@ async fn an_account_that_is_there_stays_as_it_is_and_what_differs_is_told() {
     assert_eq!(
         (code, out.as_str()),
         (0, "added 0, unchanged 1, left as they are 0, refused 0\n")
+    );
+    // Neither is a verified address; everything else is.
+    let mut row = first[0].clone();
+    row["verified"] = json!(false);
+    let (code, out, _) = import(&app, "users.jsonl", &row.to_string(), &[]);
+    assert_eq!(code, 0, "{out}");
+    app.database()
+        .execute("update users set email_verified = false, disabled_at = now(), password_hash = null");
+    row["verified"] = json!(true);
+    row["created"] = json!("2020-01-01");
+    let (_, out, _) = import(&app, "users.jsonl", &row.to_string(), &[]);
+    assert!(
+        out.contains("different: verified, disabled, created, hash\n"),
+        "{out}"
     );
 }
 

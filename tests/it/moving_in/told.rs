@@ -15,10 +15,18 @@ async fn each_admin_who_is_imported_has_a_line_in_the_security_log() {
         "email,role\nada@example.org,admin\neva@example.org,user\nbob@example.org,user\n",
     );
     let url = app.database().url();
-    let output = oneseat(
-        &["user", "import", path.to_str().unwrap(), "--database-url", url],
-        "",
-    );
+    let args = [
+        "user",
+        "import",
+        path.to_str().unwrap(),
+        "--database-url",
+        url,
+        "--dry-run",
+    ];
+    let rehearsed = oneseat(&args, "");
+    let log = String::from_utf8(rehearsed.stderr).unwrap();
+    assert!(!log.contains("user_created"), "{log}");
+    let output = oneseat(&args[..5], "");
     let log = String::from_utf8(output.stderr).unwrap();
     let ada = app
         .database()

@@ -28,6 +28,9 @@ async fn a_hash_that_cannot_be_checked_is_answered_like_an_address_of_nobody_and
     let mail = mails.next().await;
     assert_eq!(mail.header("To"), ADA);
     assert!(mail.link().starts_with("/reset#"), "{mail:?}");
+    // One link is enough for an hour: another would end it.
+    let links = "select sum(requests) from mail_requests";
+    assert_eq!(app.database().number(links), 1);
     // The link is the way back in, and lifts the lock.
     let reset = json!({ "token": mail.token(), "password": NEW });
     assert_eq!(visitor.post("/auth/password/reset", &reset).await.status, 200);

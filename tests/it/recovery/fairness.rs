@@ -157,6 +157,21 @@ async fn a_network_has_only_so_many_waiting() {
     assert_eq!(waiting(), 1_000);
     ask(&app, ADA, "192.0.2.2").await;
     assert_eq!(waiting(), 1_001);
+    // A customer with IPv6 has many networks, and as many mails as sixteen of them in all.
+    app.database().execute(
+        "insert into mails (kind, email_digest, network, asked, turn)
+             select 'password_reset', sha256((n + 1000)::text::bytea), ('2001:db8:7:' || to_hex(n) || '::')::inet, true, n
+             from generate_series(1, 15999) as n",
+    );
+    for network in ["2001:db8:7:ffff::1", "2001:db8:7:fffe::1"] {
+        ask(
+            &app,
+            &format!("{}@example.org", network.replace(':', "")),
+            network,
+        )
+        .await;
+        assert_eq!(waiting(), 17_001);
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use oneseat::users::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{ADA, NEW};
+use super::{ADA, NEW, forgot};
 use crate::support::{Answer, App, Client, PASSWORD};
 
 async fn post_from(client: &Client, origin: &str, path: &str, body: &Value) -> Answer {
@@ -67,5 +67,31 @@ async fn every_way_to_try_a_password_or_a_link_counts_for_its_origin() {
         let elsewhere = post_from(&visitor, "192.0.2.1", path, &body).await;
         let refused = if path.ends_with("change") { 401 } else { 429 };
         assert_eq!(elsewhere.status, refused, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_had_its_five_links_gets_five_more_in_the_next_hour() {
+    let app = App::start_with(|config| config.policy.mail = MailPolicy::Needed).await;
+    app.add_user("ada", Role::User).await;
+    let mailed = async || {
+        assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
+        let mails = app.database().number("select count(*) from mails");
+        // As if it had been sent.
+        app.database().execute("delete from mails");
+        mails
+    };
+    let pass = |minutes: u32| {
+        app.database().execute(&format!(
+            "update mail_requests set since = since - interval '{minutes} minutes'"
+        ));
+    };
+    for hour in 0..3 {
+        for n in 1..=7 {
+            assert_eq!(mailed().await, i64::from(n <= 5), "hour {hour}, request {n}");
+        }
+        pass(58);
+        assert_eq!(mailed().await, 0, "hour {hour}");
+        pass(2);
     }
 }

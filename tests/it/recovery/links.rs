@@ -1,10 +1,44 @@
 //! A page shows which user a mailed link is for.
 
+use oneseat::users::Role;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{ADA, NEW, reset, start};
-use crate::support::{Answer, App, MailServer};
+use super::{ADA, NEW, forgot, link_to, outbox_is_empty, reset, start};
+use crate::support::{Answer, App, Client, MailServer, RowLock, waiting};
+
+/// The purposes of links.
+const PURPOSES: [&str; 4] = ["invitation", "verification", "password_reset", "email_change"];
+
+/// The calls that use a link, with the purposes for which they do.
+const USES: [(&str, &[&str]); 3] = [
+    ("/auth/password/reset", &["invitation", "password_reset"]),
+    ("/auth/email/verify", &["verification"]),
+    ("/auth/email/confirm", &["email_change"]),
+];
+
+const OTHER: &str = "countess@example.org";
+
+/// A link for this purpose, to the address where its mail goes.
+fn link_for(app: &App, purpose: &str) -> String {
+    let email = if purpose == "email_change" { OTHER } else { ADA };
+    link_to(app, purpose, email)
+}
+
+async fn use_link(visitor: &Client, path: &str, token: &str, password: &str) -> Answer {
+    let body = match path {
+        "/auth/password/reset" => json!({ "token": token, "password": password }),
+        _ => json!({ "token": token }),
+    };
+    visitor.post(path, &body).await
+}
+
+/// Makes the account what it was before any link was used.
+fn forget_links(app: &App) {
+    app.database().execute(&format!(
+        "delete from one_time_links; update users set email = '{ADA}', email_verified = false"
+    ));
+}
 
 async fn look(app: &App, token: &str) -> Answer {
     app.visitor().post("/auth/link", &json!({ "token": token })).await
@@ -38,6 +72,106 @@ async fn a_link_names_its_account_and_is_not_used_up_by_that() {
     let unknown = look(&app, &"0".repeat(64)).await;
     assert_eq!(unknown.problem(), "400 link_invalid");
     assert!(unknown.text.contains("used already"), "{}", unknown.text);
+}
+
+#[tokio::test]
+async fn a_link_does_what_it_is_for_and_nothing_else() {
+    let app = App::start().await;
+    app.add_unverified_user("ada").await;
+    let links = || app.database().number("select count(*) from one_time_links");
+    let state = || app.database().text("select json_agg(u)::text from users as u");
+    for (path, purposes) in USES {
+        for purpose in PURPOSES {
+            forget_links(&app);
+            let (token, before) = (link_for(&app, purpose), state());
+            let answer = use_link(&app.visitor(), path, &token, NEW).await;
+            if purposes.contains(&purpose) {
+                assert_eq!(answer.status, 200, "{purpose} at {path}: {answer:?}");
+                assert_eq!(links(), 0, "{purpose} at {path}");
+                continue;
+            }
+            assert_eq!(answer.problem(), "400 link_invalid", "{purpose} at {path}");
+            assert_eq!((links(), state()), (1, before), "{purpose} at {path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_works_once() {
+    let app = App::start().await;
+    let other = app.another_instance().await;
+    app.add_unverified_user("ada").await;
+    for (path, purposes) in USES {
+        for purpose in purposes {
+            forget_links(&app);
+            let token = link_for(&app, purpose);
+            // Both have found the link, and wait for its user.
+            let row = RowLock::on(&app, "users");
+            let used = |instance: &App, password: &'static str| {
+                let (visitor, token) = (instance.visitor(), token.clone());
+                tokio::spawn(async move { use_link(&visitor, path, &token, password).await })
+            };
+            let first = used(&app, NEW);
+            waiting(&app, 1).await;
+            let second = used(&other, "seven seas of rhye and sand");
+            waiting(&app, 2).await;
+            row.let_go();
+            assert_eq!(first.await.unwrap().status, 200, "{purpose}");
+            let second = second.await.unwrap();
+            assert_eq!(second.problem(), "400 link_invalid", "{purpose}");
+            let again = use_link(&app.visitor(), path, &token, NEW).await;
+            assert_eq!(again.problem(), "400 link_invalid", "{purpose}");
+        }
+    }
+    app.database()
+        .execute(&format!("update users set email = '{ADA}'"));
+    assert_eq!(app.visitor().login(ADA, NEW).await.status, 200);
+}
+
+#[tokio::test]
+async fn each_link_has_the_time_that_its_mail_says_also_after_an_earlier_one() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_user("ada", Role::User).await;
+    app.add_unverified_user("grace").await;
+    let admin = app.admin().await;
+    let eve = json!({ "email": "eve@example.org", "name": "Eve" });
+    assert_eq!(admin.post("/api/admin/users", &eve).await.status, 201);
+    mails.next().await;
+    outbox_is_empty(&app).await;
+    let eve = app
+        .database()
+        .text("select id::text from users where name = 'Eve'");
+    for (purpose, least, most) in [
+        ("password_reset", "29 minutes", "30 minutes"),
+        ("verification", "23 hours 59 minutes", "1 day"),
+        ("invitation", "6 days 23 hours 59 minutes", "7 days"),
+    ] {
+        for _ in 0..2 {
+            match purpose {
+                "password_reset" => assert_eq!(forgot(&app.visitor(), ADA).await.status, 202),
+                "verification" => {
+                    let grace = json!({ "email": "grace@example.org" });
+                    let again = app.visitor().post("/auth/email/resend", &grace).await;
+                    assert_eq!(again.status, 202);
+                }
+                _ => {
+                    let path = format!("/api/admin/users/{eve}/password-link");
+                    let again = Answer::of(admin.request(Method::POST, &path)).await;
+                    assert_eq!(again.status, 204);
+                }
+            }
+            mails.next().await;
+            outbox_is_empty(&app).await;
+            let lasts = format!(
+                "select count(*) from one_time_links where purpose = '{purpose}'
+                 and expires_at - now() between interval '{least}' and interval '{most}'"
+            );
+            assert_eq!(app.database().number(&lasts), 1, "{purpose}");
+            app.database()
+                .execute("update one_time_links set expires_at = now() + interval '1 second'");
+        }
+    }
 }
 
 #[tokio::test]

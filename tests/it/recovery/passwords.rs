@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{ADA, NEW, change, forgot, reset, start};
-use crate::support::{App, MailServer, PASSWORD};
+use super::{ADA, NEW, change, forgot, link_to, reset, start};
+use crate::support::{App, MailServer, PASSWORD, RowLock, waiting};
 
 #[tokio::test]
 async fn a_password_is_changed_by_who_knows_it() {
@@ -91,31 +91,72 @@ async fn guessing_the_current_password_locks_the_address_and_ends_no_session() {
     assert_eq!(ada.session().await.status, 200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_ends_meanwhile_changes_no_password() {
-    let mails = MailServer::start();
-    let app = start(&mails).await;
+    let app = App::start().await;
     let ada = app.signed_in("ada").await;
+    // Her row goes to the look-up of the change, then to the sign-in, and then to the change itself.
+    let row = RowLock::on(&app, "users");
+    let changed = tokio::spawn(async move { change(&ada, PASSWORD, NEW).await });
+    waiting(&app, 1).await;
     let visitor = app.visitor();
-    let (answer, login) = tokio::join!(change(&ada, PASSWORD, NEW), visitor.login(ADA, PASSWORD));
-    // One of them was first. If it was the change, it ended the new seat with the old one, or kept it from
-    // being taken. If it was the new seat, it made the change fail.
-    match answer.status.as_u16() {
-        200 => {
-            assert!([200, 401].contains(&login.status.as_u16()), "{login:?}");
-            assert_eq!(
-                visitor.login(ADA, PASSWORD).await.problem(),
-                "401 invalid_credentials"
-            );
-            assert_eq!(visitor.login(ADA, NEW).await.status, 200);
-        }
-        _ => {
-            assert_eq!(answer.problem(), "401 session_ended");
-            assert_eq!(login.status, 200);
-            let newer = visitor.with_token(login.json()["token"].as_str().unwrap());
-            assert_eq!(newer.session().await.status, 200);
-        }
+    let login = tokio::spawn(async move { visitor.sign_in(ADA).await });
+    waiting(&app, 2).await;
+    row.let_go();
+    let changed = changed.await.unwrap();
+    assert_eq!(changed.problem(), "401 session_ended");
+    assert_eq!(changed.json()["reason"], "replaced");
+    assert_eq!(login.await.unwrap().session().await.status, 200);
+    app.visitor().sign_in(ADA).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_the_password_that_is_first_keeps_a_sign_in_out() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let there = ada.clone();
+    let row = RowLock::on(&app, "users");
+    let changed = tokio::spawn(async move { change(&there, PASSWORD, NEW).await });
+    waiting(&app, 1).await;
+    let next = RowLock::queued(&app, "users");
+    waiting(&app, 2).await;
+    row.let_go();
+    // The change has been looked up. From here on it waits before the sign-in.
+    let row = next.await.unwrap();
+    waiting(&app, 1).await;
+    let visitor = app.visitor();
+    let login = tokio::spawn(async move { visitor.login(ADA, PASSWORD).await });
+    waiting(&app, 2).await;
+    row.let_go();
+    assert_eq!(changed.await.unwrap().status, 200);
+    assert_eq!(login.await.unwrap().problem(), "401 invalid_credentials");
+    assert_eq!(ada.session().await.json()["reason"], "password_changed");
+    assert_eq!(app.sessions(), 0);
+    assert_eq!(app.visitor().login(ADA, NEW).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_new_password_says_more_than_its_user_is_called() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    // It is a fine password for anybody else.
+    let (name, email) = ("mountain umbrella teapot", "lantern.harbour@example.org");
+    app.database()
+        .execute(&format!("update users set name = '{name}', email = '{email}'"));
+    for word in [name, "lantern harbour example"] {
+        let answer = change(&ada, PASSWORD, word).await;
+        assert_eq!(answer.problem(), "400 password_refused", "{word}");
+        let token = link_to(&app, "password_reset", email);
+        let answer = reset(&app.visitor(), &token, word).await;
+        assert_eq!(answer.problem(), "400 password_refused", "{word}");
     }
+    app.database().execute("update users set name = 'ada'");
+    assert_eq!(change(&ada, PASSWORD, name).await.status, 200);
+    // A name that says what an older password is makes that one weak, too.
+    app.database()
+        .execute(&format!("update users set name = '{name}'"));
+    let answer = app.visitor().login(email, name).await;
+    assert_eq!(answer.json()["passwordChangeRecommended"], true);
 }
 
 #[tokio::test]

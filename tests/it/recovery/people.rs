@@ -2,11 +2,11 @@
 
 use oneseat::auth::Authority;
 use oneseat::auth::accounts::Invitation;
-use oneseat::users::Role;
+use oneseat::users::{Email, Password, Role};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{ADA, NEW, reset, start};
+use super::{ADA, NEW, outbox_is_empty, reset, start};
 use crate::support::{Answer, Mail, MailServer, PASSWORD, oneseat};
 
 #[tokio::test]
@@ -25,6 +25,7 @@ async fn somebody_invited_chooses_a_password_and_signs_in() {
     assert!(mail.link().starts_with("/welcome#"));
 
     // Asked for again, the earlier link is of no use.
+    outbox_is_empty(&app).await;
     let id = answer.json()["id"].as_str().unwrap().to_owned();
     let again = format!("/api/admin/users/{id}/password-link");
     assert_eq!(Answer::of(admin.request(Method::POST, &again)).await.status, 204);
@@ -34,11 +35,42 @@ async fn somebody_invited_chooses_a_password_and_signs_in() {
         "400 link_invalid"
     );
     assert_eq!(reset(&app.visitor(), &second.token(), NEW).await.status, 200);
+    // Nobody needs to be told of the password that they have just chosen for the first time.
+    outbox_is_empty(&app).await;
+    assert!(mails.unread().is_empty());
     assert_eq!(app.visitor().login("grace@example.org", NEW).await.status, 200);
     assert_eq!(
         admin.post("/api/admin/users", &grace).await.problem(),
         "409 email_taken"
     );
+}
+
+#[tokio::test]
+async fn an_invitation_that_waits_names_who_invited_last_and_is_of_no_use_after_a_password() {
+    let mut mails = MailServer::stopped();
+    let app = start(&mails).await;
+    let root = app.admin().await;
+    app.add_user("second", Role::Admin).await;
+    let second = app.visitor().sign_in("second@example.org").await;
+    let mut ids = Vec::new();
+    for name in ["grace", "eve"] {
+        let body = json!({ "email": format!("{name}@example.org"), "name": name });
+        let answer = root.post("/api/admin/users", &body).await;
+        ids.push(answer.json()["id"].as_str().unwrap().to_owned());
+        let again = format!("/api/admin/users/{}/password-link", ids.last().unwrap());
+        let again = Answer::of(second.request(Method::POST, &again)).await;
+        assert_eq!(again.status, 204);
+    }
+    let password = Password::chosen(NEW, &[]).unwrap();
+    let eve: Email = "eve@example.org".parse().unwrap();
+    app.auth.set_password(eve, password).await.unwrap();
+    mails.resume();
+    app.database().execute("update mails set due_at = now()");
+    let mail = mails.next().await;
+    assert_eq!(mail.header("To"), "grace@example.org");
+    assert_eq!(mail.header("Subject"), "second invites you to oneseat");
+    outbox_is_empty(&app).await;
+    assert!(mails.unread().is_empty());
 }
 
 #[tokio::test]
@@ -152,7 +184,13 @@ async fn nobody_is_invited_to_where_no_mail_can_go() {
     let mails = MailServer::start();
     let app = start(&mails).await;
     let admin = app.admin().await;
-    for email in ["grace..hopper@x.org", "grace@", "<grace@x.org>"] {
+    for email in [
+        "grace..hopper@x.org",
+        "grace@",
+        "<grace@x.org>",
+        "grace@[192.0.2.1]",
+        "gr\u{200b}ace@x.org",
+    ] {
         let grace = json!({ "email": email, "name": "Grace" });
         let answer = admin.post("/api/admin/users", &grace).await;
         assert_eq!(answer.problem(), "400 bad_request", "{email}");

@@ -61,6 +61,31 @@ async fn what_waits_for_an_answer_when_the_session_ends_is_aborted_with_the_reas
     page.browser.run("enough.abort()").await;
     assert_eq!(page.outcome("given up").await, "DOMException 20");
     page.agrees_on(Some(ADA)).await;
+    // With a signal of the caller's, too, the end of the session aborts the request.
+    page.browser.run("delete outcomes['given up']").await;
+    page.begin("given up", call).await;
+    let _answer = page.gate.held().await;
+    page.begin("again", "seat.signOut()").await;
+    assert_eq!(page.outcome("given up").await, "SessionEnded signed_out");
+    // An answer that has come already, when the session ends, is not given to the caller either.
+    page.gate.hold_nothing();
+    page.sign_in(ADA).await;
+    page.browser
+        .run(
+            "const real = window.fetch;
+             window.fetch = async (url, options) => {
+                 const answer = await real(url, options);
+                 if (`${url}`.endsWith('/auth/history')) await new Promise((go) => { window.letGo = go; });
+                 return answer;
+             };",
+        )
+        .await;
+    page.begin("come", "seat.fetch('/auth/history')").await;
+    assert!(page.browser.wait_until("return 'letGo' in window").await);
+    page.begin("at once", "seat.signOut()").await;
+    assert_eq!(page.outcome("at once").await, true);
+    page.browser.run("letGo()").await;
+    assert_eq!(page.outcome("come").await, "SessionEnded signed_out");
 }
 
 #[tokio::test]

@@ -8,8 +8,10 @@ use crate::browser::client_module::{self, Site};
 use crate::support::{App, Browser, Gate, PASSWORD, eventually};
 
 /// What a browser tells a page that it keeps for "back".
-pub(super) const HIDE: &str = "dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))";
-pub(super) const SHOW: &str = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))";
+pub(in crate::browser) const HIDE: &str =
+    "dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))";
+pub(in crate::browser) const SHOW: &str =
+    "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))";
 
 #[tokio::test]
 async fn a_page_that_is_left_signs_nobody_in_until_it_is_back() {

@@ -2,7 +2,7 @@
 
 mod chance;
 mod endings;
-mod leaving;
+pub(super) mod leaving;
 mod sign_ins;
 
 use oneseat::users::Role;
@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 use super::{ADA, app_with_ada};
 use crate::support::{App, Browser, Gate, PASSWORD, eventually};
 
-const BOB: &str = "bob@example.org";
-const LOGIN: &str = "POST /auth/login";
-const LOGOUT: &str = "POST /auth/logout";
+pub(super) const BOB: &str = "bob@example.org";
+pub(super) const LOGIN: &str = "POST /auth/login";
+pub(super) const LOGOUT: &str = "POST /auth/logout";
 
 /// The client module in an otherwise empty page. Fields are dropped in this order: the browser first, the
 /// server last.
 pub(super) struct Page {
     pub(super) browser: Browser,
-    gate: Gate,
-    app: App,
+    pub(super) gate: Gate,
+    pub(super) app: App,
 }
 
 impl Page {
@@ -29,6 +29,22 @@ impl Page {
         app.add_user("bob", Role::User).await;
         let gate = Gate::before(app.address).await;
         let browser = Browser::open(gate.address, "/forgot").await;
+        let page = Self { browser, gate, app };
+        page.prepare().await;
+        page
+    }
+
+    /// Loads the page anew, without the policy that keeps our own pages from asking other origins.
+    pub(super) async fn of_other_origins(self) -> Self {
+        self.browser
+            .devtools("Page.setBypassCSP", json!({ "enabled": true }))
+            .await;
+        self.browser.go("/forgot").await;
+        self.prepare().await;
+        self
+    }
+
+    async fn prepare(&self) {
         let script = "
             window.outcomes = {};
             window.reported = [];
@@ -40,9 +56,8 @@ impl Page {
                 window.Oneseat = module.Oneseat;
                 window.seat = new Oneseat();
             });";
-        browser.run(script).await;
-        assert!(browser.wait_until("return 'seat' in window").await);
-        Self { browser, gate, app }
+        self.browser.run(script).await;
+        assert!(self.browser.wait_until("return 'seat' in window").await);
     }
 
     /// Starts a call whose outcome gets this name.
@@ -51,7 +66,7 @@ impl Page {
         self.browser.run(&script).await;
     }
 
-    async fn begin_sign_in(&self, name: &str, email: &str) {
+    pub(super) async fn begin_sign_in(&self, name: &str, email: &str) {
         self.begin(name, &sign_in(email)).await;
     }
 
@@ -63,7 +78,7 @@ impl Page {
         self.browser.run(&format!("return outcomes[{name}]")).await
     }
 
-    async fn has_no_outcome(&self, name: &str) -> bool {
+    pub(super) async fn has_no_outcome(&self, name: &str) -> bool {
         self.browser
             .run(&format!("return !({} in outcomes)", json!(name)))
             .await
@@ -77,7 +92,7 @@ impl Page {
     }
 
     /// Waits until every call made before this has reached the server, if it was sent at all.
-    async fn ask_something_else(&self, name: &str) {
+    pub(super) async fn ask_something_else(&self, name: &str) {
         let call = "fetch('/healthz').then((response) => response.status)";
         self.begin(name, call).await;
         assert_eq!(self.outcome(name).await, 200);
@@ -97,7 +112,7 @@ impl Page {
 
     /// The only session is this user's, and the page holds it; or there is no session, and the page holds
     /// none.
-    async fn agrees_on(&self, user: Option<&str>) {
+    pub(super) async fn agrees_on(&self, user: Option<&str>) {
         eventually("the page and the server agree", async || {
             let (email, id) = self.held().await;
             match user {
@@ -114,7 +129,7 @@ impl Page {
         .await;
     }
 
-    fn ended(&self, reason: &str) -> i64 {
+    pub(super) fn ended(&self, reason: &str) -> i64 {
         let ended = format!("select count(*) from ended_sessions where reason = '{reason}'");
         self.app.database().number(&ended)
     }

@@ -94,6 +94,11 @@ async fn a_refused_sign_in_changes_nothing_for_the_session_that_is_held() {
     page.begin("by hand", call).await;
     assert_eq!(page.outcome("by hand").await, "invalid_credentials");
     page.agrees_on(Some(ADA)).await;
+    let call = "seat.fetch('/auth/introspect', { method: 'POST', body: new URLSearchParams({ token: 'x' }) })
+        .then((response) => response.json()).then(({ code }) => code)";
+    page.begin("as a service", call).await;
+    assert_eq!(page.outcome("as a service").await, "invalid_client");
+    page.agrees_on(Some(ADA)).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
-//! What lists find, and how their pages follow each other.
+//! What lists find. `pages` has how their pages follow each other.
+
+mod pages;
 
 use oneseat::users::Role;
 use reqwest::Method;
@@ -157,6 +159,7 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
     app.database().execute(
         "insert into users (name, email) select initcap(name), name || '@example.org'
              from unnest(array['ivo', 'iva', 'ian', 'nora', 'noel']) as name;
+         insert into users (name, email, password_hash, disabled_at) values ('Dora', 'dora@example.org', '', now());
          insert into one_time_links
              select id, 'invitation', sha256(name::bytea), email, now() + (interval '1 day') * case name when 'Noel' then -1 else 1 end
              from users where name in ('Iva', 'Noel');
@@ -171,8 +174,8 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
     }
     for (q, right) in [
         ("admin", &["root"][..]),
-        ("disabled", &["grace"]),
-        ("dis", &["grace"]),
+        ("disabled", &["dora", "grace"]),
+        ("dis", &["dora", "grace"]),
         // Its mail waits, its link works, or it was given up; one that is too old is none.
         ("invited", &["ian", "iva", "ivo"]),
         ("no password", &["noel", "nora"]),
@@ -195,160 +198,62 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
         // No part of a label but its beginning: it would find almost everybody.
         ("ed", &[]),
         ("太郎", &["taro"]),
+        // An account has no network address, only words.
         ("192.168.1.20", &["ada"]),
+        ("192.168.", &["ada"]),
+        ("192.168.1.20/32", &[]),
+        ("192.168.0.0/16", &[]),
+        ("::ffff:192.168.1.20", &[]),
+        ("127.0.0.1", &[]),
     ] {
         assert_eq!(found(&admin, "users", q).await, right, "{q}");
     }
-}
-
-/// A page of two rows, beside a row that an answer names.
-async fn page_beside(client: &Client, list: &str, beside: &str, row: &Value) -> Value {
-    let row = row.as_str().unwrap();
-    let path = format!("/api/admin/{list}?limit=2&{beside}={row}");
-    client.get(&path).await.json()
-}
-
-#[tokio::test]
-async fn each_page_leads_to_the_one_before_it_up_to_the_first() {
-    let app = App::start().await;
-    let admin = app.admin().await;
-    for number in 0..6 {
-        let person = app.signed_in(&format!("p{number}")).await;
-        app.visitor().sign_in(&format!("p{number}@example.org")).await;
-        assert_eq!(person.session().await.status, 401);
-    }
-    for list in ["sessions", "users", "history"] {
-        let mut page = admin.get(&format!("/api/admin/{list}?limit=2")).await.json();
-        let mut forth = vec![rows(&page).clone()];
-        while !page["next"].is_null() {
-            page = page_beside(&admin, list, "after", &page["next"]).await;
-            forth.push(rows(&page).clone());
-        }
-        let mut back = vec![rows(&page).clone()];
-        while !page["previous"].is_null() {
-            page = page_beside(&admin, list, "before", &page["previous"]).await;
-            back.push(rows(&page).clone());
-        }
-        back.reverse();
-        assert!(forth.len() >= 3, "{list}: {forth:?}");
-        assert_eq!(back, forth, "{list}");
-        assert!(!page["next"].is_null(), "{list}");
-    }
-}
-
-#[tokio::test]
-async fn the_page_before_is_the_first_one_when_what_stands_there_fills_no_page() {
-    let app = App::start().await;
-    let admin = app.admin().await;
-    let mut people = Vec::new();
-    for number in 0..4 {
-        people.push(app.signed_in(&format!("p{number}")).await);
-    }
-    let first = admin.get("/api/admin/sessions?limit=2").await.json();
-    let second = page_beside(&admin, "sessions", "after", &first["next"]).await;
-    people[3].logout().await;
-    let before = page_beside(&admin, "sessions", "before", &second["previous"]).await;
-    let names: Vec<String> = rows(&before).iter().map(who).collect();
-    assert_eq!(names, ["p2", "p1"]);
-    assert!(before["previous"].is_null());
-    // The rows that were added since stand before it.
-    app.signed_in("new").await;
-    let before = page_beside(&admin, "sessions", "before", &second["previous"]).await;
-    let names: Vec<String> = rows(&before).iter().map(who).collect();
-    assert_eq!(names, ["new", "p2"]);
-
-    let unknown = admin.get("/admin/sessions?before=1").await;
-    assert_eq!(
-        unknown.json()["detail"],
-        "before must be the previous of a later page; begin again without it"
-    );
-}
-
-/// Walks through a list, and tells `between` the number of pages so far.
-async fn walk(client: &Client, list: &str, between: impl AsyncFn(usize)) -> (Vec<String>, Vec<u64>) {
-    let (mut seen, mut newer, mut path) = (Vec::new(), Vec::new(), format!("/api/admin/{list}?limit=2"));
-    loop {
-        let body = client.get(&path).await.json();
-        seen.extend(rows(&body).iter().map(who));
-        newer.push(body["newer"].as_u64().unwrap());
-        let Some(next) = body["next"].as_str() else {
-            return (seen, newer);
-        };
-        path = format!("/api/admin/{list}?limit=2&after={next}");
-        between(newer.len()).await;
-    }
-}
-
-#[tokio::test]
-async fn a_walk_misses_nobody_while_people_are_active_sign_in_and_sign_out() {
-    let app = App::start().await;
-    let mut people = Vec::new();
-    for number in 0..9 {
-        people.push(app.signed_in(&format!("p{number}")).await);
-    }
-    let admin = app.admin().await;
-    app.database()
-        .execute("update sessions set last_activity = now() - interval '1 hour'");
-    let (mut seen, newer) = walk(&admin, "sessions", async |pages| {
-        // A user whose row is still to come is active, and would be the first in a list by activity.
-        for person in &people[..9 - pages] {
-            assert_eq!(person.session().await.status, 200);
-        }
-        app.signed_in(&format!("new{pages}")).await;
-        if pages == 2 {
-            people[8].logout().await;
-        }
-    })
-    .await;
-    let active = "select count(*) from sessions where last_activity > now() - interval '5 minutes'";
-    assert!(app.database().number(active) > 8, "they were active");
-    seen.sort();
-    let mut all: Vec<String> = (0..9).map(|number| format!("p{number}")).collect();
-    all.push("root".to_owned());
-    assert_eq!(seen, all);
-    assert_eq!(newer, [0, 1, 2, 3, 4], "who is new is told");
-}
-
-#[tokio::test]
-async fn a_walk_through_accounts_misses_nobody_while_others_are_added() {
-    let app = App::start().await;
-    let admin = app.admin().await;
-    for number in 0..5 {
-        app.add_user(&format!("p{number}"), Role::User).await;
-    }
-    let (seen, newer) = walk(&admin, "users", async |pages| {
-        app.add_user(&format!("new{pages}"), Role::User).await;
-    })
-    .await;
-    assert_eq!(seen, ["p4", "p3", "p2", "p1", "p0", "root"]);
-    assert_eq!(newer, [0, 1, 2]);
-}
-
-#[tokio::test]
-async fn the_next_page_of_another_list_or_of_an_earlier_version_is_refused_in_words() {
-    let app = App::start().await;
-    let admin = app.admin().await;
-    app.add_user("ada", Role::User).await;
-    let next = admin.get("/api/admin/users?limit=1").await.json()["next"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let old = "1795000000000000_00000000000000000000000000000000";
-    for (after, words) in [
-        (next.as_str(), "after is the next of another list"),
-        (
-            old,
-            "after must be the next of an earlier page; begin again without it",
-        ),
+    // A row shows the state by which it is found.
+    for (q, state) in [
+        ("disabled", "disabled"),
+        ("invited", "invited"),
+        ("no password", "no_password"),
+        ("not verified", "unverified"),
+        ("active", "active"),
     ] {
-        for list in ["/api/admin/sessions", "/admin/sessions"] {
-            let answer = admin.get(&format!("{list}?after={after}")).await;
-            assert_eq!(answer.problem(), "400 bad_request");
-            assert_eq!(answer.json()["detail"], words);
+        let list = admin.get(&format!("/api/admin/users?q={q}")).await.json();
+        for row in rows(&list) {
+            assert_eq!(row["state"], state, "{row}");
         }
     }
-    assert_eq!(
-        admin.get(&format!("/api/admin/users?after={next}")).await.status,
-        200
+}
+
+#[tokio::test]
+async fn what_is_over_is_found_no_more_before_it_is_swept() {
+    let app = App::start_swept().await;
+    let ada = app.signed_in("ada").await;
+    let admin = app.admin().await;
+    for _ in 0..5 {
+        app.visitor().login("ada@example.org", "not the password").await;
+    }
+    assert_eq!(found(&admin, "users", "locked").await, ["ada"]);
+    app.database().execute(
+        "update sessions set created_at = created_at - interval '3 hours', last_activity = last_activity - interval '3 hours',
+             expires_at = expires_at - interval '3 hours', ends_at = ends_at - interval '3 hours'
+             where user_id = (select id from users where email = 'ada@example.org');
+         update login_failures set locked_until = now() - interval '1 second'",
     );
+    assert_eq!(app.sessions(), 2, "it is not swept");
+    for (list, q, right) in [
+        ("sessions", "", &["root"][..]),
+        ("sessions", "ada", &[]),
+        ("sessions", "127.0.0.1", &["root"]),
+        ("users", "signed in", &["root"]),
+        ("users", "ada signed in", &[]),
+        ("users", "locked", &[]),
+        ("users", "ada", &["ada"]),
+    ] {
+        assert_eq!(found(&admin, list, q).await, right, "{list} {q}");
+    }
+    let row = admin.get("/api/admin/users?q=ada").await.json()["users"][0].clone();
+    assert_eq!(
+        (&row["signedIn"], &row["lockedUntil"]),
+        (&json!(false), &Value::Null)
+    );
+    ada.session().await.expired();
 }
