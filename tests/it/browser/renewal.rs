@@ -6,9 +6,15 @@ use fantoccini::key::Key;
 use oneseat::users::Role;
 
 use super::lists::{FOCUSED, app_with_people, at};
-use crate::support::{App, Browser};
+use crate::support::{App, Browser, Gate, PASSWORD};
 
 const END_P5: &str = "[aria-label='End the session of p5@example.org']";
+
+/// A session that began before a list was drawn, and was written later.
+const LATE: &str = "insert into users (name, email, email_verified, password_hash) values ('Late', 'late@example.org', true, '');
+     insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+         select now(), id, sha256('late'), '192.0.2.1', now(), now() + interval '1 hour', now() - interval '1 hour'
+         from users where email = 'late@example.org'";
 
 /// Moves the mouse there, and leaves it.
 async fn point_at(browser: &Browser, element: Element) {
@@ -129,18 +135,44 @@ async fn a_question_about_many_is_about_those_who_were_there() {
     admin.wait_for_words("new3@example.org").await;
     admin.click("[data-count]").await;
     admin.wait_for_words("End all 3 other sessions?").await;
-    app.database().execute(
-        "insert into users (name, email, email_verified, password_hash) values ('Late', 'late@example.org', true, '');
-         insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
-             select now(), id, sha256('late'), '192.0.2.1', now(), now() + interval '1 hour', now() - interval '1 hour'
-             from users where email = 'late@example.org'",
-    );
+    app.database().execute(LATE);
     admin.click("#confirm-yes").await;
     admin.wait_for_words("End all 4 other sessions?").await;
     assert_eq!(app.sessions(), 5);
     admin.click("#confirm-yes").await;
     admin.wait_for_words("4 sessions ended.").await;
     assert_eq!(app.sessions(), 1);
+}
+
+#[tokio::test]
+async fn a_question_that_is_asked_again_has_the_number_of_now_although_the_list_renews_itself_meanwhile() {
+    let app = App::start().await;
+    app.add_user("root", Role::Admin).await;
+    come(&app, &["ada", "bob", "eve"]).await;
+    let mut gate = Gate::before(app.address).await;
+    let admin = Browser::open(gate.address, "/admin/sessions").await;
+    admin.submit_login("root@example.org", PASSWORD).await;
+    admin.click("[data-count]").await;
+    admin.wait_for_words("End all 3 other sessions?").await;
+    // The pause before the list renews itself ends when the test says so.
+    admin
+        .run(
+            "const later = setTimeout;
+             window.setTimeout = (work, ms, ...more) => ms === 1000 ? void (window.ring = work) : later(work, ms, ...more)",
+        )
+        .await;
+    app.database().execute(LATE);
+    assert!(admin.wait_until("return 'ring' in window").await);
+    gate.hold("GET /admin/sessions");
+    // By the keyboard: the list does not renew itself under a pointer.
+    admin.run("document.getElementById('confirm-yes').focus()").await;
+    admin.press(char::from(Key::Enter)).await;
+    let page = gate.held().await;
+    admin.run("ring()").await;
+    page.deliver();
+    gate.hold_nothing();
+    admin.wait_for_words("End all 4 other sessions?").await;
+    assert_eq!(app.sessions(), 5);
 }
 
 #[tokio::test]
