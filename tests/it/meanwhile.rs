@@ -1,6 +1,5 @@
 //! What held when a password was checked must hold when it is acted on: the two are different transactions.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use oneseat::config::{MailPolicy, TakeoverPolicy};
 use oneseat::users::Role;
 use serde_json::{Value, json};
@@ -60,12 +59,8 @@ async fn an_address_that_is_locked_meanwhile_changes_neither_password_nor_addres
         let row = RowLock::on(&app, "users");
         let change = posted(&ada, path, body);
         waiting(&app, 1).await;
-        let next = RowLock::queued(&app, "users");
-        waiting(&app, 2).await;
-        row.let_go();
+        let row = row.let_one_pass(&app, "users").await;
         // The password is right, and the address is not locked yet.
-        let row = next.await.unwrap();
-        waiting(&app, 1).await;
         app.database().execute(LOCK);
         row.let_go();
         assert_eq!(change.await.unwrap().problem(), "403 account_locked", "{path}");
@@ -134,10 +129,7 @@ async fn a_user_who_is_disabled_or_unverified_meanwhile_does_not_sign_in() {
 async fn two_sign_ins_that_both_replace_a_weaker_hash_succeed() {
     let app = App::start().await;
     app.add_user("ada", Role::User).await;
-    let params = Params::new(8, 1, 1, None).unwrap();
-    let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password(PASSWORD.as_bytes());
-    app.database()
-        .execute(&format!("update users set password_hash = '{}'", weak.unwrap()));
+    app.weaken_hashes();
     let row = RowLock::on(&app, "users");
     let logins = [login(&app), login(&app)];
     waiting(&app, 2).await;

@@ -154,10 +154,7 @@ async fn a_user_without_a_password_cannot_sign_in() {
 async fn a_weaker_stored_hash_is_replaced_at_sign_in() {
     let app = App::start().await;
     app.add_user("ada", Role::User).await;
-    let params = Params::new(8, 1, 1, None).unwrap();
-    let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password(PASSWORD.as_bytes());
-    app.database()
-        .execute(&format!("update users set password_hash = '{}'", weak.unwrap()));
+    app.weaken_hashes();
     let is_weak = "select count(*) from users where password_hash like '%m=8,%'";
     assert_eq!(
         app.visitor()

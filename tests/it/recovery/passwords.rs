@@ -118,12 +118,8 @@ async fn a_change_of_the_password_that_is_first_keeps_a_sign_in_out() {
     let row = RowLock::on(&app, "users");
     let changed = tokio::spawn(async move { change(&there, PASSWORD, NEW).await });
     waiting(&app, 1).await;
-    let next = RowLock::queued(&app, "users");
-    waiting(&app, 2).await;
-    row.let_go();
+    let row = row.let_one_pass(&app, "users").await;
     // The change has been looked up. From here on it waits before the sign-in.
-    let row = next.await.unwrap();
-    waiting(&app, 1).await;
     let visitor = app.visitor();
     let login = tokio::spawn(async move { visitor.login(ADA, PASSWORD).await });
     waiting(&app, 2).await;

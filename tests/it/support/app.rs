@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use clap::{Args, Command, FromArgMatches};
 use oneseat::auth::Auth;
 use oneseat::auth::accounts::NewAccount;
@@ -172,6 +173,15 @@ impl App {
             password: Password::chosen(PASSWORD, &[]).unwrap(),
         };
         self.auth.add_user(account).await.unwrap();
+    }
+
+    /// Puts a hash with weaker parameters in the place of every stored one. The password is still [`PASSWORD`].
+    pub fn weaken_hashes(&self) {
+        let params = Params::new(8, 1, 1, None).unwrap();
+        let weak =
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password(PASSWORD.as_bytes());
+        self.database
+            .execute(&format!("update users set password_hash = '{}'", weak.unwrap()));
     }
 
     /// A service's id and secret, as an operator gets them.

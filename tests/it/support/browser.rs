@@ -8,10 +8,7 @@ use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
 
 use super::driver::{Driver, Engine};
-use super::idle;
-
-/// How long a test waits for the page to become as expected.
-const TIMEOUT: Duration = Duration::from_secs(90);
+use super::{TIMEOUT, idle};
 
 /// A browser with one window. Nothing in it is of another test.
 pub struct Browser {
@@ -169,8 +166,7 @@ impl Browser {
 
     /// Sends a command of Chromium's own protocol, for what WebDriver cannot do.
     pub async fn devtools(&self, command: &str, params: Value) {
-        let body = json!({ "cmd": command, "params": params });
-        self.page.issue_cmd(DevTools(body)).await.unwrap();
+        self.page.issue_cmd(DevTools::new(command, params)).await.unwrap();
     }
 }
 
@@ -185,7 +181,13 @@ impl Drop for Browser {
 
 /// A command of Chromium's own protocol.
 #[derive(Debug)]
-pub(super) struct DevTools(pub(super) Value);
+pub(super) struct DevTools(Value);
+
+impl DevTools {
+    pub(super) fn new(command: &str, params: Value) -> Self {
+        Self(json!({ "cmd": command, "params": params }))
+    }
+}
 
 impl fantoccini::wd::WebDriverCompatibleCommand for DevTools {
     fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {

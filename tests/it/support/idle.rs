@@ -75,8 +75,7 @@ async fn empty(page: &Client) -> Result<(), CmdError> {
     page.switch_to_window(new).await?;
     page.set_window_size(WIDTH, HEIGHT).await?;
     for command in ["Network.clearBrowserCache", "Network.clearBrowserCookies"] {
-        page.issue_cmd(DevTools(json!({ "cmd": command, "params": {} })))
-            .await?;
+        page.issue_cmd(DevTools::new(command, json!({}))).await?;
     }
     Ok(())
 }

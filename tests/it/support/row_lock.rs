@@ -2,7 +2,7 @@
 
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use super::{App, eventually};
 
@@ -15,10 +15,16 @@ impl RowLock {
         Self::taken(app.database().connect(), rows)
     }
 
-    /// Queues for these rows, and holds them as soon as all who came before have let them go.
-    pub fn queued(app: &App, rows: &str) -> JoinHandle<Self> {
-        let (connection, rows) = (app.database().connect(), rows.to_owned());
-        spawn_blocking(move || Self::taken(connection, &rows))
+    /// Lets the one transaction that waits for these rows have them, and holds them again before the next one of the same
+    /// request, which then waits.
+    pub async fn let_one_pass(self, app: &App, rows: &'static str) -> Self {
+        let connection = app.database().connect();
+        let next = spawn_blocking(move || Self::taken(connection, rows));
+        waiting(app, 2).await;
+        self.let_go();
+        let held = next.await.unwrap();
+        waiting(app, 1).await;
+        held
     }
 
     fn taken(mut connection: PgConnection, rows: &str) -> Self {
