@@ -7,7 +7,8 @@ use oneseat::auth::{Authority, LastAdmin};
 use oneseat::users::{Email, Role};
 use serde_json::json;
 
-use crate::support::{App, PASSWORD};
+use crate::recovery::start;
+use crate::support::{App, MailServer, PASSWORD};
 
 const WRONG: &str = "not the password";
 
@@ -86,19 +87,30 @@ async fn a_locked_address_is_told_how_long_whether_or_not_it_has_an_account() {
 }
 
 #[tokio::test]
-async fn a_change_of_the_password_at_a_locked_address_is_told_how_long_too() {
-    let app = App::start().await;
+async fn a_change_of_password_or_address_at_a_locked_address_is_told_how_long_too() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
     let ada = app.signed_in("ada").await;
     for _ in 0..5 {
         app.visitor().login("ada@example.org", WRONG).await;
     }
     app.database()
         .execute("update login_failures set locked_until = now() + interval '10 minutes'");
-    let change = json!({ "currentPassword": PASSWORD, "newPassword": "nine green bottles on a wall" });
-    let locked = ada.post("/auth/password/change", &change).await;
-    assert_eq!(locked.problem(), "403 account_locked");
-    let left: i64 = locked.header("retry-after").parse().unwrap();
-    assert!((450..=600).contains(&left), "{left}");
+    for (path, change) in [
+        (
+            "/auth/password/change",
+            json!({ "currentPassword": PASSWORD, "newPassword": "nine green bottles on a wall" }),
+        ),
+        (
+            "/auth/email/change",
+            json!({ "currentPassword": PASSWORD, "email": "countess@example.org" }),
+        ),
+    ] {
+        let locked = ada.post(path, &change).await;
+        assert_eq!(locked.problem(), "403 account_locked", "{path}");
+        let left: i64 = locked.header("retry-after").parse().expect(path);
+        assert!((450..=600).contains(&left), "{path}: {left}");
+    }
 }
 
 #[tokio::test]

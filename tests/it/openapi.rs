@@ -170,7 +170,11 @@ async fn every_call_has_its_words_its_problems_and_their_headers() {
                 ("Allow", ["405", "405"]),
                 ("Retry-After", ["429", "503"]),
             ] {
-                let locks = ["POST /auth/login 403", "POST /auth/password/change 403"];
+                let locks = [
+                    "POST /auth/login 403",
+                    "POST /auth/password/change 403",
+                    "POST /auth/email/change 403",
+                ];
                 let is_lock = name == "Retry-After" && locks.contains(&what.as_str());
                 assert_eq!(
                     headers.contains_key(name),

@@ -217,11 +217,10 @@ pub async fn change(
     let changed = auth.change_password(caller.holder(), current, body.new_password);
     match changed.await {
         Ok(()) => Ok(Json(Success::NOW)),
-        Err(Error::AccountLocked) => {
-            let email = Email::stored(&caller.seat.user.email);
-            Err(Problem::locked(auth.locked_for(email).await?))
+        Err(error @ Error::PasswordRefused(_)) => Err(refused_in("newPassword", error)),
+        Err(error) => {
+            Err(Problem::after_a_password(error, &auth, Email::stored(&caller.seat.user.email)).await)
         }
-        Err(error) => Err(refused_in("newPassword", error)),
     }
 }
 

@@ -81,7 +81,11 @@ pub(in crate::web) async fn rename(
         Authenticated,
         WithinLoginRate,
         (status = 202, description = "The same answer for every address", body = Success),
-        (status = 403, description = "`wrong_password`: the current one; too many of them, and it is `account_locked`"),
+        (
+            status = 403,
+            description = "`wrong_password`: the current one; too many of them, and it is `account_locked`",
+            headers(("Retry-After" = i64, description = "With a lock: when it ends, in seconds")),
+        ),
         (status = 404, description = "`no_mail`: this server sends none"),
     ),
 )]
@@ -96,8 +100,12 @@ pub async fn request_change(
     let current = Password::typed(&body.current_password)
         .map_err(|error| Problem::refused(&error).in_field("currentPassword"))?;
     let email = new_address(&body.email)?;
-    auth.request_email_change(caller.holder(), current, email).await?;
-    Ok(HttpResponse::Accepted().json(Success::NOW))
+    match auth.request_email_change(caller.holder(), current, email).await {
+        Ok(()) => Ok(HttpResponse::Accepted().json(Success::NOW)),
+        Err(error) => {
+            Err(Problem::after_a_password(error, &auth, Email::stored(&caller.seat.user.email)).await)
+        }
+    }
 }
 
 /// Withdraws the change of address that the caller has asked for, if one waits.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::views::{EndedSessionView, SessionView, UserView};
-use crate::auth::{Auth, Error, Seat, Takeover, Terms};
+use crate::auth::{Auth, Seat, Takeover, Terms};
 use crate::sessions::EndReason;
 use crate::users::{Email, Password};
 use crate::web::extract::Authenticated;
@@ -86,8 +86,8 @@ pub async fn login(
         ends_with_page: request.ends_with_page,
     };
     let signed_in = match auth.sign_in(email.clone(), password, client.0, terms).await {
-        Err(Error::AccountLocked) => return Err(Problem::locked(auth.locked_for(email).await?)),
-        signed_in => signed_in?,
+        Ok(signed_in) => signed_in,
+        Err(error) => return Err(Problem::after_a_password(error, &auth, email).await),
     };
     Ok(Json(SignedIn {
         token: signed_in.token.reveal(),

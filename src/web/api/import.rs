@@ -92,11 +92,9 @@ pub async fn import(
         )?;
     }
     let body = body::json_lines(&request, payload).await?;
-    if body[..]
-        .split(|byte| *byte == b'\n')
-        .nth(MOST_LINES + 1)
-        .is_some()
-    {
+    // The last line may have no end.
+    let lines = body.strip_suffix(b"\n").unwrap_or(&body);
+    if lines.split(|byte| *byte == b'\n').nth(MOST_LINES).is_some() {
         return Err(Problem::bad_request(format!(
             "The body must not have more than {MOST_LINES} lines"
         )));

@@ -4,17 +4,22 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 
 use super::{CHALLENGE, Code, Problem};
-use crate::auth::Error;
+use crate::auth::{Auth, Error};
 use crate::mail::requests::WINDOW;
+use crate::users::Email;
 
 impl Problem {
-    /// 403: the address is locked. `seconds` is the time until the lock ends. It does not depend on whether the
-    /// address has an account.
-    pub(in crate::web) fn locked(seconds: Option<i64>) -> Self {
-        let problem = Self::from(Error::AccountLocked);
-        match seconds {
-            Some(seconds) => problem.with(header::RETRY_AFTER, HeaderValue::from(seconds)),
-            None => problem,
+    /// The problem after a password was typed for this address. If the address is locked, it says when the lock
+    /// ends, whether or not the address has an account.
+    pub(in crate::web) async fn after_a_password(error: Error, auth: &Auth, email: Email) -> Self {
+        let is_locked = matches!(error, Error::AccountLocked);
+        let problem = Self::from(error);
+        if !is_locked {
+            return problem;
+        }
+        match auth.locked_for(email).await {
+            Ok(Some(seconds)) => problem.with(header::RETRY_AFTER, HeaderValue::from(seconds)),
+            Ok(None) | Err(_) => problem,
         }
     }
 }
