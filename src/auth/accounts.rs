@@ -66,7 +66,11 @@ impl Auth {
             password_hash: Some(password_hash),
         };
         self.run(move |conn| {
-            let user = conn.transaction(|conn| create(conn, &new))?;
+            let user = conn.transaction(|conn| {
+                let user = create(conn, &new)?;
+                forget_notes(conn, &new)?;
+                Ok::<_, Error>(user)
+            })?;
             audit::user_changed(Event::UserCreated, user.id, Actor::Operator);
             Ok(user)
         })
@@ -99,8 +103,7 @@ impl Auth {
         let invite = move |conn: &mut PgConnection, _| {
             let user = create(conn, &new)?;
             outbox::post(conn, &new.email.digest(), Kind::Invitation, &happening)?;
-            // An earlier account with this address may have left a note of a mail that was given up.
-            undelivered::forget(conn, &new.email.digest())?;
+            forget_notes(conn, &new)?;
             Ok(user)
         };
         let tell = |user: &User, by| audit::user_changed(Event::UserCreated, user.id, by);
@@ -264,6 +267,12 @@ fn create(conn: &mut PgConnection, new: &NewUser) -> Result<User, Error> {
     let user = users::create(conn, new)?.ok_or_else(|| Error::EmailTaken(new.email.to_string()))?;
     feed::tell_lists(conn)?;
     Ok(user)
+}
+
+/// Forgets what an earlier account with this address has left: a note of a mail that was given up.
+fn forget_notes(conn: &mut PgConnection, new: &NewUser) -> Result<(), Error> {
+    undelivered::forget_all(conn, &[new.email.digest().to_vec()])?;
+    Ok(())
 }
 
 fn forget_failures(conn: &mut PgConnection, email: &Email) -> Result<bool, Error> {

@@ -118,6 +118,22 @@ pub fn forget(conn: &mut PgConnection, email_digest: &[u8]) -> QueryResult<usize
     diesel::delete(undelivered_mails::table.find(email_digest)).execute(conn)
 }
 
+/// Forgets what was not delivered to earlier accounts with these addresses. A note of a link to a new address is of the user
+/// who asked for it, and stays. It locks the rows in the order of [`give_up`], so that neither waits
+/// for the other in a circle.
+pub fn forget_all(conn: &mut PgConnection, email_digests: &[Vec<u8>]) -> QueryResult<usize> {
+    diesel::sql_query(
+        "with noted as materialized (
+             select email_digest from undelivered_mails
+                 where email_digest = any($1) and kind <> $2 order by email_digest for update
+         )
+         delete from undelivered_mails as u using noted where u.email_digest = noted.email_digest",
+    )
+    .bind::<Array<Binary>, _>(email_digests)
+    .bind::<Text, _>(Kind::EmailChange)
+    .execute(conn)
+}
+
 /// Deletes up to `batch` old rows of `from` or later, the oldest first. Returns their times.
 pub fn sweep(conn: &mut PgConnection, from: DateTime<Utc>, batch: i64) -> QueryResult<Vec<DateTime<Utc>>> {
     let notes = Stale {

@@ -7,6 +7,7 @@ use crate::auth::Error;
 use crate::db::PgConnection;
 use crate::mail::Kind;
 use crate::mail::outbox::{self, Happening};
+use crate::mail::undelivered;
 use crate::sessions::feed;
 use crate::users::import::{self, Imported, NewRow};
 
@@ -47,15 +48,20 @@ fn insert(
     {
         feed::tell_lists(conn)?;
     }
-    let added = rows.iter().zip(&outcomes);
-    for (NewRow { user, .. }, _) in added.filter(|(_, outcome)| matches!(outcome, Ok(Imported::Added(..)))) {
+    let mut added = Vec::new();
+    let all = rows.iter().zip(&outcomes);
+    for (NewRow { user, .. }, _) in all.filter(|(_, outcome)| matches!(outcome, Ok(Imported::Added(..)))) {
+        let email_digest = user.email.digest();
         if let Some(happening) = invitation
             && user.password_hash.is_none()
             && !user.is_disabled
         {
-            outbox::post(conn, &user.email.digest(), Kind::Invitation, happening)?;
+            outbox::post(conn, &email_digest, Kind::Invitation, happening)?;
         }
+        added.push(email_digest.to_vec());
     }
+    // Earlier accounts with these addresses may have left notes of mails that were given up.
+    undelivered::forget_all(conn, &added)?;
     Ok(outcomes)
 }
 

@@ -1,10 +1,11 @@
 //! Mails that could not be delivered are shown to admins, who can send them again.
 
+use oneseat::users::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{outbox_is_empty, start};
-use crate::support::{Answer, App, Client, MailServer, eventually};
+use crate::support::{Answer, App, Client, MailServer, add_user, eventually};
 
 /// The row of this user in the API's list of users.
 async fn row(admin: &Client, name: &str) -> Value {
@@ -146,4 +147,76 @@ async fn a_mail_that_arrives_ends_what_was_said_of_an_earlier_one() {
     assert!(id.ends_with("@example.org>"), "{id}");
     outbox_is_empty(&app).await;
     assert!(row(&admin, "root").await["undelivered"].is_null());
+}
+
+#[tokio::test]
+async fn an_account_that_is_mailed_anew_or_has_an_address_anew_is_not_listed_for_what_failed_before() {
+    let app = start(&MailServer::stopped()).await;
+    let admin = app.admin().await;
+    for name in ["again", "moving"] {
+        app.add_user(name, Role::User).await;
+    }
+    let noted = "insert into undelivered_mails (email_digest, kind, reason)
+         select email_digest(name || '@example.org'), kind, 'no such mailbox'
+             from unnest(array['again', 'added', 'imported', 'invited', 'invited.by.file', 'moved', 'asked', 'asked.by.file'],
+                 array['password_reset', 'invitation', 'password_reset', 'invitation', 'invitation', 'verification', 'email_change',
+                     'email_change'])
+                 as noted (name, kind)";
+    app.database().execute(noted);
+    let notes = "select coalesce(string_agg(distinct kind, ' ') || ' ' || count(*), 'none') as value from undelivered_mails";
+    assert_eq!(
+        app.database().text(notes),
+        "email_change invitation password_reset verification 8"
+    );
+    assert_eq!(
+        row(&admin, "again").await["undelivered"]["kind"],
+        "password_reset"
+    );
+
+    let id_of = |name: &str| {
+        app.database()
+            .text(&format!("select id::text from users where name = '{name}'"))
+    };
+    send_again(&admin, &id_of("again")).await;
+    invite(&admin, "invited").await;
+    for name in ["added", "asked"] {
+        add_user(app.database().url(), &format!("{name}@example.org"), "user");
+    }
+    for (name, query) in [
+        ("imported", ""),
+        ("invited.by.file", "?invite=true"),
+        ("asked.by.file", ""),
+    ] {
+        let import = admin.request(Method::POST, &format!("/api/admin/users/import{query}"));
+        let line = json!({ "email": format!("{name}@example.org"), "name": name }).to_string();
+        let import = import.header("content-type", "application/jsonl").body(line);
+        assert_eq!(Answer::of(import).await.json()["added"], 1, "{name}");
+    }
+    let move_it = admin.request(
+        Method::PUT,
+        &format!("/api/admin/users/{}/email", id_of("moving")),
+    );
+    let moved = json!({ "email": "moved@example.org", "verified": true });
+    assert_eq!(Answer::of(move_it.json(&moved)).await.status, 200);
+
+    for (name, state) in [
+        ("again@", "active"),
+        ("added@", "active"),
+        // Nothing was sent to it.
+        ("imported@", "no_password"),
+        ("invited@", "invited"),
+        ("invited.by.file@", "invited"),
+        ("moved@", "active"),
+    ] {
+        let row = row(&admin, name).await;
+        assert_eq!(
+            (&row["undelivered"], &row["state"]),
+            (&Value::Null, &json!(state)),
+            "{name}"
+        );
+    }
+    let found = admin.get("/api/admin/users?q=not+delivered").await.json();
+    assert_eq!(found["total"], 0, "{found}");
+    // These are of users who have asked for the address.
+    assert_eq!(app.database().text(notes), "email_change 2");
 }
