@@ -1,5 +1,6 @@
 //! Where a new password comes from.
 
+use std::fmt;
 use std::io::ErrorKind;
 
 use super::{Failure, input, output};
@@ -12,12 +13,14 @@ pub(super) struct NewPassword {
 }
 
 impl NewPassword {
-    /// Prints the password once, if it was generated.
-    pub(super) fn print_if_generated(&self) -> Result<(), Failure> {
+    /// Prints what was done, and the password, this once, if it was generated. Both at once: if they cannot be printed,
+    /// nobody knows the password, and the error has to say so.
+    pub(super) fn print_with(&self, done: impl fmt::Display) -> Result<(), Failure> {
         if !self.is_generated {
-            return Ok(());
+            return output::line(done);
         }
-        output::line(format_args!("password, shown once: {}", self.value.reveal())).map_err(|_| {
+        let shown = format_args!("{done}\npassword, shown once: {}", self.value.reveal());
+        output::line(shown).map_err(|_| {
             Failure::failed(
                 "the new password is set but could not be shown; set another with: oneseat user password",
             )

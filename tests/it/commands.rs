@@ -60,6 +60,24 @@ async fn a_given_password_is_read_from_standard_input() {
     assert_eq!(answer.json()["user"]["role"], "admin");
     let (code, _, error) = run(&app, &add, &format!("{PASSWORD}\n"));
     assert_eq!((code, error.lines().count()), (1, 1), "{error}");
+    // The end of the line is no part of it, whatever the system that wrote it; everything before that is.
+    let set = ["user", "password", "ada@example.org", "--password-stdin"];
+    for (given, password) in [
+        ("seven brass lanterns\r\n", "seven brass lanterns"),
+        ("eight copper kettles\r", "eight copper kettles"),
+        ("nine wooden ladders", "nine wooden ladders"),
+        ("ten marble stairways\neleven more\n", "ten marble stairways"),
+        (" twelve silver spoons \n", " twelve silver spoons "),
+    ] {
+        let (code, out, error) = run(&app, &set, given);
+        assert_eq!(
+            (code, out.as_str()),
+            (0, "ada@example.org has a new password\n"),
+            "{error}"
+        );
+        let answer = app.visitor().login("ada@example.org", password).await;
+        assert_eq!(answer.status, 200, "{given:?}");
+    }
 }
 
 #[tokio::test]
@@ -320,18 +338,41 @@ fn help_teaches() {
 async fn output_that_cannot_be_written_is_an_error_and_not_a_panic() {
     let app = App::start().await;
     app.add_user("ada", Role::User).await;
-    let program = env!("CARGO_BIN_EXE_oneseat");
-    for script in [
-        "\"$0\" user list --database-url \"$1\" > /dev/full",
-        "\"$0\" user list --database-url \"$1\" >&-",
-    ] {
+    let into = |output: &str, command: &str| {
+        let script = format!("\"$0\" {command} --database-url \"$1\" {output}");
         let shell = std::process::Command::new("sh")
-            .args(["-c", script, program, app.database().url()])
+            .args(["-c", &script, env!("CARGO_BIN_EXE_oneseat"), app.database().url()])
             .output();
         let (code, _, error) = outcome(shell.unwrap());
-        assert!(code == 1 || error.is_empty(), "{script}: {code} {error}");
-        assert!(!error.contains("panic"), "{error}");
+        assert!(!error.contains("panic"), "{command}: {error}");
+        (code, error)
+    };
+    for command in [
+        "user list",
+        "user list --json",
+        "session list --json",
+        "client list --json",
+    ] {
+        let (code, error) = into("> /dev/full", command);
+        let words = "cannot write to standard output: No space left on device";
+        assert!(code == 1 && error.contains(words), "{command}: {code} {error}");
     }
+    let (code, error) = into(">&-", "user list");
+    assert!(code == 1 || error.is_empty(), "{code} {error}");
+
+    // A secret that nobody has seen is of no use: of a service nothing is left, and of a password that is told.
+    let (code, error) = into("> /dev/full", "client add Payroll");
+    let services = "select count(*) from service_clients";
+    assert_eq!((code, app.database().number(services)), (1, 0), "{error}");
+    for command in [
+        "user password ada@example.org",
+        "user add bob@example.org --name Bob",
+    ] {
+        let (code, error) = into("> /dev/full", command);
+        let words = "the new password is set but could not be shown; set another with: oneseat user password";
+        assert!(code == 1 && error.contains(words), "{command}: {code} {error}");
+    }
+    assert_eq!(app.visitor().login("ada@example.org", PASSWORD).await.status, 401);
 }
 
 #[test]

@@ -191,12 +191,11 @@ impl Add {
             password: password.value.clone(),
         };
         let user = auth.add_user(account).await.map_err(Failure::failed)?;
-        output::line(format_args!(
+        password.print_with(format_args!(
             "added {} ({})",
             Email::stored(&user.email),
             user.role
         ))?;
-        password.print_if_generated()?;
         if !user.email_verified {
             output::line(format_args!(
                 "not verified yet, so not able to sign in: oneseat user verify {}",
@@ -242,8 +241,7 @@ impl SetPassword {
         auth.set_password(self.whom, password.value.clone())
             .await
             .map_err(Failure::failed)?;
-        output::line(format_args!("{} has a new password", user.email))?;
-        password.print_if_generated()
+        password.print_with(format_args!("{} has a new password", user.email))
     }
 }
 
