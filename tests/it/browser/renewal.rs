@@ -2,6 +2,7 @@
 
 use fantoccini::actions::{InputSource, MouseActions, PointerAction};
 use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
 use fantoccini::key::Key;
 use oneseat::users::Role;
 
@@ -17,7 +18,7 @@ const LATE: &str = "insert into users (name, email, email_verified, password_has
          from users where email = 'late@example.org'";
 
 /// Moves the mouse there, and leaves it.
-async fn point_at(browser: &Browser, element: Element) {
+async fn point_at(browser: &Browser, element: Element) -> Result<(), CmdError> {
     let over = PointerAction::MoveToElement {
         element,
         duration: None,
@@ -25,12 +26,18 @@ async fn point_at(browser: &Browser, element: Element) {
         y: 0.0,
     };
     let mouse = MouseActions::new("mouse".to_owned()).then(over);
-    browser.page.perform_actions(mouse).await.unwrap();
+    browser.page.perform_actions(mouse).await
 }
 
+/// Once more if the list renews itself meanwhile.
 async fn point_at_the(browser: &Browser, selector: &str) {
-    let element = browser.wait_for(selector).await;
-    point_at(browser, element).await;
+    loop {
+        let element = browser.wait_for(selector).await;
+        match point_at(browser, element).await {
+            Err(error) if error.is_stale_element_reference() => {}
+            pointed => return pointed.unwrap(),
+        }
+    }
 }
 
 /// Where that button is on the screen.

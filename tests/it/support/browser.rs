@@ -4,11 +4,13 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
 use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
 
 use super::driver::{Driver, Engine};
-use super::{TIMEOUT, idle};
+use super::{TIMEOUT, idle, pauses};
 
 /// A browser with one window. Nothing in it is of another test.
 pub struct Browser {
@@ -69,39 +71,42 @@ impl Browser {
 
     /// Types into the element; if the page replaces it meanwhile, into its replacement.
     pub async fn fill(&self, selector: &str, text: &str) {
-        loop {
-            let field = self.wait_for(selector).await;
-            let filled = match field.clear().await {
-                Ok(()) => field.send_keys(text).await,
-                stale => stale,
-            };
-            match filled {
-                Err(error) if error.is_stale_element_reference() => {}
-                filled => return filled.unwrap(),
-            }
-        }
+        let fill = async |field: Element| match field.clear().await {
+            Ok(()) => field.send_keys(text).await,
+            error => error,
+        };
+        self.use_element(selector, fill).await;
     }
 
-    /// Clicks the element; once more if the page replaces it meanwhile.
+    /// Clicks the element; if the page replaces it meanwhile, its replacement.
     pub async fn click(&self, selector: &str) {
-        loop {
-            match self.wait_for(selector).await.click().await {
-                Err(error) if error.is_stale_element_reference() => {}
-                clicked => return clicked.unwrap(),
+        self.use_element(selector, async |element: Element| element.click().await)
+            .await;
+    }
+
+    /// Uses the element as soon as the page shows it and does not replace it meanwhile.
+    async fn use_element(&self, selector: &str, work: impl AsyncFn(Element) -> Result<(), CmdError>) {
+        let deadline = std::time::Instant::now() + TIMEOUT;
+        for pause in pauses(Duration::from_millis(200)) {
+            match work(self.wait_for(selector).await).await {
+                Err(error)
+                    if (error.is_stale_element_reference() || error.is_element_not_interactable())
+                        && std::time::Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(pause).await;
+                }
+                used => return used.unwrap(),
             }
         }
     }
 
     /// The element, as soon as it is there.
-    pub async fn wait_for(&self, selector: &str) -> fantoccini::elements::Element {
-        self.page
-            .wait()
-            .at_most(TIMEOUT)
-            .for_element(Locator::Css(selector))
-            .await
-            .unwrap_or_else(|error| {
-                panic!("{selector}: {error}");
-            })
+    pub async fn wait_for(&self, selector: &str) -> Element {
+        let waiting = self.page.wait().at_most(TIMEOUT);
+        match waiting.for_element(Locator::Css(selector)).await {
+            Ok(element) => element,
+            Err(error) => panic!("{selector}: {error} in: {}", self.text().await),
+        }
     }
 
     /// Waits until the visible text of the page contains these words.
@@ -114,15 +119,16 @@ impl Browser {
     /// Waits until a script returns true; false when it never does.
     pub async fn wait_until(&self, script: &str) -> bool {
         let deadline = std::time::Instant::now() + TIMEOUT;
-        loop {
+        for pause in pauses(Duration::from_millis(200)) {
             if self.run(script).await == true {
                 return true;
             }
             if std::time::Instant::now() > deadline {
-                return false;
+                break;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(pause).await;
         }
+        false
     }
 
     /// Waits until the text of the element is this number and nothing else.

@@ -9,7 +9,7 @@ use std::sync::{Mutex, OnceLock};
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
-use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
+use diesel::{Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 use oneseat::db::embedded::Embedded;
@@ -98,6 +98,8 @@ pub fn reap(dir: &Path) -> Child {
 pub struct Database {
     url: String,
     to_drop: Option<String>,
+    /// A connection that nobody uses now: a new one costs more than most of what a test asks.
+    idle: Mutex<Option<PgConnection>>,
     /// No test with a database runs without end.
     _deadline: Option<Deadline>,
 }
@@ -129,6 +131,7 @@ impl Database {
         Self {
             url: cluster().embedded.url_of(&name),
             to_drop: Some(name),
+            idle: Mutex::default(),
             _deadline: Some(Deadline::of_this_test()),
         }
     }
@@ -138,6 +141,7 @@ impl Database {
         Self {
             url,
             to_drop: None,
+            idle: Mutex::default(),
             _deadline: None,
         }
     }
@@ -146,6 +150,7 @@ impl Database {
     /// database is dropped.
     pub fn replace_with(&self, mut other: Self) {
         let (own, copy) = (self.to_drop.as_ref().unwrap(), other.to_drop.take().unwrap());
+        drop((self.take_idle(), other.take_idle()));
         admin(&format!("drop database {own} with (force)"));
         admin(&format!("alter database {copy} rename to {own}"));
     }
@@ -153,6 +158,7 @@ impl Database {
     /// A copy of the database's files. There must be no connection to it.
     pub fn copy(&self) -> Self {
         let own = self.to_drop.as_ref().unwrap();
+        drop(self.take_idle());
         admin(&format!(
             "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{own}'"
         ));
@@ -166,7 +172,8 @@ impl Database {
 
     /// Runs statements and ignores what they return.
     pub fn execute(&self, statements: &str) {
-        self.connect().batch_execute(statements).unwrap();
+        self.with_connection(|connection| connection.batch_execute(statements))
+            .unwrap();
     }
 
     /// Counts statements from zero on. The counts of other databases stay: their tests run at the same time.
@@ -185,8 +192,7 @@ impl Database {
             number: i64,
         }
         let query = format!("select ({query})::bigint as number");
-        diesel::sql_query(query)
-            .get_result::<Row>(&mut self.connect())
+        self.with_connection(|connection| diesel::sql_query(query).get_result::<Row>(connection))
             .unwrap()
             .number
     }
@@ -198,18 +204,39 @@ impl Database {
             #[diesel(sql_type = diesel::sql_types::Text)]
             value: String,
         }
-        diesel::sql_query(format!("select value from ({query}) as answer(value)"))
-            .get_result::<Value>(&mut self.connect())
+        let asked = diesel::sql_query(format!("select value from ({query}) as answer(value)"));
+        self.with_connection(|connection| asked.get_result::<Value>(connection))
             .unwrap_or_else(|error| panic!("{query}: {error}"))
             .value
+    }
+
+    /// Uses a connection like one of [`connect`](Self::connect). Nobody waits for another who does so.
+    pub(super) fn with_connection<T>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        // Another server may stand behind the other kind of URL soon.
+        let is_kept = self.to_drop.is_some() && !hostile::is_wanted();
+        let idle = self.take_idle().filter(|_| is_kept);
+        let mut connection = idle.and_then(as_new).unwrap_or_else(|| self.connect());
+        let done = work(&mut connection);
+        if is_kept && done.is_ok() {
+            *self.idle.lock().unwrap_or_else(|poison| poison.into_inner()) = Some(connection);
+        }
+        done
+    }
+
+    fn take_idle(&self) -> Option<PgConnection> {
+        self.idle
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+            .take()
     }
 
     /// A connection of the test, which may do what no other may: remove the last admin.
     pub fn connect(&self) -> PgConnection {
         let mut connection = self.operator();
-        connection
-            .batch_execute("set oneseat.last_admin_may_go = 'on'")
-            .unwrap();
+        connection.batch_execute(MAY_DO_ALL).unwrap();
         connection
     }
 
@@ -221,8 +248,21 @@ impl Database {
     }
 }
 
+/// The setting of the test's own connections.
+const MAY_DO_ALL: &str = "set oneseat.last_admin_may_go = 'on'";
+
+/// The connection without what was set on it. `None`: it was cut meanwhile.
+fn as_new(mut connection: PgConnection) -> Option<PgConnection> {
+    connection.batch_execute("discard all").ok()?;
+    connection
+        .batch_execute(&format!("set time zone 'UTC'; {MAY_DO_ALL}"))
+        .ok()?;
+    Some(connection)
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
+        drop(self.take_idle());
         if let Some(name) = &self.to_drop {
             admin(&format!("drop database {name} with (force)"));
         }
@@ -230,10 +270,16 @@ impl Drop for Database {
 }
 
 fn admin(statement: &str) {
-    let mut admin = PgConnection::establish(&cluster().embedded.url()).unwrap();
-    if let Err(error) = admin.batch_execute(statement) {
+    static IDLE: Mutex<Vec<PgConnection>> = Mutex::new(Vec::new());
+    let idle = || IDLE.lock().unwrap_or_else(|poison| poison.into_inner());
+    let kept = idle().pop();
+    let mut admin = kept.unwrap_or_else(|| PgConnection::establish(&cluster().embedded.url()).unwrap());
+    match admin.batch_execute(statement) {
+        Ok(()) => idle().push(admin),
         // A panic while another unwinds would hide the first.
-        let _ = writeln!(std::io::stderr(), "{statement}: {error}");
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{statement}: {error}");
+        }
     }
 }
 

@@ -50,6 +50,22 @@ impl EventStream {
             .expect("no event comes")
     }
 
+    /// The next comment, for a stream on which no event comes: what the server says to show that it lives.
+    pub async fn comment_within(&mut self, time: Duration) -> String {
+        let comment = async {
+            loop {
+                if let Some((line, rest)) = self.waiting.split_once('\n') {
+                    let line = line.to_owned();
+                    self.waiting = rest.to_owned();
+                    return line;
+                }
+                let chunk = self.response.chunk().await.unwrap().expect("the stream is open");
+                self.waiting.push_str(std::str::from_utf8(&chunk).unwrap());
+            }
+        };
+        timeout(time, comment).await.expect("a comment comes in time")
+    }
+
     /// Waits until no more events come. The stream has not ended.
     pub async fn quiet(&mut self) {
         while let Ok(event) = timeout(QUIET, self.event()).await {

@@ -43,10 +43,19 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 /// Repeats the question until the answer is yes; fails with `what` if it never is.
 pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + TIMEOUT;
+    let mut pauses = pauses(Duration::from_millis(50));
     while !is_so().await {
         assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(pauses.next().unwrap_or_default()).await;
     }
+}
+
+/// Pauses between questions, each longer than the one before: what comes soon is seen soon, and who waits for long
+/// leaves the processor to others.
+fn pauses(longest: Duration) -> impl Iterator<Item = Duration> {
+    std::iter::successors(Some(Duration::from_millis(5)), move |pause| {
+        Some((*pause * 3 / 2).min(longest))
+    })
 }
 
 /// All files below a directory.
