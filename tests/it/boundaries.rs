@@ -12,7 +12,7 @@ use oneseat::sessions::{EndReason, Origin};
 use oneseat::token::Token;
 use oneseat::users::Role;
 
-use crate::support::{App, Client, Clocked, NoSweep};
+use crate::support::{App, Client, Clocked, NoSweep, eventually};
 
 /// A time at which the clock stands still: far from today in every time zone.
 const STILL: &str = "2041-07-01 12:00:00";
@@ -176,5 +176,42 @@ async fn what_is_remembered_is_judged_by_postgresqls_clock() {
     postgres.set("+3h");
     app.auth.wait_out_leases().await.unwrap();
     client.session_passively().await.expired();
+
+    // A microsecond before a time is over, only PostgreSQL knows whether it is: its clock stands still, and that of
+    // an answer from memory has gone on.
+    postgres.set(STILL);
+    let now = app.database().number("extract(epoch from now()) * 1000000");
+    app.add_user("bob", Role::User).await;
+    let bob = app.visitor().sign_in("bob@example.org").await;
+    let client = ada(&app).await;
+    let is_remembered = async |client: &Client, activity| {
+        let token = Token::parse(client.token().as_bytes()).unwrap();
+        let seat = app.auth.validate(&token, activity).await.unwrap();
+        seat.checked_at.timestamp_micros() != now
+    };
+    for (change, activity) in [
+        ("expires_at = now() + interval '1 microsecond'", Activity::Passive),
+        (
+            "expires_at = now() + interval '1 hour', last_activity = now() - interval '14 minutes 59.999999 seconds'",
+            Activity::Active,
+        ),
+    ] {
+        let change = of_ada(change);
+        app.database()
+            .execute(&format!("set oneseat.waits_after_commit = 'on'; {change}"));
+        let mut times = 0;
+        eventually(
+            "the memory is in use before and after Ada is asked about",
+            async || {
+                let before = is_remembered(&bob, Activity::Passive).await;
+                for _ in 0..3 {
+                    assert!(!is_remembered(&client, activity).await, "{change}");
+                }
+                times += i32::from(before && is_remembered(&bob, Activity::Passive).await);
+                times == 3
+            },
+        )
+        .await;
+    }
     postgres.set("+0");
 }

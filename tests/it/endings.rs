@@ -398,3 +398,14 @@ async fn an_admin_who_is_one_no_more_hears_of_nobody() {
         assert_eq!(event, "changed");
     }
 }
+
+#[tokio::test]
+async fn a_stream_on_which_nothing_happens_shows_that_it_lives() {
+    let app = App::start().await;
+    let mut stream = EventStream::open(&app.signed_in("ada").await).await;
+    // Proxies give up a connection on which nothing came for a minute; a beat comes after 20 seconds.
+    let patience = Duration::from_secs(50);
+    assert_eq!(stream.comment_within(patience).await, ": open");
+    assert_eq!(stream.comment_within(patience).await, ": beat");
+    assert_eq!(stream.comment_within(patience).await, ": beat");
+}

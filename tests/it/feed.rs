@@ -253,6 +253,22 @@ async fn old_names_of_the_feed_are_deleted_and_an_instance_that_missed_them_forg
     assert_eq!(database.number("select count(*) from feed"), 0);
 }
 
+#[tokio::test]
+async fn an_instance_deletes_the_names_that_it_read_a_minute_ago() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    let of_ada = "select count(*) from feed where user_id in (select id from users)";
+    assert!(app.database().number(of_ada) > 0);
+    // A transaction of another test that writes for long keeps rows for as long.
+    let deadline = Instant::now() + Duration::from_mins(5);
+    while app.database().number(of_ada) > 0 {
+        assert!(Instant::now() < deadline, "the feed grows without end");
+        // An instance that nobody asks reads nothing.
+        assert_eq!(ada.session().await.status, 200);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_commit_is_heard_and_many_users_at_once_count_as_all() {
     let app = App::start().await;

@@ -9,7 +9,7 @@ use oneseat::users::Role;
 
 use crate::metrics::read_by_a_client_library;
 use crate::outage::throw_away;
-use crate::support::{App, Client, Database, Program, add_user, eventually};
+use crate::support::{App, Client, Database, PASSWORD, Program, add_user, eventually};
 
 /// Past sessions of the only user, each with its reason, its end and its beginning, as SQL.
 fn past(database: &Database, sessions: &[(&str, &str, &str)]) {
@@ -122,6 +122,31 @@ async fn a_sweep_is_counted_with_what_it_has_removed() {
     assert_eq!(told_at_last("oneseat_swept_rows_total").await, 4.0);
     assert_eq!(told_at_last("oneseat_sessions_ended_total expired").await, 3.0);
     assert_eq!(told_at_last("oneseat_live_sessions").await, 0.0);
+}
+
+#[tokio::test]
+async fn a_connection_that_waits_is_not_idle() {
+    let database = Database::fresh();
+    let (program, told) = measured(database.url());
+    add_user(database.url(), "ada@example.org", "user");
+    let mut holder = database.connect();
+    holder
+        .batch_execute("begin; lock table sessions in exclusive mode")
+        .unwrap();
+    let visitor = program.visitor();
+    // Each waits for the lock, and then gives up.
+    let sign_ins = tokio::spawn(async move {
+        loop {
+            visitor.login("ada@example.org", PASSWORD).await;
+        }
+    });
+    eventually("one connection is not idle", async || {
+        let told = told().await;
+        told["oneseat_db_connections_idle"] < told["oneseat_db_connections"]
+    })
+    .await;
+    sign_ins.abort();
+    holder.batch_execute("rollback").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -149,7 +149,13 @@ async fn a_session_over_by_todays_limits_counts_as_expired_in_every_way_of_endin
     let strict = loose.another_instance_with(limits(10, 1)).await;
     let root = strict.admin().await;
     loose.add_user("ada", Role::User).await;
-    for way in ["sign-in", "an admin", "everybody's end", "disabling"] {
+    for way in [
+        "sign-in",
+        "an admin",
+        "an end by the user",
+        "everybody's end",
+        "disabling",
+    ] {
         let ada = loose.visitor().sign_in("ada@example.org").await;
         let seat = ada.session().await.json();
         idle(&loose, "ada", "20 minutes");
@@ -163,8 +169,18 @@ async fn a_session_over_by_todays_limits_counts_as_expired_in_every_way_of_endin
                 let answer = delete(format!("/api/admin/sessions/{id}")).await;
                 assert_eq!(answer.problem(), "404 not_found");
             }
+            "an end by the user" => {
+                let id = seat["user"]["id"].as_str().unwrap();
+                let answer = delete(format!("/api/admin/users/{id}/session")).await;
+                assert_eq!(answer.problem(), "404 not_found");
+            }
             "everybody's end" => {
-                assert_eq!(delete("/api/admin/sessions".to_owned()).await.json()["ended"], 0);
+                // It is none of those that the admin has seen, and does not stop their end.
+                let answer = delete("/api/admin/sessions?atMost=0".to_owned()).await;
+                assert_eq!(
+                    (answer.status.as_u16(), &answer.json()["ended"]),
+                    (200, &0.into())
+                );
             }
             _ => {
                 let id = seat["user"]["id"].as_str().unwrap();
@@ -181,6 +197,12 @@ async fn a_session_over_by_todays_limits_counts_as_expired_in_every_way_of_endin
         );
         assert_eq!(strict.database().number(&at_its_time), 1, "{way}");
     }
+    // Nor does an operator end it: only the admin's session lived.
+    loose.database().execute("update users set disabled_at = null");
+    let ada = loose.visitor().sign_in("ada@example.org").await;
+    idle(&loose, "ada", "20 minutes");
+    assert_eq!(strict.auth.revoke_all().await.unwrap(), 1);
+    ada.session().await.expired();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,9 +7,11 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod accounts;
+mod acknowledged;
 mod acting;
 mod address;
 mod admin;
+mod answers;
 mod audit;
 mod authorization;
 mod boundaries;

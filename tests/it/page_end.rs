@@ -40,6 +40,12 @@ fn lost(app: &App) -> i64 {
         .number("select count(*) from sessions where page_lost_at is not null")
 }
 
+/// How many sessions have ended with their pages.
+fn ended_pages(app: &App) -> i64 {
+    app.database()
+        .number("select count(*) from ended_sessions where reason = 'page_closed'")
+}
+
 #[tokio::test]
 async fn when_a_page_goes_without_a_word_its_session_ends_as_page_closed() {
     let app = app().await;
@@ -61,8 +67,7 @@ async fn a_page_that_signed_in_and_never_showed_up_has_no_session_for_long() {
     let app = app().await;
     page(&app, "ada").await;
     eventually("the session ends", async || app.sessions() == 0).await;
-    let reasons = "select count(*) from ended_sessions where reason = 'page_closed'";
-    assert_eq!(app.database().number(reasons), 1);
+    assert_eq!(ended_pages(&app), 1);
 }
 
 #[tokio::test]
@@ -78,6 +83,28 @@ async fn a_client_without_a_page_keeps_its_session_whatever_becomes_of_its_strea
 }
 
 #[tokio::test]
+async fn a_page_that_goes_on_asking_keeps_its_session_without_a_stream() {
+    let app = App::start_with(|config| config.page_grace = Duration::from_secs(10)).await;
+    for name in ["ada", "bob"] {
+        app.add_user(name, Role::User).await;
+    }
+    let (ada, bob) = (page(&app, "ada").await, page(&app, "bob").await);
+    let streams = (EventStream::open(&ada).await, EventStream::open(&bob).await);
+    drop(streams);
+    eventually("both losses are noted", async || lost(&app) == 2).await;
+    let with_a_session =
+        "select string_agg(name, ' ') as value from users join sessions on user_id = users.id";
+    eventually("the session of the page that says nothing ends", async || {
+        // This is answered from memory.
+        ada.session_passively().await;
+        app.sessions() < 2
+    })
+    .await;
+    assert_eq!(app.database().text(with_a_session), "ada");
+    assert_eq!(ended_pages(&app), 1);
+}
+
+#[tokio::test]
 async fn a_page_that_comes_back_at_another_instance_keeps_its_session() {
     let app = app().await;
     let grace = |config: &mut oneseat::config::ServeConfig| config.page_grace = Duration::from_secs(1);
@@ -90,12 +117,7 @@ async fn a_page_that_comes_back_at_another_instance_keeps_its_session() {
     assert_eq!(ada.session().await.status, 200);
     // When that stream closes too, the session ends.
     drop(again);
-    eventually("the session ends", async || {
-        app.database()
-            .number("select count(*) from ended_sessions where reason = 'page_closed'")
-            == 2
-    })
-    .await;
+    eventually("the session ends", async || ended_pages(&app) == 2).await;
 }
 
 #[tokio::test]

@@ -51,3 +51,47 @@ fn limits_of_a_session_that_fit_exactly_are_taken() {
     let with_one = config_of(&["--validation-capacity", "7"]).unwrap();
     assert_eq!(with_one.memory.sessions(), 7);
 }
+
+#[test]
+fn a_text_of_the_site_has_its_greatest_length_and_no_more() {
+    let links = |count: usize| vec!["Help=/help"; count].join(",");
+    let label = |length: usize| format!("{}=/help", "ä".repeat(length));
+    let path = |length: usize| format!("Help=/{}", "x".repeat(length - 1));
+    let address = |length: usize| format!("Help={:x<length$}", "https://example.org/");
+    for (flag, fits, is_too_much) in [
+        ("--site-name", "ä".repeat(40), "ä".repeat(41)),
+        ("--site-links", links(8), links(9)),
+        ("--site-links", label(40), label(41)),
+        ("--site-links", path(500), path(501)),
+        ("--site-links", address(500), address(501)),
+    ] {
+        assert!(config_of(&[flag, &fits]).is_ok(), "{flag} {fits}");
+        let bad = config_of(&[flag, &is_too_much]).unwrap_err().to_string();
+        assert!(bad.starts_with(flag), "{bad}");
+    }
+    let all = config_of(&["--site-links", &links(8)]).unwrap();
+    assert_eq!(all.site.links.len(), 8);
+}
+
+#[test]
+fn a_file_of_a_setting_has_its_greatest_size_and_no_more() {
+    const SVG: &str = "<svg xmlns='http://www.w3.org/2000/svg'/>";
+    // What is too much are blanks: cut off, the file would be as good as before.
+    let svg = |bytes: usize| format!("{SVG}{}", " ".repeat(bytes - SVG.len()));
+    let pepper = |bytes: usize| format!("{}\r\n", "x".repeat(bytes));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    for (flag, fits, is_too_much) in [
+        ("--site-logo", svg(64 * 1024), svg(64 * 1024 + 1)),
+        ("--password-pepper-file", pepper(1_024), pepper(1_025)),
+    ] {
+        std::fs::write(path, fits).unwrap();
+        assert!(config_of(&[flag, path]).is_ok(), "{flag}");
+        std::fs::write(path, is_too_much).unwrap();
+        let bad = config_of(&[flag, path]).unwrap_err().to_string();
+        assert!(bad.starts_with(flag), "{bad}");
+    }
+    std::fs::write(path, pepper(7)).unwrap();
+    let read = config_of(&["--password-pepper-file", path]).unwrap();
+    assert_eq!(read.pepper.unwrap().as_bytes(), b"xxxxxxx");
+}

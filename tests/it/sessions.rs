@@ -73,6 +73,33 @@ async fn activity_never_extends_past_the_maximum_lifetime() {
     }
     // Eleven of twelve hours are over.
     assert!((3500..=3600).contains(&app.database().number(LEFT)));
+    // No page offers an extension that would be none, whether today's limit or that of the sign-in is reached.
+    for (until_todays, until_its_own, is_final) in [
+        ("0 seconds", "0 seconds", true),
+        ("0 seconds", "1 hour", true),
+        ("1 hour", "0 seconds", true),
+        ("1 microsecond", "1 microsecond", false),
+    ] {
+        app.database().execute(&format!(
+            "update sessions set created_at = expires_at - interval '12 hours' + interval '{until_todays}',
+                 ends_at = expires_at + interval '{until_its_own}', last_activity = last_activity - interval '1 second'"
+        ));
+        let page = ada.get("/dashboard").await.text;
+        for words in ["and cannot be extended", "is about to reach its maximum length"] {
+            assert_eq!(
+                page.contains(words),
+                is_final,
+                "{until_todays}, {until_its_own}: {page}"
+            );
+        }
+        for words in ["Using your session keeps it alive", "Stay signed in"] {
+            assert_eq!(
+                page.contains(words),
+                !is_final,
+                "{until_todays}, {until_its_own}: {page}"
+            );
+        }
+    }
     app.database().execute(&sql::backdate_sessions("1 hour"));
     assert_eq!(ada.session().await.problem(), "401 session_ended");
 }

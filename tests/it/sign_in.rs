@@ -276,6 +276,28 @@ async fn whatever_is_stored_for_an_address_a_wrong_password_costs_the_same() {
             "{name}: {cost} ns, and {usual} ns"
         );
     }
+
+    // Nothing is hashed while an address is locked, with an account or without, not even for its own user.
+    let ada = program.visitor().sign_in("ada@example.org").await;
+    app.database().execute(
+        "insert into login_failures (email_digest, failed_attempts, locked_until)
+         select email_digest(name || '@example.org'), 5, now() + interval '1 hour'
+             from (select name from users union all select 'nobody') as people",
+    );
+    let before = hashing_time(program.pid());
+    for (name, _) in kinds {
+        let email = format!("{name}@example.org");
+        let answer = program.visitor().login(&email, "not the password").await;
+        assert_eq!(answer.problem(), "403 account_locked", "{name}");
+        let cost = hashing_time(program.pid()) - before;
+        assert!(cost * 20 < usual, "{name}: {cost} ns, and {usual} ns for six");
+    }
+    let change =
+        json!({ "currentPassword": "not the password", "newPassword": "nine green bottles on a wall" });
+    let answer = ada.post("/auth/password/change", &change).await;
+    assert_eq!(answer.problem(), "403 account_locked");
+    let cost = hashing_time(program.pid()) - before;
+    assert!(cost * 20 < usual, "a change: {cost} ns, and {usual} ns for six");
 }
 
 /// A hash of bcrypt at its lowest cost.

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::support::{Answer, App, Client, PASSWORD, eventually, sql};
+use crate::support::{Answer, App, Client, PASSWORD, RowLock, eventually, sql, waiting};
 
 const ADA: &str = "ada@example.org";
 const FIREFOX: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0";
@@ -212,4 +212,22 @@ async fn the_login_page_says_what_a_sign_in_does_to_another_session() {
     );
     let page = App::start().await.visitor().get("/login").await.text;
     assert!(page.contains(words) && !page.contains("you are asked"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_time_was_up_while_a_sign_in_waited_is_not_asked_about_and_has_expired() {
+    let app = app_that_asks().await;
+    app.visitor().sign_in(ADA).await;
+    let mut held = RowLock::on(&app, "users");
+    let visitor = app.visitor();
+    let signing_in = tokio::spawn(async move { visitor.login(ADA, PASSWORD).await });
+    waiting(&app, 1).await;
+    // After the beginning of the sign-in's transaction.
+    held.execute(
+        "set local oneseat.waits_after_commit = 'on'; update sessions set expires_at = clock_timestamp()",
+    );
+    held.let_go();
+    assert_eq!(signing_in.await.unwrap().status, 200);
+    let reasons = "select string_agg(reason, ' ') from ended_sessions";
+    assert_eq!(app.database().text(reasons), "expired");
 }

@@ -251,6 +251,7 @@ async fn a_reader_who_has_read_enough_is_no_error() {
         &["sweep", "--database-url", url],
         &["man"],
         &["completions", "bash"],
+        &["client", "add", "Payroll", "--database-url", url],
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         // Nobody reads any more when the first word is written.
@@ -267,6 +268,8 @@ async fn a_reader_who_has_read_enough_is_no_error() {
         let (code, _, error) = outcome(output);
         assert_eq!((code, error.as_str()), (141, ""), "{command:?}");
     }
+    // Nobody has seen its secret.
+    assert_eq!(app.database().number("select count(*) from service_clients"), 0);
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! An act that has to wait for a lock, while the session that asked for it ends.
 
 use diesel::connection::SimpleConnection;
+use reqwest::Method;
 
 use super::{OWN_CHANGE, acts, forget_everybody, in_short, state, with_mail};
-use crate::support::{Answer, App, eventually};
+use crate::support::{Answer, App, RowLock, eventually, waiting};
 
 /// How the admin's session ends while the act waits, and the answer to the act.
 const MEANWHILE: [(&str, &str); 2] = [
@@ -68,4 +69,23 @@ async fn an_act_that_waits_for_a_lock_is_not_done_when_its_admin_has_ended_meanw
             assert_eq!(state(&app), before, "{method} {path}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_act_is_not_done_when_the_time_of_its_session_was_up_while_it_waited() {
+    let app = App::start().await;
+    let root = app.admin().await;
+    app.signed_in("ada").await;
+    let mut held = RowLock::on(&app, "users where role = 'admin'");
+    let request = root.request(Method::DELETE, "/api/admin/sessions");
+    let act = tokio::spawn(async move { Answer::of(request).await });
+    waiting(&app, 1).await;
+    // After the beginning of the act's transaction.
+    held.execute(
+        "set local oneseat.waits_after_commit = 'on';
+         update sessions set expires_at = clock_timestamp() from users where users.id = user_id and role = 'admin'",
+    );
+    held.let_go();
+    act.await.unwrap().expired();
+    assert_eq!(app.sessions(), 1);
 }

@@ -67,6 +67,27 @@ async fn an_admin_changes_an_address_at_once_and_its_user_verifies_it() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_known_to_be_the_users_is_not_locked_by_what_strangers_tried_with_it() {
+    let app = App::start().await;
+    app.add_user("ada", Role::User).await;
+    let admin = app.admin().await;
+    let id = id_of(&app, ADA);
+    for (email, is_verified) in [(NEW, false), ("lovelace@example.org", true)] {
+        app.database().execute(&format!(
+            "insert into login_failures (email_digest, failed_attempts, locked_until)
+             values (email_digest('{email}'), 5, now() + interval '1 hour')"
+        ));
+        let body = json!({ "email": email, "verified": is_verified });
+        assert_eq!(put(&admin, &id, &body).await.status, 200);
+        let answer = app.visitor().login(email, PASSWORD).await;
+        match is_verified {
+            true => assert_eq!(answer.status, 200, "{answer:?}"),
+            false => assert_eq!(answer.problem(), "403 account_locked"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_an_admin_cannot_change_is_told() {
     let mails = MailServer::start();
     let app = start(&mails).await;

@@ -47,6 +47,54 @@ async fn a_lost_connection_is_told_until_it_is_back_and_the_end_of_the_session_t
     assert!(browser.wait_until("return connection.textContent === ''").await);
 }
 
+/// A stream tells that it lives, and nothing else. While there is no connection, the history is not shown either.
+const MUTE: &str = "
+    const breakable = window.fetch;
+    window.isAway = false;
+    const isBeat = (chunk) => new TextDecoder().decode(chunk).startsWith(':');
+    const mute = () => new TransformStream({ transform(chunk, out) { if (isBeat(chunk)) out.enqueue(chunk); } });
+    window.fetch = async (url, options) => {
+        if (isAway && `${url}`.endsWith('/admin/history')) {
+            return Response.json({ code: 'unavailable' }, { status: 503, headers: { 'Retry-After': '3600' } });
+        }
+        const answer = await breakable(url, options);
+        if (!answer.ok || !`${url}`.endsWith('/auth/session/events')) return answer;
+        return new Response(answer.body.pipeThrough(mute()), { headers: answer.headers });
+    };";
+
+#[tokio::test]
+async fn what_happened_without_a_connection_is_shown_when_it_is_back() {
+    let app = app_with_ada().await;
+    let browser = Browser::open(app.address, "/login").await;
+    browser.run(BREAKABLE).await;
+    browser.run(MUTE).await;
+    browser.sign_in(ADA).await;
+    assert!(browser.wait_until("return window.listens").await);
+    let cut = async || {
+        browser.run("isAway = true; cut()").await;
+        browser.wait_for_words("Reconnecting …").await;
+    };
+    let mend = "isAway = false; mend()";
+
+    cut().await;
+    app.database().execute("update users set role = 'admin'");
+    browser.run(mend).await;
+    browser.click("a[href='/admin/users']").await;
+    browser.wait_for_count("#users-heading .count", 1).await;
+
+    cut().await;
+    app.add_user("grace", Role::User).await;
+    browser.run(mend).await;
+    browser.wait_for_count("#users-heading .count", 2).await;
+
+    // A page that a busy server wanted to give much later comes as soon as the server is heard again.
+    cut().await;
+    browser.click("a[href='/admin/history']").await;
+    browser.wait_for_words("oneseat is busy for a moment.").await;
+    browser.run(mend).await;
+    browser.wait_for_path("/admin/history").await;
+}
+
 #[tokio::test]
 async fn a_sign_out_without_a_network_is_told_to_the_server_when_it_is_back() {
     let app = app_with_ada().await;

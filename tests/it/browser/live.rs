@@ -2,9 +2,19 @@
 
 use oneseat::auth::{Authority, LastAdmin};
 use oneseat::users::{Email, Role};
+use serde_json::json;
 
 use super::{ADA, app_with_ada};
-use crate::support::{Browser, PASSWORD, eventually, sql};
+use crate::support::{App, Browser, MailServer, PASSWORD, eventually, sql};
+
+/// Ends all sessions for this reason.
+fn ended_by_sql(reason: &str) -> String {
+    format!(
+        "with gone as (delete from sessions returning *)
+         insert into ended_sessions select id, user_id, token_digest, ip_address, user_agent, last_activity,
+             expires_at, created_at, now(), '{reason}' from gone"
+    )
+}
 
 #[tokio::test]
 async fn signing_in_elsewhere_shows_the_notice_without_a_request() {
@@ -33,14 +43,50 @@ async fn signing_in_elsewhere_shows_the_notice_without_a_request() {
 
 #[tokio::test]
 async fn a_page_says_how_its_session_ended() {
-    let app = app_with_ada().await;
+    let mails = MailServer::start();
+    let app = App::start_with(|config| mails.configure(config)).await;
+    app.add_user("ada", Role::User).await;
     let browser = Browser::open(app.address, "/login").await;
-    for (reason, words) in [
-        ("revoked", "An administrator ended your session at"),
-        ("password_changed", "Your password was changed at"),
-        ("expired", "Your session came to its end at"),
-        ("restored", "Your session ended at"),
-        ("account_disabled", "Your account was disabled or removed at"),
+    // What happened, what the user can do, and whether the page leads to a new password.
+    for (reason, words, advice, leads_to_a_password) in [
+        (
+            "revoked",
+            "An administrator ended your session at",
+            "You can sign in again. An administrator can tell you why.",
+            false,
+        ),
+        (
+            "password_changed",
+            "Your password was changed at",
+            "Sign in with the new one. If it was not you, choose another at once.",
+            true,
+        ),
+        (
+            "replaced",
+            "You were signed in with",
+            "You can be signed in at one place at a time. If it was not you, choose a new password.",
+            true,
+        ),
+        (
+            "expired",
+            "Your session came to its end at",
+            "Sessions end after a while without activity. Nothing is wrong.",
+            false,
+        ),
+        ("signed_out", "This session was signed out at", "", false),
+        ("page_closed", "when its page was closed.", "", false),
+        (
+            "restored",
+            "the server's data was restored from a backup.",
+            "Please sign in again. Nothing is wrong with your account.",
+            false,
+        ),
+        (
+            "account_disabled",
+            "Your account was disabled or removed at",
+            "An administrator can tell you more.",
+            false,
+        ),
     ] {
         browser.sign_in(ADA).await;
         let email: Email = ADA.parse().unwrap();
@@ -50,6 +96,8 @@ async fn a_page_says_how_its_session_ended() {
                 let password = oneseat::users::Password::chosen(PASSWORD, &[]).unwrap();
                 app.auth.set_password(email, password).await.unwrap();
             }
+            "replaced" => drop(app.visitor().sign_in(ADA).await),
+            "signed_out" | "page_closed" => app.database().execute(&ended_by_sql(reason)),
             "expired" => {
                 app.database().execute(&sql::backdate_sessions("3 hours"));
                 browser.click(".brand").await;
@@ -72,6 +120,17 @@ async fn a_page_says_how_its_session_ended() {
             .await;
         assert_eq!(described[0], "sign-in-again");
         assert!(described[1].as_str().unwrap().contains(words), "{described}");
+        let way_out = browser
+            .run(
+                "const [advice, link] = ['ended-advice', 'ended-way-out'].map((id) => document.getElementById(id));
+                 return [advice.textContent, link.checkVisibility(), link.firstElementChild.getAttribute('href')]",
+            )
+            .await;
+        assert_eq!(
+            way_out,
+            json!([advice, leads_to_a_password, "/forgot"]),
+            "{reason}"
+        );
         browser.click("#sign-in-again").await;
     }
 }
@@ -82,13 +141,11 @@ async fn an_end_while_the_listener_is_cut_off_is_shown() {
     let browser = Browser::open(app.address, "/login").await;
     browser.sign_in(ADA).await;
     // Every connection is cut and the session ends in the same breath.
-    app.database().execute(
+    app.database().execute(&format!(
         "select pg_terminate_backend(pid) from pg_stat_activity
-         where datname = current_database() and pid <> pg_backend_pid();
-         with gone as (delete from sessions returning *)
-         insert into ended_sessions select id, user_id, token_digest, ip_address, user_agent, last_activity,
-             expires_at, created_at, now(), 'revoked' from gone",
-    );
+             where datname = current_database() and pid <> pg_backend_pid(); {}",
+        ended_by_sql("revoked")
+    ));
     browser
         .wait_for_words("An administrator ended your session at")
         .await;
@@ -122,6 +179,30 @@ async fn an_admin_watches_people_come_and_go_and_ends_a_session() {
             .wait_until(&format!("return !document.body.innerText.includes('{ADA}')"))
             .await
     );
+
+    // A session that ends by itself, while the admin is asked about it, is gone as wanted. That an account is gone,
+    // about which something else was to be done, is told.
+    let told =
+        |role: &str| format!("return document.querySelector('[role={role}] .toast p')?.textContent ?? ''");
+    let ada = app.visitor().sign_in(ADA).await;
+    admin.click("a[href='/admin/sessions']").await;
+    admin
+        .click("[aria-label='End the session of ada@example.org']")
+        .await;
+    admin.wait_for_words("End the session of").await;
+    assert_eq!(ada.logout().await.status, 200);
+    admin.click("#confirm-yes").await;
+    admin.wait_for_words("is signed out.").await;
+    assert_eq!(admin.run(&told("alert")).await, "");
+    admin.click("a[href='/admin/users']").await;
+    admin.click("[aria-label='Disable ada@example.org']").await;
+    admin.wait_for_words("Disable the account of").await;
+    let email: Email = ADA.parse().unwrap();
+    let removed = app.auth.remove_user(email, Authority::Operator, LastAdmin::MayGo);
+    removed.await.unwrap();
+    admin.click("#confirm-yes").await;
+    admin.wait_for_words("There is no such account").await;
+    assert_eq!(admin.run(&told("status")).await, "");
 
     admin.click("a[href='/admin/history']").await;
     // The statistics say so, too: the address tells the pages apart.

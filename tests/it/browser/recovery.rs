@@ -1,6 +1,6 @@
 //! The ways back in, as users go them: from the message that stops them to the dashboard.
 
-use oneseat::users::Role;
+use oneseat::users::{Email, Password, Role};
 
 use super::ADA;
 use crate::support::{App, Browser, MailServer, PASSWORD};
@@ -283,6 +283,16 @@ async fn where_no_mail_is_sent_people_are_led_to_an_administrator() {
     app.visitor().sign_in(ADA).await;
     browser
         .wait_for_words("sign in again and change your password, or ask an administrator")
+        .await;
+    browser.click("#sign-in-again").await;
+    browser.sign_in(ADA).await;
+    let password = Password::chosen(PASSWORD, &[]).unwrap();
+    app.auth
+        .set_password(ADA.parse::<Email>().unwrap(), password)
+        .await
+        .unwrap();
+    browser
+        .wait_for_words("If it was not you, ask an administrator at once.")
         .await;
     browser.click("#sign-in-again").await;
     browser.submit_login("una@example.org", PASSWORD).await;

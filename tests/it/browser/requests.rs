@@ -132,6 +132,13 @@ async fn a_401_of_an_application_ends_a_dead_seat_and_no_live_one() {
     let active = "select count(*) from sessions where last_activity > now() - interval '50 minutes'";
     assert_eq!(page.app.database().number(active), 0, "asking is no activity");
     assert_eq!(page.browser.run("return ended").await, json!([]));
+    // Oneseat's own 401 for a service without its secret says nothing of the token.
+    let introspect =
+        "seat.fetch('/auth/introspect', { method: 'POST', body: new URLSearchParams({ token: 'x' }) })
+        .then((response) => response.json()).then(({ code }) => code)";
+    page.begin("service", introspect).await;
+    assert_eq!(page.outcome("service").await, "invalid_client");
+    page.agrees_on(Some(ADA)).await;
     // A caller may give up while oneseat is asked.
     refused();
     page.gate.hold("GET /auth/session ");

@@ -75,6 +75,17 @@ async fn a_stream_that_falls_silent_is_opened_again_and_one_that_speaks_is_not()
         json!([true, [false, true], 2]),
         "something may have changed meanwhile"
     );
+    // However the network cuts what comes: each event is heard, once.
+    for (chunk, changes) in [
+        ("event: chan", 2),
+        ("ged\\ndata:\\n\\nevent: changed\\ndata:\\n", 3),
+        ("\\n", 4),
+        ("event: changed\\ndata:\\n\\nevent: changed\\ndata:\\n\\n", 6),
+    ] {
+        page.browser.run(&format!("streams.at(-1).send('{chunk}')")).await;
+        let heard = format!("return changes === {changes}");
+        assert!(page.browser.wait_until(&heard).await, "{chunk}");
+    }
 
     // The next session begins with a connection that nobody has lost.
     page.browser.run("isCut = true; clocks.at(-1).ring()").await;

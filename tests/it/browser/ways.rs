@@ -47,15 +47,33 @@ async fn a_sign_in_leads_to_no_page_of_another_site() {
 async fn a_password_that_a_busy_server_has_not_looked_at_stays() {
     let app = app_with_ada().await;
     let browser = Browser::open(app.address, "/login").await;
+    browser.run("window.real = fetch").await;
+    browser.fill("#email", ADA).await;
+    browser.fill("#password", PASSWORD).await;
+    for (status, code, words) in [
+        (503, "unavailable", "busy for a moment"),
+        (429, "too_many_requests", "Please wait."),
+    ] {
+        browser
+            .run(&format!(
+                "window.fetch = async () => Response.json({{ code: '{code}', detail: 'Please wait.' }}, {{ status: {status} }})"
+            ))
+            .await;
+        browser.click("#login [type=submit]").await;
+        browser.wait_for_words(words).await;
+        assert_eq!(browser.run("return password.value").await, PASSWORD, "{status}");
+    }
+    // What was looked at and refused is typed anew.
     browser
-        .run(
-            "window.real = fetch;
-             window.fetch = async () => Response.json({ code: 'unavailable' }, { status: 503 })",
-        )
+        .run("window.fetch = async () => Response.json({ code: 'account_disabled', detail: 'It is disabled.' }, { status: 403 })")
         .await;
-    browser.submit_login(ADA, PASSWORD).await;
-    browser.wait_for_words("busy for a moment").await;
-    assert_eq!(browser.run("return password.value").await, PASSWORD);
+    browser.click("#login [type=submit]").await;
+    browser.wait_for_words("It is disabled.").await;
+    assert_eq!(
+        browser.run("return [email.value, password.value]").await,
+        json!([ADA, ""])
+    );
+    browser.fill("#password", PASSWORD).await;
     browser.run("window.fetch = real").await;
     browser.click("[type=submit]").await;
     browser.wait_for("#sign-out").await;

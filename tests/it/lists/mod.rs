@@ -116,6 +116,65 @@ async fn a_search_finds_any_part_of_all_that_a_row_shows() {
 }
 
 #[tokio::test]
+async fn the_history_is_searched_for_reasons_and_for_names_that_look_like_one() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    app.database().execute(
+        "create table past (who text, name text, reason text, address inet, agent text);
+         insert into past values
+             ('out', 'Ada', 'signed_out', '192.0.2.1', null),
+             ('page', 'Bob', 'page_closed', '192.0.2.1', null),
+             ('elsewhere', 'Cy', 'replaced', '192.0.2.1', null),
+             ('late', 'Dora', 'expired', '192.0.2.1', null),
+             ('by', 'Eve', 'revoked', '192.0.2.1', null),
+             ('word', 'Finn', 'password_changed', '192.0.2.1', null),
+             ('off', 'Gus', 'account_disabled', '192.0.2.1', null),
+             ('back', 'Hana', 'restored', '192.0.2.1', null),
+             -- They are called like a reason, and their sessions have ended for another one.
+             ('milk', 'Expired Milk', 'signed_out', '198.51.100.7', 'curl/8.5.0'),
+             ('umla', 'Page Closed', 'expired', '192.0.2.1', null),
+             ('remo', 'Removed User', 'expired', '192.0.2.1', null),
+             ('gone', 'Ivo', 'expired', '192.0.2.1', null);
+         insert into users (name, email) select name, who || '@example.org' from past;
+         insert into ended_sessions
+             select gen_random_uuid(), users.id, sha256(who::bytea), address, agent, now(), now(), now(), now(), reason
+                 from past join users on email = who || '@example.org';
+         delete from users where email = 'gone@example.org'",
+    );
+    for (q, right) in [
+        ("signed out", &["milk", "out"][..]),
+        ("page closed", &["page", "umla"]),
+        ("signed in elsewhere", &["elsewhere"]),
+        ("expired", &["late", "milk", "remo", "removed", "umla"]),
+        ("ended by an admin", &["by"]),
+        ("password changed", &["word"]),
+        ("account disabled", &["off"]),
+        ("backup restored", &["back"]),
+        ("removed user", &["remo", "removed"]),
+        // The beginning of a label, and several words.
+        ("sign", &["elsewhere", "milk", "out"]),
+        ("exp", &["late", "milk", "remo", "removed", "umla"]),
+        ("rem", &["remo", "removed"]),
+        ("milk expired", &["milk"]),
+        ("expired page", &["umla"]),
+        ("closed page", &["umla"]),
+        ("page closed page closed", &["page", "umla"]),
+        ("removed user expired", &["remo", "removed"]),
+        ("removed user signed out", &[]),
+        // The other fields of a row: its name, its address and its device, as an earlier version wrote it.
+        ("hana", &["back"]),
+        ("umla@example", &["umla"]),
+        ("198.51.100.7", &["milk"]),
+        ("198.51.100.0/24", &["milk"]),
+        ("198.51", &["milk"]),
+        ("curl", &["milk"]),
+        ("curl signed out", &["milk"]),
+    ] {
+        assert_eq!(found(&admin, "history", q).await, right, "{q}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_an_earlier_version_opened_is_found_by_what_its_browser_sent() {
     let (app, admin) = app_with_people().await;
     app.database()
@@ -159,7 +218,10 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
     app.database().execute(
         "insert into users (name, email) select initcap(name), name || '@example.org'
              from unnest(array['ivo', 'iva', 'ian', 'nora', 'noel']) as name;
-         insert into users (name, email, password_hash, disabled_at) values ('Dora', 'dora@example.org', '', now());
+         insert into users (name, email, password_hash, disabled_at) values
+             ('Dora', 'dora@example.org', '', now()),
+             -- They are called like labels, and have none but that.
+             ('Locked Admin', 'lena@example.org', '', now()), ('Signed in Twice', 'twice@example.org', '', now());
          insert into one_time_links
              select id, 'invitation', sha256(name::bytea), email, now() + (interval '1 day') * case name when 'Noel' then -1 else 1 end
              from users where name in ('Iva', 'Noel');
@@ -173,16 +235,17 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
         app.visitor().login("ming@example.org", "not the password").await;
     }
     for (q, right) in [
-        ("admin", &["root"][..]),
-        ("disabled", &["dora", "grace"]),
-        ("dis", &["dora", "grace"]),
+        ("admin", &["lena", "root"][..]),
+        ("disabled", &["dora", "grace", "lena", "twice"]),
+        ("dis", &["dora", "grace", "lena", "twice"]),
         // Its mail waits, its link works, or it was given up; one that is too old is none.
         ("invited", &["ian", "iva", "ivo"]),
         ("no password", &["noel", "nora"]),
         ("not verified", &["una"]),
         ("not delivered", &["ivo", "una"]),
         ("Invitation not delivered", &["ivo"]),
-        ("locked", &["ming"]),
+        ("Link to verify the address not delivered", &["una"]),
+        ("locked", &["lena", "ming"]),
         ("grace disabled", &["grace"]),
         // A name and a label of several words, in any order; and several labels.
         ("una not delivered", &["una"]),
@@ -194,9 +257,9 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
         ("grace signed in disabled", &["grace"]),
         ("ming disabled", &[]),
         ("active", &["ada", "ming", "root", "taro"]),
-        ("signed in", &["ada", "grace", "ming", "root", "taro"]),
+        ("signed in", &["ada", "grace", "ming", "root", "taro", "twice"]),
         // No part of a label but its beginning: it would find almost everybody.
-        ("ed", &[]),
+        ("ed", &["lena", "twice"]),
         ("太郎", &["taro"]),
         // An account has no network address, only words.
         ("192.168.1.20", &["ada"]),

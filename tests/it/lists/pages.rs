@@ -221,6 +221,41 @@ async fn the_links_of_a_page_keep_its_search_and_its_reason() {
             "{address}"
         );
     }
+    // And so does its form, so that the next search keeps what is not changed.
+    for page in [&first, &second] {
+        assert!(
+            page.contains("<input id=\"q\" name=\"q\" type=\"search\" dir=\"auto\" value=\"root\""),
+            "{page}"
+        );
+        let chosen: Vec<_> = page
+            .split("<option ")
+            .filter(|option| option.contains(" selected"))
+            .collect();
+        assert!(
+            chosen.len() == 1 && chosen[0].starts_with("value=\"revoked\" selected>"),
+            "{chosen:?}"
+        );
+        assert!(page.contains("How it ended: Ended by an admin."), "{page}");
+    }
+    // A page whose rows have gone meanwhile leads to the first of that search.
+    app.database().execute("delete from ended_sessions");
+    let emptied = admin.get(&next).await.text;
+    assert!(
+        emptied.contains("<a href=\"/admin/history?q=root&#38;reason=revoked\">First page</a>"),
+        "{emptied}"
+    );
+    for list in ["history", "sessions", "users"] {
+        let page = admin.get(&format!("/admin/{list}?q=%22ro+ot%22%26")).await.text;
+        assert!(
+            page.contains("value=\"&#34;ro ot&#34;&#38;\" maxlength"),
+            "{list}: {page}"
+        );
+        let whole = admin.get(&format!("/admin/{list}")).await.text;
+        assert!(
+            !whole.contains(" selected") && !whole.contains("How it ended: "),
+            "{whole}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Hashes of other systems: each is checked once, and then replaced with oneseat's own.
 
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use futures_util::StreamExt;
@@ -145,4 +146,34 @@ async fn a_password_longer_than_a_new_one_may_be_signs_in_and_another_is_asked_f
     assert_eq!(answer.json()["passwordChangeRecommended"], false);
     let answer = app.visitor().login("ada@example.org", &"x".repeat(1_025)).await;
     assert_eq!(answer.problem(), "400 bad_request");
+}
+
+#[tokio::test]
+async fn an_imported_password_made_of_the_users_own_name_is_to_be_replaced() {
+    let app = App::start().await;
+    let own_name = "mountain umbrella teapot";
+    let params = Params::new(8, 1, 1, None).unwrap();
+    let theirs = Argon2::new(Algorithm::Argon2i, Version::V0x13, params);
+    for (name, email, password, is_below) in [
+        (own_name, "ada@example.org", own_name, true),
+        (
+            "Grace",
+            "lantern.harbour@example.org",
+            "lantern harbour example",
+            true,
+        ),
+        // It is a fine password for anybody else.
+        ("Eve", "eve@example.org", own_name, false),
+    ] {
+        let hash = theirs.hash_password(password.as_bytes()).unwrap().to_string();
+        let row = json!({ "email": email, "name": name, "verified": true, "hash": hash }).to_string();
+        let (code, out, _) = import(&app, "users.jsonl", &row, &[]);
+        assert_eq!(code, 0, "{out}");
+        // The first time by that hash, and then by oneseat's own.
+        for _ in 0..2 {
+            let answer = app.visitor().login(email, password).await;
+            assert_eq!(answer.json()["passwordChangeRecommended"], is_below, "{email}");
+        }
+    }
+    assert_eq!(app.database().number(OURS), 3);
 }

@@ -87,10 +87,14 @@ async fn an_address_that_had_its_five_links_gets_five_more_in_the_next_hour() {
         ));
     };
     for hour in 0..3 {
+        // The hour begins with the first request, whenever the others come.
         for n in 1..=7 {
             assert_eq!(mailed().await, i64::from(n <= 5), "hour {hour}, request {n}");
+            if n == 1 || n == 6 {
+                pass(20);
+            }
         }
-        pass(58);
+        pass(18);
         assert_eq!(mailed().await, 0, "hour {hour}");
         pass(2);
     }

@@ -1,11 +1,13 @@
 //! A page shows which user a mailed link is for.
 
-use oneseat::users::Role;
+use oneseat::auth::address::NewAddress;
+use oneseat::auth::{Authority, LastAdmin};
+use oneseat::users::{Email, Password, Role};
 use reqwest::Method;
 use serde_json::json;
 
 use super::{ADA, NEW, forgot, link_to, outbox_is_empty, reset, start};
-use crate::support::{Answer, App, Client, MailServer, RowLock, waiting};
+use crate::support::{Answer, App, Client, MailServer, PASSWORD, RowLock, waiting};
 
 /// The purposes of links.
 const PURPOSES: [&str; 4] = ["invitation", "verification", "password_reset", "email_change"];
@@ -142,10 +144,36 @@ async fn each_link_has_the_time_that_its_mail_says_also_after_an_earlier_one() {
     let eve = app
         .database()
         .text("select id::text from users where name = 'Eve'");
-    for (purpose, least, most) in [
-        ("password_reset", "29 minutes", "30 minutes"),
-        ("verification", "23 hours 59 minutes", "1 day"),
-        ("invitation", "6 days 23 hours 59 minutes", "7 days"),
+    let una = app.signed_in("una").await;
+    for (purpose, least, most, subject, words) in [
+        (
+            "password_reset",
+            "29 minutes",
+            "30 minutes",
+            "Choose a new password for oneseat",
+            "You have half an hour to choose one:",
+        ),
+        (
+            "verification",
+            "23 hours 59 minutes",
+            "1 day",
+            "Confirm your address for oneseat",
+            "You have a day for it:",
+        ),
+        (
+            "invitation",
+            "6 days 23 hours 59 minutes",
+            "7 days",
+            "root invites you to oneseat",
+            "You have seven days to choose one:",
+        ),
+        (
+            "email_change",
+            "7 hours 59 minutes",
+            "8 hours",
+            "Confirm your new address for oneseat",
+            "You have eight hours for it:",
+        ),
     ] {
         for _ in 0..2 {
             match purpose {
@@ -155,14 +183,26 @@ async fn each_link_has_the_time_that_its_mail_says_also_after_an_earlier_one() {
                     let again = app.visitor().post("/auth/email/resend", &grace).await;
                     assert_eq!(again.status, 202);
                 }
+                "email_change" => {
+                    let body = json!({ "currentPassword": PASSWORD, "email": OTHER });
+                    assert_eq!(una.post("/auth/email/change", &body).await.status, 202);
+                }
                 _ => {
                     let path = format!("/api/admin/users/{eve}/password-link");
                     let again = Answer::of(admin.request(Method::POST, &path)).await;
                     assert_eq!(again.status, 204);
                 }
             }
-            mails.next().await;
+            let mut received = vec![mails.next().await];
+            if purpose == "email_change" {
+                // The address that una has is told, too.
+                received.push(mails.next().await);
+            }
             outbox_is_empty(&app).await;
+            received.retain(|mail| mail.header("Subject") == subject);
+            assert_eq!(received.len(), 1, "{purpose}");
+            // The text says it, and so does the HTML.
+            assert_eq!(received[0].raw.matches(words).count(), 2, "{:?}", received[0]);
             let lasts = format!(
                 "select count(*) from one_time_links where purpose = '{purpose}'
                  and expires_at - now() between interval '{least}' and interval '{most}'"
@@ -170,6 +210,72 @@ async fn each_link_has_the_time_that_its_mail_says_also_after_an_earlier_one() {
             assert_eq!(app.database().number(&lasts), 1, "{purpose}");
             app.database()
                 .execute("update one_time_links set expires_at = now() + interval '1 second'");
+        }
+    }
+    // So do the pages on which links are asked for.
+    for (page, words) in [
+        (app.visitor().get("/forgot").await, "It works for half an hour."),
+        (app.visitor().get("/verify").await, "It works for a day."),
+    ] {
+        assert!(page.text.contains(words), "{}", page.text);
+    }
+    let body = json!({ "currentPassword": PASSWORD, "email": OTHER });
+    assert_eq!(una.post("/auth/email/change", &body).await.status, 202);
+    let page = una.get("/dashboard").await.text;
+    assert!(page.contains("The link works for eight hours."), "{page}");
+}
+
+#[tokio::test]
+async fn what_ends_a_link_ends_it_for_good() {
+    let app = App::start().await;
+    let ada = || ADA.parse::<Email>().unwrap();
+    let (by, may_go) = (|| Authority::Operator, LastAdmin::MayGo);
+    let moved = async |from: &str, to: &str| {
+        let new = NewAddress {
+            email: to.parse().unwrap(),
+            is_verified: true,
+            is_mailed: false,
+        };
+        let from: Email = from.parse().unwrap();
+        app.auth.set_email(from, new, by(), may_go).await.unwrap();
+    };
+    let all = &PURPOSES[..];
+    for (what, ended) in [
+        ("disabled and enabled again", all),
+        ("at another address and back again", all),
+        ("removed and made anew", all),
+        ("given a password by an operator", all),
+        ("verified by an operator", &["verification"]),
+        ("given its own address as a verified one", &["verification"]),
+        ("enabled as before", &[]),
+    ] {
+        app.database().execute("delete from users");
+        app.add_unverified_user("ada").await;
+        let tokens = PURPOSES.map(|purpose| link_for(&app, purpose));
+        match what {
+            "disabled and enabled again" => {
+                app.auth.disable(ada(), by(), may_go).await.unwrap();
+                app.auth.enable(ada(), by()).await.unwrap();
+            }
+            "at another address and back again" => {
+                moved(ADA, OTHER).await;
+                moved(OTHER, ADA).await;
+            }
+            "removed and made anew" => {
+                app.auth.remove_user(ada(), by(), may_go).await.unwrap();
+                app.add_unverified_user("ada").await;
+            }
+            "given a password by an operator" => {
+                let password = Password::chosen(NEW, &[]).unwrap();
+                app.auth.set_password(ada(), password).await.unwrap();
+            }
+            "given its own address as a verified one" => moved(ADA, ADA).await,
+            "verified by an operator" => app.auth.verify_email(ada()).await.unwrap(),
+            _ => app.auth.enable(ada(), by()).await.unwrap(),
+        }
+        for (purpose, token) in PURPOSES.iter().zip(&tokens) {
+            let right = if ended.contains(purpose) { 400 } else { 200 };
+            assert_eq!(look(&app, token).await.status, right, "{purpose}: {what}");
         }
     }
 }

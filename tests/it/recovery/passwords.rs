@@ -1,9 +1,10 @@
 //! Passwords are changed by users who know them.
 
+use reqwest::Method;
 use serde_json::json;
 
 use super::{ADA, NEW, change, forgot, link_to, reset, start};
-use crate::support::{App, MailServer, PASSWORD, RowLock, waiting};
+use crate::support::{Answer, App, MailServer, PASSWORD, RowLock, waiting};
 
 #[tokio::test]
 async fn a_password_is_changed_by_who_knows_it() {
@@ -172,6 +173,15 @@ async fn without_mail_nobody_is_promised_one() {
         "{told}"
     );
     assert_eq!(app.database().number("select count(*) from users"), 1);
+    let own = admin.session().await.json()["user"]["id"].clone();
+    let path = format!("/api/admin/users/{}/password-link", own.as_str().unwrap());
+    let answer = Answer::of(admin.request(Method::POST, &path)).await;
+    assert_eq!(answer.problem(), "404 no_mail");
+    let told = answer.json()["detail"].clone();
+    assert!(
+        told.as_str().unwrap().contains("`oneseat user password`"),
+        "{told}"
+    );
     let page = app.visitor().get("/forgot").await.text;
     assert!(
         page.contains("sends no mail") && !page.contains("id=\"forgot\""),

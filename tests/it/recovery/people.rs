@@ -141,6 +141,11 @@ async fn an_admin_sees_accounts_and_disables_and_enables_them() {
     assert_eq!(act("disable").await.status, 204);
     assert_eq!(ada.session().await.json()["reason"], "account_disabled");
     assert_eq!(state("ada").await.0, json!("disabled"));
+    // Not 403: the admin's own account is not the one that is disabled.
+    let refused = act("password-link").await;
+    assert_eq!(refused.problem(), "409 account_disabled");
+    let told = refused.json()["detail"].clone();
+    assert!(told.as_str().unwrap().contains("Enable"), "{told}");
     assert_eq!(act("enable").await.status, 204);
     assert_eq!(app.visitor().login(ADA, PASSWORD).await.status, 200);
     assert_eq!(act("password-link").await.status, 204);

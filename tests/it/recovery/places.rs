@@ -24,7 +24,12 @@ async fn a_seat_taken_from_a_new_place_is_told_once_an_hour() {
     app.add_user("ada", Role::User).await;
     // The first place causes no mail, nor does the same place after a browser update.
     sign_in_with(&app, FIREFOX).await;
+    // A place is forgotten when it was not seen for long, and not long after it was seen first.
+    app.database()
+        .execute("update known_origins set last_seen = now() - interval '179 days'");
     sign_in_with(&app, &FIREFOX.replace("144", "145")).await;
+    let seen_today = "select count(*) from known_origins where last_seen > now() - interval '1 day'";
+    assert_eq!(app.database().number(seen_today), 1);
     assert_eq!(app.database().number("select count(*) from mails"), 0);
     sign_in_with(&app, "curl/8.5.0").await;
     let told = mails.next().await;

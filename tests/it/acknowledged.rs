@@ -1,0 +1,370 @@
+//! No answer shows that something was taken away while another instance may still answer as before.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use futures_util::future::join_all;
+use oneseat::config::{MailPolicy, ServeConfig, TakeoverPolicy};
+use oneseat::users::Role;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{Answer, App, Client, NoSweep, PASSWORD, RowLock, eventually, waiting};
+
+/// Everybody with a session, each for one of the requests that end it.
+const SEATED: [&str; 10] = [
+    "root", "ada", "bob", "carol", "dora", "eve", "frank", "grace", "heidi", "ivan",
+];
+
+/// Those that something is done to.
+const SUBJECTS: [&str; 11] = [
+    "free",
+    "promoted",
+    "disabled",
+    "enabled",
+    "moved",
+    "removed",
+    "locked",
+    "invited",
+    "forgetful",
+    "unproven",
+    "readdressed",
+];
+
+const NEW_PASSWORD: &str = "nine green bottles on a wall";
+
+fn with_mail(config: &mut ServeConfig) {
+    config.policy.mail = MailPolicy::Needed;
+}
+
+fn token(app: &App, name: &str) -> String {
+    app.database()
+        .text(&format!("select encode(sha256('{name}'), 'hex')"))
+}
+
+/// Makes everybody, without a sign-in for each.
+async fn populate(app: &App) {
+    for name in SEATED.into_iter().chain(SUBJECTS) {
+        app.add_user(
+            name,
+            if ["root", "ivan"].contains(&name) {
+                Role::Admin
+            } else {
+                Role::User
+            },
+        )
+        .await;
+    }
+    let seated = SEATED.join("', '");
+    app.database().execute(&format!(
+        "insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+             select now(), id, sha256(sha256(name::bytea)), '192.0.2.1', now(), now() + interval '2 hours', now()
+             from users where name in ('{seated}');
+         update users set disabled_at = now() where name = 'enabled';
+         update users set email_verified = false where name = 'unproven';
+         insert into one_time_links (user_id, purpose, token_digest, email, expires_at)
+             select id, case name when 'moved' then 'email_change' when 'unproven' then 'verification' else 'password_reset' end,
+                 sha256(sha256(name::bytea)), case name when 'moved' then 'elsewhere@example.org' else email end,
+                 now() + interval '20 minutes'
+             from users where name in ('moved', 'unproven', 'forgetful')"
+    ));
+}
+
+/// The requests whose answers show that something was taken away, or that it is not there, and each answer when all
+/// of them have been sent before.
+struct Requests<'a> {
+    app: &'a App,
+    /// Of an instance that asks before a takeover.
+    asks: &'a App,
+    service: (String, String),
+    /// The session of Carol.
+    carol: String,
+    /// What somebody of this name is called in a path. An account that was removed keeps its name here.
+    ids: Vec<(&'static str, String)>,
+}
+
+impl Requests<'_> {
+    fn of(&self, name: &str) -> Client {
+        self.app.visitor().with_token(token(self.app, name))
+    }
+
+    fn user(&self, name: &str, rest: &str) -> String {
+        let (_, id) = self.ids.iter().find(|(of, _)| *of == name).unwrap();
+        format!("/api/admin/users/{id}{rest}")
+    }
+
+    fn all(&self) -> Vec<(String, RequestBuilder, &'static str)> {
+        let (root, ada, visitor) = (self.of("root"), self.of("ada"), self.app.visitor());
+        let (delete, get, post) = (Method::DELETE, Method::GET, Method::POST);
+        let (patch, put) = (Method::PATCH, Method::PUT);
+        let nobody = visitor.with_token("ab".repeat(32));
+        let login = |client: &Client, name: &str, password: &str| {
+            let body = json!({ "email": format!("{name}@example.org"), "password": password });
+            (client.clone(), Method::POST, "/auth/login".to_owned(), body)
+        };
+        let by_link = |path: &str, name: &str| {
+            let body = json!({ "token": token(self.app, name), "password": NEW_PASSWORD });
+            (visitor.clone(), Method::POST, path.to_owned(), body)
+        };
+        let call = |client: &Client, method: &Method, path: &str, body: Value| {
+            (client.clone(), method.clone(), path.to_owned(), body)
+        };
+        let none = Value::Null;
+        let wrong = json!({ "currentPassword": "not the password", "newPassword": NEW_PASSWORD });
+        let right = json!({ "currentPassword": PASSWORD, "newPassword": NEW_PASSWORD });
+        let address = json!({ "currentPassword": "not the password", "email": "mallory@example.org" });
+        let nil = Uuid::nil();
+        let calls = [
+            // A session that has ended, or has left no trace, or lacks the role.
+            (
+                call(&self.of("eve"), &get, "/auth/session", none.clone()),
+                "401 session_ended",
+            ),
+            (
+                call(&self.of("eve"), &get, "/auth/session/events", none.clone()),
+                "401 session_ended",
+            ),
+            (
+                call(&nobody, &get, "/auth/session", none.clone()),
+                "401 token_invalid",
+            ),
+            (
+                call(&ada, &get, "/auth/verify?role=admin", none.clone()),
+                "403 forbidden",
+            ),
+            (
+                call(&ada, &get, "/api/admin/sessions", none.clone()),
+                "403 forbidden",
+            ),
+            // Sign-ins: to a free seat, to a taken one, and refused.
+            (login(&visitor, "free", PASSWORD), "200"),
+            (login(&visitor, "frank", PASSWORD), "200"),
+            (
+                login(&visitor, "grace", "not the password"),
+                "401 invalid_credentials",
+            ),
+            (login(&self.asks.visitor(), "grace", PASSWORD), "409 seat_taken"),
+            // Ends.
+            (
+                call(&self.of("bob"), &post, "/auth/logout", none.clone()),
+                "401 session_ended",
+            ),
+            (
+                call(
+                    &root,
+                    &delete,
+                    &format!("/api/admin/sessions/{}", self.carol),
+                    none.clone(),
+                ),
+                "404 not_found",
+            ),
+            (
+                call(&root, &delete, &self.user("dora", "/session"), none.clone()),
+                "404 not_found",
+            ),
+            (
+                call(
+                    &root,
+                    &delete,
+                    &format!("/api/admin/sessions/{nil}"),
+                    none.clone(),
+                ),
+                "404 not_found",
+            ),
+            (
+                call(&root, &delete, &format!("/api/admin/users/{nil}"), none.clone()),
+                "404 not_found",
+            ),
+            (
+                call(&root, &delete, "/api/admin/sessions?q=nobody", none.clone()),
+                "200",
+            ),
+            // What an admin does to accounts.
+            (
+                call(
+                    &root,
+                    &patch,
+                    &self.user("promoted", ""),
+                    json!({ "role": "admin" }),
+                ),
+                "200",
+            ),
+            (
+                call(&root, &post, &self.user("disabled", "/disable"), none.clone()),
+                "204",
+            ),
+            (
+                call(&root, &post, &self.user("enabled", "/enable"), none.clone()),
+                "204",
+            ),
+            (
+                call(
+                    &root,
+                    &put,
+                    &self.user("readdressed", "/email"),
+                    json!({ "email": "other@example.org" }),
+                ),
+                "200",
+            ),
+            (
+                call(&root, &delete, &self.user("removed", ""), none.clone()),
+                "404 not_found",
+            ),
+            (
+                call(&root, &delete, &self.user("locked", "/lock"), none.clone()),
+                "204",
+            ),
+            (
+                call(
+                    &root,
+                    &post,
+                    &self.user("invited", "/password-link"),
+                    none.clone(),
+                ),
+                "204",
+            ),
+            (
+                call(
+                    &root,
+                    &post,
+                    "/api/admin/users",
+                    json!({ "email": "ada@example.org", "name": "x", "role": "user" }),
+                ),
+                "409 email_taken",
+            ),
+            // What people do to their own.
+            (
+                call(&self.of("heidi"), &post, "/auth/password/change", right),
+                "401 session_ended",
+            ),
+            (
+                call(&ada, &post, "/auth/password/change", wrong),
+                "403 wrong_password",
+            ),
+            (
+                call(&ada, &post, "/auth/email/change", address),
+                "403 wrong_password",
+            ),
+            (call(&ada, &delete, "/auth/email/change", none.clone()), "200"),
+            (
+                call(&ada, &patch, "/auth/account", json!({ "name": "Ada" })),
+                "200",
+            ),
+            (by_link("/auth/password/reset", "forgetful"), "400 link_invalid"),
+            (by_link("/auth/email/verify", "unproven"), "400 link_invalid"),
+            (by_link("/auth/email/confirm", "moved"), "400 link_invalid"),
+        ];
+        let requests = calls.into_iter().map(|((client, method, path, body), answer)| {
+            let mut request = client.request(method.clone(), &path);
+            if !body.is_null() {
+                request = request.json(&body);
+            }
+            (format!("{method} {path} {body}"), request, answer)
+        });
+        let (client, secret) = &self.service;
+        let introspection = visitor
+            .request(post.clone(), "/auth/introspect")
+            .basic_auth(client, Some(secret))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(format!("token={}", token(self.app, "eve")));
+        let introspection = ("introspection".to_owned(), introspection, "200");
+        requests.chain([introspection]).collect()
+    }
+
+    /// An import by Ivan, who is no admin by then.
+    fn import(&self) -> RequestBuilder {
+        self.of("ivan")
+            .request(Method::POST, "/api/admin/users/import")
+            .header("Content-Type", "application/jsonl")
+            .body(r#"{"email":"mallory@example.org"}"#)
+    }
+
+    /// What each of them is answered, when all are sent at once.
+    async fn answers(&self) -> Vec<(String, String, &'static str)> {
+        let answers = self.all().into_iter().map(async |(what, request, expected)| {
+            let answer = Answer::of(request).await;
+            let told = match answer.status.is_success() {
+                true => answer.status.as_str().to_owned(),
+                false => answer.problem(),
+            };
+            (what, told, expected)
+        });
+        join_all(answers).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_nobody_can_know_whether_another_instance_remembers_nothing_is_told_to_be_gone() {
+    let app = App::start_with(with_mail).await;
+    let asks = app.another_instance_with(|config| {
+        with_mail(config);
+        config.policy.takeover = TakeoverPolicy::Ask;
+    });
+    let asks = asks.await;
+    populate(&app).await;
+    let id = |name: &'static str| {
+        let id = format!("select id::text from users where name = '{name}'");
+        (name, app.database().text(&id))
+    };
+    let requests = Requests {
+        app: &app,
+        asks: &asks,
+        service: app.service("service"),
+        carol: app.database().text(
+            "select sessions.id::text from sessions join users on users.id = user_id where name = 'carol'",
+        ),
+        ids: SEATED.into_iter().chain(SUBJECTS).map(id).collect(),
+    };
+    assert_eq!(requests.of("eve").logout().await.status, 200);
+    // An import is refused when it has begun.
+    let mut held = RowLock::on(&app, "users where name = 'ivan'");
+    let import = tokio::spawn(Answer::of(requests.import()));
+    waiting(&app, 1).await;
+    held.execute(
+        "set local oneseat.waits_after_commit = 'on'; update users set role = 'user' where name = 'ivan'",
+    );
+    // No question to the feed is answered, so no instance learns how long to wait.
+    let mut holder = app.database().connect();
+    holder
+        .batch_execute("begin; lock table validation_lease in access exclusive mode")
+        .unwrap();
+    held.let_go();
+    assert_eq!(requests.of("ada").session().await.status, 200);
+    let mut told = requests.answers().await;
+    told.retain(|(_, told, _)| told != "503 unavailable");
+    assert!(told.is_empty(), "{told:#?}");
+    assert_eq!(import.await.unwrap().problem(), "503 unavailable");
+    // What was done is done.
+    holder.batch_execute("rollback").unwrap();
+    eventually("the feed is read again", async || {
+        app.auth.wait_out_leases().await.is_ok() && asks.auth.wait_out_leases().await.is_ok()
+    })
+    .await;
+    let mut told = requests.answers().await;
+    told.retain(|(_, told, expected)| told != expected);
+    assert!(told.is_empty(), "{told:#?}");
+    assert_eq!(Answer::of(requests.import()).await.problem(), "403 forbidden");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_remembered_is_over_when_its_time_is_although_nobody_asked_since() {
+    // The feed is read four times a lease. The longest lease leaves the longest time without a question.
+    let app = App::start_with(|config| config.memory.lease = Duration::from_secs(2)).await;
+    let _no_sweep = NoSweep::over(&app);
+    let ada = app.signed_in("ada").await;
+    app.database().execute(
+        "set oneseat.waits_after_commit = 'on'; update sessions set expires_at = now() + interval '2 seconds'",
+    );
+    let over = app.database().text("select expires_at::text from sessions");
+    let mut is_over = false;
+    while !is_over {
+        let question = format!("select (clock_timestamp() >= '{over}')::int");
+        is_over = app.database().number(&question) == 1;
+        let answer = ada.session_passively().await;
+        if is_over {
+            answer.expired();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
