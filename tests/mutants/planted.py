@@ -100,6 +100,11 @@ def read_all():
     names = [mutant.name for mutant in mutants]
     if doubles := [name for name in names if names.count(name) > 1]:
         fail(f"two mutants have the name {doubles[0]}")
+    known = {}
+    for mutant in mutants:
+        same = [(change["file"], change["from"], change["to"].replace(mutant.name, "")) for change in mutant.changes]
+        if known.setdefault(str(same), mutant) is not mutant:
+            fail(f"{mutant.where} makes the same mistake as {known[str(same)].where}")
     return mutants
 
 
