@@ -29,15 +29,10 @@ async fn point_at(browser: &Browser, element: Element) -> Result<(), CmdError> {
     browser.page.perform_actions(mouse).await
 }
 
-/// Once more if the list renews itself meanwhile.
 async fn point_at_the(browser: &Browser, selector: &str) {
-    loop {
-        let element = browser.wait_for(selector).await;
-        match point_at(browser, element).await {
-            Err(error) if error.is_stale_element_reference() => {}
-            pointed => return pointed.unwrap(),
-        }
-    }
+    browser
+        .use_element(selector, async |element| point_at(browser, element).await)
+        .await;
 }
 
 /// Where that button is on the screen.

@@ -85,7 +85,7 @@ impl Browser {
     }
 
     /// Uses the element as soon as the page shows it and does not replace it meanwhile.
-    async fn use_element(&self, selector: &str, work: impl AsyncFn(Element) -> Result<(), CmdError>) {
+    pub async fn use_element(&self, selector: &str, work: impl AsyncFn(Element) -> Result<(), CmdError>) {
         let deadline = std::time::Instant::now() + TIMEOUT;
         for pause in pauses(Duration::from_millis(200)) {
             match work(self.wait_for(selector).await).await {

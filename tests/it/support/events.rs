@@ -59,8 +59,7 @@ impl EventStream {
                     self.waiting = rest.to_owned();
                     return line;
                 }
-                let chunk = self.response.chunk().await.unwrap().expect("the stream is open");
-                self.waiting.push_str(std::str::from_utf8(&chunk).unwrap());
+                self.read_on().await.expect("the stream is open");
             }
         };
         timeout(time, comment).await.expect("a comment comes in time")
@@ -89,8 +88,14 @@ impl EventStream {
                 }
                 continue;
             }
-            let chunk = self.response.chunk().await.unwrap()?;
-            self.waiting.push_str(std::str::from_utf8(&chunk).unwrap());
+            self.read_on().await?;
         }
+    }
+
+    /// Waits for what comes next. `None`: the stream has ended.
+    async fn read_on(&mut self) -> Option<()> {
+        let chunk = self.response.chunk().await.unwrap()?;
+        self.waiting.push_str(std::str::from_utf8(&chunk).unwrap());
+        Some(())
     }
 }
