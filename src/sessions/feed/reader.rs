@@ -129,7 +129,10 @@ impl Reader {
 
     /// How long to wait before the next question. `None` if nobody needs one.
     fn pause(&self) -> Option<Duration> {
-        if !self.is_set || self.demand.waiting.load(Ordering::SeqCst) > 0 {
+        // After a failure, no load balancer sends anybody here who would be a reason to read: so this goes on until it
+        // is known that all is well.
+        let has_failed = self.demand.has_failed.load(Ordering::Relaxed);
+        if !self.is_set || has_failed || self.demand.waiting.load(Ordering::SeqCst) > 0 {
             return Some(Duration::ZERO);
         }
         let is_watched = self.watchers.count() > 0;
