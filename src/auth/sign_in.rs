@@ -93,7 +93,13 @@ impl Auth {
                 policy: self.policy,
             })
         };
-        match self.with_password(&claim, &password, take).await {
+        let taking = async {
+            // A sign-in that cannot be confirmed would only end the earlier session. All wait here alike, whatever their
+            // password.
+            self.feed.wait_until_read().await?;
+            self.with_password(&claim, &password, take).await
+        };
+        match taking.await {
             Ok(outcome) => self.answer(outcome).await,
             // There is no need to wait: no instance keeps lockouts in memory.
             Err(Error::AccountLocked) => Err(Error::AccountLocked),

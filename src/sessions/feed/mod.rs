@@ -166,6 +166,18 @@ impl Feed {
         Ok(())
     }
 
+    /// If the last question got no answer, waits for one that does. Call it before a commit that could not be confirmed
+    /// otherwise.
+    ///
+    /// # Errors
+    /// The feed could not be read in time.
+    pub async fn wait_until_read(&self) -> Result<(), Unavailable> {
+        if self.has_failed() {
+            self.round_after(Moment::now()).await?;
+        }
+        Ok(())
+    }
+
     /// Notes that a token is being validated. From now on the feed is read for the memory.
     pub fn note_validation(&self) {
         let demand = &self.demand;
