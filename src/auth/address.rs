@@ -153,6 +153,7 @@ impl Auth {
                 // The user has shown that the address is theirs, whatever others have tried with it before.
                 lockout::clear(conn, &new)?;
                 tell_old_address(conn, &link.user, happening(origin))?;
+                forget_note(conn, &new)?;
                 Ok(Vec::new())
             },
         )
@@ -274,6 +275,7 @@ fn set(conn: &mut PgConnection, found: &Credentials, new: &NewAddress) -> Result
             outbox::post(conn, &email.digest(), link, &Happening::default())?;
         }
     }
+    forget_note(conn, email)?;
     Ok(Change::Address)
 }
 
@@ -285,8 +287,13 @@ fn move_to(conn: &mut PgConnection, user: &User, new: &Email, is_verified: bool)
     link::discard_all(conn, user.id)?;
     readdressing::withdraw(conn, user.id, Kind::EmailChange)?;
     readdressing::leave(conn, user.id, &user.email, &email_of(user).digest())?;
-    // A note may be left of an earlier account with this address, or of a mail with the link that was used.
-    undelivered::forget(conn, &new.digest())?;
+    Ok(())
+}
+
+/// Forgets what was not delivered to an address that an account has got: a mail to an earlier account, or one with the
+/// link that was used. Call it after what posts a mail to the address: a delivery locks first the mail, and then the note.
+fn forget_note(conn: &mut PgConnection, email: &Email) -> Result<(), Error> {
+    undelivered::forget(conn, &email.digest())?;
     Ok(())
 }
 
