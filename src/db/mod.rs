@@ -68,6 +68,8 @@ struct Shared {
     permits: FairSemaphore,
     generation: usize,
     since: Instant,
+    /// When a connection gave no answer last, and it was too early to replace the pool.
+    stuck: Option<Instant>,
 }
 
 /// How many connections a pool has.
@@ -144,6 +146,7 @@ impl Database {
             permits: FairSemaphore::new(size as usize),
             generation: 0,
             since: Instant::now(),
+            stuck: None,
         };
         Ok(Self {
             url: url.into(),
@@ -162,16 +165,36 @@ impl Database {
     /// gets new connections, perhaps to another server. A frozen server accepts no connections, so it costs one pool.
     fn replace(&self, generation: usize) {
         let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        if shared.generation != generation {
+            return;
+        }
         // A server that is only slow costs a pool every `LASTS` at most.
-        if shared.generation == generation && (generation == 0 || shared.since.elapsed() > LASTS) {
+        if generation > 0 && shared.since.elapsed() <= LASTS {
+            shared.stuck = Some(Instant::now());
+        } else {
             log::warn!("PostgreSQL gave no answer in time: new connections take the place of the old ones");
             *shared = Shared {
                 pool: pool(&self.url, self.size, self.timeouts, &self.credentials),
                 permits: FairSemaphore::new(self.size as usize),
                 generation: generation + 1,
                 since: Instant::now(),
+                stuck: None,
             };
         }
+    }
+
+    /// The error of a caller who got no connection of this generation. If some are stuck, and it was too early to replace
+    /// the pool, it may be time now: perhaps nobody else gets as far as to find out that there is no answer.
+    fn busy(&self, generation: usize) -> Unavailable {
+        // Much later it is only busy.
+        if self
+            .shared()
+            .stuck
+            .is_some_and(|since| since.elapsed() < 2 * LASTS)
+        {
+            self.replace(generation);
+        }
+        Unavailable("every connection is busy".to_owned())
     }
 
     /// The number of connections, and of unused ones.
@@ -207,7 +230,6 @@ impl Database {
         T: Send + 'static,
         E: From<Unavailable> + Send + 'static,
     {
-        let busy = || Unavailable("every connection is busy".to_owned());
         let Shared {
             pool,
             permits,
@@ -216,8 +238,8 @@ impl Database {
         } = self.shared();
         let permit = timeout(ACQUIRE, permits.acquire(Networks::current()))
             .await
-            .map_err(|_| busy())?
-            .map_err(|Full| busy())?;
+            .map_err(|_| self.busy(generation))?
+            .map_err(|Full| self.busy(generation))?;
         let credentials = self.credentials.clone();
         let (backend, reporter) = timeouts::watched(self.timeouts, &self.url);
         let answer = tokio::task::spawn_blocking(RequestId::carried(move || {
