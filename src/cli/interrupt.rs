@@ -1,11 +1,15 @@
-//! Ctrl-C and other signals in the middle of a short command.
+//! Signals in the middle of a short command, and the end of a server that has stopped.
 
 use std::future::Future;
 use std::io::{IsTerminal, Write, stderr};
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
 
 use super::Failure;
 use super::progress::BARS;
 use super::serve::stop_signal;
+use crate::app::background::write_sums;
 
 /// Exit status after a signal, as shells have it for Ctrl-C.
 pub(super) const STATUS: u8 = 130;
@@ -30,6 +34,31 @@ pub(super) async fn until_told_to_stop(
             Err(Failure::Interrupted)
         }
     }
+}
+
+/// How long a server that has stopped may wait for statements that have begun: longer than any that gets an answer.
+const LAST_WAIT: Duration = Duration::from_secs(10);
+
+/// Ends the program, with this status, at the next signal or after [`LAST_WAIT`], if it has not ended by then. The runtime
+/// waits without end for its threads, and one that waits for a database that never answers does not come back. `tell` says
+/// why the program failed.
+pub(super) fn end_soon(status: u8, tell: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(async {
+                match stop_signal(1) {
+                    Ok(signal) => drop(timeout(LAST_WAIT, signal).await),
+                    Err(_) => sleep(LAST_WAIT).await,
+                }
+            }),
+            Err(_) => std::thread::sleep(LAST_WAIT),
+        }
+        log::warn!("ended without waiting any longer for the database");
+        write_sums();
+        tell();
+        std::process::exit(status.into());
+    });
 }
 
 fn exit_at_the_next_signal() {

@@ -140,6 +140,9 @@ enum Command {
     Man(man::Man),
 }
 
+/// Exit status of a command that failed.
+const FAILED: u8 = 1;
+
 /// Exit status of a command line that cannot be used.
 const USAGE: u8 = 2;
 
@@ -217,13 +220,16 @@ impl Cli {
         for name in unknown_settings(&Self::command()) {
             ::log::warn!("{name} is no setting of this program: `oneseat serve --help` shows all");
         }
-        let done = self.postgres.alone().and_then(|()| self.command.run());
+        let done = self
+            .postgres
+            .alone()
+            .and_then(|()| self.command.run(self.log_format));
         write_sums();
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(Failure::Failed(words)) => {
                 log::last_words(self.log_format, &words, &[]);
-                ExitCode::from(1)
+                ExitCode::from(FAILED)
             }
             Err(Failure::WrongUsage(words)) => {
                 log::last_words(self.log_format, &words, &[]);
@@ -248,7 +254,7 @@ impl Cli {
 }
 
 impl Command {
-    fn run(self) -> Result<(), Failure> {
+    fn run(self, log_format: LogFormat) -> Result<(), Failure> {
         // One thread is enough for everything that waits; the server brings threads of its own.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -256,7 +262,7 @@ impl Command {
             .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
         actix_web::rt::System::with_tokio_rt(|| runtime).block_on(async {
             match self {
-                Self::Serve(command) => command.run().await,
+                Self::Serve(command) => command.run(log_format).await,
                 Self::Migrate(command) => until_told_to_stop(command.run()).await,
                 Self::Sweep(command) => until_told_to_stop(command.run()).await,
                 Self::Database(command) => command.run().await,

@@ -6,8 +6,10 @@ use std::time::Duration;
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use clap::Args;
 
+use super::interrupt::end_soon;
+use super::log::{LogFormat, last_words};
 use super::welcome::Welcome;
-use super::{Failure, notify, open_files};
+use super::{FAILED, Failure, notify, open_files};
 use crate::app::App;
 use crate::config::{self, DatabaseConfig, DatabaseSettings, ServeConfig, ServeSettings, StandardOutput};
 
@@ -32,7 +34,7 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self, log_format: LogFormat) -> Result<(), Failure> {
         let (database, mut serve) =
             config::serve(&self.database, &self.serve, StandardOutput::of_this_program())?;
         if serve.mail.is_none() {
@@ -55,6 +57,7 @@ impl Serve {
         let Some(app) = build(database, serve, &mut shutdown).await? else {
             return Ok(());
         };
+        let has_private_database = app.has_private_database();
         let welcome = Welcome::of(&app).await?;
         let mut unshown = None;
         let told_to_stop = async {
@@ -68,8 +71,20 @@ impl Serve {
             () = hurry => Ok(()),
         };
         log::info!("stopped");
-        served?;
-        unshown.map_or(Ok(()), Err)
+        let done = served
+            .map_err(Failure::from)
+            .and_then(|()| unshown.map_or(Ok(()), Err));
+        // The end of a private PostgreSQL ends whatever waits for it, and must not be cut short.
+        if !has_private_database {
+            match &done {
+                Err(Failure::Failed(words)) => {
+                    let words = words.clone();
+                    end_soon(FAILED, move || last_words(log_format, &words, &[]));
+                }
+                _ => end_soon(0, || {}),
+            }
+        }
+        done
     }
 }
 
