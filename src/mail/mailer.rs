@@ -10,14 +10,17 @@ use lettre::transport::smtp;
 use lettre::{Address, SmtpTransport, Transport};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::last_taken::LastTaken;
 use super::{Message, names};
 use crate::domain_name;
 use crate::redaction::Secrets;
 
-/// The timeout of one step of the SMTP dialogue. All steps together end before the lease of the mail.
+/// The timeout of one read or write of the SMTP dialogue.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
+/// The time for the whole dialogue: a server may always say a little, and the lease of the mail ends.
+const WHOLE: Duration = Duration::from_secs(4 * 60);
 
 /// The transport of messages.
 #[derive(Clone, Debug)]
@@ -88,7 +91,7 @@ impl Mailer {
     }
 
     /// Sends the message on its own thread: a server may be slow, and a stop waits without end for threads of
-    /// the runtime.
+    /// the runtime. A server that has not taken the message in time may still take it.
     ///
     /// # Errors
     /// The words of the server or the network, as far as the log may contain them ([`crate::redaction`]).
@@ -99,7 +102,13 @@ impl Mailer {
             .name("mail".to_owned())
             .spawn(move || sender.send(mailer.send_now(&to, &message)))
             .map_err(|error| NotSent::Yet(error.to_string()))?;
-        carried.await.map_err(|error| NotSent::Yet(error.to_string()))?
+        match timeout(WHOLE, carried).await {
+            Ok(sent) => sent.map_err(|error| NotSent::Yet(error.to_string()))?,
+            Err(_) => Err(NotSent::Yet(format!(
+                "the server did not take it within {} minutes",
+                WHOLE.as_secs() / 60
+            ))),
+        }
     }
 
     fn send_now(&self, to: &str, message: &Message) -> Result<(), NotSent> {
@@ -225,6 +234,25 @@ mod tests {
             panic!("no SMTP server");
         };
         assert_eq!(smtp.from.to_string(), "Seat <seat@xn--mnchen-3ya.de>");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_comes_to_an_end_is_left_before_the_mail_is_anybodys_again() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("smtp://{}", silent.local_addr().unwrap());
+        let mailer = Mailer::smtp(&url, "seat@example.org", None).unwrap();
+        let message = Message {
+            subject: String::new(),
+            text: String::new(),
+            html: String::new(),
+        };
+        let began = tokio::time::Instant::now();
+        let sent = mailer.send("ada@example.org".to_owned(), message).await;
+        assert_eq!(began.elapsed(), WHOLE);
+        let Err(NotSent::Yet(words)) = sent else {
+            panic!("{sent:?}");
+        };
+        assert_eq!(words, "the server did not take it within 4 minutes");
     }
 
     #[test]
