@@ -271,6 +271,7 @@ mod tests {
                 Some("my seat"),
             ),
             ("host=/run application_name=seat dbname=x", Some("seat")),
+            ("host=/run application_name='' dbname=x", Some("")),
             (
                 r"application_name='it\'s a \\ seat' dbname=x",
                 Some(r"it's a \ seat"),

@@ -282,6 +282,20 @@ mod tests {
     }
 
     #[test]
+    fn a_record_has_ten_fields_at_most() {
+        let fields = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"].map(|name| (name, 1));
+        let told = |fields: &[(&str, i32)]| {
+            let record = Record::builder()
+                .key_values(&fields)
+                .args(format_args!("x"))
+                .build();
+            words(&record)
+        };
+        let ten = "x a=1 b=1 c=1 d=1 e=1 f=1 g=1 h=1 i=1 j=1";
+        assert_eq!([told(&fields[..10]), told(&fields)], [ten; 2]);
+    }
+
+    #[test]
     fn a_record_of_a_megabyte_is_cut_with_a_mark() {
         for letter in ["x", "\n", "\"", "\u{e0001}", "é"] {
             let long = letter.repeat((1 << 20) / letter.len());

@@ -165,6 +165,16 @@ mod tests {
                 "550 user O Brien unknown",
                 "550 user [...] unknown",
             ),
+            // At the beginning of a line, too.
+            ("al@example.org", "al at example dot org: no", "[address]: no"),
+            ("ada@example.org", "Ada unknown", "[...] unknown"),
+            // A part of another word.
+            (
+                "ada@example.org",
+                "550 Canada unavailable",
+                "550 Canada unavailable",
+            ),
+            ("ab@cd.io", "550 <ab@cd.io>: no", "550 <[address]>: no"),
             (
                 "ünal@example.org",
                 "550 user Ünal (unal?) unknown",

@@ -30,6 +30,11 @@ fn what_helps_an_operator_stays() {
 }
 
 #[test]
+fn a_plain_word_that_quoted_printable_has_broken_is_whole_again() {
+    assert_eq!(cleaned("550 mail=\r\nbox full"), "550 mailbox full");
+}
+
+#[test]
 fn lines_become_one_and_what_cannot_be_printed_is_left_out() {
     let words = "FATAL:  no\r\n\tway\u{2028}out \u{2029}of\u{85} \u{1b}[31mhere\u{202e}\u{0}\u{feff}";
     assert_eq!(cleaned(words), "FATAL: no way out of [31mhere");
@@ -140,6 +145,13 @@ fn credentials_are_taken_out_in_the_forms_in_which_they_travel() {
 #[test]
 fn a_stranger_decides_neither_how_much_is_told_nor_how_much_is_read() {
     assert_eq!(cleaned(&"no ".repeat(10_000)).chars().count(), MOST);
+    let longest = "somewhere ".repeat(19) + "everywhere";
+    assert_eq!(cleaned(&longest), longest);
+    assert_eq!(
+        cleaned(&format!("{longest}s")),
+        format!("{}...", &longest[..MOST - 3])
+    );
+    assert_ne!(cleaned(&"x".repeat(LOOKED_AT)), "");
     assert_eq!(cleaned(&"x".repeat(LOOKED_AT + 1)), "");
     let half = format!("{} hunter2", " ".repeat(LOOKED_AT - 5));
     assert_eq!(Secrets::of_url("x://u:hunter2@h").cleaned(&half), "");

@@ -221,6 +221,19 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_closes_takes_no_other_of_its_session_along() {
+        let watchers = Watchers::new(5);
+        let (user, session) = (Uuid::new_v4(), Uuid::new_v4());
+        let closes = watchers.watch(user, session).unwrap();
+        let mut stays = watchers.watch(user, session).unwrap();
+        drop(closes);
+        assert_eq!((watchers.count(), watchers.watched()), (1, vec![session]));
+        assert_eq!(stays.ended.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        drop(stays);
+        assert_eq!((watchers.count(), watchers.watched()), (0, vec![]));
+    }
+
+    #[test]
     fn everybody_who_watches_a_session_is_told_and_nobody_else() {
         let watchers = Watchers::new(5);
         let (user, session) = (Uuid::new_v4(), Uuid::new_v4());

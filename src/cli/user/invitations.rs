@@ -120,6 +120,11 @@ mod tests {
             assert_eq!(watched(counts, long).await, Sending::UnderWay, "{counts:?}");
         }
         assert_eq!(watched(&[Some([1, 9, 0]), None], long).await, Sending::Unknown);
+        let unchanged = [Some([1, 9, 0]), Some([1, 9, 0])];
+        assert_eq!(
+            watched(&unchanged, Duration::from_millis(1)).await,
+            Sending::Left(1)
+        );
         assert_eq!(
             watched(&[Some([2, 9, 5])], Duration::ZERO).await,
             Sending::Left(2)

@@ -165,6 +165,36 @@ fn only_what_took_something_away_is_waited_for() {
 }
 
 #[test]
+fn when_something_may_have_been_missed_it_may_be_the_end_of_anybody_just_now() {
+    let (memory, user) = (memory(10), Uuid::new_v4());
+    let missed = [
+        Round {
+            is_lost: true,
+            ..round(&[])
+        },
+        Round {
+            server: "another".into(),
+            ..round(&[])
+        },
+        Round {
+            is_reliable: false,
+            ..round(&[])
+        },
+        // The first that is reliable again.
+        round(&[]),
+        round(&[Uuid::nil()]),
+    ];
+    for round in missed {
+        let before = Moment::now();
+        memory.hear(&round);
+        assert!(memory.last_end(user).is_from(before), "{round:?}");
+    }
+    let last = memory.last_end(user);
+    memory.hear(&round(&[Uuid::new_v4()]));
+    assert_eq!(memory.last_end(user), last);
+}
+
+#[test]
 fn a_value_that_is_old_is_asked_for_again() {
     let (memory, user) = (memory(10), Uuid::new_v4());
     memory.learn(user, 1);

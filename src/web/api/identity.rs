@@ -170,6 +170,9 @@ mod tests {
             ("connection", "REMOTE_GROUPS"),
         ] {
             assert!(ada().claimed_otherwise(&headers(&[claim])).is_some(), "{claim:?}");
+            // Also in a later header of that name.
+            let later = headers(&[("connection", "close"), ("connection", "TE"), claim]);
+            assert!(ada().claimed_otherwise(&later).is_some(), "{claim:?}");
         }
     }
 

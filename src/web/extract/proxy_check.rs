@@ -213,6 +213,9 @@ mod tests {
         }
         assert!(told(&proxies, &check, "10.1.0.0", &[]).is_empty());
         assert_eq!(check.0.lock().unwrap().len(), MOST);
+        // Those that are remembered are still looked at: this one sent no name before.
+        let named = [("x-forwarded-for", "192.0.2.2"), ("x-request-id", "a")];
+        assert_eq!(told(&proxies, &check, "10.0.0.0", &named).len(), 1);
     }
 
     #[test]
