@@ -1,6 +1,6 @@
 //! No answer shows that something was taken away while another instance may still answer as before.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
@@ -10,7 +10,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, App, Client, NoSweep, PASSWORD, RowLock, eventually, waiting};
+use crate::support::{Answer, App, Client, NoSweep, PASSWORD, RowLock, eventually, sql, waiting};
 
 /// Everybody with a session, each for one of the requests that end it.
 const SEATED: [&str; 10] = [
@@ -289,5 +289,47 @@ async fn a_session_that_is_remembered_is_over_when_its_time_is_although_nobody_a
             answer.expired();
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_another_instance_has_just_written_is_told_no_earlier_than_there() {
+    let lease = Duration::from_secs(2);
+    let app = App::start_with(|config| config.memory.lease = lease).await;
+    populate(&app).await;
+    let requests = Requests {
+        app: &app,
+        asks: &app,
+        service: app.service("service"),
+        carol: String::new(),
+        ids: Vec::new(),
+    };
+    let began = Instant::now();
+    // As an instance writes it, which waits after that.
+    let revoke = sql::REVOKED;
+    app.database()
+        .execute(&format!("set oneseat.waits_after_commit = 'on'; {revoke}"));
+    let told = async |request: RequestBuilder| {
+        let answer = Answer::of(request).await;
+        (answer.status.as_u16(), began.elapsed())
+    };
+    let ask = |name: &str, path: &str| told(requests.of(name).request(Method::GET, path));
+    let sign_in = json!({ "email": "eve@example.org", "password": PASSWORD });
+    let sign_in = app.visitor().request(Method::POST, "/auth/login").json(&sign_in);
+    let (_, introspection, _) = requests.introspection("dora", "200");
+    let answers = tokio::join!(
+        ask("ada", "/auth/session"),
+        ask("bob", "/auth/verify"),
+        ask("carol", "/auth/session/events"),
+        ask("root", "/api/admin/sessions"),
+        told(introspection),
+        told(sign_in),
+    );
+    let (ada, bob, carol, root, dora, eve) = answers;
+    let answers = [ada, bob, carol, root, dora, eve];
+    let statuses = answers.map(|(status, _)| status);
+    assert_eq!(statuses, [401, 401, 401, 401, 200, 200]);
+    for (_, after) in answers {
+        assert!(after > lease, "{after:?}");
     }
 }

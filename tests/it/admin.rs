@@ -262,9 +262,16 @@ async fn an_end_of_many_takes_no_more_than_the_admin_has_seen() {
         assert_eq!(answer.problem(), "400 bad_request", "{query}");
         assert_eq!(answer.json()["field"], field, "{query}");
     }
+    // The same moment, as clocks elsewhere show it.
+    let elsewhere = |hours: i32| {
+        let at = chrono::DateTime::parse_from_rfc3339(&seen).unwrap();
+        let at = at.with_timezone(&chrono::FixedOffset::east_opt(hours * 3_600).unwrap());
+        at.to_rfc3339().replace('+', "%2B")
+    };
     for (query, ended) in [
         (format!("q=eve&createdBefore={seen}"), 0),
-        (format!("createdBefore={seen}&atMost=2"), 1),
+        (format!("q=eve&createdBefore={}", elsewhere(5)), 0),
+        (format!("createdBefore={}&atMost=2", elsewhere(-7)), 1),
         (format!("createdBefore={seen}&atMost=2"), 0),
     ] {
         let answer = delete(&admin, &format!("/api/admin/sessions?{query}")).await;

@@ -1,5 +1,6 @@
 //! Each field of an answer in JSON says what PostgreSQL holds: no two values here are alike.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use oneseat::users::Role;
 use serde_json::{Value, json};
 
@@ -125,6 +126,25 @@ fn printed(app: &App, command: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// The lines that a command prints for another program, each in its parts.
+fn lines(app: &App, command: &[&str]) -> Vec<Vec<String>> {
+    let args = [command, &["--database-url", app.database().url()]].concat();
+    let output = oneseat(&args, "");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let parts = |line: &str| line.split('\t').map(ToOwned::to_owned).collect();
+    text.lines().map(parts).collect()
+}
+
+/// Text as it is, and a time to the second.
+fn in_line(value: &Value) -> String {
+    let text = value.as_str().unwrap();
+    match text.parse::<DateTime<Utc>>() {
+        Ok(at) => at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        Err(_) => text.to_owned(),
+    }
+}
+
 #[tokio::test]
 async fn each_field_of_an_answer_is_what_the_database_holds() {
     let app = App::start().await;
@@ -194,6 +214,53 @@ async fn each_field_of_an_answer_is_what_the_database_holds() {
         printed(&app, &["client", "list"]),
         json!([{ "id": client, "name": "Payroll", "createdAt": created }])
     );
+
+    let of = |object: &Value, field: &str| in_line(&object[field]);
+    assert_eq!(
+        lines(&app, &["session", "list", "--search", email]),
+        [[
+            of(&user, "name"),
+            email.to_owned(),
+            of(&live, "ipAddress"),
+            of(&live, "lastActivity"),
+            of(&live, "createdAt"),
+            "An unknown program".to_owned(),
+            of(&live, "expiresAt"),
+            of(&live, "id"),
+        ]]
+    );
+    assert_eq!(
+        lines(&app, &["client", "list"]),
+        [[
+            "Payroll".to_owned(),
+            in_line(&created.clone().into()),
+            client.clone()
+        ]]
+    );
+    let seat = format!(
+        "since {} from {}, until {}",
+        of(&live, "createdAt"),
+        of(&live, "ipAddress"),
+        of(&live, "expiresAt")
+    );
+    let undelivered = &active["undelivered"];
+    let given_up = format!(
+        "Link for a new password, given up {}: {}",
+        of(undelivered, "givenUpAt"),
+        of(undelivered, "reason")
+    );
+    let facts = [
+        ("name", of(&user, "name")),
+        ("email", email.to_owned()),
+        ("role", "user".to_owned()),
+        ("state", "active".to_owned()),
+        ("locked", format!("until {}", of(&active, "lockedUntil"))),
+        ("added", of(&active, "createdAt")),
+        ("seat", seat),
+        ("not delivered", given_up),
+    ];
+    let facts = facts.map(|(name, value)| vec![name.to_owned(), value]);
+    assert_eq!(lines(&app, &["user", "show", email]), facts);
 
     app.database().execute("delete from login_failures");
     let signed_in = app.visitor().login(email, PASSWORD).await.json();

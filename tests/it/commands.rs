@@ -36,7 +36,28 @@ async fn an_added_user_signs_in_with_the_generated_password() {
         .lines()
         .find_map(|line| line.strip_prefix("password, shown once: "))
         .unwrap();
+    assert_eq!(
+        out,
+        format!("added ada@example.org (user)\npassword, shown once: {password}\n")
+    );
     assert_eq!(app.visitor().login("ada@example.org", password).await.status, 200);
+    let add = [
+        "user",
+        "add",
+        "bob@example.org",
+        "--name",
+        "Bob",
+        "--role",
+        "admin",
+        "--password-stdin",
+    ];
+    let (code, out, _) = run(&app, &add, &format!("{PASSWORD}\n"));
+    let verify = "not verified yet, so not able to sign in: oneseat user verify bob@example.org";
+    assert_eq!(
+        (code, out),
+        (0, format!("added bob@example.org (admin)\n{verify}\n"))
+    );
+    assert_eq!(app.visitor().login("bob@example.org", PASSWORD).await.status, 403);
 }
 
 #[tokio::test]
@@ -295,6 +316,76 @@ async fn sweep_and_migrate_say_what_they_did() {
 }
 
 #[test]
+fn migrate_says_what_it_applied_and_nothing_else() {
+    let database = Database::empty();
+    let migrate = ["migrate", "--database-url", database.url()];
+    let applied = outcome(oneseat(&migrate, ""));
+    let versions = "select string_agg('applied ' || version || e'\\n', '' order by version) from __diesel_schema_migrations";
+    assert_eq!(applied, (0, database.text(versions), String::new()));
+    assert_eq!(
+        outcome(oneseat(&migrate, "")),
+        (0, "up to date\n".to_owned(), String::new())
+    );
+}
+
+#[test]
+fn a_bad_password_is_told_before_a_database_is_asked() {
+    let nowhere = [
+        "--password-stdin",
+        "--database-url",
+        "postgres://127.0.0.1:1/nothing",
+    ];
+    for (command, given, words) in [
+        (
+            &["user", "password", "ada@example.org"][..],
+            "short\n",
+            "password must have at least 15 characters",
+        ),
+        (
+            &["user", "password", "ada.lovelace.of.london@example.org"],
+            "ada.lovelace.of.london\n",
+            "password is too easy to guess: it says little more than your name, your address or what this service is called",
+        ),
+        (
+            &["user", "add", "ada@example.org", "--name", "Ada"],
+            "short\n",
+            "password must have at least 15 characters",
+        ),
+    ] {
+        let told = outcome(oneseat(&[command, &nowhere].concat(), given));
+        assert_eq!(
+            told,
+            (1, String::new(), format!("oneseat: {words}\n")),
+            "{command:?}"
+        );
+    }
+}
+
+#[test]
+fn a_host_that_nobody_knows_is_told_apart_from_a_string_that_cannot_be_read() {
+    let unknown = "the host in the connection string has no address that can be found; check how it is written and the \
+                   name service (special characters in a password must be percent-encoded)";
+    let unreadable = "the connection string cannot be used; write it like postgres://user@host/database, with special \
+                      characters percent-encoded";
+    for (url, words) in [
+        ("postgres://u:canary@no-such-host.invalid/db", unknown),
+        ("postgres://u:canary%zz@localhost/db", unreadable),
+        ("postgres://u:can/canary@localhost/db", unreadable),
+    ] {
+        let told = outcome(oneseat(&["user", "list", "--database-url", url], ""));
+        assert_eq!(
+            told,
+            (
+                1,
+                String::new(),
+                format!("oneseat: the database is unavailable: {words}\n")
+            ),
+            "{url}"
+        );
+    }
+}
+
+#[test]
 fn every_bad_setting_is_named_before_anything_starts() {
     let args = [
         "serve",
@@ -398,27 +489,81 @@ fn a_password_in_a_broken_connection_string_is_not_repeated() {
 async fn what_an_operator_does_is_in_the_security_log() {
     let app = App::start().await;
     app.add_user("ada", Role::User).await;
-    app.visitor().login("ada@example.org", "not the password").await;
-    app.database().execute("update users set email_verified = false");
-    for (verb, event) in [
-        ("disable", "user_disabled"),
-        ("enable", "user_enabled"),
-        ("unlock", "authn_login_unlock"),
-        ("verify", "user_verified"),
-        ("remove", "user_deleted"),
+    app.add_user("root", Role::Admin).await;
+    let user = app
+        .database()
+        .text("select 'user=' || id from users where name = 'ada'");
+    let ada = "countess@example.org";
+    let address = format!("address={}", app.database().short_digest(ada));
+    for (args, event) in [
+        (
+            &["user", "rename", "ada@example.org", "--name", "Ada"][..],
+            format!("user_updated {user} attribute=name"),
+        ),
+        (
+            &[
+                "user",
+                "address",
+                "ada@example.org",
+                ada,
+                "--verified",
+                "--no-mail",
+            ],
+            format!("user_updated {user} attribute=email"),
+        ),
+        (
+            &["user", "role", ada, "admin"],
+            format!("authz_change {user} was=user role=admin"),
+        ),
+        (
+            &["user", "role", ada, "user"],
+            format!("authz_change {user} was=admin role=user"),
+        ),
+        (&["user", "disable", ada], format!("user_disabled {user}")),
+        (&["user", "enable", ada], format!("user_enabled {user}")),
+        (&["user", "unlock", ada], format!("authn_login_unlock {address}")),
+        (&["user", "verify", ada], format!("user_verified {user}")),
+        (
+            &["user", "password", ada],
+            format!("authn_password_change {user}"),
+        ),
+        (&["user", "remove", ada, "--yes"], format!("user_deleted {user}")),
+        (
+            &["client", "add", "Payroll"],
+            "service_client_created name=Payroll".to_owned(),
+        ),
+        (
+            &["client", "remove", "Payroll", "--yes"],
+            "service_client_deleted name=Payroll".to_owned(),
+        ),
     ] {
-        let yes: &[&str] = if verb == "remove" { &["--yes"] } else { &[] };
-        let (_, _, log) = run(&app, &[&["user", verb, "ada@example.org"], yes].concat(), "");
-        assert!(
-            log.contains(event) && log.contains("by=operator"),
-            "{verb}: {log}"
-        );
+        if args.contains(&"enable") {
+            app.visitor().login(ada, "not the password").await;
+            app.database()
+                .execute("update users set email_verified = false where name = 'Ada'");
+        }
+        let (_, _, log) = run(&app, args, "");
+        let told = log
+            .lines()
+            .filter_map(|line| line.split_once("oneseat::security] "));
+        let told: Vec<_> = told.map(|(_, words)| words).collect();
+        assert_eq!(told, [format!("{event} by=operator")], "{args:?}: {log}");
     }
     app.signed_in("grace").await;
     app.database()
         .execute(&crate::support::sql::backdate_sessions("3 hours"));
+    // However many they are: the audit log leaves none out.
+    app.database().execute(
+        "insert into users (name, email) select 'u', n || '@example.org' from generate_series(1, 29) as n;
+         insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+             select now(), id, sha256(email::bytea), '192.0.2.1', now(), now() - interval '1 second', now()
+             from users where name = 'u'",
+    );
     let (_, _, log) = run(&app, &["sweep"], "");
-    assert!(log.contains("reason=expired") && log.contains("by=time"), "{log}");
+    let ends = log
+        .lines()
+        .filter(|line| line.contains("reason=expired") && line.contains("by=time"));
+    assert_eq!(ends.count(), 30, "{log}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Why a session ended: on the next request, in the history, and at once over the event stream.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oneseat::auth::{Authority, LastAdmin};
 use oneseat::sessions::EndReason;
@@ -237,6 +237,20 @@ async fn my_history_tells_my_past_sessions_and_no_others() {
             "userAgent"
         ]
     );
+    // Only the last fifty, the latest first.
+    app.database().execute(
+        "insert into ended_sessions (id, user_id, token_digest, ip_address, user_agent, last_activity, expires_at, created_at, ended_at, reason)
+             select gen_random_uuid(), id, sha256(n::text::bytea), '192.0.2.1', n, now(), now(), now(), now() - n * interval '1 minute', 'expired'
+             from users, generate_series(1, 60) as n where email = 'ada@example.org'",
+    );
+    let history = ada.get("/auth/history").await.json();
+    let told = history["sessions"].as_array().unwrap().iter();
+    let told: Vec<_> = told
+        .skip(1)
+        .map(|session| session["userAgent"].as_str().unwrap())
+        .collect();
+    let latest: Vec<_> = (1..50).map(|n| n.to_string()).collect();
+    assert_eq!(told, latest);
 }
 
 #[tokio::test]
@@ -407,5 +421,8 @@ async fn a_stream_on_which_nothing_happens_shows_that_it_lives() {
     let patience = Duration::from_secs(50);
     assert_eq!(stream.comment_within(patience).await, ": open");
     assert_eq!(stream.comment_within(patience).await, ": beat");
+    let first = Instant::now();
     assert_eq!(stream.comment_within(patience).await, ": beat");
+    // One that beat without a pause would keep a processor and a network busy.
+    assert!(first.elapsed() > Duration::from_secs(10), "{:?}", first.elapsed());
 }

@@ -154,6 +154,27 @@ async fn a_parameter_of_the_query_that_cannot_be_used_is_named_by_every_call() {
     }
     let answer = admin.request(Method::DELETE, "/api/admin/sessions?q=");
     assert_eq!(Answer::of(answer).await.json()["field"], "q");
+    let takes = "The query takes once, true or false, and nothing else";
+    let not_utf_8 = "The query is not UTF-8 where it is percent-encoded";
+    let (word, longer) = ("a".repeat(20), "a".repeat(21));
+    for (query, words, field) in [
+        ("once=1", "once must be true or false", json!("once")),
+        ("once=true&once=true", takes, json!("once")),
+        // What is not known is the caller's own text, and so is what is long or no word.
+        ("twice=true", takes, Value::Null),
+        (format!("{word}=%ff").as_str(), not_utf_8, json!(word)),
+        (format!("{longer}=%ff").as_str(), not_utf_8, Value::Null),
+        ("on-ce=%ff", not_utf_8, Value::Null),
+    ] {
+        let answer = admin.get(&format!("/auth/session/events?{query}")).await;
+        assert_eq!(answer.problem(), "400 bad_request", "{query}");
+        let problem = answer.json();
+        assert_eq!(
+            (&problem["detail"], &problem["field"]),
+            (&json!(words), &field),
+            "{query}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -228,3 +228,17 @@ async fn a_lease_that_runs_out_while_tokens_are_checked_is_counted() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_runs_out_while_nobody_checks_a_token_is_not_counted() {
+    let database = Database::fresh();
+    let (program, told) = measured(database.url());
+    add_user(database.url(), "ada@example.org", "user");
+    // Each ends the one before, and waits for longer than a lease before it is answered.
+    for _ in 0..4 {
+        program.visitor().sign_in("ada@example.org").await;
+    }
+    let told = told().await;
+    assert_eq!(told["oneseat_sign_ins_total success"], 4.0);
+    assert_eq!(told["oneseat_validation_leases_lost_total"], 0.0);
+}

@@ -243,6 +243,23 @@ async fn a_login_that_is_not_json_is_refused() {
             "{content_type}"
         );
     }
+    for content_type in [
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/json;charset=\"UTF-8\"",
+        "Application/JSON",
+    ] {
+        let request = app
+            .visitor()
+            .request(Method::POST, "/auth/login")
+            .header("Content-Type", content_type)
+            .body(json.clone());
+        assert_eq!(
+            Answer::of(request).await.problem(),
+            "401 invalid_credentials",
+            "{content_type}"
+        );
+    }
 }
 
 #[tokio::test]

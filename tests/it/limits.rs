@@ -89,12 +89,15 @@ async fn looser_limits_lengthen_nothing_that_was_promised() {
     );
     let seconds = left(&strict, &ada.session().await);
     assert!((240..=300).contains(&seconds), "{seconds}");
+    let offers_more = async || ada.get("/dashboard").await.text.contains("id=\"stay\"");
+    assert!(!offers_more().await, "that was its last extension");
     strict.database().execute(
         "update sessions set last_activity = now() - interval '20 minutes', ends_at = now() + interval '40 minutes',
              expires_at = now() + interval '1 minute'",
     );
     let seconds = left(&strict, &ada.session().await);
     assert!((540..=600).contains(&seconds), "{seconds}");
+    assert!(offers_more().await);
 }
 
 /// Backdates this user's activity by so long.

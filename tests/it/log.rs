@@ -8,9 +8,10 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use oneseat::users::Email;
+use serde_json::{Value, json};
 
-use crate::support::{Answer, App, Database, Program, oneseat_with};
+use crate::support::{Answer, App, Client, Database, Program, oneseat_with};
 
 #[tokio::test]
 async fn collectors_get_one_object_a_line_with_the_request_that_it_tells_of() {
@@ -41,11 +42,18 @@ async fn collectors_get_one_object_a_line_with_the_request_that_it_tells_of() {
         .iter()
         .find(|line| line["message"] == "authn_login_fail")
         .unwrap();
-    assert_eq!(told["level"], "WARN");
-    assert_eq!(told["target"], "oneseat::security");
-    assert_eq!(told["reason"], "invalid credentials");
-    assert_eq!(told["from"], "127.0.0.1");
-    assert_eq!(told["requestId"], failed.header("x-request-id"));
+    let expected = json!({
+        "time": told["time"],
+        "level": "WARN",
+        "target": "oneseat::security",
+        "message": "authn_login_fail",
+        "address": "nobody@example.org".parse::<Email>().unwrap().short_digest(),
+        "reason": "invalid credentials",
+        "from": "127.0.0.1",
+        "agent": "",
+        "requestId": failed.header("x-request-id"),
+    });
+    assert_eq!(told, &expected);
     // A line that no request caused has no id.
     assert!(lines.last().unwrap().get("requestId").is_none());
 }
@@ -95,6 +103,49 @@ async fn a_request_is_named_by_a_trusted_proxy_and_by_nobody_else() {
             .to_owned()
     };
     assert_ne!(healthy().await, healthy().await);
+}
+
+#[tokio::test]
+async fn of_a_warning_that_repeats_some_lines_are_written_and_the_others_counted() {
+    const TIMES: u64 = 20;
+    let database = Database::fresh();
+    let serve = [
+        "--log-format=json",
+        "--bind=127.0.0.1:0",
+        "--metrics-bind=127.0.0.1:0",
+        "--database-url",
+        database.url(),
+    ];
+    let program = Program::serve_with(&serve, &[]);
+    let metrics = Client::new(program.metrics_address.unwrap());
+    database.execute("alter table sessions rename to gone");
+    for _ in 0..TIMES {
+        assert_eq!(metrics.get("/metrics").await.status, 200);
+    }
+    let (_, log) = program.terminate();
+    let words = "not every metric could be measured: unavailable: the database is unavailable: relation \"sessions\" does not exist";
+    let lines = log
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (sums, written): (Vec<_>, Vec<_>) = lines
+        .filter(|line| line["message"] == words)
+        .partition(|line| line.get("count").is_some());
+    // On a slow machine there may be a sum before the last one.
+    let counted: u64 = sums.iter().map(|sum| sum["count"].as_u64().unwrap()).sum();
+    assert_eq!(counted + u64::try_from(written.len()).unwrap(), TIMES, "{log:#?}");
+    assert!(counted > 0 && written.len() >= 5, "{log:#?}");
+    for line in written.iter().chain(&sums) {
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["target"], "oneseat::app::metrics_exporter");
+    }
+    for sum in &sums {
+        let [first, last, told] = ["first", "last", "time"].map(|name| {
+            let time = sum[name].as_str().unwrap();
+            assert!(time.ends_with('Z'), "{time}");
+            chrono::DateTime::parse_from_rfc3339(time).unwrap()
+        });
+        assert!(first <= last && last <= told, "{sum}");
+    }
 }
 
 /// Nobody listens there.

@@ -64,6 +64,7 @@ mod safeguards;
 mod schema;
 mod searches;
 mod sessions;
+mod settings;
 mod sign_in;
 mod site;
 mod start;

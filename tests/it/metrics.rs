@@ -1,6 +1,6 @@
 //! The metrics that a Prometheus scrapes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use oneseat::mail::Kind;
 use oneseat::sessions::EndReason;
 
-use crate::support::{Answer, Client, Program, eventually};
+use crate::support::{Answer, Client, EventStream, Program, eventually};
 
 /// A family's name and its samples, as the Prometheus client library for Python reads them.
 pub fn read_by_a_client_library(text: &str) -> BTreeMap<String, f64> {
@@ -37,7 +37,8 @@ for family in read(sys.stdin.read()):
 
 #[tokio::test]
 async fn a_scrape_tells_what_happened_and_parses() {
-    let (program, _dir) = Program::alone(&["--metrics-bind", "127.0.0.1:0"]);
+    // Nothing is answered from memory.
+    let (program, _dir) = Program::alone(&["--metrics-bind", "127.0.0.1:0", "--validation-lease", "0s"]);
     let address = program.metrics_address.expect("it says where the metrics are");
     let visitor = program.visitor();
     // Counters of events that have not happened yet exist, too.
@@ -66,8 +67,10 @@ async fn a_scrape_tells_what_happened_and_parses() {
     assert_eq!(admin.session().await.status, 200);
     assert_eq!(admin.get("/api/admin/sessions").await.status, 200);
     visitor.get("/made/up/by/a/client").await;
-    let odd = visitor.request("BREW".parse().unwrap(), "/healthz");
-    assert_eq!(Answer::of(odd).await.status, 405);
+    for method in ["BREW", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"] {
+        Answer::of(visitor.request(method.parse().unwrap(), "/healthz")).await;
+    }
+    drop(EventStream::open(&admin).await);
 
     let scrape = async || {
         let answer = Client::new(address).get("/metrics").await;
@@ -79,7 +82,19 @@ async fn a_scrape_tells_what_happened_and_parses() {
         );
         answer.text
     };
+    eventually("the stream is gone", async || {
+        read_by_a_client_library(&scrape().await)["oneseat_event_streams"] == 0.0
+    })
+    .await;
     let text = scrape().await;
+    // Each family says what it is.
+    let families = |comment: &str| -> BTreeSet<String> {
+        let about = text.lines().filter_map(|line| line.strip_prefix(comment));
+        about
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(families("# HELP "), families("# TYPE "));
     let told = read_by_a_client_library(&text);
     for (sample, value) in [
         ("oneseat_live_sessions", 1.0),
@@ -90,14 +105,43 @@ async fn a_scrape_tells_what_happened_and_parses() {
         ("oneseat_http_requests_total GET /auth/session 200", 1.0),
         ("oneseat_http_requests_total GET none 404", 1.0),
         ("oneseat_http_requests_total other /healthz 405", 1.0),
+        ("oneseat_http_requests_total PUT /healthz 405", 1.0),
+        ("oneseat_http_requests_total PATCH /healthz 405", 1.0),
+        ("oneseat_http_requests_total DELETE /healthz 405", 1.0),
+        ("oneseat_http_requests_total OPTIONS /healthz 405", 1.0),
+        ("oneseat_http_requests_total HEAD /healthz 200", 1.0),
+        ("oneseat_http_requests_total GET /auth/session/events 200", 1.0),
+        ("oneseat_http_request_seconds_count /auth/session", 1.0),
         ("oneseat_validation_queue_depth", 0.0),
         ("oneseat_hashing_queue_depth", 0.0),
         ("oneseat_event_streams", 0.0),
     ] {
         assert_eq!(told.get(sample), Some(&value), "{sample} in {told:#?}");
     }
+    let seconds: Vec<_> = told
+        .iter()
+        .filter_map(|(sample, times)| {
+            Some((
+                sample.strip_prefix("oneseat_http_request_seconds_count ")?,
+                *times,
+            ))
+        })
+        // Where it asks itself at its start, too.
+        .filter(|(route, _)| *route != "/healthz")
+        .collect();
+    let expected = [
+        ("/api/admin/sessions", 1.0),
+        ("/auth/login", 2.0),
+        ("/auth/session", 1.0),
+        ("none", 1.0),
+    ];
+    assert_eq!(seconds, expected);
     let validated = ["memory", "database"].map(|source| told[&format!("oneseat_validations_total {source}")]);
-    assert_eq!(validated.iter().sum::<f64>(), 2.0);
+    assert_eq!(validated, [0.0, 3.0]);
+    let of_streams = told
+        .keys()
+        .find(|name| name.contains("seconds") && name.contains("/events"));
+    assert_eq!(of_streams, None, "a stream takes as long as its page");
     assert!(told["oneseat_db_connections"] >= 1.0);
     assert!(!text.contains("localhost") && !text.contains("made/up"), "{text}");
 
@@ -135,7 +179,7 @@ async fn handshakes_that_fail_are_counted() {
 
 #[test]
 fn the_dashboard_and_the_page_name_metrics_that_there_are() {
-    let names = |text: &str| -> std::collections::BTreeSet<String> {
+    let names = |text: &str| -> BTreeSet<String> {
         text.split(|c: char| !c.is_ascii_lowercase() && c != '_')
             .filter(|word| word.starts_with("oneseat_"))
             .map(|word| {

@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+use oneseat::sessions::EndReason;
 use oneseat::users::Role;
 use reqwest::Method;
 use serde_json::json;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::audit::security_lines;
 use crate::support::{
     Answer, App, Client, Database, EventStream, NoSweep, PASSWORD, Program, add_user, eventually, sql,
 };
@@ -50,7 +52,7 @@ async fn an_open_stream_is_reason_enough_to_read_what_has_ended() {
 
 #[tokio::test]
 async fn an_end_of_more_sessions_than_are_named_one_by_one_is_told_to_each_and_not_to_the_admin() {
-    let app = App::start().await;
+    let app = App::start_with(|config| config.http.max_event_streams = 2_000).await;
     let (root, ada) = (app.admin().await, app.signed_in("ada").await);
     app.database().execute(
         "insert into users (name, email) select 'u', n || '@x' from generate_series(1, 1100) n;
@@ -59,6 +61,17 @@ async fn an_end_of_more_sessions_than_are_named_one_by_one_is_told_to_each_and_n
              from users where name = 'u'",
     );
     let (mut of_root, mut of_ada) = (EventStream::open(&root).await, EventStream::open(&ada).await);
+    let others = app.database().text(
+        "select string_agg(user_id || ' ' || sessions.id, ' ') from sessions join users on users.id = user_id where name = 'u'",
+    );
+    let others: Vec<Uuid> = others.split(' ').map(|id| id.parse().unwrap()).collect();
+    let (others, []) = others.as_chunks() else {
+        panic!("pairs")
+    };
+    let watchers = others
+        .iter()
+        .map(|[user, session]| app.auth.watch(*user, *session).unwrap());
+    let watchers: Vec<_> = watchers.collect();
     of_root.quiet().await;
     let ended = Answer::of(root.request(Method::DELETE, "/api/admin/sessions")).await;
     assert_eq!(ended.json()["ended"], 1_101);
@@ -66,6 +79,10 @@ async fn an_end_of_more_sessions_than_are_named_one_by_one_is_told_to_each_and_n
     assert_eq!(event, "ended");
     assert!(data.contains("revoked"), "{data}");
     assert_eq!(of_ada.next().await, None);
+    assert_eq!(watchers.len(), 1_100);
+    for mut watcher in watchers {
+        assert_eq!((&mut watcher.ended).await.unwrap().reason, EndReason::Revoked);
+    }
     assert_eq!(of_root.next().await.unwrap().0, "changed");
     of_root.quiet().await;
     assert_eq!(root.session().await.status, 200);
@@ -123,11 +140,17 @@ async fn an_end_by_plain_sql_is_logged_and_counted_once_however_often_it_is_told
     let counted = "oneseat_sessions_ended_total{reason=\"account_disabled\"} 1\n";
     assert!(told.contains(counted), "{told}");
     let (_, log) = program.terminate();
-    let ends = log.iter().filter(|line| line.contains("session_ended"));
-    let ends: Vec<_> = ends
-        .filter(|line| line.contains("reason=account_disabled"))
-        .collect();
-    assert!(ends.len() == 1 && ends[0].contains("by=operator"), "{log:#?}");
+    let place = r#"from=127.0.0.1 agent="""#;
+    let used = format!("WARN session_use_after_expire session=#2 reason=account_disabled {place}");
+    let expected = [
+        format!("INFO authn_login_success user=#1 session=#2 {place}"),
+        format!("INFO session_created user=#1 session=#2 {place}"),
+        "INFO session_ended user=#1 session=#2 reason=account_disabled at=T by=operator".to_owned(),
+        used.clone(),
+        used.clone(),
+        used,
+    ];
+    assert_eq!(security_lines(&log), expected, "{log:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -200,4 +223,14 @@ async fn an_end_that_a_request_finds_is_told_when_nobody_can_remember_the_sessio
         assert!(began.elapsed() > LEASE, "{:?}", began.elapsed());
         assert_eq!(ada.session().await.problem(), problem);
     }
+    let root = app.admin().await;
+    let verify = "/auth/verify?role=admin";
+    assert_eq!(root.get(verify).await.status, 200);
+    let began = Instant::now();
+    app.database()
+        .execute("set oneseat.waits_after_commit = 'on'; update users set role = 'user' where name = 'root'");
+    let there = root.at(other.address).get(verify).await;
+    assert_eq!(there.problem(), "403 forbidden");
+    assert!(began.elapsed() > LEASE, "{:?}", began.elapsed());
+    assert_eq!(root.get(verify).await.problem(), "403 forbidden");
 }

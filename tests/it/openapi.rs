@@ -1,12 +1,14 @@
 //! The description of the API is complete and true, and its page needs no other host.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use flate2::read::GzDecoder;
 use oneseat::users::Role;
 use oneseat::web::routes;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
@@ -158,6 +160,12 @@ async fn every_call_has_its_words_its_problems_and_their_headers() {
             let what = format!("{what} {status}");
             assert!(!answer["description"].as_str().unwrap().is_empty(), "{what}");
             let headers = answer["headers"].as_object().unwrap();
+            for (name, header) in headers {
+                assert!(
+                    found(&description, header)["schema"].is_object(),
+                    "{what}: {name}"
+                );
+            }
             for name in [
                 "Cache-Control",
                 "Content-Security-Policy",
@@ -182,7 +190,9 @@ async fn every_call_has_its_words_its_problems_and_their_headers() {
                     "{what}: {name}"
                 );
             }
-            if status.as_str() >= "400" {
+            let is_problem = answer["content"].get("application/problem+json").is_some();
+            assert_eq!(is_problem, status.as_str() >= "400", "{what}");
+            if is_problem {
                 let schema = &answer["content"]["application/problem+json"]["schema"];
                 assert_eq!(schema["$ref"], "#/components/schemas/Problem", "{what}");
                 let codes: BTreeSet<_> = codes(answer).into_iter().collect();
@@ -190,6 +200,60 @@ async fn every_call_has_its_words_its_problems_and_their_headers() {
                 assert!(!codes.is_empty() && codes.is_subset(&known), "{what}: {codes:?}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn every_call_tells_what_it_takes() {
+    let app = App::start().await;
+    let description = description(&app).await;
+    let passive = json!({
+        "name": "Oneseat-Passive",
+        "in": "header",
+        "description": "`true`: this request is no activity of a person",
+        "required": false,
+        "schema": { "type": "string" },
+    });
+    for (method, path, call) in calls(&description) {
+        let what = format!("{method} {path}");
+        let takes = call["parameters"].as_array().cloned().unwrap_or_default();
+        let is_of_session = call["security"] == json!([{ "sessionToken": [] }]);
+        let given = takes.iter().filter(|parameter| **parameter == passive);
+        assert_eq!(given.count(), usize::from(is_of_session), "{what}");
+        for parameter in &takes {
+            let is_told = parameter["description"]
+                .as_str()
+                .is_some_and(|words| !words.is_empty());
+            // The words stand beside the name, where generators look for them, and not in the schema.
+            assert_eq!(is_told, parameter["in"] != "path", "{what}: {parameter}");
+            assert_eq!(
+                parameter["schema"].get("description"),
+                None,
+                "{what}: {parameter}"
+            );
+        }
+        // An id may be nobody's.
+        let missing = call["responses"].get("404");
+        let is_shared = missing.is_some_and(|it| it["$ref"] == "#/components/responses/notFound");
+        let has_codes =
+            missing.is_some_and(|it| codes(found(&description, it)).contains(&"not_found".to_owned()));
+        let is_known = path.starts_with("/.well-known/");
+        assert_eq!(has_codes, path.contains('{') || is_known, "{what}");
+        assert!(!is_shared || path.contains('{'), "{what}");
+        // A generator makes no type of a body whose schema has no name.
+        for (kind, body) in call["requestBody"]["content"].as_object().into_iter().flatten() {
+            let is_named = body["schema"]["$ref"].is_string();
+            assert_eq!(is_named, kind != "application/jsonl", "{what}: {body}");
+        }
+    }
+    for (name, header) in description["components"]["headers"].as_object().unwrap() {
+        let kind = if name == "Retry-After" {
+            "integer"
+        } else {
+            "string"
+        };
+        assert_eq!(header["schema"], json!({ "type": kind }), "{name}");
+        assert!(!header["description"].as_str().unwrap().is_empty(), "{name}");
     }
 }
 
@@ -256,8 +320,51 @@ async fn the_page_needs_no_other_host_and_allows_none() {
         );
     }
     let start = app.visitor().get("/docs/api/swagger-initializer.js").await;
-    for words in [r#""url": "/openapi.json""#, r#""validatorUrl": "none""#] {
+    for words in [
+        r#""url": "/openapi.json""#,
+        r#""validatorUrl": "none""#,
+        // No link makes the page read another description, and it neither sends cookies nor keeps a token.
+        r#""queryConfigEnabled": false"#,
+        r#""withCredentials": false"#,
+        r#""persistAuthorization": false"#,
+    ] {
         assert!(start.text.contains(words), "{}", start.text);
+    }
+    // What is ours stands in three files and nowhere else, whether they are compressed or not.
+    let style = include_str!("../../src/web/pages/swagger.css");
+    let script = include_str!("../../src/web/pages/swagger.js");
+    let viewport = r#"<head><meta name="viewport" content="width=device-width, initial-scale=1">"#;
+    assert!(page.text.contains(viewport), "{}", page.text);
+    for file in [
+        "",
+        "index.css",
+        "swagger-initializer.js",
+        "swagger-ui.css",
+        "swagger-ui-bundle.js",
+    ] {
+        let path = format!("/docs/api/{file}");
+        let text = app.visitor().get(&path).await.text;
+        let ours = [
+            text.contains(viewport),
+            text.ends_with(&format!("\n{style}")),
+            text.ends_with(&format!("\n{script}")),
+        ];
+        let expected = ["", "index.css", "swagger-initializer.js"].map(|name| name == file);
+        assert_eq!(ours, expected, "{file}");
+        let compressed = app
+            .visitor()
+            .request(Method::GET, &path)
+            .header("accept-encoding", "gzip");
+        let compressed = compressed.send().await.unwrap();
+        let is_compressed = compressed.headers().contains_key("content-encoding");
+        let bytes = compressed.bytes().await.unwrap();
+        let mut whole = String::new();
+        match is_compressed {
+            true => GzDecoder::new(&*bytes).read_to_string(&mut whole).unwrap(),
+            false => (&*bytes).read_to_string(&mut whole).unwrap(),
+        };
+        assert!(whole == text, "{file}");
+        assert_eq!(is_compressed, file != "swagger-initializer.js", "{file}");
     }
     assert!(!start.text.contains("petstore"));
     for other in [

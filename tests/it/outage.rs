@@ -1,9 +1,13 @@
 //! The database goes away and comes back.
 
+use std::collections::BTreeSet;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
 use diesel::dsl::{select, sql};
 use diesel::sql_types::Integer;
-use diesel::{PgConnection, RunQueryDsl};
+use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use oneseat::db::embedded::Embedded;
@@ -11,8 +15,10 @@ use oneseat::db::{Unavailable, migrations};
 use oneseat::users::Role;
 use reqwest::StatusCode;
 use tempfile::TempDir;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
-use crate::support::{Answer, App, Database, EventStream, PASSWORD, eventually};
+use crate::support::{Answer, App, Database, EventStream, PASSWORD, Program, add_user, eventually};
 
 /// Unsafe settings that make a throw-away server quick to start.
 const QUICK: [(&str, &str); 1] = [("fsync", "off")];
@@ -50,7 +56,8 @@ async fn without_its_database_the_answer_is_503_and_afterwards_all_is_well() {
     assert_eq!(app.visitor().get("/healthz").await.status, 200);
     assert_eq!(app.visitor().session().await.problem(), "401 token_missing");
 
-    embedded.revive().unwrap();
+    assert!(embedded.revive().unwrap(), "it had died");
+    assert!(!embedded.revive().unwrap(), "it runs");
     eventually("the session works again", async || {
         ada.session().await.status == StatusCode::OK
     })
@@ -237,6 +244,99 @@ async fn connections_that_are_frozen_are_left_behind_and_nothing_that_they_say_l
     drop(app);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_database_does_not_answer_stops_when_it_is_told_to() {
+    let (_dir, embedded) = throw_away();
+    let database = Database::at(embedded.url());
+    let program = Program::over(database.url());
+    add_user(database.url(), "ada@example.org", "user");
+    let visitor = program.visitor();
+    assert_eq!(visitor.login("ada@example.org", PASSWORD).await.status, 200);
+    let _frozen = FrozenBackends::of(&database);
+    assert_unavailable(&visitor.login("ada@example.org", PASSWORD).await);
+    let (is_success, log) = program.terminate();
+    assert!(is_success, "{log:#?}");
+}
+
+/// The process that serves this connection.
+fn backend(conn: &mut oneseat::db::PgConnection) -> QueryResult<i32> {
+    select(sql::<Integer>("pg_backend_pid()")).get_result(conn)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_without_an_answer_is_replaced_once_and_not_again_soon() {
+    // Backends that are frozen hold up the whole server.
+    let (_dir, embedded) = throw_away();
+    let pool = oneseat::db::Database::connect(&embedded.url(), 2).unwrap();
+    let mut pinned = pool.pin();
+    let pinned_at_first = pinned.run(backend).unwrap();
+    let mut frozen = FrozenBackends(Vec::new());
+    // Asks on a connection whose backend is frozen before it can answer.
+    let ask_in_vain = || {
+        let (pool, (told, is_frozen)) = (pool.clone(), channel());
+        let asked = tokio::spawn(async move {
+            pool.run(move |conn| {
+                let pid = backend(conn)?;
+                kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+                told.send(pid).unwrap();
+                Ok::<_, Unavailable>(conn.batch_execute("select 1")?)
+            })
+            .await
+        });
+        (asked, is_frozen.recv().unwrap())
+    };
+    let (first, stopped) = ask_in_vain();
+    frozen.0.push(Pid::from_raw(stopped));
+    // So that something can be asked between the two failures.
+    sleep(Duration::from_secs(2)).await;
+    let (second, stopped) = ask_in_vain();
+    frozen.0.push(Pid::from_raw(stopped));
+
+    // The processes that serve the pool, which has two connections.
+    let both_backends = async || {
+        let (told, pids) = channel();
+        let one = || {
+            let (pool, told, (go_on, wait)) = (pool.clone(), told.clone(), channel::<()>());
+            let work = move |conn: &mut _| {
+                told.send(backend(conn)?).unwrap();
+                // It is held until both are known.
+                let _ = wait.recv();
+                Ok::<_, Unavailable>(())
+            };
+            (tokio::spawn(async move { pool.run(work).await }), go_on)
+        };
+        let held = [one(), one()];
+        let both = spawn_blocking(move || BTreeSet::from([pids.recv().unwrap(), pids.recv().unwrap()]));
+        let both = both.await.unwrap();
+        for (asking, go_on) in held {
+            drop(go_on);
+            asking.await.unwrap().unwrap();
+        }
+        both
+    };
+    let ask = async || pool.run(|conn| Ok::<_, Unavailable>(backend(conn)?)).await;
+
+    assert!(first.await.unwrap().is_err());
+    assert!(ask().await.is_ok(), "a new pool has places");
+    let new = both_backends().await;
+    // The second connection is of the pool that has been replaced.
+    assert!(second.await.unwrap().is_err());
+    assert_eq!(both_backends().await, new);
+    assert_ne!(pinned.run(backend).unwrap(), pinned_at_first);
+
+    // A server that is only slow does not cost a pool each time.
+    let (third, stopped) = ask_in_vain();
+    frozen.0.push(Pid::from_raw(stopped));
+    assert!(third.await.unwrap().is_err());
+    assert!(new.contains(&stopped) && new.contains(&ask().await.unwrap()));
+    // When all are stuck, nobody finds out any more that there is no answer: it is replaced when that is allowed again.
+    let (fourth, stopped) = ask_in_vain();
+    frozen.0.push(Pid::from_raw(stopped));
+    assert!(fourth.await.unwrap().is_err());
+    assert!(ask().await.is_err(), "both are stuck");
+    eventually("there are new connections", async || ask().await.is_ok()).await;
+}
+
 #[tokio::test]
 async fn a_server_that_cannot_be_written_to_is_not_ready() {
     let app = App::start().await;
@@ -263,6 +363,48 @@ async fn a_server_that_cannot_be_written_to_is_not_ready() {
         app.visitor().get("/readyz").await.status == 200
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_instance_that_could_not_read_what_has_ended_is_ready_again_though_nobody_asks_it() {
+    let app = App::start().await;
+    let (visitor, ada) = (app.visitor(), app.signed_in("ada").await);
+    let is_ready = async || visitor.get("/readyz").await.status == 200;
+    app.database()
+        .execute("alter function read_feed(pg_snapshot) rename to gone");
+    eventually("it is not ready", async || {
+        ada.session().await;
+        !is_ready().await
+    })
+    .await;
+    // For longer than the feed is read on after a token: a load balancer sends nobody here.
+    sleep(Duration::from_secs(3)).await;
+    assert_unavailable(&visitor.get("/readyz").await);
+    app.database()
+        .execute("alter function gone(pg_snapshot) rename to read_feed");
+    eventually("it is ready again", is_ready).await;
+    assert_eq!(ada.session().await.status, 200);
+}
+
+#[tokio::test]
+async fn while_what_has_ended_cannot_be_read_nobody_is_signed_in_and_so_nobody_out() {
+    let app = App::start().await;
+    let (visitor, ada) = (app.visitor(), app.signed_in("ada").await);
+    let sign_in = async || visitor.login("ada@example.org", PASSWORD).await;
+    app.database()
+        .execute("alter function read_feed(pg_snapshot) rename to gone");
+    eventually("it is not ready", async || {
+        ada.session().await;
+        visitor.get("/readyz").await.status == 503
+    })
+    .await;
+    assert_unavailable(&sign_in().await);
+    app.database()
+        .execute("alter function gone(pg_snapshot) rename to read_feed");
+    assert_eq!(ada.session().await.status, 200);
+    assert_eq!(app.database().number("select count(*) from ended_sessions"), 0);
+    assert_eq!(sign_in().await.status, 200, "also while the feed is read again");
+    assert_eq!(ada.session().await.json()["reason"], "replaced");
 }
 
 #[tokio::test]

@@ -135,6 +135,23 @@ async fn a_stream_that_the_server_closes_ends_no_session() {
 }
 
 #[tokio::test]
+async fn a_page_behind_a_proxy_is_gone_once_anything_has_come_by_that_proxy_again() {
+    let app = App::start_with(|config| {
+        config.page_grace = Duration::from_secs(1);
+        config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    })
+    .await;
+    app.add_user("ada", Role::User).await;
+    let ada = page(&app, "ada").await;
+    drop(EventStream::open(&ada).await);
+    eventually("its session ends", async || {
+        assert_eq!(app.visitor().get("/healthz").await.status, 200);
+        ended_pages(&app) == 1
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn only_a_page_that_was_heard_shortly_before_and_not_since_is_gone() {
     let app = App::start().await;
     for name in ["ada", "bob", "grace"] {
@@ -180,6 +197,30 @@ async fn after_a_time_in_which_nobody_looked_each_page_has_its_grace_again() {
         eventually("its session ends", async || pages.step().await.unwrap() == 1).await;
         tokio::time::sleep(5 * LostPages::interval(grace)).await;
     }
+}
+
+#[tokio::test]
+async fn a_page_that_went_while_nothing_could_be_written_is_missed_afterwards() {
+    let app = app().await;
+    let ada = page(&app, "ada").await;
+    let events = EventStream::open(&ada).await;
+    // Numbers of a sequence stay taken when a transaction is undone.
+    app.database().execute(
+        "create sequence refusals;
+         create function refuse() returns trigger language plpgsql as
+             $$ begin perform nextval('refusals'); raise 'refused'; end $$;
+         create trigger refuse before update on sessions for each row when (new.page_lost_at is not null)
+             execute function refuse()",
+    );
+    drop(events);
+    eventually("its loss is known and cannot be written", async || {
+        app.database()
+            .number("select count(*) from refusals where last_value > 2")
+            == 1
+    })
+    .await;
+    app.database().execute("drop trigger refuse on sessions");
+    eventually("its session ends", async || ended_pages(&app) == 1).await;
 }
 
 #[tokio::test]

@@ -5,9 +5,11 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, SecondsFormat};
 use futures_util::{StreamExt, stream};
 use oneseat::db::embedded::Embedded;
 use oneseat::db::migrations;
+use oneseat::log_limit::PERIOD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -181,6 +183,26 @@ async fn a_storm_of_every_kind_is_a_few_lines_and_sums_that_are_right() {
     }
     // What was done is logged each time.
     assert_eq!(lines(&log, "session_ended", "reason", "replaced").len(), 1);
+    // Sums say when, as each line does, and come in that order.
+    let sums = log
+        .iter()
+        .filter(|line| line["count"].is_number() && line["target"] == "oneseat::security");
+    let times: Vec<[&str; 2]> = sums
+        .map(|sum| ["first", "last"].map(|name| sum[name].as_str().unwrap()))
+        .collect();
+    for time in times.as_flattened() {
+        let read = DateTime::parse_from_rfc3339(time).unwrap().to_utc();
+        assert_eq!(read.to_rfc3339_opts(SecondsFormat::Millis, true), *time);
+    }
+    assert!(
+        times.len() > 5 && times.iter().all(|[first, last]| first <= last),
+        "{times:#?}"
+    );
+    let is_one_period = began.elapsed() < PERIOD;
+    assert!(
+        !is_one_period || times.is_sorted_by_key(|[first, _]| *first),
+        "{times:#?}"
+    );
     assert!(log.len() < 150 * periods(began), "{} lines", log.len());
 }
 
@@ -287,7 +309,12 @@ async fn a_database_that_is_away_is_told_a_few_times_and_every_line_is_an_object
     embedded.stop().unwrap();
     let asked = (0..STORM).map(|_| ada.session());
     let answers: Vec<Answer> = stream::iter(asked).buffer_unordered(STORM).collect().await;
-    let refused = every(&answers, "503 unavailable");
+    // A sign-in that nobody could decide is one that failed.
+    assert_eq!(
+        login(&program.visitor(), PASSWORD).await.problem(),
+        "503 unavailable"
+    );
+    let refused = every(&answers, "503 unavailable") + 1;
 
     let log = finish(program);
     let told: Vec<&Value> = log
@@ -301,6 +328,19 @@ async fn a_database_that_is_away_is_told_a_few_times_and_every_line_is_an_object
     assert_eq!(events(&told), refused as u64, "{told:#?}");
     // A few reasons there may be, and a few lines for each.
     assert!(told.len() <= 50, "{told:#?}");
+    let failed: Vec<&Value> = log
+        .iter()
+        .filter(|line| line["message"] == "authn_login_fail")
+        .collect();
+    assert_eq!(events(&failed), 1, "{failed:#?}");
+    assert!(
+        failed[0]["reason"].is_string() && failed[0]["address"].is_string(),
+        "{failed:#?}"
+    );
+    assert_eq!(
+        (&failed[0]["from"], &failed[0]["level"]),
+        (&json!("127.0.0.1"), &json!("WARN"))
+    );
     // oneseat logs these errors itself, in words that are fit for the log; r2d2 logs none.
     assert!(log.iter().all(|line| line["target"] != "r2d2"), "{log:#?}");
     drop(embedded);

@@ -2,10 +2,11 @@
 //! mails.
 
 use oneseat::users::Role;
+use reqwest::Method;
 use serde_json::json;
 
 use crate::recovery::start;
-use crate::support::{App, EventStream, MailServer, PASSWORD, oneseat};
+use crate::support::{Answer, App, EventStream, MailServer, PASSWORD, oneseat};
 
 /// Runs a command, and waits until the page is told to renew itself.
 async fn renews(app: &App, events: &mut EventStream, args: &[&str], input: &str) {
@@ -76,6 +77,14 @@ async fn what_another_admin_does_a_lock_and_what_becomes_of_a_mail_renew_open_pa
     while app.database().number(given_up) == 0 {
         assert_eq!(events.next().await.unwrap().0, "changed");
     }
+    events.quiet().await;
+    // Sent again, it is not one that was given up.
+    let id = app
+        .database()
+        .text("select id::text from users where name = 'Somebody'");
+    let again = admin.request(Method::POST, &format!("/api/admin/users/{id}/password-link"));
+    assert_eq!(Answer::of(again).await.status, 204);
+    assert_eq!(events.next().await.unwrap().0, "changed");
     events.quiet().await;
     for _ in 0..5 {
         app.visitor().login("bob@example.org", "not the password").await;

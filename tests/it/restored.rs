@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use oneseat::users::Role;
 use serde_json::Value;
 
+use crate::audit::security_lines;
 use crate::support::{App, Client, Database, EventStream, eventually, oneseat, sql};
 
 /// A dump, as one of PostgreSQL's programs wrote it.
@@ -286,6 +288,18 @@ async fn a_page_that_is_open_while_a_backup_is_put_back_is_told() {
     assert_eq!((event.as_str(), &data["reason"]), ("ended", &"restored".into()));
 }
 
+#[tokio::test]
+async fn a_page_whose_session_comes_back_alone_is_told() {
+    let app = App::start_swept().await;
+    let ada = app.signed_in("ada").await;
+    let mut events = EventStream::open(&ada).await;
+    // The feed goes on, and names Ada alone.
+    app.database().execute(sql::BROUGHT_BACK);
+    let (event, data) = events.next().await.unwrap();
+    let data: Value = serde_json::from_str(&data).unwrap();
+    assert_eq!((event.as_str(), &data["reason"]), ("ended", &"restored".into()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_that_nobody_asks_about_are_ended_and_told_in_the_log() {
     let app = App::start_swept().await;
@@ -298,16 +312,37 @@ async fn sessions_that_nobody_asks_about_are_ended_and_told_in_the_log() {
     let swept = oneseat(&["sweep", "--database-url", app.database().url()], "");
     succeeded(&swept);
     let log = String::from_utf8(swept.stderr).unwrap();
-    assert!(
-        log.contains("WARN  oneseat::security] backup_restored ended=3"),
-        "{log}"
-    );
-    let each = log.lines().filter(|line| line.contains("session_ended"));
-    let each: Vec<_> = each
-        .filter(|line| line.contains("reason=restored") && line.ends_with("by=backup"))
-        .collect();
-    assert_eq!(each.len(), 3, "{log}");
+    let lines: Vec<String> = log.lines().map(str::to_owned).collect();
+    let ended = |user: usize| {
+        let ids = format!("user=#{user} session=#{}", user + 1);
+        format!("INFO session_ended {ids} reason=restored at=T by=backup")
+    };
+    let expected = [
+        ended(1),
+        ended(3),
+        ended(5),
+        "WARN backup_restored ended=3".to_owned(),
+    ];
+    assert_eq!(security_lines(&lines), expected, "{log}");
     assert_eq!(app.sessions(), 0);
+}
+
+#[tokio::test]
+async fn sessions_that_a_sweep_ends_because_of_a_backup_are_among_its_rows() {
+    let app = App::start().await;
+    for name in ["ada", "grace", "linus"] {
+        app.signed_in(name).await;
+    }
+    app.database().execute(sql::BROUGHT_BACK);
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let swept = {
+        let _counts = metrics::set_default_local_recorder(&recorder);
+        app.auth.sweep(|_| ()).await
+    };
+    assert_eq!(swept.unwrap().unwrap().sessions, 3);
+    let told = recorder.handle().render();
+    assert!(told.contains("\noneseat_swept_rows_total 3\n"), "{told}");
+    assert!(told.contains("\noneseat_sweeps_total 1\n"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

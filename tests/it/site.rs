@@ -1,6 +1,6 @@
 //! The operator's own name, logo, accent colour and links, in pages and mails.
 
-use oneseat::config::ServeConfig;
+use oneseat::config::{LogoFormat, ServeConfig, Shades};
 use reqwest::Method;
 use serde_json::json;
 
@@ -183,6 +183,64 @@ fn a_wrong_value_is_told_in_one_sentence_with_the_remedy() {
         let name = flag.split_once('=').unwrap().0;
         assert!(wrong.starts_with(name) && wrong.contains(remedy), "{wrong}");
         assert_eq!(wrong.lines().count(), 1, "{wrong}");
+    }
+}
+
+#[test]
+fn one_colour_gives_all_that_go_with_it_on_light_and_on_dark_pages() {
+    let shades = |[accent, hover, text, wash]: [&str; 4]| Shades {
+        accent: accent.to_owned(),
+        hover: hover.to_owned(),
+        text: text.to_owned(),
+        wash: wash.to_owned(),
+    };
+    let light = shades(["#7c3aed", "#632ebe", "#ffffff", "#f6f1fe"]);
+    let site = |flag: &str| config_of(&[flag]).unwrap().site.accent.unwrap();
+    let one = site("--site-accent=#7c3aed");
+    assert_eq!(
+        (one.light, one.dark),
+        (
+            light.clone(),
+            shades(["#a679f3", "#b894f5", "#0e1219", "#282840"])
+        )
+    );
+    let two = site("--site-accent=#7c3aed, #8ab0ff");
+    let dark = shades(["#8ab0ff", "#a1c0ff", "#0e1219", "#252f42"]);
+    assert_eq!((two.light, two.dark), (light, dark));
+}
+
+/// A PNG of one colour.
+fn png(width: u32, height: u32) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::One);
+    let row = usize::try_from(width).unwrap().div_ceil(8);
+    let pixels = vec![0; row * usize::try_from(height).unwrap()];
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&pixels).unwrap();
+    writer.finish().unwrap();
+    file
+}
+
+#[test]
+fn a_png_has_its_greatest_width_and_height_and_no_more() {
+    let read = |width, height| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), png(width, height)).unwrap();
+        config_of(&[&format!("--site-logo={}", file.path().display())])
+    };
+    for (width, height) in [(1024, 1024), (1, 1024), (1024, 1)] {
+        let logo = read(width, height).unwrap().site.logo.unwrap();
+        assert_eq!(
+            (logo.format, &*logo.content),
+            (LogoFormat::Png, &*png(width, height))
+        );
+    }
+    for (width, height) in [(1025, 1), (1, 1025)] {
+        let wrong = read(width, height).unwrap_err().to_string();
+        let why = format!("has {width} x {height} pixels; make it 1024 x 1024 or smaller");
+        assert!(wrong.ends_with(&why), "{wrong}");
     }
 }
 

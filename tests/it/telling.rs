@@ -135,6 +135,8 @@ async fn a_page_learns_that_its_user_became_an_admin_while_the_feed_was_lost() {
     let app = App::start_on(wire.database()).await;
     let ada = app.signed_in("ada").await;
     let mut events = EventStream::open(&ada).await;
+    let mut lists = EventStream::open(&app.admin().await).await;
+    lists.quiet().await;
     wire.cut(Lost::Everything);
     eventually("the feed is given up", async || {
         let why = app.auth.is_ready().await.unwrap_err().to_string();
@@ -143,6 +145,12 @@ async fn a_page_learns_that_its_user_became_an_admin_while_the_feed_was_lost() {
     .await;
     database.execute("update users set role = 'admin' where name = 'ada'");
     wire.mend();
+    // The page of an admin renews its lists, or has to connect again.
+    let told = lists.next().await;
+    assert!(
+        told.as_ref().is_none_or(|(event, _)| event == "changed"),
+        "{told:?}"
+    );
     // The page opens it again with its new role.
     assert_eq!(events.next().await, None);
     let mut events = EventStream::open(&ada).await;

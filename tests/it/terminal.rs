@@ -10,13 +10,18 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use oneseat::users::Role;
 
-use crate::support::{App, begun, oneseat, oneseat_with, watch_command};
+use crate::support::{App, begun, eventually, oneseat, oneseat_with, watch_command};
 
 /// `oneseat` on a terminal that `script` gives it, so many columns wide.
 pub(crate) fn at_terminal(columns: u16, args: &[&str], environment: &[(&str, &str)]) -> Child {
+    at_terminal_but(columns, args, "", environment)
+}
+
+/// Like [`at_terminal`], with a redirection such as `2> FILE`.
+fn at_terminal_but(columns: u16, args: &[&str], but: &str, environment: &[(&str, &str)]) -> Child {
     let words: Vec<_> = args.iter().map(|word| format!("'{word}'")).collect();
     let command = format!(
-        "stty cols {columns} rows 24; exec {} {}",
+        "stty cols {columns} rows 24; exec {} {} {but}",
         env!("CARGO_BIN_EXE_oneseat"),
         words.join(" ")
     );
@@ -114,6 +119,10 @@ async fn a_list_fits_the_terminal_with_the_names_first() {
 #[tokio::test]
 async fn times_are_relative_on_a_terminal_and_exact_in_a_pipe() {
     let app = App::start().await;
+    // Where nobody is signed in there is nobody to end.
+    let nobody = "nobody is signed in\n".to_owned();
+    assert_eq!(shown(200, &app, &["session", "list"], ""), (0, nobody.clone()));
+    assert_eq!(piped(&app, &["session", "list"]), (0, String::new(), nobody));
     app.signed_in("ada").await;
     app.database()
         .execute("update sessions set created_at = created_at - interval '4 minutes', last_activity = last_activity - interval '4 minutes'");
@@ -158,6 +167,81 @@ async fn another_program_gets_values_in_full_and_nothing_else() {
     assert_eq!(error, "");
     let (_, text) = shown(100, &app, &["user", "list"], "");
     assert!(text.contains(&format!("\u{2068}{HEBREW}\u{2069}")), "{text}");
+}
+
+#[tokio::test]
+async fn people_read_the_letters_of_a_domain_and_programs_its_ascii() {
+    let app = App::start().await;
+    let shown_as = |given: &str| {
+        let email = format!("ada@{given}");
+        name_people(&app, &[("Ada", &email)]);
+        let stored = app.database().text("select email from users");
+        let since = app.database().text(
+            "select to_char(date_trunc('second', created_at) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') from users",
+        );
+        let (_, facts, _) = piped(&app, &["user", "show", &email]);
+        assert_eq!(
+            facts,
+            format!(
+                "name\tAda\nemail\t{stored}\nrole\tuser\nstate\tactive\nlocked\tno\nadded\t{since}\nseat\tnot signed in\n"
+            )
+        );
+        let (_, table) = shown(200, &app, &["user", "list"], "");
+        let (_, facts) = shown(200, &app, &["user", "show", &email], "");
+        let (code, question) = shown(200, &app, &["user", "remove", &email], "y\n");
+        assert_eq!(
+            (code, app.database().number("select count(*) from users")),
+            (0, 0)
+        );
+        let read = facts
+            .lines()
+            .find_map(|line| line.strip_prefix("email   "))
+            .unwrap();
+        let read = read.trim().to_owned();
+        assert!(table.contains(&format!(" {read} ")), "{table}");
+        let asked = format!("Remove the account of Ada, {read} (user)? It cannot be brought back. [y/N] ");
+        assert!(question.contains(&asked), "{question}");
+        (stored, read)
+    };
+    // Han, Hiragana and Latin are written together; Cyrillic and Latin are not (UTS 39 5.2).
+    let stored = "ada@xn--tokyo-653dw88r.jp".to_owned();
+    assert_eq!(shown_as("例えtokyo.jp"), (stored, "ada@例えtokyo.jp".to_owned()));
+    let (stored, read) = shown_as("аpple.com");
+    assert_eq!((stored.starts_with("ada@xn--"), &read), (true, &stored));
+}
+
+#[tokio::test]
+async fn an_invitation_that_no_server_takes_is_told_on_a_terminal() {
+    let app = App::start().await;
+    let (code, text) = shown(
+        200,
+        &app,
+        &["user", "invite", "ada@example.org", "--name", "Ada"],
+        "",
+    );
+    let waits = "no server has taken the mail yet: it waits until a `oneseat serve` runs that sends mail (--smtp-url)";
+    assert_eq!(
+        (code, text),
+        (0, format!("invited ada@example.org (user); {waits}\n"))
+    );
+    // Another program does not wait for it.
+    let (code, text, _) = piped(
+        &app,
+        &[
+            "user",
+            "invite",
+            "bob@example.org",
+            "--name",
+            "Bob",
+            "--role",
+            "admin",
+        ],
+    );
+    let sends = "a `oneseat serve` that sends mail (--smtp-url) sends it";
+    assert_eq!(
+        (code, text),
+        (0, format!("invited bob@example.org (admin); {sends}\n"))
+    );
 }
 
 #[tokio::test]
@@ -234,6 +318,18 @@ async fn without_a_terminal_what_is_lost_for_good_needs_a_word_more() {
         assert_eq!((code, out.as_str(), error.lines().count()), (2, "", 1), "{error}");
         assert!(error.contains("write --yes"), "{error}");
     }
+    assert_eq!(app.sessions(), 1);
+    // Nor is anybody asked where the question would not be seen.
+    let said = tempfile::NamedTempFile::new().unwrap();
+    let end = ["session", "end", "--all", "--database-url", app.database().url()];
+    let but = format!("2> {}", said.path().display());
+    let mut child = at_terminal_but(80, &end, &but, &[]);
+    let mut typing = child.stdin.take().unwrap();
+    typing.write_all(b"y\n").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(2));
+    drop(typing);
+    let said = std::fs::read_to_string(said.path()).unwrap();
+    assert!(said.contains("write --yes") && !said.contains("[y/N]"), "{said}");
     assert_eq!(app.sessions(), 1);
 }
 
@@ -364,6 +460,50 @@ async fn a_command_that_is_interrupted_while_it_waits_ends_in_order() {
     drop(holder);
     let (code, out, error) = outcome(child.wait_with_output().unwrap());
     assert_eq!((code, out.as_str()), (130, ""), "{error}");
+}
+
+#[tokio::test]
+async fn a_command_that_is_interrupted_twice_waits_for_no_statement() {
+    let app = App::start().await;
+    app.signed_in("ada").await;
+    let url = app.database().url();
+    let mut holder = app.database().connect();
+    holder
+        .batch_execute("begin; lock table sessions in access exclusive mode")
+        .unwrap();
+    let mut child = begun(&["session", "end", "--all", "--yes", "--database-url", url], &[]);
+    let waiting = "select count(*) from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())";
+    eventually("it waits", async || app.database().number(waiting) > 0).await;
+    // One signal after the other, for as long as it is there: it does not say when it listens to the second.
+    eventually("it has ended", async || {
+        let _ = kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT);
+        child.try_wait().unwrap().is_some()
+    })
+    .await;
+    drop(holder);
+    let (code, out, error) = outcome(child.wait_with_output().unwrap());
+    assert_eq!((code, out.as_str()), (130, ""), "{error}");
+}
+
+#[tokio::test]
+async fn a_terminal_shows_a_hundred_rows_unless_more_are_asked_for() {
+    let app = App::start().await;
+    app.database().execute(
+        "insert into users (name, email) select 'u', n || '@example.org' from generate_series(1, 101) as n",
+    );
+    let list = ["user", "list"];
+    let (_, text) = shown(100, &app, &list, "");
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!((lines.len(), lines[101]), (102, "1 more: --limit 101"), "{text}");
+    for all in ["101", "all"] {
+        let (_, text) = shown(100, &app, &[&list[..], &["--limit", all]].concat(), "");
+        assert_eq!(text.lines().count(), 102, "{text}");
+    }
+    let (_, json) = shown(100, &app, &[&list[..], &["--json"]].concat(), "");
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(rows.as_array().unwrap().len(), 101);
+    let (_, out, note) = piped(&app, &list);
+    assert_eq!((out.lines().count(), note.as_str()), (101, ""));
 }
 
 #[test]

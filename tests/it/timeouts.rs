@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 
-use crate::support::{App, Database, PASSWORD, Program, begun, oneseat};
+use crate::support::{App, Database, PASSWORD, Program, begun, eventually, oneseat};
 
 /// The number of sign-ins that are in their transaction and fulfil this condition.
 fn sign_ins(database: &Database, which: &str) -> i64 {
@@ -67,6 +67,7 @@ async fn the_end_of_every_session_outwaits_an_instance_that_is_frozen_in_a_sign_
 async fn a_process_that_keeps_an_operators_command_waiting_is_named() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;
+    app.database().count_statements();
     let mut other = app.database().connect();
     other
         .batch_execute("begin; select from users for update")
@@ -88,8 +89,17 @@ async fn a_process_that_keeps_an_operators_command_waiting_is_named() {
     ] {
         assert!(line.contains(part), "{line}");
     }
+    // It is looked for again and again, and told once.
+    let looks = "select coalesce(sum(calls), 0) from pg_stat_statements where query like '%pg_blocking_pids%'
+        and query not like '%pg_stat_statements%' and dbid = (select oid from pg_database where datname = current_database())";
+    eventually("it is looked for again", async || {
+        app.database().number(looks) >= 3
+    })
+    .await;
     other.batch_execute("rollback").unwrap();
     assert!(disabling.wait().unwrap().success());
+    let again = words.find(|line| line.as_ref().unwrap().contains("waiting for connection"));
+    assert!(again.is_none(), "{again:?}");
     assert_eq!(ada.session().await.status, 401);
 }
 

@@ -4,7 +4,7 @@ use oneseat::users::Role;
 use serde_json::json;
 
 use super::bodies::Half;
-use crate::support::{Database, Program, eventually, oneseat};
+use crate::support::{Database, Program, eventually, oneseat, sql};
 
 const PASSWORD: &str = "correct horse lantern staple";
 
@@ -39,16 +39,18 @@ async fn an_act_after_the_end_is_in_the_security_log_like_any_use_after_it() {
     assert!(added.status.success(), "{added:?}");
     let invitation = json!({ "email": "mallory@example.org", "name": "Mallory" });
     let change = json!({ "currentPassword": PASSWORD, "newPassword": "nine green bottles on a wall" });
-    let revoke = "with gone as (delete from sessions returning *)
-         insert into ended_sessions select id, user_id, token_digest, ip_address, user_agent, last_activity,
-             expires_at, created_at, now(), 'revoked' from gone";
     let demote = format!("update users set role = '{}'", Role::User);
     for (path, body, what, answer) in [
-        ("/auth/logout", json!({}), revoke, "401 session_ended revoked"),
+        (
+            "/auth/logout",
+            json!({}),
+            sql::REVOKED,
+            "401 session_ended revoked",
+        ),
         (
             "/auth/password/change",
             change,
-            revoke,
+            sql::REVOKED,
             "401 session_ended revoked",
         ),
         ("/api/admin/users", invitation, &demote, "403 forbidden"),

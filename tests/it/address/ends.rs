@@ -66,7 +66,18 @@ async fn a_link_to_a_new_address_works_no_more_after_each_of_these() {
             .execute("delete from users; delete from mail_requests");
         let ada = app.signed_in("ada").await;
         let (link, _) = asked(&ada, &mails, NEW).await;
+        let user = app.database().text("select id::text from users").parse().unwrap();
+        let pending = async || {
+            app.auth
+                .pending_email(user)
+                .await
+                .unwrap()
+                .map(|pending| pending.email)
+        };
+        assert_eq!(pending().await.as_deref(), Some(NEW));
         end(&app, &mails, &ada, how).await;
+        let asked_last = (how == "another request").then_some(OTHER);
+        assert_eq!(pending().await.as_deref(), asked_last, "{how}");
         let answer = confirm(&app.visitor(), &link.token()).await;
         assert_eq!(answer.problem(), "400 link_invalid", "{how}");
         let moved = format!("select count(*) from users where email = '{NEW}'");
@@ -85,6 +96,11 @@ async fn a_link_that_waits_for_its_mail_server_ends_in_the_same_ways() {
         let ada = app.signed_in("ada").await;
         assert_eq!(ask(&ada, PASSWORD, NEW).await.status, 202);
         end(&app, &mails, &ada, how).await;
+        if ["another request", "withdrawal"].contains(&how) {
+            // What waits is counted, and shown to operators.
+            let waits = format!("select count(*) from mails where address = '{NEW}'");
+            assert_eq!(app.database().number(&waits), 0, "{how}");
+        }
         // Another address, so that the next request is for an account of its own.
         app.database().execute(&format!(
             "update users set email = 'former{n}@example.org' where email = '{ADA}'; delete from mail_requests"

@@ -42,13 +42,36 @@ async fn a_user_changes_their_own_name_and_every_instance_knows_at_once() {
 async fn what_is_no_name_is_refused_with_its_field() {
     let app = App::start().await;
     let ada = app.signed_in("ada").await;
-    for name in ["", " ", "Ada\u{202e}", &"x".repeat(201)] {
+    let long = "x".repeat(201);
+    // The last has a joiner between a letter and a rocket, which nothing joins.
+    for name in ["", " ", "Ada\u{202e}", &long, "A\u{200d}\u{1f680}"] {
         let answer = rename(&ada, &json!({ "name": name })).await;
         assert_eq!(answer.problem(), "400 bad_request", "{name:?}");
         assert_eq!(answer.json()["field"], "name");
     }
     assert_eq!(rename(&ada, &json!({})).await.problem(), "400 bad_request");
     assert_eq!(own(&ada).await["name"], "ada");
+}
+
+#[tokio::test]
+async fn a_name_has_the_joiners_that_its_writing_needs() {
+    let app = App::start().await;
+    let ada = app.signed_in("ada").await;
+    for name in [
+        // A vowel sign on a half form.
+        "क्\u{200d}\u{93f}",
+        // Two letters that do not join, the first with its vowel.
+        "ن\u{64e}\u{200c}ما",
+        // A woman with a colour of skin, who is an astronaut.
+        "\u{1f469}\u{1f3fd}\u{200d}\u{1f680}",
+    ] {
+        let answer = rename(&ada, &json!({ "name": name })).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["name"]),
+            (200, &json!(name))
+        );
+        assert_eq!(own(&ada).await["name"], name);
+    }
 }
 
 #[tokio::test]

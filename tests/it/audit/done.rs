@@ -7,7 +7,10 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use reqwest::Method;
 use serde_json::json;
+use uuid::Uuid;
 
+use super::security_lines;
+use crate::recovery::link_in;
 use crate::support::{Answer, Database, MailServer, PASSWORD, Program, add_user, eventually, oneseat, sql};
 
 /// Runs a program over this database, with Ada in it.
@@ -45,6 +48,16 @@ async fn id_of_ada(program: &Program) -> String {
 fn has_line(log: &[String], words: &[&str]) -> bool {
     log.iter()
         .any(|line| words.iter().all(|words| line.contains(words)))
+}
+
+/// What the lines of this event say, in alphabetical order and without the requests.
+fn told(log: &[String], event: &str) -> Vec<String> {
+    let start = format!("oneseat::security] {event} ");
+    let lines = log.iter().filter_map(|line| line.split_once(&start));
+    let words = lines.map(|(_, rest)| rest.split(" requestId=").next().unwrap_or_default().to_owned());
+    let mut words: Vec<_> = words.collect();
+    words.sort();
+    words
 }
 
 /// A client changes a password and hangs up while the change waits, in the transaction that makes it. Returns
@@ -200,22 +213,29 @@ async fn a_mail_is_told_when_it_is_sent_and_when_it_is_not() {
     .await;
 
     let (_, log) = program.terminate();
-    for words in [
-        &["link_requested", "by=", &grace][..],
-        &["mail_sent", "kind=password_reset", &grace],
-        &[
-            "mail_not_sent",
-            "kind=password_reset",
-            "reason=\"account is disabled\"",
-        ],
-        &["mail_not_sent", "reason=\"nobody has this address\""],
-    ] {
-        assert!(has_line(&log, words), "{words:?} in {log:#?}");
-    }
-    assert!(
-        !has_line(&log, &["mail_sent", &ada]) && !has_line(&log, &["link_requested", &ada]),
-        "{log:#?}"
-    );
+    let requested = |email: &str| {
+        let address = database.short_digest(email);
+        format!("kind=password_reset address={address} from=127.0.0.1 agent=\"\"")
+    };
+    let mut expected = ["ada@example.org", "nobody@example.org"].map(requested).to_vec();
+    expected.push(format!("user={grace} by={}", id("root@example.org")));
+    expected.sort();
+    assert_eq!(told(&log, "link_requested"), expected, "{log:#?}");
+    let sent = format!("user={grace} kind=password_reset");
+    assert_eq!(told(&log, "mail_sent"), [sent], "{log:#?}");
+    // An admin asked for Ada's, and so did she.
+    let expected = [
+        ("ada@example.org", "account is disabled"),
+        ("ada@example.org", "account is disabled"),
+        ("nobody@example.org", "nobody has this address"),
+    ]
+    .map(|(email, why)| {
+        let address = database.short_digest(email);
+        format!("kind=password_reset address={address} reason=\"{why}\"")
+    });
+    let mut expected = expected.to_vec();
+    expected.sort();
+    assert_eq!(told(&log, "mail_not_sent"), expected, "{log:#?}");
 }
 
 #[tokio::test]
@@ -269,9 +289,21 @@ async fn what_became_of_a_mail_is_told_when_it_is_out_of_the_outbox_and_once() {
         assert_eq!(told.count(), 1, "{event} in {log:#?}");
     }
     // The address is there by its digest, also in the server's words.
-    let digest = database.text("select left(encode(email_digest('nobody@example.org'), 'hex'), 12)");
-    let (field, said) = (format!("address={digest}"), format!("[address {digest}]"));
-    assert!(has_line(&log, &["mail_given_up", &field, &said]), "{log:#?}");
+    let digest = database.short_digest("nobody@example.org");
+    let of = |email: &str| database.text(&format!("select id::text from users where email = '{email}'"));
+    let given_up = told(&log, "mail_given_up").concat();
+    let (mail, rest) = given_up.split_once(' ').unwrap();
+    assert!(
+        mail.strip_prefix("mail=").unwrap().parse::<Uuid>().is_ok(),
+        "{given_up}"
+    );
+    let user = of("nobody@example.org");
+    let words =
+        format!(r#"kind=password_reset address={digest} reason="nobody is at the address of user {user}: "#);
+    assert!(rest.starts_with(&words), "{given_up}");
+    assert!(rest.contains(&format!("[address {digest}]")), "{given_up}");
+    let sent = format!("user={} kind=password_reset", of("ada@example.org"));
+    assert_eq!(told(&log, "mail_sent"), [sent], "{log:#?}");
     assert_eq!(log.iter().find(|line| line.contains("nobody@")), None);
 }
 
@@ -323,10 +355,22 @@ async fn what_changes_nothing_is_not_told_as_done() {
         assert!(!operate(verb, rest).contains(event), "{verb} again");
     }
     let (_, log) = program.terminate();
-    for event in ["authn_login_unlock", "user_disabled", "user_enabled"] {
-        let told = log.iter().filter(|line| line.contains(event)).count();
-        assert_eq!(told, 1, "{event} in {log:#?}");
-    }
+    let place = r#"from=127.0.0.1 agent="""#;
+    let address = database.short_digest("ada@example.org");
+    let failed = format!(r#"WARN authn_login_fail address={address} reason="invalid credentials" {place}"#);
+    let expected = [
+        format!("INFO authn_login_success user=#1 session=#2 {place}"),
+        format!("INFO session_created user=#1 session=#2 {place}"),
+        format!("INFO authn_login_success user=#3 session=#4 {place}"),
+        format!("INFO session_created user=#3 session=#4 {place}"),
+        failed.clone(),
+        format!("INFO authn_login_unlock address={address} by=#3"),
+        "INFO user_disabled user=#1 by=#3".to_owned(),
+        "INFO session_ended user=#1 session=#2 reason=account_disabled at=T by=#3".to_owned(),
+        "INFO user_enabled user=#1 by=#3".to_owned(),
+        failed,
+    ];
+    assert_eq!(security_lines(&log), expected, "{log:#?}");
 }
 
 #[tokio::test]
@@ -342,23 +386,38 @@ async fn changes_and_removals_are_logged_without_names_and_addresses() {
     let changes = json!({ "name": "Countess of Lovelace", "role": "admin" });
     let changed = admin.request(Method::PATCH, &path).json(&changes);
     assert_eq!(Answer::of(changed).await.status, 200);
+    let address = json!({ "email": "countess@example.org", "verified": true });
+    let moved = admin
+        .request(Method::PUT, &format!("{path}/email"))
+        .json(&address);
+    assert_eq!(Answer::of(moved).await.status, 200);
+    let rows = r#"{"email":"eva@example.org","role":"admin"}
+        {"email":"bob@example.org"}
+        {"email":"cyd@example.org"}"#;
+    let imported = admin
+        .request(Method::POST, "/api/admin/users/import")
+        .header("content-type", "application/jsonl");
+    assert_eq!(Answer::of(imported.body(rows)).await.json()["added"], 3);
     let refused = admin.request(Method::DELETE, &format!("/api/admin/users/{root}"));
     assert_eq!(Answer::of(refused).await.problem(), "409 own_account");
     assert_eq!(Answer::of(admin.request(Method::DELETE, &path)).await.status, 204);
     let (_, log) = program.terminate();
-    let (user, by) = (format!("user={ada}"), format!("by={root}"));
-    for words in [
-        &["user_updated", "attribute=name"][..],
-        &["authz_change", "was=user", "role=admin"],
-        &["user_deleted"],
-        &["session_ended", "reason=account_disabled"],
-    ] {
-        let words = [words, &[&user, &by]].concat();
-        assert!(has_line(&log, &words), "{words:?} in {log:#?}");
-    }
-    let deleted = log.iter().filter(|line| line.contains("user_deleted"));
-    assert_eq!(deleted.count(), 1, "{log:#?}");
-    for person in ["Lovelace", "ada@"] {
+    let place = r#"from=127.0.0.1 agent="""#;
+    let expected = [
+        format!("INFO authn_login_success user=#1 session=#2 {place}"),
+        format!("INFO session_created user=#1 session=#2 {place}"),
+        format!("INFO authn_login_success user=#3 session=#4 {place}"),
+        format!("INFO session_created user=#3 session=#4 {place}"),
+        "INFO user_updated user=#1 attribute=name by=#3".to_owned(),
+        "INFO authz_change user=#1 was=user role=admin by=#3".to_owned(),
+        "INFO user_updated user=#1 attribute=email by=#3".to_owned(),
+        "INFO user_created user=#5 role=admin by=#3".to_owned(),
+        "INFO user_created count=2 by=#3".to_owned(),
+        "INFO user_deleted user=#1 by=#3".to_owned(),
+        "INFO session_ended user=#1 session=#2 reason=account_disabled at=T by=#3".to_owned(),
+    ];
+    assert_eq!(security_lines(&log), expected, "{log:#?}");
+    for person in ["Lovelace", "ada@", "countess@", "eva@", "bob@"] {
         assert_eq!(log.iter().find(|line| line.contains(person)), None);
     }
 }
@@ -399,7 +458,6 @@ async fn who_asks_for_another_address_and_withdraws_it_is_told_each_time() {
     let program = serve_with_mail(&database, &mails);
     let login = program.visitor().login("ada@example.org", PASSWORD).await.json();
     let ada = program.visitor().with_token(login["token"].as_str().unwrap());
-    let session = ada.session().await.json()["session"]["id"].clone();
     let asks = json!({ "currentPassword": PASSWORD, "email": "countess@example.org" });
     // What is limited has five lines.
     for _ in 0..5 {
@@ -409,18 +467,67 @@ async fn who_asks_for_another_address_and_withdraws_it_is_told_each_time() {
         let withdrawn = ada.request(Method::DELETE, "/auth/email/change");
         assert_eq!(Answer::of(withdrawn).await.status, 200);
     }
+    // The address has had its mails of the hour, whoever asks for it.
+    add_user(database.url(), "grace@example.org", "user");
+    let token = token(&program, "grace@example.org").await;
+    let refused = program
+        .visitor()
+        .with_token(token)
+        .post("/auth/email/change", &asks)
+        .await;
+    assert_eq!(refused.problem(), "429 too_many_requests");
     let (_, log) = program.terminate();
-    let digest = database.text("select left(encode(email_digest('countess@example.org'), 'hex'), 12)");
-    let told = |event: &str, address: &str| {
-        let user = format!(" user={} ", login["user"]["id"].as_str().unwrap());
-        let session = format!(" session={} ", session.as_str().unwrap());
-        let words = [event, &user, &session, address, "from=127.0.0.1"];
-        let is_one = |line: &&String| words.iter().all(|words| line.contains(words));
-        log.iter().filter(is_one).count()
+    let place = r#"from=127.0.0.1 agent="""#;
+    let address = format!("address={}", database.short_digest("countess@example.org"));
+    let signed_in = |user: usize| {
+        let ids = format!("user=#{user} session=#{}", user + 1);
+        ["authn_login_success", "session_created"].map(|event| format!("INFO {event} {ids} {place}"))
     };
-    let address = format!(" address={digest}");
-    assert_eq!(told("email_change_requested", &address), 5, "{log:#?}");
-    // The second time nothing waited.
-    assert_eq!(told("email_change_withdrawn", ""), 1, "{log:#?}");
+    let requested = format!("INFO email_change_requested user=#1 session=#2 {address} {place}");
+    let expected = [
+        &signed_in(1)[..],
+        &vec![requested; 5],
+        // The second time nothing waited.
+        &[format!("INFO email_change_withdrawn user=#1 session=#2 {place}")],
+        &signed_in(3),
+        &[format!(
+            "WARN excess_rate_limit_exceeded what=link kind=email_change {address} {place}"
+        )],
+    ];
+    // What becomes of the mails is told whenever that is.
+    let (_, of_people): (Vec<_>, Vec<_>) = log.iter().cloned().partition(|line| line.contains("] mail_"));
+    assert_eq!(security_lines(&of_people), expected.concat(), "{log:#?}");
     assert_eq!(log.iter().find(|line| line.contains("countess@")), None);
+}
+
+#[tokio::test]
+async fn what_a_mailed_link_did_is_told_with_its_purpose() {
+    let database = Database::fresh();
+    let program = serve(&database, &[]);
+    token(&program, "ada@example.org").await;
+    for (purpose, path, email) in [
+        ("password_reset", "/auth/password/reset", "ada@example.org"),
+        ("invitation", "/auth/password/reset", "ada@example.org"),
+        ("verification", "/auth/email/verify", "ada@example.org"),
+        ("email_change", "/auth/email/confirm", "countess@example.org"),
+    ] {
+        let mut body = json!({ "token": link_in(&database, purpose, email) });
+        if path == "/auth/password/reset" {
+            body["password"] = json!("nine green bottles on a wall");
+        }
+        let used = program.visitor().post(path, &body).await;
+        assert_eq!(used.status, 200, "{purpose}: {used:?}");
+    }
+    let (_, log) = program.terminate();
+    let place = r#"from=127.0.0.1 agent="""#;
+    let expected = [
+        format!("INFO authn_login_success user=#1 session=#2 {place}"),
+        format!("INFO session_created user=#1 session=#2 {place}"),
+        format!("INFO authn_password_change user=#1 by=link purpose=password_reset {place}"),
+        "INFO session_ended user=#1 session=#2 reason=password_changed at=T by=self".to_owned(),
+        format!("INFO authn_password_change user=#1 by=link purpose=invitation {place}"),
+        format!("INFO user_verified user=#1 by=link purpose=verification {place}"),
+        format!("INFO user_updated user=#1 by=link purpose=email_change {place}"),
+    ];
+    assert_eq!(security_lines(&log), expected, "{log:#?}");
 }

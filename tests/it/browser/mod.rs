@@ -341,3 +341,11 @@ async fn look_passively(browser: &Browser) {
         .run("document.dispatchEvent(new Event('visibilitychange'))")
         .await;
 }
+
+/// Waits until the page is painted.
+async fn wait_until_painted(browser: &Browser) {
+    browser
+        .run("window.painted = false; requestAnimationFrame(() => requestAnimationFrame(() => { window.painted = true; }))")
+        .await;
+    assert!(browser.wait_until("return window.painted").await);
+}

@@ -1,6 +1,7 @@
 //! The ways back in, as users go them: from the message that stops them to the dashboard.
 
 use oneseat::users::{Email, Password, Role};
+use serde_json::json;
 
 use super::ADA;
 use crate::support::{App, Browser, MailServer, PASSWORD};
@@ -34,6 +35,8 @@ async fn locked_out_and_in_again_by_the_mailed_link() {
     browser
         .wait_for_words("There were too many wrong passwords, so this address is locked until")
         .await;
+    let target = "return document.querySelector('#login-error a').target";
+    assert_eq!(browser.run(target).await, "", "no session is here");
     browser.click("#login-error a[href='/forgot']").await;
     browser.fill("#email", ADA).await;
     browser.click("#forgot [type=submit]").await;
@@ -160,6 +163,22 @@ async fn a_password_is_changed_on_the_dashboard() {
     browser.fill("#new-password", NEW).await;
     browser.click("#change-password [type=submit]").await;
     browser.wait_for_words("The current password is wrong").await;
+    // The way out of a lock opens elsewhere: here it would end the session.
+    app.database().execute(
+        "insert into login_failures values (email_digest('ada@example.org'), 5, now() + interval '1 hour')
+             on conflict (email_digest) do update set locked_until = excluded.locked_until",
+    );
+    browser.fill("#current-password", "not my password").await;
+    browser.fill("#new-password", NEW).await;
+    browser.click("#change-password [type=submit]").await;
+    browser.wait_for("#change-password a[href='/forgot']").await;
+    assert_eq!(
+        browser
+            .run("const { target, rel } = document.querySelector('#change-password a[href=\"/forgot\"]'); return [target, rel]")
+            .await,
+        json!(["_blank", "noopener"])
+    );
+    app.database().execute("delete from login_failures");
     browser.fill("#current-password", PASSWORD).await;
     browser.fill("#new-password", NEW).await;
     browser.click("#change-password [type=submit]").await;
@@ -213,10 +232,7 @@ async fn what_somebody_has_typed_stays_when_the_page_looks_again() {
     let looked =
         "return performance.getEntriesByType('resource').some((entry) => entry.name.endsWith('/dashboard'))";
     assert!(browser.wait_until(looked).await);
-    browser
-        .run("requestAnimationFrame(() => requestAnimationFrame(() => { window.painted = true; }))")
-        .await;
-    assert!(browser.wait_until("return window.painted === true").await);
+    super::wait_until_painted(&browser).await;
     let typed = "return document.getElementById('current-password').value";
     assert_eq!(browser.run(typed).await, "half of it");
 }
@@ -241,7 +257,7 @@ async fn a_link_works_with_what_was_copied_behind_it_and_says_when_it_is_cut_sho
     let app = start(&mails).await;
     app.add_user("ada", Role::User).await;
     app.visitor()
-        .post("/auth/password/forgot", &serde_json::json!({ "email": ADA }))
+        .post("/auth/password/forgot", &json!({ "email": ADA }))
         .await;
     let link = mails.next().await.link();
     let browser = Browser::open(app.address, "/login").await;

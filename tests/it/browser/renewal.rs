@@ -71,6 +71,19 @@ async fn no_row_moves_under_the_pointer() {
     admin
         .wait_for("[data-gone-since]:has([aria-label='End the session of p4@example.org'])")
         .await;
+    // The last row of all has moved on to no other page.
+    let last = "document.querySelector('.people [data-row]:last-of-type')";
+    assert_eq!(
+        admin
+            .run(&format!(
+                "return document.querySelector('[rel=next]') ?? {last}.innerText.includes('p30@example.org')"
+            ))
+            .await,
+        true
+    );
+    app.database().execute(&end_of("p30"));
+    let is_gone = format!("return 'goneSince' in {last}.dataset");
+    assert!(admin.wait_until(&is_gone).await);
     assert_eq!(place(&admin).await, before);
     assert!(!admin.text().await.contains("new1@example.org"));
     // What has ended says so, and is ended by no click.
@@ -97,6 +110,13 @@ async fn no_row_moves_under_the_pointer() {
 #[tokio::test]
 async fn new_rows_are_shown_on_request_while_a_row_has_the_focus() {
     let app = app_with_people().await;
+    // More than one page of them.
+    app.database().execute(
+        "insert into users (name, email) select 'q' || n, 'q' || n || '@example.org' from generate_series(1, 30) as n;
+         insert into sessions (written_at, user_id, token_digest, ip_address, last_activity, expires_at, created_at)
+             select now(), id, sha256(id::text::bytea), '192.0.2.1', now(), now() + interval '1 hour', now() - interval '50 minutes'
+             from users where name like 'q%'",
+    );
     let admin = at(&app, "/admin/sessions", 1280).await;
     admin
         .run(&format!("document.querySelector(\"{END_P5}\").focus()"))
@@ -105,6 +125,9 @@ async fn new_rows_are_shown_on_request_while_a_row_has_the_focus() {
     come(&app, &["new1"]).await;
     admin.wait_for_words("1 new. Show it").await;
     assert_eq!(place(&admin).await, before);
+    // The last row of the page is on the next one by now, and no less signed in.
+    let marked = "return [document.querySelectorAll('[rel=next]').length, document.querySelectorAll('[data-gone-since]').length]";
+    assert_eq!(admin.run(marked).await, serde_json::json!([1, 0]));
     assert_eq!(
         admin.run(&format!("return {FOCUSED}")).await,
         "End the session of p5@example.org"

@@ -4,13 +4,8 @@ use serde_json::json;
 
 use super::ADA;
 use super::overlaps::leaving::{HIDE, SHOW};
-use super::overlaps::{LOGIN, LOGOUT, Page};
-use crate::support::{App, Gate, sql};
-
-/// The page hears of no end by its event stream.
-const DEAF: &str = "
-    const real = window.fetch;
-    window.fetch = (url, ...rest) => `${url}`.includes('/events') ? new Promise(() => {}) : real(url, ...rest);";
+use super::overlaps::{DEAF, LOGIN, LOGOUT, Page};
+use crate::support::{App, Gate, eventually, sql};
 
 /// An application on an origin of its own, which the seat of the page gives the token to.
 async fn application(page: &Page) -> (App, Gate) {
@@ -239,6 +234,51 @@ async fn a_sign_out_of_a_dead_seat_is_known_to_the_server() {
     page.begin("sign-out", "seat.signOut()").await;
     assert_eq!(page.outcome("sign-out").await, true);
     assert_eq!(page.gate.asked(LOGOUT), 1);
+}
+
+/// No long pause ends by itself, and `late` says when the page has kept the token of a past session for too long.
+const NO_TIME: &str = "
+    const [sleep, limit] = [setTimeout, AbortSignal.timeout.bind(AbortSignal)];
+    window.setTimeout = (ring, time) => sleep(ring, time > 10_000 ? 2 ** 31 - 1 : time);
+    window.late = new AbortController();
+    AbortSignal.timeout = (time) => (time === 600_000 ? late.signal : limit(time));";
+
+#[tokio::test]
+async fn whenever_the_network_is_back_the_server_is_told_until_it_knows_or_it_is_too_late() {
+    const ONLINE: &str = "dispatchEvent(new Event('online'))";
+    let page = Page::open().await;
+    page.browser.run(NO_TIME).await;
+    page.sign_in(ADA).await;
+    for _ in 0..3 {
+        page.gate.answer_once(LOGOUT, "404 Not Found", "", "{}");
+    }
+    page.begin("sign-out", "seat.signOut()").await;
+    assert_eq!(page.outcome("sign-out").await, false);
+    page.begin("told", "seat.told()").await;
+    eventually("the server knows", async || {
+        page.browser.run(ONLINE).await;
+        page.app.sessions() == 0
+    })
+    .await;
+    assert_eq!(page.outcome("told").await, true);
+    page.browser.run(ONLINE).await;
+    page.ask_something_else("enough").await;
+    assert_eq!(page.gate.asked(LOGOUT), 4);
+
+    page.sign_in(ADA).await;
+    for _ in 0..2 {
+        page.gate.answer_once(LOGOUT, "404 Not Found", "", "{}");
+    }
+    page.begin("second", "seat.signOut()").await;
+    assert_eq!(page.outcome("second").await, false);
+    page.begin("told at last", "seat.told()").await;
+    // It tells once more, and then not again.
+    page.browser.run("late.abort()").await;
+    assert_eq!(page.outcome("told at last").await, false);
+    page.browser.run(ONLINE).await;
+    page.ask_something_else("too late").await;
+    assert_eq!(page.gate.asked(LOGOUT), 6);
+    assert_eq!(page.app.sessions(), 1);
 }
 
 #[tokio::test]

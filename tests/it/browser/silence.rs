@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::ADA;
 use super::overlaps::Page;
-use crate::support::eventually;
+use crate::support::{eventually, sql};
 
 /// The test sends what comes on the event streams, and decides when long times are over.
 const BY_HAND: &str = "
@@ -57,7 +57,15 @@ async fn a_stream_that_falls_silent_is_opened_again_and_one_that_speaks_is_not()
     page.browser.run(BY_HAND).await;
     page.sign_in(ADA).await;
     assert!(page.browser.wait_until("return streams.length === 1").await);
+    page.app.database().execute(&sql::backdate_sessions("1 hour"));
     page.beat(1).await;
+    page.gate.answered().await;
+    let active = "select count(*) from sessions where last_activity > now() - interval '50 minutes'";
+    assert_eq!(
+        page.app.database().number(active),
+        0,
+        "an answer to a beat is no activity"
+    );
     // What comes begins the time anew. The server sends something every 20 seconds, and may be late with it once.
     let clocks = "return clocks.map(({ runs, time }) => [runs, time > 40_000 && time < 60_000])";
     assert_eq!(
@@ -97,4 +105,19 @@ async fn a_stream_that_falls_silent_is_opened_again_and_one_that_speaks_is_not()
     assert!(page.browser.wait_until("return streams.length === 3").await);
     page.beat(3).await;
     assert_eq!(page.browser.run("return said").await, json!([false, true, false]));
+
+    // Other pages want its stream: one that is seen keeps it, and a hidden one gives it away.
+    for (seen, is_kept) in [("visible", true), ("hidden", false)] {
+        let want = format!(
+            "Object.defineProperty(document, 'visibilityState', {{ value: '{seen}', configurable: true }});
+             window.isHeard = false;
+             const [other, third] = [1, 2].map(() => new BroadcastChannel('oneseat-stream-wanted'));
+             third.onmessage = () => {{ isHeard = true; }};
+             other.postMessage(location.origin);"
+        );
+        page.browser.run(&want).await;
+        assert!(page.browser.wait_until("return isHeard").await);
+        let is_open = "return !streams[2].signal.aborted";
+        assert_eq!(page.browser.run(is_open).await, is_kept, "{seen}");
+    }
 }

@@ -129,8 +129,9 @@ async fn who_signs_in_again_comes_back_to_the_page_they_were_on() {
     admin.wait_for_path("/admin/users").await;
 }
 
-/// The event `ended` of a session that was signed in to so, after another sign-in with this user agent.
-async fn ended(app: &App, login: serde_json::Value, user_agent: &str) -> serde_json::Value {
+/// The event `ended` of a session that was signed in to so, after another sign-in with this user agent. Before
+/// that, this SQL runs.
+async fn ended_after(sql: &str, app: &App, login: serde_json::Value, user_agent: &str) -> serde_json::Value {
     let request = app
         .visitor()
         .request(Method::POST, "/auth/login")
@@ -139,6 +140,7 @@ async fn ended(app: &App, login: serde_json::Value, user_agent: &str) -> serde_j
     let answer = Answer::of(request).await;
     let client = app.visitor().with_token(answer.json()["token"].as_str().unwrap());
     let mut events = EventStream::open(&client).await;
+    app.database().execute(sql);
     let request = app
         .visitor()
         .request(Method::POST, "/auth/login")
@@ -160,12 +162,25 @@ async fn ended(app: &App, login: serde_json::Value, user_agent: &str) -> serde_j
 async fn the_stream_of_a_page_tells_who_replaced_it_and_that_of_an_api_client_does_not() {
     let app = app_with_ada().await;
     let page = json!({ "email": ADA, "password": PASSWORD, "endsWithPage": true });
+    let ended = async |app, login, user_agent| ended_after("select", app, login, user_agent).await;
     let told = ended(&app, page.clone(), "curl/8.5.0").await;
     assert_eq!(
         told["by"],
         json!({ "device": "curl 8", "address": "127.0.0.1", "isSameBrowser": false })
     );
-    assert_eq!(ended(&app, page, FIREFOX).await["by"]["isSameBrowser"], true);
+    assert_eq!(
+        ended(&app, page.clone(), FIREFOX).await["by"]["isSameBrowser"],
+        true
+    );
+    // The same browser, but elsewhere; and one of which nothing is known but where it is.
+    for elsewhere in [
+        "update sessions set ip_address = '192.0.2.1'",
+        "update sessions set user_agent = null",
+    ] {
+        let told = ended_after(elsewhere, &app, page.clone(), FIREFOX).await;
+        assert_eq!(told["by"]["isSameBrowser"], false, "{elsewhere}");
+        assert_eq!(told["by"]["address"], "127.0.0.1");
+    }
 
     let client = json!({ "email": ADA, "password": PASSWORD });
     let told = ended(&app, client, "curl/8.5.0").await;

@@ -26,6 +26,8 @@ async fn a_sign_in_leads_to_the_page_that_was_wanted() {
     browser.go("/admin/users").await;
     browser.sign_in(ADA).await;
     browser.wait_for_path("/dashboard").await;
+    browser.wait_for("#seat-heading").await;
+    assert_eq!(browser.run("return notice.textContent").await, "");
 }
 
 #[tokio::test]
@@ -248,7 +250,7 @@ async fn somebody_who_stays_signed_in_keeps_what_they_have_typed() {
         .execute(&sql::backdate_sessions("1 hour 58 minutes 30 seconds"));
     // As after a sleep: the page asks.
     browser
-        .run("const real = Date.now; Date.now = () => real() + 40 * 60_000")
+        .run("window.real = Date.now; Date.now = () => real() + 40 * 60_000")
         .await;
     browser.wait_for_words("Still there?").await;
     browser.click("#stay").await;
@@ -261,6 +263,16 @@ async fn somebody_who_stays_signed_in_keeps_what_they_have_typed() {
     );
     let left = "select extract(epoch from expires_at - now()) from sessions";
     assert!(app.database().number(left) > 7100);
+
+    // In its last minute a session cannot be extended any more.
+    app.database().execute(
+        "update sessions set expires_at = now() + interval '1 minute', ends_at = now() + interval '1 minute'",
+    );
+    browser.run("Date.now = () => real() + 90 * 60_000").await;
+    let is_told = "return !document.getElementById('warning').hidden && !document.getElementById('stay')";
+    assert!(browser.wait_until(is_told).await);
+    let typed = "return document.getElementById('current-password').value";
+    assert_eq!(browser.run(typed).await, "half a");
 }
 
 #[tokio::test]

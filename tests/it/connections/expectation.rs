@@ -91,6 +91,22 @@ async fn a_body_that_is_read_is_asked_for_and_the_connection_lives_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_expects_to_be_asked_and_has_no_body_leaves_the_connection_open() {
+    let app = App::start().await;
+    let mut stream = connect(app.address);
+    for (call, status) in [("GET /healthz", "200"), ("POST /auth/logout", "401")] {
+        let asked = format!("{call} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n");
+        stream.write_all(asked.as_bytes()).unwrap();
+        let head = head(&mut stream).to_lowercase();
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{call}: {head}");
+        assert!(!head.contains("\r\nconnection: "), "{call}: {head}");
+        let (_, length) = head.split_once("\r\ncontent-length: ").unwrap();
+        let length = length.lines().next().unwrap().parse().unwrap();
+        stream.read_exact(&mut vec![0; length]).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn curl_is_told_why_its_body_is_refused_and_sends_none_of_it() {
     let app = App::start().await;
     let dir = tempfile::tempdir().unwrap();

@@ -215,13 +215,52 @@ async fn a_client_that_takes_its_time_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_are_taken_late_are_complete() {
+    const MANY: usize = 20;
+    let app = App::start_with(|config| config.http.workers = 1).await;
+    // More of them than are read ahead.
+    let long = "x".repeat(200);
+    let asked = format!("GET /docs/api/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\nX-Long: {long}\r\n");
+    let last = format!("{asked}Connection: close\r\n\r\n");
+    let mut stream = connect(app.address);
+    let mut other = connect(app.address);
+    // Much more than the buffers between the two hold.
+    stream
+        .write_all((format!("{asked}\r\n").repeat(MANY - 1) + &last).as_bytes())
+        .unwrap();
+    stream.peek(&mut [0]).unwrap();
+    // The only thread that serves goes on with the first connection between these, until it has to wait.
+    for _ in 0..100 {
+        first_request(&mut other);
+    }
+    let came = until_closed(&mut stream);
+    let one = app.visitor().get("/docs/api/swagger-ui-bundle.js").await.text;
+    let bodies = came.split("HTTP/1.1 200 OK\r\n").skip(1);
+    let whole = bodies.filter(|answer| answer.ends_with(&format!("\r\n\r\n{one}")));
+    assert_eq!(whole.count(), MANY);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_oversized_body_in_chunks_is_refused_and_its_rest_is_not_waited_for() {
     let app = App::start().await;
-    let mut stream = connect(app.address);
-    stream
-        .write_all(b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
-        .unwrap();
+    let begin = || {
+        let mut stream = connect(app.address);
+        stream
+            .write_all(b"POST /auth/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .unwrap();
+        stream
+    };
     let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
+    // The largest body that is read.
+    let mut stream = begin();
+    stream
+        .write_all(format!("{chunk}{chunk}0\r\n\r\n").as_bytes())
+        .unwrap();
+    let answer = tokio::task::spawn_blocking(move || until_closed(&mut stream))
+        .await
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let mut stream = begin();
     for _ in 0..3 {
         stream.write_all(chunk.as_bytes()).unwrap();
     }
@@ -230,6 +269,26 @@ async fn an_oversized_body_in_chunks_is_refused_and_its_rest_is_not_waited_for()
         .unwrap();
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(answer.contains("body_too_large"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_may_be_left_out_is_read_when_it_comes_in_chunks() {
+    let app = App::start().await;
+    let token = app.signed_in("ada").await.token.unwrap();
+    let mut stream = connect(app.address);
+    let body = r#"{"reason":"page_closed"}"#;
+    let request = format!(
+        "POST /auth/logout HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let answer = tokio::task::spawn_blocking(move || until_closed(&mut stream))
+        .await
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let reason = app.database().text("select reason from ended_sessions");
+    assert_eq!(reason, "page_closed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

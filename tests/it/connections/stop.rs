@@ -7,7 +7,7 @@ use oneseat::users::Role;
 use serde_json::json;
 
 use super::{connect, first_request, until_closed};
-use crate::support::{App, PASSWORD, eventually};
+use crate::support::{App, PASSWORD, Program, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_told_to_stop_says_that_it_is_not_ready_and_goes_on_for_a_while() {
@@ -53,4 +53,22 @@ async fn a_server_that_stops_finishes_what_it_has_begun_and_waits_for_nobody_els
         .await
         .unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_told_twice_stops_at_once() {
+    let (program, _dir) = Program::alone(&["--stop-delay", "60s"]);
+    let visitor = program.visitor();
+    program.ask_to_stop();
+    eventually("it is not ready", async || {
+        visitor.get("/readyz").await.status == 503
+    })
+    .await;
+    assert_eq!(visitor.get("/healthz").await.status, 200);
+    let (is_success, log) = program.terminate();
+    assert!(is_success, "{log:#?}");
+    assert!(
+        log.iter().any(|line| line.contains("told twice to stop")),
+        "{log:#?}"
+    );
 }

@@ -3,15 +3,22 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oneseat::config::TlsConfig;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::{connect, until_closed};
 use crate::support::App;
 
 /// A certificate for localhost in two files.
-fn certificate(dir: &std::path::Path) -> (TlsConfig, reqwest::Certificate) {
+fn certificate(dir: &Path) -> (TlsConfig, reqwest::Certificate) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let files = TlsConfig {
         certificate: dir.join("cert.pem"),
@@ -34,6 +41,26 @@ async fn first_answer(app: &App, trusted: &reqwest::Certificate) -> u16 {
         .unwrap();
     let url = format!("https://localhost:{}/healthz", app.address.port());
     https.get(&url).send().await.unwrap().status().as_u16()
+}
+
+/// The protocol that a client is told to speak, after it has offered these. `None`: none, or no handshake.
+async fn protocol(app: &App, certificate: &Path, offered: &[&str]) -> Option<String> {
+    let mut trusted = RootCertStore::empty();
+    trusted
+        .add(CertificateDer::from_pem_file(certificate).unwrap())
+        .unwrap();
+    let mut config = ClientConfig::builder()
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
+    config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let tcp = TcpStream::connect(app.address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await
+        .ok()?;
+    let spoken = stream.get_ref().1.alpn_protocol()?;
+    Some(String::from_utf8(spoken.to_vec()).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,10 +97,18 @@ async fn handshakes_go_on_while_the_files_of_the_certificate_do_not_answer() {
 async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let (files, trusted) = certificate(dir.path());
+    let path = files.certificate.clone();
     let app = App::start_with(|config| config.tls = Some(files)).await;
     // Installs the cryptography provider of TLS in this process.
     assert_eq!(app.visitor().token, None);
     assert_eq!(first_answer(&app, &trusted).await, 200);
+    for (offered, spoken) in [(&["h2", "http/1.1"][..], Some("http/1.1")), (&["h2"], None)] {
+        assert_eq!(
+            protocol(&app, &path, offered).await.as_deref(),
+            spoken,
+            "{offered:?}"
+        );
+    }
     // In the clear: no answer. Half a handshake: cut off.
     let address = app.address;
     let answers = tokio::task::spawn_blocking(move || {

@@ -229,7 +229,10 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
          update users set disabled_at = now() where email = 'grace@example.org';
          insert into undelivered_mails values
              (email_digest('ivo@example.org'), 'invitation', 'nobody there'),
-             (email_digest('una@example.org'), 'verification', 'it is full')",
+             (email_digest('una@example.org'), 'verification', 'it is full');
+         -- These are over.
+         insert into login_failures values
+             (email_digest('nora@example.org'), 5, now() - interval '1 second'), (email_digest('noel@example.org'), 4, null)",
     );
     for _ in 0..5 {
         app.visitor().login("ming@example.org", "not the password").await;
@@ -283,6 +286,46 @@ async fn accounts_are_found_by_their_role_and_their_state_too() {
         for row in rows(&list) {
             assert_eq!(row["state"], state, "{row}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_page_without_rows_says_why() {
+    let app = App::start().await;
+    let admin = app.admin().await;
+    for (path, words) in [
+        (
+            "history",
+            "No session has ended yet. When one does, it stands here for 30 days",
+        ),
+        (
+            "history?q=nobody",
+            "No ended session matches. They are kept for 30 days.",
+        ),
+        (
+            "history?reason=expired",
+            "No ended session matches. They are kept for 30 days.",
+        ),
+        (
+            "history?q=nobody&reason=expired",
+            "No ended session matches. They are kept for 30 days.",
+        ),
+        (
+            "sessions?q=nobody",
+            "No signed-in user matches <bdi>“nobody”</bdi>.",
+        ),
+        ("users?q=nobody", "No account matches <bdi>“nobody”</bdi>."),
+    ] {
+        let page = admin.get(&format!("/admin/{path}")).await.text;
+        assert!(page.contains(words), "{path}: {page}");
+        assert_eq!(
+            page.contains(&format!(
+                "<a href=\"/admin/{}\">Show",
+                path.split('?').next().unwrap()
+            )),
+            path.contains('?'),
+            "{path}"
+        );
     }
 }
 

@@ -1,6 +1,8 @@
 //! Hashes of other systems: each is checked once, and then replaced with oneseat's own.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use futures_util::StreamExt;
@@ -176,4 +178,114 @@ async fn an_imported_password_made_of_the_users_own_name_is_to_be_replaced() {
         }
     }
     assert_eq!(app.database().number(OURS), 3);
+}
+
+/// Hashes that are read and cost what one sign-in may take, each at a bound.
+fn within_the_bounds() -> Vec<String> {
+    let (b64, hex) = ("A".repeat(43), "ab".repeat(32));
+    let of = |bytes: usize| STANDARD.encode(vec![7; bytes]);
+    vec![
+        format!("$2b$04${}", "a".repeat(53)),
+        format!("$2y$14${}", "a".repeat(53)),
+        format!("$argon2id$v=19$m=131072,t=4,p=1${b64}${b64}"),
+        format!("$argon2id$v=19$m=8,t=64,p=1${b64}${b64}"),
+        format!("$argon2id$v=19$m=512,t=1,p=64${b64}${b64}"),
+        // Eight bytes of salt, and 16 of hash.
+        format!("$argon2id$v=19$m=8,t=1,p=1${}${}", "A".repeat(11), "A".repeat(22)),
+        format!("pbkdf2:sha256:1000$salt${}", "ab".repeat(16)),
+        format!("pbkdf2:sha256:2000000$salt${hex}"),
+        // Two blocks of output.
+        format!("pbkdf2:sha256:1000000$salt${}", "ab".repeat(33)),
+        format!("pbkdf2:sha512:1000000$salt${}", "ab".repeat(64)),
+        format!("pbkdf2:sha512:1000$salt${}", "ab".repeat(128)),
+        format!("pbkdf2:sha256:1000${}${hex}", "s".repeat(2_048 - 84)),
+        format!("scrypt:2:64:64$salt${hex}"),
+        format!("scrypt:524288:2:2$salt${hex}"),
+        format!("$P$5{}", "a".repeat(30)),
+        format!("$H$I{}", "a".repeat(30)),
+        format!("{{SHA}}{}", of(20)),
+        format!("{{SSHA}}{}", of(21)),
+        format!("{{SHA384}}{}", of(48)),
+        format!("{{SSHA512}}{}", of(65)),
+        format!("{}:{}", "0".repeat(32), "ab".repeat(64)),
+    ]
+}
+
+/// Hashes just outside of the bounds: unreadable ones, and dear ones.
+fn out_of_bounds() -> (Vec<String>, Vec<String>) {
+    let (b64, hex) = ("A".repeat(43), "ab".repeat(32));
+    let of = |bytes: usize| STANDARD.encode(vec![7; bytes]);
+    let unreadable = vec![
+        format!("$2b$4${}", "a".repeat(53)),
+        format!("$2b$012${}", "a".repeat(53)),
+        format!("$2b$12${}", "a".repeat(54)),
+        // A letter of two bytes where the salt ends.
+        format!("$2b$12${}\u{e9}{}", "a".repeat(21), "a".repeat(30)),
+        format!("$argon2id$v=19$m=8,t=1,p=1${}${}", "A".repeat(11), "A".repeat(20)),
+        format!("pbkdf2:sha256:999$salt${hex}"),
+        format!("pbkdf2:sha256:1000$salt${}", "ab".repeat(15)),
+        format!("pbkdf2:sha512:1000$salt${}", "ab".repeat(129)),
+        format!("pbkdf2:sha256:1000${}${hex}", "s".repeat(2_049 - 84)),
+        format!("pbkdf2:sha256:1000$sa\tlt${hex}"),
+        format!("$P$B{}", "a".repeat(29)),
+        format!("$P$B{}", "a".repeat(31)),
+        format!("$P$\u{e9}{}", "a".repeat(29)),
+        format!("$P$B{}\u{e9}{}", "a".repeat(7), "a".repeat(21)),
+        format!("{{SHA}}{}", of(19)),
+        format!("{{SHA}}{}", of(21)),
+        format!("{{SSHA}}{}", of(20)),
+        format!("{{SHA384}}{}", of(49)),
+        format!("{{SSHA512}}{}", of(64)),
+        format!("{}:{}", "0".repeat(31), "ab".repeat(64)),
+        format!("{}:{}", "0".repeat(32), "ab".repeat(65)),
+    ];
+    let dear = vec![
+        format!("$2b$03${}", "a".repeat(53)),
+        format!("$2y$15${}", "a".repeat(53)),
+        format!("$argon2id$v=19$m=131073,t=1,p=1${b64}${b64}"),
+        format!("$argon2id$v=19$m=131072,t=5,p=1${b64}${b64}"),
+        format!("$argon2id$v=19$m=8,t=65,p=1${b64}${b64}"),
+        format!("$argon2id$v=19$m=520,t=1,p=65${b64}${b64}"),
+        format!("pbkdf2:sha256:2000001$salt${hex}"),
+        format!("pbkdf2:sha256:1000001$salt${}", "ab".repeat(33)),
+        format!("pbkdf2:sha512:1000001$salt${}", "ab".repeat(64)),
+        format!("scrypt:2:65:1$salt${hex}"),
+        format!("scrypt:2:1:65$salt${hex}"),
+        format!("scrypt:2:0:1$salt${hex}"),
+        format!("scrypt:2:1:0$salt${hex}"),
+        format!("scrypt:1:8:1$salt${hex}"),
+        format!("scrypt:524288:2:3$salt${hex}"),
+        format!("scrypt:524288:3:1$salt${hex}"),
+        format!("$P$4{}", "a".repeat(30)),
+        format!("$H$J{}", "a".repeat(30)),
+    ];
+    (unreadable, dear)
+}
+
+#[tokio::test]
+async fn a_hash_at_a_bound_is_taken_and_the_next_one_is_refused_with_the_reason() {
+    let app = App::start().await;
+    let row =
+        |(number, hash): (usize, &String)| format!("{}\n", json!({ "email": email(number), "hash": hash }));
+    let taken = within_the_bounds();
+    let (unreadable, dear) = out_of_bounds();
+    let refused = [&unreadable[..], &dear].concat();
+    let text: String = refused.iter().chain(&taken).enumerate().map(row).collect();
+    let (code, out, _) = import(&app, "users.jsonl", &text, &[]);
+    let reasons = std::iter::repeat_n("it cannot be read", unreadable.len()).chain(std::iter::repeat_n(
+        "it asks for more memory or passes than one sign-in may take",
+        dear.len(),
+    ));
+    let mut told: Vec<String> = (1..)
+        .zip(reasons)
+        .map(|(line, reason)| format!("line {line}: refused: the hash is of no use: {reason}"))
+        .collect();
+    let (added, refused) = (taken.len(), refused.len());
+    told.push(format!(
+        "added {added}, unchanged 0, left as they are 0, refused {refused}"
+    ));
+    assert_eq!(
+        (code, out.lines().collect::<Vec<_>>()),
+        (1, told.iter().map(String::as_str).collect())
+    );
 }

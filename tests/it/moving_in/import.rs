@@ -94,6 +94,103 @@ async fn a_bad_row_is_told_with_its_line_and_reason_and_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_none_is_refused_in_words_that_say_what_to_mend() {
+    const SHAPE: &str = "email must be an address like name@example.org";
+    const LENGTH: &str = "email must have at most 254 bytes, and 64 of them before the @";
+    const BRACKETS: &str =
+        "email must be only the address, like name@example.org, without a name or < and > around it";
+    const DOMAIN: &str = "email must have the name of a domain after the @, like example.org; no domain can be spelled like this one";
+    let app = App::start().await;
+    let (local, domain) = (
+        "l".repeat(64),
+        format!("{}.{}.{}", "a".repeat(63), "b".repeat(63), "c".repeat(61)),
+    );
+    let refused = [
+        ("ada", SHAPE),
+        ("@example.org", SHAPE),
+        ("ada@", SHAPE),
+        ("a da@example.org", SHAPE),
+        ("ada@exa mple.org", SHAPE),
+        ("ada@exa\tmple.org", SHAPE),
+        ("ada..l@example.org", SHAPE),
+        ("a<da@example.org", SHAPE),
+        ("<ada@example.org>", BRACKETS),
+        ("Ada <ada@example.org>", BRACKETS),
+        ("ada@example.org>", DOMAIN),
+        ("ada@<example.org", DOMAIN),
+        ("ada@example..org", DOMAIN),
+        ("ada@[192.0.2.1]", DOMAIN),
+        (&format!("l{local}@example.org"), LENGTH),
+        (&format!("{local}@{domain}c"), LENGTH),
+        (
+            "a\u{200b}da@example.org",
+            "email has a character that nobody sees (U+200B); type the address anew",
+        ),
+    ];
+    let taken = [&format!("{local}@example.org"), &format!("{local}@{domain}")];
+    let emails = refused.iter().map(|(email, _)| *email);
+    let emails = emails.chain(taken.iter().map(|email| email.as_str()));
+    let text: String = emails
+        .map(|email| format!("{}\n", json!({ "email": email, "name": "A" })))
+        .collect();
+    let (code, out, _) = import(&app, "users.jsonl", &text, &[]);
+    let mut told: Vec<String> = (1..)
+        .zip(refused)
+        .map(|(line, (_, words))| format!("line {line}: refused: {words}"))
+        .collect();
+    told.push(format!(
+        "added 2, unchanged 0, left as they are 0, refused {}",
+        told.len()
+    ));
+    assert_eq!(
+        (code, out.lines().collect::<Vec<_>>()),
+        (1, told.iter().map(String::as_str).collect())
+    );
+}
+
+#[tokio::test]
+async fn a_line_that_is_too_long_is_refused_and_takes_no_other_with_it() {
+    let app = App::start().await;
+    // With the end of the line.
+    let line = |name: &str, bytes: usize| {
+        let begin = format!("{{\"email\":\"{name}@example.org\"");
+        let blanks = " ".repeat(bytes - begin.len() - 2);
+        format!("{begin}{blanks}}}\n")
+    };
+    let longest = 16 * 1_024;
+    let text = [
+        line("ada", longest),
+        line("bob", longest + 1),
+        line("eva", 100),
+        line("eve", longest + 2),
+        line("fay", 100),
+        line("gil", 3 * longest),
+        line("ian", longest + 1).trim_end().to_owned(),
+    ]
+    .concat();
+    let (code, out, _) = import(&app, "users.jsonl", &text, &[]);
+    let refused =
+        [2, 4, 6].map(|line| format!("line {line}: refused: the line is longer than 16384 bytes\n"));
+    let sum = "added 4, unchanged 0, left as they are 0, refused 3\n";
+    assert_eq!((code, out), (1, refused.concat() + sum));
+    let added = "select string_agg(name, ' ' order by name) from users";
+    assert_eq!(app.database().text(added), "ada eva fay ian");
+}
+
+#[tokio::test]
+async fn a_file_of_csv_may_be_longer_than_a_row() {
+    let app = App::start().await;
+    let row = |number: usize| format!("user{number}@example.org,User {number}\n");
+    let text = "email,name\n".to_owned() + &(0..1_000).map(row).collect::<String>();
+    assert!(text.len() > 16 * 1_024);
+    let (code, out, _) = import(&app, "users.csv", &text, &[]);
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "added 1000, unchanged 0, left as they are 0, refused 0\n")
+    );
+}
+
+#[tokio::test]
 async fn an_account_that_is_there_stays_as_it_is_and_what_differs_is_told() {
     let app = App::start().await;
     let row = |email: &str, name: &str, role: &str| json!({ "email": email, "name": name, "role": role, "verified": true, "hash": HASH });
@@ -420,10 +517,13 @@ async fn an_import_over_http_has_its_bounds() {
         let too_many = "{}\n".repeat(10_000) + "{}" + last_end;
         assert_eq!(post(&root, "", too_many).await.problem(), "400 bad_request");
     }
+    let largest = 4 * 1_024 * 1_024;
     assert_eq!(
-        post(&root, "", "x".repeat(4 * 1_024 * 1_024 + 1)).await.problem(),
+        post(&root, "", "x".repeat(largest + 1)).await.problem(),
         "413 body_too_large"
     );
+    let answer = post(&root, "", "x".repeat(largest)).await;
+    assert_eq!(answer.json()["rows"].as_array().unwrap().len(), 1);
     for last_end in ["\n", ""] {
         let answer = post(&root, "", "{}\n".repeat(9_999) + "{}" + last_end).await;
         assert_eq!(answer.json()["rows"].as_array().unwrap().len(), 10_000);

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use serde_json::json;
 
 use super::{file, vectors};
-use crate::support::{App, Database, begun, oneseat};
+use crate::support::{App, Database, PASSWORD, Program, add_user, begun, oneseat};
 
 #[tokio::test]
 async fn each_admin_who_is_imported_has_a_line_in_the_security_log() {
@@ -37,6 +37,8 @@ async fn each_admin_who_is_imported_has_a_line_in_the_security_log() {
     ] {
         assert!(log.contains(&words), "{words}: {log}");
     }
+    // Nobody's hash needs one.
+    assert!(!log.contains("pepper"), "{log}");
 }
 
 #[test]
@@ -70,4 +72,36 @@ fn a_pepper_that_is_missing_is_an_error_at_the_start() {
     ];
     assert!(oneseat(&import, "").status.success());
     assert_eq!(told_at_start(), 1);
+}
+
+#[tokio::test]
+async fn a_hash_that_cannot_be_checked_is_an_error_once_for_each_user() {
+    let database = Database::fresh();
+    let program = Program::over(database.url());
+    let mut told = Vec::new();
+    for (name, hash, reason) in [
+        ("ada", "md5 of something", "it cannot be read"),
+        (
+            "eva",
+            "$argon2id$v=19$m=4194304,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
+            "it asks for more memory or passes than one sign-in may take",
+        ),
+    ] {
+        let email = format!("{name}@example.org");
+        add_user(database.url(), &email, "user");
+        let of_user = format!("where email = '{email}'");
+        database.execute(&format!("update users set password_hash = '{hash}' {of_user}"));
+        for _ in 0..3 {
+            let answer = program.visitor().login(&email, PASSWORD).await;
+            assert_eq!(answer.problem(), "401 invalid_credentials");
+        }
+        let user = database.text(&format!("select id::text from users {of_user}"));
+        told.push(format!(
+            "a stored password hash is of no use: its user cannot sign in with it user={user} reason=\"{reason}\""
+        ));
+    }
+    let (_, log) = program.terminate();
+    let errors = log.iter().filter(|line| line.contains("ERROR"));
+    let errors: Vec<_> = errors.filter_map(|line| Some(line.split_once("] ")?.1)).collect();
+    assert_eq!(errors, told);
 }

@@ -6,7 +6,7 @@ use diesel::sql_types::Text;
 use oneseat::db::{Database as Pool, PgConnection, Unavailable};
 use oneseat::users::Role;
 
-use crate::support::{App, Database, Pooler};
+use crate::support::{App, Database, Pooler, eventually};
 
 /// Each is left behind by one client, in a pool of one connection.
 const LEFT: [&str; 22] = [
@@ -63,11 +63,11 @@ fn leave_behind(pooler: &Pooler) {
     other.batch_execute("set statement_timeout = '100ms'").unwrap();
 }
 
-fn setting(conn: &mut PgConnection, name: &str) -> Result<String, Unavailable> {
+fn setting(conn: &mut PgConnection, name: &str) -> QueryResult<String> {
     let current = diesel::dsl::sql::<Text>("coalesce(current_setting(")
         .bind::<Text, _>(name)
         .sql(", true), '')");
-    Ok(diesel::select(current).get_result(conn)?)
+    diesel::select(current).get_result(conn)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,12 +76,35 @@ async fn every_statement_has_the_settings_that_the_laws_rest_on() {
     let pooler = Pooler::start(&database, "transaction", 1);
     let pool = Pool::connect(pooler.url(), 2).unwrap();
     let mut own = pool.own().await.unwrap();
+    let mut pinned = pool.pin();
     for (name, wanted) in WANTED {
         leave_behind(&pooler);
-        let of_the_pool = pool.run(move |conn| setting(conn, name)).await.unwrap();
+        let alone = pinned.run(move |conn| setting(conn, name));
+        assert_eq!(alone.unwrap(), wanted, "{name}");
         leave_behind(&pooler);
-        let apart = own.run(move |conn| setting(conn, name)).await.unwrap();
+        let of_the_pool = pool
+            .run(move |conn| Ok::<_, Unavailable>(setting(conn, name)?))
+            .await
+            .unwrap();
+        leave_behind(&pooler);
+        let apart = own
+            .run(move |conn| Ok::<_, Unavailable>(setting(conn, name)?))
+            .await
+            .unwrap();
         assert_eq!((of_the_pool.as_str(), apart.as_str()), (wanted, wanted), "{name}");
+    }
+    // A connection for single rows never reads a whole table, however small that is.
+    for (name, wanted) in [
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+    ] {
+        let alone = pinned.run(move |conn| setting(conn, name));
+        assert_eq!(alone.unwrap(), wanted, "{name}");
+        let of_the_pool = pool
+            .run(move |conn| Ok::<_, Unavailable>(setting(conn, name)?))
+            .await
+            .unwrap();
+        assert_ne!(of_the_pool, wanted, "{name}");
     }
 }
 
@@ -120,6 +143,7 @@ async fn a_statement_of_the_same_name_that_another_client_has_prepared_is_never_
     let pooler = Pooler::start(&database, "transaction", 1);
     let pool = Pool::connect(pooler.url(), 1).unwrap();
     let mut other = diesel::PgConnection::establish(pooler.url()).unwrap();
+    let mut answered = 0;
     for n in 0..40 {
         // Where the pooler keeps names apart, this one is nobody's.
         let taken = format!(
@@ -137,6 +161,39 @@ async fn a_statement_of_the_same_name_that_another_client_has_prepared_is_never_
         // It may find that names are not kept apart; then it takes another connection, and none of its statements has a name.
         if let Ok((answer, wanted)) = answer {
             assert_eq!(answer, wanted);
+            answered += 1;
         }
     }
+    assert!(answered > 30, "{answered}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_database_is_read_only_nothing_is_written_whatever_another_client_has_set() {
+    let database = Database::fresh();
+    let pooler = Pooler::start(&database, "transaction", 1);
+    let pool = Pool::connect(pooler.url(), 1).unwrap();
+    let write = async || {
+        let written = pool.run(|conn| Ok::<_, Unavailable>(conn.batch_execute("delete from users")?));
+        written.await.map_err(|error| error.to_string())
+    };
+    assert_eq!(write().await, Ok(()));
+    let mut other = diesel::PgConnection::establish(pooler.url()).unwrap();
+    let name = database.text("select quote_ident(current_database())");
+    database.execute(&format!(
+        "alter database {name} set default_transaction_read_only = on;
+         select count(pg_terminate_backend(pid, 10000)) from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid()"
+    ));
+    let refused = "cannot execute DELETE in a read-only transaction";
+    eventually("no connection of before is left", async || {
+        write()
+            .await
+            .map_or_else(|error| error.contains(refused), |()| false)
+    })
+    .await;
+    other
+        .batch_execute("set default_transaction_read_only = off")
+        .unwrap();
+    let error = write().await.unwrap_err();
+    assert!(error.contains(refused), "{error}");
 }

@@ -18,9 +18,13 @@ async fn mail_waits_for_its_server_and_nobody_waits_for_mail() {
     app.add_user("ada", Role::User).await;
     assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
     eventually("it was tried in vain", async || {
-        app.database().number("select max(attempts) from mails") > 0
+        app.database().number("select count(last_reason) from mails") == 1
     })
     .await;
+    assert_eq!(
+        app.database().text("select last_reason from mails"),
+        "Connection error: Connection refused (os error 111)"
+    );
     // A second request while the mail waits changes nothing.
     assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
     assert_eq!(app.database().number("select count(*) from mails"), 1);
@@ -85,6 +89,29 @@ async fn a_mail_that_cannot_be_written_now_keeps_nobody_waiting() {
     assert!(waits_for_a_user(&app), "somebody waited for the delivery");
     assert_eq!(mails.next().await.header("To"), "grace@example.org");
     holder.batch_execute("commit").unwrap();
+    assert_eq!(mails.next().await.header("To"), ADA);
+    outbox_is_empty(&app).await;
+}
+
+#[tokio::test]
+async fn a_mail_that_is_of_no_use_and_is_asked_for_meanwhile_is_tried_again_soon() {
+    let mails = MailServer::start();
+    let app = start(&mails).await;
+    app.add_user("ada", Role::User).await;
+    app.database().execute("update users set disabled_at = now()");
+    let mut holder = app.database().connect();
+    holder
+        .batch_execute("begin; select from users for update")
+        .unwrap();
+    forgot(&app.visitor(), ADA).await;
+    eventually("the delivery waits for the row", async || waits_for_a_user(&app)).await;
+    assert_eq!(forgot(&app.visitor(), ADA).await.status, 202);
+    holder.batch_execute("rollback").unwrap();
+    // Its lease would have been five minutes.
+    let soon = "select count(*) from mails where due_at < now() + interval '1 minute'";
+    eventually("it is put back", async || app.database().number(soon) == 1).await;
+    app.database()
+        .execute("update users set disabled_at = null; update mails set due_at = now()");
     assert_eq!(mails.next().await.header("To"), ADA);
     outbox_is_empty(&app).await;
 }

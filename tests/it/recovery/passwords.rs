@@ -1,5 +1,6 @@
 //! Passwords are changed by users who know them.
 
+use oneseat::users::Password;
 use reqwest::Method;
 use serde_json::json;
 
@@ -154,6 +155,37 @@ async fn a_new_password_says_more_than_its_user_is_called() {
         .execute(&format!("update users set name = '{name}'"));
     let answer = app.visitor().login(email, name).await;
     assert_eq!(answer.json()["passwordChangeRecommended"], true);
+}
+
+#[test]
+fn a_password_that_would_soon_be_guessed_is_refused_with_the_reason() {
+    for (password, reason) in [
+        (
+            "aaaaaaaaaaaaaaaaaaaa",
+            "it is made of repeated or well-known parts",
+        ),
+        ("abcabcabcabcabcabc", "it repeats itself"),
+        ("passwordpassword", "many people use it"),
+        ("qwertyuiopasdfghjkl", "it is like one that many people use"),
+        ("abcdefghijklmnopqrst", "it is a sequence, such as abc"),
+        ("12/24/1988 12/24/1988", "it has a date in it"),
+        ("christopher jennifer", "it is made of names"),
+        ("misrepresentation", "it is one word"),
+        (
+            "ada@example.org ada",
+            "it says little more than your name, your address or what this service is called",
+        ),
+        (
+            "to be or not to be that is the question",
+            "it says little more than a well-known phrase",
+        ),
+    ] {
+        let refused = Password::chosen(password, &["Ada", ADA]).map(|_| ()).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!("password is too easy to guess: {reason}")
+        );
+    }
 }
 
 #[tokio::test]

@@ -208,7 +208,25 @@ async fn nobody_is_invited_to_where_no_mail_can_go() {
             assert_eq!(output.status.code(), Some(2), "{output:?}");
         }
     }
+    // This one needs a mail server that takes letters beyond ASCII, whoever sends the mail.
+    let url = app.database().url();
+    let invite = |more: &[&str]| {
+        let args = [
+            "user",
+            "invite",
+            "gr\u{e4}fin@example.org",
+            "--name",
+            "Grace",
+            "--database-url",
+            url,
+        ];
+        oneseat(&[&args[..], more].concat(), "")
+    };
+    let output = invite(&[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(app.database().number("select count(*) from users"), 1);
+    let output = invite(&["--smtp-utf8", "on"]);
+    assert!(output.status.success(), "{output:?}");
 }
 
 #[tokio::test]

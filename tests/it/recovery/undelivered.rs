@@ -36,13 +36,6 @@ async fn page(admin: &Client) -> String {
     admin.get("/admin/users").await.text
 }
 
-/// As in the log.
-fn short_digest(app: &App, email: &str) -> String {
-    app.database().text(&format!(
-        "select left(encode(email_digest('{email}'), 'hex'), 12)"
-    ))
-}
-
 #[tokio::test]
 async fn an_invitation_that_was_given_up_is_seen_and_sent_again() {
     let mails = MailServer::start();
@@ -57,12 +50,13 @@ async fn an_invitation_that_was_given_up_is_seen_and_sent_again() {
     assert_eq!(user["state"], "invited");
     assert_eq!(user["undelivered"]["kind"], "invitation");
     let reason = user["undelivered"]["reason"].as_str().unwrap();
-    let told = format!("<[address {}]>", short_digest(&app, "once@example.org"));
-    assert!(
-        reason.contains("User unknown") && reason.contains(&told),
-        "{reason}"
+    let address = app.database().short_digest("once@example.org");
+    assert_eq!(
+        reason,
+        format!(
+            "permanent error (550): 5.1.1 <[address {address}]>: Recipient address rejected: User unknown"
+        )
     );
-    assert!(!reason.contains("once"), "{reason}");
     assert!(page(&admin).await.contains("Invitation not delivered"));
 
     send_again(&admin, &id).await;
@@ -118,8 +112,12 @@ async fn a_recipient_who_is_refused_without_a_code_is_given_up_after_hours() {
         row(&admin, "bare").await["undelivered"].is_object()
     })
     .await;
-    let reason = row(&admin, "bare").await["undelivered"]["reason"].to_string();
-    assert!(reason.contains("no mailbox [address "), "{reason}");
+    let address = app.database().short_digest("bare@example.org");
+    let reason = row(&admin, "bare").await["undelivered"]["reason"].clone();
+    assert_eq!(
+        reason,
+        format!("permanent error (550): no mailbox [address {address}] here")
+    );
     // The other mail keeps waiting, however often it was tried: an error that an operator can correct does
     // not count.
     outbox_rests(&app).await;

@@ -33,7 +33,7 @@ for pid in "$0"/server/pgdata/postmaster.pid "$0"/*/server/pgdata/postmaster.pid
         kill -QUIT "$(head -n 1 "$pid")"
         while [ -e "$pid" ] && kill -0 "$(head -n 1 "$pid")"; do sleep 0.05; done
     fi
-done
+done 2> /dev/null # the file goes when the server does
 rm -rf "$0""#;
 
 fn cluster() -> &'static Cluster {
@@ -210,6 +210,13 @@ impl Database {
             .value
     }
 
+    /// An address as the log names it.
+    pub fn short_digest(&self, email: &str) -> String {
+        self.text(&format!(
+            "select left(encode(email_digest('{email}'), 'hex'), 12)"
+        ))
+    }
+
     /// Uses a connection like one of [`connect`](Self::connect). Nobody waits for another who does so.
     pub(super) fn with_connection<T>(
         &self,
@@ -287,6 +294,11 @@ fn admin(statement: &str) {
 pub mod sql {
     /// Expires every session, as if its time had just run out.
     pub const OVER: &str = "update sessions set expires_at = now() - interval '50 milliseconds'";
+
+    /// Ends every session, as a statement of an operator.
+    pub const REVOKED: &str = "with gone as (delete from sessions returning *)
+         insert into ended_sessions select id, user_id, token_digest, ip_address, user_agent, last_activity,
+             expires_at, created_at, now(), 'revoked' from gone";
 
     /// Writes the same rows anew, as if a backup had been restored.
     pub const BROUGHT_BACK: &str = "begin; create temp table dump on commit drop as select id, user_id, token_digest, ip_address,

@@ -143,6 +143,15 @@ impl Mail {
             .unwrap_or_default()
     }
 
+    /// The text for programs that show no HTML.
+    pub fn text(&self) -> &str {
+        let (_, boundary) = self.raw.split_once("boundary=\"").unwrap();
+        let (boundary, _) = boundary.split_once('"').unwrap();
+        let (_, part) = self.raw.split_once("Content-Type: text/plain").unwrap();
+        let (_, text) = part.split_once("\n\n").unwrap();
+        text.split_once(&format!("--{boundary}")).unwrap().0.trim_end()
+    }
+
     /// The link in the mail, from the path on: `/reset#..`.
     pub fn link(&self) -> String {
         let line = self

@@ -15,6 +15,11 @@ pub(super) const BOB: &str = "bob@example.org";
 pub(super) const LOGIN: &str = "POST /auth/login";
 pub(super) const LOGOUT: &str = "POST /auth/logout";
 
+/// The page hears of no end by its event stream.
+pub(super) const DEAF: &str = "
+    const real = window.fetch;
+    window.fetch = (url, ...rest) => `${url}`.includes('/events') ? new Promise(() => {}) : real(url, ...rest);";
+
 /// The client module in an otherwise empty page. Fields are dropped in this order: the browser first, the
 /// server last.
 pub(super) struct Page {

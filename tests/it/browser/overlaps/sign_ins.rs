@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{ADA, BOB, LOGIN, Page, sign_in};
+use super::{ADA, BOB, DEAF, LOGIN, Page, sign_in};
+use crate::support::eventually;
 
 #[tokio::test]
 async fn of_two_sign_ins_that_overlap_the_later_is_held_and_is_the_last_at_the_server() {
@@ -64,6 +65,26 @@ async fn a_sign_in_that_overtakes_and_fails_leaves_none() {
     first.deliver();
     assert_eq!(page.outcome("second").await, "Problem invalid_credentials");
     page.agrees_on(None).await;
+}
+
+#[tokio::test]
+async fn a_session_that_an_overtaken_sign_in_has_replaced_is_held_no_more() {
+    let mut page = Page::open().await;
+    page.browser.run(DEAF).await;
+    page.sign_in(ADA).await;
+    page.gate.hold(LOGIN);
+    page.begin_sign_in("again", ADA).await;
+    let again = page.gate.held().await;
+    page.begin("other", &format!("seat.signIn('{BOB}', 'not the password')"))
+        .await;
+    page.gate.hold_nothing();
+    again.deliver();
+    assert_eq!(page.outcome("other").await, "Problem invalid_credentials");
+    eventually("the new one has ended, too", async || page.app.sessions() == 0).await;
+    assert_eq!(
+        page.browser.run("return seat.user").await,
+        serde_json::Value::Null
+    );
 }
 
 #[tokio::test]
