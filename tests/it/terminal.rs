@@ -2,9 +2,9 @@
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use console::measure_text_width;
+use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -440,10 +440,8 @@ fn ctrl_c_at_a_question_stops_the_private_database_too() {
     assert_eq!(out.lines().count(), 1, "{out}");
 }
 
-#[tokio::test]
-async fn a_command_that_is_interrupted_while_it_waits_ends_in_order() {
-    let app = App::start().await;
-    app.signed_in("ada").await;
+/// A command that ends all sessions, and waits for the connection that has locked them.
+async fn waiting_command(app: &App) -> (Child, PgConnection) {
     let url = app.database().url();
     let mut holder = app.database().connect();
     holder
@@ -451,12 +449,20 @@ async fn a_command_that_is_interrupted_while_it_waits_ends_in_order() {
         .unwrap();
     let child = begun(&["session", "end", "--all", "--yes", "--database-url", url], &[]);
     let waiting = "select count(*) from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())";
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while app.database().number(waiting) == 0 {
-        assert!(Instant::now() < deadline, "it waits for nothing");
-        std::thread::yield_now();
-    }
+    eventually("it waits", async || app.database().number(waiting) > 0).await;
+    (child, holder)
+}
+
+fn interrupt(child: &Child) {
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_is_interrupted_while_it_waits_ends_in_order() {
+    let app = App::start().await;
+    app.signed_in("ada").await;
+    let (child, holder) = waiting_command(&app).await;
+    interrupt(&child);
     drop(holder);
     let (code, out, error) = outcome(child.wait_with_output().unwrap());
     assert_eq!((code, out.as_str()), (130, ""), "{error}");
@@ -466,21 +472,13 @@ async fn a_command_that_is_interrupted_while_it_waits_ends_in_order() {
 async fn a_command_that_is_interrupted_twice_waits_for_no_statement() {
     let app = App::start().await;
     app.signed_in("ada").await;
-    let url = app.database().url();
-    let mut holder = app.database().connect();
-    holder
-        .batch_execute("begin; lock table sessions in access exclusive mode")
-        .unwrap();
-    let mut child = begun(&["session", "end", "--all", "--yes", "--database-url", url], &[]);
-    let waiting = "select count(*) from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())";
-    eventually("it waits", async || app.database().number(waiting) > 0).await;
+    let (mut child, _holder) = waiting_command(&app).await;
     // One signal after the other, for as long as it is there: it does not say when it listens to the second.
     eventually("it has ended", async || {
-        let _ = kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT);
+        interrupt(&child);
         child.try_wait().unwrap().is_some()
     })
     .await;
-    drop(holder);
     let (code, out, error) = outcome(child.wait_with_output().unwrap());
     assert_eq!((code, out.as_str()), (130, ""), "{error}");
 }
