@@ -43,17 +43,7 @@ const LAST_WAIT: Duration = Duration::from_secs(10);
 /// waits without end for its threads, and one that waits for a database that never answers does not come back. `tell` says
 /// why the program failed.
 pub(super) fn end_soon(status: u8, tell: impl FnOnce() + Send + 'static) {
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        match runtime {
-            Ok(runtime) => runtime.block_on(async {
-                match stop_signal(1) {
-                    Ok(signal) => drop(timeout(LAST_WAIT, signal).await),
-                    Err(_) => sleep(LAST_WAIT).await,
-                }
-            }),
-            Err(_) => std::thread::sleep(LAST_WAIT),
-        }
+    at_the_next_signal_or_after(LAST_WAIT, move || {
         log::warn!("ended without waiting any longer for the database");
         write_sums();
         tell();
@@ -62,19 +52,22 @@ pub(super) fn end_soon(status: u8, tell: impl FnOnce() + Send + 'static) {
 }
 
 fn exit_at_the_next_signal() {
-    std::thread::spawn(|| {
+    at_the_next_signal_or_after(Duration::MAX, || std::process::exit(STATUS.into()));
+}
+
+/// On a thread of its own: the others may wait for what never comes. Without signals, only the time counts.
+fn at_the_next_signal_or_after(limit: Duration, end: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let asked_again = runtime.map(|runtime| {
-            runtime.block_on(async {
+        match runtime {
+            Ok(runtime) => runtime.block_on(async {
                 match stop_signal(1) {
-                    Ok(signal) => signal.await,
-                    // Without signals, only the end of its work ends the program.
-                    Err(_) => std::future::pending().await,
+                    Ok(signal) => drop(timeout(limit, signal).await),
+                    Err(_) => sleep(limit).await,
                 }
-            });
-        });
-        if asked_again.is_ok() {
-            std::process::exit(STATUS.into());
+            }),
+            Err(_) => std::thread::sleep(limit),
         }
+        end();
     });
 }
